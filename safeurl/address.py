@@ -1,0 +1,279 @@
+"""Which addresses and ports SafeURL connects to: our own table, one named rule per reason.
+
+`ipaddress.is_global` is no guard: its answers differ by patch release, and it calls several
+spellings of loopback and cloud metadata services global (SECURITY.md). The ranges are those of
+the IANA special-purpose registries (RFC 6890) and of the cloud providers' own documentation.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from typing import Final, TypeVar
+
+from safeurl.errors import ConfigError
+
+Raw = TypeVar("Raw")
+Read = TypeVar("Read")
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+class Rule(StrEnum):
+    """Why an address or a port is let through or refused."""
+
+    PUBLIC = "public"
+    ALLOWED_BY_SETTING = "allowed_by_setting"
+    DENIED_BY_SETTING = "denied_by_setting"
+    OWN_ADDRESS = "own_address"
+    NOT_AN_ADDRESS = "not_an_address"
+    NO_ADDRESS = "no_address"
+    SCOPED = "scoped"
+    UNSPECIFIED = "unspecified"
+    LOOPBACK = "loopback"
+    PRIVATE = "private"
+    LINK_LOCAL = "link_local"
+    METADATA = "metadata"
+    CGNAT = "cgnat"
+    MULTICAST = "multicast"
+    DOCUMENTATION = "documentation"
+    BENCHMARKING = "benchmarking"
+    AS112 = "as112"
+    AMT = "amt"
+    SIXTOFOUR = "sixtofour"
+    TEREDO = "teredo"
+    NAT64 = "nat64"
+    V4_COMPATIBLE = "v4_compatible"
+    V4_TRANSLATED = "v4_translated"
+    RESERVED = "reserved"
+    PORT_OPEN = "port_open"
+    PORT_INVALID = "port_invalid"
+    PORT_PRIVILEGED = "port_privileged"
+    PORT_SERVICE = "port_service"
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A decision and the rule behind it, in the words that evidence and errors show."""
+
+    allowed: bool
+    rule: Rule
+
+
+#: The first match speaks, so single hosts stand before the ranges that hold them.
+_IPV4: Final = tuple(
+    (IPv4Network(cidr), rule)
+    for cidr, rule in (
+        ("169.254.169.254/32", Rule.METADATA),  # AWS, Google, Azure, OpenStack and others
+        ("169.254.170.2/32", Rule.METADATA),  # AWS container credentials
+        ("100.100.100.200/32", Rule.METADATA),  # Alibaba
+        ("168.63.129.16/32", Rule.METADATA),  # Azure's host agent, in public space
+        ("192.0.0.192/32", Rule.METADATA),  # Oracle
+        ("0.0.0.0/8", Rule.UNSPECIFIED),
+        ("10.0.0.0/8", Rule.PRIVATE),
+        ("100.64.0.0/10", Rule.CGNAT),
+        ("127.0.0.0/8", Rule.LOOPBACK),
+        ("169.254.0.0/16", Rule.LINK_LOCAL),
+        ("172.16.0.0/12", Rule.PRIVATE),
+        ("192.0.0.0/24", Rule.RESERVED),
+        ("192.0.2.0/24", Rule.DOCUMENTATION),
+        ("192.31.196.0/24", Rule.AS112),
+        ("192.52.193.0/24", Rule.AMT),
+        ("192.88.99.0/24", Rule.SIXTOFOUR),
+        ("192.168.0.0/16", Rule.PRIVATE),
+        ("192.175.48.0/24", Rule.AS112),
+        ("198.18.0.0/15", Rule.BENCHMARKING),
+        ("198.51.100.0/24", Rule.DOCUMENTATION),
+        ("203.0.113.0/24", Rule.DOCUMENTATION),
+        ("224.0.0.0/4", Rule.MULTICAST),
+        ("240.0.0.0/4", Rule.RESERVED),
+    )
+)
+
+#: What is refused inside `_IPV6_PUBLIC`, and names for the best-known of what lies outside it.
+_IPV6: Final = tuple(
+    (IPv6Network(cidr), rule)
+    for cidr, rule in (
+        ("fd00:ec2::254/128", Rule.METADATA),  # AWS
+        ("fd20:ce::254/128", Rule.METADATA),  # Google
+        ("2001::/32", Rule.TEREDO),
+        ("2001::/23", Rule.RESERVED),
+        ("2001:db8::/32", Rule.DOCUMENTATION),
+        ("2002::/16", Rule.SIXTOFOUR),
+        ("2620:4f:8000::/48", Rule.AS112),
+        ("3fff::/20", Rule.DOCUMENTATION),
+        ("::/128", Rule.UNSPECIFIED),
+        ("::1/128", Rule.LOOPBACK),
+        ("::/96", Rule.V4_COMPATIBLE),
+        ("::ffff:0:0:0/96", Rule.V4_TRANSLATED),
+        ("64:ff9b::/96", Rule.NAT64),
+        ("64:ff9b:1::/48", Rule.NAT64),
+        ("fc00::/7", Rule.PRIVATE),
+        ("fe80::/10", Rule.LINK_LOCAL),
+        ("fec0::/10", Rule.PRIVATE),
+        ("ff00::/8", Rule.MULTICAST),
+    )
+)
+_IPV6_PUBLIC: Final = IPv6Network("2000::/3")
+_IPV6_MAPPED: Final = IPv6Network("::ffff:0:0/96")
+
+_WEB_PORTS: Final = frozenset({80, 443})
+_FIRST_FREE_PORT: Final = 1024
+_LAST_PORT: Final = 65535
+
+#: Services that a forged HTTP request may harm. Browsers refuse part of them for that reason
+#: (the fetch standard's "bad ports"); the rest are stores, consoles and control planes.
+_SERVICE_PORTS: Final = frozenset(
+    {
+        *(1080, 3128),  # SOCKS and HTTP proxies, which would connect onwards for us
+        *(1099, 1433, 1434, 1521, 3306, 5432, 5984, 9042),  # RMI and SQL and document stores
+        *(1719, 1720, 1723, 5060, 5061),  # H.323, PPTP, SIP
+        *(1883, 4369, 5671, 5672, 8883, 9092),  # MQTT, EPMD, AMQP, Kafka
+        *(2049, 3659, 4045, 4190, 6566, 10080),  # NFS and others that browsers refuse
+        *(2181, 2375, 2376, 2377, 2379, 2380),  # ZooKeeper, Docker, etcd
+        *(3268, 3269, 3389, 5985, 5986),  # Active Directory, RDP, WinRM
+        *range(5900, 5910),  # VNC
+        *range(6000, 6064),  # X11
+        *(6379, 6380, 11211, 16379, 26379),  # Redis, memcached
+        *(6443, 10250, 10255),  # Kubernetes
+        *(*range(6665, 6670), 6679, 6697),  # IRC
+        *(9200, 9300, 27017, 27018, 27019),  # Elasticsearch, MongoDB
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPolicy:
+    """The operator's changes to the table; made by `parse`, which normalises the ranges.
+
+    What is denied is denied whatever else is said. The host's own addresses come next, so that
+    an exception as wide as 10.0.0.0/8 does not open the worker or Docker's gateway by accident.
+    Only then do the exceptions speak, and the table last.
+    """
+
+    allow: tuple[Network, ...] = ()
+    deny: tuple[Network, ...] = ()
+    allow_ports: frozenset[int] = frozenset()
+    deny_ports: frozenset[int] = frozenset()
+    #: Addresses of this host and of its Docker gateways.
+    own: tuple[Network, ...] = ()
+
+    @classmethod
+    def parse(
+        cls,
+        allow_cidrs: Iterable[str],
+        deny_cidrs: Iterable[str],
+        allow_ports: Iterable[int] = (),
+        deny_ports: Iterable[int] = (),
+        own: Iterable[str] = (),
+    ) -> "AddressPolicy":
+        """Read the settings; raise `ConfigError` with every fault in them."""
+        faults: list[str] = []
+        policy = cls(
+            allow=_networks("EGRESS_ALLOW_CIDRS", allow_cidrs, faults),
+            deny=_networks("EGRESS_DENY_CIDRS", deny_cidrs, faults),
+            allow_ports=_ports("EGRESS_ALLOW_PORTS", allow_ports, faults),
+            deny_ports=_ports("EGRESS_DENY_PORTS", deny_ports, faults),
+            own=_networks("The host's own addresses", own, faults),
+        )
+        if faults:
+            raise ConfigError(tuple(faults))
+        return policy
+
+
+DEFAULT_POLICY: Final = AddressPolicy()
+
+
+def judge_address(address: str | Address, policy: AddressPolicy = DEFAULT_POLICY) -> Ruling:
+    """Decide about one address; text that is none is refused, IPv4-mapped is judged as IPv4."""
+    if "%" in str(address):
+        return Ruling(allowed=False, rule=Rule.SCOPED)
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return Ruling(allowed=False, rule=Rule.NOT_AN_ADDRESS)
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    for networks, allowed, rule in (
+        (policy.deny, False, Rule.DENIED_BY_SETTING),
+        (policy.own, False, Rule.OWN_ADDRESS),
+        (policy.allow, True, Rule.ALLOWED_BY_SETTING),
+    ):
+        if any(parsed in network for network in networks):
+            return Ruling(allowed=allowed, rule=rule)
+    rule = _table_rule(parsed)
+    return Ruling(allowed=rule is Rule.PUBLIC, rule=rule)
+
+
+def judge_all(addresses: Iterable[str | Address], policy: AddressPolicy = DEFAULT_POLICY) -> Ruling:
+    """Decide about a name by all its addresses: one refused refuses the name, as does none."""
+    rulings = [judge_address(address, policy) for address in addresses]
+    if not rulings:
+        return Ruling(allowed=False, rule=Rule.NO_ADDRESS)
+    return next((ruling for ruling in rulings if not ruling.allowed), rulings[0])
+
+
+def judge_port(port: int, policy: AddressPolicy = DEFAULT_POLICY) -> Ruling:
+    """Decide about a TCP port; here too denial is stronger than exception."""
+    if not 0 < port <= _LAST_PORT:
+        return Ruling(allowed=False, rule=Rule.PORT_INVALID)
+    if port in policy.deny_ports:
+        return Ruling(allowed=False, rule=Rule.DENIED_BY_SETTING)
+    if port in policy.allow_ports:
+        return Ruling(allowed=True, rule=Rule.ALLOWED_BY_SETTING)
+    if port in _SERVICE_PORTS:
+        return Ruling(allowed=False, rule=Rule.PORT_SERVICE)
+    if port < _FIRST_FREE_PORT and port not in _WEB_PORTS:
+        return Ruling(allowed=False, rule=Rule.PORT_PRIVILEGED)
+    return Ruling(allowed=True, rule=Rule.PORT_OPEN)
+
+
+def _table_rule(address: Address) -> Rule:
+    table: Iterable[tuple[Network, Rule]]
+    table, rest = _IPV4, Rule.PUBLIC
+    if isinstance(address, IPv6Address):
+        # Whatever is not handed out for the public Internet is refused, named or not.
+        table, rest = _IPV6, Rule.PUBLIC if address in _IPV6_PUBLIC else Rule.RESERVED
+    return next((rule for network, rule in table if address in network), rest)
+
+
+def _networks(name: str, cidrs: Iterable[str], faults: list[str]) -> tuple[Network, ...]:
+    return tuple(_each(name, cidrs, _network, faults))
+
+
+def _network(cidr: str) -> Network:
+    network = ip_network(cidr.strip())
+    if isinstance(network, IPv6Network) and network.subnet_of(_IPV6_MAPPED):
+        # Mapped addresses are judged as IPv4, so ranges written that way must be IPv4 too.
+        start = IPv4Address(int(network.network_address) & 0xFFFF_FFFF)
+        return IPv4Network((start, network.prefixlen - _IPV6_MAPPED.prefixlen))
+    return network
+
+
+def _ports(name: str, ports: Iterable[int], faults: list[str]) -> frozenset[int]:
+    return frozenset(_each(name, ports, _port, faults))
+
+
+def _port(port: int) -> int:
+    if not 0 < port <= _LAST_PORT:
+        raise ValueError(f"{port!r} is not a port; ports are 1 to {_LAST_PORT}")
+    return port
+
+
+def _each(
+    name: str, values: Iterable[Raw], read: Callable[[Raw], Read], faults: list[str]
+) -> list[Read]:
+    results = []
+    for value in values:
+        try:
+            results.append(read(value))
+        except ValueError as error:
+            faults.append(f"{name}: {error}.")
+    return results

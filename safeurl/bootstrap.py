@@ -1,0 +1,85 @@
+"""Wiring: from settings to the parts of one process. Nothing here runs at import."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from safeurl.adapters.artefacts import FileArtefacts
+from safeurl.adapters.redis.connection import RedisServer
+from safeurl.adapters.redis.queue import RQQueue
+from safeurl.adapters.sqlite import SQLiteStore
+from safeurl.address import AddressPolicy
+from safeurl.ports import ScanStore
+from safeurl.service import Service
+from safeurl.settings import Settings
+
+
+def utc_now() -> datetime:
+    """Return the time: the one clock of running processes."""
+    return datetime.now(UTC)
+
+
+def make_store(settings: Settings) -> ScanStore:
+    """Return the database the settings name; call after a fork, and close it."""
+    if not settings.turso_connection_url:
+        return SQLiteStore(settings.database_path, synchronous=settings.sqlite_synchronous)
+    # The client is an extra, so that who uses SQLite need not install it.
+    from safeurl.adapters.libsql import LibSQLStore  # noqa: PLC0415 - see the line above
+
+    token = settings.turso_auth_token.get_secret_value() or None
+    return LibSQLStore(settings.turso_connection_url, auth_token=token)
+
+
+def make_policy(settings: Settings) -> AddressPolicy:
+    """Return the address policy with the settings' exceptions."""
+    return AddressPolicy.parse(
+        allow_cidrs=settings.egress_allow_cidrs,
+        deny_cidrs=settings.egress_deny_cidrs,
+        allow_ports=settings.egress_allow_ports,
+        deny_ports=settings.egress_deny_ports,
+    )
+
+
+def redis_server(settings: Settings) -> RedisServer:
+    """Return where the queue lives."""
+    return RedisServer(
+        host=settings.redis_host,
+        port=settings.redis_port,
+        password=settings.redis_password.get_secret_value(),
+        socket_path=settings.valkey_socket,
+    )
+
+
+def make_queue(settings: Settings) -> RQQueue:
+    """Return the wake-up queue; call after a fork, and close it."""
+    return RQQueue(
+        redis_server(settings).connect(), job_timeout_s=settings.job_timeout.total_seconds()
+    )
+
+
+def make_artefacts(settings: Settings) -> FileArtefacts:
+    """Return the store of blobs."""
+    return FileArtefacts(settings.artefact_dir)
+
+
+@asynccontextmanager
+async def open_store(settings: Settings, *, migrate: bool = True) -> AsyncIterator[ScanStore]:
+    """Open the database, bring its schema up to date unless told not to, close it at the end."""
+    store = make_store(settings)
+    try:
+        if migrate:
+            await store.migrate()
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """Open everything a face needs, and close it at the end."""
+    async with open_store(settings) as store:
+        queue = make_queue(settings)
+        try:
+            yield Service(store, queue, utc_now, make_policy(settings))
+        finally:
+            await queue.close()

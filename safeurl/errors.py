@@ -1,0 +1,71 @@
+"""The errors a caller can act on; how a fetch ended is a value, never one of these."""
+
+from typing import ClassVar
+
+
+class SafeURLError(Exception):
+    """Any failure that SafeURL names; `code` is stable, the message one sentence for a person."""
+
+    code: ClassVar[str] = "error"
+
+
+class RequestError(SafeURLError):
+    """What was asked for is wrong and asking again will not help (HTTP 4xx, exit 2)."""
+
+    code = "bad_request"
+
+
+class UrlRefusedError(RequestError):
+    """The URL can never be scanned; `reason` is a stable word such as `scheme` or `loopback`."""
+
+    code = "url_refused"
+
+    def __init__(self, reason: str, message: str) -> None:
+        """Keep the machine-readable reason beside the sentence."""
+        super().__init__(message)
+        self.reason = reason
+
+
+class ScanNotFoundError(RequestError):
+    """No scan has this id."""
+
+    code = "scan_not_found"
+
+    def __init__(self, scan_id: str) -> None:
+        """Name the id that was asked for."""
+        super().__init__(f"No scan has the id {scan_id!r}. `safeurl list` shows the newest ones.")
+
+
+class UnavailableError(SafeURLError):
+    """A part that SafeURL needs does not answer now; trying later may help (HTTP 503, exit 75)."""
+
+    code = "unavailable"
+
+
+class StoreUnavailableError(UnavailableError):
+    """The database does not answer, is locked or is full."""
+
+    code = "store_unavailable"
+
+
+class QueueUnavailableError(UnavailableError):
+    """Redis does not answer."""
+
+    code = "queue_unavailable"
+
+
+class SandboxUnavailableError(UnavailableError):
+    """Docker does not answer or cannot make the sandbox."""
+
+    code = "sandbox_unavailable"
+
+
+class ConfigError(SafeURLError):
+    """The settings are wrong, so nothing starts (exit 78); `faults` holds every fault found."""
+
+    code = "config"
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        """Show all faults at once, one per line."""
+        super().__init__("\n".join(faults))
+        self.faults = faults

@@ -1,0 +1,201 @@
+"""What the core needs of the world, as protocols; the contracts stand here.
+
+Every implementation passes the same suite in `tests/contract`. Adapters raise only the
+errors of `safeurl.errors`; a guarded write that lost its race returns None or False.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from safeurl.report import FetchRequest
+from safeurl.scan import Artefact, AuditEntry, Metrics, Result, Scan, WorkerBeat
+from safeurl.state import Outcome, State
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """All that is written when a scan reaches a final state, in one batch."""
+
+    state: State
+    outcome: Outcome
+    detail: str | None
+    result: Result
+    artefacts: tuple[Artefact, ...] = ()
+    #: The `Evidence` as JSON where it was not stored before (a scan that never was analysed).
+    evidence_json: str | None = None
+
+
+class ScanStore(Protocol):
+    """The database: the only truth about scans.
+
+    Each method is one batch of statements that happens wholly or not at all. Writes on a scan
+    are guarded by the `id`, `version` and `state` of the `Scan` handed in: when the row has
+    moved on, nothing is written and None (or False) comes back. `actor` names who acts.
+    """
+
+    async def add(self, scans: Sequence[Scan]) -> None:
+        """Insert new QUEUED scans at version 0; all or none."""
+
+    async def get(self, scan_id: str) -> Scan | None:
+        """Return the scan, or None when there is none."""
+
+    async def page(self, *, limit: int, before: str | None = None) -> list[Scan]:
+        """Return scans newest first, by id, those older than the id `before`."""
+
+    async def claim(
+        self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
+    ) -> Scan | None:
+        """Move QUEUED to FETCHING if `run_after` has come; attempt and version grow by one."""
+
+    async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
+        """Extend the lease of this owner, attempt and version; False when it is no longer ours."""
+
+    async def begin_analysis(
+        self, scan: Scan, *, evidence_json: str, now: datetime, actor: str
+    ) -> Scan | None:
+        """Move FETCHING to ANALYZING and store the evidence of this attempt."""
+
+    async def finish(self, scan: Scan, ending: Ending, *, now: datetime, actor: str) -> Scan | None:
+        """Move to a final state with its result, artefacts and evidence."""
+
+    async def requeue(  # noqa: PLR0913 - one keyword per column that the move sets
+        self,
+        scan: Scan,
+        *,
+        outcome: Outcome,
+        detail: str | None,
+        run_after: datetime,
+        now: datetime,
+        actor: str,
+    ) -> Scan | None:
+        """Move FETCHING or ANALYZING back to QUEUED for another attempt, the lease given up."""
+
+    async def note(self, scan: Scan, *, event: str, detail: str, now: datetime, actor: str) -> None:
+        """Append an audit line that is not a transition, such as `sandbox`."""
+
+    async def due(self, *, now: datetime, limit: int) -> list[Scan]:
+        """Return QUEUED scans whose `run_after` has come, oldest first."""
+
+    async def lost(self, *, now: datetime, limit: int) -> list[Scan]:
+        """Return FETCHING and ANALYZING scans whose lease ran out, oldest lease first."""
+
+    async def result(self, scan_id: str) -> Result | None:
+        """Return the result of a final scan."""
+
+    async def evidence(self, scan_id: str) -> str | None:
+        """Return the stored evidence as JSON."""
+
+    async def artefacts(self, scan_id: str) -> list[Artefact]:
+        """Return the artefacts of a scan, by kind."""
+
+    async def audit(self, scan_id: str) -> list[AuditEntry]:
+        """Return the scan's audit trail, oldest first."""
+
+    async def beat(self, beat: WorkerBeat) -> None:
+        """Record a worker's sign of life, over its last one."""
+
+    async def retire(self, worker_id: str) -> None:
+        """Forget a worker that ends; nothing happens when it is not known."""
+
+    async def workers(self, *, since: datetime) -> list[WorkerBeat]:
+        """Return the workers heard of since then."""
+
+    async def metrics(self, *, now: datetime) -> Metrics:
+        """Count unfinished and recently finished scans."""
+
+    async def migrate(self) -> list[int]:
+        """Bring the schema up to date; return the numbers of the migrations that were applied."""
+
+    async def ping(self) -> None:
+        """Return when the database answers and its schema is current, else raise."""
+
+    async def close(self) -> None:
+        """Release connections and threads; the store is not used again."""
+
+
+class WakeQueue(Protocol):
+    """The message queue: wakes workers, may be flushed at any time without losing a scan."""
+
+    async def push(self, scan_ids: Sequence[str]) -> None:
+        """Put one wake-up per scan on the queue."""
+
+    async def waiting(self) -> set[str]:
+        """Return the ids of scans that a wake-up is on its way for."""
+
+    async def ping(self) -> int:
+        """Return how many wake-ups wait, else raise."""
+
+    async def close(self) -> None:
+        """Release connections."""
+
+
+class ArtefactStore(Protocol):
+    """Blobs by their SHA-256; storing the same bytes twice stores them once."""
+
+    async def put(self, data: bytes) -> str:
+        """Store the bytes durably and return their SHA-256 as lower-case hex."""
+
+    async def get(self, sha256: str) -> bytes | None:
+        """Return the bytes, or None when there are none of that name."""
+
+
+class Stop(StrEnum):
+    """Why the worker itself ended a sandbox."""
+
+    DEADLINE = "deadline"
+    #: The sink wanted no more, because the report broke a rule.
+    SINK = "sink"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxOrder:
+    """What to run: one container for one attempt."""
+
+    request: FetchRequest
+    #: Seconds from the start until the container is killed from outside.
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxExit:
+    """How a sandbox ended, as seen from outside; pure facts, no judgement."""
+
+    container_id: str | None = None
+    exit_code: int | None = None
+    oom_killed: bool = False
+    #: Set when the worker ended it.
+    stopped: Stop | None = None
+    #: Docker's own failure in one sentence; None when the container ran.
+    error: str | None = None
+    #: The last 4 KiB of stderr, undecodable bytes replaced.
+    stderr_tail: str = ""
+    #: `cold` or `warm`.
+    start_kind: str = "cold"
+    #: Milliseconds per phase: `create`, `start`, `run`, `remove`.
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+#: Takes stdout as it comes; returning False ends the sandbox at once.
+Sink = Callable[[bytes], bool]
+
+
+class Sandbox(Protocol):
+    """Runs one fetcher in a disposable container."""
+
+    async def run(self, order: SandboxOrder, sink: Sink) -> SandboxExit:
+        """Run to the end and remove the container; `sink` is called from another thread.
+
+        Docker's failures come back in `SandboxExit.error`. When the call is cancelled the
+        container is killed and removed before it returns.
+        """
+
+    async def ping(self) -> str:
+        """Return the engine's version, else raise `SandboxUnavailableError`."""
+
+    async def close(self) -> None:
+        """Release connections; running containers stay the reaper's."""

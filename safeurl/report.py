@@ -1,0 +1,262 @@
+"""The language the worker and the fetcher speak: one request line in, report lines (NDJSON) out.
+
+Everything here that comes from a sandbox is hostile until `safeurl.report_reader` has parsed it.
+Fields are strict and bounded: an unknown field, a wrong type or an over-long value is a fault.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from safeurl.state import Outcome
+
+Short = Annotated[str, Meta(max_length=512)]
+Long = Annotated[str, Meta(max_length=4096)]
+Url = Annotated[str, Meta(max_length=8192)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Millis = Annotated[float, Meta(ge=0, le=1e9)]
+
+
+class Profile(StrEnum):
+    """How the fetcher looks at the page."""
+
+    HTTP = "http"
+    BROWSER = "browser"
+
+
+class FetchRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The one line the fetcher reads on stdin. Holds no secret and no address of ours."""
+
+    scan: str
+    attempt: int
+    url: str
+    profile: Profile = Profile.HTTP
+    #: The fetcher stops by itself after this long and reports what it has.
+    timeout_s: float = 20.0
+    max_redirects: int = 10
+    #: Cap on the body, on the wire and again after decompression.
+    max_body_bytes: int = 10 * 1024 * 1024
+    allow_cidrs: tuple[str, ...] = ()
+    deny_cidrs: tuple[str, ...] = ()
+    #: Ports let through besides the default policy, and those taken away.
+    allow_ports: tuple[int, ...] = ()
+    deny_ports: tuple[int, ...] = ()
+    user_agent: str = ""
+
+
+class _Strict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Common strictness of all evidence."""
+
+
+class Timings(_Strict, frozen=True):
+    """Milliseconds each phase of a hop took; absent where the phase did not happen."""
+
+    dns_ms: Millis | None = None
+    connect_ms: Millis | None = None
+    tls_ms: Millis | None = None
+    first_byte_ms: Millis | None = None
+    total_ms: Millis | None = None
+
+
+class Tls(_Strict, frozen=True):
+    """What the server's certificate and handshake said; a bad certificate is evidence."""
+
+    version: Short
+    cipher: Short = ""
+    alpn: Short = ""
+    issuer: Long = ""
+    subject: Long = ""
+    sans: Annotated[tuple[Short, ...], Meta(max_length=256)] = ()
+    #: ISO 8601, UTC.
+    not_before: Short = ""
+    not_after: Short = ""
+    serial: Short = ""
+    #: SHA-256 of the DER certificate, lower-case hex.
+    sha256: Short = ""
+    #: Whether chain, validity and host name verify against the system's roots.
+    verified: bool = False
+    verify_error: Short = ""
+
+
+class Hop(_Strict, frozen=True):
+    """One request of the redirect chain."""
+
+    url: Url
+    #: `submitted`, `redirect` or `meta_refresh`.
+    via: Short = "submitted"
+    status: Annotated[int, Meta(ge=100, le=999)] | None = None
+    http_version: Short = ""
+    headers: Annotated[tuple[tuple[Short, Url], ...], Meta(max_length=256)] = ()
+    #: True where headers were left out or shortened to fit.
+    headers_truncated: bool = False
+    #: Every address the name resolved to, then the one that was dialled.
+    addresses: Annotated[tuple[Short, ...], Meta(max_length=64)] = ()
+    address: Short | None = None
+    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    location: Url | None = None
+    timings: Timings = Timings()
+    tls: Tls | None = None
+    #: What went wrong on this hop, in words; empty when nothing did.
+    error: Long = ""
+
+
+class Body(_Strict, frozen=True):
+    """The final response's body."""
+
+    #: Bytes received, and bytes after decompression.
+    wire_bytes: Count
+    size_bytes: Count
+    #: Of the decompressed bytes, lower-case hex.
+    sha256: Short
+    truncated: bool = False
+    content_encoding: Short = ""
+    charset: Short = ""
+    declared_type: Short = ""
+    sniffed_type: Short = ""
+
+
+class FormField(_Strict, frozen=True):
+    """One input of a form."""
+
+    name: Short = ""
+    type: Short = ""
+    placeholder: Short = ""
+
+
+class Form(_Strict, frozen=True):
+    """A form and where it sends what is typed."""
+
+    #: Absolute; empty when the page gives none.
+    action: Url = ""
+    method: Short = "get"
+    fields: Annotated[tuple[FormField, ...], Meta(max_length=128)] = ()
+    has_password: bool = False
+    #: Whether the action's origin differs from the page's.
+    cross_origin: bool = False
+
+
+class Link(_Strict, frozen=True):
+    """An anchor, resolved against the page."""
+
+    url: Url
+    text: Short = ""
+
+
+class Script(_Strict, frozen=True):
+    """A script: its absolute URL, or its size where it is inline."""
+
+    url: Url = ""
+    inline_bytes: Count = 0
+
+
+class Iframe(_Strict, frozen=True):
+    """A frame, and whether the page hides it."""
+
+    url: Url = ""
+    hidden: bool = False
+
+
+class MetaRefresh(_Strict, frozen=True):
+    """A `<meta http-equiv=refresh>`."""
+
+    delay_s: Annotated[float, Meta(ge=0, le=1e9)]
+    url: Url = ""
+
+
+class Favicon(_Strict, frozen=True):
+    """The site's icon; `mmh3` is the hash that Shodan and others index."""
+
+    url: Url
+    sha256: Short = ""
+    mmh3: int | None = None
+    size_bytes: Count = 0
+    #: Why there is no hash; empty when there is one.
+    error: Short = ""
+
+
+class Page(_Strict, frozen=True):
+    """What the HTML says. Lists are cut at their caps; `partial` then says why."""
+
+    title: Long = ""
+    description: Long = ""
+    canonical: Url = ""
+    language: Short = ""
+    generator: Short = ""
+    #: The start of the visible text, white space folded.
+    text: Annotated[str, Meta(max_length=8192)] = ""
+    forms: Annotated[tuple[Form, ...], Meta(max_length=64)] = ()
+    links: Annotated[tuple[Link, ...], Meta(max_length=512)] = ()
+    #: All anchors, and those that lead nowhere (`#`, `javascript:`, empty).
+    links_total: Count = 0
+    links_null: Count = 0
+    scripts: Annotated[tuple[Script, ...], Meta(max_length=256)] = ()
+    iframes: Annotated[tuple[Iframe, ...], Meta(max_length=64)] = ()
+    meta_refresh: MetaRefresh | None = None
+    favicon: Favicon | None = None
+    #: Comments such as `saved from url=` that a page saver leaves behind.
+    saver_mark: Short = ""
+    partial: Short = ""
+
+
+class Refusal(_Strict, frozen=True):
+    """A connection that the address policy did not allow."""
+
+    host: Short
+    port: Annotated[int, Meta(ge=0, le=65535)]
+    #: The policy's named reason, for example `loopback` or `port`.
+    rule: Short
+    address: Short = ""
+    #: Which URL led there.
+    url: Url = ""
+
+
+class EvidenceLine(_Strict, frozen=True, tag_field="type", tag="evidence"):
+    """One piece of evidence, sent when ready; exactly one field is set."""
+
+    hop: Hop | None = None
+    body: Body | None = None
+    page: Page | None = None
+    refusal: Refusal | None = None
+
+
+class ArtefactLine(_Strict, frozen=True, tag_field="type", tag="artefact"):
+    """A piece of a blob; pieces of one kind come in order, the last one says so."""
+
+    #: `body`, `favicon`, later `screenshot`, `dom`, `har`.
+    kind: Annotated[str, Meta(pattern=r"^[a-z_]{1,32}\Z")]
+    #: At most 256 KiB, as base64 on the wire.
+    data: Annotated[bytes, Meta(max_length=256 * 1024)]
+    last: bool = False
+    media_type: Short = "application/octet-stream"
+
+
+class ReportLine(_Strict, frozen=True, tag_field="type", tag="report"):
+    """The last line: how the fetch ended, in the fetcher's own words."""
+
+    scan: Short
+    attempt: Count
+    outcome: Outcome
+    detail: Long = ""
+    final_url: Url = ""
+    elapsed_ms: Millis = 0.0
+    fetcher: Short = ""
+
+
+Line = EvidenceLine | ArtefactLine | ReportLine
+
+
+class Evidence(_Strict, frozen=True):
+    """All evidence of one attempt, as it is stored and as rules see it."""
+
+    hops: tuple[Hop, ...] = ()
+    body: Body | None = None
+    page: Page | None = None
+    refusals: tuple[Refusal, ...] = ()
+    report: ReportLine | None = None
+
+
+def encode_line(line: Line | FetchRequest) -> bytes:
+    """Return the line as JSON with its newline."""
+    return msgspec.json.encode(line) + b"\n"

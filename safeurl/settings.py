@@ -1,0 +1,290 @@
+"""The settings: one frozen object read once from a mapping, every fault reported at once.
+
+`.env.example` is written from the fields below (`python -m safeurl.settings`), and a test holds
+the two equal.
+"""
+
+import hashlib
+import ipaddress
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+
+from safeurl.errors import ConfigError
+
+
+def _split(value: object) -> object:
+    """Read `a, b` as a tuple; an empty text is an empty tuple."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _cidr(value: str) -> str:
+    """Check one address range and write it in its shortest form."""
+    return str(ipaddress.ip_network(value))
+
+
+Cidrs = Annotated[tuple[Annotated[str, AfterValidator(_cidr)], ...], BeforeValidator(_split)]
+Ports = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=65535)], ...],
+    BeforeValidator(_split),
+]
+
+
+class Settings(BaseModel):
+    """All settings; the alias is the environment variable, the description its documentation."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    state_dir: Path = Field(
+        default=Path("~/.local/state/safeurl"),
+        alias="SAFEURL_STATE_DIR",
+        description="Folder for the embedded database, queue and stored artefacts.",
+    )
+    turso_connection_url: str = Field(
+        default="",
+        pattern=r"^$|^(libsql|https?|wss?)://",
+        alias="TURSO_CONNECTION_URL",
+        description="libSQL or Turso database (libsql:, https:, http:, wss: or ws:). "
+        "Empty: SQLite in the state folder.",
+    )
+    turso_auth_token: SecretStr = Field(
+        default=SecretStr(""),
+        alias="TURSO_AUTH_TOKEN",
+        description="Token for that database. Needs the package extra `turso`.",
+    )
+    sqlite_synchronous: Literal["NORMAL", "FULL"] = Field(
+        default="NORMAL",
+        alias="SQLITE_SYNCHRONOUS",
+        description="NORMAL survives a killed process, FULL also a power cut.",
+    )
+    redis_host: str = Field(
+        default="",
+        alias="REDIS_HOST",
+        description="Redis or Valkey server. Empty: an embedded Valkey in the state folder.",
+    )
+    redis_port: int = Field(
+        default=6379, ge=1, le=65535, alias="REDIS_PORT", description="Its TCP port."
+    )
+    redis_password: SecretStr = Field(
+        default=SecretStr(""), alias="REDIS_PASSWORD", description="Its password, if it has one."
+    )
+    docker_socket_path: Path = Field(
+        default=Path("/var/run/docker.sock"),
+        alias="DOCKER_SOCKET_PATH",
+        description="The Docker engine's socket. Only the worker opens it.",
+    )
+    fetcher_image: str = Field(
+        default="safeurl-fetcher:latest",
+        min_length=1,
+        alias="FETCHER_IMAGE",
+        description="Image that opens the page; docker/build.sh builds it.",
+    )
+    worker_concurrency: int = Field(
+        default=5, ge=1, le=256, alias="WORKER_CONCURRENCY", description="Scans at a time per host."
+    )
+    container_timeout_ms: int = Field(
+        default=30_000,
+        ge=1_000,
+        le=600_000,
+        alias="CONTAINER_TIMEOUT_MS",
+        description="Deadline of a sandbox. The fetcher stops by itself at four fifths of it.",
+    )
+    container_memory_limit_mb: int = Field(
+        default=512,
+        ge=64,
+        le=65_536,
+        alias="CONTAINER_MEMORY_LIMIT_MB",
+        description="Memory of a sandbox, swap included.",
+    )
+    container_cpu_limit: float = Field(
+        default=0.5, ge=0.05, le=64, alias="CONTAINER_CPU_LIMIT", description="Cores of a sandbox."
+    )
+    container_pids_limit: int = Field(
+        default=128,
+        ge=8,
+        le=4096,
+        alias="CONTAINER_PIDS_LIMIT",
+        description="Processes and threads in a sandbox.",
+    )
+    container_network: Literal["bridge"] = Field(
+        default="bridge",
+        alias="CONTAINER_NETWORK",
+        description="How a sandbox reaches the page: `bridge` is Docker's default bridge, on "
+        "which the fetcher judges every address itself.",
+    )
+    container_runtime: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9_.-]*$",
+        alias="CONTAINER_RUNTIME",
+        description="Another OCI runtime that the engine knows, such as runsc. Empty: its default.",
+    )
+    max_redirects: int = Field(
+        default=10, ge=0, le=50, alias="MAX_REDIRECTS", description="Redirects followed per scan."
+    )
+    max_body_mb: int = Field(
+        default=10,
+        ge=1,
+        le=20,
+        alias="MAX_BODY_MB",
+        description="Cap on a page's body in MiB, on the wire and again when decompressed.",
+    )
+    max_retries: int = Field(
+        default=3,
+        ge=0,
+        le=20,
+        alias="MAX_RETRIES",
+        description="Further attempts when the sandbox or the worker failed, not the page.",
+    )
+    lease_seconds: int = Field(
+        default=30,
+        ge=3,
+        le=3600,
+        alias="LEASE_SECONDS",
+        description="After this long without a sign of life a worker's scan is taken back.",
+    )
+    egress_allow_cidrs: Cidrs = Field(
+        default=(),
+        alias="EGRESS_ALLOW_CIDRS",
+        description="Exceptions from the address policy, for labs and tests only.",
+    )
+    egress_deny_cidrs: Cidrs = Field(
+        default=(),
+        alias="EGRESS_DENY_CIDRS",
+        description="More address ranges that no scan may reach.",
+    )
+    egress_allow_ports: Ports = Field(
+        default=(),
+        alias="EGRESS_ALLOW_PORTS",
+        description="Ports let through besides 80, 443 and the safe ones from 1024 up.",
+    )
+    egress_deny_ports: Ports = Field(
+        default=(), alias="EGRESS_DENY_PORTS", description="More ports that no scan may reach."
+    )
+    user_agent: str = Field(
+        default="",
+        max_length=512,
+        alias="FETCH_USER_AGENT",
+        description="User-Agent sent to pages. Empty: a current browser's.",
+    )
+    api_host: str = Field(
+        default="127.0.0.1", alias="API_HOST", description="Address the HTTP API listens on."
+    )
+    api_port: int = Field(
+        default=8321, ge=0, le=65535, alias="API_PORT", description="Its TCP port."
+    )
+    enable_worker: bool = Field(
+        default=False,
+        alias="ENABLE_WORKER",
+        description="Whether `safeurl api` also runs the worker.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", alias="LOG_LEVEL", description="How much the daemons log."
+    )
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read the settings from a mapping such as `os.environ`; raise ConfigError with all faults.
+
+        An empty value counts as not set, so that `.env` files may list every variable.
+        """
+        given = {key: value for key, value in environ.items() if key in _NAMES and value != ""}
+        try:
+            settings = cls.model_validate(given)
+        except ValidationError as error:
+            raise ConfigError(
+                tuple(_fault(item["loc"], item["msg"]) for item in error.errors())
+            ) from None
+        return settings.model_copy(update={"state_dir": settings.state_dir.expanduser().absolute()})
+
+    @property
+    def container_timeout(self) -> timedelta:
+        """Until when the worker ends a sandbox from outside, counted from its start."""
+        return timedelta(milliseconds=self.container_timeout_ms)
+
+    @property
+    def fetch_timeout(self) -> timedelta:
+        """Until when the fetcher ends by itself; below the container's."""
+        return self.container_timeout * 0.8
+
+    @property
+    def attempt_timeout(self) -> timedelta:
+        """Until when an attempt ends whatever Docker does; above the container's."""
+        return self.container_timeout + timedelta(seconds=30)
+
+    @property
+    def job_timeout(self) -> timedelta:
+        """RQ's own deadline; above the attempt's."""
+        return self.attempt_timeout + timedelta(seconds=30)
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a claim holds without being renewed."""
+        return timedelta(seconds=self.lease_seconds)
+
+    @property
+    def instance(self) -> str:
+        """Name of this installation on its Docker engine, so that it reaps only its own."""
+        return hashlib.sha256(str(self.state_dir).encode()).hexdigest()[:12]
+
+    @property
+    def database_path(self) -> Path:
+        """The embedded SQLite file."""
+        return self.state_dir / "safeurl.db"
+
+    @property
+    def artefact_dir(self) -> Path:
+        """Where blobs are stored."""
+        return self.state_dir / "artefacts"
+
+    @property
+    def valkey_dir(self) -> Path:
+        """Where the embedded Valkey keeps its files."""
+        return self.state_dir / "valkey"
+
+    @property
+    def valkey_socket(self) -> Path:
+        """The embedded Valkey's unix socket."""
+        return self.valkey_dir / "valkey.sock"
+
+
+_NAMES = frozenset(str(field.alias) for field in Settings.model_fields.values())
+
+
+def _fault(loc: tuple[int | str, ...], message: str) -> str:
+    return f"{loc[0]}: {message.removeprefix('Value error, ')}. `.env.example` documents it."
+
+
+def env_example() -> str:
+    """Return the text of `.env.example`: every variable with its meaning and default."""
+    lines = [
+        "# Every setting of SafeURL with its default. Copy to .env and change what you need.",
+        "",
+    ]
+    for field in Settings.model_fields.values():
+        lines += [f"# {field.description}", f"{field.alias}={_text(field.default)}", ""]
+    return "\n".join(lines)
+
+
+def _text(default: object) -> str:
+    if isinstance(default, SecretStr):
+        return default.get_secret_value()
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+if __name__ == "__main__":
+    print(env_example(), end="")  # noqa: T201 - this is the command's output

@@ -1,0 +1,114 @@
+"""The states of a scan, the moves between them, and the closed list of outcomes.
+
+The table below is the only place that says which moves are legal. `schema.sql` repeats the
+pairs in a trigger and README draws them; tests hold all three equal.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class State(StrEnum):
+    """Where a scan stands."""
+
+    QUEUED = "QUEUED"
+    FETCHING = "FETCHING"
+    ANALYZING = "ANALYZING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+
+
+#: Each state with the states it may move to; a final state has an empty row.
+TRANSITIONS: Mapping[State, frozenset[State]] = MappingProxyType(
+    {
+        State.QUEUED: frozenset({State.FETCHING, State.FAILED}),
+        State.FETCHING: frozenset({State.ANALYZING, State.FAILED, State.TIMED_OUT, State.QUEUED}),
+        State.ANALYZING: frozenset({State.COMPLETED, State.FAILED, State.TIMED_OUT, State.QUEUED}),
+        State.COMPLETED: frozenset(),
+        State.FAILED: frozenset(),
+        State.TIMED_OUT: frozenset(),
+    }
+)
+
+FINAL_STATES: frozenset[State] = frozenset(s for s, exits in TRANSITIONS.items() if not exits)
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    OK = "ok"
+    DNS_NXDOMAIN = "dns_nxdomain"
+    DNS_FAILED = "dns_failed"
+    ADDRESS_REFUSED = "address_refused"
+    CONNECT_REFUSED = "connect_refused"
+    CONNECT_TIMEOUT = "connect_timeout"
+    TLS_INVALID = "tls_invalid"
+    HTTP_ERROR = "http_error"
+    TOO_MANY_REDIRECTS = "too_many_redirects"
+    BODY_TOO_LARGE = "body_too_large"
+    FETCH_TIMEOUT = "fetch_timeout"
+    WALL_TIMEOUT = "wall_timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    SANDBOX_CRASHED = "sandbox_crashed"
+    REPORT_MALFORMED = "report_malformed"
+    REPORT_TOO_LARGE = "report_too_large"
+    CANCELLED = "cancelled"
+    SANDBOX_UNAVAILABLE = "sandbox_unavailable"
+    LEASE_LOST = "lease_lost"
+
+
+#: What each outcome means, in one sentence for the person who submitted the URL.
+OUTCOME_WORDS: Mapping[Outcome, str] = MappingProxyType(
+    {
+        Outcome.OK: "The page was opened and read.",
+        Outcome.DNS_NXDOMAIN: "The host name does not exist.",
+        Outcome.DNS_FAILED: "The host name could not be resolved.",
+        Outcome.ADDRESS_REFUSED: "The URL leads to an address that SafeURL does not connect to.",
+        Outcome.CONNECT_REFUSED: "The server did not accept the connection.",
+        Outcome.CONNECT_TIMEOUT: "The server did not answer in time.",
+        Outcome.TLS_INVALID: "No TLS connection could be made with the server.",
+        Outcome.HTTP_ERROR: "The server's answer was not valid HTTP.",
+        Outcome.TOO_MANY_REDIRECTS: "The URL redirects too many times.",
+        Outcome.BODY_TOO_LARGE: "The page is larger than the limit; what was read of it is kept.",
+        Outcome.FETCH_TIMEOUT: "The page took longer to load than the fetch deadline.",
+        Outcome.WALL_TIMEOUT: "The sandbox reached its deadline and was ended.",
+        Outcome.OUT_OF_MEMORY: "The page used up the sandbox's memory.",
+        Outcome.SANDBOX_CRASHED: "The sandbox ended without a report.",
+        Outcome.REPORT_MALFORMED: "The sandbox wrote something that is not a report.",
+        Outcome.REPORT_TOO_LARGE: "The sandbox wrote more than a report may hold.",
+        Outcome.CANCELLED: "The scan was cancelled.",
+        Outcome.SANDBOX_UNAVAILABLE: "No sandbox could be started.",
+        Outcome.LEASE_LOST: "The worker that ran the scan was lost.",
+    }
+)
+
+#: Outcomes under which a page was seen, so that the scan goes on to analysis.
+SEEN: frozenset[Outcome] = frozenset({Outcome.OK, Outcome.BODY_TOO_LARGE})
+
+_TIMEOUTS = frozenset({Outcome.FETCH_TIMEOUT, Outcome.WALL_TIMEOUT})
+
+
+def is_legal(old: State, new: State) -> bool:
+    """Tell whether a scan may move from `old` to `new`."""
+    return new in TRANSITIONS[old]
+
+
+def is_final(state: State) -> bool:
+    """Tell whether nothing ever follows `state`."""
+    return state in FINAL_STATES
+
+
+def final_state(outcome: Outcome) -> State:
+    """Return the final state in which an attempt with this outcome leaves its scan."""
+    if outcome in SEEN:
+        return State.COMPLETED
+    return State.TIMED_OUT if outcome in _TIMEOUTS else State.FAILED
+
+
+def diagram() -> str:
+    """Draw the table as the Mermaid diagram that README shows."""
+    moves = [f"    {old} --> {new}" for old in State for new in State if new in TRANSITIONS[old]]
+    ends = [f"    {state} --> [*]" for state in State if is_final(state)]
+    return "\n".join(["stateDiagram-v2", f"    [*] --> {State.QUEUED}", *moves, *ends])

@@ -1,0 +1,302 @@
+"""Reading URLs as a browser would: refang, normalise, and refuse what can never be scanned.
+
+The parser is Ada, the WHATWG parser of Node.js, so that we open the host which the victim's
+browser opens, in every spelling of it. Around it stand our own rules: what other programs read
+as another host is refused rather than guessed, and so is whatever the address policy forbids.
+
+- Text without a scheme becomes `http://`, as mail and chat clients make it when they turn text
+  into links (`https://` where it names port 443): the redirect to https, if any, is evidence.
+- User name and password are dropped from what is sent; the host is what follows the last `@`.
+- The fragment is kept: phishing pages carry the victim's address there.
+- A trailing dot of the host is kept, since servers see it; the rules apply without it.
+
+A URL that `parse` returned is parsed to itself.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NoReturn
+
+from ada_url import URL, HostType
+
+from safeurl.address import DEFAULT_POLICY, AddressPolicy, Rule, judge_address, judge_port
+from safeurl.errors import UrlRefusedError
+
+#: The longest URL that is taken from a user, in bytes of UTF-8, before and after normalising.
+MAX_BYTES: Final = 2048
+#: The longest redirect target: sign-in pages send longer ones than people do, and a report's
+#: field for URLs ends here.
+MAX_REDIRECT_BYTES: Final = 8192
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_MAX_LABEL: Final = 63
+_MAX_HOST: Final = 253
+
+
+class Reason(StrEnum):
+    """Why a URL is refused, besides the rules of `safeurl.address`."""
+
+    EMPTY = "empty"
+    TOO_LONG = "too_long"
+    ENCODING = "encoding"
+    CONTROL_CHARACTER = "control_character"
+    SCHEME = "scheme"
+    EMPTY_HOST = "empty_host"
+    HOST_INVALID = "host_invalid"
+    SINGLE_LABEL = "single_label"
+    LOCAL_NAME = "local_name"
+    #: Programs disagree on which host the URL names.
+    AMBIGUOUS = "ambiguous"
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedUrl:
+    """A URL that may be opened; `host` is ASCII, without brackets, and `port` is never absent."""
+
+    #: Normalised; without credentials, with its fragment.
+    url: str
+    scheme: str
+    host: str
+    port: int
+    #: Whether `host` is an IP address, which has then been judged.
+    is_literal: bool
+
+
+#: Known not to be host names, so that `data:1` is not taken for a host with a port.
+NAMED_SCHEMES: Final = frozenset(
+    {
+        *("about", "blob", "chrome", "data", "dict", "file", "filesystem", "ftp", "ftps", "gopher"),
+        *("imap", "intent", "jar", "javascript", "ldap", "ldaps", "mailto", "mhtml", "netdoc"),
+        *("phar", "php", "pop3", "rtsp", "sftp", "sip", "smb", "sms", "smtp", "ssh", "tel"),
+        *("telnet", "tftp", "urn", "vbscript", "view-source", "ws", "wss"),
+    }
+)
+
+#: Names that mean something on this machine or network only, or outside the DNS (RFC 6761,
+#: 6762, 7686, 8375; `internal` is ICANN's, `localdomain` stands in hosts files).
+_LOCAL_NAMES: Final = frozenset(
+    {"localhost", "localdomain", "local", "internal", "home.arpa", "onion"}
+)
+
+#: What surrounds a URL in a mail or a chat.
+_QUOTES: Final = frozenset({"<>", '""', "''", "``", "\u201c\u201d", "\u2018\u2019", "\xab\xbb"})
+#: Marks without width that come along when text is copied.
+_INVISIBLE: Final = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"
+
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_WEB_SCHEME: Final = re.compile(
+    r"(h(?:tt|xx|xt|tx|\*\*)p)(s?)(:|\[:\]|\[://\])[/\\]*", re.IGNORECASE
+)
+_SCHEME: Final = re.compile(
+    r"([a-z][a-z0-9+.-]*):(?P<port>[0-9]{1,5}(?:[/?#\\]|\Z))?", re.IGNORECASE
+)
+_DOT: Final = re.compile(r"[\[({](?:\.|dot)[\])}]", re.IGNORECASE)
+_SPACED_DOT: Final = re.compile(rf" ?{_DOT.pattern} ?| dot ", re.IGNORECASE)
+_TLS_PORT: Final = re.compile(r":0*443\Z")
+#: Where RFC 3986 sees the authority end; a browser ends it at the first backslash too.
+_AUTHORITY: Final = re.compile(r"(?:https?:[/\\]*|[/\\]{2,})([^/?#]*)", re.IGNORECASE)
+_PORT: Final = re.compile(r":[^\]:]*\Z")
+_LABEL: Final = re.compile(rf"[a-z0-9_-]{{1,{_MAX_LABEL}}}")
+_DEFANGABLE: Final = re.compile(r"(http)(s?://)([^/?#]*)(.*)", re.DOTALL)
+
+
+def parse(text: str, policy: AddressPolicy = DEFAULT_POLICY) -> ParsedUrl:
+    """Return the URL that a user meant, or raise `UrlRefusedError`."""
+    text = _clean(text, MAX_BYTES)
+    if not text:
+        _refuse(Reason.EMPTY, "There is no URL in this text. Submit one, such as example.com.")
+    return _judged(_refang(text), None, policy, MAX_BYTES)
+
+
+def resolve(
+    base: ParsedUrl | str, location: str, policy: AddressPolicy = DEFAULT_POLICY
+) -> ParsedUrl:
+    """Return where a redirect or a link on the page `base` leads, or raise `UrlRefusedError`.
+
+    `base` is a URL that `parse` or `resolve` returned. Nothing is refanged here: browsers do not.
+    """
+    base_url = base if isinstance(base, str) else base.url
+    return _judged(_clean(location, MAX_REDIRECT_BYTES), base_url, policy, MAX_REDIRECT_BYTES)
+
+
+def origin(url: ParsedUrl | str) -> str:
+    """Return `scheme://host[:port]`, or `null` for what has no origin, as browsers say."""
+    try:
+        return URL(url if isinstance(url, str) else url.url).origin
+    except ValueError:
+        return "null"
+
+
+def defang(url: ParsedUrl | str) -> str:
+    """Return the URL so that no program makes a link of it: `hxxp://example[.]com/`."""
+    text = url if isinstance(url, str) else url.url
+    match = _DEFANGABLE.match(text)
+    if match is None:
+        return text.replace(".", "[.]")
+    _, rest, authority, tail = match.groups()
+    return f"hxxp{rest}{authority.replace('.', '[.]')}{tail}"
+
+
+def _refuse(reason: Reason | Rule, message: str) -> NoReturn:
+    raise UrlRefusedError(reason, message)
+
+
+def _clean(text: str, max_bytes: int) -> str:
+    """Take off what surrounds the URL; refuse what no URL may hold."""
+    text = text.strip()
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        _refuse(Reason.ENCODING, "The URL is not valid Unicode text. Copy it again.")
+    if size > max_bytes:
+        _refuse(Reason.TOO_LONG, f"The URL is longer than {max_bytes:,} bytes. Shorten it.")
+    bare = text.strip(_INVISIBLE).strip()
+    while bare[:1] + bare[1:][-1:] in _QUOTES:
+        bare = bare[1:-1].strip()
+    if _CONTROL.search(bare):
+        _refuse(
+            Reason.CONTROL_CHARACTER,
+            "The URL has a line break, a tab or another control character inside. Remove it.",
+        )
+    return bare
+
+
+def _refang(text: str) -> str:
+    """Undo `hxxp`, `[.]`, `(dot)` and the like, and give text without a scheme one.
+
+    The path is refanged only where scheme or host were defanged: it may mean its brackets.
+    """
+    web = _WEB_SCHEME.match(text)
+    rest = text[web.end() :] if web else _without_scheme(text)
+    end = next((at for at, char in enumerate(rest) if char in "/?#\\"), len(rest))
+    authority = _SPACED_DOT.sub(".", rest[:end]).replace("[:]", ":")
+    tail = rest[end:]
+    if authority != rest[:end] or (web and (web[1].lower(), web[3]) != ("http", ":")):
+        tail = _DOT.sub(".", tail)
+    scheme = f"http{web[2].lower()}" if web else _guessed_scheme(authority)
+    return f"{scheme}://{authority}{tail}"
+
+
+def _without_scheme(text: str) -> str:
+    """Return text that has no scheme, or refuse the scheme it has."""
+    match = _SCHEME.match(text)
+    if match and (match["port"] is None or match[1].lower() in NAMED_SCHEMES):
+        _refuse_scheme(match[1])
+    return text.removeprefix("//")
+
+
+def _guessed_scheme(authority: str) -> str:
+    if "@" in authority:
+        _refuse(
+            Reason.AMBIGUOUS,
+            "This looks like an e-mail address. Submit a URL; one with a user name starts with "
+            "http:// or https://.",
+        )
+    return "https" if _TLS_PORT.search(authority) else "http"
+
+
+def _refuse_scheme(scheme: str) -> NoReturn:
+    _refuse(
+        Reason.SCHEME,
+        f"SafeURL opens http and https URLs, not {scheme[:40]!r} ones. "
+        "Submit the http or https URL that it leads to.",
+    )
+
+
+def _judged(text: str, base: str | None, policy: AddressPolicy, max_bytes: int) -> ParsedUrl:
+    authority = _checked_authority(text)
+    try:
+        url = URL(text, base)
+    except ValueError:
+        _refuse_unparsable(authority, text)
+    scheme = url.protocol.removesuffix(":")
+    if scheme not in _DEFAULT_PORTS:
+        _refuse_scheme(scheme)
+    url.username = url.password = ""
+    if len(url.href) > max_bytes:
+        _refuse(
+            Reason.TOO_LONG, f"Written out in ASCII, the URL is longer than {max_bytes:,} bytes."
+        )
+    port = int(url.port or _DEFAULT_PORTS[scheme])
+    host = url.hostname.strip("[]")
+    is_literal = url.host_type != HostType.DEFAULT
+    if is_literal:
+        _check_literal(host, policy)
+    else:
+        _check_name(host)
+    _check_port(port, policy)
+    return ParsedUrl(url.href, scheme, host, port, is_literal)
+
+
+def _checked_authority(text: str) -> str:
+    """Return the part that names the host, refused where programs read it differently."""
+    match = _AUTHORITY.match(text)
+    authority, _, beyond = (match[1] if match else "").partition("\\")
+    if "@" in beyond or any(char.isspace() for char in authority):
+        _refuse(
+            Reason.AMBIGUOUS,
+            "Programs disagree on which host this URL leads to, because of the space or "
+            "backslash before its path. Submit it with the one host that you mean.",
+        )
+    if "%00" in authority:
+        _refuse(Reason.CONTROL_CHARACTER, "The URL's host holds a NUL (%00). Remove it.")
+    return authority
+
+
+def _refuse_unparsable(authority: str, text: str) -> NoReturn:
+    """Name what the parser, which says only that it failed, did not like."""
+    scheme = _SCHEME.match(text)
+    if scheme and scheme[1].lower() not in _DEFAULT_PORTS:
+        _refuse_scheme(scheme[1])
+    host = authority.rpartition("@")[2]
+    name = _PORT.sub("", host)
+    if not name:
+        _refuse(Reason.EMPTY_HOST, "The URL names no host. Submit one, such as example.com.")
+    if host.startswith("[") and "%" in host:
+        _refuse(Rule.SCOPED, "The URL's IPv6 address has a zone, so it is local. Remove the zone.")
+    if name != host and URL.can_parse(f"http://{name}"):
+        _refuse(Rule.PORT_INVALID, "The URL's port is not a number up to 65535. Correct it.")
+    _refuse_host(host)
+
+
+def _refuse_host(host: str) -> NoReturn:
+    _refuse(Reason.HOST_INVALID, f"{host[:80]!r} is not a valid host name or address. Correct it.")
+
+
+def _check_literal(host: str, policy: AddressPolicy) -> None:
+    ruling = judge_address(host, policy)
+    if not ruling.allowed:
+        _refuse(
+            ruling.rule,
+            f"SafeURL does not connect to {host} ({ruling.rule}). Submit a public address, "
+            "or allow this range in EGRESS_ALLOW_CIDRS.",
+        )
+
+
+def _check_name(host: str) -> None:
+    name = host.removesuffix(".")
+    labels = name.split(".")
+    if len(name) > _MAX_HOST or not all(_LABEL.fullmatch(label) for label in labels):
+        _refuse_host(host)
+    if any(name == local or name.endswith(f".{local}") for local in _LOCAL_NAMES):
+        _refuse(
+            Reason.LOCAL_NAME,
+            f"{host} is a name of the local machine, a local network or outside the DNS. "
+            "Submit a public host name.",
+        )
+    if len(labels) == 1:
+        _refuse(
+            Reason.SINGLE_LABEL,
+            f"{host!r} is not a full host name. Submit it with its domain, as in www.example.com.",
+        )
+
+
+def _check_port(port: int, policy: AddressPolicy) -> None:
+    ruling = judge_port(port, policy)
+    if not ruling.allowed:
+        _refuse(
+            ruling.rule,
+            f"SafeURL does not connect to port {port} ({ruling.rule}). Submit another port, "
+            "or allow this one in EGRESS_ALLOW_PORTS.",
+        )
