@@ -1,0 +1,92 @@
+"""libsql-client as a transport: WebSockets and the `/v1` routes of a self-hosted sqld."""
+
+import asyncio
+import re
+from asyncio import Future
+from collections.abc import Sequence
+from typing import Any
+
+import aiohttp
+import libsql_client  # type: ignore[import-untyped]  # - the package ships no types
+
+from safeurl.adapters.libsql.failure import OtherTransportError, http_failure, sql_failure
+from safeurl.adapters.sql.database import Row, Statement, StoreBusyError
+from safeurl.errors import SafeURLError
+
+_HTTP_STATUS = re.compile(r"HTTP status (\d{3})")
+
+#: What servers say to a WebSocket or to a `/v1` route that they do not have.
+_UNKNOWN_ROUTE = frozenset({404, 405, 426, 501, 505})
+
+
+class ClientTransport:
+    """One libsql-client, made by the first batch and belonging to its event loop.
+
+    The client's own batch begins a deferred transaction. That is as good as an immediate one,
+    because the first statement of each of our batches writes.
+    """
+
+    def __init__(self, url: str, *, auth_token: str | None, timeout_s: float) -> None:
+        """Remember where to connect; nothing is opened here."""
+        self._url = url
+        self._auth_token = auth_token
+        self._timeout_s = timeout_s
+        # Any: the package ships no types.
+        self._client: Any = None
+
+    async def run(self, batch: Sequence[Statement], *, write: bool) -> list[list[Row]]:
+        """Run the batch in a transaction if it writes; a reading batch is a single SELECT."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                results = await self._ask(batch, write=write)
+        except TimeoutError as exc:
+            # Whatever hangs there, the next batch starts on a connection of its own.
+            await self.close()
+            raise StoreBusyError("The database server does not answer.") from exc
+        except libsql_client.LibsqlError as exc:
+            raise _ours(exc) from exc
+        except aiohttp.WSServerHandshakeError as exc:
+            if exc.status in _UNKNOWN_ROUTE:
+                raise OtherTransportError from exc
+            raise http_failure(exc.status) from exc
+        except (aiohttp.ClientError, OSError) as exc:
+            raise StoreBusyError("The database server cannot be reached.") from exc
+        return [[dict(zip(r.columns, row, strict=True)) for row in r.rows] for r in results]
+
+    async def close(self) -> None:
+        """Close the client."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _ask(self, batch: Sequence[Statement], *, write: bool) -> list[Any]:
+        if self._client is None:
+            self._client = libsql_client.create_client(self._url, auth_token=self._auth_token)
+        wanted = [libsql_client.Statement(each.sql, dict(each.args)) for each in batch]
+        # Shielded, because the client stumbles over an answer that nobody waits for any more.
+        if write:
+            return list(await _shielded(self._client.batch(wanted)))
+        return [await _shielded(self._client.execute(each)) for each in wanted]
+
+
+async def _shielded(answer: Any) -> Any:
+    # Any: the package ships no types.
+    task: Future[Any] = asyncio.ensure_future(answer)
+    task.add_done_callback(_retrieve)
+    return await asyncio.shield(task)
+
+
+def _retrieve(task: Future[Any]) -> None:
+    """Look at the exception, which asyncio would otherwise report as never looked at."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _ours(exc: Any) -> SafeURLError:
+    # Any: the package ships no types.
+    status = _HTTP_STATUS.search(exc.explanation) if exc.code == "SERVER_ERROR" else None
+    if status is None:
+        return sql_failure(exc.code, exc.explanation)
+    if int(status[1]) in _UNKNOWN_ROUTE:
+        raise OtherTransportError from exc
+    return http_failure(int(status[1]))

@@ -1,0 +1,54 @@
+"""The libSQL room: batches over libsql-client or over the pipeline, whichever the server knows."""
+
+import logging
+from collections.abc import Sequence
+
+from safeurl.adapters.libsql.address import Address, Transport
+from safeurl.adapters.libsql.client import ClientTransport
+from safeurl.adapters.libsql.failure import OtherTransportError
+from safeurl.adapters.libsql.pipeline import PipelineTransport
+from safeurl.adapters.sql.database import Row, Statement
+
+_log = logging.getLogger(__name__)
+
+
+class LibSQLDatabase:
+    """Batches on one server."""
+
+    def __init__(self, address: Address, *, auth_token: str | None, timeout_s: float) -> None:
+        """Choose the transport that the address asks for; nothing is opened here."""
+        self._pipeline = PipelineTransport(
+            address.http_url, auth_token=auth_token, timeout_s=timeout_s
+        )
+        self._client: ClientTransport | None = None
+        if address.transport is Transport.CLIENT:
+            self._client = ClientTransport(
+                address.client_url, auth_token=auth_token, timeout_s=timeout_s
+            )
+
+    async def read(self, statement: Statement) -> list[Row]:
+        """Run it alone, outside any transaction."""
+        (rows,) = await self._run([statement], write=False)
+        return rows
+
+    async def write(self, batch: Sequence[Statement]) -> list[list[Row]]:
+        """Run it as one transaction."""
+        return await self._run(batch, write=True)
+
+    async def close(self) -> None:
+        """Close both transports."""
+        if self._client is not None:
+            await self._client.close()
+        await self._pipeline.close()
+
+    async def _run(self, batch: Sequence[Statement], *, write: bool) -> list[list[Row]]:
+        """Fall over for good to the pipeline where the server has no WebSockets and no `/v1`."""
+        client = self._client
+        if client is not None:
+            try:
+                return await client.run(batch, write=write)
+            except OtherTransportError:
+                _log.info("The database server has no /v1 and no WebSockets; using /v3/pipeline.")
+                self._client = None
+                await client.close()
+        return await self._pipeline.run(batch, write=write)

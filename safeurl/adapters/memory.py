@@ -1,0 +1,324 @@
+"""The shipped fake: all three ports in this process's memory, gone when it ends.
+
+For tests and trials; it passes the same contract suite as the real stores, so what the database
+refuses is refused here too. Every method runs without awaiting, hence all of it or nothing.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import msgspec
+
+from safeurl.adapters.sql.database import RowRefusedError
+from safeurl.ports import Ending
+from safeurl.scan import Artefact, AuditEntry, Metrics, Result, Scan, WorkerBeat
+from safeurl.state import Outcome, State, is_legal
+from safeurl.verdict import Judgement
+
+
+class MemoryStore:
+    """`ScanStore` in dictionaries."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._scans: dict[str, Scan] = {}
+        self._results: dict[str, Result] = {}
+        self._evidence: dict[str, str] = {}
+        self._artefacts: dict[str, dict[tuple[str, str], Artefact]] = {}
+        self._audit: list[AuditEntry] = []
+        self._workers: dict[str, WorkerBeat] = {}
+
+    async def add(self, scans: Sequence[Scan]) -> None:
+        """Leave the very same scan alone; refuse another one of the same id."""
+        fresh = [scan for scan in scans if not self._is_known(scan)]
+        if len({scan.id for scan in fresh} - self._scans.keys()) < len(fresh):
+            raise RowRefusedError("The id is taken.")
+        for scan in fresh:
+            _check_new(scan)
+        for scan in fresh:
+            self._scans[scan.id] = scan
+            self._tell(scan, "submitted", actor=scan.source, at=scan.created_at, to=scan.state)
+
+    async def get(self, scan_id: str) -> Scan | None:
+        """Look it up."""
+        return self._scans.get(scan_id)
+
+    async def page(self, *, limit: int, before: str | None = None) -> list[Scan]:
+        """Sort by id, downwards."""
+        ids = sorted((i for i in self._scans if before is None or i < before), reverse=True)
+        return [self._scans[scan_id] for scan_id in ids[:limit]]
+
+    async def claim(
+        self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
+    ) -> Scan | None:
+        """Guarded by QUEUED and `run_after`."""
+        scan = self._scans.get(scan_id)
+        if scan is None or scan.state is not State.QUEUED or scan.run_after > now:
+            return None
+        claimed = replace(
+            scan,
+            state=State.FETCHING,
+            attempt=scan.attempt + 1,
+            lease_owner=owner,
+            lease_until=lease_until,
+            outcome=None,
+            detail=None,
+        )
+        return self._move(scan, claimed, now=now, actor=owner)
+
+    async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
+        """Guarded by owner and attempt besides."""
+        held = self._scans.get(scan.id)
+        if held is None or not _is_same(held, scan) or held.lease_owner is None:
+            return False
+        if (held.lease_owner, held.attempt) != (scan.lease_owner, scan.attempt):
+            return False
+        self._scans[scan.id] = replace(held, lease_until=lease_until)
+        return True
+
+    async def begin_analysis(
+        self, scan: Scan, *, evidence_json: str, now: datetime, actor: str
+    ) -> Scan | None:
+        """Keep the lease; keep the evidence."""
+        held = self._guarded(scan, State.ANALYZING)
+        if held is None:
+            return None
+        _check_json(evidence_json)
+        self._evidence[scan.id] = evidence_json
+        return self._move(held, replace(held, state=State.ANALYZING), now=now, actor=actor)
+
+    async def finish(self, scan: Scan, ending: Ending, *, now: datetime, actor: str) -> Scan | None:
+        """Keep all that the ending brings."""
+        held = self._guarded(scan, ending.state)
+        if held is None:
+            return None
+        self._keep(held, ending)
+        ended = replace(
+            held,
+            state=ending.state,
+            outcome=ending.outcome,
+            detail=ending.detail,
+            finished_at=now,
+            lease_owner=None,
+            lease_until=None,
+        )
+        return self._move(held, ended, now=now, actor=actor)
+
+    async def requeue(  # noqa: PLR0913 - one keyword per column that the move sets
+        self,
+        scan: Scan,
+        *,
+        outcome: Outcome,
+        detail: str | None,
+        run_after: datetime,
+        now: datetime,
+        actor: str,
+    ) -> Scan | None:
+        """Outcome and detail stay on the waiting scan until it is claimed again."""
+        held = self._guarded(scan, State.QUEUED)
+        if held is None:
+            return None
+        waiting = replace(
+            held,
+            state=State.QUEUED,
+            outcome=outcome,
+            detail=detail,
+            run_after=run_after,
+            lease_owner=None,
+            lease_until=None,
+        )
+        return self._move(held, waiting, now=now, actor=actor)
+
+    async def note(self, scan: Scan, *, event: str, detail: str, now: datetime, actor: str) -> None:
+        """Guarded like any write; the names of the trail's own events are not free."""
+        if event in {"submitted", "transition"}:
+            raise RowRefusedError(f"A note is not called {event}.")
+        held = self._scans.get(scan.id)
+        if held is not None and _is_same(held, scan):
+            self._tell(replace(held, outcome=None, detail=detail), event, actor=actor, at=now)
+
+    async def due(self, *, now: datetime, limit: int) -> list[Scan]:
+        """Sort by `run_after`."""
+        due = [s for s in self._scans.values() if s.state is State.QUEUED and s.run_after <= now]
+        return sorted(due, key=lambda scan: (scan.run_after, scan.id))[:limit]
+
+    async def lost(self, *, now: datetime, limit: int) -> list[Scan]:
+        """Sort by `lease_until`."""
+        leases = ((s.lease_until, s.id) for s in self._scans.values() if s.lease_until is not None)
+        lost = sorted(lease for lease in leases if lease[0] <= now)
+        return [self._scans[scan_id] for _, scan_id in lost[:limit]]
+
+    async def result(self, scan_id: str) -> Result | None:
+        """Look it up."""
+        return self._results.get(scan_id)
+
+    async def evidence(self, scan_id: str) -> str | None:
+        """Look it up."""
+        return self._evidence.get(scan_id)
+
+    async def artefacts(self, scan_id: str) -> list[Artefact]:
+        """Sort by kind."""
+        return [artefact for _, artefact in sorted(self._artefacts.get(scan_id, {}).items())]
+
+    async def audit(self, scan_id: str) -> list[AuditEntry]:
+        """Keep to the order of writing."""
+        return [entry for entry in self._audit if entry.scan_id == scan_id]
+
+    async def beat(self, beat: WorkerBeat) -> None:
+        """Overwrite the last one."""
+        self._workers[beat.id] = beat
+
+    async def workers(self, *, since: datetime) -> list[WorkerBeat]:
+        """Put the freshest first."""
+        heard = sorted(self._workers.values(), key=lambda beat: beat.id)
+        fresh = [beat for beat in heard if beat.beat_at >= since]
+        return sorted(fresh, key=lambda beat: beat.beat_at, reverse=True)
+
+    async def metrics(self, *, now: datetime) -> Metrics:
+        """Count everything; there is no index to spare."""
+        scans = self._scans.values()
+        pending = [scan.created_at for scan in scans if scan.state is State.QUEUED]
+        hour_ago = now - timedelta(hours=1)
+        ended = [s.state for s in scans if s.finished_at is not None and s.finished_at > hour_ago]
+        completed = ended.count(State.COMPLETED)
+        return Metrics(
+            pending=len(pending),
+            in_progress=sum(scan.lease_until is not None for scan in scans),
+            recently_completed=completed,
+            recently_failed=len(ended) - completed,
+            oldest_pending_at=min(pending, default=None),
+        )
+
+    async def migrate(self) -> list[int]:
+        """Have no schema to migrate."""
+        return []
+
+    async def ping(self) -> None:
+        """Answer always."""
+
+    async def close(self) -> None:
+        """Hold nothing that needs releasing."""
+
+    def _is_known(self, scan: Scan) -> bool:
+        known = self._scans.get(scan.id)
+        return known is not None and _submission(known) == _submission(scan)
+
+    def _guarded(self, scan: Scan, new: State) -> Scan | None:
+        if not is_legal(scan.state, new):
+            raise RowRefusedError(f"A scan does not move from {scan.state} to {new}.")
+        held = self._scans.get(scan.id)
+        return held if held is not None and _is_same(held, scan) else None
+
+    def _keep(self, scan: Scan, ending: Ending) -> None:
+        _check_result(ending.result)
+        if ending.evidence_json is not None:
+            _check_json(ending.evidence_json)
+            self._evidence[scan.id] = ending.evidence_json
+        kept = self._artefacts.setdefault(scan.id, {})
+        for artefact in ending.artefacts:
+            kept.setdefault((artefact.kind, artefact.sha256), artefact)
+        self._results[scan.id] = replace(ending.result, scan_id=scan.id, outcome=ending.outcome)
+
+    def _move(self, old: Scan, new: Scan, *, now: datetime, actor: str) -> Scan:
+        moved = replace(new, version=old.version + 1, updated_at=now)
+        self._scans[moved.id] = moved
+        self._tell(moved, "transition", actor=actor, at=now, origin=old.state, to=moved.state)
+        return moved
+
+    def _tell(  # noqa: PLR0913 - one keyword per column of the trail
+        self,
+        scan: Scan,
+        event: str,
+        *,
+        actor: str,
+        at: datetime,
+        origin: State | None = None,
+        to: State | None = None,
+    ) -> None:
+        entry = AuditEntry(
+            id=len(self._audit) + 1,
+            scan_id=scan.id,
+            event=event,
+            version=scan.version,
+            attempt=scan.attempt,
+            from_state=origin,
+            to_state=to,
+            actor=actor,
+            outcome=scan.outcome,
+            detail=scan.detail,
+            at=at,
+        )
+        self._audit.append(entry)
+
+
+class MemoryQueue:
+    """`WakeQueue` in a list, oldest first."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._ids: dict[str, None] = {}
+
+    async def push(self, scan_ids: Sequence[str]) -> None:
+        """Append; an id that waits already keeps its place."""
+        self._ids.update(dict.fromkeys(scan_ids))
+
+    async def waiting(self) -> set[str]:
+        """Return all."""
+        return set(self._ids)
+
+    async def ping(self) -> int:
+        """Count them."""
+        return len(self._ids)
+
+    async def close(self) -> None:
+        """Hold nothing that needs releasing."""
+
+
+class MemoryArtefacts:
+    """`ArtefactStore` in a dictionary."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._blobs: dict[str, bytes] = {}
+
+    async def put(self, data: bytes) -> str:
+        """Name the bytes by their hash."""
+        name = hashlib.sha256(data).hexdigest()
+        self._blobs[name] = data
+        return name
+
+    async def get(self, sha256: str) -> bytes | None:
+        """Look them up."""
+        return self._blobs.get(sha256)
+
+
+def _is_same(held: Scan, scan: Scan) -> bool:
+    return (held.version, held.state) == (scan.version, scan.state)
+
+
+def _submission(scan: Scan) -> tuple[object, ...]:
+    return scan.url, scan.submitted_url, scan.source, scan.created_at
+
+
+def _check_new(scan: Scan) -> None:
+    if (scan.state, scan.version, scan.attempt) != (State.QUEUED, 0, 0):
+        raise RowRefusedError("A new scan is QUEUED at version 0 and attempt 0.")
+    if None in {scan.created_at.tzinfo, scan.updated_at.tzinfo, scan.run_after.tzinfo}:
+        raise RowRefusedError("A time says no time zone.")
+
+
+def _check_result(result: Result) -> None:
+    if not 0 <= result.score <= 100:  # noqa: PLR2004 - the bounds of a score
+        raise RowRefusedError("A score lies between 0 and 100.")
+    if result.verdict not in list(Judgement):
+        raise RowRefusedError(f"{result.verdict!r} is no verdict.")
+    _check_json(result.verdict_json)
+
+
+def _check_json(document: str) -> None:
+    try:
+        msgspec.json.decode(document)
+    except msgspec.MsgspecError as exc:
+        raise RowRefusedError("The document is not JSON.") from exc

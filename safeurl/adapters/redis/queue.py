@@ -1,0 +1,73 @@
+"""Wake-ups as RQ jobs on the queue `scan-jobs`: JSON, the scan id as their only argument."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+
+from safeurl.errors import QueueUnavailableError
+
+QUEUE_NAME = "scan-jobs"
+#: RQ imports the task by name, so that submitting needs no worker code.
+TASK = "worker.tasks.run_scan"
+SERIALIZER = "json"
+
+T = TypeVar("T")
+
+#: A UUID's length; job ids are the scan's id and a random tail, so that pushing again is harmless.
+_ID_LENGTH = 36
+#: How long RQ keeps a failed job for people to look at. The scan's row is the truth.
+_FAILURE_TTL_S = 24 * 3600
+
+
+class RQQueue:
+    """The `WakeQueue` on RQ."""
+
+    def __init__(self, connection: Redis, *, job_timeout_s: float, name: str = QUEUE_NAME) -> None:
+        """Take a connection, and RQ's own deadline for a job, which lies above the attempt's."""
+        self._connection = connection
+        self._job_timeout_s = int(job_timeout_s)
+        self._queue = Queue(name, connection=connection, serializer=SERIALIZER)
+
+    async def push(self, scan_ids: Sequence[str]) -> None:
+        """Put one wake-up per scan on the queue, in one round trip."""
+        jobs = [
+            Queue.prepare_data(
+                TASK,
+                args=(scan_id,),
+                job_id=f"{scan_id}-{secrets.token_hex(4)}",
+                timeout=self._job_timeout_s,
+                result_ttl=0,
+                failure_ttl=_FAILURE_TTL_S,
+                description=f"scan {scan_id}",
+            )
+            for scan_id in scan_ids
+        ]
+        await _answered(lambda: self._queue.enqueue_many(jobs))
+
+    async def waiting(self) -> set[str]:
+        """Return the ids of scans whose wake-up lies on the queue.
+
+        RQ's intermediate list does not count: what a killed worker left there wakes nobody.
+        """
+        jobs = await _answered(self._queue.get_job_ids)
+        return {job_id[:_ID_LENGTH] for job_id in jobs}
+
+    async def ping(self) -> int:
+        """Return how many wake-ups wait."""
+        return int(await _answered(lambda: self._queue.count))
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await asyncio.to_thread(self._connection.close)
+
+
+async def _answered(call: Callable[[], T]) -> T:
+    try:
+        return await asyncio.to_thread(call)
+    except RedisError as error:
+        raise QueueUnavailableError(f"Redis does not answer: {error}") from error

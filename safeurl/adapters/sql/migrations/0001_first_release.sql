@@ -1,0 +1,246 @@
+-- Everything that the first release needs.
+
+-- One submitted URL and where it stands.
+CREATE TABLE scan_jobs (
+    id TEXT NOT NULL PRIMARY KEY,
+    url TEXT NOT NULL,
+    submitted_url TEXT NOT NULL,
+    profile TEXT NOT NULL,
+    state TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    run_after TEXT NOT NULL,
+    lease_owner TEXT,
+    lease_until TEXT,
+    outcome TEXT,
+    detail TEXT,
+    finished_at TEXT,
+    -- Who made the last change, for the audit trigger.
+    actor TEXT NOT NULL,
+    -- Names the last change, so that a writer whose answer was lost can tell that it was its own.
+    change_id TEXT NOT NULL,
+    CONSTRAINT scan_jobs_id_set CHECK (length(id) > 0),
+    CONSTRAINT scan_jobs_profile_known CHECK (profile IN ('http', 'browser')),
+    CONSTRAINT scan_jobs_state_known CHECK (
+        state IN ('QUEUED', 'FETCHING', 'ANALYZING', 'COMPLETED', 'FAILED', 'TIMED_OUT')
+    ),
+    CONSTRAINT scan_jobs_version_counts CHECK (version >= 0),
+    CONSTRAINT scan_jobs_attempt_counts CHECK (attempt >= 0 AND attempt <= version),
+    CONSTRAINT scan_jobs_created_at_utc CHECK (created_at GLOB '????-??-??T??:??:??.??????Z'),
+    CONSTRAINT scan_jobs_updated_at_utc CHECK (updated_at GLOB '????-??-??T??:??:??.??????Z'),
+    CONSTRAINT scan_jobs_run_after_utc CHECK (run_after GLOB '????-??-??T??:??:??.??????Z'),
+    CONSTRAINT scan_jobs_lease_until_utc CHECK (lease_until GLOB '????-??-??T??:??:??.??????Z'),
+    CONSTRAINT scan_jobs_finished_at_utc CHECK (finished_at GLOB '????-??-??T??:??:??.??????Z'),
+    CONSTRAINT scan_jobs_leased_while_held CHECK (
+        (lease_owner IS NOT NULL) = (state IN ('FETCHING', 'ANALYZING'))
+        AND (lease_until IS NOT NULL) = (state IN ('FETCHING', 'ANALYZING'))
+    ),
+    CONSTRAINT scan_jobs_finished_when_final CHECK (
+        (finished_at IS NOT NULL) = (state IN ('COMPLETED', 'FAILED', 'TIMED_OUT'))
+    ),
+    CONSTRAINT scan_jobs_outcome_when_final CHECK (
+        outcome IS NOT NULL OR state NOT IN ('COMPLETED', 'FAILED', 'TIMED_OUT')
+    ),
+    CONSTRAINT scan_jobs_outcome_known CHECK (
+        outcome IN (
+            'ok', 'dns_nxdomain', 'dns_failed', 'address_refused', 'connect_refused',
+            'connect_timeout', 'tls_invalid', 'http_error', 'too_many_redirects',
+            'body_too_large', 'fetch_timeout', 'wall_timeout', 'out_of_memory',
+            'sandbox_crashed', 'report_malformed', 'report_too_large', 'cancelled',
+            'sandbox_unavailable', 'lease_lost'
+        )
+    )
+) STRICT;
+
+-- What waits, in the order in which it is taken up; the last two columns only spare the counting
+-- query a look at the table.
+CREATE INDEX scan_jobs_due ON scan_jobs (run_after, id, created_at, state) WHERE state = 'QUEUED';
+
+-- What runs, the lease that ends first at the front.
+CREATE INDEX scan_jobs_leased ON scan_jobs (lease_until, id) WHERE lease_until IS NOT NULL;
+
+-- What has ended, for counting the last hour.
+CREATE INDEX scan_jobs_finished ON scan_jobs (finished_at, state) WHERE finished_at IS NOT NULL;
+
+-- What a finished scan concluded; the key says that there is one at most.
+CREATE TABLE scan_results (
+    scan_id TEXT NOT NULL PRIMARY KEY
+        CONSTRAINT scan_results_of_scan REFERENCES scan_jobs (id) ON DELETE CASCADE,
+    attempt INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    score INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    categories TEXT NOT NULL,
+    verdict_json TEXT NOT NULL,
+    ruleset TEXT NOT NULL,
+    final_url TEXT,
+    http_status INTEGER,
+    title TEXT,
+    created_at TEXT NOT NULL,
+    CONSTRAINT scan_results_attempt_counts CHECK (attempt >= 0),
+    CONSTRAINT scan_results_score_in_range CHECK (score BETWEEN 0 AND 100),
+    CONSTRAINT scan_results_verdict_known CHECK (
+        verdict IN ('malicious', 'suspicious', 'benign', 'inconclusive')
+    ),
+    CONSTRAINT scan_results_categories_list CHECK (
+        json_valid(categories) AND json_type(categories) = 'array'
+    ),
+    CONSTRAINT scan_results_verdict_json_valid CHECK (json_valid(verdict_json)),
+    CONSTRAINT scan_results_created_at_utc CHECK (created_at GLOB '????-??-??T??:??:??.??????Z')
+) STRICT;
+
+-- The evidence of the last attempt that had any.
+CREATE TABLE scan_evidence (
+    scan_id TEXT NOT NULL PRIMARY KEY
+        CONSTRAINT scan_evidence_of_scan REFERENCES scan_jobs (id) ON DELETE CASCADE,
+    attempt INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    CONSTRAINT scan_evidence_attempt_counts CHECK (attempt >= 0),
+    CONSTRAINT scan_evidence_document_json CHECK (json_valid(document))
+) STRICT;
+
+-- The blobs of a scan, by their SHA-256.
+CREATE TABLE artefacts (
+    scan_id TEXT NOT NULL
+        CONSTRAINT artefacts_of_scan REFERENCES scan_jobs (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    media_type TEXT NOT NULL,
+    PRIMARY KEY (scan_id, kind, sha256),
+    CONSTRAINT artefacts_sha256_hex CHECK (
+        length(sha256) = 64 AND sha256 NOT GLOB '*[^0-9a-f]*'
+    ),
+    CONSTRAINT artefacts_size_counts CHECK (size_bytes >= 0)
+) STRICT;
+
+-- Append-only. No foreign key: it outlives its scan.
+CREATE TABLE audit_logs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
+    scan_id TEXT NOT NULL,
+    event TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    from_state TEXT,
+    to_state TEXT,
+    actor TEXT NOT NULL,
+    outcome TEXT,
+    detail TEXT,
+    at TEXT NOT NULL,
+    CONSTRAINT audit_logs_event_fits CHECK (
+        CASE event
+            WHEN 'submitted' THEN from_state IS NULL AND to_state IS NOT NULL
+            WHEN 'transition' THEN from_state IS NOT NULL AND to_state IS NOT NULL
+            ELSE from_state IS NULL AND to_state IS NULL
+        END
+    ),
+    CONSTRAINT audit_logs_at_utc CHECK (at GLOB '????-??-??T??:??:??.??????Z')
+) STRICT;
+
+CREATE INDEX audit_logs_scan ON audit_logs (scan_id);
+
+-- What each worker last said of itself.
+CREATE TABLE workers (
+    id TEXT NOT NULL PRIMARY KEY,
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    concurrency INTEGER NOT NULL,
+    started_at TEXT NOT NULL,
+    beat_at TEXT NOT NULL,
+    docker_ok INTEGER NOT NULL,
+    docker_detail TEXT NOT NULL,
+    CONSTRAINT workers_started_at_utc CHECK (started_at GLOB '????-??-??T??:??:??.??????Z'),
+    CONSTRAINT workers_beat_at_utc CHECK (beat_at GLOB '????-??-??T??:??:??.??????Z'),
+    CONSTRAINT workers_docker_ok_bool CHECK (docker_ok IN (0, 1))
+) STRICT;
+
+CREATE INDEX workers_heard ON workers (beat_at DESC, id);
+
+-- The checks of a new row also refuse INSERT OR REPLACE, which would otherwise take the old row
+-- away without waking a single DELETE trigger.
+CREATE TRIGGER scan_jobs_begin BEFORE INSERT ON scan_jobs
+BEGIN
+    SELECT RAISE(ABORT, 'scan_jobs: the id is taken')
+    WHERE EXISTS (SELECT 1 FROM scan_jobs WHERE id = NEW.id);
+    SELECT RAISE(ABORT, 'scan_jobs: a new scan is QUEUED at version 0 and attempt 0')
+    WHERE (NEW.state, NEW.version, NEW.attempt) <> ('QUEUED', 0, 0);
+END;
+
+CREATE TRIGGER scan_jobs_submitted AFTER INSERT ON scan_jobs
+BEGIN
+    INSERT INTO audit_logs
+        (scan_id, event, version, attempt, to_state, actor, outcome, detail, at)
+    VALUES
+        (NEW.id, 'submitted', NEW.version, NEW.attempt, NEW.state, NEW.actor, NEW.outcome,
+         NEW.detail, NEW.created_at);
+END;
+
+CREATE TRIGGER scan_jobs_stay_what_they_are BEFORE UPDATE ON scan_jobs
+BEGIN
+    SELECT RAISE(ABORT, 'scan_jobs: a final scan does not change')
+    WHERE OLD.state IN ('COMPLETED', 'FAILED', 'TIMED_OUT');
+    SELECT RAISE(ABORT, 'scan_jobs: what was submitted does not change')
+    WHERE (NEW.id, NEW.url, NEW.submitted_url, NEW.profile, NEW.source, NEW.created_at)
+        <> (OLD.id, OLD.url, OLD.submitted_url, OLD.profile, OLD.source, OLD.created_at);
+END;
+
+-- The pairs are those of TRANSITIONS in safeurl/state.py; a test holds the two equal.
+CREATE TRIGGER scan_jobs_move BEFORE UPDATE ON scan_jobs
+WHEN NEW.state <> OLD.state OR NEW.version <> OLD.version OR NEW.attempt <> OLD.attempt
+BEGIN
+    SELECT RAISE(ABORT, 'scan_jobs: illegal move')
+    WHERE (OLD.state, NEW.state) NOT IN (
+        VALUES
+            ('QUEUED', 'FETCHING'),
+            ('QUEUED', 'FAILED'),
+            ('FETCHING', 'ANALYZING'),
+            ('FETCHING', 'FAILED'),
+            ('FETCHING', 'TIMED_OUT'),
+            ('FETCHING', 'QUEUED'),
+            ('ANALYZING', 'COMPLETED'),
+            ('ANALYZING', 'FAILED'),
+            ('ANALYZING', 'TIMED_OUT'),
+            ('ANALYZING', 'QUEUED')
+    );
+    SELECT RAISE(ABORT, 'scan_jobs: version grows by one with each move')
+    WHERE NEW.version <> OLD.version + 1;
+    SELECT RAISE(ABORT, 'scan_jobs: attempt grows by one with each claim and never else')
+    WHERE NEW.attempt <> OLD.attempt + (NEW.state = 'FETCHING');
+    SELECT RAISE(ABORT, 'scan_jobs: a final scan has a result')
+    WHERE NEW.state IN ('COMPLETED', 'FAILED', 'TIMED_OUT')
+        AND NOT EXISTS (SELECT 1 FROM scan_results WHERE scan_id = NEW.id);
+END;
+
+CREATE TRIGGER scan_jobs_moved AFTER UPDATE ON scan_jobs
+WHEN NEW.state <> OLD.state
+BEGIN
+    INSERT INTO audit_logs
+        (scan_id, event, version, attempt, from_state, to_state, actor, outcome, detail, at)
+    VALUES
+        (NEW.id, 'transition', NEW.version, NEW.attempt, OLD.state, NEW.state, NEW.actor,
+         NEW.outcome, NEW.detail, NEW.updated_at);
+END;
+
+CREATE TRIGGER audit_logs_append BEFORE INSERT ON audit_logs
+BEGIN
+    SELECT RAISE(ABORT, 'audit_logs: append-only')
+    WHERE EXISTS (SELECT 1 FROM audit_logs WHERE id = NEW.id);
+    SELECT RAISE(ABORT, 'audit_logs: each version of a scan is told once')
+    WHERE NEW.to_state IS NOT NULL AND EXISTS (
+        SELECT 1 FROM audit_logs
+        WHERE scan_id = NEW.scan_id AND version = NEW.version AND to_state IS NOT NULL
+    );
+END;
+
+CREATE TRIGGER audit_logs_no_update BEFORE UPDATE ON audit_logs
+BEGIN
+    SELECT RAISE(ABORT, 'audit_logs: append-only');
+END;
+
+CREATE TRIGGER audit_logs_no_delete BEFORE DELETE ON audit_logs
+BEGIN
+    SELECT RAISE(ABORT, 'audit_logs: append-only');
+END;

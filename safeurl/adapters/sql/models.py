@@ -1,0 +1,133 @@
+"""The tables as SQLModel models: every row that is read is validated and converted by them.
+
+`schema.sql` is the truth; a test holds the models to its columns, types, nullability and keys.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, AwareDatetime, Json
+from sqlalchemy import Integer, Text
+from sqlmodel import Field, SQLModel
+
+from safeurl.report import Profile
+from safeurl.state import Outcome, State
+
+
+def _utc(at: datetime) -> datetime:
+    return at.astimezone(UTC)
+
+
+At = Annotated[AwareDatetime, AfterValidator(_utc)]
+
+
+class ScanJob(SQLModel, table=True):
+    """A scan, with what only the database needs to know of its last change."""
+
+    __tablename__: ClassVar[str] = "scan_jobs"
+    id: str = Field(primary_key=True, sa_type=Text)
+    url: str = Field(sa_type=Text)
+    submitted_url: str = Field(sa_type=Text)
+    profile: Profile = Field(sa_type=Text)
+    state: State = Field(sa_type=Text)
+    version: int
+    attempt: int
+    source: str = Field(sa_type=Text)
+    created_at: At = Field(sa_type=Text)
+    updated_at: At = Field(sa_type=Text)
+    run_after: At = Field(sa_type=Text)
+    lease_owner: str | None = Field(sa_type=Text)
+    lease_until: At | None = Field(sa_type=Text)
+    outcome: Outcome | None = Field(sa_type=Text)
+    detail: str | None = Field(sa_type=Text)
+    finished_at: At | None = Field(sa_type=Text)
+    actor: str = Field(sa_type=Text)
+    change_id: str = Field(sa_type=Text)
+
+
+class ScanResult(SQLModel, table=True):
+    """What a finished scan concluded."""
+
+    __tablename__: ClassVar[str] = "scan_results"
+    scan_id: str = Field(primary_key=True, foreign_key="scan_jobs.id", sa_type=Text)
+    attempt: int
+    outcome: Outcome = Field(sa_type=Text)
+    score: int
+    verdict: str = Field(sa_type=Text)
+    categories: Json[tuple[str, ...]] = Field(sa_type=Text)
+    verdict_json: str = Field(sa_type=Text)
+    ruleset: str = Field(sa_type=Text)
+    final_url: str | None = Field(sa_type=Text)
+    http_status: int | None
+    title: str | None = Field(sa_type=Text)
+    created_at: At = Field(sa_type=Text)
+
+
+class ScanEvidence(SQLModel, table=True):
+    """The evidence of the last attempt that had any, as JSON text."""
+
+    __tablename__: ClassVar[str] = "scan_evidence"
+    scan_id: str = Field(primary_key=True, foreign_key="scan_jobs.id", sa_type=Text)
+    attempt: int
+    document: str = Field(sa_type=Text)
+
+
+class ScanArtefact(SQLModel, table=True):
+    """A blob of a scan."""
+
+    __tablename__: ClassVar[str] = "artefacts"
+    scan_id: str = Field(primary_key=True, foreign_key="scan_jobs.id", sa_type=Text)
+    kind: str = Field(primary_key=True, sa_type=Text)
+    sha256: str = Field(primary_key=True, sa_type=Text)
+    size_bytes: int
+    media_type: str = Field(sa_type=Text)
+
+
+class AuditLog(SQLModel, table=True):
+    """One append-only line of a scan's history."""
+
+    __tablename__: ClassVar[str] = "audit_logs"
+    id: int = Field(primary_key=True)
+    scan_id: str = Field(sa_type=Text)
+    event: str = Field(sa_type=Text)
+    version: int
+    attempt: int
+    from_state: State | None = Field(sa_type=Text)
+    to_state: State | None = Field(sa_type=Text)
+    actor: str = Field(sa_type=Text)
+    outcome: Outcome | None = Field(sa_type=Text)
+    detail: str | None = Field(sa_type=Text)
+    at: At = Field(sa_type=Text)
+
+
+class Worker(SQLModel, table=True):
+    """What a worker last said of itself."""
+
+    __tablename__: ClassVar[str] = "workers"
+    id: str = Field(primary_key=True, sa_type=Text)
+    host: str = Field(sa_type=Text)
+    pid: int
+    concurrency: int
+    started_at: At = Field(sa_type=Text)
+    beat_at: At = Field(sa_type=Text)
+    docker_ok: bool = Field(sa_type=Integer)
+    docker_detail: str = Field(sa_type=Text)
+
+
+class MetricsRow(SQLModel):
+    """The one row of the counting query; not a table."""
+
+    pending: int
+    in_progress: int
+    recently_completed: int
+    recently_failed: int
+    oldest_pending_at: At | None
+
+
+class SchemaMigration(SQLModel, table=True):
+    """A migration that this database has."""
+
+    __tablename__: ClassVar[str] = "schema_migrations"
+    number: int = Field(primary_key=True)
+    name: str = Field(sa_type=Text)
+    applied_at: At = Field(sa_type=Text)

@@ -1,0 +1,64 @@
+"""Between dataclasses and rows: times as text of one width, lists as JSON, enums as words."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import ValidationError
+from sqlmodel import SQLModel
+
+from safeurl.adapters.sql.database import Row, RowRefusedError, Value
+from safeurl.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Kind = TypeVar("Kind", bound="DataclassInstance")
+
+
+def stamp(at: datetime) -> str:
+    """Return the time as the database keeps it: UTC, microseconds, `Z`, always 27 characters."""
+    if at.tzinfo is None:
+        raise RowRefusedError(f"The time {at} says no time zone.")
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def columns(value: "DataclassInstance") -> dict[str, Value]:
+    """Return a dataclass as column values, by field name."""
+    return {field.name: _column(getattr(value, field.name)) for field in fields(value)}
+
+
+def _column(value: object) -> Value:
+    match value:
+        case datetime():
+            return stamp(value)
+        case tuple():
+            return json.dumps(value)
+        case bool() | int():
+            return int(value)
+        case None:
+            return None
+        case _:
+            return str(value)
+
+
+def as_json(values: Iterable["DataclassInstance"]) -> str:
+    """Return dataclasses as one JSON list of rows, so that a single statement stores them all."""
+    return json.dumps([columns(value) for value in values])
+
+
+def parse(model: type[SQLModel], kind: type[Kind], rows: Sequence[Row]) -> list[Kind]:
+    """Return the rows as dataclasses of the same field names, checked by the model."""
+    return [_parsed(model, kind, row) for row in rows]
+
+
+def _parsed(model: type[SQLModel], kind: type[Kind], row: Mapping[str, Value]) -> Kind:
+    try:
+        checked = model.model_validate(dict(row))
+    except ValidationError as exc:
+        raise StoreUnavailableError(
+            f"The database holds a {model.__name__} row that this version cannot read."
+        ) from exc
+    return kind(**{field.name: getattr(checked, field.name) for field in fields(kind)})

@@ -1,0 +1,191 @@
+"""`ScanStore` over SQL, the same for SQLite and libSQL; the contracts stand on the port."""
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from safeurl.adapters.sql import migrate, models, statements
+from safeurl.adapters.sql.database import Database, Row, RowRefusedError, Statement, Value
+from safeurl.adapters.sql.repeat import patiently
+from safeurl.adapters.sql.rows import as_json, columns, parse, stamp
+from safeurl.ports import Ending
+from safeurl.scan import Artefact, AuditEntry, Metrics, Result, Scan, WorkerBeat
+from safeurl.state import Outcome, State, is_legal
+
+Answer = TypeVar("Answer")
+
+
+class SQLStore:
+    """The store over any `Database`; every batch that it sends may be repeated."""
+
+    def __init__(self, database: Database, *, patience_s: float) -> None:
+        """`patience_s` bounds how long a locked or absent database is asked again."""
+        self._database = database
+        self._patience_s = patience_s
+
+    async def add(self, scans: Sequence[Scan]) -> None:
+        """Insert all in one statement, whatever their number."""
+        if scans:
+            args = {"scans": as_json(scans), "change_id": _change_id()}
+            await self._write([Statement.of(statements.ADD, args)])
+
+    async def get(self, scan_id: str) -> Scan | None:
+        """Look it up by its primary key."""
+        return _first(await self._scans(statements.GET, id=scan_id))
+
+    async def page(self, *, limit: int, before: str | None = None) -> list[Scan]:
+        """Walk the primary key downwards."""
+        return await self._scans(statements.PAGE, limit=limit, before=before)
+
+    async def claim(
+        self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
+    ) -> Scan | None:
+        """Guarded by QUEUED and `run_after`; there is no earlier version to compare with."""
+        args = {"owner": owner, "now": stamp(now), "lease_until": stamp(lease_until)}
+        return await self._change(scan_id, [statements.CLAIM], args)
+
+    async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
+        """Guarded by owner and attempt besides."""
+        args = columns(scan) | {"lease_until": stamp(lease_until)}
+        (rows,) = await self._write([Statement.of(statements.RENEW, args)])
+        return bool(rows)
+
+    async def begin_analysis(
+        self, scan: Scan, *, evidence_json: str, now: datetime, actor: str
+    ) -> Scan | None:
+        """Evidence and move in one batch."""
+        batch = [statements.PUT_EVIDENCE, statements.ANALYZE]
+        args = {"document": evidence_json, "now": stamp(now), "actor": actor}
+        return await self._move(scan, State.ANALYZING, batch, args)
+
+    async def finish(self, scan: Scan, ending: Ending, *, now: datetime, actor: str) -> Scan | None:
+        """Evidence, artefacts, result and move in one batch."""
+        batch = [statements.PUT_ARTEFACTS, statements.PUT_RESULT, statements.FINISH]
+        args = columns(ending.result) | {
+            "artefacts": as_json(ending.artefacts),
+            "outcome": ending.outcome.value,
+            "detail": ending.detail,
+            "now": stamp(now),
+            "actor": actor,
+        }
+        if ending.evidence_json is not None:
+            batch.insert(0, statements.PUT_EVIDENCE)
+            args["document"] = ending.evidence_json
+        return await self._move(scan, ending.state, batch, args)
+
+    async def requeue(  # noqa: PLR0913 - one keyword per column that the move sets
+        self,
+        scan: Scan,
+        *,
+        outcome: Outcome,
+        detail: str | None,
+        run_after: datetime,
+        now: datetime,
+        actor: str,
+    ) -> Scan | None:
+        """Outcome and detail stay on the waiting scan until it is claimed again."""
+        args = {
+            "outcome": outcome.value,
+            "detail": detail,
+            "run_after": stamp(run_after),
+            "now": stamp(now),
+            "actor": actor,
+        }
+        return await self._move(scan, State.QUEUED, [statements.REQUEUE], args)
+
+    async def note(self, scan: Scan, *, event: str, detail: str, now: datetime, actor: str) -> None:
+        """Guarded like any write: a worker that lost its scan has nothing more to say on it."""
+        said = {"event": event, "detail": detail, "now": stamp(now), "actor": actor}
+        await self._write([Statement.of(statements.NOTE, columns(scan) | said)])
+
+    async def due(self, *, now: datetime, limit: int) -> list[Scan]:
+        """Walk the partial index of QUEUED scans."""
+        return await self._scans(statements.DUE, now=stamp(now), limit=limit)
+
+    async def lost(self, *, now: datetime, limit: int) -> list[Scan]:
+        """Walk the partial index of leases."""
+        return await self._scans(statements.LOST, now=stamp(now), limit=limit)
+
+    async def result(self, scan_id: str) -> Result | None:
+        """Look it up by its primary key."""
+        rows = await self._read(statements.RESULT, id=scan_id)
+        return _first(parse(models.ScanResult, Result, rows))
+
+    async def evidence(self, scan_id: str) -> str | None:
+        """Look it up by its primary key."""
+        rows = await self._read(statements.EVIDENCE, id=scan_id)
+        return models.ScanEvidence.model_validate(rows[0]).document if rows else None
+
+    async def artefacts(self, scan_id: str) -> list[Artefact]:
+        """Walk the primary key."""
+        rows = await self._read(statements.ARTEFACTS, id=scan_id)
+        return parse(models.ScanArtefact, Artefact, rows)
+
+    async def audit(self, scan_id: str) -> list[AuditEntry]:
+        """Walk the index by scan; ids grow with time."""
+        rows = await self._read(statements.AUDIT, id=scan_id)
+        return parse(models.AuditLog, AuditEntry, rows)
+
+    async def beat(self, beat: WorkerBeat) -> None:
+        """Insert or overwrite."""
+        await self._write([Statement.of(statements.BEAT, columns(beat))])
+
+    async def workers(self, *, since: datetime) -> list[WorkerBeat]:
+        """Walk the index of beats, the freshest first."""
+        rows = await self._read(statements.WORKERS, since=stamp(since))
+        return parse(models.Worker, WorkerBeat, rows)
+
+    async def metrics(self, *, now: datetime) -> Metrics:
+        """Count over the three partial indexes in one statement."""
+        rows = await self._read(statements.METRICS, hour_ago=stamp(now - timedelta(hours=1)))
+        return parse(models.MetricsRow, Metrics, rows)[0]
+
+    async def migrate(self) -> list[int]:
+        """Make or migrate the schema."""
+        return await self._patiently(lambda: migrate.migrate(self._database))
+
+    async def ping(self) -> None:
+        """Ask once, without patience: who pings wants to know about now."""
+        await migrate.require_current(self._database)
+
+    async def close(self) -> None:
+        """Close the database."""
+        await self._database.close()
+
+    async def _move(
+        self, scan: Scan, new: State, batch: Sequence[str], args: Mapping[str, Value]
+    ) -> Scan | None:
+        if not is_legal(scan.state, new):
+            raise RowRefusedError(f"A scan does not move from {scan.state} to {new}.")
+        guard = {"version": scan.version, "state": scan.state.value, "new_state": new.value}
+        return await self._change(scan.id, batch, {**args, **guard})
+
+    async def _change(
+        self, scan_id: str, batch: Sequence[str], args: Mapping[str, Value]
+    ) -> Scan | None:
+        named = {**args, "id": scan_id, "change_id": _change_id()}
+        answers = await self._write(
+            [Statement.of(sql, named) for sql in (*batch, statements.CHANGED)]
+        )
+        return _first(parse(models.ScanJob, Scan, answers[-1]))
+
+    async def _scans(self, sql: str, **args: Value) -> list[Scan]:
+        return parse(models.ScanJob, Scan, await self._read(sql, **args))
+
+    async def _read(self, sql: str, **args: Value) -> list[Row]:
+        return await self._patiently(lambda: self._database.read(Statement.of(sql, args)))
+
+    async def _write(self, batch: Sequence[Statement]) -> list[list[Row]]:
+        return await self._patiently(lambda: self._database.write(batch))
+
+    async def _patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        return await patiently(self._patience_s, ask)
+
+
+def _change_id() -> str:
+    return secrets.token_hex(8)
+
+
+def _first(found: Sequence[Answer]) -> Answer | None:
+    return found[0] if found else None

@@ -1,0 +1,137 @@
+"""The SQLite room: an async SQLAlchemy engine over aiosqlite, and its errors made ours."""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, PoolProxiedConnection, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from safeurl.adapters.sql.database import (
+    NO_SCHEMA,
+    Row,
+    RowRefusedError,
+    Statement,
+    StoreBusyError,
+)
+from safeurl.errors import ConfigError, StoreUnavailableError
+
+_SYNCHRONOUS = ("NORMAL", "FULL", "EXTRA")
+
+#: Execution option that makes SQLAlchemy's BEGIN take the write lock.
+_WRITES = "safeurl_writes"
+
+_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+
+#: What is wrong with the file, the disk or the machine, not with our statement.
+_TROUBLE = {
+    sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened",
+    sqlite3.SQLITE_CORRUPT: "The database file is damaged",
+    sqlite3.SQLITE_FULL: "The disk that holds the database is full",
+    sqlite3.SQLITE_IOERR: "The disk that holds the database fails",
+    sqlite3.SQLITE_NOMEM: "There is no memory left for the database",
+    sqlite3.SQLITE_NOTADB: "The database file is not an SQLite database",
+    sqlite3.SQLITE_PERM: "The database file may not be opened",
+    sqlite3.SQLITE_READONLY: "The database file may not be written",
+}
+
+
+class SQLiteDatabase:
+    """Batches on one file; the engine is made by the first call and belongs to its event loop."""
+
+    def __init__(self, path: Path, *, synchronous: str, busy_timeout_s: float) -> None:
+        """Remember what to open; nothing is opened here."""
+        if synchronous not in _SYNCHRONOUS:
+            raise ConfigError((f"SQLite's synchronous is one of {', '.join(_SYNCHRONOUS)}.",))
+        self._path = path
+        self._synchronous = synchronous
+        self._busy_timeout_s = busy_timeout_s
+        self._engine: AsyncEngine | None = None
+
+    async def read(self, statement: Statement) -> list[Row]:
+        """Run it alone, outside any transaction: in WAL a reader waits for nobody."""
+        with self._translated():
+            async with self._open().connect() as connection:
+                return await _run(connection, statement)
+
+    async def write(self, batch: Sequence[Statement]) -> list[list[Row]]:
+        """Run it between BEGIN IMMEDIATE and COMMIT."""
+        with self._translated():
+            async with self._open().connect() as connection:
+                await connection.execution_options(**{_WRITES: True})
+                async with connection.begin():
+                    return [await _run(connection, statement) for statement in batch]
+
+    async def close(self) -> None:
+        """Close every connection and end its thread."""
+        if self._engine is not None:
+            await self._engine.dispose()
+            self._engine = None
+
+    def _open(self) -> AsyncEngine:
+        if self._engine is None:
+            _make_file(self._path)
+            self._engine = create_async_engine(
+                URL.create("sqlite+aiosqlite", database=str(self._path)),
+                # No transaction of the driver's own making: ours says IMMEDIATE.
+                connect_args={"timeout": self._busy_timeout_s, "isolation_level": None},
+                pool_timeout=self._busy_timeout_s,
+                hide_parameters=True,
+            )
+            event.listen(self._engine.sync_engine, "connect", self._on_connect)
+            event.listen(self._engine.sync_engine, "begin", _on_begin)
+        return self._engine
+
+    def _on_connect(self, connection: PoolProxiedConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", f"synchronous={self._synchronous}", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except PoolTimeoutError as exc:
+            raise StoreBusyError("Too many statements wait for the database.") from exc
+        except OSError as exc:
+            raise StoreUnavailableError(f"The database {self._path}: {exc.strerror}.") from exc
+        except (DBAPIError, sqlite3.Error) as exc:
+            self._raise_ours(exc, exc.orig if isinstance(exc, DBAPIError) else exc)
+            raise
+
+    def _raise_ours(self, exc: Exception, cause: BaseException | None) -> None:
+        # The low byte is the primary code; the rest says where it happened.
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        if code in _PASSING:
+            raise StoreBusyError(f"The database {self._path} is locked.") from exc
+        if code in _TROUBLE:
+            raise StoreUnavailableError(f"{_TROUBLE[code]}: {self._path}.") from exc
+        if code == sqlite3.SQLITE_CONSTRAINT:
+            raise RowRefusedError(f"The database refused a row: {cause}.") from exc
+        if str(cause).startswith(("no such table", "no such column")):
+            raise StoreUnavailableError(NO_SCHEMA) from exc
+
+
+async def _run(connection: AsyncConnection, statement: Statement) -> list[Row]:
+    # The driver's own SQL, because SQLAlchemy's text() would read colons within literals.
+    result = await connection.exec_driver_sql(statement.sql, dict(statement.args))
+    return [dict(row) for row in result.mappings()] if result.returns_rows else []
+
+
+def _on_begin(connection: Connection) -> None:
+    if connection.get_execution_options().get(_WRITES):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _make_file(path: Path) -> None:
+    """Make the folder and the file ours alone; SQLite gives the WAL the rights of the file."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Never opened when it exists: closing it would drop the locks this process has on it.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

@@ -1,0 +1,114 @@
+"""The evidence as rules see it: parsed once, with what several rules ask for at hand."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from safeurl.analysis import forms
+from safeurl.analysis.brands import Brand, Naming, named_in, owner_of
+from safeurl.analysis.site import Site, site_of
+from safeurl.analysis.target import Target, split
+from safeurl.analysis.text import fold
+from safeurl.report import Evidence, Form, Hop, Page
+
+#: Hops looked at; the fetcher follows ten redirects, a forged report may claim any number.
+MAX_HOPS = 24
+
+
+@dataclass(frozen=True)
+class Step:
+    """A URL on the way to the page, and where it stands in the evidence."""
+
+    pointer: str
+    target: Target
+    site: Site
+    owner: Brand | None
+
+
+class Context:
+    """One attempt's evidence, read only. `seen_at` is when the page was fetched, if known."""
+
+    def __init__(self, evidence: Evidence, url: str, seen_at: datetime | None) -> None:
+        """Keep what is judged; the rest is worked out when first asked for."""
+        self.evidence = evidence
+        self.page = evidence.page or Page()
+        self.seen_at = seen_at
+        self._url = url
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """Return the submitted URL and every hop; there is always one."""
+        hops = self.evidence.hops[:MAX_HOPS]
+        seen = tuple(_step(f"/hops/{i}/url", hop.url) for i, hop in enumerate(hops))
+        return seen if hops and hops[0].url == self._url else (_step("", self._url), *seen)
+
+    @property
+    def start(self) -> Step:
+        """Return the submitted URL."""
+        return self.steps[0]
+
+    @cached_property
+    def final(self) -> Step:
+        """Return the URL the page came from."""
+        return self.steps[-1]
+
+    @property
+    def final_hop(self) -> Hop | None:
+        """Return the hop that brought the page, if anything was asked for."""
+        hops = self.evidence.hops[:MAX_HOPS]
+        return hops[-1] if hops else None
+
+    @cached_property
+    def hosts(self) -> tuple[Step, ...]:
+        """Return the first step on each named host, the final one first; addresses left out."""
+        first = {s.target.host: s for s in (self.final, *self.steps) if s.target.host}
+        ordered = dict.fromkeys(s.target.host for s in (self.final, *self.steps))
+        return tuple(first[h] for h in ordered if h and not first[h].site.is_address)
+
+    @cached_property
+    def title(self) -> str:
+        """Return the title, folded."""
+        return fold(self.page.title)
+
+    @cached_property
+    def text(self) -> str:
+        """Return the start of the page's text, folded."""
+        return fold(self.page.text)
+
+    @cached_property
+    def named(self) -> Naming | None:
+        """Return the brand that the title names though the page is not on the brand's host."""
+        found = named_in(self.title) if self.title else None
+        return None if found is None or found.brand is self.final.owner else found
+
+    @cached_property
+    def logins(self) -> tuple[tuple[str, Form], ...]:
+        """Return the forms that ask for a password, each with its pointer."""
+        return tuple((p, f) for p, f in self.forms if forms.asks_password(f))
+
+    @cached_property
+    def cards(self) -> tuple[tuple[str, Form], ...]:
+        """Return the forms that ask for a card's number and its security code."""
+        return tuple((p, f) for p, f in self.forms if forms.asks_card(f))
+
+    @property
+    def secret_forms(self) -> tuple[tuple[str, Form], ...]:
+        """Return the forms that ask for a password or a card."""
+        return self.logins + self.cards
+
+    @cached_property
+    def forms(self) -> tuple[tuple[str, Form], ...]:
+        """Return every form with its pointer."""
+        return tuple((f"/page/forms/{i}", form) for i, form in enumerate(self.page.forms))
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """Return the final response's headers by lower-case name; the last of a name stands."""
+        hop = self.final_hop
+        return {name.lower(): value for name, value in hop.headers} if hop else {}
+
+
+def _step(pointer: str, url: str) -> Step:
+    target = split(url)
+    site = site_of(target.host)
+    return Step(pointer, target, site, owner_of(target.host, site))

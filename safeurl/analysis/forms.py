@@ -1,0 +1,40 @@
+"""What a form asks for, told from the names and prompts of its fields."""
+
+import re
+
+from safeurl.report import Form, FormField
+
+#: Fields read of a form, and letters of a name: pages may print far more of both.
+MAX_FIELDS = 64
+_MAX_LABEL = 96
+_CARD_NUMBER = re.compile(
+    r"(?:card|cc|credit|debit|kart\w{0,3}|tarjeta|carte)[\s_.-]{0,3}(?:number|num|no\b|nr\b|n\b)|"
+    r"cardno|ccnum|\bpan\b|num\w{0,3}[\s_.-]{0,3}(?:de[\s_.-]{0,3})?(?:la[\s_.-]{0,3})?(?:tarjeta|carte)|"
+    r"kartennummer|カード番号",
+)
+_CARD_CODE = re.compile(
+    r"\b(?:cvv2?|cvc2?|csc|cvn|cid)\b|(?:card|security)[\s_.-]{0,3}(?:cvv|cvc|code)|cvvcode|"
+    r"(?:^|[_\W])cv[vc]|セキュリティ",
+)
+
+
+def asks_password(form: Form) -> bool:
+    """Tell whether a form asks for a password."""
+    return form.has_password or any(f.type.lower() == "password" for f in form.fields)
+
+
+def asks_card(form: Form) -> bool:
+    """Tell whether a form asks for both a card number and its security code."""
+    labels = [label(field) for field in form.fields[:MAX_FIELDS]]
+    has_number = any(_CARD_NUMBER.search(text) for text in labels)
+    return has_number and any(_CARD_CODE.search(text) for text in labels)
+
+
+def label(field: FormField) -> str:
+    """Return what the field calls itself, in lower case."""
+    return f"{field.name[:_MAX_LABEL]} {field.placeholder[:_MAX_LABEL]}".lower()
+
+
+def names(form: Form) -> str:
+    """Return the names of the first fields, for an excerpt."""
+    return ", ".join(f.name or f.placeholder or f.type for f in form.fields[:MAX_FIELDS])

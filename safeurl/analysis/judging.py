@@ -1,0 +1,108 @@
+"""From evidence to a verdict: the two questions the worker asks."""
+
+from datetime import datetime
+
+from safeurl.analysis import brands, site
+from safeurl.analysis.context import Context
+from safeurl.analysis.engine import categories, is_confirmed, run, score
+from safeurl.analysis.rule import Ruleset
+from safeurl.analysis.rules import CORE
+from safeurl.report import Evidence
+from safeurl.state import OUTCOME_WORDS, Outcome
+from safeurl.verdict import Category, Hit, Judgement, Verdict
+
+#: Scores from which on a URL is called so. Between nothing and SUSPICIOUS lie the pages with one
+#: sign that innocent pages also carry; from MALICIOUS on the engine asks for independent signs.
+MALICIOUS = 70
+SUSPICIOUS = 40
+
+
+def judge(evidence: Evidence, *, url: str, seen_at: datetime, ruleset: Ruleset = CORE) -> Verdict:
+    """Conclude from the evidence of a page that was seen.
+
+    The same evidence, URL, time and rules give the same bytes; no evidence makes it raise.
+    """
+    hits, hidden = run(ruleset, Context(evidence, url, seen_at))
+    return _verdict(hits, ruleset, _unseen(evidence) or (hidden[0] if hidden else ""))
+
+
+def inconclusive(
+    outcome: Outcome,
+    evidence: Evidence,
+    ruleset: Ruleset = CORE,
+    *,
+    url: str = "",
+    seen_at: datetime | None = None,
+) -> Verdict:
+    """Conclude from a scan that ended without a page; rules still read what evidence came.
+
+    `url` is the submitted one; without it the first hop's stands in.
+    """
+    first = evidence.hops[0].url if evidence.hops else ""
+    hits, _ = run(ruleset, Context(evidence, url or first, seen_at))
+    return _verdict(hits, ruleset, OUTCOME_WORDS[outcome])
+
+
+def preload() -> None:
+    """Read all tables now, so that processes forked later share them."""
+    site.preload()
+    brands.preload()
+
+
+def _verdict(hits: tuple[Hit, ...], ruleset: Ruleset, unseen: str) -> Verdict:
+    points = score(hits)
+    judgement = _judgement(points, unseen)
+    return Verdict(
+        score=points,
+        judgement=judgement,
+        categories=_categories(hits, judgement),
+        hits=hits,
+        ruleset=ruleset.version,
+        summary=_summary(judgement, hits, unseen),
+    )
+
+
+def _judgement(points: int, unseen: str) -> Judgement:
+    if points >= MALICIOUS:
+        return Judgement.MALICIOUS
+    if points >= SUSPICIOUS:
+        return Judgement.SUSPICIOUS
+    return Judgement.INCONCLUSIVE if unseen else Judgement.BENIGN
+
+
+def _unseen(evidence: Evidence) -> str:
+    """Say why the evidence is not a complete page; empty when it is."""
+    page, body = evidence.page, evidence.body
+    if page is None:
+        return "What came back is not a page." if body else "No page came back."
+    if page.partial or (body is not None and body.truncated):
+        return "Only a part of the page could be read."
+    if not page.text.strip() and not page.forms:
+        drawn = "The page is drawn by scripts, which were not run."
+        return drawn if page.scripts else "The page is empty."
+    return ""
+
+
+def _categories(hits: tuple[Hit, ...], judgement: Judgement) -> tuple[Category, ...]:
+    if judgement not in (Judgement.MALICIOUS, Judgement.SUSPICIOUS):
+        return ()
+    return categories(hits) or (Category.SUSPICIOUS,)
+
+
+def _summary(judgement: Judgement, hits: tuple[Hit, ...], unseen: str) -> str:
+    signs = [h for h in hits if h.weight > 0]
+    match judgement:
+        case Judgement.MALICIOUS:
+            return f"Malicious: {_count(signs)}; the strongest: {signs[0].reason}"
+        case Judgement.SUSPICIOUS:
+            held = "" if is_confirmed(hits) else ", none of which another kind of evidence confirms"
+            return f"Suspicious: {_count(signs)}{held}; the strongest: {signs[0].reason}"
+        case Judgement.BENIGN:
+            rest = f"only {_count(signs)}" if signs else "no sign of harm"
+            return f"Nothing bad was found: {rest}. One look never proves a page safe."
+        case Judgement.INCONCLUSIVE:
+            return f"Not concluded: {unseen}"
+
+
+def _count(signs: list[Hit]) -> str:
+    return f"{len(signs)} sign{'' if len(signs) == 1 else 's'}"

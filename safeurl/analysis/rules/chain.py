@@ -1,0 +1,104 @@
+"""Signs in the way to the page: redirects, and connections that were refused."""
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from itertools import pairwise
+
+from safeurl.analysis.context import Context
+from safeurl.analysis.data import words
+from safeurl.analysis.rule import Finding, Rule, Weight
+from safeurl.report import Refusal
+from safeurl.verdict import Category, Group
+
+_MANY_SITES = 4
+_METADATA = frozenset(
+    {"169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"},
+)
+_METADATA_NAMES = frozenset({"metadata.google.internal", "metadata"})
+#: The address policy's names for an inner network.
+_INNER_RULES = frozenset(
+    {"loopback", "private", "link_local", "unspecified", "own_address", "cgnat", "metadata"},
+)
+
+
+def many_sites(ctx: Context) -> Iterator[Finding]:
+    """Find a way over several unrelated sites."""
+    sites = dict.fromkeys(step.site.name for step in ctx.steps)
+    if len(sites) >= _MANY_SITES:
+        reason = f"The URL leads over {len(sites)} different sites."
+        yield Finding("/hops", reason, " > ".join(sites))
+
+
+def downgrade(ctx: Context) -> Iterator[Finding]:
+    """Find an encrypted page that sends its visitor on to an unencrypted one."""
+    for before, after in pairwise(ctx.steps):
+        if before.target.scheme == "https" and after.target.scheme == "http":
+            reason = "A redirect leads from https to plain http."
+            yield Finding(after.pointer, reason, after.target.url)
+
+
+def shortener(ctx: Context) -> Iterator[Finding]:
+    """Find a shortener, which hides where the link leads."""
+    if (
+        ctx.start.target.host in words("shorteners.txt")
+        and ctx.final.site.name != ctx.start.site.name
+    ):
+        reason = "The link was shortened, which hid where it leads."
+        yield Finding(ctx.start.pointer, reason, f"{ctx.start.target.url} > {ctx.final.site.name}")
+
+
+def metadata_address(ctx: Context) -> Iterator[Finding]:
+    """Find the way to a cloud's metadata service; nobody links there by mistake."""
+    for pointer, refusal in _led_to(ctx):
+        at = {refusal.host.strip("[]").lower(), refusal.address.lower()}
+        if refusal.rule == "metadata" or at & (_METADATA | _METADATA_NAMES):
+            reason = "The page led to a cloud metadata address, where credentials can be stolen."
+            yield Finding(pointer, reason, _shown(refusal))
+
+
+def inner_address(ctx: Context) -> Iterator[Finding]:
+    """Find a public page that leads to routers and servers of an inner network."""
+    for pointer, refusal in _led_to(ctx):
+        if refusal.rule in _INNER_RULES or _is_inner(refusal.address or refusal.host):
+            reason = "The page led to an address of an inner network."
+            yield Finding(pointer, reason, _shown(refusal))
+
+
+def _led_to(ctx: Context) -> Iterator[tuple[str, Refusal]]:
+    """Yield refusals of hosts other than the submitted one, which its owner may put anywhere."""
+    for i, refusal in enumerate(ctx.evidence.refusals):
+        if refusal.host.strip("[]").lower().rstrip(".") != ctx.start.target.host:
+            yield f"/refusals/{i}", refusal
+
+
+def _is_inner(literal: str) -> bool:
+    try:
+        address = ip_address(literal.strip("[]"))
+    except ValueError:
+        return False
+    return address.is_private or address.is_loopback or address.is_link_local
+
+
+def _shown(refusal: Refusal) -> str:
+    return f"{refusal.host}:{refusal.port} {refusal.address} ({refusal.rule})"
+
+
+RULES = (
+    Rule(id="chain.many_sites", group=Group.CHAIN, weight=Weight.WEAK, check=many_sites),
+    Rule(id="chain.downgrade", group=Group.CHAIN, weight=Weight.WEAK, check=downgrade),
+    Rule(id="chain.shortener", group=Group.CHAIN, weight=Weight.FAINT, check=shortener),
+    Rule(
+        id="chain.metadata_address",
+        group=Group.CHAIN,
+        weight=Weight.STRONG,
+        categories=(Category.MALWARE,),
+        check=metadata_address,
+    ),
+    Rule(
+        id="chain.inner_address",
+        group=Group.CHAIN,
+        weight=Weight.MODERATE,
+        categories=(Category.SUSPICIOUS,),
+        check=inner_address,
+    ),
+)

@@ -1,0 +1,135 @@
+"""What speaks for the page, and what kept it out of sight. Context never adds to the score."""
+
+import re
+from collections.abc import Iterator
+
+from safeurl.analysis.context import Context
+from safeurl.analysis.rule import Finding, Rule, Weight
+from safeurl.verdict import Group
+
+_CHALLENGE = re.compile(
+    r"^just a moment|attention required! \| cloudflare|^ddos-guard|checking your browser before|"
+    r"^access denied$|verifying you are human\. this may take|^one moment, please|robot check|"
+    r"^pardon our interruption|performing security verification|^human verification$|"
+    r"enable javascript and cookies to continue|^vercel security checkpoint",
+)
+_PARKED = re.compile(
+    r"(?:domain|website).{0,80}(?:is|may be) for sale|buy this domain|"
+    r"this domain is parked|domain parking|"
+    r"parked free|hugedomains|sedo domain|this domain (?:has )?expired|future home of",
+)
+_SUSPENDED = re.compile(
+    r"account (?:has been )?suspended|(?:web)?site (?:has been|is) "
+    r"(?:suspended|disabled|unavailable)|"
+    r"there isn't a github pages site here|deployment_not_found|no such app|site not found|"
+    r"suspected phishing|deceptive site|"
+    r"this (?:page|link|site) has been (?:removed|blocked|reported)",
+)
+#: Longer texts are about such pages rather than being one.
+_NOTICE_CHARS = 1500
+_BLOCKED = frozenset({401, 403, 407, 429, 451})
+_GONE = frozenset({404, 410})
+_SERVER_FAULT = 500
+_ARCHIVES = frozenset({"archive.org", "archive.ph", "archive.is", "archive.today"})
+
+
+def own_host(ctx: Context) -> Iterator[Finding]:
+    """Find a page on the own host of the brand it could be taken for."""
+    owner = ctx.final.owner
+    if owner and ctx.evidence.page and not ctx.final.site.is_free_hosted:
+        reason = f"The page is on {owner.name}'s own host."
+        yield Finding(ctx.final.pointer, reason, ctx.final.target.host)
+
+
+def archive(ctx: Context) -> Iterator[Finding]:
+    """Find an archive's copy; what it asks for goes nowhere."""
+    if ctx.final.site.name in _ARCHIVES and ctx.evidence.page:
+        reason = "The page is an archive's copy."
+        yield Finding(ctx.final.pointer, reason, ctx.final.target.host)
+
+
+def challenge(ctx: Context) -> Iterator[Finding]:
+    """Find a guard in front of the page that did not let the fetcher in."""
+    if ctx.headers.get("cf-mitigated", "").lower() == "challenge":
+        pointer = f"/hops/{len(ctx.evidence.hops) - 1}/headers"
+        yield Finding(pointer, "A challenge stood in front of the page.", "cf-mitigated: challenge")
+    yield from _notice(ctx, _CHALLENGE, "A challenge stood in front of the page.")
+
+
+def parked(ctx: Context) -> Iterator[Finding]:
+    """Find a domain that nobody uses now."""
+    yield from _notice(ctx, _PARKED, "The domain is parked or for sale.")
+
+
+def suspended(ctx: Context) -> Iterator[Finding]:
+    """Find a page that its host took down, or that was never put up."""
+    yield from _notice(ctx, _SUSPENDED, "The page was taken down or never put up.")
+
+
+def blocked(ctx: Context) -> Iterator[Finding]:
+    """Find a server that refused the fetcher; it may well serve others."""
+    if (hop := ctx.final_hop) and hop.status in _BLOCKED:
+        reason = f"The server refused to show the page (status {hop.status})."
+        yield Finding(_status_pointer(ctx), reason, str(hop.status))
+
+
+def gone(ctx: Context) -> Iterator[Finding]:
+    """Find a server that says it has no page, or that it failed."""
+    status = hop.status if (hop := ctx.final_hop) else None
+    if status and (status in _GONE or status >= _SERVER_FAULT):
+        reason = f"The server had no page to show (status {status})."
+        yield Finding(_status_pointer(ctx), reason, str(status))
+
+
+def _notice(ctx: Context, pattern: re.Pattern[str], reason: str) -> Iterator[Finding]:
+    for pointer, raw, text in (
+        ("/page/title", ctx.page.title, ctx.title),
+        ("/page/text", ctx.page.text, ctx.text),
+    ):
+        if len(ctx.text) <= _NOTICE_CHARS and not ctx.logins and pattern.search(text):
+            yield Finding(pointer, reason, raw)
+
+
+def _status_pointer(ctx: Context) -> str:
+    return ctx.final.pointer.removesuffix("/url") + "/status"
+
+
+RULES = (
+    Rule(id="context.own_host", group=Group.CONTEXT, weight=Weight.STRONG_CREDIT, check=own_host),
+    Rule(id="context.archive", group=Group.CONTEXT, weight=Weight.STRONG_CREDIT, check=archive),
+    Rule(
+        id="context.challenge",
+        group=Group.CONTEXT,
+        weight=Weight.REMARK,
+        check=challenge,
+        hides_page=True,
+    ),
+    Rule(
+        id="context.parked",
+        group=Group.CONTEXT,
+        weight=Weight.CREDIT,
+        check=parked,
+        hides_page=True,
+    ),
+    Rule(
+        id="context.suspended",
+        group=Group.CONTEXT,
+        weight=Weight.REMARK,
+        check=suspended,
+        hides_page=True,
+    ),
+    Rule(
+        id="context.blocked",
+        group=Group.CONTEXT,
+        weight=Weight.REMARK,
+        check=blocked,
+        hides_page=True,
+    ),
+    Rule(
+        id="context.gone",
+        group=Group.CONTEXT,
+        weight=Weight.REMARK,
+        check=gone,
+        hides_page=True,
+    ),
+)

@@ -1,0 +1,111 @@
+"""The commands of `safeurl` and `submit-scan`."""
+
+import asyncio
+import json
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from safeurl import __version__
+from safeurl.bootstrap import open_service, open_store
+from safeurl.cli.daemons import api, up, worker
+from safeurl.cli.entry import guarded, read_settings
+from safeurl.cli.foreground import scan
+from safeurl.cli.render import as_json, print_audit, print_list, print_view
+from safeurl.cli.submit import submit
+from safeurl.service import MAX_PAGE, ScanView
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="SafeURL opens suspicious URLs in disposable sandboxes and explains what it saw.",
+)
+submit_app = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+submit_app.command()(submit)
+app.command()(scan)
+app.command()(submit)
+app.command()(worker)
+app.command()(api)
+app.command()(up)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.command()
+def status(
+    scan_id: Annotated[str, typer.Argument(metavar="ID", help="The scan's id.")],
+    *,
+    as_document: Json = False,
+) -> None:
+    """Show a scan: verdict, reasons, audit trail."""
+    view = asyncio.run(_view(scan_id))
+    if as_document:
+        sys.stdout.write(as_json(view) + "\n")
+        return
+    console = Console()
+    print_view(console, view)
+    print_audit(console, view.audit)
+
+
+async def _view(scan_id: str) -> ScanView:
+    async with open_service(read_settings()) as service:
+        return await service.view(scan_id)
+
+
+@app.command(name="list")
+def list_scans(
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="How many.")] = 20,
+    before: Annotated[str | None, typer.Option(metavar="ID", help="Older than this scan.")] = None,
+    as_document: Json = False,
+) -> None:
+    """List the newest scans."""
+
+    async def run() -> None:
+        async with open_service(read_settings()) as service:
+            scans = await service.page(limit=limit, before=before)
+        if as_document:
+            rows = [
+                {"id": s.id, "url": s.url, "state": s.state, "outcome": s.outcome} for s in scans
+            ]
+            sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        else:
+            print_list(Console(), scans)
+
+    asyncio.run(run())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's schema up to date."""
+
+    async def run() -> list[int]:
+        settings = read_settings()
+        async with open_store(settings, migrate=False) as store:
+            return await store.migrate()
+
+    applied = asyncio.run(run())
+    done = f"Applied migrations {', '.join(map(str, applied))}." if applied else "Up to date."
+    sys.stdout.write(done + "\n")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    sys.stdout.write(f"safeurl {__version__}\n")
+
+
+def main() -> None:
+    """Run `safeurl`."""
+    guarded(app)
+
+
+def submit_main() -> None:
+    """Run `submit-scan`."""
+    guarded(submit_app)

@@ -1,0 +1,66 @@
+"""The commands that stay: `worker`, `api` and `up`."""
+
+from typing import Annotated
+
+import typer
+
+from safeurl.cli.entry import log_to, read_settings
+from safeurl.settings import Settings
+
+
+def worker(
+    *,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Scans at a time, over WORKER_CONCURRENCY."),
+    ] = None,
+) -> None:
+    """Run the worker until SIGTERM.
+
+    It takes scans off the queue and runs each in a sandbox of its own.
+    """
+    from worker.daemon import run_worker  # noqa: PLC0415 - other commands start sooner without it
+
+    settings = read_settings()
+    log_to(settings)
+    run_worker(with_concurrency(settings, concurrency))
+
+
+def api() -> None:
+    """Run the HTTP API until SIGTERM.
+
+    Where ENABLE_WORKER is true the worker runs beside it.
+    """
+    from api.app import serve  # noqa: PLC0415 - other commands start sooner without it
+
+    settings = read_settings()
+    log_to(settings)
+    if settings.enable_worker:
+        _run_all(settings)
+    else:
+        serve(settings)
+
+
+def up() -> None:
+    """Run everything: worker, API, queue, database.
+
+    Queue and database are embedded where REDIS_HOST and TURSO_CONNECTION_URL are empty.
+    """
+    settings = read_settings()
+    log_to(settings)
+    _run_all(settings)
+
+
+def _run_all(settings: Settings) -> None:
+    from api.app import serve  # noqa: PLC0415 - other commands start sooner without it
+    from worker.daemon import run_worker  # noqa: PLC0415 - the same
+    from worker.supervisor import Role  # noqa: PLC0415 - the same
+
+    run_worker(settings, more=(Role("api", lambda: serve(settings)),))
+
+
+def with_concurrency(settings: Settings, concurrency: int | None) -> Settings:
+    """Return the settings with another number of scans at a time."""
+    if concurrency is None:
+        return settings
+    return settings.model_copy(update={"worker_concurrency": concurrency})

@@ -1,0 +1,86 @@
+"""What every command shares: settings, logging, and errors turned into exit codes."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+from dotenv import dotenv_values
+from rich.console import Console
+from rich.markup import escape
+
+from safeurl.errors import ConfigError, RequestError, SafeURLError, UnavailableError
+from safeurl.settings import Settings
+
+EXIT_USAGE = 2
+EXIT_INTERNAL = 70
+EXIT_UNAVAILABLE = 75
+EXIT_CONFIG = 78
+EXIT_INTERRUPTED = 130
+
+_log = logging.getLogger("safeurl.cli")
+
+
+def read_settings() -> Settings:
+    """Read the settings from the environment, and below it from `.env` in this folder.
+
+    What `.env` adds goes into the environment too, because forked workers read it there.
+    """
+    for name, value in dotenv_values(Path(".env")).items():
+        if value is not None:
+            os.environ.setdefault(name, value)
+    return Settings.read(os.environ)
+
+
+def log_to(settings: Settings, file: Path | None = None) -> None:
+    """Send log lines to standard error, or to a file where the screen belongs to a person."""
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    logging.basicConfig(
+        level=settings.log_level,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        filename=file,
+        force=True,
+    )
+
+
+def exit_code(error: SafeURLError) -> int:
+    """Return the exit code of the error's branch (sysexits.h; 2 as shells use it)."""
+    if isinstance(error, RequestError):
+        return EXIT_USAGE
+    if isinstance(error, UnavailableError):
+        return EXIT_UNAVAILABLE
+    return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_INTERNAL
+
+
+def guarded(app: Callable[[], object]) -> None:
+    """Run a command: our errors become one sentence and an exit code, others are logged."""
+    try:
+        app()
+    except SafeURLError as error:
+        complain(str(error))
+        sys.exit(exit_code(error))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # Who read our output has gone, for example `safeurl list | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception:  # noqa: BLE001 - one of the three places where nothing may pass
+        # The outermost handler: a defect of ours is logged whole and shown as one sentence.
+        _log.exception("internal error")
+        complain("Something went wrong inside SafeURL; the log above says where.")
+        sys.exit(EXIT_INTERNAL)
+
+
+def complain(sentence: str) -> None:
+    """Say what is wrong on standard error."""
+    Console(stderr=True, highlight=False).print(
+        f"[bold red]Error:[/] {escape(sentence)}", soft_wrap=True
+    )
+
+
+def leave(code: int) -> None:
+    """End the command with this exit code."""
+    raise typer.Exit(code)

@@ -1,0 +1,214 @@
+"""How scans look in a terminal: tables and colour there, plain lines in a pipe.
+
+Titles, headers and URLs come from hostile pages: they are stripped of control characters, never
+read as markup, and URLs are defanged so that nobody clicks them.
+"""
+
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import msgspec
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from safeurl.report import Evidence
+from safeurl.scan import AuditEntry, Scan
+from safeurl.service import ScanView
+from safeurl.state import OUTCOME_WORDS, State
+from safeurl.url import defang
+from safeurl.verdict import Hit, Judgement, Verdict
+
+STYLES = {
+    Judgement.MALICIOUS: "bold red",
+    Judgement.SUSPICIOUS: "bold yellow",
+    Judgement.BENIGN: "bold green",
+    Judgement.INCONCLUSIVE: "bold cyan",
+}
+STATE_STYLES = {
+    State.COMPLETED: "green",
+    State.FAILED: "red",
+    State.TIMED_OUT: "magenta",
+}
+_MAX_HITS = 8
+_MAX_TEXT = 160
+
+
+def clean(text: str, limit: int = _MAX_TEXT) -> str:
+    """Make hostile text fit for a terminal: no control or bidirectional marks, one line, cut."""
+    shown = "".join(
+        " " if unicodedata.category(c) in {"Cc", "Cf", "Zl", "Zp", "Cs"} else c for c in text
+    )
+    folded = " ".join(shown.split())
+    return folded if len(folded) <= limit else folded[: limit - 1] + "…"
+
+
+def safe_url(url: str) -> str:
+    """Return the URL defanged and fit for a terminal."""
+    return clean(defang(url))
+
+
+def print_view(console: Console, view: ScanView) -> None:
+    """Print a finished or unfinished scan: verdict, reasons, chain, artefacts."""
+    verdict = read_verdict(view)
+    if console.is_terminal:
+        console.print(_panel(view, verdict))
+        return
+    for name, value in _facts(view, verdict):
+        console.print(f"{name}: {value}", markup=False, highlight=False, soft_wrap=True)
+    for hit in verdict.hits if verdict else ():
+        line = f"reason: {_points(hit)} {hit.rule} — {clean(hit.reason)}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def read_verdict(view: ScanView) -> Verdict | None:
+    """Return the verdict that was stored with the result."""
+    if view.result is None:
+        return None
+    return msgspec.json.decode(view.result.verdict_json, type=Verdict)
+
+
+def _panel(view: ScanView, verdict: Verdict | None) -> RenderableType:
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for name, value in _facts(view, verdict):
+        facts.add_row(name, Text(value))
+    parts: list[RenderableType] = [facts]
+    if verdict and verdict.hits:
+        parts += [Text(), _hits(verdict.hits)]
+    title, style = _headline(view, verdict)
+    return Panel(
+        Group(*parts), title=Text(f" {title} ", style=style), border_style=style, padding=(1, 2)
+    )
+
+
+def _headline(view: ScanView, verdict: Verdict | None) -> tuple[str, str]:
+    if verdict is None:
+        return view.scan.state, "bold blue"
+    judgement = verdict.judgement
+    if view.scan.state is not State.COMPLETED and judgement is Judgement.INCONCLUSIVE:
+        return f"{view.scan.state} · not concluded", STATE_STYLES.get(view.scan.state, "bold blue")
+    return f"{judgement.upper()} · {verdict.score}/100", STYLES[judgement]
+
+
+def _hits(hits: Sequence[Hit]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    table.add_column("weight", justify="right", style="bold")
+    table.add_column("reason", overflow="fold")
+    table.add_column("rule", style="dim", no_wrap=True)
+    for hit in hits[:_MAX_HITS]:
+        table.add_row(_points(hit), Text(clean(hit.reason)), Text(hit.rule))
+    if len(hits) > _MAX_HITS:
+        table.add_row("", Text(f"and {len(hits) - _MAX_HITS} more", style="dim"), "")
+    return table
+
+
+def _points(hit: Hit) -> str:
+    return f"{hit.weight * 100:+.0f}"
+
+
+def _facts(view: ScanView, verdict: Verdict | None) -> Iterable[tuple[str, str]]:
+    scan, result = view.scan, view.result
+    yield "scan", scan.id
+    yield "url", safe_url(scan.url)
+    yield "state", f"{scan.state} (attempt {scan.attempt})"
+    if scan.outcome:
+        yield "outcome", f"{scan.outcome} — {OUTCOME_WORDS[scan.outcome]}"
+    if scan.detail:
+        yield "detail", clean(scan.detail)
+    if verdict:
+        yield "verdict", f"{verdict.judgement}, {verdict.score}/100 — {clean(verdict.summary)}"
+        if verdict.categories:
+            yield "categories", ", ".join(verdict.categories)
+    if result and result.title:
+        yield "title", clean(result.title)
+    yield from _chain(view)
+    for artefact in view.artefacts:
+        yield artefact.kind, f"{artefact.size_bytes:,} bytes, sha256 {artefact.sha256}"
+    if scan.finished_at:
+        yield "took", f"{(scan.finished_at - scan.created_at).total_seconds():.2f} s"
+
+
+def _chain(view: ScanView) -> Iterable[tuple[str, str]]:
+    if view.evidence_json is None:
+        return
+    evidence = msgspec.json.decode(view.evidence_json, type=Evidence)
+    for number, hop in enumerate(evidence.hops, start=1):
+        where = f"{hop.address}:{hop.port}" if hop.address else "no connection"
+        status = hop.status if hop.status is not None else clean(hop.error)
+        yield f"hop {number}", f"{status}  {safe_url(hop.url)}  ({where})"
+    for refusal in evidence.refusals:
+        yield "refused", f"{clean(refusal.host)}:{refusal.port} {refusal.address} — {refusal.rule}"
+
+
+def print_audit(console: Console, entries: Sequence[AuditEntry]) -> None:
+    """Print the audit trail, oldest first."""
+    rows = [
+        (stamp(e.at), e.event, _move(e), str(e.version), clean(e.actor), clean(_why(e)))
+        for e in entries
+    ]
+    _table(console, ("time", "event", "move", "version", "actor", "detail"), rows)
+
+
+def _move(entry: AuditEntry) -> str:
+    if entry.to_state is None:
+        return ""
+    return f"{entry.from_state} → {entry.to_state}" if entry.from_state else str(entry.to_state)
+
+
+def _why(entry: AuditEntry) -> str:
+    return " ".join(part for part in (entry.outcome, entry.detail) if part)
+
+
+def print_list(console: Console, scans: Sequence[Scan]) -> None:
+    """Print scans, newest first."""
+    rows = [
+        (
+            scan.id,
+            stamp(scan.created_at),
+            str(scan.state),
+            str(scan.outcome or ""),
+            safe_url(scan.url),
+        )
+        for scan in scans
+    ]
+    _table(console, ("scan", "submitted", "state", "outcome", "url"), rows)
+
+
+def _table(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table in a terminal, tab-separated lines in a pipe."""
+    if not console.is_terminal:
+        for row in (names, *rows):
+            console.print("\t".join(row), markup=False, highlight=False, soft_wrap=True)
+        return
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for number, name in enumerate(names):
+        table.add_column(name, no_wrap=number == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, style=_cell_style(cell)) for cell in row))
+    console.print(table)
+
+
+def _cell_style(cell: str) -> str:
+    return STATE_STYLES.get(State(cell), "yellow") if cell in State.__members__ else ""
+
+
+def stamp(at: datetime) -> str:
+    """Return a time to the second, UTC."""
+    return at.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def as_json(view: ScanView) -> str:
+    """Return the scan with everything known about it as one JSON document."""
+    document = {
+        "scan": msgspec.to_builtins(view.scan),
+        "verdict": msgspec.to_builtins(read_verdict(view)),
+        "evidence": json.loads(view.evidence_json) if view.evidence_json else None,
+        "artefacts": msgspec.to_builtins(view.artefacts),
+        "audit": msgspec.to_builtins(view.audit),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=True)

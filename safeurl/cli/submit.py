@@ -1,0 +1,133 @@
+"""`submit-scan`: hand scans to a running system."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from safeurl.bootstrap import open_service
+from safeurl.cli.entry import EXIT_USAGE, complain, leave, read_settings
+from safeurl.cli.foreground import verdict_code
+from safeurl.cli.render import as_json, clean, print_view
+from safeurl.cli.watch import is_ended, watch
+from safeurl.errors import RequestError
+from safeurl.service import MAX_SUBMIT, ScanView, Service, Submission
+from safeurl.settings import Settings
+
+_EXIT_TIMEOUT = 75
+
+
+def submit(
+    urls: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="URL...", help="What to scan; `-` or none reads lines from a pipe."),
+    ] = None,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the verdicts.")] = False,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds to wait at most, with --wait.")
+    ] = 300.0,
+    source: Annotated[str, typer.Option(help="Who asks, for the audit trail.")] = "cli",
+    as_document: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Hand URLs to a running SafeURL.
+
+    Prints one scan id per URL.
+    With --wait and one URL the exit code tells the verdict, as `safeurl scan` does.
+    """
+    order = _Order(
+        urls=tuple(_given(urls or [])),
+        wait_s=timeout if wait else None,
+        source=source,
+        as_document=as_document,
+    )
+    leave(asyncio.run(_run(read_settings(), order)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """What the command was asked to do."""
+
+    urls: tuple[str, ...]
+    #: None: do not wait.
+    wait_s: float | None
+    source: str
+    as_document: bool
+
+
+def _given(urls: Sequence[str]) -> list[str]:
+    """Return the URLs of the arguments, and those on standard input where it is asked for."""
+    if urls and "-" not in urls:
+        return list(urls)
+    if not urls and sys.stdin.isatty():
+        raise RequestError("Name at least one URL, or pipe a list of them.")
+    piped = [line.strip() for line in sys.stdin if line.strip() and not line.startswith("#")]
+    return [url for url in urls if url != "-"] + piped
+
+
+async def _run(settings: Settings, order: _Order) -> int:
+    async with open_service(settings) as service:
+        good, refused = service.sift(order.urls)
+        for url, error in refused:
+            complain(f"{clean(url)}: {error}")
+        if not good:
+            return EXIT_USAGE
+        submissions = [
+            await service.submit(good[start : start + MAX_SUBMIT], source=order.source)
+            for start in range(0, len(good), MAX_SUBMIT)
+        ]
+        _warn(submissions)
+        if order.wait_s is None:
+            _print_submissions(submissions, as_document=order.as_document)
+            return EXIT_USAGE if refused else 0
+        views = await _wait(service, submissions, order.wait_s)
+    for view in views:
+        _print(view, as_document=order.as_document)
+    return _code(views, refused_any=bool(refused))
+
+
+def _print(view: ScanView, *, as_document: bool) -> None:
+    if as_document:
+        sys.stdout.write(as_json(view) + "\n")
+    else:
+        print_view(Console(), view)
+
+
+async def _wait(
+    service: Service, submissions: Sequence[Submission], timeout_s: float
+) -> list[ScanView]:
+    console = Console(stderr=True)
+    ids = [scan.id for submission in submissions for scan in submission.scans]
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    for scan_id in ids:
+        left = max(0.0, deadline - asyncio.get_running_loop().time())
+        await watch(service, scan_id, console, timeout_s=left)
+    return [await service.view(scan_id) for scan_id in ids]
+
+
+def _code(views: Sequence[ScanView], *, refused_any: bool) -> int:
+    if not all(is_ended(view.scan) for view in views):
+        complain("Not every scan ended in time; they go on. `safeurl status ID` shows them.")
+        return _EXIT_TIMEOUT
+    if refused_any:
+        return EXIT_USAGE
+    return verdict_code(views[0]) if len(views) == 1 else 0
+
+
+def _warn(submissions: Sequence[Submission]) -> None:
+    console = Console(stderr=True, highlight=False)
+    for warning in {s.warning for s in submissions if not s.queued}:
+        console.print(f"[bold yellow]Warning:[/] {escape(warning)}", soft_wrap=True)
+
+
+def _print_submissions(submissions: Sequence[Submission], *, as_document: bool) -> None:
+    for submission in submissions:
+        for scan in submission.scans:
+            document = {"id": scan.id, "url": scan.url, "queued": submission.queued}
+            sys.stdout.write((json.dumps(document) if as_document else scan.id) + "\n")

@@ -1,0 +1,73 @@
+"""Waiting for scans: what a person sees while it lasts."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+
+from rich.console import Console
+from rich.status import Status
+
+from safeurl.cli.render import safe_url
+from safeurl.scan import Scan
+from safeurl.service import Service
+from safeurl.state import Outcome, State, is_final
+
+_POLL_S = 0.05
+
+_WORDS = {
+    State.QUEUED: "waiting for a worker",
+    State.FETCHING: "the sandbox opens the page",
+    State.ANALYZING: "rules read the evidence",
+    State.COMPLETED: "done",
+    State.FAILED: "failed",
+    State.TIMED_OUT: "timed out",
+}
+
+Ended = Callable[[Scan], bool]
+
+
+def is_ended(scan: Scan) -> bool:
+    """Tell whether nothing more happens to the scan."""
+    return is_final(scan.state)
+
+
+def is_ended_or_put_off(scan: Scan) -> bool:
+    """Tell whether the scan ended, or waits because no sandbox could be started."""
+    return is_ended(scan) or (
+        scan.state is State.QUEUED and scan.outcome is Outcome.SANDBOX_UNAVAILABLE
+    )
+
+
+async def watch(
+    service: Service,
+    scan_id: str,
+    console: Console,
+    *,
+    ended: Ended = is_ended,
+    timeout_s: float | None = None,
+) -> Scan:
+    """Show each state as it comes until the scan ended or the time is over; return it as it is."""
+    started = time.monotonic()
+    spinner = console.status("") if console.is_terminal else nullcontext()
+    seen: State | None = None
+    with spinner as status:
+        while True:
+            scan = await service.scan(scan_id)
+            if scan.state is not seen:
+                _announce(console, scan, started)
+                seen = scan.state
+            if ended(scan) or (timeout_s is not None and time.monotonic() - started > timeout_s):
+                return scan
+            if isinstance(status, Status):
+                status.update(f"{_WORDS[scan.state]} … {time.monotonic() - started:.1f} s")
+            await asyncio.sleep(_POLL_S)
+
+
+def _announce(console: Console, scan: Scan, started: float) -> None:
+    took = time.monotonic() - started
+    mark = "✓" if is_final(scan.state) else "•"
+    line = f"{mark} {scan.state:<10} {took:6.2f} s  {_WORDS[scan.state]}"
+    if scan.state is State.QUEUED:
+        line += f"  {safe_url(scan.url)}"
+    console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,113 @@
+"""What every `ArtefactStore` promises, and what files promise beyond it."""
+
+import asyncio
+import hashlib
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from safeurl.adapters.artefacts import FileArtefacts
+from safeurl.adapters.memory import MemoryArtefacts
+from safeurl.errors import StoreUnavailableError
+from safeurl.ports import ArtefactStore
+
+_DATA = b"\x00evidence\xff"
+_SHA256 = hashlib.sha256(_DATA).hexdigest()
+
+_MAKERS: dict[str, Callable[[Path], ArtefactStore]] = {
+    "memory": lambda _: MemoryArtefacts(),
+    "files": FileArtefacts,
+}
+
+
+@pytest.fixture(params=_MAKERS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ArtefactStore:
+    """Each implementation in turn, empty."""
+    return _MAKERS[request.param](tmp_path / "artefacts")
+
+
+def stored_files(root: Path) -> list[Path]:
+    """Return all files under the root."""
+    return [path for path in root.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("data", [_DATA, b"", bytes(3 * 1024 * 1024)])
+def test_what_is_put_comes_back(store: ArtefactStore, data: bytes) -> None:
+    """Bytes come back under their SHA-256, empty and large ones too."""
+    sha256 = asyncio.run(store.put(data))
+    assert sha256 == hashlib.sha256(data).hexdigest()
+    assert asyncio.run(store.get(sha256)) == data
+
+
+def test_putting_twice_gives_the_same_name(store: ArtefactStore) -> None:
+    """The same bytes have one name, however often they are stored."""
+    assert asyncio.run(store.put(_DATA)) == asyncio.run(store.put(_DATA)) == _SHA256
+    assert asyncio.run(store.get(_SHA256)) == _DATA
+
+
+@pytest.mark.parametrize(
+    "name",
+    [_SHA256, _SHA256.upper(), "", "ab", "../../etc/passwd", f"../{_SHA256}", f"{_SHA256}\n"],
+)
+def test_an_unknown_name_is_none(store: ArtefactStore, name: str) -> None:
+    """What was not stored, or is not a name at all, is None and no error."""
+    assert asyncio.run(store.get(name)) is None
+
+
+def test_many_writers_of_the_same_bytes_agree(store: ArtefactStore) -> None:
+    """Attempts that find the same page at the same time do not disturb each other."""
+
+    async def crowd() -> list[str]:
+        return await asyncio.gather(*(store.put(_DATA) for _ in range(20)))
+
+    assert set(asyncio.run(crowd())) == {_SHA256}
+    assert asyncio.run(store.get(_SHA256)) == _DATA
+
+
+def test_files_are_stored_once_and_private(tmp_path: Path) -> None:
+    """One file per blob, nothing unfinished beside it, readable by its owner only."""
+    root = tmp_path / "artefacts"
+    files = FileArtefacts(root)
+    asyncio.run(files.put(_DATA))
+    asyncio.run(files.put(_DATA))
+    (path,) = stored_files(root)
+    assert path.relative_to(root) == Path(_SHA256[:2]) / _SHA256[2:]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert {stat.S_IMODE(part.stat().st_mode) for part in (root, path.parent)} == {0o700}
+
+
+def test_a_damaged_file_is_an_error_and_heals_when_stored_again(tmp_path: Path) -> None:
+    """Bytes that are not what was stored are never handed out."""
+    files = FileArtefacts(tmp_path)
+    asyncio.run(files.put(_DATA))
+    (path,) = stored_files(tmp_path)
+    path.write_bytes(b"tampered")
+    with pytest.raises(StoreUnavailableError, match="damaged"):
+        asyncio.run(files.get(_SHA256))
+    asyncio.run(files.put(_DATA))
+    assert asyncio.run(files.get(_SHA256)) == _DATA
+
+
+def test_a_root_that_cannot_be_used_is_unavailable(tmp_path: Path) -> None:
+    """The system's own error does not leave the room."""
+    root = tmp_path / "file"
+    root.write_bytes(b"")
+    files = FileArtefacts(root)
+    with pytest.raises(StoreUnavailableError):
+        asyncio.run(files.put(_DATA))
+    with pytest.raises(StoreUnavailableError):
+        asyncio.run(files.get(_SHA256))
+
+
+def test_a_failed_write_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the disk refuses, nothing half-written stays behind."""
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safeurl.adapters.artefacts.os.fsync", full)
+    with pytest.raises(StoreUnavailableError, match="No space left"):
+        asyncio.run(FileArtefacts(tmp_path).put(_DATA))
+    assert stored_files(tmp_path) == []

@@ -1,0 +1,291 @@
+"""The suite every ScanStore passes: moves, their guards and what they write."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from safeurl.adapters.sql.database import RowRefusedError
+from safeurl.ports import ScanStore
+from safeurl.scan import Scan
+from safeurl.state import FINAL_STATES, TRANSITIONS, Outcome, State, final_state
+from tests.support.builders import (
+    LEASE,
+    NOW,
+    WORKER,
+    analyzing,
+    brought_to,
+    claimed,
+    finished,
+    make_artefact,
+    make_ending,
+    make_result,
+    make_scan,
+)
+from tests.support.rooms import on_every_store
+
+LATER = NOW + timedelta(seconds=5)
+
+
+async def _requeue(store: ScanStore, scan: Scan) -> Scan | None:
+    return await store.requeue(
+        scan,
+        outcome=Outcome.LEASE_LOST,
+        detail="The worker was lost.",
+        run_after=LATER,
+        now=NOW,
+        actor="rescuer",
+    )
+
+
+async def _try(store: ScanStore, scan: Scan, new: State) -> Scan | None:
+    """Ask for the move to `new` by the method that makes it."""
+    if new is State.QUEUED:
+        return await _requeue(store, scan)
+    if new is State.FETCHING:
+        return await store.claim(scan.id, owner=WORKER, now=NOW, lease_until=NOW + LEASE)
+    if new is State.ANALYZING:
+        return await store.begin_analysis(scan, evidence_json="{}", now=NOW, actor=WORKER)
+    outcome = next(outcome for outcome in Outcome if final_state(outcome) is new)
+    return await store.finish(scan, make_ending(scan, outcome), now=NOW, actor=WORKER)
+
+
+@on_every_store
+async def test_the_store_makes_every_legal_move_and_no_other(store: ScanStore) -> None:
+    """Over all pairs of states: a legal move is made, any other leaves the scan as it was."""
+    for old in State:
+        for new in State:
+            scan = await brought_to(store, old)
+            if new in TRANSITIONS[old]:
+                moved = await _try(store, scan, new)
+                assert moved is not None, (old, new)
+                assert (moved.state, moved.version) == (new, scan.version + 1)
+                assert await store.get(scan.id) == moved
+            elif new is State.FETCHING:
+                assert await _try(store, scan, new) is None, old
+                assert await store.get(scan.id) == scan
+            else:
+                with pytest.raises(RowRefusedError):
+                    await _try(store, scan, new)
+                assert await store.get(scan.id) == scan
+
+
+@on_every_store
+async def test_a_scan_comes_back_as_it_was_added(store: ScanStore) -> None:
+    """Every field survives, microseconds and characters beyond ASCII included."""
+    scans = [make_scan(), make_scan(submitted_url="hxxp://bücher.example/ʘ'\";--", source="api")]
+    await store.add(scans)
+    assert [await store.get(scan.id) for scan in scans] == scans
+    assert await store.get(make_scan().id) is None
+
+
+@on_every_store
+async def test_adding_is_all_or_nothing(store: ScanStore) -> None:
+    """One scan that is refused keeps all of its batch out; nothing to add is no fault."""
+    taken, fresh = make_scan(), make_scan()
+    await store.add([taken])
+    for wrong in (
+        replace(taken, url="https://elsewhere.example/"),
+        make_scan(state=State.FETCHING),
+        make_scan(version=1),
+        make_scan(created_at=NOW.replace(tzinfo=None)),
+    ):
+        with pytest.raises(RowRefusedError):
+            await store.add([fresh, wrong])
+        assert await store.get(fresh.id) is None
+    await store.add([])
+    assert await store.page(limit=10) == [taken]
+
+
+@on_every_store
+async def test_adding_again_changes_nothing(store: ScanStore) -> None:
+    """An add whose answer was lost may be repeated, even when the scan has moved on."""
+    scan = make_scan()
+    await store.add([scan])
+    won = await claimed(store, scan)
+    await store.add([scan])
+    assert await store.get(scan.id) == won
+    assert len(await store.audit(scan.id)) == 2
+
+
+@on_every_store
+async def test_a_claim_takes_the_scan_with_a_lease(store: ScanStore) -> None:
+    """Attempt and version grow by one; nobody claims it a second time."""
+    scan = make_scan()
+    await store.add([scan])
+    won = await claimed(store, scan)
+    assert won == replace(
+        scan,
+        state=State.FETCHING,
+        version=1,
+        attempt=1,
+        lease_owner=WORKER,
+        lease_until=NOW + LEASE,
+    )
+    assert await _try(store, scan, State.FETCHING) is None
+    assert await store.claim("no-such", owner="w", now=NOW, lease_until=NOW + LEASE) is None
+
+
+@on_every_store
+async def test_a_scan_is_not_claimed_before_its_time(store: ScanStore) -> None:
+    """`run_after` holds to the microsecond."""
+    scan = make_scan(run_after=LATER)
+    await store.add([scan])
+    early = LATER - timedelta(microseconds=1)
+    assert await store.claim(scan.id, owner="w", now=early, lease_until=LATER) is None
+    await claimed(store, scan, at=LATER)
+
+
+@on_every_store
+async def test_only_the_holder_renews_a_lease(store: ScanStore) -> None:
+    """Renewing changes no version; a rescued scan's old lease is not renewed."""
+    scan = make_scan()
+    await store.add([scan])
+    won = await claimed(store, scan)
+    until = NOW + 2 * LEASE
+    assert await store.renew_lease(won, lease_until=until)
+    assert await store.get(scan.id) == replace(won, lease_until=until)
+    assert not await store.renew_lease(replace(won, lease_owner="other"), lease_until=until)
+    assert not await store.renew_lease(replace(won, attempt=2), lease_until=until)
+    waiting = await _requeue(store, won)
+    assert waiting is not None
+    assert not await store.renew_lease(won, lease_until=until)
+    again = await claimed(store, waiting, at=LATER)
+    assert not await store.renew_lease(won, lease_until=until)
+    assert await store.get(scan.id) == again
+
+
+@on_every_store
+async def test_a_scan_goes_back_to_the_queue_for_another_attempt(store: ScanStore) -> None:
+    """The lease is given up; outcome and detail stay until the next claim."""
+    for state in (State.FETCHING, State.ANALYZING):
+        scan = await brought_to(store, state)
+        waiting = await _requeue(store, scan)
+        assert waiting == replace(
+            scan,
+            state=State.QUEUED,
+            version=scan.version + 1,
+            lease_owner=None,
+            lease_until=None,
+            run_after=LATER,
+            outcome=Outcome.LEASE_LOST,
+            detail="The worker was lost.",
+        )
+        again = await claimed(store, waiting, at=LATER)
+        assert (again.attempt, again.outcome, again.detail) == (2, None, None)
+
+
+@on_every_store
+async def test_analysis_begins_with_its_evidence(store: ScanStore) -> None:
+    """The evidence of a later attempt takes the place of the earlier one's."""
+    scan = await brought_to(store, State.ANALYZING)
+    assert await store.evidence(scan.id) == '{"n":1}'
+    waiting = await _requeue(store, scan)
+    assert waiting is not None
+    again = await claimed(store, waiting, at=LATER)
+    moved = await store.begin_analysis(again, evidence_json='{"n":2}', now=NOW, actor=WORKER)
+    assert moved == replace(again, state=State.ANALYZING, version=5, updated_at=NOW)
+    assert await store.evidence(scan.id) == '{"n":2}'
+    assert await store.evidence(make_scan().id) is None
+
+
+@on_every_store
+async def test_a_scan_finishes_with_all_that_belongs_to_it(store: ScanStore) -> None:
+    """Result, artefacts by kind, evidence and the final state appear together."""
+    scan = await brought_to(store, State.FETCHING)
+    ending = make_ending(
+        scan,
+        Outcome.WALL_TIMEOUT,
+        detail="It took too long.",
+        artefacts=(make_artefact("screenshot"), make_artefact("body", "b"), make_artefact("body")),
+        evidence_json='{"partial":true}',
+    )
+    ended = await store.finish(scan, ending, now=LATER, actor=WORKER)
+    assert ended == replace(
+        scan,
+        state=State.TIMED_OUT,
+        version=2,
+        outcome=Outcome.WALL_TIMEOUT,
+        detail="It took too long.",
+        updated_at=LATER,
+        finished_at=LATER,
+        lease_owner=None,
+        lease_until=None,
+    )
+    assert await store.get(scan.id) == ended
+    assert await store.result(scan.id) == make_result(scan, Outcome.WALL_TIMEOUT)
+    assert await store.evidence(scan.id) == '{"partial":true}'
+    assert await store.artefacts(scan.id) == [
+        make_artefact("body"),
+        make_artefact("body", "b"),
+        make_artefact("screenshot"),
+    ]
+
+
+@on_every_store
+async def test_every_final_state_is_reached_from_wherever_it_may(store: ScanStore) -> None:
+    """Each leaves one result, and without new evidence the stored one stays."""
+    ways = [(old, new) for old in State for new in TRANSITIONS[old] if new in FINAL_STATES]
+    assert len(ways) == 6
+    for old, new in ways:
+        scan = await brought_to(store, old)
+        before = await store.evidence(scan.id)
+        ended = await _try(store, scan, new)
+        assert ended is not None
+        assert ended.finished_at == NOW
+        result = await store.result(scan.id)
+        assert result is not None
+        assert result.outcome == ended.outcome
+        assert await store.evidence(scan.id) == before
+        assert await store.artefacts(scan.id) == []
+
+
+@on_every_store
+async def test_a_late_worker_writes_nothing(store: ScanStore) -> None:
+    """After a rescue the old attempt's writes find no row, and leave no trace at all."""
+    scan = make_scan()
+    await store.add([scan])
+    late = await claimed(store, scan)
+    waiting = await _requeue(store, late)
+    assert waiting is not None
+    now_held = await claimed(store, waiting, at=LATER)
+    trail = await store.audit(scan.id)
+    ending = make_ending(late, artefacts=(make_artefact(),), evidence_json='{"late":1}')
+    failed = replace(ending, state=State.FAILED, outcome=Outcome.SANDBOX_CRASHED)
+    assert await store.begin_analysis(late, evidence_json="{}", now=LATER, actor="late") is None
+    assert await store.finish(late, failed, now=LATER, actor="late") is None
+    assert await _requeue(store, late) is None
+    await store.note(late, event="sandbox", detail="late", now=LATER, actor="late")
+    assert await store.get(scan.id) == now_held
+    assert await store.audit(scan.id) == trail
+    assert await store.result(scan.id) is None
+    assert await store.evidence(scan.id) is None
+    assert await store.artefacts(scan.id) == []
+
+
+@on_every_store
+async def test_a_scan_has_one_result_only(store: ScanStore) -> None:
+    """Who finishes second changes nothing, whatever it brings."""
+    scan = await brought_to(store, State.ANALYZING)
+    ended = await finished(store, scan)
+    other = make_ending(scan, Outcome.SANDBOX_CRASHED, artefacts=(make_artefact(),))
+    assert await store.finish(scan, other, now=LATER, actor="second") is None
+    assert await store.get(scan.id) == ended
+    assert await store.result(scan.id) == make_result(scan)
+    assert await store.artefacts(scan.id) == []
+
+
+@on_every_store
+async def test_what_breaks_a_rule_is_refused_whole(store: ScanStore) -> None:
+    """A result or document that the schema refuses takes its whole batch with it."""
+    scan = await brought_to(store, State.FETCHING)
+    with pytest.raises(RowRefusedError):
+        await store.begin_analysis(scan, evidence_json="{no json", now=NOW, actor=WORKER)
+    scan = await analyzing(store, scan)
+    for wrong in ({"score": 101}, {"verdict": "fine"}, {"verdict_json": "{"}):
+        result = replace(make_result(scan), **wrong)
+        ending = make_ending(scan, artefacts=(make_artefact(),), result=result)
+        with pytest.raises(RowRefusedError):
+            await store.finish(scan, ending, now=NOW, actor=WORKER)
+        assert await store.get(scan.id) == scan
+        assert await store.artefacts(scan.id) == []

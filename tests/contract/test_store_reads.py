@@ -1,0 +1,187 @@
+"""The suite every ScanStore passes: lists, counts, workers and the audit trail."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from safeurl.adapters.sql.database import RowRefusedError
+from safeurl.audit import path_faults
+from safeurl.ports import ScanStore
+from safeurl.scan import Metrics
+from safeurl.state import Outcome, State
+from tests.support.builders import (
+    LEASE,
+    NOW,
+    WORKER,
+    analyzing,
+    brought_to,
+    claimed,
+    finished,
+    make_beat,
+    make_ending,
+    make_scan,
+)
+from tests.support.rooms import on_every_store
+
+SECOND = timedelta(seconds=1)
+
+
+@on_every_store
+async def test_pages_walk_from_new_to_old(store: ScanStore) -> None:
+    """Each scan appears once, also when newer ones come in between."""
+    scans = [make_scan(NOW + number * SECOND) for number in range(7)]
+    await store.add(scans)
+    newest = scans[::-1]
+    assert await store.page(limit=3) == newest[:3]
+    await store.add([make_scan(NOW + 60 * SECOND)])
+    assert await store.page(limit=3, before=newest[2].id) == newest[3:6]
+    assert await store.page(limit=3, before=newest[5].id) == newest[6:]
+    assert await store.page(limit=3, before=newest[6].id) == []
+
+
+@on_every_store
+async def test_due_scans_come_oldest_first(store: ScanStore) -> None:
+    """Only QUEUED ones whose time has come, up to the limit."""
+    third, first, second = (make_scan(run_after=NOW + n * SECOND) for n in (3, 1, 2))
+    taken, later = make_scan(), make_scan(run_after=NOW + 9 * SECOND)
+    await store.add([third, first, second, taken, later])
+    await claimed(store, taken)
+    at = NOW + 3 * SECOND
+    assert await store.due(now=at, limit=10) == [first, second, third]
+    assert await store.due(now=at, limit=2) == [first, second]
+    assert await store.due(now=NOW, limit=10) == []
+
+
+@on_every_store
+async def test_lost_scans_come_oldest_lease_first(store: ScanStore) -> None:
+    """FETCHING and ANALYZING ones whose lease ran out; a renewed or ended one is not lost."""
+    scans = [make_scan(NOW - 60 * SECOND) for _ in range(5)]
+    await store.add(scans)
+    held = [await claimed(store, scan, NOW - n * SECOND) for n, scan in enumerate(scans)]
+    held[1] = await analyzing(store, held[1])
+    assert await store.renew_lease(held[2], lease_until=NOW + 2 * LEASE)
+    await finished(store, await analyzing(store, held[3]))
+    at = NOW + LEASE
+    assert await store.lost(now=at, limit=10) == [held[4], held[1], held[0]]
+    assert await store.lost(now=at, limit=1) == [held[4]]
+    assert await store.lost(now=at - 5 * SECOND, limit=10) == []
+
+
+@on_every_store
+async def test_metrics_count_what_is_open_and_what_just_ended(store: ScanStore) -> None:
+    """An hour and more ago does not count as recent."""
+    empty = Metrics(
+        pending=0,
+        in_progress=0,
+        recently_completed=0,
+        recently_failed=0,
+        oldest_pending_at=None,
+    )
+    assert await store.metrics(now=NOW) == empty
+    for state in State:
+        await brought_to(store, state)
+    older = make_scan(NOW - 60 * SECOND, run_after=NOW + 60 * SECOND)
+    await store.add([older])
+    counted = Metrics(
+        pending=2,
+        in_progress=2,
+        recently_completed=1,
+        recently_failed=2,
+        oldest_pending_at=older.created_at,
+    )
+    assert await store.metrics(now=NOW + 59 * 60 * SECOND) == counted
+    aged = replace(counted, recently_completed=0, recently_failed=0)
+    assert await store.metrics(now=NOW + 60 * 60 * SECOND) == aged
+
+
+@on_every_store
+async def test_a_worker_is_known_by_its_last_beat(store: ScanStore) -> None:
+    """A beat overwrites the one before; the freshest comes first."""
+    await store.beat(make_beat("a"))
+    await store.beat(make_beat("b", NOW + SECOND))
+    ill = replace(make_beat("a", NOW + 2 * SECOND), docker_ok=False, docker_detail="It is down.")
+    await store.beat(ill)
+    assert await store.workers(since=NOW) == [ill, make_beat("b", NOW + SECOND)]
+    assert await store.workers(since=NOW + 2 * SECOND) == [ill]
+    assert await store.workers(since=NOW + 3 * SECOND) == []
+
+
+@on_every_store
+async def test_the_trail_tells_a_legal_life(store: ScanStore) -> None:
+    """Submission, each move with who, when and why, and notes in between."""
+    scan = make_scan(source="api")
+    await store.add([scan])
+    won = await claimed(store, scan)
+    waiting = await store.requeue(
+        won,
+        outcome=Outcome.SANDBOX_UNAVAILABLE,
+        detail="Docker does not answer.",
+        run_after=NOW,
+        now=NOW + SECOND,
+        actor="worker-1",
+    )
+    assert waiting is not None
+    again = await claimed(store, waiting, NOW + 2 * SECOND)
+    at = NOW + 3 * SECOND
+    await store.note(again, event="sandbox", detail='{"start":"cold"}', now=at, actor=WORKER)
+    seen = await analyzing(store, again)
+    ending = make_ending(seen, detail="Done.")
+    assert await store.finish(seen, ending, now=NOW + 4 * SECOND, actor="analyst") is not None
+
+    trail = await store.audit(scan.id)
+    assert path_faults(trail) == []
+    assert [(e.event, e.version, e.attempt, e.from_state, e.to_state, e.actor) for e in trail] == [
+        ("submitted", 0, 0, None, State.QUEUED, "api"),
+        ("transition", 1, 1, State.QUEUED, State.FETCHING, WORKER),
+        ("transition", 2, 1, State.FETCHING, State.QUEUED, "worker-1"),
+        ("transition", 3, 2, State.QUEUED, State.FETCHING, WORKER),
+        ("sandbox", 3, 2, None, None, WORKER),
+        ("transition", 4, 2, State.FETCHING, State.ANALYZING, WORKER),
+        ("transition", 5, 2, State.ANALYZING, State.COMPLETED, "analyst"),
+    ]
+    assert [(entry.outcome, entry.detail, entry.at) for entry in trail] == [
+        (None, None, NOW),
+        (None, None, NOW),
+        (Outcome.SANDBOX_UNAVAILABLE, "Docker does not answer.", NOW + SECOND),
+        (None, None, NOW + 2 * SECOND),
+        (None, '{"start":"cold"}', at),
+        (None, None, NOW),
+        (Outcome.OK, "Done.", NOW + 4 * SECOND),
+    ]
+    assert [entry.id for entry in trail] == sorted({entry.id for entry in trail})
+    assert await store.audit(make_scan().id) == []
+
+
+@on_every_store
+async def test_a_note_does_not_pass_for_a_move(store: ScanStore) -> None:
+    """The names of the trail's own events are refused for notes."""
+    scan = await brought_to(store, State.QUEUED)
+    for event in ("submitted", "transition"):
+        with pytest.raises(RowRefusedError):
+            await store.note(scan, event=event, detail="", now=NOW, actor=WORKER)
+    assert len(await store.audit(scan.id)) == 1
+
+
+@on_every_store
+async def test_one_of_many_claims_wins(store: ScanStore) -> None:
+    """Twenty at once on one scan: one gets it, the others get None and no error."""
+    scan = make_scan()
+    await store.add([scan])
+    tries = [
+        store.claim(scan.id, owner=f"w{n}", now=NOW, lease_until=NOW + LEASE) for n in range(20)
+    ]
+    won = [each for each in await asyncio.gather(*tries) if each is not None]
+    assert len(won) == 1
+    assert await store.get(scan.id) == won[0]
+    assert path_faults(await store.audit(scan.id)) == []
+
+
+@on_every_store
+async def test_the_store_is_ready_and_stays_so(store: ScanStore) -> None:
+    """Migrating what is current applies nothing and loses nothing."""
+    scan = await brought_to(store, State.ANALYZING)
+    assert await store.migrate() == []
+    await store.ping()
+    assert await store.get(scan.id) == scan

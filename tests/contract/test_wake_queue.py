@@ -1,0 +1,135 @@
+"""The suite every WakeQueue passes, and what the one on RQ adds."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rq import Queue
+from rq.job import Job
+
+from safeurl.adapters.memory import MemoryQueue
+from safeurl.adapters.redis.queue import QUEUE_NAME, TASK, RQQueue
+from safeurl.errors import QueueUnavailableError
+from safeurl.ports import WakeQueue
+from safeurl.scan import new_scan_id
+from tests.support.valkey import Valkey
+
+Open = Callable[[], "AsyncIterator[WakeQueue]"]
+IDS = [new_scan_id(datetime(2026, 1, 1, tzinfo=UTC)) for _ in range(3)]
+
+
+@asynccontextmanager
+async def _memory(_folder: Path) -> AsyncIterator[WakeQueue]:
+    yield MemoryQueue()
+
+
+@asynccontextmanager
+async def _rq(folder: Path) -> AsyncIterator[WakeQueue]:
+    with Valkey(folder) as valkey:
+        queue = RQQueue(valkey.server.connect(), job_timeout_s=90)
+        yield queue
+        await queue.close()
+
+
+@pytest.fixture(params=[_memory, _rq], ids=["memory", "rq"])
+def scenario(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Callable[[Callable[[WakeQueue], Awaitable[None]]], None]:
+    """Return a function that runs a scenario against a fresh queue."""
+
+    def play(act: Callable[[WakeQueue], Awaitable[None]]) -> None:
+        async def run() -> None:
+            async with request.param(tmp_path) as queue:
+                await act(queue)
+
+        asyncio.run(run())
+
+    return play
+
+
+Play = Callable[[Callable[[WakeQueue], Awaitable[None]]], None]
+
+
+def test_pushed_scans_wait(scenario: Play) -> None:
+    """What is pushed is waiting, and counted."""
+
+    async def act(queue: WakeQueue) -> None:
+        await queue.push(IDS[:2])
+        assert await queue.waiting() == set(IDS[:2])
+        assert await queue.ping() == 2
+
+    scenario(act)
+
+
+def test_pushing_again_is_harmless(scenario: Play) -> None:
+    """A second wake-up for the same scan is allowed and the scan still waits once."""
+
+    async def act(queue: WakeQueue) -> None:
+        await queue.push([IDS[0]])
+        await queue.push([IDS[0], IDS[1]])
+        assert await queue.waiting() == set(IDS[:2])
+
+    scenario(act)
+
+
+def test_an_empty_push_does_nothing(scenario: Play) -> None:
+    """Pushing nothing leaves the queue empty."""
+
+    async def act(queue: WakeQueue) -> None:
+        await queue.push([])
+        assert await queue.waiting() == set()
+
+    scenario(act)
+
+
+def test_a_job_carries_only_the_id_as_json(tmp_path: Path) -> None:
+    """The RQ job names the task and holds the scan's id, readable without pickle."""
+
+    async def act() -> None:
+        async with _rq(tmp_path) as queue:
+            await queue.push([IDS[0]])
+            connection = Valkey(tmp_path).server.connect()
+            [job_id] = Queue(QUEUE_NAME, connection=connection).get_job_ids()
+            job = Job.fetch(job_id, connection=connection, serializer="json")
+            assert (job.func_name, list(job.args), job.kwargs) == (TASK, [IDS[0]], {})
+            connection.close()
+
+    asyncio.run(act())
+
+
+def test_a_gone_server_is_our_error(tmp_path: Path) -> None:
+    """Redis errors leave the room as QueueUnavailableError, for every method."""
+
+    async def act() -> None:
+        queue = RQQueue(Valkey(tmp_path).server.connect(), job_timeout_s=90)
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: queue.push(IDS),
+            queue.waiting,
+            queue.ping,
+        ]
+        for call in calls:
+            with pytest.raises(QueueUnavailableError, match="Redis does not answer"):
+                await call()
+        await queue.close()
+
+    asyncio.run(act())
+
+
+def test_wake_ups_survive_a_killed_server(tmp_path: Path) -> None:
+    """The append-only file brings the queue back after kill -9."""
+
+    async def act() -> None:
+        valkey = Valkey(tmp_path)
+        valkey.start()
+        queue = RQQueue(valkey.server.connect(), job_timeout_s=90)
+        await queue.push(IDS)
+        await asyncio.sleep(1.5)  # the file is synced every second
+        valkey.stop(kill=True)
+        with valkey:
+            assert await queue.waiting() == set(IDS)
+            await queue.close()
+
+    asyncio.run(act())

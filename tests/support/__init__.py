@@ -1,0 +1,1 @@
+"""Servers, builders and clocks that tests share."""

@@ -1,0 +1,60 @@
+"""The parts of README that are generated: `python -m tests.support.readme` writes them anew."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from safeurl.state import OUTCOME_WORDS, Outcome, diagram, final_state
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+
+COMMANDS = ("scan", "submit", "worker", "api", "up", "status", "list", "migrate")
+
+
+def help_text(*arguments: str) -> str:
+    """Return what `safeurl … --help` prints on a screen 80 columns wide."""
+    code = "import sys; sys.argv[0] = 'safeurl'; from safeurl.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={"COLUMNS": "80", "PYTHONPATH": str(ROOT), "TERM": "dumb"},
+    )
+    return done.stdout.strip()
+
+
+def parts() -> dict[str, str]:
+    """Return each generated part by its name."""
+    blocks = [f"```text\n{help_text()}\n```"]
+    blocks += [
+        f"<details><summary><code>safeurl {name}</code></summary>\n\n"
+        f"```text\n{help_text(name)}\n```\n\n</details>"
+        for name in COMMANDS
+    ]
+    rows = [
+        f"| `{outcome}` | {final_state(outcome)} | {OUTCOME_WORDS[outcome]} |"
+        for outcome in Outcome
+    ]
+    return {
+        "state diagram": f"```mermaid\n{diagram()}\n```",
+        "outcomes": "\n".join(["| Outcome | State | What it means |", "|---|---|---|", *rows]),
+        "help": "\n\n".join(blocks),
+    }
+
+
+def written(text: str) -> str:
+    """Return README's text with every generated part as it should be."""
+    for name, body in parts().items():
+        pattern = rf"(<!-- begin {name} -->\n).*?(\n<!-- end {name} -->)"
+        text, count = re.subn(pattern, lambda m, b=body: m[1] + b + m[2], text, flags=re.DOTALL)  # type: ignore[misc]  # the default binds the loop's value
+        if count != 1:
+            raise LookupError(f"README has no part named {name!r}")
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(written(README.read_text()))
