@@ -1,0 +1,1 @@
+"""The rooms: one per outside system, each behind a port."""

@@ -9,8 +9,11 @@ from safeurl.analysis.data import lines, words
 from safeurl.analysis.site import Site
 from safeurl.analysis.text import fold, plain_letters, skeleton
 
-#: What stands for `*` in the table: a country's suffix, or .com.
-_COUNTRY = re.compile(r"com|[a-z]{2}|(?:com|co|net|org|ne|or)\.[a-z]{2}")
+#: What stands for `*` in the table: .com or a country's suffix, without those that were given away
+#: for nothing, where a brand's name is rarely the brand's.
+_COUNTRY = re.compile(
+    r"com|(?!tk|ml|ga|cf|gq|cc|ws|pw|su)[a-z]{2}|(?:com|co|net|org|ne|or)\.[a-z]{2}"
+)
 _WORD = re.compile(r"\w+")
 #: Names closer than this many letters are told apart by chance.
 MIN_SKELETON = 5

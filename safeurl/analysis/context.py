@@ -6,6 +6,7 @@ from functools import cached_property
 
 from safeurl.analysis import forms
 from safeurl.analysis.brands import Brand, Naming, named_in, owner_of
+from safeurl.analysis.data import words
 from safeurl.analysis.site import Site, site_of
 from safeurl.analysis.target import Target, split
 from safeurl.analysis.text import fold
@@ -23,6 +24,8 @@ class Step:
     target: Target
     site: Site
     owner: Brand | None
+    #: The host is a company's name on a service where brands have their own portals.
+    is_tenant: bool
 
 
 class Context:
@@ -58,12 +61,25 @@ class Context:
         hops = self.evidence.hops[:MAX_HOPS]
         return hops[-1] if hops else None
 
+    @property
+    def final_hop_pointer(self) -> str:
+        """Return where that hop stands in the evidence."""
+        return self.final.pointer.removesuffix("/url")
+
     @cached_property
     def hosts(self) -> tuple[Step, ...]:
-        """Return the first step on each named host, the final one first; addresses left out."""
-        first = {s.target.host: s for s in (self.final, *self.steps) if s.target.host}
-        ordered = dict.fromkeys(s.target.host for s in (self.final, *self.steps))
-        return tuple(first[h] for h in ordered if h and not first[h].site.is_address)
+        """Return the first step on each host, the final one first, that a name could lie about.
+
+        Addresses have no name, and on a tenant's host the name is its own.
+        """
+        first: dict[str, Step] = {}
+        for step in (self.final, *self.steps):
+            first.setdefault(step.target.host, step)
+        return tuple(
+            step
+            for host, step in first.items()
+            if host and not (step.site.is_address or step.is_tenant)
+        )
 
     @cached_property
     def title(self) -> str:
@@ -79,7 +95,9 @@ class Context:
     def named(self) -> Naming | None:
         """Return the brand that the title names though the page is not on the brand's host."""
         found = named_in(self.title) if self.title else None
-        return None if found is None or found.brand is self.final.owner else found
+        if found is None or self.final.is_tenant or found.brand is self.final.owner:
+            return None
+        return found
 
     @cached_property
     def logins(self) -> tuple[tuple[str, Form], ...]:
@@ -111,4 +129,7 @@ class Context:
 def _step(pointer: str, url: str) -> Step:
     target = split(url)
     site = site_of(target.host)
-    return Step(pointer, target, site, owner_of(target.host, site))
+    labels = target.host.split(".")
+    parents = {".".join(labels[i:]) for i in range(1, len(labels))}
+    is_tenant = not parents.isdisjoint(words("tenants.txt"))
+    return Step(pointer, target, site, owner_of(target.host, site), is_tenant)

@@ -95,8 +95,8 @@ def _summary(judgement: Judgement, hits: tuple[Hit, ...], unseen: str) -> str:
         case Judgement.MALICIOUS:
             return f"Malicious: {_count(signs)}; the strongest: {signs[0].reason}"
         case Judgement.SUSPICIOUS:
-            held = "" if is_confirmed(hits) else ", none of which another kind of evidence confirms"
-            return f"Suspicious: {_count(signs)}{held}; the strongest: {signs[0].reason}"
+            held = "" if is_confirmed(hits) else ", though nothing independent confirms it"
+            return f"Suspicious{held}: {_count(signs)}; the strongest: {signs[0].reason}"
         case Judgement.BENIGN:
             rest = f"only {_count(signs)}" if signs else "no sign of harm"
             return f"Nothing bad was found: {rest}. One look never proves a page safe."

@@ -8,10 +8,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from ipaddress import ip_address
+from pathlib import Path
 
-from publicsuffixlist import PublicSuffixList
+from publicsuffixlist import PSLFILE, PublicSuffixList
 
 from safeurl.analysis.data import words
 
@@ -41,7 +41,7 @@ class Site:
 
 @cache
 def _lists() -> tuple[PublicSuffixList, frozenset[str], frozenset[str]]:
-    listing = (resources.files("publicsuffixlist") / "public_suffix_list.dat").read_text("utf-8")
+    listing = Path(PSLFILE).read_text("utf-8")
     private = listing.partition(_PRIVATE_MARK)[2].splitlines()
     return (
         PublicSuffixList(listing.splitlines()),

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-
 #: RFC 1035: nothing longer is a host name.
 _MAX_HOST = 253
 

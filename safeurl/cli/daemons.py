@@ -52,11 +52,13 @@ def up() -> None:
 
 
 def _run_all(settings: Settings) -> None:
-    from api.app import serve  # noqa: PLC0415 - other commands start sooner without it
+    from api.app import listen, serve_on  # noqa: PLC0415 - other commands start sooner without it
     from worker.daemon import run_worker  # noqa: PLC0415 - the same
     from worker.supervisor import Role  # noqa: PLC0415 - the same
 
-    run_worker(settings, more=(Role("api", lambda: serve(settings)),))
+    # Opened before the fork, so that a busy port is an error here and a restart keeps the address.
+    with listen(settings) as listener:
+        run_worker(settings, more=(Role("api", lambda: serve_on(listener, settings)),))
 
 
 def with_concurrency(settings: Settings, concurrency: int | None) -> Settings:

@@ -16,13 +16,15 @@ from safeurl.cli.daemons import with_concurrency
 from safeurl.cli.entry import EXIT_UNAVAILABLE, complain, leave, log_to, read_settings
 from safeurl.cli.render import as_json, print_view, read_verdict
 from safeurl.cli.watch import is_ended, is_ended_or_put_off, watch
-from safeurl.service import ScanView
+from safeurl.service import ScanView, Service
 from safeurl.settings import Settings
 from safeurl.state import State
 from safeurl.url import parse
 from safeurl.verdict import Judgement
 
 EXIT_NOT_CONCLUDED = 30
+_QUEUE_POLLS = 100
+_QUEUE_POLL_S = 0.05
 _EXIT_CODES = {
     Judgement.BENIGN: 0,
     Judgement.SUSPICIOUS: 10,
@@ -58,10 +60,19 @@ def scan(
 
 async def _scan(settings: Settings, url: str) -> ScanView:
     async with open_service(settings) as service:
+        await _until_queue_answers(service)
         submission = await service.submit([url], source="cli")
         scan_id = submission.scans[0].id
         await watch(service, scan_id, Console(stderr=True), ended=is_ended_or_put_off)
         return await service.view(scan_id)
+
+
+async def _until_queue_answers(service: Service) -> None:
+    """Give the queue that was just started time to answer; submitting works without it too."""
+    for _ in range(_QUEUE_POLLS):
+        if (await service.health()).queue.ok:
+            return
+        await asyncio.sleep(_QUEUE_POLL_S)
 
 
 def verdict_code(view: ScanView) -> int:

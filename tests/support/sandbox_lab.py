@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from safeurl.ports import SandboxExit, SandboxOrder, Sink
+from safeurl.ports import Sandbox, SandboxExit, SandboxOrder, Sink
 from safeurl.report import FetchRequest
 from tests.support.images import SOCKET_PATH, docker_client, script_image
 from worker.sandbox import labels
@@ -34,7 +34,7 @@ class Lab:
     settings: SandboxSettings
 
     @property
-    def sandbox(self) -> DockerSandbox:
+    def sandbox(self) -> Sandbox:
         """A Docker room with these settings."""
         return DockerSandbox(self.settings, SOCKET_PATH)
 

@@ -11,14 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-import docker
-
 from safeurl.bootstrap import open_service, open_store
 from safeurl.ports import ScanStore
 from safeurl.scan import Scan
 from safeurl.service import Service
 from safeurl.settings import Settings
 from safeurl.state import is_final
+from tests.support.images import docker_client
 
 T = TypeVar("T")
 
@@ -28,12 +27,9 @@ _STOP_TIMEOUT_S = 90.0
 
 def bridge_gateway() -> str:
     """Return the host's address on Docker's default bridge, where sandboxes reach test pages."""
-    client = docker.DockerClient(base_url="unix:///var/run/docker.sock")
-    try:
+    with docker_client() as client:
         config = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
         return str(config.get("Gateway") or "172.17.0.1")
-    finally:
-        client.close()
 
 
 class System:
@@ -44,24 +40,30 @@ class System:
         self.environ = _environ(state_dir, settings)
         self.settings = Settings.read(self.environ)
 
-    def command(self, *arguments: str, program: str = "safeurl") -> subprocess.Popen[str]:
+    def command(
+        self, *arguments: str, program: str = "safeurl", stdin: int = subprocess.DEVNULL
+    ) -> subprocess.Popen[str]:
         """Start one of our commands with its output piped."""
         return subprocess.Popen(
             [sys.executable, "-c", _ENTRIES[program], *arguments],
             env=self.environ,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
     def run(
-        self, *arguments: str, program: str = "safeurl", timeout_s: float = 120.0
+        self,
+        *arguments: str,
+        program: str = "safeurl",
+        stdin: str = "",
+        timeout_s: float = 120.0,
     ) -> subprocess.CompletedProcess[str]:
         """Run one of our commands to its end."""
-        with self.command(*arguments, program=program) as process:
+        with self.command(*arguments, program=program, stdin=subprocess.PIPE) as process:
             try:
-                out, err = process.communicate(timeout=timeout_s)
+                out, err = process.communicate(stdin, timeout=timeout_s)
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
@@ -105,12 +107,9 @@ class System:
 
     def containers(self) -> list[str]:
         """Return the names of this installation's containers, running or not."""
-        client = docker.DockerClient(base_url="unix:///var/run/docker.sock")
-        try:
-            label = f"safeurl.instance={self.settings.instance}"
+        label = f"safeurl.instance={self.settings.instance}"
+        with docker_client() as client:
             return [c.name for c in client.containers.list(all=True, filters={"label": label})]
-        finally:
-            client.close()
 
 
 class RunningWorker:

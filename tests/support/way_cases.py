@@ -91,7 +91,7 @@ SILENT = (
     Case("host.brand_service", "own sign-in", "https://login.microsoftonline.com/"),
     Case("host.brand_service", "own sign-in, other brand", "https://accounts.google.com/"),
     Case("host.brand_service", "sign-in of anybody", "https://login.example.net/"),
-    Case("host.brand_service", "single sign-on", "https://example.okta.com/login"),
+    Case("host.brand_service", "single sign-on", "https://paypal-login.okta.com/"),
     Case("host.lookalike", "a newspaper", "https://telegraf.by/"),
     Case("host.lookalike", "plural", "https://googles.example/"),
     Case("host.lookalike", "an honest IDN", "https://xn--mnchen-3ya.example/"),

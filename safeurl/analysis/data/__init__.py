@@ -1,13 +1,13 @@
 """The tables that ship with the rules, as plain text files beside this module."""
 
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 
 @cache
 def lines(name: str) -> tuple[str, ...]:
     """Return the lines of a table, comments and empty lines left out."""
-    text = (resources.files(__name__) / name).read_text("utf-8")
+    text = Path(__file__).with_name(name).read_text("utf-8")
     return tuple(line for line in text.splitlines() if line and not line.startswith("#"))
 
 

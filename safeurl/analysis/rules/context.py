@@ -51,7 +51,7 @@ def archive(ctx: Context) -> Iterator[Finding]:
 def challenge(ctx: Context) -> Iterator[Finding]:
     """Find a guard in front of the page that did not let the fetcher in."""
     if ctx.headers.get("cf-mitigated", "").lower() == "challenge":
-        pointer = f"/hops/{len(ctx.evidence.hops) - 1}/headers"
+        pointer = f"{ctx.final_hop_pointer}/headers"
         yield Finding(pointer, "A challenge stood in front of the page.", "cf-mitigated: challenge")
     yield from _notice(ctx, _CHALLENGE, "A challenge stood in front of the page.")
 
@@ -70,7 +70,7 @@ def blocked(ctx: Context) -> Iterator[Finding]:
     """Find a server that refused the fetcher; it may well serve others."""
     if (hop := ctx.final_hop) and hop.status in _BLOCKED:
         reason = f"The server refused to show the page (status {hop.status})."
-        yield Finding(_status_pointer(ctx), reason, str(hop.status))
+        yield Finding(f"{ctx.final_hop_pointer}/status", reason, str(hop.status))
 
 
 def gone(ctx: Context) -> Iterator[Finding]:
@@ -78,7 +78,7 @@ def gone(ctx: Context) -> Iterator[Finding]:
     status = hop.status if (hop := ctx.final_hop) else None
     if status and (status in _GONE or status >= _SERVER_FAULT):
         reason = f"The server had no page to show (status {status})."
-        yield Finding(_status_pointer(ctx), reason, str(status))
+        yield Finding(f"{ctx.final_hop_pointer}/status", reason, str(status))
 
 
 def _notice(ctx: Context, pattern: re.Pattern[str], reason: str) -> Iterator[Finding]:
@@ -88,10 +88,6 @@ def _notice(ctx: Context, pattern: re.Pattern[str], reason: str) -> Iterator[Fin
     ):
         if len(ctx.text) <= _NOTICE_CHARS and not ctx.logins and pattern.search(text):
             yield Finding(pointer, reason, raw)
-
-
-def _status_pointer(ctx: Context) -> str:
-    return ctx.final.pointer.removesuffix("/url") + "/status"
 
 
 RULES = (

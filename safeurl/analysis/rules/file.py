@@ -10,7 +10,7 @@ from safeurl.verdict import Category, Group
 
 _PROGRAM_TYPE = re.compile(
     r"dosexec|msdownload|portable-executable|x-executable|x-elf|mach-binary|x-msi\b|x-sharedlib|"
-    r"x-ms-shortcut|\bhta\b|java-archive|android\.package",
+    r"x-ms-shortcut|\bhta\b|java-archive|java-vm|x-dex|android\.package",
 )
 #: Types that honest servers give programs.
 _DECLARED_PROGRAM = re.compile(
@@ -74,7 +74,7 @@ def _file_names(ctx: Context) -> Iterator[tuple[str, str]]:
     """Yield the names the download goes by: the header's, then the URL's."""
     named = _FILE_NAME.search(ctx.headers.get("content-disposition", "").lower())
     if named:
-        yield f"/hops/{len(ctx.evidence.hops) - 1}/headers", named.group(1).strip()
+        yield f"{ctx.final_hop_pointer}/headers", named.group(1).strip()
     if ctx.evidence.body:
         yield ctx.final.pointer, ctx.final.target.file_name.lower()
 

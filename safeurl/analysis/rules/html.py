@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from safeurl.analysis.brands import owner_of
-from safeurl.analysis.context import Context
+from safeurl.analysis.context import MAX_HOPS, Context
 from safeurl.analysis.rule import Finding, Rule, Weight
 from safeurl.analysis.site import site_of
 from safeurl.analysis.target import split
@@ -63,7 +63,7 @@ def saved_login(ctx: Context) -> Iterator[Finding]:
 
 def meta_refresh(ctx: Context) -> Iterator[Finding]:
     """Find a page that sends its visitor to another site as soon as it is shown."""
-    for i, hop in enumerate(ctx.evidence.hops):
+    for i, hop in enumerate(ctx.evidence.hops[:MAX_HOPS]):
         if hop.via == "meta_refresh" and i and _differs(ctx.evidence.hops[i - 1].url, hop.url):
             yield Finding(f"/hops/{i}", "A page sent the visitor on to another site.", hop.url)
     refresh = ctx.page.meta_refresh

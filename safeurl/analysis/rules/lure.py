@@ -16,18 +16,18 @@ _RUN = re.compile(
 )
 #: … pasting what the page put on the clipboard …
 _PASTE = re.compile(r"(?:ctrl|control|strg|command|cmd|⌘) ?(?:\+|and|-) ?v\b|paste (?:it|the)")
-#: … in order to be let in.
+#: … in order to be let in. "To fix the error" would be the same trick, and honest support pages.
 _PRETEXT = re.compile(
     r"(?:verify|confirm|prove)(?: that)?(?: you are| you're| you| i am| i'm)?(?: not)? (?:a )?"
     r"(?:human|robot|real person)|i'?m not a robot|human verification|captcha|"
-    r"verification (?:steps?|id|code|hash)|fix (?:it|this|the (?:issue|error|problem))|"
+    r"verification (?:steps?|id|hash)|"
     r"no eres un robot|pas un robot|kein roboter|nie jestem robotem|non sono un robot|не робот",
 )
 _COMMAND = re.compile(
     r"\b(?:powershell|pwsh|mshta|msiexec|osascript|bitsadmin|certutil|regsvr32|rundll32|wscript)\b"
     r"(?:\.exe)?[ \"']{1,3}\S|\bcmd(?:\.exe)? /[ck]\b|"
     r"\b(?:curl|wget)\b[^|]{0,200}\| ?(?:ba|z)?sh\b|"
-    r"\bnslookup\b.{0,100}\| ?|\biex ?\(|invoke-expression|frombase64string",
+    r"\bnslookup\b.{0,100}\||\biex ?\(|invoke-expression|frombase64string",
 )
 #: Instructions further apart than this belong to an article, not to three steps.
 _STEPS_CHARS = 700

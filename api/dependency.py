@@ -1,0 +1,17 @@
+"""What routes are handed: the service their application was made with."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from safeurl.service import Service
+
+
+def _service(request: Request) -> Service:
+    service = request.app.state.service
+    if not isinstance(service, Service):
+        raise TypeError("The application was made without a service.")
+    return service
+
+
+ServiceOf = Annotated[Service, Depends(_service)]

@@ -1,0 +1,147 @@
+"""What every request must pass before a route sees it; the API has no keys, so this is its wall.
+
+A page in the user's browser can send requests to a loopback port. Three checks stop it: the
+`Host` allow-list (DNS rebinding), the `Origin` and `Sec-Fetch-Site` headers (cross-site
+requests) and the JSON content type (forms need no permission to send other types).
+"""
+
+import re
+from http import HTTPStatus
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import SECURITY_HEADERS, error_response
+
+#: How a loopback server is called by those who mean it.
+LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+#: A request's body may be this long.
+MAX_BODY_BYTES: Final = 64 * 1024
+#: An over-long body is read and dropped up to here, so that its sender gets to see the answer.
+_DRAIN_BYTES: Final = 1024 * 1024
+
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]{1,5})?", re.IGNORECASE)
+
+
+class Guard:
+    """ASGI middleware: refuses foreign requests, caps bodies, sets the security headers."""
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
+        """Wrap `app`; `hosts` are the names it answers to, None for any."""
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = refuse(scope["method"], Headers(scope=scope), self._hosts)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        body = await _read(receive)
+        if body is None:
+            await _too_large()(scope, receive, send)
+            return
+        await self._app(scope, _Replay(body, receive), _secured(send))
+
+
+def refuse(method: str, headers: Headers, hosts: frozenset[str] | None) -> JSONResponse | None:
+    """Return the refusal that these headers deserve, or None."""
+    if hosts is not None and host_name(headers.get("host", "")) not in hosts:
+        return error_response(
+            HTTPStatus.MISDIRECTED_REQUEST,
+            "host_refused",
+            "This server does not answer to that Host header.",
+        )
+    if is_cross_site(method, headers):
+        return error_response(
+            HTTPStatus.FORBIDDEN, "cross_site", "Requests from other sites' pages are refused."
+        )
+    if method not in _SAFE_METHODS and media_type(headers) != "application/json":
+        return error_response(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "json_required",
+            "Send JSON, with `Content-Type: application/json`.",
+        )
+    return None
+
+
+def host_name(host: str) -> str:
+    """Return the name in a Host header in lower case, without port; empty if it is not one."""
+    match = _HOST.fullmatch(host)
+    return (match[1] or match[2]).lower() if match else ""
+
+
+def is_cross_site(method: str, headers: Headers) -> bool:
+    """Tell whether a browser sent this on behalf of a page that is not ours.
+
+    Following a link to us is allowed: the page that holds it cannot see the answer.
+    """
+    origin = headers.get("origin")
+    if origin is not None and origin.partition("://")[2].lower() != headers.get("host", "").lower():
+        return True
+    is_link = (
+        method == "GET"
+        and headers.get("sec-fetch-mode") == "navigate"
+        and headers.get("sec-fetch-dest") == "document"
+    )
+    return headers.get("sec-fetch-site", "none") not in {"none", "same-origin"} and not is_link
+
+
+def media_type(headers: Headers) -> str:
+    """Return the content type without its parameters."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """Return the whole body, or None when it is longer than it may be."""
+    body, seen, more = bytearray(), 0, True
+    while more and seen <= _DRAIN_BYTES:
+        message = await receive()
+        chunk = message.get("body", b"")
+        seen += len(chunk)
+        if seen <= MAX_BODY_BYTES:
+            body += chunk
+        # A disconnect says no `more_body` either; the route then finds half a document invalid.
+        more = message.get("more_body", False)
+    return bytes(body) if seen <= MAX_BODY_BYTES else None
+
+
+def _too_large() -> JSONResponse:
+    return error_response(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "body_too_large",
+        f"A request's body may have {MAX_BODY_BYTES // 1024} KiB.",
+        headers={"connection": "close"},
+    )
+
+
+class _Replay:
+    """A `receive` that hands out the body that was already read, then what really comes."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        if self._body is None:
+            return await self._receive()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+
+def _secured(send: Send) -> Send:
+    async def send_secured(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return send_secured

@@ -1,0 +1,26 @@
+// Talking to the API. A failure is an Error with the API's own sentence.
+
+async function ask(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, {...options, headers: {accept: "application/json", ...options.headers}});
+  } catch {
+    throw new Error("The server does not answer.");
+  }
+  const body = await response.json().catch(() => null);
+  // An unhealthy server says so with 503 and a whole document.
+  if (!response.ok && !body?.health) {
+    throw Object.assign(new Error(body?.message ?? `The server answered ${response.status}.`),
+      {status: response.status});
+  }
+  return body;
+}
+
+export const health = () => ask("/health");
+export const page = (path) => ask(path ?? "/api/scans?limit=10");
+export const scan = (id) => ask(`/api/scans/${encodeURIComponent(id)}`);
+export const submit = (url) => ask("/api/scans", {
+  method: "POST",
+  headers: {"content-type": "application/json"},
+  body: JSON.stringify({url}),
+});

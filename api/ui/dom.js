@@ -1,0 +1,70 @@
+// Building elements. Text only ever enters the page as text nodes: all of it may be hostile.
+
+// Characters that are invisible or turn the reading direction; shown by their code instead.
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+
+export function plain(value) {
+  return String(value ?? "").replace(UNSEEN, (found) =>
+    `⟨U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+}
+
+// el("p", {class: "hint"}, "text", node, null): null and undefined children are left out.
+export function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== null && value !== undefined && value !== false) {
+      node.setAttribute(name, value === true ? "" : String(value));
+    }
+  }
+  for (const child of children.flat()) {
+    if (child !== null && child !== undefined) {
+      node.append(child instanceof Node ? child : plain(child));
+    }
+  }
+  return node;
+}
+
+// A URL for reading, never for following: its host stands out, and it is not a link.
+export function urlText(url, attributes = {}) {
+  const text = plain(url);
+  const match = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)(.*)$/is.exec(text);
+  const parts = match ? [match[1], el("b", {}, match[2]), match[3]] : [text];
+  return el("bdi", {dir: "ltr", ...attributes, class: `url ${attributes.class ?? ""}`}, ...parts);
+}
+
+export function time(iso) {
+  const at = new Date(iso);
+  return el("time", {datetime: iso, title: at.toLocaleString()}, ago(at));
+}
+
+function ago(at) {
+  const seconds = Math.round((Date.now() - at) / 1000);
+  if (seconds < 10) return "just now";
+  const format = new Intl.RelativeTimeFormat("en", {numeric: "auto"});
+  if (seconds < 60) return format.format(-seconds, "second");
+  if (seconds < 3600) return format.format(-Math.round(seconds / 60), "minute");
+  if (seconds < 86400) return format.format(-Math.round(seconds / 3600), "hour");
+  return format.format(-Math.round(seconds / 86400), "day");
+}
+
+export function size(bytes) {
+  if (bytes < 1024) return `${bytes} B`;
+  const kib = bytes / 1024;
+  return kib < 1024 ? `${kib.toFixed(1)} KiB` : `${(kib / 1024).toFixed(1)} MiB`;
+}
+
+// A table of names and values; pairs without a value are left out, an empty table is null.
+export function facts(pairs) {
+  const rows = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
+  if (!rows.length) return null;
+  return el("dl", {class: "facts"}, rows.map(([name, value]) =>
+    el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+}
+
+export function table(caption, heads, rows) {
+  if (!rows.length) return null;
+  return el("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": caption},
+    el("table", {},
+      el("thead", {}, el("tr", {}, heads.map((head) => el("th", {scope: "col"}, head)))),
+      el("tbody", {}, rows.map((cells) => el("tr", {}, cells.map((cell) => el("td", {}, cell)))))));
+}

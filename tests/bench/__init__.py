@@ -1,0 +1,1 @@
+"""Figures, printed beside a rival's and never asserted."""

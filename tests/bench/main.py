@@ -1,0 +1,49 @@
+"""The bench: how fast scans are taken in, moved and run, as figures beside a rival's.
+
+Every figure is a ratio or a rate of this run; nothing is asserted. The rival is what people do
+without SafeURL: a shell loop around `docker run --rm` of the same image with the same caps.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.rival import shell_loop
+from tests.bench.store import submits_per_second, transitions_per_second
+from tests.bench.system import whole_system
+from tests.support.pages import PageServer, html
+from tests.support.system import bridge_gateway
+
+_PAGE = "<title>Bench</title><form><input type=password></form>" + "<p>words</p>" * 500
+
+
+def main() -> None:
+    """Run every measurement and print one table."""
+    scans = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+    console = Console()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        PageServer({"/": lambda _: html(_PAGE)}, host=bridge_gateway()) as pages,
+    ):
+        root = Path(folder)
+        table = Table("measurement", "figure", title=f"SafeURL bench, {scans} scans")
+        rate = submits_per_second(root / "submit")
+        table.add_row("submits per second (SQLite and Valkey, one by one)", f"{rate:,.0f}")
+        rate = transitions_per_second(root / "store")
+        table.add_row("claim-to-final transitions per second (SQLite)", f"{rate:,.0f}")
+        ours = whole_system(root / "system", pages.url("/"), scans)
+        table.add_row("scans per second, whole system, concurrency 5", f"{ours.per_second:.2f}")
+        table.add_row("submit to final, p50 / p95, all submitted at once", ours.queued_ms)
+        table.add_row("submit to final, p50 / p95, one after another", ours.single_ms)
+        for parallel in (1, 5):
+            rival = shell_loop(pages.url("/"), scans, parallel)
+            table.add_row(f"shell loop of docker run --rm, {parallel} at a time", f"{rival:.2f}")
+            table.add_row("  SafeURL against it", f"{ours.per_second / rival:.2f} times as many")
+        console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""The rival: a shell loop around `docker run --rm` of the same image with the same caps."""
+
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from safeurl.report import FetchRequest, encode_line
+from safeurl.settings import Settings
+from tests.support.system import bridge_gateway
+
+_LABEL = "safeurl.bench=rival"
+
+
+def shell_loop(url: str, count: int, parallel: int) -> float:
+    """Return pages opened per second by `xargs -P parallel docker run --rm`."""
+    settings = Settings.read({})
+    request = FetchRequest(
+        scan="bench", attempt=1, url=url, allow_cidrs=(f"{bridge_gateway()}/32",)
+    )
+    memory = f"{settings.container_memory_limit_mb}m"
+    with tempfile.TemporaryDirectory() as folder:
+        line = Path(folder) / "request.json"
+        line.write_bytes(encode_line(request))
+        run = (
+            f"docker run --rm -i --label {_LABEL} --memory {memory} --memory-swap {memory} "
+            f"--cpus {settings.container_cpu_limit} --pids-limit {settings.container_pids_limit} "
+            "--read-only --tmpfs /tmp:noexec,nosuid,nodev,size=16m --cap-drop ALL "
+            "--security-opt no-new-privileges --user 65534:65534 --log-driver none "
+            f"{settings.fetcher_image} < {line} > {folder}/out.$1 "
+        )
+        script = f"seq {count} | xargs -P {parallel} -I N sh -c '{run}' sh N"
+        started = time.perf_counter()
+        subprocess.run(["sh", "-c", script], check=True, timeout=60 + 5 * count)  # noqa: S607 - the shell loop is the rival
+        took = time.perf_counter() - started
+        reports = [Path(folder, f"out.{n}").read_bytes() for n in range(1, count + 1)]
+        assert all(b'"outcome":"ok"' in report for report in reports)
+    return count / took

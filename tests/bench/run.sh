@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Prints SafeURL's speed beside its rival's, in one run: bash tests/bench/run.sh [SCANS]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+bash docker/setup.sh
+export PYTHONPATH="$PWD"
+exec .venv/bin/python -m tests.bench.main "${1:-60}"

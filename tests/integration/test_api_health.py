@@ -1,0 +1,90 @@
+"""Health over HTTP, in each of its states."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from http import HTTPStatus
+
+import pytest
+
+from safeurl.errors import QueueUnavailableError, StoreUnavailableError
+from safeurl.scan import WorkerBeat
+from tests.support.live_api import NOW, MemoryApi, memory_api
+
+_BEAT = WorkerBeat(
+    id="w1",
+    host="scan-1",
+    pid=42,
+    concurrency=5,
+    started_at=NOW,
+    beat_at=NOW,
+    docker_ok=True,
+    docker_detail="20.10.24",
+)
+
+
+@pytest.fixture
+def api() -> Iterator[MemoryApi]:
+    """Serve the API over memory, with a worker that works."""
+    with memory_api() as running:
+        asyncio.run(running.store.beat(_BEAT))
+        yield running
+
+
+def test_healthy_when_all_parts_work(api: MemoryApi) -> None:
+    """200, no issue, no recommendation, and the figures of the work there is."""
+    api.finish(api.submit())
+    api.submit()
+    answer = api.client.get("/health")
+    body = answer.json()
+    assert (answer.status_code, body["health"]) == (200, {"status": "healthy", "issues": []})
+    assert body["recommendations"] == []
+    assert body["metrics"] == {
+        "activeWorkers": 1,
+        "totalScansInProgress": 0,
+        "pendingScans": 1,
+        "recentlyCompleted": 1,
+        "oldestPendingScan": "2026-03-01T12:00:00Z",
+    }
+    assert body["workers"][0]["docker"] == {"ok": True, "detail": "20.10.24"}
+
+
+def test_degraded_without_redis(api: MemoryApi) -> None:
+    """Scans are still taken, so it is 200, and what to do about it stands there."""
+    api.queue.fault = QueueUnavailableError("Redis does not answer.")
+    answer = api.client.get("/health")
+    body = answer.json()
+    assert (answer.status_code, body["health"]["status"]) == (200, "degraded")
+    assert body["queue"] == {"ok": False, "detail": "Redis does not answer."}
+    assert len(body["recommendations"]) == len(body["health"]["issues"]) == 1
+
+
+def test_degraded_when_docker_does_not_work(api: MemoryApi) -> None:
+    """The worker tells of its Docker with its beat; the API asks nobody else."""
+    beat = replace(_BEAT, docker_ok=False, docker_detail="Permission denied.")
+    asyncio.run(api.store.beat(beat))
+    body = api.client.get("/health").json()
+    assert body["health"]["status"] == "degraded"
+    assert "scan-1: Permission denied." in body["health"]["issues"][0]
+    assert "DOCKER_SOCKET_PATH" in body["recommendations"][0]
+
+
+def test_degraded_without_a_worker(api: MemoryApi) -> None:
+    """A worker that has been silent for a minute does not count."""
+    asyncio.run(api.store.beat(replace(_BEAT, beat_at=NOW - timedelta(minutes=1))))
+    body = api.client.get("/health").json()
+    assert (body["health"]["status"], body["workers"]) == ("degraded", [])
+    assert "safeurl worker" in body["recommendations"][0]
+
+
+def test_unhealthy_without_a_database_and_healthy_again(api: MemoryApi) -> None:
+    """503 with a whole document, and 200 with the next request once the database is back."""
+    api.store.fault = StoreUnavailableError("The database is locked.")
+    answer = api.client.get("/health")
+    body = answer.json()
+    assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert body["health"] == {"status": "unhealthy", "issues": ["The database is locked."]}
+    assert body["metrics"]["pendingScans"] is None
+    api.store.fault = None
+    assert api.client.get("/health").json()["health"]["status"] == "healthy"

@@ -1,0 +1,110 @@
+"""Engines of other versions, and engines that do not answer, as real servers on a unix socket."""
+
+import json
+import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from safeurl.errors import SandboxUnavailableError
+from worker.sandbox.engine import Engine
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    """An engine that knows its versions and writes down what it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self, path: Path, versions: dict[str, str]) -> None:
+        self.versions = versions
+        self.asked: list[str] = []
+        super().__init__(str(path), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers every request with the engine's versions."""
+
+    server: _Server
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        body = json.dumps({"Version": "fake", **self.server.versions}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet: a unix peer has no address to print."""
+
+
+@contextmanager
+def engine(path: Path, **versions: str) -> Iterator[_Server]:
+    """Run an engine of these versions."""
+    with _Server(path, versions) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("speaks", "least", "agreed"),
+    [("1.41", "1.12", "1.41"), ("1.52", "1.44", "1.45"), ("1.60", "1.50", "1.50")],
+)
+def test_the_api_version_suits_the_engine(
+    tmp_path: Path, speaks: str, least: str, agreed: str
+) -> None:
+    """Old, current and future engines are spoken to in a version that they accept."""
+    path = tmp_path / "docker.sock"
+    with engine(path, ApiVersion=speaks, MinAPIVersion=least) as server:
+        with Engine(str(path)).client() as client:
+            client.version()
+        assert server.asked == ["/version", f"/v{agreed}/version"]
+
+
+def test_the_version_is_asked_once(tmp_path: Path) -> None:
+    """Later clients of the same engine cost no request of their own."""
+    path = tmp_path / "docker.sock"
+    with engine(path, ApiVersion="1.41", MinAPIVersion="1.12") as server:
+        kept = Engine(str(path))
+        for _ in range(3):
+            with kept.client() as client:
+                client.version()
+        assert server.asked.count("/version") == 1
+
+
+def test_a_replaced_engine_is_asked_again(tmp_path: Path) -> None:
+    """After a failure the version is agreed anew, as an upgrade may have been the reason."""
+    path = tmp_path / "docker.sock"
+    kept = Engine(str(path))
+    with engine(path, ApiVersion="1.41", MinAPIVersion="1.12"), kept.client() as client:
+        client.version()
+    with pytest.raises(SandboxUnavailableError), kept.client():
+        pass
+    path.unlink()
+    with engine(path, ApiVersion="1.52", MinAPIVersion="1.44") as upgraded:
+        with kept.client() as client:
+            client.version()
+        assert upgraded.asked == ["/version", "/v1.45/version"]
+
+
+def test_an_engine_that_hangs_is_given_up(tmp_path: Path) -> None:
+    """A call to an engine that accepts and never answers ends with its timeout."""
+    path = str(tmp_path / "docker.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        with (
+            pytest.raises(SandboxUnavailableError, match="in time"),
+            Engine(path).client(timeout_s=0.2) as client,
+        ):
+            client.version()

@@ -1,0 +1,267 @@
+"""The life of a real sandbox: deadlines, cancelling, crowding, and engines that do not help."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from safeurl.errors import SandboxUnavailableError
+from safeurl.ports import SandboxExit, Stop
+from tests.support.images import SOCKET_PATH, command_image, docker_client
+from tests.support.sandbox_lab import (
+    Lab,
+    bench,
+    collector,
+    instance_name,
+    lab,
+    leftovers,
+    order,
+)
+from worker.sandbox import labels
+from worker.sandbox.docker_room import DockerSandbox
+from worker.sandbox.options import SandboxSettings
+
+_STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+_CLOSED = """
+import os, time
+os.write(1, b"last words")
+os.close(1)
+os.close(2)
+time.sleep(600)
+"""
+
+_CHATTER = """
+import os
+while True:
+    os.write(1, b"blah" * 1024)
+"""
+
+_ECHO = "import sys; print(sys.stdin.read())"
+
+
+async def cancelled_once_ready(room: Lab, *, times: int = 1) -> list[str]:
+    """Cancel a run after its first output; return what was left when it came back."""
+    ready = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def sink(_: bytes) -> bool:
+        loop.call_soon_threadsafe(ready.set)
+        return True
+
+    running = asyncio.create_task(room.sandbox.run(order(), sink))
+    await asyncio.wait_for(ready.wait(), 60)
+    for _ in range(times):
+        running.cancel()
+        await asyncio.sleep(0.01)
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    return await asyncio.to_thread(leftovers, room.settings.instance)
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [(_STUBBORN, b"ready\n"), (_CLOSED, b"last words")],
+    ids=["stubborn", "closed"],
+)
+def test_the_deadline_kills(script: str, said: bytes) -> None:
+    """Neither ignoring SIGTERM nor closing stdout evades the deadline; what was said is kept."""
+    with lab(script) as room:
+        ran = room.run(deadline_s=2)
+    assert (ran.exit.stopped, ran.exit.exit_code) == (Stop.DEADLINE, 137)
+    assert (ran.stdout, ran.exit.error, ran.exit.oom_killed) == (said, None, False)
+
+
+def test_the_deadline_kills_what_never_stops_talking() -> None:
+    """Endless output does not keep the container alive, nor its death from being seen."""
+    with lab(_CHATTER) as room:
+        ran = room.run(deadline_s=1, sink=lambda _: True)
+    assert (ran.exit.stopped, ran.exit.exit_code) == (Stop.DEADLINE, 137)
+    assert ran.exit.error is None
+
+
+@pytest.mark.parametrize(
+    "script", [_STUBBORN, _CLOSED, _CHATTER], ids=["stubborn", "closed", "chatter"]
+)
+def test_cancelling_removes_the_container_before_it_returns(script: str) -> None:
+    """Whoever cancels a run may rely on the container being gone."""
+    with lab(script) as room:
+        assert asyncio.run(cancelled_once_ready(room)) == []
+
+
+def test_cancelling_again_does_not_leave_the_container() -> None:
+    """An impatient caller that cancels many times cannot interrupt the removal."""
+    with lab(_STUBBORN) as room:
+        assert asyncio.run(cancelled_once_ready(room, times=5)) == []
+
+
+@pytest.mark.parametrize("delay_s", [0, 0.02, 0.1, 0.3])
+def test_cancelling_while_it_is_made_leaves_nothing(delay_s: float) -> None:
+    """A run can be cancelled before, while and after its container is created and started."""
+
+    async def cancel_soon(room: Lab) -> list[str]:
+        running = asyncio.create_task(room.sandbox.run(order(), lambda _: True))
+        await asyncio.sleep(delay_s)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        return await asyncio.to_thread(leftovers, room.settings.instance)
+
+    with lab(_STUBBORN) as room:
+        assert asyncio.run(cancel_soon(room)) == []
+
+
+def test_four_at_once_do_not_mix() -> None:
+    """Each of four concurrent runs gets its own request and its own answer."""
+
+    async def crowd(room: Lab) -> list[tuple[SandboxExit, bytes]]:
+        sandbox = room.sandbox
+
+        async def one(attempt: int) -> tuple[SandboxExit, bytes]:
+            got: list[bytes] = []
+            return await sandbox.run(order(attempt=attempt), collector(got)), b"".join(got)
+
+        return await asyncio.gather(*(one(attempt) for attempt in range(1, 5)))
+
+    with lab(_ECHO) as room:
+        ended = asyncio.run(crowd(room))
+    for attempt, (how, said) in enumerate(ended, start=1):
+        assert (how.exit_code, how.error) == (0, None)
+        assert f'"attempt":{attempt},'.encode() in said
+    assert len({how.container_id for how, _ in ended}) == 4
+
+
+def test_a_sink_that_fails_leaves_nothing() -> None:
+    """An error in the caller's own sink comes out, after the container is removed."""
+
+    def sink(_: bytes) -> bool:
+        raise LookupError
+
+    with lab(_STUBBORN) as room:
+        with pytest.raises(LookupError):
+            room.run(sink=sink)
+        assert leftovers(room.settings.instance) == []
+
+
+def test_phases_are_timed() -> None:
+    """Each phase of a normal run has its time."""
+    with lab("pass") as room:
+        ran = room.run()
+    assert set(ran.exit.timings_ms) == {"create", "start", "run", "remove"}
+    assert ran.exit.start_kind == "cold"
+
+
+def test_a_missing_image_is_one_sentence_that_helps() -> None:
+    """The operator is told which image is missing and what to do."""
+    with bench("safeurl-test-missing:none") as room:
+        error = room.run().exit.error
+    assert error is not None
+    assert "safeurl-test-missing:none" in error
+    assert "FETCHER_IMAGE" in error
+
+
+def test_a_command_that_cannot_be_run_is_dockers_failure() -> None:
+    """A refused start (127) is an error, and the container that was created is removed."""
+    with command_image(["/nowhere/fetcher"]) as tag, bench(tag) as room:
+        ran = room.run()
+    assert ran.exit.error is not None
+    assert "/nowhere/fetcher" in ran.exit.error
+
+
+def test_an_unknown_runtime_is_named() -> None:
+    """A runtime that the engine does not know is an error that names the setting."""
+    with lab("pass", runtime="nosuchruntime") as room:
+        error = room.run().exit.error
+    assert error is not None
+    assert "nosuchruntime" in error
+    assert "CONTAINER_RUNTIME" in error
+
+
+def test_no_engine_is_an_error_as_value_and_as_ping(tmp_path: Path) -> None:
+    """Without an engine a run ends with the error and a ping raises it."""
+    settings = SandboxSettings(image="any", instance=instance_name())
+    sandbox = DockerSandbox(settings, str(tmp_path / "docker.sock"))
+    ended = asyncio.run(sandbox.run(order(), lambda _: True))
+    assert ended.error is not None
+    assert "DOCKER_SOCKET_PATH" in ended.error
+    assert ended.container_id is None
+    with pytest.raises(SandboxUnavailableError, match="DOCKER_SOCKET_PATH"):
+        asyncio.run(sandbox.ping())
+
+
+def test_engine_version_is_told() -> None:
+    """A ping returns the version of the engine."""
+    settings = SandboxSettings(image="any", instance=instance_name())
+    with docker_client() as client:
+        version = client.version()["Version"]
+    assert asyncio.run(DockerSandbox(settings, SOCKET_PATH).ping()) == version
+
+
+@contextmanager
+def squatter(room: Lab, owner: dict[str, str]) -> Iterator[str]:
+    """Create a container that has the name of the room's next run; yields its id."""
+    request = order().request
+    with docker_client() as client:
+        container = client.containers.create(
+            room.settings.image,
+            name=labels.container_name(request.scan, request.attempt),
+            labels={labels.MANAGED: "true", labels.INSTANCE: room.settings.instance, **owner},
+        )
+        try:
+            yield container.id
+        finally:
+            for found in client.containers.list(all=True, filters={"id": container.id}):
+                found.remove(force=True)
+
+
+def test_an_attempts_own_leftover_makes_room() -> None:
+    """A container that a lost answer left behind under this attempt's name is replaced."""
+    request = order().request
+    own = {
+        labels.SCAN: request.scan,
+        labels.ATTEMPT: str(request.attempt),
+        labels.DEADLINE: "2026-01-02T03:04:05+00:00",
+        labels.ROLE: labels.ROLE_SANDBOX,
+    }
+    with lab(_ECHO) as room, squatter(room, own) as squatter_id:
+        ran = room.run()
+    assert (ran.exit.error, ran.exit.exit_code) == (None, 0)
+    assert ran.exit.container_id != squatter_id
+
+
+def test_a_stranger_with_our_name_is_left_alone() -> None:
+    """A container that is not this attempt's is never removed; the run ends with the error."""
+    with lab(_ECHO) as room, squatter(room, {}) as squatter_id:
+        ran = room.run()
+        with docker_client() as client:
+            assert client.containers.get(squatter_id).status == "created"
+    assert ran.exit.error is not None
+    assert "already in use" in ran.exit.error
+
+
+def test_a_room_outlives_a_change_of_engine(tmp_path: Path) -> None:
+    """A room whose engine was away works again once it is back, without being made anew."""
+    link = tmp_path / "docker.sock"
+    with lab("pass") as room:
+        sandbox = DockerSandbox(room.settings, str(link))
+        away = asyncio.run(sandbox.run(order(), lambda _: True))
+        link.symlink_to(SOCKET_PATH)
+        back = asyncio.run(sandbox.run(order(), lambda _: True))
+    assert away.error is not None
+    assert (back.error, back.exit_code) == (None, 0)
+
+
+def test_runs_leave_no_thread_behind() -> None:
+    """A run in a loop that has ended holds no thread."""
+    before = threading.active_count()
+    with lab("pass") as room:
+        room.run()
+    assert threading.active_count() == before

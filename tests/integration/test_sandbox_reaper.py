@@ -1,0 +1,116 @@
+"""The reaper removes what nobody owns any more, and nothing else."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from safeurl.errors import SandboxUnavailableError
+from tests.support.images import SOCKET_PATH, docker_client
+from tests.support.sandbox_lab import Lab, clear, lab, leftovers
+from worker.sandbox import labels
+from worker.sandbox.reaper import GRACE, Reaper
+
+_NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+#: A worker that is going to be killed; says when its sandbox has spoken.
+_WORKER = """
+import asyncio, sys
+from safeurl.ports import SandboxOrder
+from safeurl.report import FetchRequest
+from worker.sandbox.docker_room import DockerSandbox
+from worker.sandbox.options import SandboxSettings
+
+image, instance, socket_path, scan = sys.argv[1:]
+settings = SandboxSettings(image=image, instance=instance, network="none")
+request = FetchRequest(scan=scan, attempt=1, url="http://lab.invalid/")
+
+def sink(piece):
+    print("running", flush=True)
+    return True
+
+room = DockerSandbox(settings, socket_path)
+asyncio.run(room.run(SandboxOrder(request=request, deadline_s=300), sink))
+"""
+
+_TALKER = """
+import time
+print("here", flush=True)
+time.sleep(600)
+"""
+
+
+def place(room: Lab, scan: str, deadline_at: datetime, instance: str | None = None) -> str:
+    """Create a container as an earlier worker would have left it; return its name."""
+    owner = labels.SandboxLabels(
+        instance=instance or room.settings.instance,
+        scan=scan,
+        attempt=1,
+        deadline_at=deadline_at,
+    )
+    name = labels.container_name(scan, 1)
+    with docker_client() as client:
+        client.containers.create(room.settings.image, name=name, labels=labels.build(owner))
+    return name
+
+
+def test_only_expired_containers_of_this_instance_go() -> None:
+    """Deadline and grace must have passed, and another instance's containers stay."""
+    mark = f"reap-{os.getpid()}"
+    expired_at = _NOW - GRACE
+    with lab("pass") as room:
+        other = f"{room.settings.instance}-other"
+        try:
+            gone = place(room, f"{mark}-gone", expired_at)
+            kept = place(room, f"{mark}-kept", expired_at + timedelta(seconds=1))
+            foreign = place(room, f"{mark}-foreign", expired_at, other)
+            reaper = Reaper(SOCKET_PATH, room.settings.instance)
+            assert asyncio.run(reaper.remove_expired(_NOW)) == [gone]
+            assert leftovers(room.settings.instance) == [kept]
+            assert leftovers(other) == [foreign]
+        finally:
+            clear(other)
+            clear(room.settings.instance)
+
+
+def test_a_killed_workers_container_is_found_by_its_attempt() -> None:
+    """A worker killed with -9 leaves a labelled container, running; the reaper removes it."""
+    scan = f"orphan-{os.getpid()}"
+    with lab(_TALKER) as room:
+        settings = room.settings
+        with subprocess.Popen(
+            [sys.executable, "-c", _WORKER, settings.image, settings.instance, SOCKET_PATH, scan],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        ) as worker:
+            assert worker.stdout is not None
+            assert worker.stdout.readline() == b"running\n"
+            worker.send_signal(signal.SIGKILL)
+        assert leftovers(settings.instance) == [labels.container_name(scan, 1)]
+        reaper = Reaper(SOCKET_PATH, settings.instance)
+        assert asyncio.run(reaper.remove_attempt(scan, 1)) is True
+        assert leftovers(settings.instance) == []
+
+
+def test_removing_an_attempt_needs_the_same_instance() -> None:
+    """Another instance's attempt is left alone, and one that is not there is no error."""
+    scan = f"mine-{os.getpid()}"
+    with lab("pass") as room:
+        name = place(room, scan, _NOW)
+        try:
+            stranger = Reaper(SOCKET_PATH, f"{room.settings.instance}-other")
+            assert asyncio.run(stranger.remove_attempt(scan, 1)) is False
+            assert leftovers(room.settings.instance) == [name]
+            assert asyncio.run(stranger.remove_attempt("nobody", 1)) is False
+        finally:
+            clear(room.settings.instance)
+
+
+def test_without_an_engine_the_reaper_says_so() -> None:
+    """The caller learns that nothing was reaped."""
+    with pytest.raises(SandboxUnavailableError):
+        asyncio.run(Reaper("/nowhere/docker.sock", "main").remove_expired(_NOW))

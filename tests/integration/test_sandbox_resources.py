@@ -1,0 +1,207 @@
+"""Hostile output and hunger in a real sandbox: caps hold, and the facts are told apart."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+
+from safeurl.ports import Stop
+from safeurl.report import FetchRequest, ReportLine, encode_line
+from safeurl.state import Outcome
+from tests.support.images import SOCKET_PATH
+from tests.support.sandbox_lab import instance_name, lab
+from worker.sandbox.failure import ReportFacts, classify
+
+_GARBAGE = """
+import random, sys
+sys.stdout.buffer.write(random.Random(7).randbytes(300_000))
+"""
+
+_INVALID_UTF8 = r"""
+import sys
+sys.stdout.buffer.write(b"\xff\xfe\x80\n")
+sys.stderr.buffer.write(b"\xc3\x28 tail")
+"""
+
+_ONE_GIGABYTE = """
+import os
+block = bytes(64 * 1024)
+left = 2**30
+while left:
+    left -= os.write(1, block[:left])
+"""
+
+_ENDLESS_LINE = """
+import os
+while True:
+    os.write(1, b"x" * 65536)
+"""
+
+_MEMORY_BOMB = """
+hoard = []
+while True:
+    hoard.append(bytearray(b"x") * 2**20)
+"""
+
+_CHILD_BOMB = """
+import os
+if os.fork() == 0:
+    hoard = []
+    while True:
+        hoard.append(bytearray(b"x") * 2**20)
+os.wait()
+"""
+
+_KILLED_CHILD = """
+import os, signal, sys, time
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+os.kill(child, signal.SIGKILL)
+_, status = os.wait()
+sys.exit(128 + os.WTERMSIG(status))
+"""
+
+_STDERR_ONLY = """
+import sys
+for number in range(20_000):
+    print("complaint", number, file=sys.stderr)
+"""
+
+_DEAF = """
+import os
+os.write(1, b"I do not listen")
+"""
+
+#: Runs a sandbox in a process of its own, so that its peak memory can be read.
+_MEASURED = """
+import asyncio, json, resource, sys
+from safeurl.ports import SandboxOrder
+from safeurl.report import FetchRequest
+from worker.sandbox.docker_room import DockerSandbox
+from worker.sandbox.options import SandboxSettings
+
+image, instance, socket_path = sys.argv[1:]
+total = 0
+
+def sink(piece):
+    global total
+    total += len(piece)
+    return True
+
+request = FetchRequest(scan="measured", attempt=1, url="http://lab.invalid/")
+settings = SandboxSettings(image=image, instance=instance, network="none", cpus=1.0)
+room = DockerSandbox(settings, socket_path)
+ended = asyncio.run(room.run(SandboxOrder(request=request, deadline_s=120), sink))
+peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps([total, ended.exit_code, ended.error, peak_kib]))
+"""
+
+
+def garbage() -> bytes:
+    """Return what the garbage script prints."""
+    return random.Random(7).randbytes(300_000)  # noqa: S311 - the same bytes again, not a secret
+
+
+def test_garbage_comes_through_byte_for_byte() -> None:
+    """What a sandbox prints is handed on as it is; judging it is the reader's."""
+    with lab(_GARBAGE) as room:
+        ran = room.run()
+    assert ran.stdout == garbage()
+    assert ran.exit.exit_code == 0
+
+
+def test_invalid_utf8_breaks_nothing() -> None:
+    """Stdout stays bytes; in the tail of stderr what cannot be decoded is replaced."""
+    with lab(_INVALID_UTF8) as room:
+        ran = room.run()
+    assert ran.stdout == b"\xff\xfe\x80\n"
+    assert ran.exit.stderr_tail == "\ufffd( tail"
+
+
+def test_a_gigabyte_of_output_costs_the_worker_no_memory() -> None:
+    """A worker that passes on 1 GiB stays below 200 MB."""
+    with lab(_ONE_GIGABYTE) as room:
+        measured = subprocess.run(
+            [sys.executable, "-c", _MEASURED, room.settings.image, instance_name(), SOCKET_PATH],
+            check=True,
+            capture_output=True,
+            timeout=200,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+    total, exit_code, error, peak_kib = json.loads(measured.stdout)
+    assert (total, exit_code, error) == (2**30, 0, None)
+    assert peak_kib < 200 * 1024
+
+
+def test_the_sink_ends_a_line_without_end() -> None:
+    """The sink's no kills the sandbox, which would have printed for ever."""
+    taken = 0
+
+    def sink(piece: bytes) -> bool:
+        nonlocal taken
+        taken += len(piece)
+        return taken < 2**20
+
+    with lab(_ENDLESS_LINE) as room:
+        ran = room.run(sink=sink)
+    assert (ran.exit.stopped, ran.exit.exit_code) == (Stop.SINK, 137)
+    assert ran.exit.error is None
+    assert taken < 2 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("script", "exit_code"), [(_MEMORY_BOMB, 137), (_CHILD_BOMB, 0)], ids=["pid-1", "child"]
+)
+def test_lack_of_memory_is_told_whoever_was_killed(script: str, exit_code: int) -> None:
+    """A memory bomb, in PID 1 or in a child whose parent ends with 0, is out of memory."""
+    with lab(script, memory_mb=64) as room:
+        ran = room.run()
+    assert (ran.exit.oom_killed, ran.exit.exit_code) == (True, exit_code)
+    assert ran.exit.stopped is None
+    assert classify(ran.exit, ReportFacts())[0] is Outcome.OUT_OF_MEMORY
+
+
+def test_a_kill_is_not_lack_of_memory() -> None:
+    """A guard that passes its child's SIGKILL on as 137 is a crash."""
+    with lab(_KILLED_CHILD) as room:
+        ran = room.run()
+    assert (ran.exit.oom_killed, ran.exit.exit_code) == (False, 137)
+    assert classify(ran.exit, ReportFacts())[0] is Outcome.SANDBOX_CRASHED
+
+
+def test_a_complete_report_outlives_a_bad_exit_code() -> None:
+    """Stdout is complete though the sandbox ends with 3."""
+    line = encode_line(ReportLine(scan="0197", attempt=1, outcome=Outcome.OK))
+    with lab(f"import os; os.write(1, {line!r}); os._exit(3)") as room:
+        ran = room.run()
+    assert (ran.stdout, ran.exit.exit_code) == (line, 3)
+
+
+def test_of_stderr_only_the_tail_is_kept() -> None:
+    """A sandbox that only complains ends normally; the last 4 KiB say what it said last."""
+    with lab(_STDERR_ONLY) as room:
+        ran = room.run()
+    assert ran.stdout == b""
+    assert len(ran.exit.stderr_tail) == 4096
+    assert ran.exit.stderr_tail.endswith("complaint 19999\n")
+
+
+def test_a_sandbox_that_never_reads_stdin_is_still_heard() -> None:
+    """A request larger than every pipe on the way blocks nobody."""
+    request = FetchRequest(
+        scan=f"deaf-{os.getpid()}", attempt=1, url="http://lab.invalid/", user_agent="x" * 2**22
+    )
+    with lab(_DEAF) as room:
+        ran = room.run(request=request)
+    assert ran.stdout == b"I do not listen"
+    assert (ran.exit.exit_code, ran.exit.error) == (0, None)
+
+
+def test_the_request_arrives_as_one_line_and_stdin_ends() -> None:
+    """The fetcher reads its request and then the end of stdin."""
+    with lab("import sys; print(len(sys.stdin.readlines()))") as room:
+        assert room.run().stdout == b"1\n"

@@ -1,0 +1,184 @@
+"""What hostile code finds inside a real sandbox: no rights, no secrets, no way to write or grow."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.images import SOCKET_PATH
+from tests.support.sandbox_lab import lab
+from worker.sandbox.docker_room import DockerSandbox
+
+_STATUS = """
+import asyncio
+import json
+keep = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb",
+        "NoNewPrivs", "Seccomp")
+status = dict(line.rstrip("\\n").split(":", 1) for line in open("/proc/self/status"))
+print(json.dumps({key: status[key].split() for key in keep}))
+"""
+
+_ENVIRON = """
+print(open("/proc/self/environ").read().replace("\\0", "\\n"))
+"""
+
+_WRITE = """
+import json, os
+found = {}
+for path in ("/x", "/etc/x", "/usr/bin/x", "/root/x", "/var/tmp/x", "/proc/sys/kernel/hostname",
+             "/sys/x", "/tmp/x"):
+    try:
+        with open(path, "w") as file:
+            file.write("x")
+        found[path] = "written"
+    except OSError as error:
+        found[path] = type(error).__name__ + ":" + os.strerror(error.errno)
+print(json.dumps(found))
+"""
+
+_FILL_TMP = """
+import json, os
+total, error = 0, ""
+for number in range(64):
+    try:
+        with open(f"/tmp/{number}", "wb", buffering=0) as file:
+            for _ in range(4):
+                total += file.write(bytes(2**20))
+    except OSError as failure:
+        error = os.strerror(failure.errno)
+        break
+print(json.dumps({"total": total, "error": error}))
+"""
+
+_EXECUTE_TMP = """
+import os, shutil, subprocess
+shutil.copy("/bin/true", "/tmp/true")
+os.chmod("/tmp/true", 0o755)
+try:
+    subprocess.run(["/tmp/true"], check=True)
+    print("ran")
+except PermissionError:
+    print("refused")
+"""
+
+_FORK_BOMB = """
+import os, time
+born = 0
+try:
+    while born < 500:
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+        born += 1
+except BlockingIOError:
+    pass
+print(born, flush=True)
+os._exit(0)
+"""
+
+_NETWORK = """
+import errno, json, socket
+routes = open("/proc/net/route").read().splitlines()[1:]
+try:
+    socket.create_connection(("172.17.0.1", 80), timeout=3).close()
+    reached = "connected"
+except OSError as error:
+    reached = errno.errorcode.get(error.errno, "timeout")
+print(json.dumps({"routes": routes, "reached": reached, "names": [socket.gethostname()]}))
+"""
+
+_SEARCH = 'print(open("/etc/resolv.conf").read())'
+
+
+def output(script: str, **caps: Any) -> str:
+    """Return what the script printed in a sandbox that ended by itself."""
+    with lab(script, **caps) as room:
+        ran = room.run()
+    assert (ran.exit.error, ran.exit.stopped, ran.exit.exit_code) == (None, None, 0)
+    return ran.stdout.decode()
+
+
+def test_process_has_no_rights() -> None:
+    """The fetcher is nobody, holds no capability, can gain none and runs under seccomp."""
+    none = ["0" * 16]
+    assert json.loads(output(_STATUS)) == {
+        "Uid": ["65534"] * 4,
+        "Gid": ["65534"] * 4,
+        "Groups": ["65534"],
+        "CapInh": none,
+        "CapPrm": none,
+        "CapEff": none,
+        "CapBnd": none,
+        "CapAmb": none,
+        "NoNewPrivs": ["1"],
+        "Seccomp": ["2"],
+    }
+
+
+def test_environment_is_constant_and_holds_no_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither our environment nor the proxies of the user's Docker settings get in."""
+    proxies = {"default": {"httpProxy": "http://user:canary@proxy.invalid:3128"}}
+    (tmp_path / "config.json").write_text(json.dumps({"proxies": proxies}))
+    monkeypatch.setenv("DOCKER_CONFIG", os.fspath(tmp_path))
+    for name in ("TURSO_AUTH_TOKEN", "REDIS_PASSWORD", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "canary")
+    with lab(_ENVIRON) as room:
+        seen = room.run().stdout.decode().split()
+    names = {entry.split("=", 1)[0] for entry in seen}
+    assert names == {"PATH", "HOSTNAME", "HOME", "LANG"}
+    assert not any("canary" in entry for entry in seen)
+
+
+def test_nothing_but_tmp_can_be_written() -> None:
+    """The root file system and the kernel's own are read-only."""
+    found = json.loads(output(_WRITE))
+    assert found.pop("/tmp/x") == "written"  # noqa: S108 - a path inside the sandbox
+    assert "written" not in found.values()
+    assert found["/x"] == found["/etc/x"] == "OSError:Read-only file system"
+
+
+def test_tmp_is_full_at_its_size() -> None:
+    """Filling /tmp ends with an error inside, at the cap."""
+    found = json.loads(output(_FILL_TMP, tmpfs_mb=16))
+    assert found["error"] == "No space left on device"
+    assert found["total"] <= 16 * 2**20
+
+
+def test_nothing_in_tmp_can_be_executed() -> None:
+    """A downloaded program cannot be run."""
+    assert output(_EXECUTE_TMP) == "refused\n"
+
+
+def test_a_fork_bomb_stops_at_the_process_limit() -> None:
+    """A fork fails once the limit is reached, and all children die with the sandbox."""
+    assert 1 <= int(output(_FORK_BOMB, pids_limit=32)) < 32
+
+
+def test_without_network_there_is_no_route() -> None:
+    """With `none` the bridge's own gateway cannot be reached either."""
+    found = json.loads(output(_NETWORK))
+    assert (found["routes"], found["reached"]) == ([], "ENETUNREACH")
+    assert found["names"] == ["sandbox"]
+
+
+def test_bridge_uses_the_given_resolver_and_no_search_list() -> None:
+    """Short names are not completed to names of the operator's network."""
+    lines = output(_SEARCH, network="bridge", dns=("192.0.2.53",)).splitlines()
+    assert "nameserver 192.0.2.53" in lines
+    assert not any(
+        line.startswith("search") and line.split()[1:] not in ([], ["."]) for line in lines
+    )
+
+
+def test_room_needs_no_docker_configuration(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The CLI's context and DOCKER_HOST have no say in which engine is asked."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere.sock")
+    with lab("pass") as room:
+        assert asyncio.run(DockerSandbox(room.settings, SOCKET_PATH).ping())

@@ -1,0 +1,98 @@
+"""What becomes of scans when Redis or a worker is away."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+
+from safeurl.audit import path_faults
+from safeurl.ports import ScanStore
+from safeurl.state import State
+from tests.support.pages import PageServer, Reply, Request, html
+from tests.support.system import RunningWorker, System, bridge_gateway
+
+
+def _system(folder: Path, **settings: str) -> System:
+    return System(folder, EGRESS_ALLOW_CIDRS=f"{bridge_gateway()}/32", **settings)
+
+
+def test_submit_with_redis_down_is_kept_and_runs_later(tmp_path: Path) -> None:
+    """The scan is recorded, the command says what is wrong, and a worker runs it once it can."""
+    system = _system(tmp_path, WORKER_CONCURRENCY="1")
+    with PageServer({"/": lambda _: html("<title>Hi</title>")}, host=bridge_gateway()) as pages:
+        done = system.run(pages.url("/"), program="submit-scan")
+        assert done.returncode == 0, done.stderr
+        assert "Redis does not answer" in done.stderr
+        assert "recorded" in done.stderr
+        scan_id = done.stdout.strip()
+        with RunningWorker(system):
+            [scan] = system.wait_final([scan_id], timeout_s=60)
+    assert scan.state is State.COMPLETED
+
+
+def test_a_killed_worker_loses_nothing(tmp_path: Path) -> None:
+    """A worker killed in mid-scan: its lease runs out and another attempt ends the scan."""
+    system = _system(tmp_path, WORKER_CONCURRENCY="1", LEASE_SECONDS="3")
+
+    seen: list[Request] = []
+
+    def slow_once(request: Request) -> Reply:
+        seen.append(request)
+        if len(seen) == 1:
+            request.sleep(6)
+        return html("<title>Hi</title>")
+
+    with PageServer({"/": slow_once}, host=bridge_gateway()) as pages, RunningWorker(system) as run:
+        scan_id = system.run(pages.url("/"), program="submit-scan").stdout.strip()
+        _wait_for_state(system, scan_id, State.FETCHING)
+        time.sleep(1)
+        _kill_rq_workers(run.pid)
+        [scan] = system.wait_final([scan_id], timeout_s=60)
+
+    async def faults(store: ScanStore) -> list[str]:
+        return path_faults(await store.audit(scan_id))
+
+    assert (scan.state, scan.attempt) == (State.COMPLETED, 2)
+    assert system.with_store(faults) == []
+
+
+def test_sigterm_finishes_what_runs(tmp_path: Path) -> None:
+    """A stop in mid-scan waits for the scan, takes nothing new and leaves no process."""
+    system = _system(tmp_path, WORKER_CONCURRENCY="1")
+
+    def slow(request: Request) -> Reply:
+        request.sleep(3)
+        return html("<title>Hi</title>")
+
+    with PageServer({"/": slow}, host=bridge_gateway()) as pages, RunningWorker(system) as run:
+        scan_id = system.run(pages.url("/"), program="submit-scan").stdout.strip()
+        _wait_for_state(system, scan_id, State.FETCHING)
+        children = psutil.Process(run.pid).children(recursive=True)
+        assert run.stop() == 0
+        _, alive = psutil.wait_procs(children, timeout=5)
+    assert alive == []
+    [scan] = system.wait_final([scan_id], timeout_s=1)
+    assert scan.state is State.COMPLETED
+    assert system.containers() == []
+
+
+def _wait_for_state(system: System, scan_id: str, state: State) -> None:
+    async def ask(store: ScanStore) -> bool:
+        scan = await store.get(scan_id)
+        return scan is not None and scan.state is state
+
+    deadline = time.monotonic() + 30
+    while not system.with_store(ask):
+        assert time.monotonic() < deadline, f"the scan never was {state}"
+        time.sleep(0.05)
+
+
+def _kill_rq_workers(supervisor: int) -> None:
+    """Kill each RQ worker and the child that runs its job, as a crash would."""
+    for child in psutil.Process(supervisor).children():
+        grandchildren = child.children(recursive=True)
+        if grandchildren:
+            for process in (child, *grandchildren):
+                os.kill(process.pid, signal.SIGKILL)

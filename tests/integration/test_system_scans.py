@@ -1,0 +1,140 @@
+"""The main job through a real worker: Valkey, SQLite, Docker and pages on the bridge's gateway."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from safeurl.audit import path_faults
+from safeurl.ports import ScanStore
+from safeurl.report import Evidence
+from safeurl.scan import Scan
+from safeurl.service import Service, Submission
+from safeurl.state import Outcome, State
+from tests.support.pages import Handler, PageServer, Reply, Request, html, redirect
+from tests.support.system import RunningWorker, System, bridge_gateway
+
+SCANS = 200
+
+
+def _sleep(request: Request) -> Reply:
+    request.sleep(60)
+    return html("late")
+
+
+def _routes() -> dict[str, Handler]:
+    return {
+        "/": lambda _: html("<title>Hello</title><p>quiet</p>"),
+        "/hop": lambda _: redirect("/"),
+        "/forbidden": lambda _: html("<title>No</title>", status=403),
+        "/broken": lambda _: html("<title>Oops</title>", status=500),
+        "/sleep": _sleep,
+        "/inside": lambda _: redirect("http://127.0.0.1/admin"),
+    }
+
+
+@pytest.fixture(scope="module")
+def pages() -> Iterator[PageServer]:
+    """Serve pages where a sandbox on the bridge reaches them."""
+    with PageServer(_routes(), host=bridge_gateway()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> System:
+    """Return an installation that may reach the bridge's gateway."""
+    return System(
+        tmp_path_factory.mktemp("s"),
+        EGRESS_ALLOW_CIDRS=f"{bridge_gateway()}/32",
+        CONTAINER_TIMEOUT_MS="8000",
+    )
+
+
+@pytest.fixture(scope="module")
+def worker(system: System) -> Iterator[RunningWorker]:
+    """Run one worker for all tests here."""
+    with RunningWorker(system) as running:
+        yield running
+
+
+def _submit(system: System, urls: list[str]) -> list[str]:
+    async def act(service: Service) -> Submission:
+        return await service.submit(urls, source="test")
+
+    submission = system.with_service(act)
+    assert submission.queued
+    return [scan.id for scan in submission.scans]
+
+
+def _scan(system: System, url: str) -> tuple[Scan, Evidence]:
+    [scan_id] = _submit(system, [url])
+    [scan] = system.wait_final([scan_id], timeout_s=60)
+
+    async def act(store: ScanStore) -> str | None:
+        return await store.evidence(scan_id)
+
+    document = system.with_store(act)
+    assert document is not None
+    return scan, msgspec.json.decode(document, type=Evidence)
+
+
+@pytest.mark.usefixtures("worker")
+def test_two_hundred_scans(system: System, pages: PageServer) -> None:
+    """All end COMPLETED with one result, a legal audit, and no container left."""
+    ids = _submit(system, [pages.url(f"/?n={n}") for n in range(SCANS)])
+    scans = system.wait_final(ids, timeout_s=240)
+    assert {(s.state, s.outcome, s.version, s.attempt) for s in scans} == {
+        (State.COMPLETED, Outcome.OK, 3, 1)
+    }
+
+    async def check(store: ScanStore) -> None:
+        for scan in scans:
+            assert path_faults(await store.audit(scan.id)) == []
+            result = await store.result(scan.id)
+            assert result is not None
+            assert (result.title, result.http_status) == ("Hello", 200)
+
+    system.with_store(check)
+    assert system.containers() == []
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize(("path", "status"), [("/forbidden", 403), ("/broken", 500)])
+def test_an_error_page_was_seen(system: System, pages: PageServer, path: str, status: int) -> None:
+    """A page that answers 4xx or 5xx is COMPLETED; its status is evidence."""
+    scan, evidence = _scan(system, pages.url(path))
+    assert (scan.state, scan.outcome) == (State.COMPLETED, Outcome.OK)
+    assert evidence.hops[-1].status == status
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_sleeping_page_times_out(system: System, pages: PageServer) -> None:
+    """A page that sleeps past the deadline ends TIMED_OUT."""
+    scan, evidence = _scan(system, pages.url("/sleep"))
+    assert (scan.state, scan.outcome) == (State.TIMED_OUT, Outcome.FETCH_TIMEOUT)
+    assert evidence.hops[-1].address == bridge_gateway()
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_redirect_inside_is_refused_and_recorded(system: System, pages: PageServer) -> None:
+    """A redirect to loopback ends FAILED `address_refused`, with what it tried as evidence."""
+    scan, evidence = _scan(system, pages.url("/inside"))
+    assert (scan.state, scan.outcome) == (State.FAILED, Outcome.ADDRESS_REFUSED)
+    [refusal] = evidence.refusals
+    assert (refusal.host, refusal.rule) == ("127.0.0.1", "loopback")
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_closed_port_says_so(system: System, pages: PageServer) -> None:
+    """A URL that cannot be reached ends FAILED with the right outcome."""
+    del pages
+    scan, _ = _scan(system, f"http://{bridge_gateway()}:1999/")
+    assert (scan.state, scan.outcome) == (State.FAILED, Outcome.CONNECT_REFUSED)
+
+
+@pytest.mark.usefixtures("worker")
+def test_redirects_are_hops(system: System, pages: PageServer) -> None:
+    """Each redirect is a hop with its own status."""
+    scan, evidence = _scan(system, pages.url("/hop"))
+    assert scan.state is State.COMPLETED
+    assert [hop.status for hop in evidence.hops] == [302, 200]

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Sets up what the tests need, then runs every gate: linters, types, import contracts, dead code, shell scripts, tests.
+#   bash tests/run.sh [ARGUMENT…]    arguments go to pytest, e.g. tests/unit -k address
+# All gates run even when one fails; the status is 0 only when all passed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+bash docker/setup.sh --tests
+
+export PATH=$PWD/.venv/bin:/usr/sbin:$PATH
+FAILED=()
+
+gate() {
+    local name=$1 started=$SECONDS
+    shift
+    printf '\n── %s\n' "$name"
+    "$@" || FAILED+=("$name")
+    printf '   %s: %d s\n' "$name" $((SECONDS - started))
+}
+
+gate "ruff check" ruff check .
+gate "ruff format" ruff format --check .
+gate "mypy" mypy
+gate "mypy docker/demo.py" mypy docker/demo.py
+gate "import contracts" lint-imports
+gate "dead code" vulture
+gate "shellcheck" shellcheck docker/*.sh docker/lib/*.sh tests/*.sh tests/*/*.sh .ci/run
+gate "pytest" pytest --cov=safeurl --cov=worker --cov-branch --cov-report=term:skip-covered "$@"
+
+if [ ${#FAILED[@]} -gt 0 ]; then
+    printf 'gates failed: %s\n' "$(IFS=, && echo "${FAILED[*]}")"
+    exit 1
+fi
+echo "all gates passed in $SECONDS s"

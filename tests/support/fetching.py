@@ -1,0 +1,114 @@
+"""Runs the fetcher as a real process and reads its report as strictly as a worker does."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from safeurl.report import (
+    ArtefactLine,
+    Body,
+    EvidenceLine,
+    FetchRequest,
+    Hop,
+    Line,
+    Page,
+    Refusal,
+    ReportLine,
+    encode_line,
+)
+
+ROOT = Path(__file__).parents[2]
+COMMAND = (sys.executable, "-m", "fetcher")
+
+_DECODER = msgspec.json.Decoder(Line)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run of the fetcher left behind."""
+
+    code: int
+    lines: tuple[Line, ...]
+    stderr: str
+
+    @property
+    def evidence(self) -> tuple[EvidenceLine, ...]:
+        """All lines of evidence."""
+        return tuple(line for line in self.lines if isinstance(line, EvidenceLine))
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """All hops, in order."""
+        return tuple(line.hop for line in self.evidence if line.hop)
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """All refusals, in order."""
+        return tuple(line.refusal for line in self.evidence if line.refusal)
+
+    @property
+    def body(self) -> Body:
+        """The one body."""
+        (body,) = (line.body for line in self.evidence if line.body)
+        return body
+
+    @property
+    def page(self) -> Page:
+        """The one page."""
+        (page,) = (line.page for line in self.evidence if line.page)
+        return page
+
+    @property
+    def report(self) -> ReportLine:
+        """The last line, which must be the report."""
+        last = self.lines[-1]
+        if not isinstance(last, ReportLine):
+            raise TypeError(f"the last line is {last!r}")
+        return last
+
+    def artefact(self, kind: str) -> bytes:
+        """Return a blob, put together."""
+        lines = [x for x in self.lines if isinstance(x, ArtefactLine) and x.kind == kind]
+        if [line.last for line in lines] != [False] * (len(lines) - 1) + [True] * bool(lines):
+            raise ValueError(f"the pieces of {kind} do not end with the last one")
+        return b"".join(line.data for line in lines)
+
+
+def request_line(url: str, **fields: object) -> bytes:
+    """Return a request that lets the fetcher reach loopback."""
+    defaults: dict[str, object] = {
+        "scan": "scan-1",
+        "attempt": 1,
+        "allow_cidrs": ("127.0.0.0/8",),
+        "timeout_s": 20.0,
+    }
+    return encode_line(msgspec.convert({**defaults, "url": url, **fields}, FetchRequest))
+
+
+def run_fetcher(
+    stdin: bytes,
+    *,
+    command: Sequence[str] = COMMAND,
+    environment: Mapping[str, str] | None = None,
+) -> Run:
+    """Run the fetcher to its end and return what it wrote."""
+    done = subprocess.run(  # noqa: S603 - our own program
+        command,
+        input=stdin,
+        capture_output=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+    )
+    lines = tuple(_DECODER.decode(line) for line in done.stdout.splitlines())
+    return Run(done.returncode, lines, done.stderr.decode(errors="replace"))
+
+
+def fetch(url: str, **fields: object) -> Run:
+    """Fetch a URL with the fields of the request given."""
+    return run_fetcher(request_line(url, **fields))

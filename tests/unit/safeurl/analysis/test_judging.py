@@ -1,0 +1,156 @@
+"""What is said of a URL, and when nothing is concluded."""
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from safeurl.analysis import CORE, inconclusive, judge
+from safeurl.analysis.rule import Ruleset
+from safeurl.report import Body, Evidence, Hop, Page, Refusal, Script
+from safeurl.state import OUTCOME_WORDS, Outcome
+from safeurl.verdict import Category, Judgement, Verdict
+from tests.support.page_cases import CLICKFIX_COMMAND
+from tests.support.rule_cases import SEEN_AT, SHA256, download, form, login, seen, way
+
+SOME = "https://shop.example.net/"
+
+
+def _of(page: Page | None, url: str = SOME, *, status: int = 200) -> Verdict:
+    return judge(seen(url, page, status=status), url=url, seen_at=SEEN_AT)
+
+
+def test_a_brand_login_on_a_foreign_host_is_malicious() -> None:
+    """The commonest phishing page is called what it is, as phishing, with its strongest reason."""
+    verdict = _of(login("Log in to your PayPal account"))
+    assert (verdict.judgement, verdict.score) == (Judgement.MALICIOUS, 77)
+    assert verdict.categories == (Category.PHISHING,)
+    assert verdict.hits[0].rule == "form.brand_login"
+    assert verdict.hits[0].reason in verdict.summary
+
+
+def test_the_same_page_on_the_brands_host_is_benign() -> None:
+    """The real sign-in page carries the same title and the same form."""
+    verdict = _of(login("Log in to your PayPal account"), "https://www.paypal.com/signin")
+    assert (verdict.judgement, verdict.score) == (Judgement.BENIGN, 0)
+    assert "never proves" in verdict.summary
+
+
+def test_a_clickfix_page_is_malicious_by_itself() -> None:
+    """Instructions with the command in sight are decisive."""
+    verdict = _of(Page(text=CLICKFIX_COMMAND))
+    assert verdict.judgement is Judgement.MALICIOUS
+    assert verdict.categories == (Category.MALWARE,)
+
+
+def test_a_brand_in_the_host_alone_is_suspicious() -> None:
+    """A URL whose page shows nothing is held for a person to look at."""
+    verdict = _of(Page(text="Welcome"), "https://paypal-login.example.net/")
+    assert verdict.judgement is Judgement.SUSPICIOUS
+
+
+def test_an_innocent_page_on_free_hosting_is_benign() -> None:
+    """Free hosting alone is no evidence."""
+    page = Page(title="My garden", text="Roses", forms=(form("email"),))
+    assert _of(page, "https://my-garden.github.io/").score == 0
+
+
+def test_a_login_on_free_hosting_is_not_suspicious() -> None:
+    """Many small applications live there; it takes more than that."""
+    verdict = _of(login("Garden diary"), "https://diary.vercel.app/")
+    assert (verdict.judgement, verdict.score) == (Judgement.BENIGN, 20)
+
+
+def test_cheap_words_score_nothing() -> None:
+    """Scripts, hidden frames and foreign actions are commoner on innocent pages."""
+    page = login(action="https://sso.example.org/", scripts=(Script(inline_bytes=9999),))
+    assert _of(page).hits == ()
+
+
+@pytest.mark.parametrize(
+    ("page", "why"),
+    [
+        (None, "not a page"),
+        (Page(), "empty"),
+        (Page(scripts=(Script(url="https://shop.example.net/app.js"),)), "drawn by scripts"),
+        (Page(text="Half", partial="too deep"), "Only a part"),
+        (Page(title="Just a moment...", text="Checking"), "challenge"),
+        (Page(text="This domain is parked."), "parked"),
+    ],
+)
+def test_a_page_not_really_seen_is_inconclusive(page: Page | None, why: str) -> None:
+    """Low scores mean nothing then, and the summary says why."""
+    verdict = _of(page)
+    assert verdict.judgement is Judgement.INCONCLUSIVE
+    assert why in verdict.summary
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410, 429, 500, 503])
+def test_a_refusing_server_is_inconclusive(status: int) -> None:
+    """A page behind a refusal was not seen."""
+    verdict = _of(Page(text="No"), status=status)
+    assert verdict.judgement is Judgement.INCONCLUSIVE
+    assert str(status) in verdict.summary
+
+
+def test_a_cloaked_page_is_still_judged_by_what_it_shows() -> None:
+    """A status of 404 over a brand's sign-in form hides nothing."""
+    assert _of(login("PayPal login"), status=404).judgement is Judgement.MALICIOUS
+
+
+def test_a_cut_body_is_inconclusive() -> None:
+    """What was not read cannot be vouched for."""
+    body = Body(wire_bytes=9, size_bytes=9, sha256=SHA256, truncated=True)
+    evidence = Evidence(hops=(Hop(url=SOME, status=200),), body=body, page=Page(text="x"))
+    assert judge(evidence, url=SOME, seen_at=SEEN_AT).judgement is Judgement.INCONCLUSIVE
+
+
+def test_a_document_is_inconclusive() -> None:
+    """Its content is not examined."""
+    evidence = download(SOME, declared="application/pdf", sniffed="application/pdf")
+    assert judge(evidence, url=SOME, seen_at=SEEN_AT).judgement is Judgement.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_scan_without_a_page_is_inconclusive_and_says_why(outcome: Outcome) -> None:
+    """Every outcome has its sentence."""
+    verdict = inconclusive(outcome, Evidence(), url=SOME)
+    assert (verdict.judgement, verdict.score, verdict.hits) == (Judgement.INCONCLUSIVE, 0, ())
+    assert OUTCOME_WORDS[outcome] in verdict.summary
+
+
+def test_partial_evidence_can_still_be_suspicious() -> None:
+    """The host of a page that timed out is evidence enough to be careful."""
+    evidence = way("https://usps.com-track.example/us")
+    verdict = inconclusive(Outcome.FETCH_TIMEOUT, evidence, CORE)
+    assert verdict.judgement is Judgement.SUSPICIOUS
+    assert verdict.hits[0].pointer == "/hops/0/url"
+
+
+def test_a_redirect_to_cloud_metadata_is_suspicious() -> None:
+    """It was refused, so no page came; nobody links there by mistake."""
+    led = Refusal(host="169.254.169.254", port=80, rule="metadata", url=SOME)
+    verdict = inconclusive(Outcome.ADDRESS_REFUSED, way(SOME, refusals=(led,)))
+    assert verdict.judgement is Judgement.SUSPICIOUS
+
+
+def test_the_verdict_names_its_ruleset() -> None:
+    """A rescored verdict can be told from the old one."""
+    assert CORE.version == "core-1"
+    named = judge(Evidence(), url=SOME, seen_at=SEEN_AT, ruleset=Ruleset("mine-7", ()))
+    assert named.ruleset == "mine-7"
+
+
+def test_hits_come_strongest_first() -> None:
+    """A reader sees the best reason at the top and what speaks for the page at the end."""
+    weights = [hit.weight for hit in _of(login("PayPal login", links_total=9, links_null=9)).hits]
+    assert weights == sorted(weights, reverse=True)
+    assert len(weights) >= 4
+
+
+def test_the_time_comes_from_outside() -> None:
+    """Rescoring years later gives the same bytes, because `seen_at` is the scan's."""
+    evidence = way(SOME)
+    once = judge(evidence, url=SOME, seen_at=datetime(2026, 1, 1, tzinfo=UTC))
+    later = judge(evidence, url=SOME, seen_at=datetime(2026, 1, 1, tzinfo=UTC))
+    assert msgspec.json.encode(once) == msgspec.json.encode(later)

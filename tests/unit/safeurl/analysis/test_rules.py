@@ -1,0 +1,50 @@
+"""Every rule fires on its sign and keeps silent on what only resembles it."""
+
+import pytest
+
+from safeurl.analysis import CORE, judge
+from tests.support import page_cases, way_cases
+from tests.support.rule_cases import SEEN_AT, Case
+
+FIRES = way_cases.FIRES + page_cases.FIRES
+SILENT = way_cases.SILENT + page_cases.SILENT
+
+
+def _name(case: Case) -> str:
+    return f"{case.rule}: {case.what}"
+
+
+def _fired(case: Case) -> set[str]:
+    verdict = judge(case.evidence, url=case.url, seen_at=SEEN_AT)
+    return {hit.rule for hit in verdict.hits}
+
+
+@pytest.mark.parametrize("case", FIRES, ids=_name)
+def test_a_rule_fires_on_its_sign(case: Case) -> None:
+    """The hit is there, whatever else is."""
+    assert case.rule in _fired(case)
+
+
+@pytest.mark.parametrize("case", SILENT, ids=_name)
+def test_a_rule_keeps_silent_on_a_near_miss(case: Case) -> None:
+    """Innocent pages come close to every sign."""
+    assert case.rule not in _fired(case)
+
+
+@pytest.mark.parametrize("cases", [FIRES, SILENT], ids=["fires", "silent"])
+def test_every_rule_has_cases(cases: tuple[Case, ...]) -> None:
+    """No rule ships without a case on each side, and no case names a rule that is gone."""
+    assert {case.rule for case in cases} == {rule.id for rule in CORE.rules}
+
+
+def test_rule_ids_are_unique_and_begin_with_their_group() -> None:
+    """A hit's rule can be looked up, and its id says what it reads."""
+    ids = [rule.id for rule in CORE.rules]
+    assert len(set(ids)) == len(ids)
+    assert all(rule.id.startswith(f"{rule.group}.") for rule in CORE.rules)
+
+
+def test_only_context_takes_points_off() -> None:
+    """Negative weights stand in the context group, and context never adds."""
+    for rule in CORE.rules:
+        assert (rule.weight <= 0) == (rule.group == "context")

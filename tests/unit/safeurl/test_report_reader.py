@@ -1,0 +1,376 @@
+"""Hostile reports: valid ones are read whole, broken ones up to the fault, nothing raises."""
+
+import base64
+import hashlib
+import json
+import tracemalloc
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safeurl.report import (
+    ArtefactLine,
+    Body,
+    Evidence,
+    EvidenceLine,
+    Hop,
+    Line,
+    Page,
+    Refusal,
+    ReportLine,
+    encode_line,
+)
+from safeurl.report_reader import ReportLimits, ReportReader
+from safeurl.state import Outcome
+
+HTML = b"<title>hello</title>"
+HOP = Hop(url="http://example.com/", status=302, location="/next")
+LAST_HOP = Hop(url="http://example.com/next", via="redirect", status=200)
+BODY = Body(wire_bytes=len(HTML), size_bytes=len(HTML), sha256=hashlib.sha256(HTML).hexdigest())
+PAGE = Page(title="hello \u2028 \U0001f600 [{")
+REFUSAL = Refusal(host="10.0.0.1", port=80, rule="private")
+REPORT = ReportLine(scan="s1", attempt=2, outcome=Outcome.OK)
+
+VALID: tuple[Line, ...] = (
+    EvidenceLine(hop=HOP),
+    EvidenceLine(hop=LAST_HOP),
+    EvidenceLine(body=BODY),
+    ArtefactLine(kind="body", data=HTML[:5], media_type="text/html"),
+    ArtefactLine(kind="favicon", data=b"icon", last=True, media_type="image/png"),
+    EvidenceLine(page=PAGE),
+    ArtefactLine(kind="body", data=HTML[5:], last=True),
+    EvidenceLine(refusal=REFUSAL),
+    REPORT,
+)
+REPORT_FIELDS = {"type": "report", "scan": "s1", "attempt": 2, "outcome": "ok"}
+SMALL = ReportLimits(max_line_bytes=400, max_total_bytes=4000, max_lines=8, max_depth=5)
+
+
+def encode(*lines: Line) -> bytes:
+    """Return the lines as a fetcher writes them."""
+    return b"".join(map(encode_line, lines))
+
+
+def read(chunks: Iterable[bytes], limits: ReportLimits | None = None) -> ReportReader:
+    """Feed the chunks until the reader wants no more, then close it."""
+    reader = ReportReader("s1", 2, limits)
+    for chunk in chunks:
+        if not reader.feed(chunk):
+            break
+    reader.close()
+    return reader
+
+
+def seen(reader: ReportReader) -> tuple[object, ...]:
+    """Return all that a reader has to say."""
+    return (
+        reader.fault,
+        reader.fault_detail,
+        reader.report,
+        reader.evidence(),
+        reader.artefacts,
+    )
+
+
+def chunked(data: bytes, sizes: list[int]) -> list[bytes]:
+    """Cut the data into pieces of these sizes, the rest in one."""
+    chunks = []
+    for size in sizes:
+        chunks.append(data[:size])
+        data = data[size:]
+    return [*chunks, data]
+
+
+def test_a_valid_report_is_read_whole() -> None:
+    """Evidence is gathered, artefacts are put together, and there is no fault."""
+    reader = read([encode(*VALID)])
+    assert reader.fault is None
+    assert not reader.fault_detail
+    assert reader.report == REPORT
+    assert reader.evidence() == Evidence(
+        hops=(HOP, LAST_HOP), body=BODY, page=PAGE, refusals=(REFUSAL,), report=REPORT
+    )
+    assert reader.artefacts == [("favicon", "image/png", b"icon"), ("body", "text/html", HTML)]
+
+
+def test_no_bytes_are_no_fault_and_no_report() -> None:
+    """A sandbox that said nothing is for others to judge."""
+    reader = read([])
+    assert (reader.fault, reader.report, reader.evidence()) == (None, None, Evidence())
+
+
+def test_a_last_line_without_newline_counts() -> None:
+    """What is complete but for its newline was said; what is cut short is a fault."""
+    data = encode(*VALID).rstrip(b"\n")
+    assert read([data]).report == REPORT
+    cut = read([data[:-1]])
+    assert (cut.fault, cut.report) == (Outcome.REPORT_MALFORMED, None)
+    assert cut.evidence().page == PAGE
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"garbage",
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'"report"',
+        b'{"type":1}',
+        b'{"type":"later","x":NaN}',
+        b'{"type":"later","x":Infinity}',
+        b'{"type":"later","x":-Infinity}',
+        b'{"type":"later","x":"\xff"}',
+        b'{"type":"later","x":"\xed\xa0\x80"}',
+        b'{"type":"later","x":"\\ud800"}',
+        b'{"type":"later"}{"type":"later"}',
+        b'{"type":"later","x":' + b"[" * 40 + b"]" * 40 + b"}",
+        b'{"type":"later","x":[[]}',
+        b"[" * 100_000,
+        b'{"type":"report","type":"evidence","hop":{"url":"x"}}',
+        b'{"type":"evidence"}',
+        b'{"type":"evidence","hop":{"url":"x"},"page":{}}',
+        b'{"type":"evidence","hop":{"url":"x","evil":1}}',
+        b'{"type":"evidence","hop":{"url":"x"},"evil":1}',
+        b'{"type":"evidence","hop":{"url":1}}',
+        b'{"type":"evidence","hop":{"url":"x","status":1e999}}',
+        b'{"type":"evidence","hop":{"url":"x","port":0}}',
+        b'{"type":"evidence","hop":{"url":"' + b"x" * 8193 + b'"}}',
+        b'{"type":"artefact","kind":"body","data":"@@@@"}',
+        b'{"type":"artefact","kind":"../x","data":"AAAA"}',
+        b'{"type":"artefact","kind":"body\\n","data":"AAAA"}',
+        b'{"type":"artefact","kind":"body","data":"'
+        + base64.b64encode(bytes(256 * 1024 + 1))
+        + b'"}',
+        encode(ReportLine(scan="other", attempt=2, outcome=Outcome.OK))[:-1],
+        encode(ReportLine(scan="s1", attempt=1, outcome=Outcome.OK))[:-1],
+        json.dumps(REPORT_FIELDS | {"outcome": "fine"}).encode(),
+        json.dumps(REPORT_FIELDS | {"attempt": "2"}).encode(),
+        json.dumps(REPORT_FIELDS | {"attempt": True}).encode(),
+        json.dumps(REPORT_FIELDS | {"elapsed_ms": -1}).encode(),
+        json.dumps(REPORT_FIELDS | {"evil": "\x1b[31m"}).encode(),
+    ],
+    ids=lambda line: repr(line)[:60],
+)
+def test_a_line_that_breaks_a_rule_is_a_fault_and_what_came_before_counts(line: bytes) -> None:
+    """Garbage, NaN, bad UTF-8, deep nesting, unknown fields, lies: malformed, evidence kept."""
+    reader = read([encode(EvidenceLine(hop=HOP)) + line + b"\n" + encode(REPORT)])
+    assert reader.fault is Outcome.REPORT_MALFORMED
+    assert reader.fault_detail.isprintable()
+    assert reader.fault_detail.endswith(".")
+    assert reader.evidence() == Evidence(hops=(HOP,))
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Outcome.WALL_TIMEOUT,
+        Outcome.REPORT_MALFORMED,
+        Outcome.REPORT_TOO_LARGE,
+        Outcome.CANCELLED,
+        Outcome.SANDBOX_UNAVAILABLE,
+        Outcome.LEASE_LOST,
+    ],
+)
+def test_an_outcome_that_only_the_worker_knows_is_a_lie(outcome: Outcome) -> None:
+    """A sandbox cannot have itself tried again by claiming that there was none."""
+    reader = read([encode(ReportLine(scan="s1", attempt=2, outcome=outcome))])
+    assert (reader.fault, reader.report) == (Outcome.REPORT_MALFORMED, None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type":"later"}',
+        b'{"type":"later","deep":[[[{"a":"]]]]\\"[[[["}]]],"x":1.5e3}',
+        b'  {"x":"\\u0000","type":""}\r',
+    ],
+)
+def test_a_line_of_an_unknown_type_is_passed_over(line: bytes) -> None:
+    """A newer fetcher may say more than an older worker understands."""
+    reader = read([line + b"\n" + encode(REPORT)])
+    assert (reader.fault, reader.report) == (None, REPORT)
+
+
+@pytest.mark.parametrize("after", [encode(REPORT), encode(EvidenceLine(hop=HOP)), b"{}", b"\n"])
+def test_anything_after_the_report_line_is_malformed(after: bytes) -> None:
+    """The report line is the last one; the first one stands."""
+    reader = read([encode(REPORT) + after])
+    assert (reader.fault, reader.report) == (Outcome.REPORT_MALFORMED, REPORT)
+    assert reader.evidence().hops == ()
+
+
+def test_depth_is_counted_outside_of_strings_only() -> None:
+    """Brackets in a string are text; the limit itself is still allowed."""
+    limits = ReportLimits(max_depth=3)
+    assert read([b'{"type":"later","x":[{"y":"[[[[[["}]}\n'], limits).fault is None
+    assert read([b'{"type":"later","x":[{"y":[]}]}\n'], limits).fault is Outcome.REPORT_MALFORMED
+
+
+def test_a_line_beyond_its_limit_is_too_large_and_is_not_kept() -> None:
+    """A line without end is refused once its limit is passed, with or without its newline."""
+    limit = SMALL.max_line_bytes
+    exact = b'{"type":"later","x":"' + b"a" * (limit - 23) + b'"}'
+    assert len(exact) == limit
+    assert read([exact + b"\n"], SMALL).fault is None
+    for data in (b"a" + exact + b"\n", b"a" * 3000):
+        reader = ReportReader("s1", 2, SMALL)
+        assert reader.feed(data) is False
+        assert reader.feed(b"more") is False
+        assert reader.fault is Outcome.REPORT_TOO_LARGE
+
+
+def test_an_endless_line_does_not_fill_the_memory() -> None:
+    """A report of 1 GB would be ended after its first megabyte; not even that is doubled."""
+    chunk = b"a" * 65536
+    reader = ReportReader("s1", 2)
+    tracemalloc.start()
+    fed = 1
+    while reader.feed(chunk) and fed < 16_384:
+        fed += 1
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert reader.fault is Outcome.REPORT_TOO_LARGE
+    assert fed == 17
+    assert peak < 4 * 1024 * 1024
+
+
+def test_the_total_is_limited() -> None:
+    """Many small lines are no way round the cap; what came within it counts."""
+    line = encode(EvidenceLine(hop=HOP))
+    limits = ReportLimits(max_total_bytes=3 * len(line))
+    assert read([line * 3], limits).fault is None
+    reader = read([line * 4], limits)
+    assert reader.fault is Outcome.REPORT_TOO_LARGE
+    assert len(reader.evidence().hops) == 3
+
+
+def test_the_number_of_lines_is_limited() -> None:
+    """Tiny lines cost time to decode, so they are counted."""
+    limits = ReportLimits(max_lines=3)
+    assert read([b'{"type":"x"}\n' * 3], limits).fault is None
+    assert read([b'{"type":"x"}\n' * 4], limits).fault is Outcome.REPORT_TOO_LARGE
+    assert read([b'{"type":"x"}\n' * 3 + b"{"], limits).fault is Outcome.REPORT_TOO_LARGE
+
+
+def test_artefacts_are_limited_in_size_and_number() -> None:
+    """A blob or a crowd of blobs beyond the limit ends the reading."""
+    limits = ReportLimits(max_artefact_bytes=10, max_artefacts=2)
+    pieces = [ArtefactLine(kind="dom", data=b"12345")] * 3
+    assert read([encode(*pieces[:2])], limits).fault is None
+    assert read([encode(*pieces)], limits).fault is Outcome.REPORT_TOO_LARGE
+    crowd = [ArtefactLine(kind=kind, data=b"", last=True) for kind in ("a", "b", "c")]
+    assert read([encode(*crowd)], limits).fault is Outcome.REPORT_TOO_LARGE
+
+
+def test_an_unfinished_artefact_is_left_out() -> None:
+    """Half a picture would be stored under a name that says it is whole."""
+    reader = read([encode(ArtefactLine(kind="dom", data=b"half"), REPORT)])
+    assert (reader.fault, reader.artefacts) == (None, [])
+
+
+def test_an_artefact_ends_once() -> None:
+    """A piece after the last one is a fault; the blob that came whole is kept."""
+    whole = ArtefactLine(kind="dom", data=b"x", last=True)
+    reader = read([encode(whole, whole)])
+    assert reader.fault is Outcome.REPORT_MALFORMED
+    assert reader.artefacts == [("dom", "application/octet-stream", b"x")]
+
+
+def test_a_body_that_is_not_the_reported_one_is_not_kept() -> None:
+    """The body is stored as evidence only if it has the SHA-256 that the evidence names."""
+    lie = ArtefactLine(kind="body", data=b"another", last=True)
+    reader = read([encode(lie, EvidenceLine(body=BODY), REPORT)])
+    assert reader.fault is Outcome.REPORT_MALFORMED
+    assert (reader.artefacts, reader.report) == ([], None)
+    assert reader.evidence().body == BODY
+
+
+def test_hops_and_refusals_beyond_their_number_are_left_out() -> None:
+    """A page that probes a whole network is judged by the first probes."""
+    limits = ReportLimits(max_hops=2, max_refusals=3)
+    lines = [EvidenceLine(hop=HOP)] * 5 + [EvidenceLine(refusal=REFUSAL)] * 5
+    reader = read([encode(*lines, REPORT)], limits)
+    assert reader.fault is None
+    assert len(reader.evidence().hops) == 2
+    assert len(reader.evidence().refusals) == 3
+
+
+def test_nothing_is_taken_after_the_end() -> None:
+    """A late chunk changes nothing, and closing twice does no harm."""
+    reader = read([encode(*VALID)])
+    before = seen(reader)
+    assert reader.feed(b"garbage\n") is False
+    reader.close()
+    assert seen(reader) == before
+
+
+@given(st.lists(st.integers(0, 700), max_size=30))
+def test_chunks_do_not_matter(sizes: list[int]) -> None:
+    """A report reads the same in one piece and in any pieces."""
+    data = encode(*VALID)
+    assert seen(read(chunked(data, sizes))) == seen(read([data]))
+    assert seen(read(data[at : at + 1] for at in range(len(data)))) == seen(read([data]))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=20,
+)
+LINES = st.one_of(
+    st.binary(max_size=80),
+    st.binary(max_size=80).map(b'{"type":"later","x":"%b"}'.__mod__),
+    JSON.map(lambda value: json.dumps(value).encode()),
+    st.tuples(st.sampled_from(["evidence", "artefact", "report", "x"]), JSON).map(
+        lambda pair: json.dumps({"type": pair[0], "hop": pair[1]}).encode()
+    ),
+    st.sampled_from(VALID).map(lambda line: encode_line(line)[:-1]),
+    st.integers(0, 500).map(lambda size: b"a" * size),
+)
+
+
+@given(st.lists(LINES, max_size=12), st.lists(st.integers(0, 200), max_size=20))
+def test_any_lines_in_any_chunks_end_in_the_same_words(
+    lines: list[bytes], sizes: list[int]
+) -> None:
+    """Arbitrary bytes and JSON never raise, and faults and limits fall on the same byte."""
+    data = b"\n".join(lines)
+    whole = read([data], SMALL)
+    assert seen(read(chunked(data, sizes), SMALL)) == seen(whole)
+    assert whole.fault in {None, Outcome.REPORT_MALFORMED, Outcome.REPORT_TOO_LARGE}
+    assert bool(whole.fault) == bool(whole.fault_detail)
+
+
+@given(st.data())
+def test_a_mutated_report_never_raises(data: st.DataObject) -> None:
+    """Bytes are replaced, cut and doubled; the reader still says what it has."""
+    report = bytearray(encode(*VALID))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(report) - 1))
+        length = data.draw(st.integers(0, 40))
+        report[at : at + length] = (
+            data.draw(
+                st.one_of(st.binary(max_size=4), st.just(bytes(report[at : at + 2 * length])))
+            )
+            or b"."
+        )
+    reader = read([bytes(report)])
+    assert reader.fault in {None, Outcome.REPORT_MALFORMED}
+    assert reader.report in {None, reader.evidence().report}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'"' + b'\\"' * 400_000, b'"\\' * 400_000, b"[]" * 400_000, b"[" * 400_000 + b"]" * 400_000],
+    ids=["escaped quotes", "quotes and backslashes", "brackets", "nested brackets"],
+)
+def test_the_depth_check_is_linear(line: bytes) -> None:
+    """Bytes made to send a pattern into backtracking end as an ordinary fault.
+
+    Quadratic work on these would take hours, so the suite's own timeout is the judge.
+    """
+    assert read([line + b"\n"]).fault is Outcome.REPORT_MALFORMED

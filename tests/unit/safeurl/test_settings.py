@@ -1,0 +1,89 @@
+"""Settings: read once from a mapping, all faults at once, documented without gaps."""
+
+from pathlib import Path
+
+import pytest
+
+from safeurl.errors import ConfigError
+from safeurl.settings import Settings, env_example
+
+ROOT = Path(__file__).parents[3]
+
+#: The names the issue that began the project asks for, with their defaults.
+PROMISED = {
+    "TURSO_CONNECTION_URL": "",
+    "TURSO_AUTH_TOKEN": "",
+    "REDIS_HOST": "",
+    "REDIS_PORT": "6379",
+    "REDIS_PASSWORD": "",
+    "DOCKER_SOCKET_PATH": "/var/run/docker.sock",
+    "FETCHER_IMAGE": "safeurl-fetcher:latest",
+    "WORKER_CONCURRENCY": "5",
+    "CONTAINER_TIMEOUT_MS": "30000",
+    "CONTAINER_MEMORY_LIMIT_MB": "512",
+    "CONTAINER_CPU_LIMIT": "0.5",
+}
+
+
+def _variables(text: str) -> dict[str, str]:
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_env_example_is_written_from_the_fields() -> None:
+    """The committed file is what the settings print."""
+    assert (ROOT / ".env.example").read_text() == env_example()
+
+
+def test_env_example_holds_what_was_promised() -> None:
+    """Each promised variable stands there with its default."""
+    assert PROMISED.items() <= _variables(env_example()).items()
+
+
+def test_env_example_reads_as_the_defaults() -> None:
+    """Copying the example unchanged changes nothing."""
+    assert Settings.read(_variables(env_example())) == Settings.read({})
+
+
+def test_every_fault_is_reported_at_once() -> None:
+    """Three wrong settings give three sentences, each naming its variable."""
+    wrong = {
+        "REDIS_PORT": "many",
+        "WORKER_CONCURRENCY": "0",
+        "EGRESS_ALLOW_CIDRS": "10.0.0.0/8,house",
+    }
+    with pytest.raises(ConfigError) as caught:
+        Settings.read(wrong)
+    assert [fault.split(":")[0] for fault in caught.value.faults] == list(wrong)
+
+
+def test_a_fault_never_shows_a_secret() -> None:
+    """What was given for a secret is not repeated in an error or in the settings' text."""
+    with pytest.raises(ConfigError) as caught:
+        Settings.read({"REDIS_PASSWORD": "hunter2", "REDIS_PORT": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in repr(Settings.read({"REDIS_PASSWORD": "hunter2"}))
+
+
+def test_deadlines_nest() -> None:
+    """Fetch < container < attempt < RQ's job, for the shortest and the longest timeout."""
+    for timeout in ("1000", "30000", "600000"):
+        settings = Settings.read({"CONTAINER_TIMEOUT_MS": timeout})
+        nested = [
+            settings.fetch_timeout,
+            settings.container_timeout,
+            settings.attempt_timeout,
+            settings.job_timeout,
+        ]
+        assert nested == sorted(set(nested))
+
+
+def test_an_empty_value_counts_as_not_set() -> None:
+    """`REDIS_PORT=` in a file means the default."""
+    assert Settings.read({"REDIS_PORT": ""}).redis_port == 6379
+
+
+def test_two_folders_are_two_instances() -> None:
+    """Installations on one engine tell their containers apart by their state folder."""
+    one, two = (Settings.read({"SAFEURL_STATE_DIR": path}) for path in ("/a", "/b"))
+    assert one.instance != two.instance

@@ -1,0 +1,89 @@
+"""The state machine: which moves are legal, which states are final, what outcomes lead to."""
+
+from itertools import product
+
+import pytest
+
+from safeurl.state import (
+    FINAL_STATES,
+    OUTCOME_WORDS,
+    SEEN,
+    TRANSITIONS,
+    Outcome,
+    State,
+    diagram,
+    final_state,
+    is_final,
+    is_legal,
+)
+
+#: ARCHITECTURE.md, section 4, written out again by hand.
+LEGAL = {
+    (State.QUEUED, State.FETCHING),
+    (State.QUEUED, State.FAILED),
+    (State.FETCHING, State.ANALYZING),
+    (State.FETCHING, State.FAILED),
+    (State.FETCHING, State.TIMED_OUT),
+    (State.FETCHING, State.QUEUED),
+    (State.ANALYZING, State.COMPLETED),
+    (State.ANALYZING, State.FAILED),
+    (State.ANALYZING, State.TIMED_OUT),
+    (State.ANALYZING, State.QUEUED),
+}
+
+
+@pytest.mark.parametrize(("old", "new"), list(product(State, State)))
+def test_every_pair_of_states_is_decided(old: State, new: State) -> None:
+    """The table answers for each pair, and as the design says."""
+    assert is_legal(old, new) is ((old, new) in LEGAL)
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_final_state_has_no_exit_and_any_other_has(state: State) -> None:
+    """Nothing follows COMPLETED, FAILED and TIMED_OUT; nothing else is a dead end."""
+    assert is_final(state) is (state in FINAL_STATES)
+    assert is_final(state) is not bool(TRANSITIONS[state])
+    assert is_final(state) is (state.value in {"COMPLETED", "FAILED", "TIMED_OUT"})
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_is_reached_and_comes_to_an_end(state: State) -> None:
+    """From QUEUED each state can be reached, and from each state a final one."""
+    assert state in reachable(State.QUEUED)
+    assert reachable(state) & FINAL_STATES
+
+
+def reachable(start: State) -> set[State]:
+    """Return the states that can follow, the start included."""
+    found = {start}
+    for _ in State:
+        found |= {new for old in found for new in TRANSITIONS[old]}
+    return found
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_outcome_has_words_and_a_final_state(outcome: Outcome) -> None:
+    """Whatever happens to an attempt, its scan can end and its user be told."""
+    words = OUTCOME_WORDS[outcome]
+    assert words[0].isupper()
+    assert words.endswith(".")
+    assert is_final(final_state(outcome))
+
+
+def test_outcomes_end_where_the_design_says() -> None:
+    """A page that was seen is COMPLETED, a timeout TIMED_OUT, everything else FAILED."""
+    ends = {outcome: final_state(outcome) for outcome in Outcome}
+    assert {o for o, end in ends.items() if end is State.COMPLETED} == SEEN
+    assert {o for o, end in ends.items() if end is State.TIMED_OUT} == {
+        Outcome.FETCH_TIMEOUT,
+        Outcome.WALL_TIMEOUT,
+    }
+
+
+def test_the_diagram_shows_each_move_once() -> None:
+    """README's picture is the table: a start, every legal move, an exit per final state."""
+    lines = [line.strip() for line in diagram().splitlines()]
+    moves = {f"{old} --> {new}" for old, new in LEGAL}
+    ends = {f"{state} --> [*]" for state in FINAL_STATES}
+    assert lines[:2] == ["stateDiagram-v2", "[*] --> QUEUED"]
+    assert sorted(lines[2:]) == sorted(moves | ends)

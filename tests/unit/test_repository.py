@@ -1,0 +1,196 @@
+"""What holds for the checkout as a whole: layout, locks, scripts, units and the compose file."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import docker
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from safeurl.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = (".ci", "api", "docker", "fetcher", "safeurl", "tests", "worker")
+CODE_SUFFIXES = {".py", ".sh", ".sql", ".toml", ".yaml", ".Dockerfile", ".service"}
+MAX_LINES = 400
+
+RUNTIME_LOCK = ROOT / "requirements.lock"
+DEV_LOCK = ROOT / "requirements-dev.lock"
+FETCHER_LOCK = ROOT / "docker/fetcher-requirements.lock"
+LOCKED_LINE = re.compile(r"([a-z0-9][a-z0-9-]*)(?:\[[a-z,-]+\])?==(\S+) \\")
+HASH_LINE = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
+
+# Written in pieces, so that this file passes its own test.
+HOSTS = [
+    ".".join(parts)
+    for parts in (
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+        ("npmjs", "org"),
+        ("npmjs", "com"),
+        ("debian", "org/debian"),
+        ("archive.ubuntu", "com"),
+        ("registry-1.docker", "io"),
+        ("ghcr", "io"),
+        ("quay", "io"),
+    )
+]
+MACHINE_PATHS = [
+    "/".join(parts)
+    for parts in (
+        ("", "tmp", "venv"),
+        ("", "work", "main"),
+        ("", "work", "shared"),
+        ("", "opt", "pypi"),
+        ("", "opt", "wheels"),
+        (".pyenv", "versions"),
+    )
+]
+#: `docker.io` alone is a Debian package; with a slash behind it, or as an image's prefix, a host.
+DOCKER_HOST = re.compile(r"(?<![\w-])docker\.io/")
+
+UNITS = sorted((ROOT / "docker/systemd").glob("*.service"))
+SCRIPTS = sorted([*ROOT.glob("docker/**/*.sh"), *ROOT.glob("tests/**/*.sh"), ROOT / ".ci/run"])
+
+
+def our_files() -> list[Path]:
+    """List what belongs to the project, without caches and a developer's own `.env`."""
+    top = [
+        path for path in ROOT.iterdir() if path.is_file() and path.name[:4] not in {".env", ".cov"}
+    ]
+    below = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file()]
+    return [path for path in (*top, *below) if path.suffix != ".pyc"]
+
+
+def locked(lock: Path) -> dict[str, str]:
+    """Read a lock's names and versions."""
+    found = (LOCKED_LINE.fullmatch(line) for line in lock.read_text().splitlines())
+    return {match[1]: match[2] for match in found if match}
+
+
+def project() -> tuple[list[str], dict[str, list[str]], list[str]]:
+    """Read pyproject's dependencies, extras and build requirements."""
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = data["project"]["optional-dependencies"]
+    return data["project"]["dependencies"], extras, data["build-system"]["requires"]
+
+
+def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command and return what it said, both streams in one."""
+    return subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_docker_is_the_sdk_and_not_our_folder() -> None:
+    """`import docker` finds the SDK although a folder of that name lies beside our packages."""
+    assert "site-packages" in str(docker.__file__)
+    assert not list((ROOT / "docker").rglob("__init__.py"))
+
+
+def test_no_file_grows_past_400_lines() -> None:
+    """A file that is too long to read in one go is split."""
+    lengths = {
+        path: len(path.read_text().splitlines())
+        for path in our_files()
+        if path.suffix in CODE_SUFFIXES
+    }
+    assert len(lengths) > len(FOLDERS)
+    assert {path: length for path, length in lengths.items() if length > MAX_LINES} == {}
+
+
+def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
+    """The project builds wherever its user's own package sources are."""
+    found = {
+        (str(path.relative_to(ROOT)), needle)
+        for path in our_files()
+        for text in [path.read_text(errors="replace")]
+        for needle in (*HOSTS, *MACHINE_PATHS, *DOCKER_HOST.findall(text))
+        if needle in text
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize("lock", [RUNTIME_LOCK, DEV_LOCK, FETCHER_LOCK], ids=lambda lock: lock.name)
+def test_a_lock_holds_exact_versions_with_hashes_and_nothing_else(lock: Path) -> None:
+    """Each package has one version and at least one hash; no options, hosts or paths."""
+    lines = lock.read_text().splitlines()
+    heads = [number for number, line in enumerate(lines) if LOCKED_LINE.fullmatch(line)]
+    assert heads
+    assert all(HASH_LINE.fullmatch(lines[number + 1]) for number in heads)
+    assert [
+        line for line in lines if not LOCKED_LINE.fullmatch(line) and not HASH_LINE.fullmatch(line)
+    ] == []
+
+
+def test_the_locks_hold_everything_the_project_asks_for() -> None:
+    """A dependency added to pyproject.toml without running docker/relock.sh is found here."""
+    dependencies, extras, build = project()
+    wanted = {
+        RUNTIME_LOCK: [*dependencies, *extras["turso"], *build, "editables"],
+        DEV_LOCK: [*dependencies, *extras["turso"], *extras["fetcher"], *extras["dev"], *build],
+        FETCHER_LOCK: extras["fetcher"],
+    }
+    for lock, requirements in wanted.items():
+        versions = locked(lock)
+        for requirement in map(Requirement, requirements):
+            version = versions.get(canonicalize_name(requirement.name))
+            assert version is not None, f"{lock.name} lacks {requirement}"
+            assert requirement.specifier.contains(version), f"{lock.name} has {version}"
+
+
+def test_the_locks_agree() -> None:
+    """What is tested is what is installed: the development lock holds the others' versions."""
+    versions = locked(DEV_LOCK)
+    assert locked(RUNTIME_LOCK).items() <= versions.items()
+    assert locked(FETCHER_LOCK).items() <= versions.items()
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_a_shell_script_parses(script: Path) -> None:
+    """Bash finds no syntax error."""
+    assert run("bash", "-n", script).stdout == ""
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_accepts_the_unit(unit: Path, tmp_path: Path) -> None:
+    """`systemd-analyze verify` has nothing to say, and its exposure is rated low.
+
+    An interpreter stands in for the command, since nothing is installed in /opt/safeurl.
+    """
+    copy = tmp_path / unit.name
+    text = unit.read_text()
+    assert "ExecStart=/opt/safeurl/.venv/bin/safeurl " in text
+    copy.write_text(text.replace("/opt/safeurl/.venv/bin/safeurl", sys.executable))
+    verified = run("systemd-analyze", "verify", "--man=no", copy)
+    assert (verified.returncode, verified.stdout) == (0, "")
+    rated = run("systemd-analyze", "security", "--offline=yes", "--threshold=20", copy)
+    assert rated.returncode == 0, rated.stdout
+
+
+def test_a_worker_has_the_time_to_end_its_scans() -> None:
+    """Both systemd and compose wait longer than RQ does, which waits longer than an attempt."""
+    longest = Settings.read({}).job_timeout.total_seconds()
+    unit = (ROOT / "docker/systemd/safeurl-worker.service").read_text()
+    compose = (ROOT / "docker/compose.yaml").read_text()
+    assert int(re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)[0]) > longest
+    assert int(re.findall(r"^    stop_grace_period: (\d+)s$", compose, re.MULTILINE)[0]) > longest
+
+
+def test_compose_uses_our_images_and_gives_the_docker_socket_to_the_worker_alone() -> None:
+    """No image has to come from a registry, and what faces the network cannot reach Docker."""
+    compose = (ROOT / "docker/compose.yaml").read_text()
+    assert set(re.findall(r"image: (\S+)", compose)) == {"safeurl-service:latest"}
+    services = re.split(r"^  (\w+):\n", compose.partition("\nservices:\n")[2], flags=re.MULTILINE)
+    bodies = dict(zip(services[1::2], services[2::2], strict=True))
+    assert {"valkey", "api", "worker"} <= bodies.keys()
+    assert [name for name, body in bodies.items() if "docker.sock" in body] == ["worker"]

@@ -1,0 +1,158 @@
+"""Talking with a container over a real socket pair, with a peer that misbehaves."""
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from safeurl.ports import Sink, Stop
+from worker.sandbox.conversation import Conversation
+from worker.sandbox.frames import FrameError
+
+Pair = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Our end and the engine's end of an attached stream."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
+
+
+def frame(stream: int, payload: bytes) -> bytes:
+    """Return one frame as Docker writes it."""
+    return struct.pack(">BxxxI", stream, len(payload)) + payload
+
+
+def soon() -> float:
+    """Return a deadline that ends a test that would hang."""
+    return time.monotonic() + 10
+
+
+def never() -> bool:
+    """Say that nobody cancelled."""
+    return False
+
+
+def collector(got: list[bytes]) -> Sink:
+    """Return a sink that takes everything."""
+
+    def sink(piece: bytes) -> bool:
+        got.append(piece)
+        return True
+
+    return sink
+
+
+def in_thread(work: Callable[[], None]) -> threading.Thread:
+    """Start the peer."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def test_request_goes_in_and_stdout_comes_out(pair: Pair) -> None:
+    """The peer sees the request and the end of its stdin; stdout reaches the sink in order."""
+    ours, theirs = pair
+    got: list[bytes] = []
+    seen: list[bytes] = []
+
+    def peer() -> None:
+        with theirs.makefile("rb") as stdin:
+            seen.append(stdin.read())
+        theirs.sendall(frame(1, b"one ") + frame(2, b"warning") + frame(1, b"two"))
+        theirs.shutdown(socket.SHUT_RDWR)
+
+    thread = in_thread(peer)
+    talk = Conversation(ours, b"request\n", collector(got))
+    assert talk.hold(soon(), never) is None
+    thread.join()
+    assert (b"".join(seen), b"".join(got), talk.stderr_tail) == (
+        b"request\n",
+        b"one two",
+        "warning",
+    )
+
+
+def test_a_peer_that_never_reads_is_still_heard(pair: Pair) -> None:
+    """A request larger than every buffer does not keep stdout from coming through."""
+    ours, theirs = pair
+    got: list[bytes] = []
+    theirs.sendall(frame(1, b"deaf"))
+    theirs.shutdown(socket.SHUT_WR)
+    talk = Conversation(ours, bytes(8 * 1024 * 1024), collector(got))
+    assert talk.hold(soon(), never) is None
+    assert got == [b"deaf"]
+
+
+def test_a_silent_peer_meets_the_deadline(pair: Pair) -> None:
+    """Silence ends at the deadline."""
+    talk = Conversation(pair[0], b"", lambda _: True)
+    assert talk.hold(time.monotonic() + 0.1, never) is Stop.DEADLINE
+
+
+def test_a_chattering_peer_meets_the_deadline(pair: Pair) -> None:
+    """Output that never ends does not evade the clock."""
+    ours, theirs = pair
+    hushed = threading.Event()
+
+    def peer() -> None:
+        theirs.settimeout(0.05)
+        while not hushed.is_set():
+            try:
+                theirs.send(frame(1, b"blah" * 100))
+            except TimeoutError:
+                continue
+
+    thread = in_thread(peer)
+    talk = Conversation(ours, b"", lambda _: True)
+    stopped = talk.hold(time.monotonic() + 0.3, never)
+    hushed.set()
+    thread.join()
+    assert stopped is Stop.DEADLINE
+
+
+def test_the_sink_ends_the_conversation(pair: Pair) -> None:
+    """After the sink's no, nothing more is handed to it."""
+    ours, theirs = pair
+    got: list[bytes] = []
+
+    def sink(piece: bytes) -> bool:
+        got.append(piece)
+        return len(got) < 2
+
+    theirs.sendall(frame(1, b"a") + frame(1, b"b") + frame(1, b"c"))
+    assert Conversation(ours, b"", sink).hold(soon(), never) is Stop.SINK
+    assert got == [b"a", b"b"]
+
+
+def test_cancelling_ends_the_conversation(pair: Pair) -> None:
+    """A cancelled conversation returns well before its deadline and blames nobody."""
+    cancelled = threading.Event()
+    timer = threading.Timer(0.1, cancelled.set)
+    timer.start()
+    assert Conversation(pair[0], b"", lambda _: True).hold(soon(), cancelled.is_set) is None
+    timer.join()
+
+
+def test_only_the_tail_of_stderr_is_kept(pair: Pair) -> None:
+    """The last 4 KiB of stderr are kept, whatever bytes they are."""
+    ours, theirs = pair
+    theirs.sendall(frame(2, b"x" * 9000 + b"\xff\xfe end"))
+    theirs.shutdown(socket.SHUT_WR)
+    talk = Conversation(ours, b"", lambda _: True)
+    talk.hold(soon(), never)
+    assert talk.stderr_tail.endswith("x\ufffd\ufffd end")
+    assert len(talk.stderr_tail) == 4096
+
+
+def test_a_tty_stream_is_refused(pair: Pair) -> None:
+    """Bytes that are not framed never reach the sink."""
+    ours, theirs = pair
+    theirs.sendall(b"not framed at all")
+    with pytest.raises(FrameError):
+        Conversation(ours, b"", lambda _: True).hold(soon(), never)

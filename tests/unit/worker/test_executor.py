@@ -1,0 +1,236 @@
+"""An attempt from claim to record, over the memory store and a scripted sandbox."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from safeurl.adapters.memory import MemoryArtefacts, MemoryStore
+from safeurl.audit import path_faults
+from safeurl.ports import SandboxExit, Stop
+from safeurl.report import Evidence, FetchRequest, Profile
+from safeurl.scan import Scan, new_scan_id
+from safeurl.state import Outcome, State
+from tests.support.sandbox import ScriptedSandbox, page_lines
+from worker.executor import AttemptLimits, Executor
+
+LIMITS = AttemptLimits(
+    fetch_timeout=timedelta(seconds=2),
+    container_timeout=timedelta(seconds=3),
+    attempt_timeout=timedelta(seconds=4),
+    lease=timedelta(seconds=30),
+    max_retries=3,
+    max_redirects=10,
+    max_body_bytes=1000,
+)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _scan() -> Scan:
+    now = _now()
+    return Scan(
+        id=new_scan_id(now),
+        url="https://example.com/",
+        submitted_url="example.com",
+        profile=Profile.HTTP,
+        state=State.QUEUED,
+        version=0,
+        attempt=0,
+        source="test",
+        created_at=now,
+        updated_at=now,
+        run_after=now,
+    )
+
+
+class _World:
+    """A store with one queued scan, and an executor over a scripted sandbox."""
+
+    def __init__(self, sandbox: ScriptedSandbox, limits: AttemptLimits = LIMITS) -> None:
+        self.store = MemoryStore()
+        self.artefacts = MemoryArtefacts()
+        self.sandbox = sandbox
+        self.scan = _scan()
+        self.executor = Executor(
+            store=self.store,
+            sandbox=sandbox,
+            artefacts=self.artefacts,
+            limits=limits,
+            clock=_now,
+            owner="w1",
+        )
+
+    async def run(self) -> Scan:
+        """Run one attempt and return the scan as the store has it."""
+        await self.store.add([self.scan])
+        await self.executor.run(self.scan.id)
+        found = await self.store.get(self.scan.id)
+        assert found is not None
+        assert path_faults(await self.store.audit(self.scan.id)) == []
+        return found
+
+
+def _garbage(_request: FetchRequest) -> list[bytes]:
+    return [b"this is no report\n"]
+
+
+def _timed_out(request: FetchRequest) -> list[bytes]:
+    return page_lines(request, Outcome.FETCH_TIMEOUT)
+
+
+def test_a_page_is_completed_with_result_and_artefact() -> None:
+    """A seen page ends COMPLETED with evidence, one result and its body stored."""
+
+    async def act() -> None:
+        world = _World(ScriptedSandbox())
+        scan = await world.run()
+        assert (scan.state, scan.outcome) == (State.COMPLETED, Outcome.OK)
+        assert (scan.version, scan.attempt) == (3, 1)
+        result = await world.store.result(scan.id)
+        assert result is not None
+        assert (result.title, result.http_status) == ("Hello", 200)
+        [artefact] = await world.store.artefacts(scan.id)
+        assert await world.artefacts.get(artefact.sha256) == b"hello"
+
+    asyncio.run(act())
+
+
+@pytest.mark.parametrize(
+    ("script", "ended", "state", "outcome"),
+    [
+        (_garbage, SandboxExit(exit_code=0), State.FAILED, Outcome.REPORT_MALFORMED),
+        (_timed_out, SandboxExit(exit_code=0), State.TIMED_OUT, Outcome.FETCH_TIMEOUT),
+        (
+            lambda r: page_lines(r)[:2],
+            SandboxExit(exit_code=137, stopped=Stop.DEADLINE),
+            State.TIMED_OUT,
+            Outcome.WALL_TIMEOUT,
+        ),
+        (
+            lambda _: [],
+            SandboxExit(exit_code=137, oom_killed=True),
+            State.FAILED,
+            Outcome.OUT_OF_MEMORY,
+        ),
+        (lambda _: [], SandboxExit(exit_code=1), State.FAILED, Outcome.SANDBOX_CRASHED),
+    ],
+)
+def test_how_attempts_end(
+    script: Callable[[FetchRequest], list[bytes]],
+    ended: SandboxExit,
+    state: State,
+    outcome: Outcome,
+) -> None:
+    """Each kind of end reaches its final state with one result."""
+
+    async def act() -> None:
+        world = _World(ScriptedSandbox(script=script, exit=ended))
+        scan = await world.run()
+        assert (scan.state, scan.outcome) == (state, outcome)
+        assert await world.store.result(scan.id) is not None
+
+    asyncio.run(act())
+
+
+def test_a_timeout_keeps_what_had_come() -> None:
+    """A TIMED_OUT scan has the evidence lines that arrived before the deadline."""
+
+    async def act() -> None:
+        ended = SandboxExit(exit_code=137, stopped=Stop.DEADLINE)
+        world = _World(ScriptedSandbox(script=lambda r: page_lines(r)[:2], exit=ended))
+        scan = await world.run()
+        document = await world.store.evidence(scan.id)
+        assert document is not None
+        evidence = msgspec.json.decode(document, type=Evidence)
+        assert evidence.hops[0].status == 200
+        assert evidence.body is not None
+
+    asyncio.run(act())
+
+
+def test_no_sandbox_puts_the_scan_off() -> None:
+    """Docker's failure is not the page's: the scan is queued again with a pause."""
+
+    async def act() -> None:
+        world = _World(ScriptedSandbox(script=lambda _: [], exit=SandboxExit(error="No engine.")))
+        scan = await world.run()
+        assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.SANDBOX_UNAVAILABLE)
+        assert scan.run_after - scan.updated_at == timedelta(minutes=1)
+        assert "No engine." in (scan.detail or "")
+
+    asyncio.run(act())
+
+
+def test_a_lost_claim_runs_no_sandbox() -> None:
+    """Two deliveries of one wake-up start one sandbox."""
+
+    async def act() -> None:
+        world = _World(ScriptedSandbox())
+        await world.run()
+        assert await world.executor.run(world.scan.id) is None
+        assert len(world.sandbox.orders) == 1
+
+    asyncio.run(act())
+
+
+def test_a_rescued_attempt_ends_its_sandbox_and_writes_nothing() -> None:
+    """When the lease goes to somebody else, the sandbox is cancelled and the row untouched."""
+
+    async def act() -> None:
+        limits = replace(
+            LIMITS, attempt_timeout=timedelta(seconds=20), lease=timedelta(seconds=0.3)
+        )
+        world = _World(ScriptedSandbox(takes_s=10), limits)
+        await world.store.add([world.scan])
+        attempt = asyncio.create_task(world.executor.run(world.scan.id))
+        await asyncio.sleep(0.05)
+        claimed = await world.store.get(world.scan.id)
+        assert claimed is not None
+        taken = await world.store.requeue(
+            claimed,
+            outcome=Outcome.LEASE_LOST,
+            detail=None,
+            run_after=_now(),
+            now=_now(),
+            actor="rescuer",
+        )
+        assert await attempt is None
+        assert world.sandbox.cancelled == 1
+        assert await world.store.get(world.scan.id) == taken
+
+    asyncio.run(act())
+
+
+def test_a_sandbox_that_never_returns_is_given_up() -> None:
+    """The attempt's own deadline ends it even when Docker does not."""
+
+    async def act() -> None:
+        limits = replace(LIMITS, attempt_timeout=timedelta(seconds=0.2), max_retries=0)
+        world = _World(ScriptedSandbox(takes_s=30), limits)
+        scan = await world.run()
+        assert (scan.state, scan.outcome) == (State.FAILED, Outcome.SANDBOX_UNAVAILABLE)
+
+    asyncio.run(act())
+
+
+def test_the_request_holds_only_what_the_fetcher_needs() -> None:
+    """The request line names the scan and its limits, and nothing of ours."""
+
+    async def act() -> None:
+        world = _World(ScriptedSandbox())
+        await world.run()
+        [order] = world.sandbox.orders
+        fields = set(msgspec.to_builtins(order.request))
+        assert fields == {
+            *("scan", "attempt", "url", "profile", "timeout_s", "max_redirects", "max_body_bytes"),
+            *("allow_cidrs", "deny_cidrs", "allow_ports", "deny_ports", "user_agent"),
+        }
+        assert order.request.timeout_s < order.deadline_s
+
+    asyncio.run(act())

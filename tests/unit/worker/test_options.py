@@ -1,0 +1,58 @@
+"""The complete dict of Docker arguments is a golden file: any loosening is a visible diff."""
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from safeurl.report import FetchRequest
+from worker.sandbox.options import ENVIRONMENT, SandboxSettings, container_options
+
+_GOLDEN = Path(__file__).parent / "golden"
+_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+_REQUEST = FetchRequest(scan="0197", attempt=3, url="http://example.com/")
+_PLAIN = SandboxSettings(image="safeurl-fetcher:latest", instance="main")
+_STRICT = dataclasses.replace(
+    _PLAIN, network="none", runtime="runsc", memory_mb=1024, cpus=1.5, pids_limit=256
+)
+_RESOLVER = dataclasses.replace(_PLAIN, dns=("192.0.2.53",))
+_CANARY = "canary-5f3a"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"), [("bridge", _PLAIN), ("none_runsc", _STRICT), ("dns", _RESOLVER)]
+)
+def test_options_equal_the_golden_file(name: str, settings: SandboxSettings) -> None:
+    """Each way to run a sandbox is held as a whole, defaults included."""
+    golden = json.loads((_GOLDEN / f"sandbox_{name}.json").read_text())
+    assert container_options(settings, _REQUEST, _AT) == golden
+
+
+def test_no_setting_and_nothing_of_the_request_reaches_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The environment is a constant, whatever settings, request and our own environment hold."""
+    for name in ("TURSO_AUTH_TOKEN", "REDIS_PASSWORD", "HTTP_PROXY"):
+        monkeypatch.setenv(name, _CANARY)
+    settings = SandboxSettings(image=_CANARY, instance=_CANARY, runtime=_CANARY, dns=(_CANARY,))
+    request = FetchRequest(scan=_CANARY, attempt=1, url=f"http://{_CANARY}/", user_agent=_CANARY)
+    environment = container_options(settings, request, _AT)["Env"]
+    assert environment == list(ENVIRONMENT)
+    assert not any(_CANARY in entry for entry in ENVIRONMENT)
+
+
+def test_the_url_is_nowhere_in_the_options() -> None:
+    """What is to be fetched goes in on stdin only: `docker inspect` and `ps` do not show it."""
+    request = FetchRequest(
+        scan="0197", attempt=3, url=f"http://{_CANARY}/", user_agent=_CANARY, deny_cidrs=(_CANARY,)
+    )
+    assert _CANARY not in json.dumps(container_options(_PLAIN, request, _AT))
+
+
+def test_swap_is_never_more_than_memory() -> None:
+    """Memory and swap together have the same cap as memory, so nothing is ever swapped out."""
+    for settings in (_PLAIN, _STRICT):
+        host = container_options(settings, _REQUEST, _AT)["HostConfig"]
+        assert host["MemorySwap"] == host["Memory"] == settings.memory_mb * 2**20

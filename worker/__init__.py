@@ -1,0 +1,1 @@
+"""The executor: the only process that holds the Docker socket."""

@@ -1,0 +1,71 @@
+"""What a worker's process tree consists of: RQ workers, the steward, and the embedded Valkey."""
+
+import asyncio
+import logging
+import time
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Worker
+
+from safeurl.adapters.redis.embedded import check_socket_path, serve
+from safeurl.adapters.redis.queue import QUEUE_NAME, SERIALIZER
+from safeurl.analysis import preload
+from safeurl.bootstrap import redis_server
+from safeurl.settings import Settings
+from worker import tasks  # the task's imports are made here once and inherited by every fork
+from worker.steward import run_steward
+from worker.supervisor import Role, Supervisor
+
+_log = logging.getLogger("safeurl.daemon")
+
+#: Added to the attempt's deadline when the tree stops, so that what runs can be recorded.
+_STOP_MARGIN_S = 10.0
+_REDIS_POLL_S = 0.5
+
+
+class _ScanWorker(Worker):
+    """RQ's forking worker, which looks for a lost Redis every few seconds, not every minute."""
+
+    max_connection_wait_time = 2.0
+
+
+def run_worker(settings: Settings, *, more: tuple[Role, ...] = ()) -> None:
+    """Run the worker's process tree until SIGTERM; the roles in `more` run beside it."""
+    preload()
+    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    roles = [Role("steward", lambda: asyncio.run(run_steward(settings)))]
+    roles += [
+        Role(f"worker-{number}", lambda: _run_rq_worker(settings))
+        for number in range(1, settings.worker_concurrency + 1)
+    ]
+    if not settings.redis_host:
+        check_socket_path(settings.valkey_socket)
+        valkey = Role(
+            "valkey", lambda: serve(settings.valkey_dir, settings.valkey_socket), stop_wave=1
+        )
+        roles.insert(0, valkey)
+    _log.info("worker.starting concurrency=%d task=%s", settings.worker_concurrency, tasks.__name__)
+    grace_s = settings.attempt_timeout.total_seconds() + _STOP_MARGIN_S
+    Supervisor([*roles, *more], grace_s=grace_s).run()
+
+
+def _run_rq_worker(settings: Settings) -> None:
+    """Take wake-ups off the one queue until SIGTERM; each job runs in a forked child."""
+    connection = redis_server(settings).connect_worker()
+    _wait_for(connection)
+    worker = _ScanWorker([QUEUE_NAME], connection=connection, serializer=SERIALIZER)
+    worker.log_job_description = False
+    worker.work(logging_level="WARNING")
+
+
+def _wait_for(connection: Redis) -> None:
+    """Return once Redis answers; SIGTERM still ends the process."""
+    while True:
+        try:
+            connection.ping()
+        except RedisError as error:
+            _log.debug("worker.waiting_for_redis error=%s", error)
+            time.sleep(_REDIS_POLL_S)
+        else:
+            return

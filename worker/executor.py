@@ -1,0 +1,267 @@
+"""One attempt of one scan, as a line of steps: claim, sandbox, parse, analyse, record.
+
+Every write is guarded by the store, so an attempt that was rescued meanwhile writes nothing.
+Outcomes are values; the only errors that leave `run` are the store's, and then the lease runs
+out and the rescuer takes the scan back.
+"""
+
+import asyncio
+import json
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+
+from safeurl.analysis import inconclusive, judge
+from safeurl.errors import UnavailableError
+from safeurl.ports import (
+    ArtefactStore,
+    Clock,
+    Ending,
+    Sandbox,
+    SandboxExit,
+    SandboxOrder,
+    ScanStore,
+)
+from safeurl.report import Evidence, FetchRequest
+from safeurl.report_reader import ReportReader
+from safeurl.retry import retry_delay
+from safeurl.scan import Artefact, Result, Scan
+from safeurl.state import SEEN, Outcome, final_state
+from safeurl.verdict import Verdict
+from worker.sandbox.failure import ReportFacts, classify
+
+_log = logging.getLogger("safeurl.attempt")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptLimits:
+    """What an attempt may take; the deadlines nest: fetch < container < attempt."""
+
+    fetch_timeout: timedelta
+    container_timeout: timedelta
+    attempt_timeout: timedelta
+    lease: timedelta
+    max_retries: int
+    max_redirects: int
+    max_body_bytes: int
+    user_agent: str = ""
+    allow_cidrs: tuple[str, ...] = ()
+    deny_cidrs: tuple[str, ...] = ()
+    allow_ports: tuple[int, ...] = ()
+    deny_ports: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What the sandbox brought home, already judged as to whose failure it was."""
+
+    outcome: Outcome
+    detail: str
+    evidence: Evidence
+    blobs: tuple[tuple[str, str, bytes], ...] = ()
+
+
+class Executor:
+    """Runs attempts; `owner` names this worker in leases and in the audit trail."""
+
+    def __init__(  # noqa: PLR0913 - the parts an attempt touches, each handed in
+        self,
+        *,
+        store: ScanStore,
+        sandbox: Sandbox,
+        artefacts: ArtefactStore,
+        limits: AttemptLimits,
+        clock: Clock,
+        owner: str,
+    ) -> None:
+        """Wire the parts; they are closed by whoever made them."""
+        self._store = store
+        self._sandbox = sandbox
+        self._artefacts = artefacts
+        self._limits = limits
+        self._clock = clock
+        self._owner = owner
+
+    async def run(self, scan_id: str) -> Scan | None:
+        """Run one attempt; return the scan as it left it, or None when it was not ours to run."""
+        now = self._clock()
+        claimed = await self._store.claim(
+            scan_id, owner=self._owner, now=now, lease_until=now + self._limits.lease
+        )
+        if claimed is None:
+            _log.info("attempt.skipped scan=%s reason=not_claimable", scan_id)
+            return None
+        scan = await self._attempt(claimed)
+        _log_attempt(claimed, scan, self._clock() - now)
+        return scan
+
+    async def _attempt(self, scan: Scan) -> Scan | None:
+        findings = await self._fetch_leased(scan)
+        if findings is None:
+            return None
+        if findings.outcome in SEEN:
+            return await self._analyse(scan, findings)
+        return await self._give_up(scan, findings)
+
+    async def _fetch_leased(self, scan: Scan) -> Findings | None:
+        """Fetch while the lease is renewed; None when the lease was lost and the sandbox ended."""
+        fetching = asyncio.create_task(self._fetch(scan))
+        renewing = asyncio.create_task(self._renew(scan))
+        try:
+            await asyncio.wait({fetching, renewing}, return_when=asyncio.FIRST_COMPLETED)
+            return fetching.result() if fetching.done() else None
+        finally:
+            for task in (fetching, renewing):
+                task.cancel()
+            await asyncio.gather(fetching, renewing, return_exceptions=True)
+
+    async def _renew(self, scan: Scan) -> None:
+        """Renew the lease three times per term; return when it is lost."""
+        held_until = self._clock() + self._limits.lease
+        while self._clock() < held_until:
+            await asyncio.sleep(self._limits.lease.total_seconds() / 3)
+            until = self._clock() + self._limits.lease
+            try:
+                if not await self._store.renew_lease(scan, lease_until=until):
+                    break
+            except UnavailableError as error:
+                _log.warning("lease.not_renewed scan=%s error=%r", scan.id, str(error))
+            else:
+                held_until = until
+        _log.warning("lease.lost scan=%s attempt=%d", scan.id, scan.attempt)
+
+    async def _fetch(self, scan: Scan) -> Findings:
+        reader = ReportReader(scan.id, scan.attempt)
+        try:
+            async with asyncio.timeout(self._limits.attempt_timeout.total_seconds()):
+                ended = await self._sandbox.run(self._order(scan), reader.feed)
+        except TimeoutError:
+            ended = SandboxExit(
+                error="Docker did not end the sandbox within the attempt's deadline."
+            )
+        reader.close()
+        facts = ReportFacts(
+            fault=reader.fault, fault_detail=reader.fault_detail, report=reader.report
+        )
+        outcome, detail = classify(ended, facts)
+        await self._note_sandbox(scan, ended)
+        return Findings(
+            outcome=outcome,
+            detail=detail,
+            evidence=reader.evidence(),
+            blobs=tuple(reader.artefacts),
+        )
+
+    def _order(self, scan: Scan) -> SandboxOrder:
+        limits = self._limits
+        request = FetchRequest(
+            scan=scan.id,
+            attempt=scan.attempt,
+            url=scan.url,
+            profile=scan.profile,
+            timeout_s=limits.fetch_timeout.total_seconds(),
+            max_redirects=limits.max_redirects,
+            max_body_bytes=limits.max_body_bytes,
+            allow_cidrs=limits.allow_cidrs,
+            deny_cidrs=limits.deny_cidrs,
+            allow_ports=limits.allow_ports,
+            deny_ports=limits.deny_ports,
+            user_agent=limits.user_agent,
+        )
+        return SandboxOrder(request=request, deadline_s=limits.container_timeout.total_seconds())
+
+    async def _note_sandbox(self, scan: Scan, ended: SandboxExit) -> None:
+        facts = {
+            "container": (ended.container_id or "")[:12],
+            "exit_code": ended.exit_code,
+            "oom_killed": ended.oom_killed,
+            "stopped": ended.stopped,
+            "error": ended.error,
+            "start": ended.start_kind,
+            "ms": {phase: round(ms, 1) for phase, ms in ended.timings_ms.items()},
+        }
+        if ended.stderr_tail:
+            _log.warning("sandbox.stderr scan=%s tail=%r", scan.id, ended.stderr_tail)
+        await self._store.note(
+            scan, event="sandbox", detail=json.dumps(facts), now=self._clock(), actor=self._owner
+        )
+
+    async def _analyse(self, scan: Scan, findings: Findings) -> Scan | None:
+        """Move to ANALYZING with the evidence stored, judge it, and record the conclusion."""
+        evidence_json = msgspec.json.encode(findings.evidence).decode()
+        analysing = await self._store.begin_analysis(
+            scan, evidence_json=evidence_json, now=self._clock(), actor=self._owner
+        )
+        if analysing is None:
+            return None
+        verdict = judge(findings.evidence, url=scan.url, seen_at=scan.created_at)
+        return await self._finish(analysing, findings, verdict, evidence_json=None)
+
+    async def _give_up(self, scan: Scan, findings: Findings) -> Scan | None:
+        """Try again later where the outcome allows it, else end with what evidence had come."""
+        delay = retry_delay(findings.outcome, scan.attempt, self._limits.max_retries)
+        if delay is not None:
+            now = self._clock()
+            return await self._store.requeue(
+                scan,
+                outcome=findings.outcome,
+                detail=findings.detail,
+                run_after=now + delay,
+                now=now,
+                actor=self._owner,
+            )
+        verdict = inconclusive(findings.outcome, findings.evidence, url=scan.url)
+        evidence_json = msgspec.json.encode(findings.evidence).decode()
+        return await self._finish(scan, findings, verdict, evidence_json=evidence_json)
+
+    async def _finish(
+        self, scan: Scan, findings: Findings, verdict: Verdict, *, evidence_json: str | None
+    ) -> Scan | None:
+        now = self._clock()
+        ending = Ending(
+            state=final_state(findings.outcome),
+            outcome=findings.outcome,
+            detail=findings.detail or None,
+            result=make_result(scan, findings.outcome, findings.evidence, verdict, now),
+            artefacts=tuple([await self._keep(*blob) for blob in findings.blobs]),
+            evidence_json=evidence_json,
+        )
+        return await self._store.finish(scan, ending, now=now, actor=self._owner)
+
+    async def _keep(self, kind: str, media_type: str, data: bytes) -> Artefact:
+        sha256 = await self._artefacts.put(data)
+        return Artefact(kind=kind, sha256=sha256, size_bytes=len(data), media_type=media_type)
+
+
+def make_result(
+    scan: Scan, outcome: Outcome, evidence: Evidence, verdict: Verdict, now: datetime
+) -> Result:
+    """Return the result row of a scan that ends now."""
+    last = evidence.hops[-1] if evidence.hops else None
+    return Result(
+        scan_id=scan.id,
+        attempt=scan.attempt,
+        outcome=outcome,
+        score=verdict.score,
+        verdict=verdict.judgement,
+        categories=tuple(verdict.categories),
+        verdict_json=msgspec.json.encode(verdict).decode(),
+        ruleset=verdict.ruleset,
+        final_url=last.url if last else None,
+        http_status=last.status if last else None,
+        title=(evidence.page.title or None) if evidence.page else None,
+        created_at=now,
+    )
+
+
+def _log_attempt(claimed: Scan, scan: Scan | None, took: timedelta) -> None:
+    _log.info(
+        "attempt.ended scan=%s attempt=%d state=%s outcome=%s ms=%d",
+        claimed.id,
+        claimed.attempt,
+        scan.state if scan else "lost",
+        scan.outcome if scan else "-",
+        took / timedelta(milliseconds=1),
+    )

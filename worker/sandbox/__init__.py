@@ -1,0 +1,1 @@
+"""The Docker room: everything that knows how a sandbox is made, watched and removed."""

@@ -1,0 +1,165 @@
+"""One container from create to remove, in one thread.
+
+The order is create, attach, start, converse, wait, inspect, remove. Everything that waits has a
+limit, so that neither a container that prints for ever, nor a silent one, nor one that closes
+its stdout and lives on, nor an engine that hangs can hold the thread.
+"""
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from safeurl.errors import SandboxUnavailableError
+from safeurl.ports import Clock, SandboxExit, SandboxOrder, Sink, Stop
+from safeurl.report import encode_line
+from worker.sandbox import labels
+from worker.sandbox.conversation import SLICE_S, Conversation
+from worker.sandbox.engine import Engine, EngineClient, NameTakenError
+from worker.sandbox.frames import FrameError
+from worker.sandbox.options import SandboxSettings, container_options
+from worker.sandbox.reaper import remove_own
+
+_log = logging.getLogger("safeurl.sandbox")
+
+#: How long a killed container may take to die: the kernel has to free its memory.
+_DEATH_S = 10.0
+#: Removal has a limit of its own, whatever was left of the run's.
+_REMOVE_S = 20.0
+
+
+class ContainerRun:
+    """One run; `run` is called once, in a thread of its own, `cancel` from anywhere."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: SandboxSettings,
+        order: SandboxOrder,
+        *,
+        sink: Sink,
+        clock: Clock,
+    ) -> None:
+        """Prepare; nothing is created yet."""
+        self._engine = engine
+        self._settings = settings
+        self._order = order
+        self._sink = sink
+        self._clock = clock
+        self._cancelled = threading.Event()
+        self._name = labels.container_name(order.request.scan, order.request.attempt)
+        self._container_id: str | None = None
+        self._stopped: Stop | None = None
+        self._error: str | None = None
+        self._state: dict[str, Any] = {}  # as Docker gives it
+        self._stderr_tail = ""
+        self._timings_ms: dict[str, float] = {}
+
+    def cancel(self) -> None:
+        """Make the run end soon, with the container killed and removed."""
+        self._cancelled.set()
+
+    def run(self) -> SandboxExit:
+        """Run to the end; the container is removed when this returns or raises."""
+        try:
+            self._live()
+        except (SandboxUnavailableError, FrameError) as exc:
+            self._error = str(exc)
+        return SandboxExit(
+            container_id=self._container_id,
+            exit_code=self._state.get("ExitCode"),
+            oom_killed=bool(self._state.get("OOMKilled")),
+            stopped=self._stopped,
+            error=self._error,
+            stderr_tail=self._stderr_tail,
+            timings_ms=self._timings_ms,
+        )
+
+    def _live(self) -> None:
+        if self._cancelled.is_set():
+            return
+        try:
+            with self._engine.client() as client:
+                self._container_id = self._create(client)
+                self._use(client, self._container_id)
+        finally:
+            self._remove()
+
+    def _create(self, client: EngineClient) -> str:
+        deadline_at = self._clock() + timedelta(seconds=self._order.deadline_s)
+        options = container_options(self._settings, self._order.request, deadline_at)
+        with self._timed("create"):
+            try:
+                return client.create(self._name, options)
+            except NameTakenError:
+                # A create whose answer was lost has left a container of this very attempt.
+                if not self._remove_namesake(client):
+                    raise
+                return client.create(self._name, options)
+
+    def _use(self, client: EngineClient, container_id: str) -> None:
+        # The attached stream is closed before the container is killed: an engine that still
+        # has output to hand over there does not notice the death.
+        with client.attach(container_id) as attached:
+            if self._cancelled.is_set():
+                return
+            with self._timed("start"):
+                client.start(container_id)
+            began = time.monotonic()
+            self._converse(attached, began + self._order.deadline_s)
+        if not self._outwait(client, container_id, began + self._order.deadline_s):
+            self._kill(client, container_id)
+        self._timings_ms["run"] = (time.monotonic() - began) * 1000
+        # Read before the removal, which takes the state with it.
+        self._state = client.inspect(container_id)["State"]
+
+    def _converse(self, attached: socket.socket, until: float) -> None:
+        talk = Conversation(attached, encode_line(self._order.request), self._sink)
+        try:
+            self._stopped = talk.hold(until, self._cancelled.is_set)
+        finally:
+            self._stderr_tail = talk.stderr_tail
+
+    def _outwait(self, client: EngineClient, container_id: str, until: float) -> bool:
+        """Wait for the end of a container that says no more; False when it has to be killed."""
+        while self._stopped is None and not self._cancelled.is_set():
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                self._stopped = Stop.DEADLINE
+            elif client.wait(container_id, min(left_s, SLICE_S)):
+                return True
+        return False
+
+    def _kill(self, client: EngineClient, container_id: str) -> None:
+        # Never `stop`: a hostile PID 1 ignores SIGTERM for the whole grace.
+        client.kill(container_id)
+        if not client.wait(container_id, _DEATH_S):
+            raise SandboxUnavailableError("Docker did not end the sandbox that was killed.")
+
+    def _remove(self) -> None:
+        """Remove the container with a client of its own; what fails here is the reaper's."""
+        try:
+            with self._timed("remove"), self._engine.client(_REMOVE_S) as client:
+                if self._container_id is not None:
+                    client.remove(self._container_id)
+                else:
+                    # The answer to create may have been lost on its way.
+                    self._remove_namesake(client)
+        except SandboxUnavailableError as exc:
+            _log.warning("sandbox.not_removed name=%s error=%r", self._name, str(exc))
+
+    def _remove_namesake(self, client: EngineClient) -> bool:
+        request = self._order.request
+        return remove_own(client, self._settings.instance, request.scan, request.attempt)
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._timings_ms[phase] = (time.perf_counter() - began) * 1000

@@ -1,0 +1,62 @@
+"""The port `Sandbox` on Docker: the SDK's blocking calls behind one thread per run."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from safeurl.ports import Clock, SandboxExit, SandboxOrder, Sink
+from worker.sandbox.container_run import ContainerRun
+from worker.sandbox.engine import Engine
+from worker.sandbox.options import SandboxSettings
+
+_log = logging.getLogger("safeurl.sandbox")
+
+_PING_S = 5.0
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class DockerSandbox:
+    """Runs fetchers in containers of the engine behind a unix socket."""
+
+    def __init__(
+        self, settings: SandboxSettings, socket_path: str, clock: Clock = _utc_now
+    ) -> None:
+        """Remember caps and socket; nothing is opened yet, so it may be made before a fork."""
+        self._settings = settings
+        self._engine = Engine(socket_path)
+        self._clock = clock
+
+    async def run(self, order: SandboxOrder, sink: Sink) -> SandboxExit:
+        """Run one container to its end and remove it."""
+        run = ContainerRun(self._engine, self._settings, order, sink=sink, clock=self._clock)
+        work = asyncio.ensure_future(asyncio.to_thread(run.run))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            run.cancel()
+            await _outlast(work)
+            raise
+
+    async def ping(self) -> str:
+        """Return the engine's version."""
+        return await asyncio.to_thread(self._version)
+
+    async def close(self) -> None:
+        """Do nothing: each run opens and closes its own connections."""
+
+    def _version(self) -> str:
+        with self._engine.client(_PING_S) as client:
+            return client.version()
+
+
+async def _outlast(work: asyncio.Future[SandboxExit]) -> None:
+    """Wait for the thread, which ends soon, however often we are cancelled meanwhile."""
+    while not work.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({work})
+    if not work.cancelled() and (failure := work.exception()) is not None:
+        _log.warning("sandbox.cancelled_with error=%r", failure)

@@ -1,0 +1,236 @@
+"""The only module that speaks to Docker: short-lived clients, every failure in one sentence.
+
+The SDK is synchronous and its clients are not thread-safe and do not survive a fork, so each
+piece of work opens its own. Whatever the SDK or the HTTP library below it raises leaves here as
+`SandboxUnavailableError`. To mypy our folder docker/ hides the SDK, which has no types anyway.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from docker.api.client import APIClient  # type: ignore[import-not-found]  # - see above
+from docker.errors import (  # type: ignore[import-not-found]  # - see above
+    APIError,
+    DockerException,
+    ImageNotFound,
+    NotFound,
+)
+from urllib3.exceptions import ReadTimeoutError
+
+from safeurl.errors import SandboxUnavailableError
+
+#: How long one call may take; creating and starting are slow on a loaded host.
+CALL_TIMEOUT_S = 30.0
+
+#: The newest API this room was written for. Engine 20.10 speaks 1.41; engine 29 still speaks
+#: 1.45 but no longer 1.41, so neither can be pinned for all.
+_NEWEST_API = (1, 45)
+_ATTACH = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+_CONFLICT = 409
+_LONGEST_EXPLANATION = 300
+
+
+class NameTakenError(SandboxUnavailableError):
+    """A container of this name exists."""
+
+
+class ContainerGoneError(SandboxUnavailableError):
+    """There is no container of this name or id."""
+
+
+class _Api(APIClient):  # type: ignore[misc]  # - the SDK has no types
+    """The SDK's client with a timeout on every call; `attach_socket` sets none itself."""
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:  # as in `requests`
+        kwargs.setdefault("timeout", self.timeout)
+        response: requests.Response = super().request(*args, **kwargs)
+        return response
+
+
+class Engine:
+    """Where Docker is; safe to share between threads, holds no connection."""
+
+    def __init__(self, socket_path: str) -> None:
+        """Remember the path of the engine's unix socket; nothing is opened yet."""
+        self._socket_path = socket_path
+        self._api_version: str | None = None
+
+    @contextmanager
+    def client(self, timeout_s: float = CALL_TIMEOUT_S) -> Iterator["EngineClient"]:
+        """Open a client for one thread and one piece of work."""
+        try:
+            self._knock(timeout_s)
+            if self._api_version is None:
+                self._api_version = self._agree_version(timeout_s)
+            with self._open(self._api_version, timeout_s) as api:
+                yield EngineClient(api)
+        except SandboxUnavailableError:
+            # The engine may have been replaced by one that speaks another version.
+            self._api_version = None
+            raise
+
+    def _knock(self, timeout_s: float) -> None:
+        """Fail early where nobody listens: the SDK leaks its socket when it cannot connect."""
+        with translated(), socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(timeout_s)
+            probe.connect(self._socket_path)
+
+    def _open(self, version: str, timeout_s: float) -> _Api:
+        with translated():
+            api = _Api(f"unix://{self._socket_path}", version=version, timeout=timeout_s)
+        # Neither proxy variables nor ~/.netrc have a say in what goes through this socket.
+        api.trust_env = False
+        return api
+
+    def _agree_version(self, timeout_s: float) -> str:
+        with self._open("1.24", timeout_s) as api, translated():
+            facts = api.version(api_version=False)
+        speaks = min(_version(facts["ApiVersion"]), _NEWEST_API)
+        least = _version(facts.get("MinAPIVersion", "1.24"))
+        return ".".join(map(str, max(speaks, least)))
+
+
+class EngineClient:
+    """What the room asks of Docker, in its own words; for one thread."""
+
+    def __init__(self, api: _Api) -> None:
+        """Wrap an open SDK client."""
+        self._api = api
+
+    def version(self) -> str:
+        """Return the engine's version, such as `20.10.24`."""
+        with translated():
+            return str(self._api.version()["Version"])
+
+    def create(self, name: str, options: dict[str, Any]) -> str:
+        """Create a container and return its id; `NameTakenError` if there is one of that name."""
+        with translated(options["Image"]):
+            return str(self._api.create_container_from_config(options, name)["Id"])
+
+    def attach(self, container_id: str) -> socket.socket:
+        """Return a socket to the container's streams.
+
+        To be called before the container is started: only then is it certain that the HTTP
+        library has not already read the first bytes of the stream into its own buffer.
+        """
+        with translated():
+            # A fresh dict: the SDK may add to it.
+            stream = self._api.attach_socket(container_id, params=dict(_ATTACH))
+            attached = socket.socket(fileno=os.dup(stream.fileno()))
+            stream._response.close()  # noqa: SLF001 - the SDK hangs the response, which holds the connection, only here
+            return attached
+
+    def start(self, container_id: str) -> None:
+        """Start the container; a command that cannot be run is refused here (126, 127)."""
+        with translated():
+            self._api.start(container_id)
+
+    def kill(self, container_id: str) -> None:
+        """Send SIGKILL; a container that does not run any more is left as it is."""
+        try:
+            with translated():
+                self._api.kill(container_id)
+        except (NameTakenError, ContainerGoneError):
+            return  # 409: it had ended already; 404: somebody removed it
+
+    def wait(self, container_id: str, timeout_s: float) -> bool:
+        """Wait until the container has ended; False if it still runs after the timeout."""
+        try:
+            with translated():
+                self._api.wait(container_id, timeout=timeout_s)
+        except SandboxUnavailableError as exc:
+            if _is_timeout(exc.__cause__):
+                return False
+            raise
+        return True
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """Return all that Docker knows of a container."""
+        with translated():
+            facts: dict[str, Any] = self._api.inspect_container(container)
+            return facts
+
+    def remove(self, container_id: str) -> None:
+        """Kill and remove the container with its volumes; it may be gone or going already."""
+        try:
+            with translated():
+                self._api.remove_container(container_id, force=True, v=True)
+        except (NameTakenError, ContainerGoneError):
+            return  # 409: its removal is in progress; 404: it is gone
+
+    def find(self, label_filter: list[str]) -> list[dict[str, Any]]:
+        """Return id and labels of all containers, running or not, that have these labels."""
+        with translated():
+            found: list[dict[str, Any]] = self._api.containers(
+                all=True, filters={"label": label_filter}
+            )
+            return found
+
+
+@contextmanager
+def translated(image: str = "") -> Iterator[None]:
+    """Turn what the SDK and the HTTP library raise into one sentence for the operator."""
+    try:
+        yield
+    except ImageNotFound as exc:
+        raise SandboxUnavailableError(
+            f"The image {image} is not on this host: "
+            "build it with docker/quickstart.sh or set FETCHER_IMAGE."
+        ) from exc
+    except NotFound as exc:
+        raise ContainerGoneError(f"Docker: {_explain(exc)}.") from exc
+    except APIError as exc:
+        taken = exc.status_code == _CONFLICT
+        raise (NameTakenError if taken else SandboxUnavailableError)(_refusal(exc)) from exc
+    except (DockerException, requests.RequestException, OSError) as exc:
+        raise SandboxUnavailableError(_silence(exc)) from exc
+
+
+def _refusal(exc: APIError) -> str:
+    said = _explain(exc)
+    # Engine 20.10: "Unknown runtime specified x"; 23 and later: "unknown or invalid runtime name".
+    is_runtime = "unknown runtime" in said.lower() or "runtime name" in said
+    hint = " Set CONTAINER_RUNTIME to one that the engine knows." if is_runtime else ""
+    return f"Docker refused: {said}.{hint}"
+
+
+def _explain(exc: APIError) -> str:
+    said = " ".join(str(exc.explanation or exc).split())
+    return said[:_LONGEST_EXPLANATION].rstrip(".")
+
+
+def _silence(exc: Exception) -> str:
+    if _is_timeout(exc):
+        return "Docker did not answer in time."
+    reason = str(_root(exc)) or type(exc).__name__
+    return (
+        f"Docker does not answer ({reason}): start the engine, let this user reach its socket "
+        "(group `docker`), or set DOCKER_SOCKET_PATH."
+    )
+
+
+def _root(exc: BaseException) -> BaseException:
+    # An `OSError` lies under several layers of the HTTP library's own errors.
+    seen = exc
+    while (below := seen.__cause__ or seen.__context__) is not None:
+        seen = below
+    return seen
+
+
+def _is_timeout(exc: BaseException | None) -> bool:
+    if isinstance(exc, requests.Timeout):
+        return True
+    # A timeout while the body of an answer is awaited comes as a plain ConnectionError.
+    return (
+        isinstance(exc, requests.ConnectionError)
+        and bool(exc.args)
+        and isinstance(exc.args[0], ReadTimeoutError)
+    )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))

@@ -1,0 +1,90 @@
+"""Whose failure is it: ours, Docker's or the fetcher's? A pure function over what was seen.
+
+The facts are ambiguous, and this is how each ambiguity is settled:
+
+- A complete report stands, whatever happened after its last byte: an exit code other than 0, a
+  deadline that fell on a container which had closed its stdout, an engine that went away, or a
+  process that the kernel killed for memory while the fetcher lived on to report.
+- The sink ends a sandbox only because the report broke a rule, so its fault is then the
+  outcome. A fault without that was found at the end of the stream: a line was cut off. What
+  cut it (engine, memory, deadline, a crash) is the outcome; only a fetcher that ended by
+  itself, with status 0, has malformed its own report.
+- Exit code 137 alone is not lack of memory: an administrator or the host may have sent SIGKILL,
+  and the guard in the sandbox passes 137 on for its child. `OOMKilled` alone says it, also with
+  status 0 when only a child was killed. The engine learns of it by an event that can lose a race
+  against the exit; then it is a crash, in whose detail 137 stands.
+- Memory wins over the deadline: a sandbox that lost a process to the kernel hangs until killed.
+- What a report claims is taken as it is: the reader has already refused the outcomes that no
+  fetcher can know, such as `sandbox_unavailable`, which is retried.
+"""
+
+from dataclasses import dataclass
+
+from safeurl.ports import SandboxExit, Stop
+from safeurl.report import ReportLine
+from safeurl.state import OUTCOME_WORDS, Outcome
+
+_FIRST_SIGNAL_STATUS = 128
+_SIGKILL_STATUS = 137
+_LONGEST_EXCERPT = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFacts:
+    """What the reader made of stdout."""
+
+    #: Which rule the stream broke, `report_malformed` or `report_too_large`; None for none.
+    fault: Outcome | None = None
+    fault_detail: str = ""
+    #: The last line, if it came whole.
+    report: ReportLine | None = None
+
+
+def classify(ended: SandboxExit, facts: ReportFacts) -> tuple[Outcome, str]:
+    """Return the attempt's outcome with one sentence that says why.
+
+    The sentence may quote the sandbox and is to be escaped where it is shown; it is empty
+    where a report gave none.
+    """
+    if ended.stopped is Stop.SINK:
+        return _broken(facts)
+    if facts.report is not None and facts.fault is None:
+        return facts.report.outcome, facts.report.detail
+    if ended.error is not None:
+        return Outcome.SANDBOX_UNAVAILABLE, ended.error
+    return _cut_short(ended, facts)
+
+
+def _cut_short(ended: SandboxExit, facts: ReportFacts) -> tuple[Outcome, str]:
+    if ended.oom_killed:
+        return Outcome.OUT_OF_MEMORY, OUTCOME_WORDS[Outcome.OUT_OF_MEMORY]
+    if ended.stopped is Stop.DEADLINE:
+        return Outcome.WALL_TIMEOUT, OUTCOME_WORDS[Outcome.WALL_TIMEOUT]
+    if facts.fault is not None and ended.exit_code == 0:
+        return _broken(facts)
+    return Outcome.SANDBOX_CRASHED, _crash(ended)
+
+
+def _broken(facts: ReportFacts) -> tuple[Outcome, str]:
+    fault = facts.fault or Outcome.REPORT_MALFORMED
+    return fault, facts.fault_detail or OUTCOME_WORDS[fault]
+
+
+def _crash(ended: SandboxExit) -> str:
+    excerpt = _last_line(ended.stderr_tail)
+    return f"The sandbox {_manner(ended.exit_code)} without a report{excerpt}."
+
+
+def _manner(exit_code: int | None) -> str:
+    if exit_code is None:
+        return "ended, its status unknown,"
+    if exit_code == _SIGKILL_STATUS:
+        return "was killed from outside (status 137), which may be the host's lack of memory,"
+    if exit_code > _FIRST_SIGNAL_STATUS:
+        return f"ended by signal {exit_code - _FIRST_SIGNAL_STATUS} (status {exit_code})"
+    return f"ended with status {exit_code}"
+
+
+def _last_line(stderr_tail: str) -> str:
+    lines = [line.strip() for line in stderr_tail.splitlines() if line.strip()]
+    return f": {lines[-1][:_LONGEST_EXCERPT]}" if lines else ""

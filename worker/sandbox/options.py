@@ -1,0 +1,146 @@
+"""What a sandbox may do, as pure data: the body of Docker's create request.
+
+This is the whole of what Docker is told. No SDK stands between this dict and the wire, because
+the SDK's own `create_container` adds the proxy variables of the user's Docker configuration
+(which may hold credentials) to the container's environment. A golden file in the tests holds
+the dict as a whole, so that any loosening is a visible change.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from safeurl.report import FetchRequest
+from worker.sandbox import labels
+
+_MIB = 1024 * 1024
+_NOBODY = 65534
+
+#: All the environment a sandbox gets from us; a constant, so that nothing can leak into it.
+ENVIRONMENT: tuple[str, ...] = ("HOME=/tmp", "LANG=C.UTF-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxSettings:
+    """The caps of a sandbox, and whose it is."""
+
+    image: str
+    #: Label value that tells this installation's containers from others on the host.
+    instance: str
+    #: Memory and swap together; the tmpfs counts towards it.
+    memory_mb: int = 512
+    cpus: float = 0.5
+    #: Processes and threads.
+    pids_limit: int = 64
+    tmpfs_mb: int = 64
+    #: An OCI runtime that the engine knows, such as `runsc`; None for the engine's default.
+    runtime: str | None = None
+    network: Literal["bridge", "none"] = "bridge"
+    #: Resolvers for `bridge`; empty for those of the host.
+    dns: tuple[str, ...] = ()
+
+
+def container_options(
+    settings: SandboxSettings, request: FetchRequest, deadline_at: datetime
+) -> dict[str, Any]:
+    """Return the complete JSON body of `POST /containers/create` for one attempt.
+
+    Of the request only scan and attempt are used; what is to be fetched goes in on stdin.
+    """
+    owner = labels.SandboxLabels(
+        instance=settings.instance,
+        scan=request.scan,
+        attempt=request.attempt,
+        deadline_at=deadline_at,
+    )
+    return {
+        "Image": settings.image,
+        "Hostname": "sandbox",
+        "User": f"{_NOBODY}:{_NOBODY}",
+        "Env": list(ENVIRONMENT),
+        "Labels": labels.build(owner),
+        "AttachStdin": True,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "OpenStdin": True,
+        # Without it the container would never see the end of its stdin.
+        "StdinOnce": True,
+        "Tty": False,
+        "Healthcheck": {"Test": ["NONE"]},
+        "HostConfig": _host_config(settings),
+    }
+
+
+def _host_config(settings: SandboxSettings) -> dict[str, Any]:
+    runtime = {"Runtime": settings.runtime} if settings.runtime else {}
+    return {
+        **_resources(settings),
+        **_isolation(settings),
+        **_network(settings),
+        **runtime,
+        # `AutoRemove` loses the exit state: it races with inspect.
+        "AutoRemove": False,
+        "RestartPolicy": {"Name": "no"},
+        # What a sandbox prints is read once from the attached stream and kept nowhere else.
+        "LogConfig": {"Type": "none"},
+    }
+
+
+def _resources(settings: SandboxSettings) -> dict[str, Any]:
+    memory = settings.memory_mb * _MIB
+    tmpfs = settings.tmpfs_mb * _MIB
+    return {
+        "Memory": memory,
+        # The sum of memory and swap: equal means no swap on cgroup v2.
+        "MemorySwap": memory,
+        # The same for cgroup v1; engines on v2 discard it with a warning.
+        "MemorySwappiness": 0,
+        "NanoCpus": round(settings.cpus * 1_000_000_000),
+        "PidsLimit": settings.pids_limit,
+        "ShmSize": _MIB,
+        "Ulimits": [
+            {"Name": "core", "Soft": 0, "Hard": 0},
+            {"Name": "fsize", "Soft": tmpfs, "Hard": tmpfs},
+            {"Name": "nofile", "Soft": 1024, "Hard": 1024},
+        ],
+        # When the host itself runs out of memory, sandboxes go first.
+        "OomScoreAdj": 1000,
+    }
+
+
+def _isolation(settings: SandboxSettings) -> dict[str, Any]:
+    return {
+        "Privileged": False,
+        "ReadonlyRootfs": True,
+        "Tmpfs": {
+            "/tmp": (  # noqa: S108 - a path inside the sandbox, not on this host
+                f"rw,noexec,nosuid,nodev,size={settings.tmpfs_mb}m,nr_inodes=16384,"
+                f"mode=0700,uid={_NOBODY},gid={_NOBODY}"
+            )
+        },
+        "CapAdd": [],
+        "CapDrop": ["ALL"],
+        # No `seccomp=` entry: the engine's default profile applies.
+        "SecurityOpt": ["no-new-privileges:true"],
+        "IpcMode": "private",
+        "CgroupnsMode": "private",
+        "PidMode": "",
+        "UTSMode": "",
+        "Init": False,
+        "Binds": [],
+        "Devices": [],
+    }
+
+
+def _network(settings: SandboxSettings) -> dict[str, Any]:
+    if settings.network == "none":
+        return {"NetworkMode": "none"}
+    return {
+        "NetworkMode": "bridge",
+        "Dns": list(settings.dns),
+        # A dot stands for no search list: the host's own would complete a page's short names
+        # to names inside the operator's network.
+        "DnsSearch": ["."],
+        "PortBindings": {},
+        "PublishAllPorts": False,
+    }

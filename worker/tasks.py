@@ -1,0 +1,73 @@
+"""The function RQ calls, in a forked child that inherited every import."""
+
+import asyncio
+import logging
+import os
+import socket
+
+from safeurl.bootstrap import make_artefacts, open_store, utc_now
+from safeurl.settings import Settings
+from worker.executor import AttemptLimits, Executor
+from worker.sandbox.docker_room import DockerSandbox
+from worker.sandbox.options import SandboxSettings
+
+_log = logging.getLogger("safeurl.task")
+
+
+def run_scan(scan_id: str) -> None:
+    """Run one attempt of the scan; what fails here is rescued once the lease has run out."""
+    try:
+        asyncio.run(_run(scan_id, Settings.read(os.environ)))
+    except Exception:
+        # A worker must survive whatever an attempt does; RQ then files the job as failed.
+        _log.exception("task.failed scan=%s", scan_id)
+        raise
+
+
+async def _run(scan_id: str, settings: Settings) -> None:
+    sandbox = make_sandbox(settings)
+    try:
+        async with open_store(settings, migrate=False) as store:
+            executor = Executor(
+                store=store,
+                sandbox=sandbox,
+                artefacts=make_artefacts(settings),
+                limits=make_limits(settings),
+                clock=utc_now,
+                owner=f"{socket.gethostname()}:{os.getpid()}",
+            )
+            await executor.run(scan_id)
+    finally:
+        await sandbox.close()
+
+
+def make_sandbox(settings: Settings) -> DockerSandbox:
+    """Return the Docker room as the settings want it."""
+    options = SandboxSettings(
+        image=settings.fetcher_image,
+        memory_mb=settings.container_memory_limit_mb,
+        cpus=settings.container_cpu_limit,
+        pids_limit=settings.container_pids_limit,
+        network=settings.container_network,
+        runtime=settings.container_runtime or None,
+        instance=settings.instance,
+    )
+    return DockerSandbox(options, str(settings.docker_socket_path))
+
+
+def make_limits(settings: Settings) -> AttemptLimits:
+    """Return what an attempt may take as the settings want it."""
+    return AttemptLimits(
+        fetch_timeout=settings.fetch_timeout,
+        container_timeout=settings.container_timeout,
+        attempt_timeout=settings.attempt_timeout,
+        lease=settings.lease,
+        max_retries=settings.max_retries,
+        max_redirects=settings.max_redirects,
+        max_body_bytes=settings.max_body_mb * 1024 * 1024,
+        user_agent=settings.user_agent,
+        allow_cidrs=settings.egress_allow_cidrs,
+        deny_cidrs=settings.egress_deny_cidrs,
+        allow_ports=settings.egress_allow_ports,
+        deny_ports=settings.egress_deny_ports,
+    )
