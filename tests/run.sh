@@ -18,8 +18,8 @@ gate() {
     printf '   %s: %d s\n' "$name" $((SECONDS - started))
 }
 
-gate "ruff check" ruff check .
-gate "ruff format" ruff format --check .
+gate "ruff check" ruff check api docker fetcher safeurl tests worker
+gate "ruff format" ruff format --check api docker fetcher safeurl tests worker
 gate "mypy" mypy
 gate "mypy docker/demo.py" mypy docker/demo.py
 gate "import contracts" lint-imports

@@ -170,6 +170,10 @@ class MemoryStore:
         """Overwrite the last one."""
         self._workers[beat.id] = beat
 
+    async def retire(self, worker_id: str) -> None:
+        """Forget a worker that ends."""
+        self._workers.pop(worker_id, None)
+
     async def workers(self, *, since: datetime) -> list[WorkerBeat]:
         """Put the freshest first."""
         heard = sorted(self._workers.values(), key=lambda beat: beat.id)

@@ -109,6 +109,16 @@ async def test_a_worker_is_known_by_its_last_beat(store: ScanStore) -> None:
 
 
 @on_every_store
+async def test_a_retired_worker_is_forgotten(store: ScanStore) -> None:
+    """A worker that ends leaves the list at once; retiring it again does nothing."""
+    await store.beat(make_beat("a"))
+    await store.beat(make_beat("b"))
+    await store.retire("a")
+    await store.retire("a")
+    assert await store.workers(since=NOW) == [make_beat("b")]
+
+
+@on_every_store
 async def test_the_trail_tells_a_legal_life(store: ScanStore) -> None:
     """Submission, each move with who, when and why, and notes in between."""
     scan = make_scan(source="api")

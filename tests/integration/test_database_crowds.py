@@ -35,15 +35,14 @@ asyncio.run(main())
 """
 
 
-@pytest.fixture(params=["sqlite", "sqld-ws", "sqld-http"])
+@pytest.fixture(params=["sqlite", "sqld"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Return a file or URL for `open_target`, with nothing in it yet."""
-    kind: str = request.param
-    if kind == "sqlite":
+    if request.param == "sqlite":
         yield str(tmp_path / "crowd.db")
         return
     with Sqld(tmp_path / "sqld") as server:
-        yield f"{kind.removeprefix('sqld-')}://{server.authority}"
+        yield f"ws://{server.authority}"
 
 
 def _crowd(code: Sequence[str], owners: Sequence[str], stdin: str) -> list[str]:

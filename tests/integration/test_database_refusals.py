@@ -71,11 +71,11 @@ def _insert(
 
 
 def _result(scan_id: str = "s") -> str:
-    return (
-        "INSERT INTO scan_results (scan_id, attempt, outcome, score, verdict, categories,"
-        f" verdict_json, ruleset, created_at) VALUES ('{scan_id}', 1, 'ok', 0, 'benign', '[]',"
-        f" '{{}}', 'core-1', {_AT})"
-    )  # noqa: S608 - constants of this file
+    columns = (
+        "(scan_id, attempt, outcome, score, verdict, categories, verdict_json, ruleset, created_at)"
+    )
+    values = f"('{scan_id}', 1, 'ok', 0, 'benign', '[]', '{{}}', 'core-1', {_AT})"
+    return f"INSERT INTO scan_results {columns} VALUES {values}"  # noqa: S608 - constants
 
 
 def _line(values: str, how: str = "INSERT") -> str:

@@ -46,7 +46,7 @@ def test_a_full_backlog_is_connect_timeout() -> None:
         listener.listen(0)
         address = listener.getsockname()
         with socket.create_connection(address), socket.socket() as second:
-            second.setblocking(False)
+            second.settimeout(0)
             second.connect_ex(address)
             run = fetch(f"http://127.0.0.1:{address[1]}/", timeout_s=2.0)
     assert run.report.outcome is Outcome.CONNECT_TIMEOUT

@@ -15,7 +15,7 @@ from safeurl.ports import ScanStore
 from tests.support.builders import NOW
 
 _LEASE = timedelta(minutes=5)
-_AT_ONCE = 4
+_AT_ONCE = 2
 
 
 def open_target(target: str) -> ScanStore:
@@ -26,11 +26,11 @@ def open_target(target: str) -> ScanStore:
 
 
 async def _claim(store: ScanStore, scan_ids: Sequence[str], owner: str) -> list[str]:
-    won = []
-    for scan_id in scan_ids:
-        if await store.claim(scan_id, owner=owner, now=NOW, lease_until=NOW + _LEASE):
-            won.append(scan_id)
-    return won
+    return [
+        scan_id
+        for scan_id in scan_ids
+        if await store.claim(scan_id, owner=owner, now=NOW, lease_until=NOW + _LEASE)
+    ]
 
 
 async def main(target: str, owner: str, scan_ids: Sequence[str]) -> list[str]:

@@ -79,6 +79,11 @@ class Run:
         return b"".join(line.data for line in lines)
 
 
+def read_lines(stdout: bytes) -> tuple[Line, ...]:
+    """Decode a report; anything that is not a valid line raises."""
+    return tuple(_DECODER.decode(line) for line in stdout.splitlines())
+
+
 def request_line(url: str, **fields: object) -> bytes:
     """Return a request that lets the fetcher reach loopback."""
     defaults: dict[str, object] = {
@@ -97,7 +102,7 @@ def run_fetcher(
     environment: Mapping[str, str] | None = None,
 ) -> Run:
     """Run the fetcher to its end and return what it wrote."""
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(
         command,
         input=stdin,
         capture_output=True,
@@ -105,8 +110,7 @@ def run_fetcher(
         timeout=120,
         env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
     )
-    lines = tuple(_DECODER.decode(line) for line in done.stdout.splitlines())
-    return Run(done.returncode, lines, done.stderr.decode(errors="replace"))
+    return Run(done.returncode, read_lines(done.stdout), done.stderr.decode(errors="replace"))
 
 
 def fetch(url: str, **fields: object) -> Run:

@@ -6,8 +6,8 @@ import threading
 from types import TracebackType
 from typing import Self
 
-#: Every answer to a batch holds it, on WebSockets and in HTTP alike.
-_BATCH_ANSWER = b"step_results"
+#: One of them is in every answer to a batch: on WebSockets, and in HTTP, where it may be zipped.
+_ANSWERS = (b"step_results", b"HTTP/1.1 200")
 
 _REFUSALS = {
     b"upgrade: websocket": b"HTTP/1.1 505 HTTP Version Not Supported",
@@ -26,6 +26,7 @@ class LibSQLProxy:
             self._refusals[b"post " + lacks] = b"HTTP/1.1 404 Not Found"
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._drops = 0
+        self._spared = 0
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._accept)]
         #: How many answers were lost so far.
@@ -39,9 +40,13 @@ class LibSQLProxy:
         host, port = self._listener.getsockname()
         return f"{host}:{port}"
 
-    def drop_answers(self, count: int) -> None:
-        """Let the next batches through, but cut the connection instead of passing the answer."""
+    def drop_answers(self, count: int, *, after: int = 0) -> None:
+        """Let batches through, but cut the connection instead of passing the answer.
+
+        The first `after` answers are spared.
+        """
         self._drops = count
+        self._spared = after
 
     def __enter__(self) -> Self:
         """Begin to accept."""
@@ -84,14 +89,22 @@ class LibSQLProxy:
             if refusal is not None:
                 source.sendall(refusal + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 return False
-            if not from_client and self._drops and _BATCH_ANSWER in data:
-                self._drops -= 1
-                self.dropped += 1
+            if not from_client and self._is_dropped(data):
                 return False
             target.sendall(data)
         except OSError:
             return False
         return bool(data)
+
+    def _is_dropped(self, data: bytes) -> bool:
+        if not self._drops or not any(mark in data for mark in _ANSWERS):
+            return False
+        if self._spared:
+            self._spared -= 1
+            return False
+        self._drops -= 1
+        self.dropped += 1
+        return True
 
     def _refusal(self, data: bytes) -> bytes | None:
         head = data.partition(b"\r\n\r\n")[0].lower()

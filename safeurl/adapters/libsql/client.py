@@ -62,6 +62,9 @@ class ClientTransport:
     async def _ask(self, batch: Sequence[Statement], *, write: bool) -> list[Any]:
         if self._client is None:
             self._client = libsql_client.create_client(self._url, auth_token=self._auth_token)
+            if self._url.startswith("ws"):
+                # Else a refused token shows as a broken connection, now and then.
+                await self._client._conn.wait_connected()  # noqa: SLF001 - nothing public waits
         wanted = [libsql_client.Statement(each.sql, dict(each.args)) for each in batch]
         # Shielded, because the client stumbles over an answer that nobody waits for any more.
         if write:

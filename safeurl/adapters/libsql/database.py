@@ -1,5 +1,6 @@
 """The libSQL room: batches over libsql-client or over the pipeline, whichever the server knows."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
@@ -7,7 +8,7 @@ from safeurl.adapters.libsql.address import Address, Transport
 from safeurl.adapters.libsql.client import ClientTransport
 from safeurl.adapters.libsql.failure import OtherTransportError
 from safeurl.adapters.libsql.pipeline import PipelineTransport
-from safeurl.adapters.sql.database import Row, Statement
+from safeurl.adapters.sql.database import Row, Statement, StoreBusyError
 
 _log = logging.getLogger(__name__)
 
@@ -17,6 +18,10 @@ class LibSQLDatabase:
 
     def __init__(self, address: Address, *, auth_token: str | None, timeout_s: float) -> None:
         """Choose the transport that the address asks for; nothing is opened here."""
+        self._timeout_s = timeout_s
+        # The server writes one batch at a time anyway, and dozens of waiting writers make sqld
+        # spend itself on passing its lock around; so each process has one batch waiting there.
+        self._writing = asyncio.Lock()
         self._pipeline = PipelineTransport(
             address.http_url, auth_token=auth_token, timeout_s=timeout_s
         )
@@ -32,8 +37,16 @@ class LibSQLDatabase:
         return rows
 
     async def write(self, batch: Sequence[Statement]) -> list[list[Row]]:
-        """Run it as one transaction."""
-        return await self._run(batch, write=True)
+        """Run it as one transaction, after those that wait before it in this process."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._writing.acquire()
+        except TimeoutError as exc:
+            raise StoreBusyError("Too many batches wait for the database server.") from exc
+        try:
+            return await self._run(batch, write=True)
+        finally:
+            self._writing.release()
 
     async def close(self) -> None:
         """Close both transports."""

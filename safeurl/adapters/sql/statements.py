@@ -143,6 +143,7 @@ ON CONFLICT (id) DO UPDATE SET
     docker_ok = excluded.docker_ok, docker_detail = excluded.docker_detail
 """
 
+RETIRE = "DELETE FROM workers WHERE id = :id"
 WORKERS = "SELECT * FROM workers WHERE beat_at >= :since ORDER BY beat_at DESC, id"
 
 METRICS = """

@@ -131,6 +131,10 @@ class SQLStore:
         """Insert or overwrite."""
         await self._write([Statement.of(statements.BEAT, columns(beat))])
 
+    async def retire(self, worker_id: str) -> None:
+        """Forget a worker that ends."""
+        await self._write([Statement(statements.RETIRE, {"id": worker_id})])
+
     async def workers(self, *, since: datetime) -> list[WorkerBeat]:
         """Walk the index of beats, the freshest first."""
         rows = await self._read(statements.WORKERS, since=stamp(since))

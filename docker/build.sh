@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Builds the images safeurl-fetcher and safeurl-service, and the base of both where it is missing or outdated.
+# --fresh makes the base anew, with today's packages.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+case ${1:-} in
+    '') ;;
+    --fresh) docker -H "unix://${DOCKER_SOCKET_PATH:-/var/run/docker.sock}" rmi --no-prune safeurl-base:latest >/dev/null || true ;;
+    *)
+        echo "usage: bash docker/build.sh [--fresh]" >&2
+        exit 2
+        ;;
+esac
+exec bash docker/setup.sh --service

@@ -1,0 +1,102 @@
+# The Docker engine: found, or installed and started. A running engine is never stopped or restarted.
+# shellcheck shell=bash
+
+DOCKER_SOCKET=${DOCKER_SOCKET_PATH:-/var/run/docker.sock}
+DEFAULT_SOCKET=/var/run/docker.sock
+ENGINE_LOG=/var/log/safeurl/dockerd.log
+ENGINE_START_SECONDS=60
+
+# Always by socket: DOCKER_HOST and the client's context may name another engine than the worker's.
+dk() {
+    "${DOCKER_CLI:-docker}" -H "unix://$DOCKER_SOCKET" "$@"
+}
+
+# Prints the first client that speaks with the engine; a client far newer than the engine may not.
+working_client() {
+    local client
+    while read -r client; do
+        DOCKER_CLI=$client dk version --format '{{.Server.Version}}' >/dev/null 2>&1 || continue
+        echo "$client"
+        return
+    done < <(type -ap docker)
+    return 1
+}
+
+ensure_engine() {
+    local client
+    if client=$(working_client); then
+        DOCKER_CLI=$client dk version --format 'engine {{.Server.Version}}'
+        return
+    fi
+    explain_if_forbidden
+    [ "$DOCKER_SOCKET" = "$DEFAULT_SOCKET" ] ||
+        die "No Docker engine answers at $DOCKER_SOCKET: start it, or unset DOCKER_SOCKET_PATH."
+    may_install || die "$(what_to_do_without_root)"
+    install_engine
+    working_client >/dev/null || start_engine
+}
+
+explain_if_forbidden() {
+    [ -S "$DOCKER_SOCKET" ] && [ ! -w "$DOCKER_SOCKET" ] || return 0
+    die "You may not use the Docker engine at $DOCKER_SOCKET: run 'sudo usermod -aG docker $(id -un)'," \
+        "log in again and run this again."
+}
+
+what_to_do_without_root() {
+    if is_debian_like; then
+        echo "No Docker engine answers at $DOCKER_SOCKET and only root may start one:" \
+            "run 'sudo apt-get install docker.io && sudo usermod -aG docker $(id -un)', log in again and run this again."
+    else
+        echo "No Docker engine answers at $DOCKER_SOCKET: install and start Docker as your system's" \
+            "documentation says, and run this again."
+    fi
+}
+
+install_engine() {
+    # AppArmor's parser is only recommended, but without it containers run without Docker's profile.
+    command -v dockerd >/dev/null || apt_install docker.io apparmor
+    # From Debian 13 on the client is a package of its own.
+    type -ap docker >/dev/null || apt_install docker-cli
+}
+
+start_engine() {
+    note "starting it"
+    if [ -d /run/systemd/system ]; then
+        systemctl enable --now docker
+    elif ! engine_process_runs; then
+        mount_cgroups
+        spawn_engine "$ENGINE_LOG" -H "unix://$DOCKER_SOCKET"
+    fi
+    await_engine
+}
+
+# On a machine without systemd nobody may have mounted them, and no cap works without.
+mount_cgroups() {
+    ! grep -qE ' /sys/fs/cgroup(/[a-z,_]+)? cgroup2? ' /proc/mounts || return 0
+    apt_install cgroupfs-mount
+    cgroupfs-mount
+}
+
+# The package's own start script may have been quicker; a second engine on the same data would do harm.
+engine_process_runs() {
+    [ -s /var/run/docker.pid ] && kill -0 "$(cat /var/run/docker.pid)" 2>/dev/null
+}
+
+# spawn_engine LOG ARGUMENT…: an engine in its own session, so that it outlives this script and its terminal.
+spawn_engine() {
+    local log=$1
+    shift
+    mkdir -p "$(dirname "$log")"
+    setsid nohup dockerd "$@" >>"$log" 2>&1 </dev/null 3>&- 9>&- &
+}
+
+await_engine() {
+    local deadline=$((SECONDS + ENGINE_START_SECONDS))
+    until working_client >/dev/null; do
+        if [ "$SECONDS" -ge "$deadline" ]; then
+            die "The Docker engine did not answer within $ENGINE_START_SECONDS s (see $ENGINE_LOG or" \
+                "'journalctl -u docker'): $(grep -v 'level=info' "$ENGINE_LOG" 2>/dev/null | tail -n 1)"
+        fi
+        sleep 0.3
+    done
+}

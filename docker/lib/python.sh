@@ -1,0 +1,52 @@
+# Python, the virtual environment in .venv and what is installed into it.
+# shellcheck shell=bash
+
+VENV_STAMP=.venv/.safeurl-stamp
+
+# Prints the first Python that is new enough and able to make a virtual environment.
+find_python() {
+    local candidate
+    for candidate in "${PYTHON:-python3}" python3.13 python3.12 python3.11 /usr/bin/python3; do
+        # sys.executable, because a version manager's shim is not the interpreter itself
+        "$candidate" -c '
+import ensurepip, sys, venv
+sys.exit(1) if sys.version_info < (3, 11) else print(sys.executable)' 2>/dev/null && return
+    done
+    return 1
+}
+
+ensure_python() {
+    find_python >/dev/null && return
+    may_install || die "SafeURL needs Python 3.11 or newer with its venv module:" \
+        "install it (on Debian or Ubuntu: sudo apt-get install python3 python3-venv) and run this again."
+    apt_install python3 python3-venv
+    find_python >/dev/null ||
+        die "This system's python3 is older than 3.11: install Python 3.11 or newer, put it on PATH" \
+            "or name it in PYTHON, and run this again."
+}
+
+# What the environment was made from. The folder is part of it: scripts in .venv name their interpreter.
+venv_key() {
+    { pwd && cat requirements.lock requirements-dev.lock pyproject.toml; } | sha256sum | cut -d' ' -f1
+}
+
+# The development environment holds everything the plain one does.
+venv_is_current() {
+    local kind key
+    [ -f "$VENV_STAMP" ] && .venv/bin/python -c '' 2>/dev/null || return 1
+    read -r kind key <"$VENV_STAMP"
+    [ "$key" = "$(venv_key)" ] && { [ "$kind" = "$1" ] || [ "$kind" = dev ]; }
+}
+
+# ensure_venv runtime|dev
+ensure_venv() {
+    local lock=requirements.lock
+    ! venv_is_current "$1" || return 0
+    [ "$1" = runtime ] || lock=requirements-dev.lock
+    note "installing $(grep -c == "$lock") packages"
+    rm -f "$VENV_STAMP"
+    .venv/bin/python -m pip --version 2>/dev/null || "$(find_python)" -m venv --clear .venv
+    .venv/bin/python -m pip install --require-hashes -r "$lock"
+    .venv/bin/python -m pip install --no-deps --no-build-isolation -e .
+    printf '%s %s\n' "$1" "$(venv_key)" >"$VENV_STAMP"
+}

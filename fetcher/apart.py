@@ -1,0 +1,96 @@
+"""Runs a task in a child process that can be killed: for parsers that meet hostile input."""
+
+import contextlib
+import os
+import resource
+import select
+import signal
+import traceback
+from collections.abc import Callable
+
+from fetcher.deadline import Deadline
+
+_MAX_RESULT_BYTES = 4 * 1024 * 1024
+_PIECE_BYTES = 64 * 1024
+_MEMORY_BYTES = 256 * 1024 * 1024
+_PAGE_BYTES = resource.getpagesize()
+
+
+class TaskFailedError(Exception):
+    """The child did not deliver; the message says why, in a few words."""
+
+
+def run_apart(task: Callable[[], bytes], seconds: float) -> bytes:
+    """Return what the task returns; raise `TaskFailedError` when it takes too much of anything.
+
+    The child inherits memory as it is now, and nothing it does comes back but the bytes.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        _child(task, writer, seconds)
+    os.close(writer)
+    status = -1
+    try:
+        result = _collect(reader, Deadline.after(seconds))
+    finally:
+        os.close(reader)
+        # Harmless where it has ended already: it stays a zombie until it is waited for.
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+    if not result:
+        raise TaskFailedError(_words(status))
+    return result
+
+
+def _child(task: Callable[[], bytes], writer: int, seconds: float) -> None:
+    """Work and leave, without ever returning to the parent's code."""
+    code = 1
+    try:
+        _limit(seconds)
+        data = memoryview(task())
+        while data:
+            data = data[os.write(writer, data) :]
+        code = 0
+    finally:
+        if code:
+            traceback.print_exc()
+        os._exit(code)
+
+
+def _limit(seconds: float) -> None:
+    cpu = max(1, round(seconds) + 1)
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - pathlib is not loaded
+        used = int(statm.read().split()[0]) * _PAGE_BYTES
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    limit = used + _MEMORY_BYTES
+    limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    # If the sandbox runs out of memory nevertheless, this process is the one to go.
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123 - see above
+        score.write("1000")
+
+
+def _collect(reader: int, deadline: Deadline) -> bytes:
+    """Return all that the child wrote before it closed the pipe; nothing if it went wrong."""
+    parts: list[bytes] = []
+    room = _MAX_RESULT_BYTES
+    while select.select([reader], [], [], deadline.left())[0]:
+        part = os.read(reader, _PIECE_BYTES)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+        room -= len(part)
+        if room < 0:
+            break
+    return b""
+
+
+def _words(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        return "took too long" if number in {signal.SIGKILL, signal.SIGXCPU} else "crashed"
+    return "failed"

@@ -1,0 +1,89 @@
+"""Loads a response's body under all caps and says what it is."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+
+from fetcher.clean import clean
+from fetcher.deadline import Deadline
+from fetcher.decode import (
+    Capped,
+    CapReachedError,
+    CorruptBodyError,
+    Pieces,
+    encodings,
+    unpacked,
+)
+from fetcher.ending import Ending, FetchFailedError
+from fetcher.exchange import Exchange, Head
+from fetcher.sniff import declared_type, find_charset, sniff_type
+from safeurl.report import Body
+from safeurl.state import Outcome
+
+_PIECE_BYTES = 64 * 1024
+_HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
+
+#: Declared types that say nothing, so that browsers look at the bytes.
+_UNKNOWN_TYPES = frozenset({"", "*/*", "unknown/unknown", "application/unknown"})
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A body as far as it came, with how its reading ended."""
+
+    data: bytes
+    body: Body
+    ending: Ending
+
+    @property
+    def is_html(self) -> bool:
+        """Tell whether a browser would read it as HTML."""
+        declared = self.body.declared_type
+        kind = self.body.sniffed_type if declared in _UNKNOWN_TYPES else declared
+        return kind in _HTML_TYPES
+
+
+def load(exchange: Exchange, head: Head, cap: int, deadline: Deadline) -> Load:
+    """Read the body; whatever stops the reading, what came before is kept."""
+    wire = Capped(Pieces(exchange.pieces()), cap, deadline)
+    content_encoding = ", ".join(head.values("content-encoding"))
+    kept = bytearray()
+    truncated = True
+    try:
+        source = unpacked(wire, encodings(content_encoding), cap, deadline)
+        for piece in iter(partial(source.read, _PIECE_BYTES), b""):
+            kept += piece
+    except CapReachedError:
+        ending = Ending(
+            Outcome.BODY_TOO_LARGE, f"The body is larger than {cap:,} bytes; the rest was left."
+        )
+    except CorruptBodyError as error:
+        ending = _corrupt(content_encoding, error, has_data=bool(kept))
+    except FetchFailedError as failure:
+        ending = failure.ending
+    else:
+        truncated = exchange.was_cut
+        words = "The server closed the connection before the whole body came." if truncated else ""
+        ending = Ending(Outcome.OK, words)
+    data = bytes(kept)
+    return Load(data, _describe(data, wire.count, head, truncated=truncated), ending)
+
+
+def _corrupt(content_encoding: str, error: CorruptBodyError, *, has_data: bool) -> Ending:
+    outcome = Outcome.OK if has_data else Outcome.HTTP_ERROR
+    name = clean(content_encoding, 64)
+    return Ending(outcome, f"The body could not be decompressed as {name}: {clean(str(error))}.")
+
+
+def _describe(data: bytes, wire_bytes: int, head: Head, *, truncated: bool) -> Body:
+    content_type = head.value("content-type")
+    return Body(
+        wire_bytes=wire_bytes,
+        size_bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        truncated=truncated,
+        content_encoding=clean(", ".join(head.values("content-encoding"))),
+        charset=find_charset(data, content_type),
+        declared_type=declared_type(content_type),
+        sniffed_type=sniff_type(data),
+    )

@@ -1,0 +1,115 @@
+"""Asks one URL for its page, looking like a browser."""
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fetcher.cookies import CookieJar
+from fetcher.deadline import Deadline, milliseconds_since
+from fetcher.dial import Dialler
+from fetcher.ending import FetchFailedError
+from fetcher.exchange import Exchange, Head
+from fetcher.trace import Trace
+from safeurl.url import ParsedUrl
+
+#: A current desktop browser; a setting replaces it.
+DEFAULT_USER_AGENT = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/154.0.0.0 Safari/537.36"
+)
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+_BROWSER_HEADERS = (
+    ("Upgrade-Insecure-Requests", "1"),
+    (
+        "Accept",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    ),
+    ("Sec-Fetch-Site", "none"),
+    ("Sec-Fetch-Mode", "navigate"),
+    ("Sec-Fetch-User", "?1"),
+    ("Sec-Fetch-Dest", "document"),
+    ("Accept-Encoding", "gzip, deflate, br, zstd"),
+    ("Accept-Language", "en-US,en;q=0.9"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A response whose head has been read; close it."""
+
+    target: ParsedUrl
+    head: Head
+    exchange: Exchange
+    connection: socket.socket
+
+    @property
+    def location(self) -> str:
+        """Where the response redirects to, as the server wrote it; empty when it does not."""
+        return self.head.value("location") if self.head.status in _REDIRECTS else ""
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+
+@dataclass(slots=True)
+class Client:
+    """Opens URLs one at a time and keeps their cookies."""
+
+    dialler: Dialler
+    user_agent: str = DEFAULT_USER_AGENT
+    #: Called with the evidence of every hop, also of one that failed.
+    on_hop: Callable[[Trace], None] = lambda _trace: None
+    jar: CookieJar = field(default_factory=CookieJar)
+
+    def open(self, target: ParsedUrl, via: str, deadline: Deadline) -> Visit:
+        """Return the response to a GET; raise `FetchFailedError` where there is none."""
+        trace = Trace(target.url, target.host, target.port, via)
+        try:
+            return self._open(target, trace, deadline)
+        except FetchFailedError as failure:
+            trace.error = failure.ending.detail
+            raise
+        finally:
+            self.on_hop(trace)
+
+    def _open(self, target: ParsedUrl, trace: Trace, deadline: Deadline) -> Visit:
+        with contextlib.ExitStack() as stack:
+            connection = self._connect(target, trace, deadline)
+            stack.callback(connection.close)
+            exchange = Exchange(connection, deadline)
+            asked = time.monotonic()
+            trace.head = exchange.ask(*self._request(target))
+            trace.first_byte_ms = milliseconds_since(asked)
+            for value in trace.head.values("set-cookie"):
+                self.jar.store(target, value)
+            visit = Visit(target, trace.head, exchange, connection)
+            trace.location = visit.location or None
+            stack.pop_all()
+            return visit
+
+    def _connect(self, target: ParsedUrl, trace: Trace, deadline: Deadline) -> socket.socket:
+        connection = self.dialler.dial(trace, deadline)
+        if target.scheme == "http":
+            return connection
+        # TLS and certificates cost 90 ms of CPU to load, which plain HTTP need not pay.
+        from fetcher.tls import secure  # noqa: PLC0415 - see above
+
+        return secure(connection, self.dialler, trace, deadline)
+
+    def _request(self, target: ParsedUrl) -> tuple[str, tuple[tuple[str, str], ...]]:
+        address = target.url.partition("#")[0].removeprefix(f"{target.scheme}://")
+        host, slash, path = address.partition("/")
+        cookie = self.jar.header(target)
+        headers = (
+            ("Host", host),
+            ("Connection", "keep-alive"),
+            ("User-Agent", self.user_agent),
+            *_BROWSER_HEADERS,
+            *((("Cookie", cookie),) if cookie else ()),
+        )
+        return slash + path, headers

@@ -1,0 +1,61 @@
+"""Reads title, forms and refresh with bounded patterns, where the parser could not be used.
+
+Every quantifier has a bound, so the time grows with the text's length and not faster.
+"""
+
+import html
+import re
+
+from fetcher.clean import LONG, fold
+from fetcher.page.reading import Attributes, FormDraft, Links, Reading, attribute, meta_refresh
+from safeurl.report import MetaRefresh, Page
+
+_MAX_FORMS = 64
+
+_TITLE = re.compile(r"<title[^>]{0,256}>([^<]{1,4096})", re.IGNORECASE)
+_LANGUAGE = re.compile(r"<html\s[^>]{0,512}?\blang\s?=\s?[\"']?([\w-]{1,35})", re.IGNORECASE)
+_TAG = re.compile(r"<(/?)(form|input|select|textarea|button|meta)\b([^>]{0,2048})", re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    r"([a-z-]{1,40})\s{0,8}=\s{0,8}(?:\"([^\"]{0,2048})\"|'([^']{0,2048})'|([^\s\"'>]{1,2048}))",
+    re.IGNORECASE,
+)
+
+
+def read_roughly(text: str, page_url: str) -> Reading:
+    """Return what the patterns find; `partial` is left to the caller."""
+    links = Links(page_url)
+    forms: list[FormDraft] = []
+    stray = FormDraft({})
+    current = stray
+    refresh: MetaRefresh | None = None
+    for closing, name, rest in _TAG.findall(text):
+        tag = name.lower()
+        attributes = _attributes(rest)
+        if tag == "meta":
+            if attribute(attributes, "http-equiv").lower() == "refresh" and refresh is None:
+                refresh = meta_refresh(attribute(attributes, "content"), links)
+        elif tag == "form":
+            current = stray if closing else FormDraft(attributes)
+            forms += [] if closing else [current]
+        elif not closing:
+            current.add(tag, attributes)
+    drafts = [*forms, *([stray] if stray.fields else [])][:_MAX_FORMS]
+    page = Page(
+        title=_first(_TITLE, text),
+        language=_first(_LANGUAGE, text),
+        forms=tuple(draft.form(links) for draft in drafts),
+        meta_refresh=refresh,
+    )
+    return Reading(page)
+
+
+def _attributes(text: str) -> Attributes:
+    return {
+        name.lower(): html.unescape(double or single or bare)
+        for name, double, single, bare in _ATTRIBUTE.findall(text)
+    }
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str:
+    match = pattern.search(text)
+    return fold(html.unescape(match[1]), LONG) if match else ""

@@ -1,0 +1,75 @@
+"""Reads a page's bytes into evidence, whatever the bytes are."""
+
+import sys
+from collections.abc import Callable
+
+import msgspec
+from msgspec.structs import replace
+
+from fetcher.apart import TaskFailedError, run_apart
+from fetcher.page.reading import Reading
+from fetcher.sniff import decode_text
+from safeurl.report import Page
+
+#: Bytes of a page that are parsed.
+MAX_PARSED_BYTES = 2 * 1024 * 1024
+
+_DOM_S = 4.0
+_ROUGH_S = 2.0
+
+
+def read_page(data: bytes, charset: str, url: str, seconds: float) -> Reading:
+    """Return what the page says; its `partial` tells why it may not be all.
+
+    Takes up to `seconds` for the parser, and half of that again for the fallback.
+    """
+    cut = f"Only the first {MAX_PARSED_BYTES:,} bytes were read." if _is_cut(data) else ""
+    try:
+        reading = _apart(lambda: _parse(data, charset, url), min(_DOM_S, seconds))
+    except TaskFailedError as failure:
+        reading = _roughly(data, charset, url, min(_ROUGH_S, seconds / 2), f"The parser {failure}.")
+    partial = " ".join(filter(None, (reading.page.partial, cut)))
+    return replace(reading, page=replace(reading.page, partial=partial))
+
+
+def _parse(data: bytes, charset: str, url: str) -> Reading:
+    from fetcher.page.prescan import find_obstacle  # noqa: PLC0415 - only the child needs these
+
+    text = decode_text(data[:MAX_PARSED_BYTES], charset)
+    obstacle = find_obstacle(text)
+    if obstacle:
+        return _rough(text, url, obstacle)
+    from fetcher.page.dom import read_dom  # noqa: PLC0415 - see above
+
+    return read_dom(text, url)
+
+
+def _roughly(data: bytes, charset: str, url: str, seconds: float, reason: str) -> Reading:
+    def task() -> Reading:
+        return _rough(decode_text(data[:MAX_PARSED_BYTES], charset), url, reason)
+
+    try:
+        return _apart(task, seconds)
+    except TaskFailedError as failure:
+        return Reading(Page(partial=f"{reason} The fallback {failure} too."))
+
+
+def _rough(text: str, url: str, reason: str) -> Reading:
+    from fetcher.page.fallback import read_roughly  # noqa: PLC0415 - rarely needed
+
+    reading = read_roughly(text, url)
+    return replace(reading, page=replace(reading.page, partial=reason))
+
+
+def _apart(task: Callable[[], Reading], seconds: float) -> Reading:
+    """Run the task in a child; what comes back is decoded as strictly as a worker would."""
+    encoded = run_apart(lambda: msgspec.json.encode(task()), seconds)
+    try:
+        return msgspec.json.decode(encoded, type=Reading)
+    except msgspec.MsgspecError as error:
+        print(f"page evidence does not fit: {error}", file=sys.stderr)  # noqa: T201 - the log
+        raise TaskFailedError("failed") from error
+
+
+def _is_cut(data: bytes) -> bool:
+    return len(data) > MAX_PARSED_BYTES

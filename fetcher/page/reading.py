@@ -1,0 +1,104 @@
+"""What is read from a page, built the same way by the parser and by its fallback."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import ada_url
+from msgspec import Struct
+
+from fetcher.clean import URL, clean, fold
+from fetcher.refresh import parse_refresh
+from safeurl.report import Form, FormField, MetaRefresh, Page
+from safeurl.url import origin
+
+#: Attributes by name, lower-case; an attribute without a value is None.
+Attributes = Mapping[str, str | None]
+
+_MAX_FIELDS = 128
+_MAX_DATA_URL = 256
+_METHODS = frozenset({"get", "post", "dialog"})
+_WEB = ("http://", "https://")
+
+
+class Reading(Struct, frozen=True):
+    """A page's evidence, and its icon as an absolute URL (`data:` ones can be long)."""
+
+    page: Page
+    icon: str = ""
+
+
+def attribute(attributes: Attributes, name: str) -> str:
+    """Return an attribute's value, empty where there is none."""
+    return attributes.get(name) or ""
+
+
+@dataclass(slots=True)
+class Links:
+    """Makes references absolute, as the browser would on this page."""
+
+    page_url: str
+    base: str = ""
+
+    def absolute(self, reference: str) -> str:
+        """Return the absolute URL, or the text itself where it makes none."""
+        text = reference.strip()
+        if text[:5].lower() == "data:":
+            return clean(text, _MAX_DATA_URL)
+        try:
+            return clean(ada_url.URL(text[:URL], self.base or self.page_url).href, URL)
+        except ValueError:
+            return clean(text, URL)
+
+    def is_foreign(self, url: str) -> bool:
+        """Tell whether an absolute URL is of another origin than the page."""
+        return url.startswith(_WEB) and origin(url) != origin(self.page_url)
+
+
+@dataclass(slots=True)
+class FormDraft:
+    """A form while its fields are being found."""
+
+    attributes: Attributes
+    fields: list[FormField] = field(default_factory=list)
+    has_password: bool = False
+    #: Inputs beyond the cap.
+    dropped: int = 0
+
+    def add(self, tag: str, attributes: Attributes) -> None:
+        """Take in an input, select, textarea or button."""
+        default = {"input": "text", "button": "submit"}.get(tag, tag)
+        kind = fold(attribute(attributes, "type")).lower() if tag in {"input", "button"} else ""
+        self.has_password = self.has_password or kind == "password"
+        if len(self.fields) >= _MAX_FIELDS:
+            self.dropped += 1
+            return
+        self.fields.append(
+            FormField(
+                name=fold(attribute(attributes, "name")),
+                type=kind or default,
+                placeholder=fold(attribute(attributes, "placeholder")),
+            )
+        )
+
+    def form(self, links: Links) -> Form:
+        """Return the evidence."""
+        action = attribute(self.attributes, "action").strip()
+        url = links.absolute(action) if action else ""
+        method = attribute(self.attributes, "method").strip().lower()
+        return Form(
+            action=url,
+            method=method if method in _METHODS else "get",
+            fields=tuple(self.fields),
+            has_password=self.has_password,
+            cross_origin=links.is_foreign(url),
+        )
+
+
+def meta_refresh(content: str, links: Links) -> MetaRefresh | None:
+    """Read the content of a `<meta http-equiv=refresh>`."""
+    refresh = parse_refresh(content)
+    if refresh is None:
+        return None
+    return MetaRefresh(
+        delay_s=refresh.delay_s, url=links.absolute(refresh.url) if refresh.url else ""
+    )

@@ -1,0 +1,178 @@
+"""One fetch from its request to the last line of its report."""
+
+import time
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from fetcher.body import Load, load
+from fetcher.clean import LONG, URL, clean
+from fetcher.client import DEFAULT_USER_AGENT, Client
+from fetcher.deadline import Deadline, milliseconds_since
+from fetcher.dial import Dialler, DirectDialler
+from fetcher.ending import Ending, FetchFailedError
+from fetcher.favicon import Icon, find_icon
+from fetcher.output import Reporter
+from fetcher.page.read import read_page
+from fetcher.page.reading import Reading
+from fetcher.refresh import parse_refresh
+from fetcher.trace import Trace
+from fetcher.walk import Walker, refusal
+from safeurl import __version__
+from safeurl.address import AddressPolicy
+from safeurl.errors import UrlRefusedError
+from safeurl.report import FetchRequest, Page, ReportLine
+from safeurl.state import Outcome
+from safeurl.url import ParsedUrl, parse
+
+#: A report may hold 32 MiB; base64 makes 27 of these 20.
+MAX_BODY_BYTES = 20 * 1024 * 1024
+
+_MAX_REDIRECTS = 50
+_ICON_REDIRECTS = 3
+#: Less than this is no use for an icon, and is better left for the report.
+_ICON_LEAST_S = 0.5
+#: Reading a page that arrived at the last moment still gets this long.
+_PARSE_LEAST_S = 1.0
+_REFRESHES = 2
+_REFRESH_MAX_DELAY_S = 5.0
+
+#: A page that asks for one of these is where the chain wanted to lead, refresh or not.
+_ASKING = frozenset({"email", "password", "tel", "text", "number", "url", "file"})
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A page that was reached: response, body and what it says."""
+
+    target: ParsedUrl
+    load: Load
+    reading: Reading | None
+    #: Where it sends its reader by itself after a moment; empty when nowhere.
+    refresh: str
+
+
+@dataclass(slots=True)
+class Session:
+    """Runs one request."""
+
+    request: FetchRequest
+    reporter: Reporter
+    policy: AddressPolicy
+    dialler: Dialler
+    started: float = field(default_factory=time.monotonic)
+
+    def run(self) -> None:
+        """Fetch, write the evidence as it is ready, and the report last."""
+        deadline = Deadline(self.started + self.request.timeout_s)
+        client = Client(self.dialler, self._user_agent(), self._hop)
+        walker = Walker(
+            client,
+            self.policy,
+            min(self.request.max_redirects, _MAX_REDIRECTS),
+            self.reporter.refusal,
+        )
+        seen, ending = self._browse(walker, deadline)
+        if seen is not None:
+            self._write(seen, walker, deadline)
+        self.reporter.report(
+            ReportLine(
+                scan=clean(self.request.scan),
+                attempt=self.request.attempt,
+                outcome=ending.outcome,
+                detail=clean(ending.detail, LONG),
+                final_url=clean(seen.target.url if seen else "", URL),
+                elapsed_ms=milliseconds_since(self.started),
+                fetcher=f"safeurl-fetcher/{__version__}",
+            )
+        )
+
+    def _browse(self, walker: Walker, deadline: Deadline) -> tuple[Seen | None, Ending]:
+        """Walk to the page and on through its refreshes.
+
+        A refresh that leads nowhere does not undo the page before it: that page was seen.
+        """
+        try:
+            target = parse(self.request.url, self.policy)
+        except UrlRefusedError as error:
+            self.reporter.refusal(refusal(error.reason, self.request.url))
+            return None, Ending(Outcome.ADDRESS_REFUSED, str(error))
+        try:
+            seen = self._see(walker, target, "submitted", deadline)
+        except FetchFailedError as failure:
+            return None, failure.ending
+        for _ in range(_REFRESHES):
+            if not seen.refresh:
+                break
+            try:
+                onward = walker.next_target(seen.target, seen.refresh)
+                seen = self._see(walker, onward, "meta_refresh", deadline)
+            except FetchFailedError as failure:
+                detail = f"The page was read; its refresh was not followed. {failure}"
+                return seen, Ending(seen.load.ending.outcome, detail)
+        return seen, seen.load.ending
+
+    def _see(self, walker: Walker, target: ParsedUrl, via: str, deadline: Deadline) -> Seen:
+        visit = walker.arrive(target, via, deadline)
+        try:
+            cap = min(self.request.max_body_bytes, MAX_BODY_BYTES)
+            loaded = load(visit.exchange, visit.head, cap, deadline)
+        finally:
+            visit.close()
+        reading = None
+        if loaded.is_html and loaded.data:
+            seconds = max(deadline.left(), _PARSE_LEAST_S)
+            reading = read_page(loaded.data, loaded.body.charset, visit.target.url, seconds)
+        refresh = _refresh_target(visit.head.value("refresh"), reading)
+        return Seen(visit.target, loaded, reading, refresh)
+
+    def _write(self, seen: Seen, walker: Walker, deadline: Deadline) -> None:
+        self.reporter.body(seen.load.body)
+        icon = self._icon(seen, walker, deadline)
+        if seen.reading is not None:
+            favicon = icon.favicon if icon else None
+            self.reporter.page(replace(seen.reading.page, favicon=favicon))
+        kind = seen.load.body.sniffed_type or "application/octet-stream"
+        self.reporter.artefact("body", seen.load.data, kind)
+        if icon is not None:
+            self.reporter.artefact("favicon", icon.data, icon.media_type)
+
+    def _icon(self, seen: Seen, walker: Walker, deadline: Deadline) -> Icon | None:
+        if seen.reading is None or deadline.left() < _ICON_LEAST_S:
+            return None
+        quiet = Client(walker.client.dialler, walker.client.user_agent, self._refusal)
+        quiet.jar = walker.client.jar
+        icon_walker = Walker(quiet, self.policy, _ICON_REDIRECTS, self.reporter.refusal)
+        return find_icon(icon_walker, seen.target, seen.reading.icon, deadline)
+
+    def _hop(self, trace: Trace) -> None:
+        self.reporter.hop(trace.hop())
+        self._refusal(trace)
+
+    def _refusal(self, trace: Trace) -> None:
+        if trace.refusal is not None:
+            self.reporter.refusal(trace.refusal)
+
+    def _user_agent(self) -> str:
+        wanted = clean(self.request.user_agent).encode("ascii", "ignore").decode().strip()
+        return wanted or DEFAULT_USER_AGENT
+
+
+def make_session(request: FetchRequest, reporter: Reporter) -> Session:
+    """Wire a session that connects from this process; raises `ConfigError` on a bad policy."""
+    policy = AddressPolicy.parse(
+        request.allow_cidrs, request.deny_cidrs, request.allow_ports, request.deny_ports
+    )
+    return Session(request, reporter, policy, DirectDialler(policy))
+
+
+def _refresh_target(header: str, reading: Reading | None) -> str:
+    """Return where a refresh leads, if it comes soon and the page wants nothing typed before."""
+    page = reading.page if reading else Page()
+    if any(field.type in _ASKING for form in page.forms for field in form.fields):
+        return ""
+    by_header = parse_refresh(header) if header else None
+    for refresh in (by_header, page.meta_refresh):
+        if refresh is not None and refresh.url and refresh.delay_s <= _REFRESH_MAX_DELAY_S:
+            return refresh.url
+    return ""

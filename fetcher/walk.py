@@ -1,0 +1,62 @@
+"""Follows redirects by hand, judging each target before anything is sent to it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from fetcher.clean import SHORT, URL, clean
+from fetcher.client import Client, Visit
+from fetcher.deadline import Deadline
+from fetcher.ending import FetchFailedError
+from safeurl.address import AddressPolicy
+from safeurl.errors import UrlRefusedError
+from safeurl.report import Refusal
+from safeurl.state import Outcome
+from safeurl.url import ParsedUrl, resolve
+
+
+@dataclass(slots=True)
+class Walker:
+    """Walks from a URL to where its redirects end, within one budget of redirects."""
+
+    client: Client
+    policy: AddressPolicy
+    redirects_left: int
+    #: Called when a target is refused before any connection is tried.
+    on_refusal: Callable[[Refusal], None] = lambda _refusal: None
+
+    def arrive(self, target: ParsedUrl, via: str, deadline: Deadline) -> Visit:
+        """Return the first response that does not redirect; the caller closes it."""
+        while True:
+            visit = self.client.open(target, via, deadline)
+            if not visit.location:
+                return visit
+            visit.close()
+            target, via = self.next_target(visit.target, visit.location), "redirect"
+
+    def next_target(self, source: ParsedUrl, location: str) -> ParsedUrl:
+        """Spend one redirect and return where it leads; raise where it may not lead."""
+        if self.redirects_left <= 0:
+            raise FetchFailedError(
+                Outcome.TOO_MANY_REDIRECTS, f"{source.host} redirects once more than allowed."
+            )
+        self.redirects_left -= 1
+        try:
+            return resolve(source, location, self.policy)
+        except UrlRefusedError as error:
+            self.on_refusal(refusal(error.reason, location))
+            raise FetchFailedError(
+                Outcome.ADDRESS_REFUSED,
+                f"{source.host} redirects to a URL that is refused ({clean(str(error.reason))}): "
+                f"{clean(str(error), SHORT)}",
+            ) from error
+
+
+def refusal(reason: str, location: str) -> Refusal:
+    """Return the evidence for a URL that was refused as it was written."""
+    try:
+        parts = urlsplit(location)
+        host, port = parts.hostname or "", parts.port or 0
+    except ValueError:
+        host, port = "", 0
+    return Refusal(host=clean(host), port=port, rule=clean(str(reason)), url=clean(location, URL))

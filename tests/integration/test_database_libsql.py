@@ -1,0 +1,341 @@
+"""libSQL in trouble: answers lost, the server gone or refusing; and the choice of transport."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from safeurl.adapters.libsql import LibSQLStore
+from safeurl.adapters.libsql.address import Transport, parse_address
+from safeurl.adapters.libsql.failure import http_failure, sql_failure
+from safeurl.adapters.sql.database import RowRefusedError, StoreBusyError
+from safeurl.audit import path_faults
+from safeurl.errors import ConfigError, StoreUnavailableError
+from safeurl.state import Outcome, State
+from tests.support.builders import (
+    LEASE,
+    NOW,
+    WORKER,
+    make_artefact,
+    make_beat,
+    make_ending,
+    make_scan,
+)
+from tests.support.libsql_proxy import LibSQLProxy
+from tests.support.sqld import Sqld
+
+Scenario = Callable[[LibSQLStore], Awaitable[None]]
+
+_TOKEN = "a-token-that-nobody-may-read"  # noqa: S105 - of no server
+
+
+def _play(
+    url: str,
+    scenario: Scenario,
+    *,
+    transport: str | None = None,
+    patience_s: float = 20,
+    auth_token: str | None = None,
+) -> None:
+    async def run() -> None:
+        store = LibSQLStore(url, auth_token=auth_token, transport=transport, patience_s=patience_s)
+        try:
+            await scenario(store)
+        finally:
+            await store.close()
+
+    asyncio.run(run())
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Sqld]:
+    """Return a running server with an empty database."""
+    with Sqld(tmp_path / "sqld") as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("scheme", "transport"), [("ws", "client"), ("http", "client"), ("http", "pipeline")]
+)
+def test_a_lost_answer_loses_and_doubles_nothing(server: Sqld, scheme: str, transport: str) -> None:
+    """Each write takes effect on the server, its answer is cut off, and the caller still wins."""
+    scan = make_scan()
+    with LibSQLProxy(server.port) as proxy:
+
+        async def act(store: LibSQLStore) -> None:
+            await store.migrate()
+
+            proxy.drop_answers(1)
+            await store.add([scan])
+
+            proxy.drop_answers(2)
+            won = await store.claim(scan.id, owner=WORKER, now=NOW, lease_until=NOW + LEASE)
+            assert won is not None
+            assert (won.version, won.attempt, won.lease_owner) == (1, 1, WORKER)
+
+            proxy.drop_answers(1)
+            assert await store.renew_lease(won, lease_until=NOW + 2 * LEASE)
+            proxy.drop_answers(1)
+            await store.note(won, event="sandbox", detail="cold", now=NOW, actor=WORKER)
+            proxy.drop_answers(1)
+            seen = await store.begin_analysis(won, evidence_json="{}", now=NOW, actor=WORKER)
+            assert seen is not None
+
+            proxy.drop_answers(1)
+            ending = make_ending(seen, artefacts=(make_artefact(),))
+            ended = await store.finish(seen, ending, now=NOW, actor=WORKER)
+            assert ended is not None
+            assert (ended.state, ended.version) == (State.COMPLETED, 3)
+            proxy.drop_answers(1)
+            await store.beat(make_beat())
+
+            trail = await store.audit(scan.id)
+            assert path_faults(trail) == []
+            events = ["submitted", "transition", "sandbox", "transition", "transition"]
+            assert [entry.event for entry in trail] == events
+            assert await store.artefacts(scan.id) == [make_artefact()]
+            assert await store.workers(since=NOW) == [make_beat()]
+
+        _play(f"{scheme}://{proxy.authority}", act, transport=transport)
+        assert proxy.dropped == 8
+
+
+def test_a_lost_answer_hides_no_lost_race(server: Sqld) -> None:
+    """When another one won, the repeated claim says so, though nothing came back the first time."""
+    scan = make_scan()
+    with LibSQLProxy(server.port) as proxy:
+
+        async def act(store: LibSQLStore) -> None:
+            await store.migrate()
+            await store.add([scan])
+            first = await store.claim(scan.id, owner="first", now=NOW, lease_until=NOW + LEASE)
+            assert first is not None
+            proxy.drop_answers(1)
+            again = await store.claim(scan.id, owner="first", now=NOW, lease_until=NOW + LEASE)
+            assert again is None
+            proxy.drop_answers(1)
+            late = await store.requeue(
+                make_scan(id=scan.id, state=State.FETCHING, version=7),
+                outcome=Outcome.LEASE_LOST,
+                detail=None,
+                run_after=NOW,
+                now=NOW,
+                actor="rescuer",
+            )
+            assert late is None
+            assert await store.get(scan.id) == first
+
+        _play(f"http://{proxy.authority}", act, transport="pipeline")
+        assert proxy.dropped == 2
+
+
+@pytest.mark.parametrize("spared", range(3))
+def test_a_migration_whose_answer_is_lost_is_done_once(server: Sqld, spared: int) -> None:
+    """Whichever of its three answers is lost, the repeat finishes what is not done yet."""
+    with LibSQLProxy(server.port) as proxy:
+
+        async def act(store: LibSQLStore) -> None:
+            proxy.drop_answers(1, after=spared)
+            applied = await store.migrate()
+            assert applied == ([] if spared == 2 else [1])
+            await store.ping()
+            assert await store.page(limit=1) == []
+
+        _play(f"http://{proxy.authority}", act, transport="pipeline")
+        assert proxy.dropped == 1
+
+
+@pytest.mark.parametrize("scheme", ["ws", "http"])
+def test_the_store_falls_over_to_the_pipeline_by_itself(server: Sqld, scheme: str) -> None:
+    """505 to WebSockets and 404 to /v1 are asked for once; then everything goes to /v3."""
+    with LibSQLProxy(server.port, as_turso=True) as proxy:
+
+        async def act(store: LibSQLStore) -> None:
+            await store.migrate()
+            await store.add([make_scan()])
+            assert len(await store.page(limit=2)) == 1
+
+        _play(f"{scheme}://{proxy.authority}", act)
+        heads = [head.split()[1] for head in proxy.heads]
+    assert heads[0] != b"/v3/pipeline"
+    assert set(heads[1:]) == {b"/v3/pipeline"}
+
+
+def test_the_pipeline_falls_back_to_its_older_version(server: Sqld) -> None:
+    """A server without /v3 is asked once, then spoken to in /v2."""
+    with LibSQLProxy(server.port, lacks=b"/v3") as proxy:
+
+        async def act(store: LibSQLStore) -> None:
+            await store.migrate()
+            await store.ping()
+
+        _play(f"http://{proxy.authority}", act, transport="pipeline")
+        heads = [head.split()[1] for head in proxy.heads]
+    assert heads.count(b"/v3/pipeline") == 1
+    assert set(heads[1:]) == {b"/v2/pipeline"}
+
+
+@pytest.mark.parametrize("transport", ["client", "pipeline"])
+@pytest.mark.parametrize("scheme", ["ws", "http"])
+def test_a_server_that_is_gone_is_unavailability(
+    tmp_path: Path, scheme: str, transport: str
+) -> None:
+    """Nobody listens: our error after our patience, with the cause behind it."""
+    gone = Sqld(tmp_path / "gone")
+    gone.start()
+    gone.stop()
+
+    async def act(store: LibSQLStore) -> None:
+        for ask in (store.ping, lambda: store.beat(make_beat()), lambda: store.add([make_scan()])):
+            with pytest.raises(StoreBusyError, match="cannot be reached") as caught:
+                await ask()
+            assert caught.value.__cause__ is not None
+
+    _play(f"{scheme}://{gone.authority}", act, transport=transport, patience_s=0.5)
+
+
+@pytest.mark.parametrize("scheme", ["ws", "http"])
+def test_a_server_that_comes_back_is_used_again(tmp_path: Path, scheme: str) -> None:
+    """Killed and restarted between two calls, it has what was acknowledged before."""
+    scan = make_scan()
+    with Sqld(tmp_path / "sqld") as server:
+
+        async def act(store: LibSQLStore) -> None:
+            await store.migrate()
+            await store.add([scan])
+            server.stop()
+            await asyncio.to_thread(server.start)
+            assert await store.get(scan.id) == scan
+            await store.beat(make_beat())
+
+        _play(f"{scheme}://{server.authority}", act)
+
+
+def test_a_server_that_hangs_is_left_after_our_patience() -> None:
+    """It takes the connection and never says a word."""
+
+    async def silent(url: str, transport: str) -> None:
+        store = LibSQLStore(url, transport=transport, patience_s=0.6)
+        with pytest.raises(StoreBusyError):
+            await store.ping()
+        await store.close()
+
+    async def run() -> None:
+        ended = asyncio.Event()
+
+        async def listen(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await ended.wait()
+            writer.close()
+            await writer.wait_closed()
+
+        server = await asyncio.start_server(listen, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        await silent(f"ws://127.0.0.1:{port}", "client")
+        await silent(f"http://127.0.0.1:{port}", "client")
+        await silent(f"http://127.0.0.1:{port}", "pipeline")
+        ended.set()
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("transport", ["client", "pipeline"])
+def test_the_token_is_sent_and_never_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    """A server that wants another token refuses; no text of the error chain holds ours."""
+    # An Ed25519 public key of nobody: the server asks for a JWT that is signed by it.
+    monkeypatch.setenv("SQLD_AUTH_JWT_KEY", "zaMv-aFGmB7PXkjM4IrMdF6B5zCYEiEGXW3RgMjNAtc")
+    with Sqld(tmp_path / "sqld") as server:
+
+        async def act(store: LibSQLStore) -> None:
+            with pytest.raises(StoreUnavailableError, match="TURSO_AUTH_TOKEN") as caught:
+                await store.ping()
+            error: BaseException | None = caught.value
+            while error is not None:
+                assert _TOKEN not in str(error)
+                error = error.__cause__ or error.__context__
+
+        for scheme in ("http", "ws"):
+            url = f"{scheme}://{server.authority}"
+            _play(url, act, transport=transport, auth_token=_TOKEN, patience_s=5)
+
+
+def test_the_scheme_chooses_the_transport() -> None:
+    """TLS URLs of Turso Cloud go to the pipeline, those of a self-hosted sqld to the client."""
+    chosen = {
+        "libsql://db.example": ("https://db.example", Transport.PIPELINE),
+        "https://db.example/path/": ("https://db.example/path", Transport.PIPELINE),
+        "http://db.example:8080": ("http://db.example:8080", Transport.CLIENT),
+        "ws://db.example:8080": ("http://db.example:8080", Transport.CLIENT),
+        "wss://db.example": ("https://db.example", Transport.CLIENT),
+    }
+    for url, (http_url, transport) in chosen.items():
+        address = parse_address(url)
+        assert (address.http_url, address.transport) == (http_url, transport)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "file:data.db",
+        "https://",
+        "https:///path",
+        "http://db.example:99999",
+        "https://[::1",
+        "https://user:secret@db.example",
+        "libsql://db.example?authToken=secret",
+        "libsql://db.example#secret",
+    ],
+)
+def test_a_wrong_url_does_not_start(url: str) -> None:
+    """The fault is found at once, and what may be a secret is not repeated."""
+    with pytest.raises(ConfigError) as caught:
+        LibSQLStore(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_without_the_extra_the_fault_names_it() -> None:
+    """In an interpreter without libsql-client, SQLite works and a URL says what to install."""
+    code = (
+        "import sys; sys.modules['libsql_client'] = None\n"
+        "from safeurl.adapters.libsql import LibSQLStore\n"
+        "from safeurl.errors import ConfigError\n"
+        "try: LibSQLStore('http://127.0.0.1:1')\n"
+        "except ConfigError as exc: print(exc)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "pip install 'safeurl[turso]'" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind"),
+    [
+        ("SQLITE_CONSTRAINT", "CHECK", RowRefusedError),
+        ("SQLITE_CONSTRAINT_PRIMARYKEY", "UNIQUE", RowRefusedError),
+        ("SQLITE_BUSY", "locked", StoreBusyError),
+        ("TRANSACTION_TIMEOUT", "", StoreBusyError),
+        ("STREAM_EXPIRED", "", StoreBusyError),
+        ("HRANA_WEBSOCKET_ERROR", "", StoreBusyError),
+        ("SQLITE_FULL", "disk", StoreUnavailableError),
+        ("SQLITE_UNKNOWN", "no such table: x", StoreUnavailableError),
+        ("AUTH_JWT_INVALID", "", StoreUnavailableError),
+    ],
+)
+def test_a_refusal_has_one_meaning(code: str, message: str, kind: type) -> None:
+    """Only what may pass by itself is an error that is tried again."""
+    assert type(sql_failure(code, message)) is kind
+
+
+def test_a_status_has_one_meaning() -> None:
+    """Trouble on the server's side is tried again, a refusal is not."""
+    kinds = {status: type(http_failure(status)) for status in (302, 400, 401, 403, 429, 500, 503)}
+    passing = {status for status, kind in kinds.items() if kind is StoreBusyError}
+    assert passing == {429, 500, 503}

@@ -1,0 +1,235 @@
+"""SQLite in trouble: locked, full, read-only or no database at all; and whose files they are."""
+
+import asyncio
+import os
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from safeurl.adapters.sql.database import StoreBusyError
+from safeurl.adapters.sqlite import SQLiteStore
+from safeurl.errors import ConfigError, StoreUnavailableError
+from tests.support.builders import NOW, claimed, make_beat, make_scan
+
+_PATIENCE_S = 1.0
+
+Scenario = Callable[[SQLiteStore], Awaitable[None]]
+
+
+def _play(path: Path, scenario: Scenario, *, patience_s: float = _PATIENCE_S) -> None:
+    async def run() -> None:
+        store = SQLiteStore(path, patience_s=patience_s)
+        try:
+            await scenario(store)
+        finally:
+            await store.close()
+
+    asyncio.run(run())
+
+
+async def _migrate(store: SQLiteStore) -> None:
+    await store.migrate()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return a file that holds a migrated database."""
+    path = tmp_path / "state" / "safeurl.db"
+    _play(path, _migrate, patience_s=10)
+    return path
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[sqlite3.Connection]:
+    """Hold the write lock of the file, as another process in a long transaction would."""
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+def test_a_lock_that_stays_is_unavailability(path: Path) -> None:
+    """Writing fails with our error after the patience given, not at once and not never."""
+
+    async def act(store: SQLiteStore) -> None:
+        began = time.monotonic()
+        with pytest.raises(StoreBusyError, match="locked") as caught:
+            await store.beat(make_beat())
+        assert isinstance(caught.value, StoreUnavailableError)
+        assert caught.value.__cause__ is not None
+        assert _PATIENCE_S <= time.monotonic() - began < 30 * _PATIENCE_S
+
+    with _locked(path):
+        _play(path, act)
+
+
+def test_reading_waits_for_no_writer(path: Path) -> None:
+    """Under a held write lock every read answers."""
+
+    async def act(store: SQLiteStore) -> None:
+        await store.ping()
+        assert await store.due(now=NOW, limit=1) == []
+        assert (await store.metrics(now=NOW)).pending == 0
+
+    with _locked(path):
+        _play(path, act)
+
+
+def test_a_lock_that_is_released_is_only_a_delay(path: Path) -> None:
+    """The write goes through once the other writer is done, also after SQLite gave up waiting."""
+
+    async def act(store: SQLiteStore) -> None:
+        await store.beat(make_beat())
+        assert await store.workers(since=NOW) == [make_beat()]
+
+    with _locked(path) as other:
+        release = threading.Timer(1.5, other.execute, ["ROLLBACK"])
+        release.start()
+        # SQLite itself waits half of the patience: shorter than the lock is held.
+        _play(path, act, patience_s=2.5)
+        release.join()
+
+
+def test_a_full_disk_is_unavailability_and_loses_nothing(path: Path) -> None:
+    """What does not fit is refused whole; what was there can be read."""
+    scan = make_scan()
+
+    async def act(store: SQLiteStore) -> None:
+        await store.add([scan])
+        # The file may not grow: SQLite's own way to have a full disk.
+        await _limit_pages(store)
+        big = [make_scan(url="https://example.com/" + "x" * 2000) for _ in range(200)]
+        with pytest.raises(StoreUnavailableError, match="full"):
+            await store.add(big)
+        assert await store.page(limit=10) == [scan]
+
+    _play(path, act)
+
+
+async def _limit_pages(store: SQLiteStore) -> None:
+    """Let every connection that the store opens from now on refuse to let the file grow."""
+    engine = store._database._engine  # type: ignore[attr-defined]  # noqa: SLF001 - no port for it
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql("PRAGMA max_page_count = 1")
+
+
+def test_what_is_no_database_is_unavailability(tmp_path: Path) -> None:
+    """A file of something else, and a folder in its place, are told apart in the sentence."""
+    text = tmp_path / "text.db"
+    text.write_text("This is not a database. " * 100)
+    folder = tmp_path / "folder.db"
+    folder.mkdir()
+
+    async def refused(store: SQLiteStore, sentence: str) -> None:
+        with pytest.raises(StoreUnavailableError, match=sentence):
+            await store.migrate()
+
+    _play(text, lambda store: refused(store, "not an SQLite database"))
+    _play(folder, lambda store: refused(store, "cannot be opened"))
+
+
+def test_a_folder_that_cannot_be_made_is_unavailability(tmp_path: Path) -> None:
+    """The operating system's own words are in the sentence."""
+    (tmp_path / "file").touch()
+
+    async def act(store: SQLiteStore) -> None:
+        with pytest.raises(StoreUnavailableError, match="Not a directory"):
+            await store.ping()
+
+    _play(tmp_path / "file" / "below" / "safeurl.db", act)
+
+
+def test_an_empty_database_asks_to_be_migrated(tmp_path: Path) -> None:
+    """Both `ping` and any use of the tables name the command that helps."""
+
+    async def act(store: SQLiteStore) -> None:
+        for ask in (store.ping, lambda: store.get("x"), lambda: store.add([make_scan()])):
+            with pytest.raises(StoreUnavailableError, match="safeurl migrate"):
+                await ask()
+
+    _play(tmp_path / "empty.db", act)
+
+
+def test_a_database_of_a_newer_version_is_left_alone(path: Path) -> None:
+    """`ping` says so; nothing is migrated backwards."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "INSERT INTO schema_migrations VALUES (999, 'later', '2999-01-01T00:00:00.000000Z')"
+        )
+
+    async def act(store: SQLiteStore) -> None:
+        with pytest.raises(StoreUnavailableError, match="newer version"):
+            await store.ping()
+        assert await store.migrate() == []
+
+    _play(path, act)
+
+
+def test_folder_and_files_are_ours_alone(tmp_path: Path) -> None:
+    """0700 and 0600 whatever the umask says, WAL included."""
+    path = tmp_path / "deep" / "state" / "safeurl.db"
+
+    async def act(store: SQLiteStore) -> None:
+        await store.migrate()
+        await store.beat(make_beat())
+        modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in path.parent.iterdir()}
+        assert modes == {"safeurl.db": 0o600, "safeurl.db-wal": 0o600, "safeurl.db-shm": 0o600}
+
+    before = os.umask(0)
+    try:
+        _play(path, act)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_the_settings_reach_every_connection(path: Path) -> None:
+    """WAL stays in the file; the rest is asked of a live connection."""
+
+    async def act(store: SQLiteStore) -> None:
+        await store.ping()
+        engine = store._database._engine  # type: ignore[attr-defined]  # noqa: SLF001 - no port
+        async with engine.connect() as connection:
+            values = [
+                (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
+                for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            ]
+        assert values == ["wal", 1, 1, 500]
+
+    _play(path, act)
+
+
+def test_an_unknown_synchronous_does_not_start(tmp_path: Path) -> None:
+    """The fault is found before anything is opened."""
+    with pytest.raises(ConfigError, match="NORMAL, FULL"):
+        SQLiteStore(tmp_path / "x.db", synchronous="OFF")
+
+
+def test_a_store_made_before_a_fork_serves_the_child(path: Path) -> None:
+    """Nothing is open before the first call, so parent and child each get their own."""
+    scan = make_scan()
+    store = SQLiteStore(path)
+
+    async def act() -> None:
+        await store.add([scan])
+        await claimed(store, scan)
+        await store.close()
+
+    child = os.fork()
+    if child == 0:
+        asyncio.run(act())
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+    async def check(reader: SQLiteStore) -> None:
+        held = await reader.get(scan.id)
+        assert held is not None
+        assert held.attempt == 1
+
+    _play(path, check)
