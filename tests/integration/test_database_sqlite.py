@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import sqlite3
 import stat
 import threading
@@ -12,12 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.sql.database import StoreBusyError
+from safeurl.adapters.sql.database import Statement, StoreBusyError
+from safeurl.adapters.sql.rows import stamp
 from safeurl.adapters.sqlite import SQLiteStore
+from safeurl.adapters.sqlite.database import SQLiteDatabase
 from safeurl.errors import ConfigError, StoreUnavailableError
 from tests.support.builders import NOW, claimed, make_beat, make_scan
 
 _PATIENCE_S = 1.0
+
+_HEARD = "INSERT INTO workers VALUES ('w', 'h', 1, 1, :now, :now, 1, '')"
+_GROW = """
+INSERT INTO audit_logs (scan_id, event, version, attempt, actor, detail, at)
+SELECT 's', 'note', 0, 0, 'x', hex(zeroblob(100000)), :now
+"""
 
 Scenario = Callable[[SQLiteStore], Awaitable[None]]
 
@@ -29,6 +38,17 @@ def _play(path: Path, scenario: Scenario, *, patience_s: float = _PATIENCE_S) ->
             await scenario(store)
         finally:
             await store.close()
+
+    asyncio.run(run())
+
+
+def _ask(path: Path, act: Callable[[SQLiteDatabase], Awaitable[None]]) -> None:
+    async def run() -> None:
+        database = SQLiteDatabase(path, synchronous="FULL", busy_timeout_s=0.5)
+        try:
+            await act(database)
+        finally:
+            await database.close()
 
     asyncio.run(run())
 
@@ -98,24 +118,41 @@ def test_a_lock_that_is_released_is_only_a_delay(path: Path) -> None:
 def test_a_full_disk_is_unavailability_and_loses_nothing(path: Path) -> None:
     """What does not fit is refused whole; what was there can be read."""
     scan = make_scan()
+    _play(path, lambda store: store.add([scan]))
 
-    async def act(store: SQLiteStore) -> None:
-        await store.add([scan])
-        # The file may not grow: SQLite's own way to have a full disk.
-        await _limit_pages(store)
-        big = [make_scan(url="https://example.com/" + "x" * 2000) for _ in range(200)]
+    async def act(database: SQLiteDatabase) -> None:
+        # The file may not grow: the full disk that SQLite itself can pretend.
+        texts = [_HEARD, "PRAGMA max_page_count = 1", _GROW]
         with pytest.raises(StoreUnavailableError, match="full"):
-            await store.add(big)
+            await database.write([Statement.of(sql, {"now": stamp(NOW)}) for sql in texts])
+        assert await database.read(Statement("SELECT count(*) AS n FROM workers")) == [{"n": 0}]
+
+    _ask(path, act)
+
+    async def check(store: SQLiteStore) -> None:
         assert await store.page(limit=10) == [scan]
 
+    _play(path, check)
+
+
+def test_a_disk_that_fails_is_unavailability(path: Path) -> None:
+    """The operating system refuses to write, in the middle of a batch; the next batch works."""
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = path.stat().st_size
+
+    async def act(store: SQLiteStore) -> None:
+        await store.ping()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        try:
+            with pytest.raises(StoreUnavailableError, match="fails"):
+                await store.add([make_scan(url="https://example.com/" + "x" * 500_000)])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert await store.page(limit=10) == []
+        await store.add([make_scan()])
+
     _play(path, act)
-
-
-async def _limit_pages(store: SQLiteStore) -> None:
-    """Let every connection that the store opens from now on refuse to let the file grow."""
-    engine = store._database._engine  # type: ignore[attr-defined]  # noqa: SLF001 - no port for it
-    async with engine.connect() as connection:
-        await connection.exec_driver_sql("PRAGMA max_page_count = 1")
 
 
 def test_what_is_no_database_is_unavailability(tmp_path: Path) -> None:
@@ -189,19 +226,15 @@ def test_folder_and_files_are_ours_alone(tmp_path: Path) -> None:
 
 
 def test_the_settings_reach_every_connection(path: Path) -> None:
-    """WAL stays in the file; the rest is asked of a live connection."""
+    """WAL stays in the file; the rest is asked of live connections."""
+    settings = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "timeout": 500}
 
-    async def act(store: SQLiteStore) -> None:
-        await store.ping()
-        engine = store._database._engine  # type: ignore[attr-defined]  # noqa: SLF001 - no port
-        async with engine.connect() as connection:
-            values = [
-                (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
-                for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-            ]
-        assert values == ["wal", 1, 1, 500]
+    async def act(database: SQLiteDatabase) -> None:
+        pragmas = [Statement(f"PRAGMA {name}") for name in (*list(settings)[:3], "busy_timeout")]
+        found = await asyncio.gather(*(database.read(pragma) for pragma in pragmas))
+        assert {name: value for (row,) in found for name, value in row.items()} == settings
 
-    _play(path, act)
+    _ask(path, act)
 
 
 def test_an_unknown_synchronous_does_not_start(tmp_path: Path) -> None:

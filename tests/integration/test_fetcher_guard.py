@@ -84,13 +84,15 @@ def test_a_bad_request_is_told_by_the_exit_code(line: bytes) -> None:
 
 def test_a_warm_fetcher_waits_for_its_request() -> None:
     """Started ahead with everything loaded, it fetches when the line comes; stdin stays open."""
-    with PageServer({"/": lambda _: html("<title>Warm</title>")}) as server:
-        with _started("--preload", "--idle-timeout", "60") as process:
-            _child(process)
-            _send(process, request_line(server.url("/")))
-            assert process.stdout is not None
-            lines = read_lines(process.stdout.read())
-            assert process.wait(30) == Exit.REPORTED
+    with (
+        PageServer({"/": lambda _: html("<title>Warm</title>")}) as server,
+        _started("--preload", "--idle-timeout", "60") as process,
+    ):
+        _child(process)
+        _send(process, request_line(server.url("/")))
+        assert process.stdout is not None
+        lines = read_lines(process.stdout.read())
+        assert process.wait(30) == Exit.REPORTED
     assert isinstance(lines[-1], ReportLine)
     assert lines[-1].outcome is Outcome.OK
 

@@ -6,6 +6,7 @@ pages stand on port 80 of every address. No packet leaves the namespace, so the 
 policy can be tested as it is. Needs `unshare` with user namespaces, or root.
 """
 
+import contextlib
 import fcntl
 import json
 import socket
@@ -13,6 +14,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -80,12 +82,23 @@ def _add_addresses() -> None:
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as v6:
         packed = socket.inet_pton(socket.AF_INET6, PUBLIC_V6)
         fcntl.ioctl(v6, _SIOCSIFADDR, struct.pack("16sIi", packed, 128, index[0]))
+    _wait_until_usable(PUBLIC_V6)
+
+
+def _wait_until_usable(address: str) -> None:
+    """Wait for the kernel, which takes a moment to let an IPv6 address be used."""
+    for _ in range(100):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+            probe.bind((address, 0))
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"{address} cannot be used")
 
 
 def _use_own_dns(folder: Path, lines: Sequence[str]) -> None:
     own = folder / "resolv.conf"
     own.write_text("\n".join(["nameserver 127.0.0.1", *lines, ""]))
-    subprocess.run(("mount", "--bind", str(own), "/etc/resolv.conf"), check=True)
+    subprocess.run(("/bin/mount", "--bind", str(own), "/etc/resolv.conf"), check=True)
 
 
 def _script(dns: DnsServer, scenario: Scenario) -> None:
@@ -122,7 +135,7 @@ def main() -> None:
             COMMAND, input=wanted["request"].encode(), capture_output=True, check=False
         )
         requests = [*v4.requests, *v6.requests]
-        subprocess.run(("umount", "/etc/resolv.conf"), check=True)
+        subprocess.run(("/bin/umount", "/etc/resolv.conf"), check=True)
     said = {
         "code": done.returncode,
         "stdout": done.stdout.decode(),

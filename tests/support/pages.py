@@ -196,6 +196,10 @@ class PageServer:
             if not piece:
                 return None
             data += piece
+            if not data[:1].isalpha():
+                # TLS on a plain port, for one: say so, as servers do, instead of waiting.
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+                return None
         first, *lines = data.split(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
         method, target = first.split(" ")[:2]
         pairs = (line.partition(":") for line in lines)

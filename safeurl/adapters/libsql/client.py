@@ -33,12 +33,24 @@ class ClientTransport:
         self._timeout_s = timeout_s
         # Any: the package ships no types.
         self._client: Any = None
+        self._has_answered = False
 
     async def run(self, batch: Sequence[Statement], *, write: bool) -> list[list[Row]]:
         """Run the batch in a transaction if it writes; a reading batch is a single SELECT."""
         try:
+            results = await self._translated(batch, write=write)
+        except StoreBusyError as exc:
+            # Of a refused WebSocket the client often sees only that the connection broke.
+            if self._has_answered or not self._auth_token:
+                raise
+            raise StoreBusyError(f"{exc} It may refuse TURSO_AUTH_TOKEN.") from exc
+        self._has_answered = True
+        return [[dict(zip(r.columns, row, strict=True)) for row in r.rows] for r in results]
+
+    async def _translated(self, batch: Sequence[Statement], *, write: bool) -> list[Any]:
+        try:
             async with asyncio.timeout(self._timeout_s):
-                results = await self._ask(batch, write=write)
+                return await self._ask(batch, write=write)
         except TimeoutError as exc:
             # Whatever hangs there, the next batch starts on a connection of its own.
             await self.close()
@@ -49,9 +61,10 @@ class ClientTransport:
             if exc.status in _UNKNOWN_ROUTE:
                 raise OtherTransportError from exc
             raise http_failure(exc.status) from exc
+        except (KeyError, ValueError) as exc:
+            raise StoreBusyError("The database server's answer is not Hrana.") from exc
         except (aiohttp.ClientError, OSError) as exc:
             raise StoreBusyError("The database server cannot be reached.") from exc
-        return [[dict(zip(r.columns, row, strict=True)) for row in r.rows] for r in results]
 
     async def close(self) -> None:
         """Close the client."""
@@ -62,9 +75,6 @@ class ClientTransport:
     async def _ask(self, batch: Sequence[Statement], *, write: bool) -> list[Any]:
         if self._client is None:
             self._client = libsql_client.create_client(self._url, auth_token=self._auth_token)
-            if self._url.startswith("ws"):
-                # Else a refused token shows as a broken connection, now and then.
-                await self._client._conn.wait_connected()  # noqa: SLF001 - nothing public waits
         wanted = [libsql_client.Statement(each.sql, dict(each.args)) for each in batch]
         # Shielded, because the client stumbles over an answer that nobody waits for any more.
         if write:

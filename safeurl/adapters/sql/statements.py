@@ -54,7 +54,7 @@ WHERE {_GUARD} AND lease_owner = :lease_owner AND attempt = :attempt
 RETURNING id
 """  # noqa: S608 - the guard is a constant of this file
 
-ANALYZE = f"""
+BEGIN_ANALYSIS = f"""
 UPDATE scan_jobs
 SET state = 'ANALYZING', version = version + 1, updated_at = :now,
     actor = :actor, change_id = :change_id

@@ -55,7 +55,7 @@ class SQLStore:
         self, scan: Scan, *, evidence_json: str, now: datetime, actor: str
     ) -> Scan | None:
         """Evidence and move in one batch."""
-        batch = [statements.PUT_EVIDENCE, statements.ANALYZE]
+        batch = [statements.PUT_EVIDENCE, statements.BEGIN_ANALYSIS]
         args = {"document": evidence_json, "now": stamp(now), "actor": actor}
         return await self._move(scan, State.ANALYZING, batch, args)
 

@@ -135,3 +135,6 @@ def _make_file(path: Path) -> None:
     # Never opened when it exists: closing it would drop the locks this process has on it.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    # Asked here, because aiosqlite's thread stumbles when it is SQLite that cannot open the file.
+    if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
+        raise StoreUnavailableError(f"{_TROUBLE[sqlite3.SQLITE_CANTOPEN]}: {path}.")
