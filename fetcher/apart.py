@@ -13,6 +13,7 @@ from fetcher.deadline import Deadline
 _MAX_RESULT_BYTES = 4 * 1024 * 1024
 _PIECE_BYTES = 64 * 1024
 _MEMORY_BYTES = 256 * 1024 * 1024
+_LATE = "took too long"
 _PAGE_BYTES = resource.getpagesize()
 
 
@@ -31,13 +32,12 @@ def run_apart(task: Callable[[], bytes], seconds: float) -> bytes:
         os.close(reader)
         _child(task, writer, seconds)
     os.close(writer)
-    status = -1
     try:
         result = _collect(reader, Deadline.after(seconds))
     finally:
-        os.close(reader)
         # Harmless where it has ended already: it stays a zombie until it is waited for.
         os.kill(child, signal.SIGKILL)
+        os.close(reader)
         _, status = os.waitpid(child, 0)
     if not result:
         raise TaskFailedError(_words(status))
@@ -75,22 +75,22 @@ def _limit(seconds: float) -> None:
 
 
 def _collect(reader: int, deadline: Deadline) -> bytes:
-    """Return all that the child wrote before it closed the pipe; nothing if it went wrong."""
+    """Return all that the child wrote before it closed the pipe."""
     parts: list[bytes] = []
     room = _MAX_RESULT_BYTES
-    while select.select([reader], [], [], deadline.left())[0]:
+    while room >= 0:
+        if not select.select([reader], [], [], deadline.left())[0]:
+            raise TaskFailedError(_LATE)
         part = os.read(reader, _PIECE_BYTES)
         if not part:
             return b"".join(parts)
         parts.append(part)
         room -= len(part)
-        if room < 0:
-            break
-    return b""
+    raise TaskFailedError("gave too much")
 
 
 def _words(status: int) -> str:
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        return "took too long" if number in {signal.SIGKILL, signal.SIGXCPU} else "crashed"
-    return "failed"
+    """Say how a child ended that wrote nothing."""
+    if not os.WIFSIGNALED(status):
+        return "failed"
+    return _LATE if os.WTERMSIG(status) == signal.SIGXCPU else "crashed"

@@ -81,7 +81,7 @@ class _Inflate:
 
     def read(self, size: int = _PIECE_BYTES, /) -> bytes:
         while not self._is_ended:
-            data = self._pending or self._inner.read(_PIECE_BYTES)
+            data = self._pending or self._next()
             if not data:
                 self._is_ended = True
                 # What zlib held back for want of room, less than one match.
@@ -90,6 +90,11 @@ class _Inflate:
             if piece:
                 return piece
         return b""
+
+    def _next(self) -> bytes:
+        data = self._inner.read(_PIECE_BYTES)
+        # The first two bytes tell the kinds of deflate apart.
+        return data + self._inner.read(1) if len(data) == 1 and not self._stream else data
 
     def _unpack(self, data: bytes, size: int) -> bytes:
         stream = self._stream or zlib.decompressobj(self._window(data))
@@ -122,16 +127,15 @@ class _Brotli:
 
     def read(self, size: int = _PIECE_BYTES, /) -> bytes:
         while not self._rest and not self._stream.is_finished():
-            data = b""
-            if self._stream.can_accept_more_data():
-                data = self._inner.read(_PIECE_BYTES)
-                if not data:
-                    return b""
+            is_hungry = self._stream.can_accept_more_data()
+            data = self._inner.read(_PIECE_BYTES) if is_hungry else b""
             try:
                 # The limit is a hint to the library: it may give some tens of KiB more.
                 self._rest = bytes(self._stream.process(data, output_buffer_limit=_PIECE_BYTES))
             except self._error as error:
                 raise CorruptBodyError(str(error)) from error
+            if is_hungry and not data and not self._rest:
+                return b""
         piece, self._rest = self._rest[:size], self._rest[size:]
         return piece
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fetcher.deadline import Deadline, milliseconds_since
-from fetcher.ending import FetchFailedError, timed_out
+from fetcher.ending import FetchFailedError
 from fetcher.trace import Trace
 from safeurl.address import AddressPolicy, judge_all, judge_port
 from safeurl.state import Outcome
@@ -130,7 +130,7 @@ def _connect_any(trace: Trace, deadline: Deadline) -> socket.socket:
         trace.connect_ms = milliseconds_since(started)
         return connection
     if not failures:
-        raise timed_out("connecting")
+        raise FetchFailedError(Outcome.DNS_FAILED, f"The host name {trace.host} has no address.")
     failures.sort(key=lambda failure: failure.ending.outcome is not Outcome.CONNECT_TIMEOUT)
     raise failures[0]
 

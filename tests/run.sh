@@ -21,7 +21,7 @@ gate() {
 gate "ruff check" ruff check api docker fetcher safeurl tests worker
 gate "ruff format" ruff format --check api docker fetcher safeurl tests worker
 gate "mypy" mypy
-gate "mypy docker/demo.py" mypy docker/demo.py
+gate "mypy docker" mypy docker/demo.py docker/picture.py
 gate "import contracts" lint-imports
 gate "dead code" vulture
 gate "shellcheck" shellcheck docker/*.sh docker/lib/*.sh tests/*.sh tests/*/*.sh .ci/run

@@ -6,6 +6,7 @@ and rows whose lease ran out go back to QUEUED or, past the retries, to FAILED.
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from safeurl.analysis import inconclusive
@@ -23,19 +24,30 @@ PUSH_GRACE = timedelta(seconds=3)
 #: Rows looked at per sweep; the rest comes with the next one.
 SWEEP_LIMIT = 500
 
+#: Removes the container of a scan's attempt, if there is one here.
+Reap = Callable[[str, int], Awaitable[bool]]
+
 
 class Rescuer:
     """Sweeps the store; `actor` names this process in the audit trail."""
 
-    def __init__(
-        self, store: ScanStore, queue: WakeQueue, *, clock: Clock, actor: str, max_retries: int
+    def __init__(  # noqa: PLR0913 - the parts a sweep touches, each handed in
+        self,
+        store: ScanStore,
+        queue: WakeQueue,
+        *,
+        clock: Clock,
+        actor: str,
+        max_retries: int,
+        reap: Reap,
     ) -> None:
-        """Wire the parts; they are closed by whoever made them."""
+        """Wire the parts; `reap` removes the container that a lost attempt left on this host."""
         self._store = store
         self._queue = queue
         self._clock = clock
         self._actor = actor
         self._max_retries = max_retries
+        self._reap = reap
 
     async def sweep(self) -> tuple[int, int]:
         """Run both sweeps; return how many scans were taken back and how many pushed again."""
@@ -56,6 +68,9 @@ class Rescuer:
     async def _take_back(self) -> int:
         lost = await self._store.lost(now=self._clock(), limit=SWEEP_LIMIT)
         moved = [await self._take_back_one(scan) for scan in lost]
+        for scan, taken in zip(lost, moved, strict=True):
+            if taken is not None:
+                await self._reap(scan.id, scan.attempt)
         return sum(scan is not None for scan in moved)
 
     async def _take_back_one(self, scan: Scan) -> Scan | None:

@@ -35,7 +35,12 @@ async def run_steward(settings: Settings) -> None:
         async with open_store(settings, migrate=False) as store:
             await _until_done(store.migrate, stopping)
             rescuer = Rescuer(
-                store, queue, clock=utc_now, actor=_name(), max_retries=settings.max_retries
+                store,
+                queue,
+                clock=utc_now,
+                actor=_name(),
+                max_retries=settings.max_retries,
+                reap=reaper.remove_attempt,
             )
             beat = _Beat(store, sandbox, settings.worker_concurrency)
             await asyncio.gather(

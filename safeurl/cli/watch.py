@@ -65,9 +65,13 @@ async def watch(
 
 
 def _announce(console: Console, scan: Scan, started: float) -> None:
-    took = time.monotonic() - started
-    mark = "✓" if is_final(scan.state) else "•"
-    line = f"{mark} {scan.state:<10} {took:6.2f} s  {_WORDS[scan.state]}"
+    line = state_line(scan.state, time.monotonic() - started)
     if scan.state is State.QUEUED:
         line += f"  {safe_url(scan.url)}"
     console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def state_line(state: State, took_s: float) -> str:
+    """Return the line that tells of a state reached after so many seconds."""
+    mark = "✓" if is_final(state) else "•"
+    return f"{mark} {state:<10} {took_s:6.2f} s  {_WORDS[state]}"

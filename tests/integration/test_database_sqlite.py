@@ -115,6 +115,26 @@ def test_a_lock_that_is_released_is_only_a_delay(path: Path) -> None:
         release.join()
 
 
+def test_a_cancelled_write_holds_no_lock(path: Path) -> None:
+    """Cancelled wherever it stands, a batch is whole or not there, and others write on."""
+    scans = [make_scan() for _ in range(20)]
+
+    async def act(store: SQLiteStore) -> None:
+        await store.add(scans)
+        for steps, scan in enumerate(scans):
+            write = asyncio.create_task(claimed(store, scan))
+            for _ in range(steps * 3):
+                await asyncio.sleep(0)
+            write.cancel()
+            await asyncio.wait([write])
+            held = await store.get(scan.id)
+            assert held is not None
+            assert len(await store.audit(scan.id)) == 1 + held.version
+            await store.beat(make_beat())
+
+    _play(path, act, patience_s=10)
+
+
 def test_a_full_disk_is_unavailability_and_loses_nothing(path: Path) -> None:
     """What does not fit is refused whole; what was there can be read."""
     scan = make_scan()
@@ -137,7 +157,6 @@ def test_a_full_disk_is_unavailability_and_loses_nothing(path: Path) -> None:
 
 def test_a_disk_that_fails_is_unavailability(path: Path) -> None:
     """The operating system refuses to write, in the middle of a batch; the next batch works."""
-
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     size = path.stat().st_size
 
@@ -185,7 +204,12 @@ def test_an_empty_database_asks_to_be_migrated(tmp_path: Path) -> None:
     """Both `ping` and any use of the tables name the command that helps."""
 
     async def act(store: SQLiteStore) -> None:
-        for ask in (store.ping, lambda: store.get("x"), lambda: store.add([make_scan()])):
+        asks: list[Callable[[], Awaitable[object]]] = [
+            store.ping,
+            lambda: store.get("x"),
+            lambda: store.add([make_scan()]),
+        ]
+        for ask in asks:
             with pytest.raises(StoreUnavailableError, match="safeurl migrate"):
                 await ask()
 

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import Field, fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from pydantic import ValidationError
 from sqlmodel import SQLModel
@@ -12,10 +12,13 @@ from sqlmodel import SQLModel
 from safeurl.adapters.sql.database import Row, RowRefusedError, Value
 from safeurl.errors import StoreUnavailableError
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
-Kind = TypeVar("Kind", bound="DataclassInstance")
+class _Dataclass(Protocol):
+    # Any: a field may be of any type.
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+Kind = TypeVar("Kind", bound=_Dataclass)
 
 
 def stamp(at: datetime) -> str:
@@ -25,7 +28,7 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
-def columns(value: "DataclassInstance") -> dict[str, Value]:
+def columns(value: _Dataclass) -> dict[str, Value]:
     """Return a dataclass as column values, by field name."""
     return {field.name: _column(getattr(value, field.name)) for field in fields(value)}
 
@@ -44,7 +47,7 @@ def _column(value: object) -> Value:
             return str(value)
 
 
-def as_json(values: Iterable["DataclassInstance"]) -> str:
+def as_json(values: Iterable[_Dataclass]) -> str:
     """Return dataclasses as one JSON list of rows, so that a single statement stores them all."""
     return json.dumps([columns(value) for value in values])
 

@@ -2,14 +2,16 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import cast
 
-from sqlalchemy import URL, Connection, PoolProxiedConnection, event
+import aiosqlite
+from sqlalchemy import URL, PoolProxiedConnection, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from safeurl.adapters.sql.database import (
@@ -22,9 +24,6 @@ from safeurl.adapters.sql.database import (
 from safeurl.errors import ConfigError, StoreUnavailableError
 
 _SYNCHRONOUS = ("NORMAL", "FULL", "EXTRA")
-
-#: Execution option that makes SQLAlchemy's BEGIN take the write lock.
-_WRITES = "safeurl_writes"
 
 _PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 
@@ -56,22 +55,41 @@ class SQLiteDatabase:
     async def read(self, statement: Statement) -> list[Row]:
         """Run it alone, outside any transaction: in WAL a reader waits for nobody."""
         with self._translated():
-            async with self._open().connect() as connection:
-                return await _run(connection, statement)
+            async with self._driver() as driver:
+                return await _run(driver, statement)
 
     async def write(self, batch: Sequence[Statement]) -> list[list[Row]]:
         """Run it between BEGIN IMMEDIATE and COMMIT."""
         with self._translated():
-            async with self._open().connect() as connection:
-                await connection.execution_options(**{_WRITES: True})
-                async with connection.begin():
-                    return [await _run(connection, statement) for statement in batch]
+            async with self._driver() as driver:
+                try:
+                    await driver.execute_fetchall("BEGIN IMMEDIATE")
+                    rows = [await _run(driver, statement) for statement in batch]
+                    await driver.commit()
+                finally:
+                    if driver.in_transaction:
+                        await driver.rollback()
+                return rows
 
     async def close(self) -> None:
         """Close every connection and end its thread."""
         if self._engine is not None:
             await self._engine.dispose()
             self._engine = None
+
+    @asynccontextmanager
+    async def _driver(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Lend a pooled connection as aiosqlite's own.
+
+        SQLAlchemy's cursors cross to the connection's thread four times for each statement, the
+        driver's `execute_fetchall` once; a batch takes a third of the time.
+        """
+        async with self._open().connect() as connection:
+            pooled = await connection.get_raw_connection()
+            # A cast, because SQLAlchemy does not know which driver its URL chose.
+            driver = cast("aiosqlite.Connection", pooled.driver_connection)
+            driver.row_factory = sqlite3.Row
+            yield driver
 
     def _open(self) -> AsyncEngine:
         if self._engine is None:
@@ -84,7 +102,6 @@ class SQLiteDatabase:
                 hide_parameters=True,
             )
             event.listen(self._engine.sync_engine, "connect", self._on_connect)
-            event.listen(self._engine.sync_engine, "begin", _on_begin)
         return self._engine
 
     def _on_connect(self, connection: PoolProxiedConnection, _: ConnectionPoolEntry) -> None:
@@ -118,15 +135,8 @@ class SQLiteDatabase:
             raise StoreUnavailableError(NO_SCHEMA) from exc
 
 
-async def _run(connection: AsyncConnection, statement: Statement) -> list[Row]:
-    # The driver's own SQL, because SQLAlchemy's text() would read colons within literals.
-    result = await connection.exec_driver_sql(statement.sql, dict(statement.args))
-    return [dict(row) for row in result.mappings()] if result.returns_rows else []
-
-
-def _on_begin(connection: Connection) -> None:
-    if connection.get_execution_options().get(_WRITES):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+async def _run(driver: aiosqlite.Connection, statement: Statement) -> list[Row]:
+    return [dict(row) for row in await driver.execute_fetchall(statement.sql, dict(statement.args))]
 
 
 def _make_file(path: Path) -> None:

@@ -20,9 +20,23 @@ class _World:
         self.now = START
         self.store = MemoryStore()
         self.queue = MemoryQueue()
-        self.rescuer = Rescuer(
-            self.store, self.queue, clock=lambda: self.now, actor="r", max_retries=max_retries
+        self.reaped: list[tuple[str, int]] = []
+        self.rescuer = self.make_rescuer("r", max_retries)
+
+    def make_rescuer(self, actor: str, max_retries: int) -> Rescuer:
+        """Return a rescuer over this world's parts."""
+        return Rescuer(
+            self.store,
+            self.queue,
+            clock=lambda: self.now,
+            actor=actor,
+            max_retries=max_retries,
+            reap=self._reap,
         )
+
+    async def _reap(self, scan_id: str, attempt: int) -> bool:
+        self.reaped.append((scan_id, attempt))
+        return True
 
     async def add(self) -> Scan:
         """Record a scan without waking anybody."""
@@ -76,6 +90,7 @@ def test_a_lost_scan_goes_back_to_the_queue_at_once() -> None:
         assert found is not None
         assert (found.state, found.outcome) == (State.QUEUED, Outcome.LEASE_LOST)
         assert found.run_after == world.now
+        assert world.reaped == [(scan.id, 1)]
 
     asyncio.run(act())
 
@@ -123,9 +138,7 @@ def test_two_rescuers_take_a_scan_back_once() -> None:
         world = _World()
         scan = await world.add()
         await world.lose(scan)
-        other = Rescuer(
-            world.store, world.queue, clock=lambda: world.now, actor="r2", max_retries=3
-        )
+        other = world.make_rescuer("r2", 3)
         swept = await asyncio.gather(world.rescuer.sweep(), other.sweep())
         assert sum(rescued for rescued, _ in swept) == 1
 

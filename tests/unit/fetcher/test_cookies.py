@@ -1,0 +1,58 @@
+"""Cookies go back to whom they belong."""
+
+import pytest
+
+from fetcher.cookies import CookieJar
+from safeurl.url import ParsedUrl
+
+
+def _at(host: str, scheme: str = "http") -> ParsedUrl:
+    is_literal = host[0].isdecimal()
+    return ParsedUrl(f"{scheme}://{host}/", scheme, host, 80, is_literal)
+
+
+@pytest.mark.parametrize(
+    ("set_cookie", "host", "scheme", "sent"),
+    [
+        ("a=1", "www.site.test", "http", "a=1"),
+        ("a=1", "site.test", "http", ""),
+        ("a=1", "sub.www.site.test", "http", ""),
+        ("a=1; Domain=site.test", "other.site.test", "http", "a=1"),
+        ("a=1; domain=.SITE.test", "site.test", "http", "a=1"),
+        ("a=1; Domain=site.test", "evilsite.test", "http", ""),
+        ("a=1; Domain=other.test", "other.test", "http", ""),
+        ("a=1; Domain=test", "other.test", "http", ""),
+        ("a=1; Secure", "www.site.test", "http", ""),
+        ("a=1; Secure", "www.site.test", "https", "a=1"),
+        ("a=1; Max-Age=0", "www.site.test", "http", ""),
+        ("a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "www.site.test", "http", ""),
+        ("a=1\r\nX-Evil: 1", "www.site.test", "http", ""),
+        ("a=\u00fc", "www.site.test", "http", ""),
+        ("=1", "www.site.test", "http", ""),
+        ("nothing", "www.site.test", "http", ""),
+        ("a=" + "x" * 5000, "www.site.test", "http", ""),
+    ],
+)
+def test_where_a_cookie_goes(set_cookie: str, host: str, scheme: str, sent: str) -> None:
+    """Set by www.site.test: who gets it back."""
+    jar = CookieJar()
+    jar.store(_at("www.site.test"), set_cookie)
+    assert jar.header(_at(host, scheme)) == sent
+
+
+def test_later_values_replace_earlier_ones() -> None:
+    """By name and domain; deletion too."""
+    jar = CookieJar()
+    for value in ("a=1", "b=2", "a=3"):
+        jar.store(_at("site.test"), value)
+    assert jar.header(_at("site.test")) == "b=2; a=3"
+    jar.store(_at("site.test"), "b=; Max-Age=-1")
+    assert jar.header(_at("site.test")) == "a=3"
+
+
+def test_the_jar_is_bounded() -> None:
+    """A page cannot fill it without end."""
+    jar = CookieJar()
+    for number in range(1000):
+        jar.store(_at("site.test"), f"c{number}=1")
+    assert len(jar.header(_at("site.test")).split(";")) == 50

@@ -1,0 +1,146 @@
+"""Pages are read whatever they hold, and the reading always fits the report."""
+
+import os
+import signal
+import time
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fetcher.apart import TaskFailedError, run_apart
+from fetcher.page.dom import read_dom
+from fetcher.page.fallback import read_roughly
+from fetcher.page.prescan import find_obstacle
+from fetcher.page.read import MAX_PARSED_BYTES, read_page
+from fetcher.page.reading import Reading
+
+_URL = "http://site.test/dir/page"
+_TAGS = (
+    *("<a href='", "<form action=", "<input type=password name=", "<base href=", "<iframe src="),
+    *("<meta http-equiv=refresh content='", "<script src=//", "<link rel=icon href=", "<title>"),
+    *("</form>", "</table>", "<table>", "<template>", "<svg>", "<!--", "-->", "'>", ">", '"', "<"),
+    *("http://[", "//", "javascript:", "data:", "\ud800", "\x00", "\U0001f600", "&#xD800;", " x"),
+)
+
+
+def _fits(reading: Reading) -> bool:
+    return msgspec.json.decode(msgspec.json.encode(reading), type=Reading) == reading
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.sampled_from(_TAGS) | st.text(max_size=8), max_size=40).map("".join))
+def test_any_markup_is_read(text: str) -> None:
+    """Parser and fallback both give evidence that a worker takes."""
+    text = text.encode("utf-8", "replace").decode()
+    assert _fits(read_dom(text, _URL))
+    assert _fits(read_roughly(text, _URL))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from(["utf-8", "utf-16-le", "gb18030", ""]))
+def test_any_bytes_are_read(data: bytes, charset: str) -> None:
+    """Through the child process as well."""
+    assert _fits(read_page(data, charset, _URL, 10))
+
+
+def test_the_fallback_finds_title_forms_and_refresh() -> None:
+    """As much as patterns can, with entities decoded and references made absolute."""
+    reading = read_roughly(
+        "<TITLE>A &amp; B</TITLE><html lang=fr><meta http-equiv='refresh' content='1;url=x'>"
+        "<form action='take.php' method=post><input name=a type=\"password\"></form>"
+        "<input name=b>",
+        _URL,
+    )
+    page = reading.page
+    assert (page.title, page.language) == ("A & B", "fr")
+    assert [form.action for form in page.forms] == ["http://site.test/dir/take.php", ""]
+    assert page.forms[0].has_password
+    assert page.meta_refresh is not None
+    assert page.meta_refresh.url == "http://site.test/dir/x"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<a " * 500_000,
+        "<form " + "x" * 1_000_000,
+        "<title" * 300_000,
+        "<meta content='" * 130_000,
+        "<form a=" + "'" * 1_000_000,
+        "<" * 2_000_000,
+        "<html " + "lang " * 300_000,
+    ],
+)
+def test_the_fallback_takes_linear_time(text: str) -> None:
+    """Patterns that backtrack without bound would not come back from these."""
+    reading = run_apart(lambda: msgspec.json.encode(read_roughly(text, _URL)), 20)
+    assert msgspec.json.decode(reading, type=Reading).page.title == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("<div>" * 6000, "nested"),
+        ("<div>" * 3000 + "</div>" * 3000 + "<div>" * 3000, ""),
+        ("<p>" * 9000 + "<li>" * 9000 + "<br>" * 9000, ""),
+        ("<div " + "a " * 3000 + ">", "attributes"),
+        ("<div " + "a " * 1000 + ">", ""),
+        ("<div title='" + "long words " * 3000 + "'>", "attributes"),
+        ("plain " * 10_000, ""),
+    ],
+    ids=["deep", "wide", "unclosed", "attributes", "few", "long value", "text"],
+)
+def test_the_prescan_finds_obstacles(text: str, word: str) -> None:
+    """Depth and attributes, counted cheaply: in doubt, against the page."""
+    assert word in find_obstacle(text)
+    assert bool(find_obstacle(text)) == bool(word)
+
+
+def test_a_page_beyond_the_cap_says_so() -> None:
+    """Its beginning is read."""
+    reading = read_page(b"<title>Long</title>" + b"x" * MAX_PARSED_BYTES, "utf-8", _URL, 10)
+    assert reading.page.title == "Long"
+    assert reading.page.partial == "Only the first 2,097,152 bytes were read."
+
+
+def test_a_task_apart_delivers_its_bytes() -> None:
+    """More than a pipe holds."""
+    assert run_apart(lambda: b"x" * 1_000_000, 10) == b"x" * 1_000_000
+
+
+def _die() -> bytes:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return b""
+
+
+def _sleep() -> bytes:
+    time.sleep(60)
+    return b""
+
+
+def _raise() -> bytes:
+    raise ValueError("on purpose")
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        (_die, "crashed"),
+        (_sleep, "took too long"),
+        (_raise, "failed"),
+        (lambda: bytes(10**9), "failed"),
+        (lambda: bytes(10**7), "gave too much"),
+    ],
+    ids=["crash", "sleep", "error", "memory", "flood"],
+)
+def test_a_task_apart_that_fails_says_how(
+    task: object, words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """And leaves no process behind."""
+    with pytest.raises(TaskFailedError, match=words):
+        run_apart(task, 1.0)  # type: ignore[arg-type]  # the table holds callables
+    capfd.readouterr()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)

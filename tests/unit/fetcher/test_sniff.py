@@ -1,0 +1,99 @@
+"""Types by signature, character sets by mark, header or meta tag."""
+
+import codecs
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fetcher.sniff import declared_type, decode_text, find_charset, sniff_type
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"", ""),
+        (b"  \n<!DOCTYPE HTML><p>", "text/html"),
+        (b"<TITLE>x", "text/html"),
+        (b"<!-- x --><html>", "text/html"),
+        (b"<bogus>", "text/plain"),
+        (b"\xef\xbb\xbf<html>", "text/html"),
+        ("\ufeff<html>".encode("utf-16-le"), "text/html"),
+        (b'<?xml version="1.0"?>', "text/xml"),
+        (b'{"a": 1}', "application/json"),
+        (b"[1]", "application/json"),
+        (b"plain text", "text/plain"),
+        (b"BMW is a brand", "text/plain"),
+        (b"MZ, the initials", "text/plain"),
+        (b"BM\x00\x01", "image/bmp"),
+        (b"MZ\x90\x00", "application/x-msdownload"),
+        (b"\x7fELF\x02", "application/x-executable"),
+        (b"%PDF-1.7", "application/pdf"),
+        (b"PK\x03\x04", "application/zip"),
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
+        (b"\x00\x01\x02", "application/octet-stream"),
+    ],
+)
+def test_bytes_show_their_type(data: bytes, kind: str) -> None:
+    """Signatures first, then text or not."""
+    assert sniff_type(data) == kind
+
+
+@pytest.mark.parametrize(
+    ("header", "kind"),
+    [
+        ("text/HTML; charset=x", "text/html"),
+        (" application/xhtml+xml ", "application/xhtml+xml"),
+        ("nonsense", ""),
+        ("", ""),
+        ("a/" + "b" * 5000, "a/" + "b" * 127),
+    ],
+)
+def test_declared_types_are_bare(header: str, kind: str) -> None:
+    """Parameters, case and excess are gone."""
+    assert declared_type(header) == kind
+
+
+@pytest.mark.parametrize(
+    ("data", "header", "name"),
+    [
+        (b"\xef\xbb\xbfx", "text/html; charset=koi8-r", "utf-8"),
+        (b"\xff\xfex\x00", "", "utf-16-le"),
+        (b"x", "text/html; charset=KOI8-R", "koi8-r"),
+        (b"x", 'text/html; charset="latin1"', "windows-1252"),
+        (b"<meta charset=gbk>", "text/html", "gb18030"),
+        (b"<meta charset=utf-16>", "", "utf-8"),
+        (b'<META content="text/html; charset=euc-jp" http-equiv=x>', "", "euc-jp"),
+        ("h\u00e9".encode(), "", "utf-8"),
+        ("h\u00e9".encode()[:-1], "", "utf-8"),
+        (b"h\xe9 x", "", "windows-1252"),
+        (b"h\xe9 x", "text/html; charset=zip", "windows-1252"),
+        (b"\x00\x01", "", ""),
+    ],
+)
+def test_character_sets_are_found(data: bytes, header: str, name: str) -> None:
+    """Mark before header before meta tag before guess; unknown labels count for nothing."""
+    assert find_charset(data, header) == name
+
+
+@given(st.binary(max_size=200), st.text(max_size=60))
+def test_any_bytes_become_text(data: bytes, header: str) -> None:
+    """Whatever name is found, Python decodes by it."""
+    name = find_charset(data, header)
+    assert isinstance(decode_text(data, name), str)
+    assert isinstance(sniff_type(data), str)
+
+
+@pytest.mark.parametrize("label", ["gb2312", "sjis", "tis-620", "ks_c_5601-1987", "big5-hkscs"])
+def test_every_label_has_a_decoder(label: str) -> None:
+    """Names of the Encoding Standard lead to codecs that Python has."""
+    name = find_charset(b"x", f"text/html; charset={label}")
+    assert decode_text(b"plain", name) == "plain"
+
+
+def test_codecs_that_are_bombs_are_not_named() -> None:
+    """Python would unpack or transform with these."""
+    for label in ("zip", "bz2", "base64", "rot13", "unicode_escape", "punycode", "idna", "utf-7"):
+        codecs.lookup(label)
+        assert find_charset(b"x", f"text/html; charset={label}") == "utf-8"

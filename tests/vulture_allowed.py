@@ -1,0 +1,64 @@
+"""Names that vulture finds unused, though frameworks, stored documents or tests use them.
+
+Fields of evidence, rows and API documents are read as JSON; RQ, pydantic, typer and FastAPI find
+the others by name; the memory room is shipped for those who test against SafeURL.
+"""
+
+from typing import Any
+
+_: Any = None
+
+_.active_workers
+_.ADULT_CONTENT
+_.alpn
+_.applied_at
+_.AsyncConnection
+_.BROWSER
+_.change_id
+_.cross_origin
+_.diagram
+_.docker
+_.elapsed_ms
+_.fetcher
+_.final_url
+_.generator
+_.headers_truncated
+_.http_status
+_.ILLEGAL_CONTENT
+_.index
+_.inline_bytes
+_.INTEL
+_.IO
+_.JS
+_.list_scans
+_.log_job_description
+_.max_connection_wait_time
+_.MemoryArtefacts
+_.MemoryQueue
+_.MemoryStore
+_.MISINFORMATION
+_.model_config
+_.oldest_pending_scan
+_.OTHER
+_.outcome_text
+_.path_faults
+_.pending_scans
+_.PoolProxiedConnection
+_.recently_failed
+_.recommendations
+_.row_factory
+_.run_scan
+_.sans
+_.SchemaMigration
+_.serial
+_.should_exit
+_.SPAM
+_.started_at
+_.STDIN
+_.timings
+_.total_ms
+_.total_scans_in_progress
+_.trust_env
+_.username
+_.VIOLENCE
+_.VISUAL
