@@ -15,7 +15,7 @@ from enum import IntEnum
 from fetcher.deadline import Deadline
 
 #: Seconds between the fetch's own deadline and the kill: for parsing and writing the report.
-GRACE_S = 5.0
+GRACE_S = 4.0
 
 _MAX_FETCH_S = 600.0
 

@@ -25,8 +25,8 @@ from safeurl.report import FetchRequest, Page, ReportLine
 from safeurl.state import Outcome
 from safeurl.url import ParsedUrl, parse
 
-#: A report may hold 32 MiB; base64 makes 27 of these 20.
-MAX_BODY_BYTES = 20 * 1024 * 1024
+#: The worker keeps artefacts up to this size; base64 makes 21 of the report's 32 MiB of it.
+MAX_BODY_BYTES = 16 * 1024 * 1024
 
 _MAX_REDIRECTS = 50
 _ICON_REDIRECTS = 3

@@ -137,7 +137,7 @@ class Settings(BaseModel):
     max_body_mb: int = Field(
         default=10,
         ge=1,
-        le=20,
+        le=16,
         alias="MAX_BODY_MB",
         description="Cap on a page's body in MiB, on the wire and again when decompressed.",
     )

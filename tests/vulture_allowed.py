@@ -62,3 +62,5 @@ _.trust_env
 _.username
 _.VIOLENCE
 _.VISUAL
+_.not_after
+_.not_before
