@@ -12,6 +12,7 @@ from fetcher.deadline import Deadline, milliseconds_since
 from fetcher.dial import Dialler, DirectDialler
 from fetcher.ending import Ending, FetchFailedError
 from fetcher.favicon import Icon, find_icon
+from fetcher.gateway import GatewayDialler
 from fetcher.output import Reporter
 from fetcher.page.read import read_page
 from fetcher.page.reading import Reading
@@ -159,11 +160,12 @@ class Session:
 
 
 def make_session(request: FetchRequest, reporter: Reporter) -> Session:
-    """Wire a session that connects from this process; raises `ConfigError` on a bad policy."""
+    """Wire a session to its way out; raises `ConfigError` on a bad policy."""
     policy = AddressPolicy.parse(
         request.allow_cidrs, request.deny_cidrs, request.allow_ports, request.deny_ports
     )
-    return Session(request, reporter, policy, DirectDialler(policy))
+    dialler: Dialler = GatewayDialler() if request.gateway else DirectDialler(policy)
+    return Session(request, reporter, policy, dialler)
 
 
 def _refresh_target(header: str, reading: Reading | None) -> str:

@@ -159,6 +159,8 @@ class SandboxOrder:
     request: FetchRequest
     #: Seconds from the start until the container is killed from outside.
     deadline_s: float
+    #: Folder with the sandbox's own gateway socket; None where it has a network instead.
+    egress_dir: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,8 @@ class FetchRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     allow_ports: tuple[int, ...] = ()
     deny_ports: tuple[int, ...] = ()
     user_agent: str = ""
+    #: Whether connections are asked of the egress gateway's socket; else the fetcher makes them.
+    gateway: bool = False
 
 
 class _Strict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

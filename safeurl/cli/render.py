@@ -183,7 +183,8 @@ def _table(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]
     """Print a table in a terminal, tab-separated lines in a pipe."""
     if not console.is_terminal:
         for row in (names, *rows):
-            console.print("\t".join(row), markup=False, highlight=False, soft_wrap=True)
+            # Not through rich, which would turn the tabs into spaces.
+            console.file.write("\t".join(row) + "\n")
         return
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for number, name in enumerate(names):

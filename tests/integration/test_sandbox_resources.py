@@ -78,7 +78,7 @@ os.write(1, b"I do not listen")
 
 #: Runs a sandbox in a process of its own, so that its peak memory can be read.
 _MEASURED = """
-import asyncio, json, resource, sys
+import asyncio, json, sys
 from safeurl.ports import SandboxOrder
 from safeurl.report import FetchRequest
 from worker.sandbox.docker_room import DockerSandbox
@@ -96,7 +96,9 @@ request = FetchRequest(scan="measured", attempt=1, url="http://lab.invalid/")
 settings = SandboxSettings(image=image, instance=instance, network="none", cpus=1.0)
 room = DockerSandbox(settings, socket_path)
 ended = asyncio.run(room.run(SandboxOrder(request=request, deadline_s=120), sink))
-peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+# Not ru_maxrss, which a process takes over from the one that started it.
+status = open("/proc/self/status").read()
+peak_kib = int(status.partition("VmHWM:")[2].split()[0])
 print(json.dumps([total, ended.exit_code, ended.error, peak_kib]))
 """
 

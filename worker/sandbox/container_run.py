@@ -91,7 +91,7 @@ class ContainerRun:
 
     def _create(self, client: EngineClient) -> str:
         deadline_at = self._clock() + timedelta(seconds=self._order.deadline_s)
-        options = container_options(self._settings, self._order.request, deadline_at)
+        options = container_options(self._settings, self._order, deadline_at)
         with self._timed("create"):
             try:
                 return client.create(self._name, options)

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from safeurl.report import FetchRequest
+from safeurl.ports import SandboxOrder
 from worker.sandbox import labels
 
 _MIB = 1024 * 1024
 _NOBODY = 65534
+
+#: Where the fetcher looks for the gateway's socket.
+EGRESS_MOUNT = "/run/egress"
 
 #: All the environment a sandbox gets from us; a constant, so that nothing can leak into it.
 ENVIRONMENT: tuple[str, ...] = ("HOME=/tmp", "LANG=C.UTF-8")
@@ -41,12 +44,13 @@ class SandboxSettings:
 
 
 def container_options(
-    settings: SandboxSettings, request: FetchRequest, deadline_at: datetime
+    settings: SandboxSettings, order: SandboxOrder, deadline_at: datetime
 ) -> dict[str, Any]:
     """Return the complete JSON body of `POST /containers/create` for one attempt.
 
     Of the request only scan and attempt are used; what is to be fetched goes in on stdin.
     """
+    request = order.request
     owner = labels.SandboxLabels(
         instance=settings.instance,
         scan=request.scan,
@@ -67,15 +71,16 @@ def container_options(
         "StdinOnce": True,
         "Tty": False,
         "Healthcheck": {"Test": ["NONE"]},
-        "HostConfig": _host_config(settings),
+        "HostConfig": _host_config(settings, order.egress_dir),
     }
 
 
-def _host_config(settings: SandboxSettings) -> dict[str, Any]:
+def _host_config(settings: SandboxSettings, egress_dir: str | None) -> dict[str, Any]:
     runtime = {"Runtime": settings.runtime} if settings.runtime else {}
     return {
         **_resources(settings),
         **_isolation(settings),
+        **_mounts(egress_dir),
         **_network(settings),
         **runtime,
         # `AutoRemove` loses the exit state: it races with inspect.
@@ -127,9 +132,16 @@ def _isolation(settings: SandboxSettings) -> dict[str, Any]:
         "PidMode": "",
         "UTSMode": "",
         "Init": False,
-        "Binds": [],
         "Devices": [],
     }
+
+
+def _mounts(egress_dir: str | None) -> dict[str, Any]:
+    """Return the one thing of the host that a sandbox may see: its own gateway socket."""
+    if egress_dir is None:
+        return {"Mounts": []}
+    mount = {"Type": "bind", "Source": egress_dir, "Target": EGRESS_MOUNT, "ReadOnly": True}
+    return {"Mounts": [mount]}
 
 
 def _network(settings: SandboxSettings) -> dict[str, Any]:

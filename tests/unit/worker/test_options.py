@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from safeurl.ports import SandboxOrder
 from safeurl.report import FetchRequest
 from worker.sandbox.options import ENVIRONMENT, SandboxSettings, container_options
 
 _GOLDEN = Path(__file__).parent / "golden"
 _AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _REQUEST = FetchRequest(scan="0197", attempt=3, url="http://example.com/")
+_ORDER = SandboxOrder(request=_REQUEST, deadline_s=30.0)
 _PLAIN = SandboxSettings(image="safeurl-fetcher:latest", instance="main")
 _STRICT = dataclasses.replace(
     _PLAIN, network="none", runtime="runsc", memory_mb=1024, cpus=1.5, pids_limit=256
@@ -21,13 +23,19 @@ _RESOLVER = dataclasses.replace(_PLAIN, dns=("192.0.2.53",))
 _CANARY = "canary-5f3a"
 
 
+def _order(request: FetchRequest) -> SandboxOrder:
+    return SandboxOrder(request=request, deadline_s=30.0)
+
+
 @pytest.mark.parametrize(
     ("name", "settings"), [("bridge", _PLAIN), ("none_runsc", _STRICT), ("dns", _RESOLVER)]
 )
 def test_options_equal_the_golden_file(name: str, settings: SandboxSettings) -> None:
     """Each way to run a sandbox is held as a whole, defaults included."""
     golden = json.loads((_GOLDEN / f"sandbox_{name}.json").read_text())
-    assert container_options(settings, _REQUEST, _AT) == golden
+    egress_dir = "/state/egress/sockets/1f" if settings.network == "none" else None
+    order = SandboxOrder(request=_REQUEST, deadline_s=30.0, egress_dir=egress_dir)
+    assert container_options(settings, order, _AT) == golden
 
 
 def test_no_setting_and_nothing_of_the_request_reaches_the_environment(
@@ -38,7 +46,7 @@ def test_no_setting_and_nothing_of_the_request_reaches_the_environment(
         monkeypatch.setenv(name, _CANARY)
     settings = SandboxSettings(image=_CANARY, instance=_CANARY, runtime=_CANARY, dns=(_CANARY,))
     request = FetchRequest(scan=_CANARY, attempt=1, url=f"http://{_CANARY}/", user_agent=_CANARY)
-    environment = container_options(settings, request, _AT)["Env"]
+    environment = container_options(settings, _order(request), _AT)["Env"]
     assert environment == list(ENVIRONMENT)
     assert not any(_CANARY in entry for entry in ENVIRONMENT)
 
@@ -48,11 +56,11 @@ def test_the_url_is_nowhere_in_the_options() -> None:
     request = FetchRequest(
         scan="0197", attempt=3, url=f"http://{_CANARY}/", user_agent=_CANARY, deny_cidrs=(_CANARY,)
     )
-    assert _CANARY not in json.dumps(container_options(_PLAIN, request, _AT))
+    assert _CANARY not in json.dumps(container_options(_PLAIN, _order(request), _AT))
 
 
 def test_swap_is_never_more_than_memory() -> None:
     """Memory and swap together have the same cap as memory, so nothing is ever swapped out."""
     for settings in (_PLAIN, _STRICT):
-        host = container_options(settings, _REQUEST, _AT)["HostConfig"]
+        host = container_options(settings, _ORDER, _AT)["HostConfig"]
         assert host["MemorySwap"] == host["Memory"] == settings.memory_mb * 2**20
