@@ -12,8 +12,11 @@ from tests.support.system import bridge_gateway
 _LABEL = "safeurl.bench=rival"
 
 
-def shell_loop(url: str, count: int, parallel: int) -> float:
-    """Return pages opened per second by `xargs -P parallel docker run --rm`."""
+def shell_loop(url: str, count: int, parallel: int) -> tuple[float, int]:
+    """Return pages opened per second by `xargs -P parallel docker run --rm`, and reports lost.
+
+    A loop like this does not notice a report that is cut or missing, so we count them.
+    """
     settings = Settings.read({})
     request = FetchRequest(
         scan="bench", attempt=1, url=url, allow_cidrs=(f"{bridge_gateway()}/32",)
@@ -31,8 +34,8 @@ def shell_loop(url: str, count: int, parallel: int) -> float:
         )
         script = f"seq {count} | xargs -P {parallel} -I N sh -c '{run}' sh N"
         started = time.perf_counter()
-        subprocess.run(["sh", "-c", script], check=True, timeout=60 + 5 * count)  # noqa: S607 - the shell loop is the rival
+        subprocess.run(["sh", "-c", script], check=False, timeout=60 + 5 * count)  # noqa: S607 - the shell loop is the rival
         took = time.perf_counter() - started
         reports = [Path(folder, f"out.{n}").read_bytes() for n in range(1, count + 1)]
-        assert all(b'"outcome":"ok"' in report for report in reports)
-    return count / took
+        lost = sum(b'"outcome":"ok"' not in report for report in reports)
+    return (count - lost) / took, lost

@@ -92,16 +92,15 @@ class System:
 
         async def wait(store: ScanStore) -> list[Scan]:
             deadline = time.monotonic() + timeout_s
-            done: dict[str, Scan] = {}
-            while len(done) < len(scan_ids):
-                for scan_id in set(scan_ids) - set(done):
-                    scan = await store.get(scan_id)
-                    if scan is not None and is_final(scan.state):
-                        done[scan_id] = scan
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"{len(scan_ids) - len(done)} scans are not final")
-                await asyncio.sleep(0.1)
-            return [done[scan_id] for scan_id in scan_ids]
+            done: list[Scan] = []
+            # One after the other, so that waiting for many costs the machine no more than for one.
+            for scan_id in scan_ids:
+                while (scan := await store.get(scan_id)) is None or not is_final(scan.state):
+                    if time.monotonic() > deadline:
+                        raise TimeoutError(f"{len(scan_ids) - len(done)} scans are not final")
+                    await asyncio.sleep(0.1)
+                done.append(scan)
+            return done
 
         return self.with_store(wait)
 

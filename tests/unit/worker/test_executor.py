@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from safeurl.adapters.memory import MemoryArtefacts, MemoryStore
+from safeurl.adapters.sql.database import RowRefusedError
 from safeurl.audit import path_faults
 from safeurl.ports import SandboxExit, Stop
 from safeurl.report import Evidence, FetchRequest, Profile
@@ -53,13 +54,17 @@ class _World:
     """A store with one queued scan, and an executor over a scripted sandbox."""
 
     def __init__(self, sandbox: ScriptedSandbox, limits: AttemptLimits = LIMITS) -> None:
-        self.store = MemoryStore()
+        self.store: MemoryStore = MemoryStore()
         self.artefacts = MemoryArtefacts()
         self.sandbox = sandbox
         self.scan = _scan()
-        self.executor = Executor(
+        self.executor = self.make_executor(limits)
+
+    def make_executor(self, limits: AttemptLimits) -> Executor:
+        """Return an executor over this world's parts as they are now."""
+        return Executor(
             store=self.store,
-            sandbox=sandbox,
+            sandbox=self.sandbox,
             artefacts=self.artefacts,
             limits=limits,
             clock=_now,
@@ -203,6 +208,26 @@ def test_a_rescued_attempt_ends_its_sandbox_and_writes_nothing() -> None:
         assert await attempt is None
         assert world.sandbox.cancelled == 1
         assert await world.store.get(world.scan.id) == taken
+
+    asyncio.run(act())
+
+
+def test_a_fault_in_renewing_is_raised_and_ends_the_sandbox() -> None:
+    """What renewing cannot survive is not taken for a lost lease: it reaches the task's log."""
+
+    class Refusing(MemoryStore):
+        async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
+            raise RowRefusedError(f"{scan.id} {lease_until}")
+
+    async def act() -> None:
+        limits = replace(LIMITS, lease=timedelta(seconds=0.3))
+        world = _World(ScriptedSandbox(takes_s=10), limits)
+        world.store = Refusing()
+        world.executor = world.make_executor(limits)
+        await world.store.add([world.scan])
+        with pytest.raises(RowRefusedError):
+            await world.executor.run(world.scan.id)
+        assert world.sandbox.cancelled == 1
 
     asyncio.run(act())
 
