@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Serves the harmless page which docker/quickstart.sh has scanned when no URL is given.
 
-It listens on the address of one network interface, the Docker bridge, so that a sandbox reaches it
-and nobody outside this machine does. It prints its URL and ends by itself after a while. Only the
+It listens on the address of one network interface of this machine, loopback unless told otherwise,
+which nobody outside reaches. It prints its URL and ends by itself after a while. Only the
 standard library is needed.
 """
 
@@ -87,7 +87,7 @@ def address_of(interface: str) -> str:
 def main() -> None:
     """Serve until the time is over."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--interface", default="docker0", help="whose address to listen on")
+    parser.add_argument("--interface", default="lo", help="whose address to listen on")
     parser.add_argument("--seconds", type=float, default=600, help="after which to end")
     arguments = parser.parse_args()
     host = address_of(arguments.interface)

@@ -19,8 +19,12 @@ stop_demo() {
     [ -z "$DEMO_PID" ] || kill "$DEMO_PID" 2>/dev/null || true
 }
 
-# Prints the bridge's name: what sandboxes call the host.
-bridge_interface() {
+# Prints the interface to serve on: the gateway reaches loopback, a sandbox on the bridge only that.
+demo_interface() {
+    if [ "${CONTAINER_NETWORK:-none}" != bridge ]; then
+        echo lo
+        return
+    fi
     "${DOCKER_CLI:-docker}" -H "unix://${DOCKER_SOCKET_PATH:-/var/run/docker.sock}" network inspect bridge \
         --format '{{index .Options "com.docker.network.bridge.name"}}' || echo docker0
 }
@@ -29,7 +33,7 @@ bridge_interface() {
 start_demo() {
     local announced=.cache/demo.url tries=0
     : >"$announced"
-    .venv/bin/python docker/demo.py --interface "$(bridge_interface)" >"$announced" &
+    .venv/bin/python docker/demo.py --interface "$(demo_interface)" >"$announced" &
     DEMO_PID=$!
     until [ -s "$announced" ]; do
         tries=$((tries + 1))

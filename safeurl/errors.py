@@ -60,6 +60,18 @@ class SandboxUnavailableError(UnavailableError):
     code = "sandbox_unavailable"
 
 
+class EgressUnavailableError(UnavailableError):
+    """The egress gateway does not answer, or cannot do what it is asked now."""
+
+    code = "egress_unavailable"
+
+
+class EgressLostError(EgressUnavailableError):
+    """The gateway does not know this socket: it was started again since, or the socket expired."""
+
+    code = "egress_lost"
+
+
 class ConfigError(SafeURLError):
     """The settings are wrong, so nothing starts (exit 78); `faults` holds every fault found."""
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from safeurl.report import FetchRequest
+from safeurl.report import EgressEvidence, FetchRequest
 from safeurl.scan import Artefact, AuditEntry, Metrics, Result, Scan, WorkerBeat
 from safeurl.state import Outcome, State
 
@@ -180,6 +180,28 @@ class SandboxExit:
     start_kind: str = "cold"
     #: Milliseconds per phase: `create`, `start`, `run`, `remove`.
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EgressRoom:
+    """A sandbox's own door to the gateway."""
+
+    id: str
+    #: Folder that holds the socket; the sandbox gets it mounted.
+    directory: str
+
+
+class Egress(Protocol):
+    """The gateway that makes a sandbox's connections."""
+
+    async def open(self, request: FetchRequest, *, deadline_s: float) -> EgressRoom:
+        """Make a socket and bind it to the attempt; raise EgressUnavailableError."""
+
+    async def close(self, room: EgressRoom) -> EgressEvidence:
+        """Remove the socket and return what went through it.
+
+        Raises EgressLostError when the gateway was started anew meanwhile.
+        """
 
 
 #: Takes stdout as it comes; returning False ends the sandbox at once.

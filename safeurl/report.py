@@ -214,6 +214,49 @@ class Refusal(_Strict, frozen=True):
     url: Url = ""
 
 
+class EgressDecision(_Strict, frozen=True):
+    """What the egress gateway did with one request for a connection; its word is trusted."""
+
+    #: The host as it was asked for, in ASCII; empty where the request could not be read.
+    name: Short
+    port: Annotated[int, Meta(ge=0, le=65535)]
+    #: Every address the name resolved to, then the one that was dialled.
+    addresses: Annotated[tuple[Short, ...], Meta(max_length=64)] = ()
+    address: Short = ""
+    #: Whether the policy and the caps let it through; `outcome` then says what became of it.
+    allowed: bool = False
+    #: The rule that let it through or refused it; a word of `safeurl.address` or `safeurl.url`,
+    #: a cap's, or one of the gateway's own: `unbound`, `bad_request`, `method`.
+    rule: Short = ""
+    #: What went wrong after it was let through: an outcome such as `dns_nxdomain`, the cap that
+    #: cut the connection, `closed` where the worker did; empty where both ends had finished.
+    outcome: Short = ""
+    #: Bytes that left the sandbox, and bytes that came into it.
+    bytes_out: Count = 0
+    bytes_in: Count = 0
+    #: ISO 8601, UTC.
+    started_at: Short = ""
+    dns_ms: Millis | None = None
+    connect_ms: Millis | None = None
+    duration_ms: Millis = 0.0
+
+
+class EgressEvidence(_Strict, frozen=True):
+    """The gateway's own record of one sandbox's connections, in the order they were asked for."""
+
+    scan: Short = ""
+    attempt: Count = 0
+    decisions: Annotated[tuple[EgressDecision, ...], Meta(max_length=512)] = ()
+    #: Requests beyond the 512 that are kept.
+    dropped: Count = 0
+    #: Sums over all requests, the dropped ones included.
+    requests: Count = 0
+    bytes_out: Count = 0
+    bytes_in: Count = 0
+    #: Whether the gateway closed the socket by itself, because nobody did in time.
+    expired: bool = False
+
+
 class EvidenceLine(_Strict, frozen=True, tag_field="type", tag="evidence"):
     """One piece of evidence, sent when ready; exactly one field is set."""
 
@@ -257,6 +300,8 @@ class Evidence(_Strict, frozen=True):
     page: Page | None = None
     refusals: tuple[Refusal, ...] = ()
     report: ReportLine | None = None
+    #: The gateway's own record; None for a sandbox that had a network. Trusted, unlike the rest.
+    egress: EgressEvidence | None = None
 
 
 def encode_line(line: Line | FetchRequest) -> bytes:

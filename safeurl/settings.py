@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -36,10 +37,24 @@ def _cidr(value: str) -> str:
     return str(ipaddress.ip_network(value))
 
 
+def _resolver(value: str) -> str:
+    """Check `192.0.2.53`, `192.0.2.53:5353`, `2001:db8::53` or `[2001:db8::53]:5353`."""
+    bare = value.count(":") > 1 and not value.startswith("[")
+    parts = urlsplit(f"//[{value}]" if bare else f"//{value}")
+    address = ipaddress.ip_address(parts.hostname or "")
+    if parts.netloc.count("@") or parts.path or parts.query or parts.fragment:
+        raise ValueError(f"{value!r} is not an address with or without a port")
+    port = 53 if parts.port is None else parts.port
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"  # noqa: PLR2004 - IPv6
+
+
 Cidrs = Annotated[tuple[Annotated[str, AfterValidator(_cidr)], ...], BeforeValidator(_split)]
 Ports = Annotated[
     tuple[Annotated[int, Field(ge=1, le=65535)], ...],
     BeforeValidator(_split),
+]
+Resolvers = Annotated[
+    tuple[Annotated[str, AfterValidator(_resolver)], ...], BeforeValidator(_split)
 ]
 
 
@@ -119,11 +134,11 @@ class Settings(BaseModel):
         alias="CONTAINER_PIDS_LIMIT",
         description="Processes and threads in a sandbox.",
     )
-    container_network: Literal["bridge"] = Field(
-        default="bridge",
+    container_network: Literal["none", "bridge"] = Field(
+        default="none",
         alias="CONTAINER_NETWORK",
-        description="How a sandbox reaches the page: `bridge` is Docker's default bridge, on "
-        "which the fetcher judges every address itself.",
+        description="none: a sandbox has no network but a socket to the egress gateway, which "
+        "judges every connection. bridge: Docker's bridge, and only the fetcher judges.",
     )
     container_runtime: str = Field(
         default="",
@@ -172,6 +187,45 @@ class Settings(BaseModel):
     )
     egress_deny_ports: Ports = Field(
         default=(), alias="EGRESS_DENY_PORTS", description="More ports that no scan may reach."
+    )
+    egress_dir: str = Field(
+        default="",
+        alias="EGRESS_DIR",
+        description="Folder of the egress gateway's sockets. Empty: `egress` in the state folder.",
+    )
+    egress_resolver: Resolvers = Field(
+        default=(),
+        alias="EGRESS_RESOLVER",
+        description="DNS servers of the egress gateway, each an address with or without a port. "
+        "Empty: those of /etc/resolv.conf.",
+    )
+    egress_max_connections: int = Field(
+        default=512,
+        ge=1,
+        le=65_536,
+        alias="EGRESS_MAX_CONNECTIONS",
+        description="Connections a scan may ask for, refused ones included.",
+    )
+    egress_max_concurrent: int = Field(
+        default=64,
+        ge=1,
+        le=1024,
+        alias="EGRESS_MAX_CONCURRENT",
+        description="Connections a scan may have open at a time.",
+    )
+    egress_max_mb: int = Field(
+        default=128,
+        ge=1,
+        le=65_536,
+        alias="EGRESS_MAX_MB",
+        description="MiB that all connections of a scan may carry, counted each way.",
+    )
+    egress_unbound_seconds: int = Field(
+        default=900,
+        ge=1,
+        le=86_400,
+        alias="EGRESS_UNBOUND_SECONDS",
+        description="After this long a gateway socket that was given to no scan is removed.",
     )
     user_agent: str = Field(
         default="",
@@ -248,6 +302,11 @@ class Settings(BaseModel):
     def artefact_dir(self) -> Path:
         """Where blobs are stored."""
         return self.state_dir / "artefacts"
+
+    @property
+    def gateway_dir(self) -> Path:
+        """Where the egress gateway has its sockets."""
+        return Path(self.egress_dir).absolute() if self.egress_dir else self.state_dir / "egress"
 
     @property
     def valkey_dir(self) -> Path:

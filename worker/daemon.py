@@ -12,8 +12,11 @@ from safeurl.adapters.redis.embedded import check_socket_path, serve
 from safeurl.adapters.redis.queue import QUEUE_NAME, SERIALIZER
 from safeurl.analysis import preload
 from safeurl.bootstrap import redis_server
+from safeurl.errors import EgressUnavailableError
 from safeurl.settings import Settings
 from worker import tasks  # the task's imports are made here once and inherited by every fork
+from worker.egress.client import EgressClient
+from worker.egress.server import run_gateway
 from worker.steward import run_steward
 from worker.supervisor import Role, Supervisor
 
@@ -21,7 +24,7 @@ _log = logging.getLogger("safeurl.daemon")
 
 #: Added to the attempt's deadline when the tree stops, so that what runs can be recorded.
 _STOP_MARGIN_S = 10.0
-_REDIS_POLL_S = 0.5
+_POLL_S = 0.1
 
 
 class _ScanWorker(Worker):
@@ -45,6 +48,8 @@ def run_worker(settings: Settings, *, more: tuple[Role, ...] = ()) -> None:
             "valkey", lambda: serve(settings.valkey_dir, settings.valkey_socket), stop_wave=1
         )
         roles.insert(0, valkey)
+    if settings.container_network == "none":
+        roles.insert(0, Role("gateway", lambda: run_gateway(settings), stop_wave=1))
     _log.info("worker.starting concurrency=%d task=%s", settings.worker_concurrency, tasks.__name__)
     grace_s = settings.attempt_timeout.total_seconds() + _STOP_MARGIN_S
     Supervisor([*roles, *more], grace_s=grace_s).run()
@@ -54,6 +59,8 @@ def _run_rq_worker(settings: Settings) -> None:
     """Take wake-ups off the one queue until SIGTERM; each job runs in a forked child."""
     connection = redis_server(settings).connect_worker()
     _wait_for(connection)
+    if settings.container_network == "none":
+        _wait_for_gateway(settings)
     worker = _ScanWorker([QUEUE_NAME], connection=connection, serializer=SERIALIZER)
     worker.log_job_description = False
     worker.work(logging_level="WARNING")
@@ -66,6 +73,19 @@ def _wait_for(connection: Redis) -> None:
             connection.ping()
         except RedisError as error:
             _log.debug("worker.waiting_for_redis error=%s", error)
-            time.sleep(_REDIS_POLL_S)
+            time.sleep(_POLL_S)
+        else:
+            return
+
+
+def _wait_for_gateway(settings: Settings) -> None:
+    """Return once the egress gateway answers, so that no attempt is spent on its absence."""
+    client = EgressClient(settings.gateway_dir)
+    while True:
+        try:
+            asyncio.run(client.ping())
+        except EgressUnavailableError as error:
+            _log.debug("worker.waiting_for_gateway error=%s", error)
+            time.sleep(_POLL_S)
         else:
             return

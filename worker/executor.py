@@ -8,23 +8,26 @@ out and the rescuer takes the scan back.
 import asyncio
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import msgspec
+from msgspec import structs
 
 from safeurl.analysis import inconclusive, judge
-from safeurl.errors import UnavailableError
+from safeurl.errors import EgressUnavailableError, UnavailableError
 from safeurl.ports import (
     ArtefactStore,
     Clock,
+    Egress,
+    EgressRoom,
     Ending,
     Sandbox,
     SandboxExit,
     SandboxOrder,
     ScanStore,
 )
-from safeurl.report import Evidence, FetchRequest
+from safeurl.report import EgressEvidence, Evidence, FetchRequest
 from safeurl.report_reader import ReportReader
 from safeurl.retry import retry_delay
 from safeurl.scan import Artefact, Result, Scan
@@ -71,14 +74,16 @@ class Executor:
         *,
         store: ScanStore,
         sandbox: Sandbox,
+        egress: Egress | None,
         artefacts: ArtefactStore,
         limits: AttemptLimits,
         clock: Clock,
         owner: str,
     ) -> None:
-        """Wire the parts; they are closed by whoever made them."""
+        """Wire the parts; `egress` is None where sandboxes have a network of their own."""
         self._store = store
         self._sandbox = sandbox
+        self._egress = egress
         self._artefacts = artefacts
         self._limits = limits
         self._clock = clock
@@ -111,7 +116,7 @@ class Executor:
         renewing = asyncio.create_task(self._renew(scan))
         try:
             await asyncio.wait({fetching, renewing}, return_when=asyncio.FIRST_COMPLETED)
-            return fetching.result() if fetching.done() else None
+            return fetching.result() if fetching.done() else renewing.result()
         finally:
             for task in (fetching, renewing):
                 task.cancel()
@@ -133,10 +138,27 @@ class Executor:
         _log.warning("lease.lost scan=%s attempt=%d", scan.id, scan.attempt)
 
     async def _fetch(self, scan: Scan) -> Findings:
+        order, egress = self._order(scan), self._egress
+        if egress is None:
+            return await self._run_sandbox(scan, order)
+        try:
+            room = await egress.open(order.request, deadline_s=order.deadline_s)
+        except EgressUnavailableError as error:
+            return _not_started(str(error))
+        try:
+            found = await self._run_sandbox(scan, replace(order, egress_dir=room.directory))
+        finally:
+            record = await _leave(egress, room)
+        if record is None:
+            # What the page did is not known without the record, so the report is not believed.
+            return _not_started("The egress gateway was lost while the sandbox ran.")
+        return replace(found, evidence=structs.replace(found.evidence, egress=record))
+
+    async def _run_sandbox(self, scan: Scan, order: SandboxOrder) -> Findings:
         reader = ReportReader(scan.id, scan.attempt)
         try:
             async with asyncio.timeout(self._limits.attempt_timeout.total_seconds()):
-                ended = await self._sandbox.run(self._order(scan), reader.feed)
+                ended = await self._sandbox.run(order, reader.feed)
         except TimeoutError:
             ended = SandboxExit(
                 error="Docker did not end the sandbox within the attempt's deadline."
@@ -169,6 +191,7 @@ class Executor:
             allow_ports=limits.allow_ports,
             deny_ports=limits.deny_ports,
             user_agent=limits.user_agent,
+            gateway=self._egress is not None,
         )
         return SandboxOrder(request=request, deadline_s=limits.container_timeout.total_seconds())
 
@@ -233,6 +256,19 @@ class Executor:
     async def _keep(self, kind: str, media_type: str, data: bytes) -> Artefact:
         sha256 = await self._artefacts.put(data)
         return Artefact(kind=kind, sha256=sha256, size_bytes=len(data), media_type=media_type)
+
+
+async def _leave(egress: Egress, room: EgressRoom) -> EgressEvidence | None:
+    """Close the sandbox's door; None when there is no record of it any more."""
+    try:
+        return await egress.close(room)
+    except EgressUnavailableError as error:
+        _log.warning("egress.lost room=%s error=%r", room.id, str(error))
+        return None
+
+
+def _not_started(detail: str) -> Findings:
+    return Findings(outcome=Outcome.SANDBOX_UNAVAILABLE, detail=detail, evidence=Evidence())
 
 
 def make_result(

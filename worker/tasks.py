@@ -7,6 +7,9 @@ import socket
 
 from safeurl.bootstrap import make_artefacts, open_store, utc_now
 from safeurl.settings import Settings
+from worker.egress.client import EgressClient
+from worker.egress.door import GatewayEgress
+from worker.egress.protocol import Caps, EgressPolicy
 from worker.executor import AttemptLimits, Executor
 from worker.sandbox.docker_room import DockerSandbox
 from worker.sandbox.options import SandboxSettings
@@ -31,6 +34,7 @@ async def _run(scan_id: str, settings: Settings) -> None:
             executor = Executor(
                 store=store,
                 sandbox=sandbox,
+                egress=make_egress(settings),
                 artefacts=make_artefacts(settings),
                 limits=make_limits(settings),
                 clock=utc_now,
@@ -53,6 +57,26 @@ def make_sandbox(settings: Settings) -> DockerSandbox:
         instance=settings.instance,
     )
     return DockerSandbox(options, str(settings.docker_socket_path))
+
+
+def make_egress(settings: Settings) -> GatewayEgress | None:
+    """Return the way out of sandboxes; None where they have a network of their own."""
+    if settings.container_network != "none":
+        return None
+    most = settings.egress_max_mb * 1024 * 1024
+    policy = EgressPolicy(
+        allow_cidrs=settings.egress_allow_cidrs,
+        deny_cidrs=settings.egress_deny_cidrs,
+        allow_ports=settings.egress_allow_ports,
+        deny_ports=settings.egress_deny_ports,
+        caps=Caps(
+            max_connections=settings.egress_max_connections,
+            max_concurrent=settings.egress_max_concurrent,
+            max_bytes_in=most,
+            max_bytes_out=most,
+        ),
+    )
+    return GatewayEgress(EgressClient(settings.gateway_dir), policy)
 
 
 def make_limits(settings: Settings) -> AttemptLimits:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from safeurl import __version__
 from safeurl.bootstrap import open_service, open_store
-from safeurl.cli.daemons import api, up, worker
+from safeurl.cli.daemons import api, gateway, up, worker
 from safeurl.cli.entry import guarded, read_settings
 from safeurl.cli.foreground import scan
 from safeurl.cli.render import as_json, print_audit, print_list, print_view
@@ -33,6 +33,7 @@ app.command()(submit)
 app.command()(worker)
 app.command()(api)
 app.command()(up)
+app.command()(gateway)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 

@@ -51,6 +51,19 @@ def up() -> None:
     _run_all(settings)
 
 
+def gateway() -> None:
+    """Run the egress gateway until SIGTERM.
+
+    It makes every connection of the sandboxes on this host, and decides about each. Where none
+    runs, the worker starts its own.
+    """
+    from worker.egress.server import run_gateway  # noqa: PLC0415 - loads what no other needs
+
+    settings = read_settings()
+    log_to(settings)
+    run_gateway(settings)
+
+
 def _run_all(settings: Settings) -> None:
     from api.app import listen, serve_on  # noqa: PLC0415 - other commands start sooner without it
     from worker.daemon import run_worker  # noqa: PLC0415 - the same

@@ -11,17 +11,17 @@ from safeurl.audit import path_faults
 from safeurl.ports import ScanStore
 from safeurl.state import State
 from tests.support.pages import PageServer, Reply, Request, html
-from tests.support.system import RunningWorker, System, bridge_gateway
+from tests.support.system import RunningWorker, System
 
 
 def _system(folder: Path, **settings: str) -> System:
-    return System(folder, EGRESS_ALLOW_CIDRS=f"{bridge_gateway()}/32", **settings)
+    return System(folder, EGRESS_ALLOW_CIDRS="127.0.0.1/32", **settings)
 
 
 def test_submit_with_redis_down_is_kept_and_runs_later(tmp_path: Path) -> None:
     """The scan is recorded, the command says what is wrong, and a worker runs it once it can."""
     system = _system(tmp_path, WORKER_CONCURRENCY="1")
-    with PageServer({"/": lambda _: html("<title>Hi</title>")}, host=bridge_gateway()) as pages:
+    with PageServer({"/": lambda _: html("<title>Hi</title>")}) as pages:
         done = system.run(pages.url("/"), program="submit-scan")
         assert done.returncode == 0, done.stderr
         assert "Redis does not answer" in done.stderr
@@ -44,7 +44,7 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path) -> None:
             request.sleep(6)
         return html("<title>Hi</title>")
 
-    with PageServer({"/": slow_once}, host=bridge_gateway()) as pages, RunningWorker(system) as run:
+    with PageServer({"/": slow_once}) as pages, RunningWorker(system) as run:
         scan_id = system.run(pages.url("/"), program="submit-scan").stdout.strip()
         _wait_for_state(system, scan_id, State.FETCHING)
         time.sleep(1)
@@ -66,7 +66,7 @@ def test_sigterm_finishes_what_runs(tmp_path: Path) -> None:
         request.sleep(3)
         return html("<title>Hi</title>")
 
-    with PageServer({"/": slow}, host=bridge_gateway()) as pages, RunningWorker(system) as run:
+    with PageServer({"/": slow}) as pages, RunningWorker(system) as run:
         scan_id = system.run(pages.url("/"), program="submit-scan").stdout.strip()
         _wait_for_state(system, scan_id, State.FETCHING)
         children = psutil.Process(run.pid).children(recursive=True)

@@ -1,6 +1,7 @@
-"""The main job through a real worker: Valkey, SQLite, Docker and pages on the bridge's gateway."""
+"""The main job through a real worker: Valkey, SQLite, Docker, gateway and pages on loopback."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -29,23 +30,23 @@ def _routes() -> dict[str, Handler]:
         "/forbidden": lambda _: html("<title>No</title>", status=403),
         "/broken": lambda _: html("<title>Oops</title>", status=500),
         "/sleep": _sleep,
-        "/inside": lambda _: redirect("http://127.0.0.1/admin"),
+        "/inside": lambda _: redirect("http://169.254.169.254/latest/meta-data/"),
     }
 
 
 @pytest.fixture(scope="module")
 def pages() -> Iterator[PageServer]:
-    """Serve pages where a sandbox on the bridge reaches them."""
-    with PageServer(_routes(), host=bridge_gateway()) as server:
+    """Serve pages where the gateway reaches them."""
+    with PageServer(_routes()) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> System:
-    """Return an installation that may reach the bridge's gateway."""
+    """Return an installation that may reach loopback."""
     return System(
         tmp_path_factory.mktemp("s"),
-        EGRESS_ALLOW_CIDRS=f"{bridge_gateway()}/32",
+        EGRESS_ALLOW_CIDRS="127.0.0.1/32",
         CONTAINER_TIMEOUT_MS="8000",
     )
 
@@ -112,23 +113,23 @@ def test_a_sleeping_page_times_out(system: System, pages: PageServer) -> None:
     """A page that sleeps past the deadline ends TIMED_OUT."""
     scan, evidence = _scan(system, pages.url("/sleep"))
     assert (scan.state, scan.outcome) == (State.TIMED_OUT, Outcome.FETCH_TIMEOUT)
-    assert evidence.hops[-1].address == bridge_gateway()
+    assert evidence.hops[-1].address == "127.0.0.1"
 
 
 @pytest.mark.usefixtures("worker")
 def test_a_redirect_inside_is_refused_and_recorded(system: System, pages: PageServer) -> None:
-    """A redirect to loopback ends FAILED `address_refused`, with what it tried as evidence."""
+    """A redirect to cloud metadata ends FAILED `address_refused`, with what it tried as evidence."""
     scan, evidence = _scan(system, pages.url("/inside"))
     assert (scan.state, scan.outcome) == (State.FAILED, Outcome.ADDRESS_REFUSED)
     [refusal] = evidence.refusals
-    assert (refusal.host, refusal.rule) == ("127.0.0.1", "loopback")
+    assert refusal.host == "169.254.169.254"
 
 
 @pytest.mark.usefixtures("worker")
 def test_a_closed_port_says_so(system: System, pages: PageServer) -> None:
     """A URL that cannot be reached ends FAILED with the right outcome."""
     del pages
-    scan, _ = _scan(system, f"http://{bridge_gateway()}:1999/")
+    scan, _ = _scan(system, "http://127.0.0.1:1999/")
     assert (scan.state, scan.outcome) == (State.FAILED, Outcome.CONNECT_REFUSED)
 
 
@@ -138,3 +139,14 @@ def test_redirects_are_hops(system: System, pages: PageServer) -> None:
     scan, evidence = _scan(system, pages.url("/hop"))
     assert scan.state is State.COMPLETED
     assert [hop.status for hop in evidence.hops] == [302, 200]
+
+
+def test_the_bridge_still_works(tmp_path: Path) -> None:
+    """With CONTAINER_NETWORK=bridge the fetcher connects by itself and judges every address."""
+    host = bridge_gateway()
+    system = System(tmp_path, EGRESS_ALLOW_CIDRS=f"{host}/32", CONTAINER_NETWORK="bridge")
+    with PageServer(_routes(), host=host) as pages, RunningWorker(system):
+        scan, evidence = _scan(system, pages.url("/hop"))
+        assert (scan.state, evidence.egress) == (State.COMPLETED, None)
+        scan, evidence = _scan(system, pages.url("/inside"))
+        assert scan.outcome is Outcome.ADDRESS_REFUSED

@@ -10,7 +10,7 @@ from safeurl.state import OUTCOME_WORDS, Outcome, diagram, final_state
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 
-COMMANDS = ("scan", "submit", "worker", "api", "up", "status", "list", "migrate")
+COMMANDS = ("scan", "submit", "worker", "api", "up", "gateway", "status", "list", "migrate")
 
 
 def help_text(*arguments: str) -> str:

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from safeurl.ports import SandboxExit, SandboxOrder, Sink, Stop
+from safeurl.errors import EgressLostError, EgressUnavailableError
+from safeurl.ports import EgressRoom, SandboxExit, SandboxOrder, Sink, Stop
 from safeurl.report import (
     ArtefactLine,
     Body,
+    EgressEvidence,
     EvidenceLine,
     FetchRequest,
     Hop,
@@ -69,3 +71,28 @@ class ScriptedSandbox:
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+@dataclass
+class ScriptedEgress:
+    """A gateway that is gone when it is told to be."""
+
+    #: `open` or `close`: where it does not answer any more.
+    lost_at: str = ""
+    record: EgressEvidence = field(default_factory=lambda: EgressEvidence(scan="s", requests=1))
+    closed: list[str] = field(default_factory=list)
+
+    async def open(self, request: FetchRequest, *, deadline_s: float) -> EgressRoom:
+        """Give a room out."""
+        assert request.gateway
+        assert deadline_s > 0
+        if self.lost_at == "open":
+            raise EgressUnavailableError("The egress gateway does not answer.")
+        return EgressRoom(id="r1", directory="/rooms/r1")
+
+    async def close(self, room: EgressRoom) -> EgressEvidence:
+        """Give the record out."""
+        if self.lost_at == "close":
+            raise EgressLostError("The egress gateway does not know it.")
+        self.closed.append(room.id)
+        return self.record

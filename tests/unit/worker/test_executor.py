@@ -15,7 +15,7 @@ from safeurl.ports import SandboxExit, Stop
 from safeurl.report import Evidence, FetchRequest, Profile
 from safeurl.scan import Scan, new_scan_id
 from safeurl.state import Outcome, State
-from tests.support.sandbox import ScriptedSandbox, page_lines
+from tests.support.sandbox import ScriptedEgress, ScriptedSandbox, page_lines
 from worker.executor import AttemptLimits, Executor
 
 LIMITS = AttemptLimits(
@@ -53,10 +53,16 @@ def _scan() -> Scan:
 class _World:
     """A store with one queued scan, and an executor over a scripted sandbox."""
 
-    def __init__(self, sandbox: ScriptedSandbox, limits: AttemptLimits = LIMITS) -> None:
+    def __init__(
+        self,
+        sandbox: ScriptedSandbox,
+        limits: AttemptLimits = LIMITS,
+        egress: ScriptedEgress | None = None,
+    ) -> None:
         self.store: MemoryStore = MemoryStore()
         self.artefacts = MemoryArtefacts()
         self.sandbox = sandbox
+        self.egress = egress
         self.scan = _scan()
         self.executor = self.make_executor(limits)
 
@@ -65,6 +71,7 @@ class _World:
         return Executor(
             store=self.store,
             sandbox=self.sandbox,
+            egress=self.egress,
             artefacts=self.artefacts,
             limits=limits,
             clock=_now,
@@ -255,7 +262,39 @@ def test_the_request_holds_only_what_the_fetcher_needs() -> None:
         assert fields == {
             *("scan", "attempt", "url", "profile", "timeout_s", "max_redirects", "max_body_bytes"),
             *("allow_cidrs", "deny_cidrs", "allow_ports", "deny_ports", "user_agent"),
+            "gateway",
         }
         assert order.request.timeout_s < order.deadline_s
+
+    asyncio.run(act())
+
+
+def test_the_gateways_record_joins_the_evidence() -> None:
+    """The sandbox is given its own door, and what went through it is kept as evidence."""
+
+    async def act() -> None:
+        egress = ScriptedEgress()
+        world = _World(ScriptedSandbox(), egress=egress)
+        scan = await world.run()
+        [order] = world.sandbox.orders
+        assert (order.egress_dir, order.request.gateway) == ("/rooms/r1", True)
+        document = await world.store.evidence(scan.id)
+        assert document is not None
+        assert msgspec.json.decode(document, type=Evidence).egress == egress.record
+        assert egress.closed == ["r1"]
+
+    asyncio.run(act())
+
+
+@pytest.mark.parametrize("lost_at", ["open", "close"])
+def test_a_lost_gateway_puts_the_scan_off(lost_at: str) -> None:
+    """Without the gateway's record nothing is believed: the scan is tried again."""
+
+    async def act() -> None:
+        world = _World(ScriptedSandbox(), egress=ScriptedEgress(lost_at=lost_at))
+        scan = await world.run()
+        assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.SANDBOX_UNAVAILABLE)
+        assert "gateway" in (scan.detail or "")
+        assert await world.store.evidence(scan.id) is None
 
     asyncio.run(act())

@@ -1,0 +1,193 @@
+"""The egress gateway as a process of its own, and what a sandbox would send to its socket."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from safeurl.errors import EgressUnavailableError
+from safeurl.settings import Settings
+from worker.egress.client import EgressClient
+from worker.egress.place import short_path
+from worker.egress.protocol import SOCKET_NAME, Caps, EgressPolicy
+
+_START_S = 20.0
+_STOP_S = 20.0
+_ANSWER_S = 30.0
+_PROGRAM = (
+    "import os; from safeurl.settings import Settings; "
+    "from worker.egress.server import run_gateway; run_gateway(Settings.read(os.environ))"
+)
+
+#: What tests on loopback need.
+LOOPBACK = EgressPolicy(allow_cidrs=("127.0.0.0/8", "::1/128"))
+
+
+def lab_policy(**caps: int) -> EgressPolicy:
+    """Return the policy for loopback under other caps."""
+    return EgressPolicy(allow_cidrs=LOOPBACK.allow_cidrs, caps=Caps(**caps))
+
+
+@dataclass
+class GatewayProcess:
+    """`run_gateway` in a child process; a context manager."""
+
+    folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Know the folder before anything runs."""
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "SAFEURL_STATE_DIR": str(self.folder),
+            **self.settings,
+        }
+        self.egress_dir = Settings.read(self.environ).gateway_dir
+        self.client = EgressClient(self.egress_dir)
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start it and wait until it answers."""
+        self.process = subprocess.Popen([sys.executable, "-c", _PROGRAM], env=self.environ)
+        deadline = time.monotonic() + _START_S
+        while wait and not self.answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the gateway did not start")
+            time.sleep(0.02)
+
+    def answers(self) -> bool:
+        """Tell whether this very process answers."""
+        try:
+            return asyncio.run(self.client.ping()).pid == self.process.pid
+        except EgressUnavailableError:
+            return False
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+        self.process.wait(_STOP_S)
+
+    def stop(self) -> int:
+        """End it in order and return its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(_STOP_S)
+
+    def rss_bytes(self) -> int:
+        """Return the memory it holds."""
+        return int(psutil.Process(self.process.pid).memory_info().rss)
+
+    def open(self, policy: EgressPolicy = LOOPBACK, deadline_s: float = 60.0) -> tuple[str, Path]:
+        """Make a socket, bind it, and return its id and folder."""
+
+        async def make() -> tuple[str, Path]:
+            made = await self.client.create()
+            await self.client.bind(
+                made.id, scan="s", attempt=1, deadline_s=deadline_s, policy=policy
+            )
+            return made.id, Path(made.directory)
+
+        return asyncio.run(make())
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        """Stop, and kill what does not."""
+        try:
+            self.stop()
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The gateway's answer, its header names lower-case, and what came after its head."""
+
+    status: int
+    headers: dict[str, str]
+    rest: bytes = b""
+
+    @property
+    def word(self) -> str:
+        """The rule or the outcome; empty where it names none."""
+        return self.headers.get("x-safeurl-rule", self.headers.get("x-safeurl-outcome", ""))
+
+
+def connect(directory: Path) -> socket.socket:
+    """Connect to a sandbox's socket as the sandbox would."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(_ANSWER_S)
+    with short_path(directory, SOCKET_NAME) as path:
+        connection.connect(path)
+    return connection
+
+
+def connect_head(where: str) -> bytes:
+    """Return the head of a CONNECT."""
+    return f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n\r\n".encode()
+
+
+def read_head(connection: socket.socket) -> Answer:
+    """Read the answer's head, byte by byte, so that the tunnel's bytes stay where they are."""
+    data = b""
+    while not data.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        if not byte:
+            raise ConnectionError(f"the gateway closed after {data!r}")
+        data += byte
+    return parse_answer(data)
+
+
+def parse_answer(data: bytes) -> Answer:
+    """Read an answer that came as a whole."""
+    head, _, rest = data.partition(b"\r\n\r\n")
+    first, *lines = head.decode("ascii").split("\r\n")
+    pairs = (line.partition(": ") for line in lines)
+    return Answer(int(first.split(" ")[1]), {k.lower(): v for k, _, v in pairs}, rest)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Read until the other side has no more."""
+    data = b""
+    while piece := connection.recv(65536):
+        data += piece
+    return data
+
+
+def tunnel(directory: Path, where: str) -> tuple[socket.socket, Answer]:
+    """Ask for a tunnel; the socket is the tunnel where the answer's status is 200."""
+    connection = connect(directory)
+    connection.sendall(connect_head(where))
+    return connection, read_head(connection)
+
+
+def ask(directory: Path, request: bytes) -> Answer:
+    """Send a request, read all of the answer, and close."""
+    with connect(directory) as connection:
+        connection.sendall(request)
+        return parse_answer(read_all(connection))
+
+
+def refusal(directory: Path, where: str) -> str:
+    """Ask for a tunnel that must not open; return the rule or outcome, empty where it opened."""
+    answer = ask(directory, connect_head(where))
+    return "" if answer.status == 200 else answer.word

@@ -1,0 +1,1 @@
+"""The egress gateway: makes every outbound connection for sandboxes, and decides about each."""

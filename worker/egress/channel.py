@@ -1,0 +1,148 @@
+"""One sandbox's socket: listens, accepts, and ends all that came of it."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from safeurl.address import AddressPolicy
+from safeurl.report import EgressEvidence
+from worker.egress.connection import Connection, Means, Standing
+from worker.egress.host import own_addresses, without_exceptions
+from worker.egress.place import listen_in
+from worker.egress.protocol import SOCKET_NAME, Bind, EgressPolicy
+
+_log = logging.getLogger("safeurl.egress")
+
+#: A folder for anybody to enter and a socket for anybody to use: who sees them is decided by
+#: the mount into the container, and on the host by the mode of the gateway's own folder.
+_FOLDER_MODE: Final = 0o755
+_SOCKET_MODE: Final = 0o666
+_BACKLOG: Final = 128
+#: Accepted at a time before others get their turn, and held open before new ones are dropped.
+_MAX_ACCEPTS: Final = 16
+_MAX_OPEN: Final = 2048
+#: How long accepting rests when the process has no descriptor or memory left.
+_REST_S: Final = 0.2
+_EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+
+class Channel:
+    """Made when a sandbox is; bound when its scan is known; closed once."""
+
+    def __init__(self, directory: Path, means: Means) -> None:
+        """Take the folder that will be made."""
+        self.directory = directory
+        self._loop = asyncio.get_running_loop()
+        self._means = means
+        self._standing = Standing()
+        self._listener: socket.socket | None = None
+        self._connections: dict[asyncio.Task[None], Connection] = {}
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def open(self) -> None:
+        """Make folder and socket, and listen."""
+        self.directory.mkdir(mode=0o700)
+        self.directory.chmod(_FOLDER_MODE)
+        self._listener = listen_in(self.directory, SOCKET_NAME, _SOCKET_MODE, _BACKLOG)
+        self._loop.add_reader(self._listener, self._accept, self._listener)
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the socket was given to an attempt."""
+        return bool(self._standing.ledger.scan)
+
+    def bind(self, request: Bind) -> None:
+        """Let it connect from now until the deadline; raises `ConfigError` on a bad policy."""
+        self._standing.policy = _address_policy(request.policy)
+        ledger = self._standing.ledger
+        ledger.scan, ledger.attempt = request.scan, request.attempt
+        ledger.caps, ledger.shut = request.policy.caps, ""
+        self._deadline = self._loop.call_later(request.deadline_s, self._end_time)
+
+    def evidence(self) -> EgressEvidence:
+        """Return the record so far."""
+        return self._standing.ledger.evidence()
+
+    async def close(self, *, expired: bool = False) -> EgressEvidence:
+        """Cut what is open, remove socket and folder, and return the whole record."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._close_listener()
+        self._cut("closed")
+        if self._connections:
+            await asyncio.wait(self._connections)
+        remove_folder(self.directory)
+        self._standing.ledger.expired = expired
+        return self.evidence()
+
+    def _end_time(self) -> None:
+        self._standing.ledger.shut = "cap_time"
+        self._cut("cap_time")
+
+    def _cut(self, outcome: str) -> None:
+        for task, connection in self._connections.items():
+            if connection.entry.ended_s is None:
+                connection.entry.outcome = connection.entry.outcome or outcome
+                task.cancel()
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(_MAX_ACCEPTS):
+            try:
+                client, _ = listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    _log.warning("egress.overloaded error=%s", error)
+                    self._rest(listener)
+                return
+            if len(self._connections) < _MAX_OPEN:
+                self._start(client)
+            else:
+                client.close()
+
+    def _start(self, client: socket.socket) -> None:
+        client.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+        connection = Connection(client, self._standing, self._means)
+        task = self._loop.create_task(_serve(connection, client))
+        self._connections[task] = connection
+        task.add_done_callback(self._connections.pop)
+
+    def _rest(self, listener: socket.socket) -> None:
+        """Stop accepting for a moment: the backlog waits, the open connections go on."""
+        self._loop.remove_reader(listener)
+        self._loop.call_later(_REST_S, self._resume)
+
+    def _resume(self) -> None:
+        if self._listener is not None:
+            self._loop.add_reader(self._listener, self._accept, self._listener)
+
+    def _close_listener(self) -> None:
+        if self._listener is not None:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+
+
+async def _serve(connection: Connection, client: socket.socket) -> None:
+    with client:
+        await connection.serve()
+
+
+def remove_folder(directory: Path) -> None:
+    """Remove a socket's folder, and nothing in it but the socket."""
+    with contextlib.suppress(FileNotFoundError):
+        (directory / SOCKET_NAME).unlink(missing_ok=True)
+        directory.rmdir()
+
+
+def _address_policy(policy: EgressPolicy) -> AddressPolicy:
+    own: Iterable[str] = without_exceptions(own_addresses(), policy.allow_cidrs)
+    return AddressPolicy.parse(
+        policy.allow_cidrs, policy.deny_cidrs, policy.allow_ports, policy.deny_ports, own
+    )

@@ -1,0 +1,136 @@
+"""What a sandbox asks of its socket: the head of one HTTP/1.1 request, read with suspicion."""
+
+import asyncio
+import re
+import socket
+from dataclasses import dataclass
+from typing import Final
+
+import h11
+
+from safeurl.address import AddressPolicy
+from safeurl.errors import UrlRefusedError
+from safeurl.url import ParsedUrl, resolve
+
+#: A head may be this long and take this long; browsers send up to 16 KiB with long cookies.
+MAX_HEAD_BYTES: Final = 32 * 1024
+HEAD_TIMEOUT_S: Final = 10.0
+
+_READ_BYTES: Final = 16 * 1024
+#: Whatever else stood in it would change where the authority begins or ends.
+_AUTHORITY: Final = re.compile(
+    r"(?P<host>\[[^\[\]@/?#\\\s]*\]|[^\[\]@/?#\\\s:]+):(?P<port>\d{1,5})"
+)
+_PLAIN: Final = re.compile(r"http://(?P<host>[^/?#\\]*)", re.IGNORECASE)
+_MAX_NAME: Final = 512
+#: Of what is resolved against it nothing is left but the scheme; see `safeurl.url.resolve`.
+_BASE: Final = "http://base.invalid/"
+_EVERYTHING: Final = AddressPolicy.parse(("0.0.0.0/0", "::/0"), ())
+
+
+class RequestError(Exception):
+    """The request is none that the gateway serves; `rule` says why, `status` is the answer's."""
+
+    def __init__(self, status: int, rule: str) -> None:
+        """Keep both."""
+        super().__init__(rule)
+        self.status = status
+        self.rule = rule
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request: where to, in the sandbox's own words, and what came after its head."""
+
+    #: As it was asked for, cut to what evidence holds; a literal keeps its brackets.
+    name: str
+    #: 0 where it cannot be one.
+    port: int
+    #: The URL that names host and port, in the spelling of the request.
+    url: str
+    #: The request where it is to be forwarded; None for a tunnel.
+    plain: h11.Request | None
+    #: Holds what came after the head.
+    http: h11.Connection
+
+    def target(self, policy: AddressPolicy) -> ParsedUrl:
+        """Return where it leads, as a browser reads it; raise `UrlRefusedError` where it may not.
+
+        All spellings of an address end in the one that was judged here.
+        """
+        return resolve(_BASE, self.url, policy)
+
+    def literal(self) -> tuple[str, ...]:
+        """Return the address that it spells, for evidence of a refusal; nothing for a name."""
+        try:
+            target = resolve(_BASE, self.url, _EVERYTHING)
+        except UrlRefusedError:
+            return ()
+        return (target.host,) if target.is_literal else ()
+
+    def rest(self) -> bytes:
+        """Return the bytes after the head of a CONNECT: the tunnel's first ones."""
+        return self.http.trailing_data[0]
+
+
+async def read_ask(connection: socket.socket) -> Ask | None:
+    """Read one head; None where the client left without a word, or said none in time."""
+    http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+    try:
+        async with asyncio.timeout(HEAD_TIMEOUT_S):
+            request = await _read_request(connection, http)
+    except TimeoutError:
+        if not http.trailing_data[0]:
+            return None
+        raise RequestError(408, "head_timeout") from None
+    return None if request is None else _ask(request, http)
+
+
+async def _read_request(connection: socket.socket, http: h11.Connection) -> h11.Request | None:
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            event = http.next_event()
+        except h11.RemoteProtocolError as error:
+            raise RequestError(error.error_status_hint, "bad_request") from error
+        if isinstance(event, h11.Request):
+            return event
+        if event is not h11.NEED_DATA:
+            return None
+        http.receive_data(await loop.sock_recv(connection, _READ_BYTES))
+
+
+def _ask(request: h11.Request, http: h11.Connection) -> Ask:
+    try:
+        target = request.target.decode("ascii")
+    except UnicodeDecodeError:
+        raise RequestError(400, "bad_request") from None
+    if request.method == b"CONNECT":
+        # To the end of the (absent) body, after which h11 hands out the rest untouched.
+        http.next_event()
+        return _tunnel_ask(target, http)
+    return _plain_ask(request, target, http)
+
+
+def _tunnel_ask(target: str, http: h11.Connection) -> Ask:
+    match = _AUTHORITY.fullmatch(target)
+    if match is None:
+        raise RequestError(400, "bad_request")
+    name, port = match["host"], int(match["port"])
+    return Ask(name[:_MAX_NAME], _bounded(port), f"http://{target}/", None, http)
+
+
+def _plain_ask(request: h11.Request, target: str, http: h11.Connection) -> Ask:
+    match = _PLAIN.match(target)
+    if match is None:
+        # Origin form, `*`, or another scheme: no request to a proxy for a page.
+        raise RequestError(405, "method")
+    authority = match["host"].rpartition("@")[2]
+    name, colon, port = authority.rpartition(":")
+    if not colon or not port.isdecimal():
+        name, port = authority, "80"
+    return Ask(name[:_MAX_NAME], _bounded(int(port[:6])), target, request, http)
+
+
+def _bounded(port: int) -> int:
+    return port if port < 2**16 else 0

@@ -1,0 +1,99 @@
+"""The gateway as a process: takes its folder, serves until SIGTERM, and leaves the folder clean."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from safeurl.settings import Settings
+from worker.egress.channel import remove_folder
+from worker.egress.connection import Means
+from worker.egress.control import Control
+from worker.egress.gateway import Gateway
+from worker.egress.place import listen_in
+from worker.egress.protocol import CONTROL_NAME, LOCK_NAME, MAX_REQUEST_BYTES, SOCKETS_NAME
+from worker.egress.resolver import Resolver
+
+_log = logging.getLogger("safeurl.egress")
+
+_BACKLOG: Final = 128
+_GROUP_ENTERS: Final = 0o010
+
+
+def run_gateway(settings: Settings) -> None:
+    """Serve the sandboxes of this host until SIGTERM or SIGINT.
+
+    Two gateways never serve one folder: the second waits until the first has ended. What a killed
+    one left behind is removed. Imports neither Docker nor a database, and needs neither.
+    """
+    directory = settings.gateway_dir
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _held(directory / LOCK_NAME):
+        _clean(directory)
+        _raise_descriptor_limit()
+        try:
+            asyncio.run(_serve(directory, settings))
+        finally:
+            _clean(directory)
+
+
+async def _serve(directory: Path, settings: Settings) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    means = Means(Resolver(settings.egress_resolver))
+    gateway = Gateway(directory / SOCKETS_NAME, means, settings.egress_unbound_seconds)
+    listener = listen_in(directory, CONTROL_NAME, _control_mode(directory), _BACKLOG)
+    control = await asyncio.start_unix_server(
+        Control(gateway).serve, sock=listener, limit=MAX_REQUEST_BYTES
+    )
+    _log.info("egress.started dir=%s pid=%d", directory, os.getpid())
+    try:
+        await stopped.wait()
+    finally:
+        control.close()
+        await gateway.close_all()
+        _log.info("egress.stopped pid=%d", os.getpid())
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Hold the lock file's lock; the kernel lets go of it whatever becomes of this process."""
+    with path.open("a") as lock:
+        path.chmod(0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _clean(directory: Path) -> None:
+    """Remove the sockets that nobody serves any more; only while the lock is held."""
+    (directory / CONTROL_NAME).unlink(missing_ok=True)
+    sockets = directory / SOCKETS_NAME
+    sockets.mkdir(exist_ok=True, mode=0o711)
+    for each in sockets.iterdir():
+        try:
+            remove_folder(each)
+        except OSError as error:
+            # Not ours, then; whoever put it there knows why.
+            _log.warning("egress.not_removed path=%s error=%s", each, error)
+
+
+def _control_mode(directory: Path) -> int:
+    """Return the control socket's mode: for the owner, and for the group where it may enter.
+
+    That is how a worker of another user reaches a gateway that has a user of its own.
+    """
+    return 0o660 if directory.stat().st_mode & _GROUP_ENTERS else 0o600
+
+
+def _raise_descriptor_limit() -> None:
+    """Take as many descriptors as are allowed: each connection needs two."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
