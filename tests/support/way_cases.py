@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from safeurl.report import Evidence, Hop, Refusal, Tls
+from safeurl.report import EgressDecision, EgressEvidence, Evidence, Hop, Refusal, Tls
 from tests.support.rule_cases import Case, way
 
 SOME = "https://example.net/"
@@ -16,6 +16,16 @@ def _tls(url: str = SOME, **said: object) -> Evidence:
 def _refused(host: str, rule: str, *, address: str = "", start: str = SOME) -> Evidence:
     led = Refusal(host=host, port=80, rule=rule, address=address, url=start)
     return way(start, refusals=(led,))
+
+
+def _recorded(reported: str | None, *decisions: EgressDecision) -> Evidence:
+    """Return a hop as the sandbox reports it, beside the gateway's own record."""
+    record = EgressEvidence(decisions=decisions, requests=len(decisions))
+    return Evidence(hops=(Hop(url=SOME, status=200, address=reported),), egress=record)
+
+
+def _asked(name: str, rule: str) -> Evidence:
+    return _recorded(None, EgressDecision(name=name, port=80, rule=rule))
 
 
 FIRES = (
@@ -67,6 +77,15 @@ FIRES = (
     ),
     Case("chain.inner_address", "a router", SOME, _refused("192.168.1.1", "private")),
     Case("chain.inner_address", "rule unknown", SOME, _refused("[::1]", "some_new_rule")),
+    Case("chain.inner_address", "seen by the gateway", SOME, _asked("192.168.1.1", "private")),
+    Case(
+        "chain.undialled_address",
+        "another address",
+        SOME,
+        _recorded(
+            "198.51.100.7", EgressDecision(name="x", port=443, address="1.1.1.1", allowed=True)
+        ),
+    ),
 )
 
 SILENT = (
@@ -130,4 +149,11 @@ SILENT = (
         _refused("intranet.example", "private", start="https://intranet.example/"),
     ),
     Case("chain.inner_address", "a closed port", SOME, _refused("mail.example", "port_service")),
+    Case(
+        "chain.undialled_address",
+        "as the gateway says",
+        SOME,
+        _recorded("1.1.1.1", EgressDecision(name="x", port=443, address="1.1.1.1", allowed=True)),
+    ),
+    Case("chain.undialled_address", "no connection", SOME, _recorded(None)),
 )

@@ -64,11 +64,43 @@ def inner_address(ctx: Context) -> Iterator[Finding]:
             yield Finding(pointer, reason, _shown(refusal))
 
 
+def undialled_address(ctx: Context) -> Iterator[Finding]:
+    """Find a report that names an address which the gateway never connected to.
+
+    The fetcher has no other way out, so what wrote this report was not our fetcher any more.
+    """
+    record = ctx.evidence.egress
+    if record is None or record.dropped:
+        return
+    dialled = {asked.address for asked in record.decisions if asked.allowed}
+    for i, hop in enumerate(ctx.evidence.hops):
+        if hop.address is not None and hop.address not in dialled:
+            reason = "The sandbox reported a connection that the gateway never made."
+            yield Finding(f"/hops/{i}/address", reason, hop.address)
+
+
 def _led_to(ctx: Context) -> Iterator[tuple[str, Refusal]]:
-    """Yield refusals of hosts other than the submitted one, which its owner may put anywhere."""
-    for i, refusal in enumerate(ctx.evidence.refusals):
+    """Yield refusals of hosts other than the submitted one, which its owner may put anywhere.
+
+    The fetcher's come first, then the gateway's, which also hold what the fetcher kept quiet.
+    """
+    for pointer, refusal in (*_by_fetcher(ctx), *_by_gateway(ctx)):
         if refusal.host.strip("[]").lower().rstrip(".") != ctx.start.target.host:
-            yield f"/refusals/{i}", refusal
+            yield pointer, refusal
+
+
+def _by_fetcher(ctx: Context) -> Iterator[tuple[str, Refusal]]:
+    for i, refusal in enumerate(ctx.evidence.refusals):
+        yield f"/refusals/{i}", refusal
+
+
+def _by_gateway(ctx: Context) -> Iterator[tuple[str, Refusal]]:
+    record = ctx.evidence.egress
+    for i, asked in enumerate(record.decisions if record else ()):
+        if not asked.allowed:
+            address = asked.addresses[0] if asked.addresses else ""
+            refusal = Refusal(host=asked.name, port=asked.port, rule=asked.rule, address=address)
+            yield f"/egress/decisions/{i}", refusal
 
 
 def _is_inner(literal: str) -> bool:
@@ -100,5 +132,12 @@ RULES = (
         weight=Weight.MODERATE,
         categories=(Category.SUSPICIOUS,),
         check=inner_address,
+    ),
+    Rule(
+        id="chain.undialled_address",
+        group=Group.CHAIN,
+        weight=Weight.STRONG,
+        categories=(Category.MALWARE,),
+        check=undialled_address,
     ),
 )
