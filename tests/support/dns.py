@@ -45,6 +45,7 @@ class _Name:
     #: Answer over UDP with the truncation bit and no records, so that the client turns to TCP.
     truncate: bool = False
     ttl: int = 0
+    delay_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -59,10 +60,21 @@ class DnsServer:
     _udp: socket.socket = field(init=False)
     _tcp: socket.socket = field(init=False)
     _threads: list[threading.Thread] = field(default_factory=list)
+    _closing: threading.Event = field(default_factory=threading.Event)
 
-    def add(self, name: str, *addresses: str, ttl: int = 0, truncate: bool = False) -> None:
-        """Give the name these IPv4 and IPv6 addresses; none at all makes an empty answer."""
-        self._names[_key(name)] = _Name([addresses], ttl=ttl, truncate=truncate)
+    def add(
+        self,
+        name: str,
+        *addresses: str,
+        ttl: int = 0,
+        truncate: bool = False,
+        delay_s: float = 0.0,
+    ) -> None:
+        """Give the name these IPv4 and IPv6 addresses; none at all makes an empty answer.
+
+        A delay holds up every other question too: the server answers one after another.
+        """
+        self._names[_key(name)] = _Name([addresses], ttl=ttl, truncate=truncate, delay_s=delay_s)
 
     def sequence(self, name: str, *turns: list[str]) -> None:
         """Answer each question for A with the next set of addresses: rebinding."""
@@ -93,6 +105,7 @@ class DnsServer:
 
     def close(self) -> None:
         """Stop and wait for the threads."""
+        self._closing.set()
         for listener in (self._udp, self._tcp):
             # Shutdown wakes the blocked thread; on an unconnected UDP socket it also complains.
             with contextlib.suppress(OSError):
@@ -159,7 +172,7 @@ class DnsServer:
             name, rule = rule.alias, self._names.get(rule.alias)
         if rule is None:
             reply.header.rcode = RCODE.NXDOMAIN
-        elif rule.silent:
+        elif rule.silent or self._closing.wait(rule.delay_s):
             return None
         elif rule.truncate and transport == "udp":
             reply.header.tc = 1

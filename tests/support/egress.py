@@ -15,10 +15,11 @@ from typing import Self
 import psutil
 
 from safeurl.errors import EgressUnavailableError
+from safeurl.report import EgressEvidence
 from safeurl.settings import Settings
 from worker.egress.client import EgressClient
 from worker.egress.place import short_path
-from worker.egress.protocol import SOCKET_NAME, Caps, EgressPolicy
+from worker.egress.protocol import SOCKET_NAME, Caps, Created, EgressPolicy
 
 _START_S = 20.0
 _STOP_S = 20.0
@@ -89,15 +90,27 @@ class GatewayProcess:
 
     def open(self, policy: EgressPolicy = LOOPBACK, deadline_s: float = 60.0) -> tuple[str, Path]:
         """Make a socket, bind it, and return its id and folder."""
+        made = self.create()
+        self.bind(made.id, policy, deadline_s)
+        return made.id, Path(made.directory)
 
-        async def make() -> tuple[str, Path]:
-            made = await self.client.create()
-            await self.client.bind(
-                made.id, scan="s", attempt=1, deadline_s=deadline_s, policy=policy
-            )
-            return made.id, Path(made.directory)
+    def create(self) -> Created:
+        """Make a socket and leave it unbound."""
+        return asyncio.run(self.client.create())
 
-        return asyncio.run(make())
+    def bind(self, socket_id: str, policy: EgressPolicy, deadline_s: float = 60.0) -> None:
+        """Give the socket to attempt 1 of the scan `s`."""
+        asyncio.run(
+            self.client.bind(socket_id, scan="s", attempt=1, deadline_s=deadline_s, policy=policy)
+        )
+
+    def evidence(self, socket_id: str) -> EgressEvidence:
+        """Return the record so far."""
+        return asyncio.run(self.client.collect(socket_id))
+
+    def close(self, socket_id: str) -> EgressEvidence:
+        """Remove the socket and return its record."""
+        return asyncio.run(self.client.close(socket_id))
 
     def __enter__(self) -> Self:
         """Start."""

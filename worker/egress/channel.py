@@ -107,7 +107,7 @@ class Channel:
                 client.close()
 
     def _start(self, client: socket.socket) -> None:
-        client.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+        client.settimeout(0)
         connection = Connection(client, self._standing, self._means)
         task = self._loop.create_task(_serve(connection, client))
         self._connections[task] = connection

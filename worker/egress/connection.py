@@ -14,7 +14,7 @@ from worker.egress import answer
 from worker.egress.dial import DialError, dial
 from worker.egress.ledger import Entry, Ledger
 from worker.egress.plain import PlainForward
-from worker.egress.request import Ask, RequestError, read_ask
+from worker.egress.request import HEAD_TIMEOUT_S, Ask, RequestError, read_ask
 from worker.egress.resolver import ResolveError, Resolver
 from worker.egress.tunnel import BUFFER_BYTES, Tunnel
 
@@ -26,6 +26,8 @@ class Means:
     """What all connections of the gateway share."""
 
     resolver: Resolver
+    #: How long a sandbox may take to say what it wants.
+    head_timeout_s: float = HEAD_TIMEOUT_S
     #: See `worker.egress.tunnel`.
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(BUFFER_BYTES)))
 
@@ -73,7 +75,7 @@ class Connection:
 
     async def _read(self) -> Ask | None:
         try:
-            ask = await read_ask(self._client)
+            ask = await read_ask(self._client, self._means.head_timeout_s)
         except RequestError as error:
             self._standing.ledger.record(self.entry)
             raise self._refusal(error.status, error.rule) from None

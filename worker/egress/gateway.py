@@ -42,11 +42,14 @@ class _Held:
 class Gateway:
     """The registry; lives on one loop."""
 
-    def __init__(self, sockets: Path, means: Means, unbound_s: float) -> None:
+    def __init__(
+        self, sockets: Path, means: Means, unbound_s: float, grace_s: float = GRACE_S
+    ) -> None:
         """Take the existing folder that holds the sockets' folders."""
         self._sockets = sockets
         self._means = means
         self._unbound_s = unbound_s
+        self._grace_s = grace_s
         self._held: dict[str, _Held] = {}
         self._kept: OrderedDict[str, tuple[float, EgressEvidence]] = OrderedDict()
         self._expiring: set[asyncio.Task[None]] = set()
@@ -68,7 +71,7 @@ class Gateway:
             raise GatewayError(ALREADY_BOUND, "The socket belongs to an attempt already.")
         held.channel.bind(request)
         held.expiry.cancel()
-        held.expiry = self._expire_in(request.id, request.deadline_s + GRACE_S)
+        held.expiry = self._expire_in(request.id, request.deadline_s + self._grace_s)
 
     def collect(self, socket_id: str) -> EgressEvidence:
         """Return the evidence so far; of an expired socket, all of it."""

@@ -73,11 +73,11 @@ class Ask:
         return self.http.trailing_data[0]
 
 
-async def read_ask(connection: socket.socket) -> Ask | None:
+async def read_ask(connection: socket.socket, head_timeout_s: float) -> Ask | None:
     """Read one head; None where the client left without a word, or said none in time."""
     http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
     try:
-        async with asyncio.timeout(HEAD_TIMEOUT_S):
+        async with asyncio.timeout(head_timeout_s):
             request = await _read_request(connection, http)
     except TimeoutError:
         if not http.trailing_data[0]:

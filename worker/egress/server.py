@@ -95,5 +95,6 @@ def _control_mode(directory: Path) -> int:
 
 def _raise_descriptor_limit() -> None:
     """Take as many descriptors as are allowed: each connection needs two."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,190 @@
+"""Names: asked once, judged by every answer, dialled at the address that was judged."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from safeurl.address import Rule
+from tests.support.dns import DnsServer
+from tests.support.egress import GatewayProcess, ask, connect_head, refusal, tunnel
+from tests.support.pages import PageServer, html
+from worker.egress.protocol import EgressPolicy
+
+#: Stands for the public Internet: this one address of loopback, and no other.
+_PUBLIC = "127.0.0.1"
+_ONE = EgressPolicy(allow_cidrs=(f"{_PUBLIC}/32",))
+
+
+@pytest.fixture(scope="module")
+def dns() -> Iterator[DnsServer]:
+    """The only resolver the gateway knows."""
+    with DnsServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, dns: DnsServer) -> Iterator[GatewayProcess]:
+    """One gateway for all tests here; each has sockets of its own."""
+    settings = {"EGRESS_RESOLVER": f"127.0.0.1:{dns.port}"}
+    with GatewayProcess(tmp_path_factory.mktemp("egress"), settings) as running:
+        yield running
+
+
+@pytest.fixture
+def pages() -> Iterator[PageServer]:
+    """A page at the allowed address."""
+    with PageServer({"/": lambda _: html("<p>hi")}, host=_PUBLIC) as server:
+        yield server
+
+
+def test_a_rebinding_name_is_dialled_where_it_was_judged(
+    gateway: GatewayProcess, dns: DnsServer, pages: PageServer
+) -> None:
+    """Public first, private next: the first connection goes to the first, the second nowhere."""
+    dns.sequence("rebinds.test", [_PUBLIC], ["127.0.0.2"])
+    socket_id, directory = gateway.open(_ONE)
+    where = f"rebinds.test:{pages.port}"
+    connection, answer = tunnel(directory, where)
+    connection.close()
+    assert answer.headers["x-safeurl-address"] == _PUBLIC
+    assert refusal(directory, where) == Rule.LOOPBACK
+    first, second = gateway.evidence(socket_id).decisions
+    assert (first.addresses, first.address, first.allowed) == ((_PUBLIC,), _PUBLIC, True)
+    assert (second.addresses, second.address, second.allowed) == (("127.0.0.2",), "", False)
+    asked = [kind for name, kind, _ in dns.questions if name == "rebinds.test"]
+    assert sorted(asked) == ["A", "A", "AAAA", "AAAA"]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "rule"),
+    [
+        ((_PUBLIC, "10.0.0.1"), Rule.PRIVATE),
+        (("10.0.0.1", _PUBLIC), Rule.PRIVATE),
+        ((_PUBLIC, "169.254.169.254"), Rule.METADATA),
+        ((_PUBLIC, "::1"), Rule.LOOPBACK),
+        ((_PUBLIC, "::ffff:10.0.0.1"), Rule.PRIVATE),
+        (("fd00:ec2::254",), Rule.METADATA),
+    ],
+)
+def test_one_inner_address_refuses_the_name(
+    gateway: GatewayProcess, dns: DnsServer, addresses: tuple[str, ...], rule: str
+) -> None:
+    """Mixed answers are refused as a whole, in any order and family, and shown as a whole."""
+    dns.add("mixed.test", *addresses)
+    socket_id, directory = gateway.open(_ONE)
+    assert refusal(directory, "mixed.test:8080") == rule
+    (decision,) = gateway.evidence(socket_id).decisions
+    assert (set(decision.addresses), decision.address) == (set(addresses), "")
+
+
+def test_aliases_are_followed_to_where_they_lead(
+    gateway: GatewayProcess, dns: DnsServer, pages: PageServer
+) -> None:
+    """A chain to a public address is dialled, one to an inner address is refused."""
+    for start, end in (("good", _PUBLIC), ("bad", "10.0.0.1")):
+        dns.add(f"{start}3.test", end)
+        dns.alias(f"{start}2.test", f"{start}3.test")
+        dns.alias(f"{start}1.test", f"{start}2.test")
+    directory = gateway.open(_ONE)[1]
+    connection, answer = tunnel(directory, f"good1.test:{pages.port}")
+    connection.close()
+    assert (answer.status, answer.headers["x-safeurl-addresses"]) == (200, _PUBLIC)
+    assert refusal(directory, f"bad1.test:{pages.port}") == Rule.PRIVATE
+
+
+def test_a_name_with_ipv6_only_is_dialled_there(gateway: GatewayProcess, dns: DnsServer) -> None:
+    """AAAA alone is enough, under the policy for IPv6."""
+    dns.add("six.test", "::1")
+    with PageServer({"/": lambda _: html("six")}, host="::1") as six:
+        allowed = gateway.open(EgressPolicy(allow_cidrs=("::1/128",)))[1]
+        connection, answer = tunnel(allowed, f"six.test:{six.port}")
+        connection.close()
+        assert answer.headers["x-safeurl-address"] == "::1"
+        assert refusal(gateway.open(_ONE)[1], f"six.test:{six.port}") == Rule.LOOPBACK
+
+
+def test_what_the_dns_says_is_told(gateway: GatewayProcess, dns: DnsServer) -> None:
+    """No such name, a failing server, no address, and aliases in a circle."""
+    dns.fail("broken.test", "SERVFAIL")
+    dns.fail("unwilling.test", "REFUSED")
+    dns.add("empty.test")
+    dns.alias("round.test", "about.test")
+    dns.alias("about.test", "round.test")
+    socket_id, directory = gateway.open(_ONE)
+    for name, outcome in (
+        ("missing.test", "dns_nxdomain"),
+        ("broken.test", "dns_failed"),
+        ("unwilling.test", "dns_failed"),
+        ("empty.test", "dns_failed"),
+        ("round.test", "dns_failed"),
+    ):
+        answer = ask(directory, connect_head(f"{name}:80"))
+        assert (name, answer.status, answer.word) == (name, 502, outcome)
+    for decision in gateway.evidence(socket_id).decisions:
+        assert (decision.allowed, decision.rule, decision.address) == (True, "", "")
+        assert decision.outcome
+        assert decision.dns_ms is not None
+
+
+def test_long_answers_come_over_tcp_and_huge_ones_not_at_all(
+    gateway: GatewayProcess, dns: DnsServer, pages: PageServer
+) -> None:
+    """Truncation leads to TCP; more addresses than evidence holds are no honest answer."""
+    dns.add("long.test", _PUBLIC, truncate=True)
+    dns.add("many.test", *(f"192.0.2.{n}" for n in range(100)), truncate=True)
+    dns.add("huge.test", *(f"10.{n // 250}.{n % 250}.1" for n in range(900)), truncate=True)
+    directory = gateway.open(_ONE)[1]
+    connection, answer = tunnel(directory, f"long.test:{pages.port}")
+    connection.close()
+    assert answer.headers["x-safeurl-address"] == _PUBLIC
+    assert refusal(directory, "many.test:80") == "dns_failed"
+    assert refusal(directory, "huge.test:80") == "dns_failed"
+    assert ("long.test", "A", "tcp") in dns.questions
+
+
+def test_names_are_asked_as_they_are(gateway: GatewayProcess, dns: DnsServer) -> None:
+    """No search list completes a name; inner names and single labels are never asked."""
+    directory = gateway.open(_ONE)[1]
+    before = len(dns.questions)
+    for name in ("intranet", "localhost", "printer.local", "a.localhost"):
+        assert refusal(directory, f"{name}:80") in {"single_label", "local_name"}
+    assert len(dns.questions) == before
+    assert refusal(directory, "no.such.test.:80") == "dns_nxdomain"
+    assert {name for name, _, _ in dns.questions[before:]} == {"no.such.test"}
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_slow_dns_ends_in_time(tmp_path: Path, *, silent: bool) -> None:
+    """No answer, or one after ten seconds, is a failure long before, and others go on."""
+    with DnsServer() as slow:
+        if silent:
+            slow.ignore("slow.test")
+        else:
+            slow.add("slow.test", "127.0.0.1", delay_s=10.0)
+        settings = {"EGRESS_RESOLVER": f"127.0.0.1:{slow.port}"}
+        with (
+            GatewayProcess(tmp_path, settings) as gateway,
+            PageServer({"/": lambda _: html("hi")}) as pages,
+        ):
+            socket_id, directory = gateway.open(_ONE)
+            # The look-up goes on while another connection of the same sandbox is served.
+            answer = ask(directory, connect_head("slow.test:80"))
+            connection, other = tunnel(directory, f"127.0.0.1:{pages.port}")
+            connection.close()
+            assert (answer.status, answer.word, other.status) == (502, "dns_failed", 200)
+            decision = gateway.evidence(socket_id).decisions[0]
+            assert 1_000 < (decision.dns_ms or 0) < 9_000
+
+
+def test_a_dead_resolver_is_a_failure(tmp_path: Path) -> None:
+    """A resolver that refuses datagrams ends look-ups as failed; literals still work."""
+    with DnsServer() as gone:
+        port = gone.port
+    with (
+        GatewayProcess(tmp_path, {"EGRESS_RESOLVER": f"127.0.0.1:{port}"}) as gateway,
+        PageServer({"/": lambda _: html("hi")}) as pages,
+    ):
+        directory = gateway.open(_ONE)[1]
+        assert refusal(directory, "site.test:80") == "dns_failed"
+        assert refusal(directory, f"127.0.0.1:{pages.port}") == ""

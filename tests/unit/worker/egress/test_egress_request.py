@@ -1,0 +1,173 @@
+"""Heads that a sandbox may send, byte by byte over a real socket."""
+
+import asyncio
+import socket
+
+import pytest
+
+from safeurl.address import AddressPolicy, Rule
+from safeurl.errors import UrlRefusedError
+from tests.support.vectors import LITERALS
+from worker.egress.request import MAX_HEAD_BYTES, Ask, RequestError, read_ask
+
+_LAB = AddressPolicy.parse(("127.0.0.0/8",), ())
+
+
+def _read(data: bytes, *, end: bool = True, timeout_s: float = 5.0) -> Ask | None:
+    """Send the bytes and, if told, the end; return what was read."""
+
+    async def read() -> Ask | None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.settimeout(0)
+            theirs.settimeout(0)
+            sent = asyncio.create_task(asyncio.to_thread(_send, theirs, data, end=end))
+            try:
+                return await read_ask(ours, timeout_s)
+            finally:
+                ours.close()
+                await sent
+
+    return asyncio.run(read())
+
+
+def _send(to: socket.socket, data: bytes, *, end: bool) -> None:
+    to.settimeout(5)
+    try:
+        to.sendall(data)
+        if end:
+            to.shutdown(socket.SHUT_WR)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+
+
+def _some(data: bytes) -> Ask:
+    asked = _read(data)
+    assert asked is not None
+    return asked
+
+
+def _refused(data: bytes) -> tuple[int, str]:
+    with pytest.raises(RequestError) as caught:
+        _read(data)
+    return caught.value.status, caught.value.rule
+
+
+def test_a_connect_names_host_and_port() -> None:
+    """Both are taken from the target; the Host header counts for nothing."""
+    asked = _some(b"CONNECT site.test:8443 HTTP/1.1\r\nHost: other.test:1\r\n\r\n")
+    assert (asked.name, asked.port, asked.plain) == ("site.test", 8443, None)
+    assert asked.target(_LAB).host == "site.test"
+
+
+def test_bytes_after_a_connect_are_kept() -> None:
+    """What came in the same packet belongs to the tunnel."""
+    asked = _some(b"CONNECT site.test:443 HTTP/1.1\r\nHost: x\r\n\r\n\x16\x03\x01hello")
+    assert asked.rest() == b"\x16\x03\x01hello"
+
+
+def test_a_plain_request_names_its_url() -> None:
+    """The port is 80 where none is named; user names do not count as the host."""
+    asked = _some(b"GET http://u:p@site.test/a?b HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (asked.name, asked.port) == ("site.test", 80)
+    target = asked.target(_LAB)
+    assert (target.host, target.port, target.url) == ("site.test", 80, "http://site.test/a?b")
+
+
+@pytest.mark.parametrize("literal", [text for text in LITERALS if text.isascii()])
+def test_every_spelling_of_an_inner_address_is_refused(literal: str) -> None:
+    """By CONNECT and by plain request alike, none of SECURITY.md's literals becomes a target."""
+    for head in (f"CONNECT {literal}:80", f"GET http://{literal}:80/"):
+        try:
+            asked = _read(f"{head} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        except RequestError:
+            continue
+        assert asked is not None
+        with pytest.raises(UrlRefusedError) as caught:
+            asked.target(AddressPolicy())
+        # Brackets that a person writes to defang an address are no address to a browser.
+        assert caught.value.reason in {LITERALS[literal], "host_invalid", "single_label"}
+
+
+def test_a_refused_literal_is_named_in_evidence() -> None:
+    """However it was spelled, the address it means is known; a name has none."""
+    assert _some(b"CONNECT 2130706433:80 HTTP/1.1\r\nHost: x\r\n\r\n").literal() == ("127.0.0.1",)
+    assert _some(b"CONNECT [::ffff:7f00:1]:80 HTTP/1.1\r\nHost: x\r\n\r\n").literal()
+    assert _some(b"CONNECT site.test:80 HTTP/1.1\r\nHost: x\r\n\r\n").literal() == ()
+
+
+def test_ports_are_judged() -> None:
+    """A port that is none, and one of an inner service, are refused by name."""
+    for port, rule in (
+        ("0", Rule.PORT_INVALID),
+        ("22", Rule.PORT_PRIVILEGED),
+        ("6379", Rule.PORT_SERVICE),
+        ("65536", Rule.PORT_INVALID),
+    ):
+        asked = _some(f"CONNECT site.test:{port} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        with pytest.raises(UrlRefusedError) as caught:
+            asked.target(_LAB)
+        assert caught.value.reason == rule
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("site.test", "site.test:", ":80", "site.test:80x", "site.test:+80", "site.test:123456"),
+        *("a@b.test:80", "b.test/x:80", "b.test?:80", "b.test#:80", "b.test\\x:80", "[::1:80"),
+        *("http://b.test:80", "a:b:80", "[::1]x:80", "/", "*"),
+    ],
+)
+def test_an_authority_that_could_be_read_in_two_ways_is_no_request(target: str) -> None:
+    """CONNECT takes host, colon, port, and nothing else."""
+    assert _refused(f"CONNECT {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode()) == (
+        400,
+        "bad_request",
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["GET / HTTP/1.1", "GET https://a.test/ HTTP/1.1", "OPTIONS * HTTP/1.1", "GET a.test HTTP/1.1"],
+)
+def test_nothing_but_tunnels_and_plain_requests_is_served(line: str) -> None:
+    """What no proxy is asked gets 405."""
+    assert _refused(f"{line}\r\nHost: x\r\n\r\n".encode()) == (405, "method")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"\x05\x01\x00" * 20 + b"\r\n\r\n",
+        b"CONNECT a.test:80\r\n\r\n",
+        b"CONNECT a.test:80 HTTP/x\r\nHost: x\r\n\r\n",
+        b"CONNECT a.test:80 HTTP/1.1\r\nHo\x00st: x\r\n\r\n",
+        b"CONNECT a.test:80 HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"GET http://a.test/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "CONNECT \u0661.test:80 HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
+        b"CONNECT a.test:80 HTTP/1.1\r\nHost:",
+    ],
+)
+def test_garbage_is_no_request(data: bytes) -> None:
+    """TLS, SOCKS, broken heads, raw UTF-8 and heads that end half-way get 400."""
+    assert _refused(data) == (400, "bad_request")
+
+
+def test_a_head_without_end_is_cut() -> None:
+    """One header that goes on for ever costs its cap, no more."""
+    endless = b"GET http://a.test/ HTTP/1.1\r\nX: " + b"a" * (MAX_HEAD_BYTES * 4)
+    assert _refused(endless) == (431, "bad_request")
+
+
+def test_silence_is_no_request_and_no_fault() -> None:
+    """A client that says nothing, and leaves or stays, is not evidence of anything."""
+    assert _read(b"") is None
+    assert _read(b"", end=False, timeout_s=0.05) is None
+
+
+def test_a_slow_head_is_a_fault() -> None:
+    """Half a head and then nothing ends with the time for heads."""
+    with pytest.raises(RequestError) as caught:
+        _read(b"CONNECT a.te", end=False, timeout_s=0.05)
+    assert (caught.value.status, caught.value.rule) == (408, "head_timeout")
