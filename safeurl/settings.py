@@ -53,6 +53,7 @@ Ports = Annotated[
     tuple[Annotated[int, Field(ge=1, le=65535)], ...],
     BeforeValidator(_split),
 ]
+Seconds = Annotated[tuple[Annotated[int, Field(ge=0, le=86_400)], ...], BeforeValidator(_split)]
 Resolvers = Annotated[
     tuple[Annotated[str, AfterValidator(_resolver)], ...], BeforeValidator(_split)
 ]
@@ -162,6 +163,12 @@ class Settings(BaseModel):
         le=20,
         alias="MAX_RETRIES",
         description="Further attempts when the sandbox or the worker failed, not the page.",
+    )
+    retry_backoff_seconds: Seconds = Field(
+        default=(60, 120, 240),
+        min_length=1,
+        alias="RETRY_BACKOFF_SECONDS",
+        description="Pauses before the retries of a sandbox that failed; the last one repeats.",
     )
     lease_seconds: int = Field(
         default=30,

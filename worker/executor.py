@@ -29,7 +29,7 @@ from safeurl.ports import (
 )
 from safeurl.report import EgressEvidence, Evidence, FetchRequest
 from safeurl.report_reader import ReportReader
-from safeurl.retry import retry_delay
+from safeurl.retry import BACKOFF, retry_delay
 from safeurl.scan import Artefact, Result, Scan
 from safeurl.state import SEEN, Outcome, final_state
 from safeurl.verdict import Verdict
@@ -47,6 +47,8 @@ class AttemptLimits:
     attempt_timeout: timedelta
     lease: timedelta
     max_retries: int
+    #: Pauses before the retries.
+    backoff: tuple[timedelta, ...] = BACKOFF
     max_redirects: int
     max_body_bytes: int
     user_agent: str = ""
@@ -224,7 +226,8 @@ class Executor:
 
     async def _give_up(self, scan: Scan, findings: Findings) -> Scan | None:
         """Try again later where the outcome allows it, else end with what evidence had come."""
-        delay = retry_delay(findings.outcome, scan.attempt, self._limits.max_retries)
+        limits = self._limits
+        delay = retry_delay(findings.outcome, scan.attempt, limits.max_retries, limits.backoff)
         if delay is not None:
             now = self._clock()
             return await self._store.requeue(

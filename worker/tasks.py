@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import socket
+from datetime import timedelta
 
 from safeurl.bootstrap import make_artefacts, open_store, utc_now
 from safeurl.settings import Settings
@@ -87,6 +88,7 @@ def make_limits(settings: Settings) -> AttemptLimits:
         attempt_timeout=settings.attempt_timeout,
         lease=settings.lease,
         max_retries=settings.max_retries,
+        backoff=tuple(timedelta(seconds=pause) for pause in settings.retry_backoff_seconds),
         max_redirects=settings.max_redirects,
         max_body_bytes=settings.max_body_mb * 1024 * 1024,
         user_agent=settings.user_agent,

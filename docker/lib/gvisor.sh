@@ -24,10 +24,11 @@ ensure_gvisor() {
         why=$(prove_gvisor) && echo "registered already: $(registration)" && return
         is_ours || die "The engine's runtime 'runsc' is not fit for sandboxes ($why), and its registration" \
             "($(registration)) is not from here: give it $(runsc_args ptrace) or remove it, then run this again."
+        need_engine_process
+        # So that what is kept below does not hold it.
         edit_configuration unset runsc
     fi
-    engine_pid >/dev/null || die "Only root can register a runtime, and only with an engine on this machine" \
-        "(its process id is expected in $ENGINE_PIDFILE)."
+    need_engine_process
     keep_configuration
     for platform in "${RUNSC_PLATFORMS[@]}"; do
         note "trying $platform"
@@ -40,10 +41,16 @@ ensure_gvisor() {
     die "gVisor does not work here and was not registered: $why."
 }
 
+need_engine_process() {
+    engine_pid >/dev/null || die "Only root can register a runtime, and only with an engine on this machine" \
+        "(its process id is expected in $ENGINE_PIDFILE)."
+}
+
 # Sandboxes reach nothing but their gateway's unix socket, which gVisor does not open unless told to.
 runsc_args() {
-    local uds=--fsgofer-host-uds
-    ! "$RUNSC" flags 2>&1 | grep -qE '^ +-host-uds' || uds=--host-uds=open
+    local uds=--fsgofer-host-uds flags
+    flags=$("$RUNSC" flags 2>&1) || true
+    ! grep -qE '^ +-host-uds' <<<"$flags" || uds=--host-uds=open
     echo "--platform=$1 --network=none $uds"
 }
 

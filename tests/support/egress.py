@@ -201,6 +201,7 @@ def ask(directory: Path, request: bytes) -> Answer:
 
 
 def refusal(directory: Path, where: str) -> str:
-    """Ask for a tunnel that must not open; return the rule or outcome, empty where it opened."""
-    answer = ask(directory, connect_head(where))
-    return "" if answer.status == 200 else answer.word
+    """Ask for a tunnel; return the rule or outcome, empty where it opened after all."""
+    connection, answer = tunnel(directory, where)
+    connection.close()
+    return answer.word

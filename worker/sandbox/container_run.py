@@ -21,7 +21,7 @@ from worker.sandbox import labels
 from worker.sandbox.conversation import SLICE_S, Conversation
 from worker.sandbox.engine import Engine, EngineClient, NameTakenError
 from worker.sandbox.frames import FrameError
-from worker.sandbox.options import SandboxSettings, container_options
+from worker.sandbox.options import Options, SandboxSettings, container_options
 from worker.sandbox.reaper import remove_own
 
 _log = logging.getLogger("safeurl.sandbox")
@@ -35,7 +35,7 @@ _REMOVE_S = 20.0
 class ContainerRun:
     """One run; `run` is called once, in a thread of its own, `cancel` from anywhere."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a run goes by, each handed in by name
         self,
         engine: Engine,
         settings: SandboxSettings,
@@ -43,6 +43,7 @@ class ContainerRun:
         *,
         sink: Sink,
         clock: Clock,
+        options: Options = container_options,
     ) -> None:
         """Prepare; nothing is created yet."""
         self._engine = engine
@@ -50,6 +51,7 @@ class ContainerRun:
         self._order = order
         self._sink = sink
         self._clock = clock
+        self._options = options
         self._cancelled = threading.Event()
         self._name = labels.container_name(order.request.scan, order.request.attempt)
         self._container_id: str | None = None
@@ -91,7 +93,7 @@ class ContainerRun:
 
     def _create(self, client: EngineClient) -> str:
         deadline_at = self._clock() + timedelta(seconds=self._order.deadline_s)
-        options = container_options(self._settings, self._order, deadline_at)
+        options = self._options(self._settings, self._order, deadline_at)
         with self._timed("create"):
             try:
                 return client.create(self._name, options)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from safeurl.ports import Clock, SandboxExit, SandboxOrder, Sink
 from worker.sandbox.container_run import ContainerRun
 from worker.sandbox.engine import Engine
-from worker.sandbox.options import SandboxSettings
+from worker.sandbox.options import Options, SandboxSettings, container_options
 
 _log = logging.getLogger("safeurl.sandbox")
 
@@ -23,16 +23,28 @@ class DockerSandbox:
     """Runs fetchers in containers of the engine behind a unix socket."""
 
     def __init__(
-        self, settings: SandboxSettings, socket_path: str, clock: Clock = _utc_now
+        self,
+        settings: SandboxSettings,
+        socket_path: str,
+        clock: Clock = _utc_now,
+        options: Options = container_options,
     ) -> None:
         """Remember caps and socket; nothing is opened yet, so it may be made before a fork."""
-        self._settings = settings
+        self.settings = settings
         self._engine = Engine(socket_path)
         self._clock = clock
+        self._options = options
 
     async def run(self, order: SandboxOrder, sink: Sink) -> SandboxExit:
         """Run one container to its end and remove it."""
-        run = ContainerRun(self._engine, self._settings, order, sink=sink, clock=self._clock)
+        run = ContainerRun(
+            self._engine,
+            self.settings,
+            order,
+            sink=sink,
+            clock=self._clock,
+            options=self._options,
+        )
         work = asyncio.ensure_future(asyncio.to_thread(run.run))
         try:
             return await asyncio.shield(work)

@@ -106,6 +106,18 @@ class EngineClient:
         with translated():
             return str(self._api.version()["Version"])
 
+    def info(self) -> dict[str, Any]:
+        """Return what the engine says of itself and its host."""
+        with translated():
+            facts: dict[str, Any] = self._api.info()
+            return facts
+
+    def image(self, name: str) -> dict[str, Any]:
+        """Return all that Docker knows of an image."""
+        with translated(name):
+            facts: dict[str, Any] = self._api.inspect_image(name)
+            return facts
+
     def create(self, name: str, options: dict[str, Any]) -> str:
         """Create a container and return its id; `NameTakenError` if there is one of that name."""
         with translated(options["Image"]):

@@ -16,6 +16,8 @@ DEADLINE = "safeurl.deadline"
 ROLE = "safeurl.role"
 
 ROLE_SANDBOX = "sandbox"
+#: A container in which `safeurl doctor` tries the isolation.
+ROLE_DOCTOR = "doctor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ the SDK's own `create_container` adds the proxy variables of the user's Docker c
 the dict as a whole, so that any loosening is a visible change.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -41,6 +42,10 @@ class SandboxSettings:
     network: Literal["bridge", "none"] = "bridge"
     #: Resolvers for `bridge`; empty for those of the host.
     dns: tuple[str, ...] = ()
+
+
+#: Makes the body of the create request; `container_options` for all but the doctor's probes.
+Options = Callable[[SandboxSettings, SandboxOrder, datetime], dict[str, Any]]
 
 
 def container_options(

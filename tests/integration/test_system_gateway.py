@@ -1,0 +1,64 @@
+"""What becomes of scans when the egress gateway dies under them."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+
+from safeurl.ports import ScanStore
+from safeurl.scan import AuditEntry
+from safeurl.state import Outcome, State
+from tests.support.pages import PageServer, Reply, Request, html
+from tests.support.system import RunningWorker, System
+
+
+def test_a_gateway_killed_in_mid_scan(tmp_path: Path) -> None:
+    """The scan is put off with a clear outcome, the gateway comes back, the next attempt ends."""
+    system = System(
+        tmp_path,
+        EGRESS_ALLOW_CIDRS="127.0.0.1/32",
+        WORKER_CONCURRENCY="1",
+        RETRY_BACKOFF_SECONDS="1",
+    )
+    asked: list[Request] = []
+
+    def slow_once(request: Request) -> Reply:
+        asked.append(request)
+        if len(asked) == 1:
+            request.sleep(20)
+        return html("<title>Hi</title>")
+
+    with PageServer({"/": slow_once}) as pages, RunningWorker(system) as running:
+        scan_id = system.run(pages.url("/"), program="submit-scan").stdout.strip()
+        _until_asked(asked)
+        os.kill(_gateway(running.pid), signal.SIGKILL)
+        [scan] = system.wait_final([scan_id], timeout_s=60)
+
+    async def trail(store: ScanStore) -> list[AuditEntry]:
+        return await store.audit(scan_id)
+
+    assert (scan.state, scan.attempt) == (State.COMPLETED, 2)
+    put_off = [e for e in system.with_store(trail) if e.to_state is State.QUEUED][-1]
+    assert put_off.outcome is Outcome.SANDBOX_UNAVAILABLE
+    assert "gateway" in (put_off.detail or "")
+    assert system.containers() == []
+    sockets = system.settings.gateway_dir / "sockets"
+    assert not sockets.exists() or list(sockets.iterdir()) == []
+
+
+def _until_asked(asked: list[Request]) -> None:
+    deadline = time.monotonic() + 30
+    while not asked:
+        assert time.monotonic() < deadline, "the page was never asked for"
+        time.sleep(0.05)
+
+
+def _gateway(supervisor: int) -> int:
+    """Return the worker's child that holds the control socket."""
+    for child in psutil.Process(supervisor).children():
+        paths = [connection.laddr for connection in child.net_connections(kind="unix")]
+        if any(str(path).endswith("control.sock") for path in paths):
+            return child.pid
+    raise LookupError("no child of the worker is the gateway")
