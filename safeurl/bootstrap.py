@@ -1,14 +1,17 @@
 """Wiring: from settings to the parts of one process. Nothing here runs at import."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from safeurl.adapters.artefacts import FileArtefacts
 from safeurl.adapters.redis.connection import RedisServer
+from safeurl.adapters.redis.embedded import check_socket_path
 from safeurl.adapters.redis.queue import RQQueue
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.address import AddressPolicy
+from safeurl.errors import ConfigError
 from safeurl.ports import ScanStore
 from safeurl.service import Service
 from safeurl.settings import Settings
@@ -17,6 +20,22 @@ from safeurl.settings import Settings
 def utc_now() -> datetime:
     """Return the time: the one clock of running processes."""
     return datetime.now(UTC)
+
+
+def prepare(settings: Settings) -> None:
+    """Make the state folder, and raise ConfigError for settings that no worker could run with."""
+    folder = settings.state_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        usable = os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+    except OSError as error:
+        fault = f"SAFEURL_STATE_DIR: {folder} cannot be made: {error.strerror}."
+        raise ConfigError((fault,)) from error
+    if not usable:
+        raise ConfigError((f"SAFEURL_STATE_DIR: {folder} may not be written by this user.",))
+    if not settings.redis_host:
+        check_socket_path(settings.valkey_socket)
+    make_store(settings)  # opens nothing, but knows whether the URL and the packages will do
 
 
 def make_store(settings: Settings) -> ScanStore:

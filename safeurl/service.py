@@ -22,6 +22,7 @@ from safeurl.url import parse
 WORKER_SILENCE = timedelta(seconds=30)
 MAX_PAGE = 200
 MAX_SUBMIT = 1000
+MAX_SOURCE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,8 @@ class Service:
         """
         if not 0 < len(urls) <= MAX_SUBMIT:
             raise RequestError(f"Between 1 and {MAX_SUBMIT} URLs can be submitted at once.")
+        if not source.isprintable() or not 0 < len(source) <= MAX_SOURCE:
+            raise RequestError(f"The source is printable text of 1 to {MAX_SOURCE} characters.")
         scans = tuple(self._new_scan(url, source, profile) for url in urls)
         await self._store.add(scans)
         try:
@@ -151,7 +154,8 @@ class Service:
 
     async def scan(self, scan_id: str) -> Scan:
         """Return the scan, or raise ScanNotFoundError."""
-        found = await self._store.get(scan_id)
+        # Text that is no id may not even be Unicode, and then no database takes it.
+        found = await self._store.get(scan_id) if scan_id.isascii() else None
         if found is None:
             raise ScanNotFoundError(scan_id)
         return found
@@ -170,6 +174,8 @@ class Service:
         """Return scans newest first; `before` is the last id of the page before."""
         if not 0 < limit <= MAX_PAGE:
             raise RequestError(f"`limit` must lie between 1 and {MAX_PAGE}.")
+        if before is not None and not before.isascii():
+            raise RequestError("`before` must be the id of a scan.")
         return await self._store.page(limit=limit, before=before)
 
     async def health(self) -> Health:

@@ -6,6 +6,7 @@ the two equal.
 
 import hashlib
 import ipaddress
+import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,8 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 
 from safeurl.errors import ConfigError
@@ -142,10 +145,11 @@ class Settings(BaseModel):
         "judges every connection. bridge: Docker's bridge, and only the fetcher judges.",
     )
     container_runtime: str = Field(
-        default="",
+        default="auto",
         pattern=r"^[A-Za-z0-9_.-]*$",
         alias="CONTAINER_RUNTIME",
-        description="Another OCI runtime that the engine knows, such as runsc. Empty: its default.",
+        description="runc, runsc (gVisor) or another OCI runtime that the engine knows. "
+        "auto: runsc where docker/gvisor.sh has registered it, else the engine's default.",
     )
     max_redirects: int = Field(
         default=10, ge=0, le=50, alias="MAX_REDIRECTS", description="Redirects followed per scan."
@@ -198,7 +202,8 @@ class Settings(BaseModel):
     egress_dir: str = Field(
         default="",
         alias="EGRESS_DIR",
-        description="Folder of the egress gateway's sockets. Empty: `egress` in the state folder.",
+        description="Folder of a gateway that a unit of its own runs (`safeurl gateway`). Empty: "
+        "the worker runs one, in the state folder.",
     )
     egress_resolver: Resolvers = Field(
         default=(),
@@ -255,6 +260,14 @@ class Settings(BaseModel):
         default="INFO", alias="LOG_LEVEL", description="How much the daemons log."
     )
 
+    @field_validator("container_runtime")
+    @classmethod
+    def _needs_no_bridge(cls, value: str, info: ValidationInfo) -> str:
+        """Refuse gVisor on Docker's bridge: as sandboxes need it, it has no network at all."""
+        if value == "runsc" and info.data.get("container_network") == "bridge":
+            raise ValueError("runsc needs CONTAINER_NETWORK=none, not bridge")
+        return value
+
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Settings":
         """Read the settings from a mapping such as `os.environ`; raise ConfigError with all faults.
@@ -268,7 +281,12 @@ class Settings(BaseModel):
             raise ConfigError(
                 tuple(_fault(item["loc"], item["msg"]) for item in error.errors())
             ) from None
-        return settings.model_copy(update={"state_dir": settings.state_dir.expanduser().absolute()})
+        try:
+            state_dir = settings.state_dir.expanduser().absolute()
+        except RuntimeError as error:
+            fault = _fault(("SAFEURL_STATE_DIR",), f"{error} Name a folder that starts with /.")
+            raise ConfigError((fault,)) from error
+        return settings.model_copy(update={"state_dir": state_dir})
 
     @property
     def container_timeout(self) -> timedelta:
@@ -298,7 +316,7 @@ class Settings(BaseModel):
     @property
     def instance(self) -> str:
         """Name of this installation on its Docker engine, so that it reaps only its own."""
-        return hashlib.sha256(str(self.state_dir).encode()).hexdigest()[:12]
+        return hashlib.sha256(os.fsencode(self.state_dir)).hexdigest()[:12]
 
     @property
     def database_path(self) -> Path:

@@ -8,10 +8,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Worker
 
-from safeurl.adapters.redis.embedded import check_socket_path, serve
+from safeurl.adapters.redis.embedded import serve
 from safeurl.adapters.redis.queue import QUEUE_NAME, SERIALIZER
 from safeurl.analysis import preload
-from safeurl.bootstrap import redis_server
+from safeurl.bootstrap import prepare, redis_server
 from safeurl.errors import EgressUnavailableError
 from safeurl.settings import Settings
 from worker import tasks  # the task's imports are made here once and inherited by every fork
@@ -25,6 +25,8 @@ _log = logging.getLogger("safeurl.daemon")
 #: Added to the attempt's deadline when the tree stops, so that what runs can be recorded.
 _STOP_MARGIN_S = 10.0
 _POLL_S = 0.1
+#: How often a worker that waits for another part says so.
+_TELL_S = 10.0
 
 
 class _ScanWorker(Worker):
@@ -35,20 +37,20 @@ class _ScanWorker(Worker):
 
 def run_worker(settings: Settings, *, more: tuple[Role, ...] = ()) -> None:
     """Run the worker's process tree until SIGTERM; the roles in `more` run beside it."""
+    prepare(settings)
     preload()
-    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    tasks.learn_runtime(settings)
     roles = [Role("steward", lambda: asyncio.run(run_steward(settings)))]
     roles += [
         Role(f"worker-{number}", lambda: _run_rq_worker(settings))
         for number in range(1, settings.worker_concurrency + 1)
     ]
     if not settings.redis_host:
-        check_socket_path(settings.valkey_socket)
         valkey = Role(
             "valkey", lambda: serve(settings.valkey_dir, settings.valkey_socket), stop_wave=1
         )
         roles.insert(0, valkey)
-    if settings.container_network == "none":
+    if settings.container_network == "none" and not settings.egress_dir:
         roles.insert(0, Role("gateway", lambda: run_gateway(settings), stop_wave=1))
     _log.info("worker.starting concurrency=%d task=%s", settings.worker_concurrency, tasks.__name__)
     grace_s = settings.attempt_timeout.total_seconds() + _STOP_MARGIN_S
@@ -68,11 +70,14 @@ def _run_rq_worker(settings: Settings) -> None:
 
 def _wait_for(connection: Redis) -> None:
     """Return once Redis answers; SIGTERM still ends the process."""
+    tell_at_s = time.monotonic() + _TELL_S
     while True:
         try:
             connection.ping()
         except RedisError as error:
-            _log.debug("worker.waiting_for_redis error=%s", error)
+            if time.monotonic() >= tell_at_s:
+                _log.warning("worker.waiting_for_redis error=%s", error)
+                tell_at_s += _TELL_S
             time.sleep(_POLL_S)
         else:
             return

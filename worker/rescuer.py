@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from safeurl.analysis import inconclusive
+from safeurl.errors import SandboxUnavailableError
 from safeurl.ports import Clock, Ending, ScanStore, WakeQueue
 from safeurl.report import Evidence
 from safeurl.retry import retry_delay
@@ -70,8 +71,15 @@ class Rescuer:
         moved = [await self._take_back_one(scan) for scan in lost]
         for scan, taken in zip(lost, moved, strict=True):
             if taken is not None:
-                await self._reap(scan.id, scan.attempt)
+                await self._reap_one(scan)
         return sum(scan is not None for scan in moved)
+
+    async def _reap_one(self, scan: Scan) -> None:
+        try:
+            await self._reap(scan.id, scan.attempt)
+        except SandboxUnavailableError as error:
+            # The reaper removes it once its deadline has passed; the other scans need not wait.
+            _log.warning("rescuer.not_reaped scan=%s error=%s", scan.id, error)
 
     async def _take_back_one(self, scan: Scan) -> Scan | None:
         now = self._clock()

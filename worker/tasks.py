@@ -46,8 +46,24 @@ async def _run(scan_id: str, settings: Settings) -> None:
         await sandbox.close()
 
 
+def learn_runtime(settings: Settings) -> None:
+    """Ask the engine once for its runtimes, before forks inherit the answer; without one they ask.
+
+    A runtime registered later is taken after the worker's next start.
+    """
+    try:
+        choice = make_sandbox(settings).choose_runtime()
+    except SandboxUnavailableError as error:
+        _log.warning("task.runtime_unknown error=%r", str(error))
+        return
+    _log.info("task.runtime name=%s", choice.name or "default")
+    if choice.warning:
+        _log.warning("task.runtime_doubtful reason=%r", choice.warning)
+
+
+@cache
 def make_sandbox(settings: Settings) -> DockerSandbox:
-    """Return the Docker room as the settings want it."""
+    """Return the Docker room as the settings want it; the same one, so that it keeps what it knows."""
     options = SandboxSettings(
         image=settings.fetcher_image,
         memory_mb=settings.container_memory_limit_mb,

@@ -11,6 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.egress import idle_megabytes, throughput
+from tests.bench.fetch import gateway_cost
 from tests.bench.rival import shell_loop
 from tests.bench.store import submits_per_second, transitions_per_second
 from tests.bench.system import whole_system
@@ -23,7 +25,7 @@ _PAGE = "<title>Bench</title><form><input type=password></form>" + "<p>words</p>
 def main() -> None:
     """Run every measurement and print one table."""
     scans = int(sys.argv[1]) if len(sys.argv) > 1 else 60
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     with (
         tempfile.TemporaryDirectory() as folder,
         PageServer({"/": lambda _: html(_PAGE)}, host=bridge_gateway()) as pages,
@@ -43,7 +45,25 @@ def main() -> None:
             figure = f"{rival:.2f} ({lost} lost)"
             table.add_row(f"shell loop of docker run --rm, {parallel} at a time", figure)
             table.add_row("  SafeURL against it", f"{ours.per_second / rival:.2f} times as many")
+        _gateway_rows(table, root)
         console.print(table)
+
+
+def _gateway_rows(table: Table, root: Path) -> None:
+    direct_ms, gateway_ms = gateway_cost(root / "fetch")
+    table.add_row("fetch of 1 MiB, straight from the bridge", f"{direct_ms:.0f} ms")
+    table.add_row(
+        "fetch of 1 MiB, through the gateway",
+        f"{gateway_ms:.0f} ms ({gateway_ms / direct_ms - 1:+.0%})",
+    )
+    moved = throughput(root / "throughput")
+    table.add_row(
+        "gateway, 200 tunnels on loopback",
+        f"{moved.gbit_per_s:.1f} Gbit/s with {moved.gateway_cores:.2f} cores "
+        f"({moved.direct_gbit_per_s:.1f} without it)",
+    )
+    total_mb, _ = idle_megabytes(root / "idle")
+    table.add_row("gateway, 1,000 idle tunnels", f"{total_mb:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def test_nothing_but_a_proxy_is_served(gateway: GatewayProcess) -> None:
         (b"GET ftp://site.test/ HTTP/1.1\r\nHost: x\r\n\r\n", 405),
         (b"TRACE * HTTP/1.1\r\nHost: x\r\n\r\n", 405),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
-        (b"\x00" * 100_000, 400),
+        (b"\x00" * 10_000, 400),
     ):
         assert ask(directory, request).status == status
     rules = [each.rule for each in gateway.evidence(socket_id).decisions]

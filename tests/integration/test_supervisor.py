@@ -12,6 +12,8 @@ import pytest
 
 _PROGRAM = """
 import sys, time, signal, os
+if "slow-fork" in sys.argv:
+    os.register_at_fork(after_in_child=lambda: time.sleep(1))
 from pathlib import Path
 from worker.supervisor import Role, Supervisor
 folder = Path(sys.argv[1])
@@ -24,18 +26,38 @@ def steady(name, delay=0.0, deaf=False):
             with (folder / "ends").open("a") as ends: ends.write(name + "\\n")
             raise SystemExit(0)
         signal.signal(signal.SIGTERM, stop)
-        with (folder / "starts").open("a") as starts: starts.write(f"{name} {os.getpid()}\\n")
+        start(name)
         while True: time.sleep(0.05)
     return main
 
+def start(name):
+    with (folder / "starts").open("a") as starts: starts.write(f"{name} {os.getpid()}\\n")
+
+def with_job():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if not os.fork():
+        os.setpgrp()
+        start("job")
+    while True: time.sleep(0.05)
+
 roles = [Role("queue", steady("queue"), stop_wave=1), Role("work", steady("work", 0.5))]
-if len(sys.argv) > 2: roles.append(Role("deaf", steady("deaf", deaf=True)))
-Supervisor(roles, grace_s=float(sys.argv[2]) if len(sys.argv) > 2 else 10).run()
+if "deaf" in sys.argv: roles.append(Role("deaf", steady("deaf", deaf=True)))
+if "brief" in sys.argv: roles.append(Role("brief", lambda: start("brief")))
+if "job" in sys.argv: roles.append(Role("with job", with_job))
+if "no" in sys.argv:
+    def no_fork(): raise BlockingIOError("no process left")
+    fork, calls = os.fork, []
+    os.fork = lambda: calls.append(1) or (no_fork() if len(calls) == 1 else fork())
+Supervisor(roles, grace_s=float(sys.argv[2])).run()
 """
 
 
-def _start(folder: Path, *arguments: str, roles: int) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen([sys.executable, "-c", _PROGRAM, str(folder), *arguments])
+def _start(
+    folder: Path, *arguments: str, roles: int, grace_s: float = 10
+) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, str(folder), str(grace_s), *arguments]
+    )
     _until(lambda: len(_starts(folder)) == roles)
     return process
 
@@ -76,7 +98,7 @@ def test_a_killed_role_is_started_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("second", [False, True], ids=["grace over", "second signal"])
 def test_a_deaf_role_is_killed(tmp_path: Path, *, second: bool) -> None:
     """A role that ignores SIGTERM is killed when the grace is over, or at the second signal."""
-    process = _start(tmp_path, "60" if second else "1", roles=3)
+    process = _start(tmp_path, "deaf", roles=3, grace_s=60 if second else 1)
     deaf = dict(_starts(tmp_path))["deaf"]
     process.terminate()
     if second:
@@ -84,6 +106,54 @@ def test_a_deaf_role_is_killed(tmp_path: Path, *, second: bool) -> None:
         process.terminate()
     process.wait(timeout=20)
     assert not psutil.pid_exists(deaf)
+
+
+def test_a_signal_that_comes_twice_at_once_is_one(tmp_path: Path) -> None:
+    """`timeout` and process groups deliver a signal twice; roles still get their grace."""
+    process = _start(tmp_path, roles=2)
+    process.terminate()
+    time.sleep(0.1)
+    process.terminate()
+    assert process.wait(timeout=10) == 0
+    assert (tmp_path / "ends").read_text().split() == ["work", "queue"]
+
+
+def test_a_stop_reaches_a_role_that_was_just_forked(tmp_path: Path) -> None:
+    """SIGTERM between the fork and the child's first step is not lost in the child."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, str(tmp_path), "60", "slow-fork"],
+    )
+    _until(lambda: len(psutil.Process(process.pid).children()) == 2)
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+    assert "work" not in dict(_starts(tmp_path))
+
+
+def test_a_role_that_ends_at_once_is_not_started_in_a_loop(tmp_path: Path) -> None:
+    """Whatever its status, a role that lived shortly waits before it is started again."""
+    process = _start(tmp_path, "brief", roles=3)
+    time.sleep(1.2)
+    process.terminate()
+    assert process.wait(timeout=10) == 0
+    assert len([name for name, _ in _starts(tmp_path) if name == "brief"]) <= 3
+
+
+def test_a_fork_that_fails_is_tried_again(tmp_path: Path) -> None:
+    """A host without a process to spare costs a pause, not the supervisor."""
+    process = _start(tmp_path, "no", roles=2)
+    process.terminate()
+    assert process.wait(timeout=10) == 0
+
+
+def test_a_killed_role_takes_its_job_along(tmp_path: Path) -> None:
+    """The second signal leaves no process, not even one in a process group of its own."""
+    process = _start(tmp_path, "job", roles=3, grace_s=60)
+    process.terminate()
+    time.sleep(1)
+    process.terminate()
+    process.wait(timeout=20)
+    job = dict(_starts(tmp_path))["job"]
+    _until(lambda: not _alive(job))
 
 
 def test_children_end_with_a_killed_supervisor(tmp_path: Path) -> None:

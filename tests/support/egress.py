@@ -149,8 +149,12 @@ def connect(directory: Path) -> socket.socket:
     """Connect to a sandbox's socket as the sandbox would."""
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(_ANSWER_S)
-    with short_path(directory, SOCKET_NAME) as path:
-        connection.connect(path)
+    try:
+        with short_path(directory, SOCKET_NAME) as path:
+            connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
     return connection
 
 
@@ -184,6 +188,14 @@ def read_all(connection: socket.socket) -> bytes:
     while piece := connection.recv(65536):
         data += piece
     return data
+
+
+def has_ended(connection: socket.socket) -> bool:
+    """Wait for the other side; tell whether it ended, in order or not, rather than spoke."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
 
 
 def tunnel(directory: Path, where: str) -> tuple[socket.socket, Answer]:

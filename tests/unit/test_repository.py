@@ -186,6 +186,15 @@ def test_a_worker_has_the_time_to_end_its_scans() -> None:
     assert int(re.findall(r"^    stop_grace_period: (\d+)s$", compose, re.MULTILINE)[0]) > longest
 
 
+def test_gateway_and_worker_meet_in_one_folder() -> None:
+    """The units of both name the same folder, and so do the two services of compose."""
+    units = [ROOT / f"docker/systemd/safeurl-{name}.service" for name in ("gateway", "worker")]
+    folders = [re.findall(r"EGRESS_DIR=(\S+)", unit.read_text()) for unit in units]
+    assert folders == [["/run/safeurl-egress"]] * 2
+    compose = (ROOT / "docker/compose.yaml").read_text()
+    assert compose.count("/run/safeurl-egress:/run/safeurl-egress") == 2
+
+
 def test_compose_uses_our_images_and_gives_the_docker_socket_to_the_worker_alone() -> None:
     """No image has to come from a registry, and what faces the network cannot reach Docker."""
     compose = (ROOT / "docker/compose.yaml").read_text()

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import errno
 import logging
 import socket
-from collections.abc import Iterable
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from safeurl.address import AddressPolicy
 from safeurl.report import EgressEvidence
 from worker.egress.connection import Connection, Means, Standing
 from worker.egress.host import own_addresses, without_exceptions
+from worker.egress.ledger import Entry
 from worker.egress.place import listen_in
 from worker.egress.protocol import SOCKET_NAME, Bind, EgressPolicy
 
@@ -23,9 +25,10 @@ _log = logging.getLogger("safeurl.egress")
 _FOLDER_MODE: Final = 0o755
 _SOCKET_MODE: Final = 0o666
 _BACKLOG: Final = 128
-#: Accepted at a time before others get their turn, and held open before new ones are dropped.
+#: Accepted at a time before others get their turn; and held beyond those that may be open, while
+#: they say what they want or are told why not.
 _MAX_ACCEPTS: Final = 16
-_MAX_OPEN: Final = 2048
+_MAX_WAITING: Final = 64
 #: How long accepting rests when the process has no descriptor or memory left.
 _REST_S: Final = 0.2
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -47,8 +50,12 @@ class Channel:
     def open(self) -> None:
         """Make folder and socket, and listen."""
         self.directory.mkdir(mode=0o700)
-        self.directory.chmod(_FOLDER_MODE)
-        self._listener = listen_in(self.directory, SOCKET_NAME, _SOCKET_MODE, _BACKLOG)
+        try:
+            self.directory.chmod(_FOLDER_MODE)
+            self._listener = listen_in(self.directory, SOCKET_NAME, _SOCKET_MODE, _BACKLOG)
+        except OSError:
+            remove_folder(self.directory)
+            raise
         self._loop.add_reader(self._listener, self._accept, self._listener)
 
     @property
@@ -101,10 +108,11 @@ class Channel:
                     _log.warning("egress.overloaded error=%s", error)
                     self._rest(listener)
                 return
-            if len(self._connections) < _MAX_OPEN:
+            if len(self._connections) < self._standing.ledger.caps.max_concurrent + _MAX_WAITING:
                 self._start(client)
             else:
                 client.close()
+                self._drop()
 
     def _start(self, client: socket.socket) -> None:
         client.settimeout(0)
@@ -112,6 +120,11 @@ class Channel:
         task = self._loop.create_task(_serve(connection, client))
         self._connections[task] = connection
         task.add_done_callback(self._connections.pop)
+
+    def _drop(self) -> None:
+        entry = Entry(rule="cap_concurrent")
+        entry.end()
+        self._standing.ledger.record(entry)
 
     def _rest(self, listener: socket.socket) -> None:
         """Stop accepting for a moment: the backlog waits, the open connections go on."""
@@ -142,7 +155,9 @@ def remove_folder(directory: Path) -> None:
 
 
 def _address_policy(policy: EgressPolicy) -> AddressPolicy:
-    own: Iterable[str] = without_exceptions(own_addresses(), policy.allow_cidrs)
-    return AddressPolicy.parse(
-        policy.allow_cidrs, policy.deny_cidrs, policy.allow_ports, policy.deny_ports, own
+    parsed = AddressPolicy.parse(
+        policy.allow_cidrs, policy.deny_cidrs, policy.allow_ports, policy.deny_ports
     )
+    # Looked up each time: addresses come and go while the gateway runs.
+    own = without_exceptions(own_addresses(), parsed.allow)
+    return dataclasses.replace(parsed, own=tuple(map(ip_network, own)))

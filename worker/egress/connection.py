@@ -158,8 +158,6 @@ class Connection:
     async def _say(self, head: bytes) -> None:
         with contextlib.suppress(OSError):
             await asyncio.get_running_loop().sock_sendall(self._client, head)
-            # Bytes that were never read would make closing cut off the answer itself.
-            self._client.shutdown(socket.SHUT_WR)
 
 
 def _since(started_s: float) -> float:

@@ -85,16 +85,16 @@ class Gateway:
             del self._kept[socket_id]
             return kept
         self._find(socket_id)
-        return await self._remove(socket_id, expired=False)
+        return await self._end(socket_id, self._held.pop(socket_id), expired=False)
 
     async def close_all(self) -> None:
         """Remove every socket."""
-        await asyncio.gather(*(self._remove(each, expired=False) for each in tuple(self._held)))
+        ending, self._held = self._held, {}
+        await asyncio.gather(*(self._end(*each, expired=False) for each in ending.items()))
         if self._expiring:
             await asyncio.wait(self._expiring)
 
-    async def _remove(self, socket_id: str, *, expired: bool) -> EgressEvidence:
-        held = self._held.pop(socket_id)
+    async def _end(self, socket_id: str, held: _Held, *, expired: bool) -> EgressEvidence:
         held.expiry.cancel()
         evidence = await held.channel.close(expired=expired)
         _log.info(
@@ -128,7 +128,7 @@ class Gateway:
 
     async def _expire(self, socket_id: str) -> None:
         if socket_id in self._held:
-            evidence = await self._remove(socket_id, expired=True)
+            evidence = await self._end(socket_id, self._held.pop(socket_id), expired=True)
             self._kept[socket_id] = (time.monotonic(), evidence)
             self._forget_old()
 

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Final
+
+from safeurl.address import Network
 
 #: A leaf of the kernel's routing trie, with a line that says the address is this host's.
 _LOCAL: Final = re.compile(r"\|-- (\S+)\n(?:\s+/.*\n)*?\s+/32 host LOCAL")
@@ -23,14 +25,14 @@ def own_addresses(net: Path = _NET) -> tuple[str, ...]:
     return tuple(sorted(str(address) for address in found if not address.is_loopback))
 
 
-def without_exceptions(own: Iterable[str], allow_cidrs: Iterable[str]) -> tuple[str, ...]:
+def without_exceptions(own: Iterable[str], exceptions: Iterable[Network]) -> tuple[str, ...]:
     """Leave out the addresses that an exception names one by one.
 
     Wider exceptions do not open this host: 10.0.0.0/8 means a lab, not the worker in it.
     """
     named = {
         str(network.network_address)
-        for network in map(ip_network, allow_cidrs)
+        for network in exceptions
         if network.prefixlen == network.max_prefixlen
     }
     return tuple(address for address in own if address not in named)

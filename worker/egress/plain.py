@@ -8,7 +8,6 @@ one's server, which could answer in the other's name.
 import asyncio
 import socket
 from typing import Final
-from urllib.parse import urlsplit
 
 import h11
 
@@ -86,7 +85,9 @@ class PlainForward:
             raise ValueError("a CONNECT is not forwarded")
         listed = [value for name, value in request.headers if name == b"connection"]
         named = {token.strip().lower() for value in listed for token in value.split(b",")}
-        parts = urlsplit(self._target.url)
+        # A normalised URL: what follows the authority begins with a slash.
+        url = self._target.url.partition("#")[0]
+        authority, slash, rest = url.removeprefix("http://").partition("/")
         headers = [
             (name, value)
             for name, value in request.headers.raw_items()
@@ -94,8 +95,8 @@ class PlainForward:
         ]
         return h11.Request(
             method=request.method,
-            target=parts._replace(scheme="", netloc="", fragment="").geturl() or "/",
-            headers=[(b"Host", parts.netloc.encode()), *headers, (b"Connection", b"close")],
+            target=f"{slash}{rest}",
+            headers=[(b"Host", authority.encode()), *headers, (b"Connection", b"close")],
         )
 
     def _on_more(self, tunnel: Tunnel) -> None:

@@ -183,9 +183,9 @@ class _Pipe:
 
     def _end(self) -> None:
         self._loop.remove_reader(self._source_fd)
-        if has_hung_up(self._source):
-            # Not half-closed but gone: whatever the other end still sends, nobody reads it.
-            self._tunnel.finish(self._outcomes[0])
+        if self._source.family == socket.AF_UNIX and has_hung_up(self._source):
+            # Not half-closed but gone: whatever the server still sends, nobody reads it.
+            self._tunnel.finish("")
             return
         with contextlib.suppress(OSError):
             self._sink.shutdown(socket.SHUT_WR)
@@ -193,7 +193,7 @@ class _Pipe:
 
 
 def has_hung_up(connection: socket.socket) -> bool:
-    """Tell whether both ways are closed; at a unix socket's EOF: whether the peer is gone."""
+    """Tell whether the peer of a unix socket, whose end was read, is gone rather than silent."""
     poll = select.poll()
     poll.register(connection, 0)
     return bool(poll.poll(0))

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,10 +20,11 @@ from safeurl.ports import Clock, SandboxExit, SandboxOrder, Sink, Stop
 from safeurl.report import encode_line
 from worker.sandbox import labels
 from worker.sandbox.conversation import SLICE_S, Conversation
-from worker.sandbox.engine import Engine, EngineClient, NameTakenError
+from worker.sandbox.engine import Engine, EngineClient, NameTakenError, RuntimeUnknownError
 from worker.sandbox.frames import FrameError
 from worker.sandbox.options import Options, SandboxSettings, container_options
 from worker.sandbox.reaper import remove_own
+from worker.sandbox.runtime import AUTO, choose
 
 _log = logging.getLogger("safeurl.sandbox")
 
@@ -92,16 +94,27 @@ class ContainerRun:
             self._remove()
 
     def _create(self, client: EngineClient) -> str:
-        deadline_at = self._clock() + timedelta(seconds=self._order.deadline_s)
-        options = self._options(self._settings, self._order, deadline_at)
         with self._timed("create"):
             try:
-                return client.create(self._name, options)
+                return client.create(self._name, self._body(client))
             except NameTakenError:
                 # A create whose answer was lost has left a container of this very attempt.
                 if not self._remove_namesake(client):
                     raise
-                return client.create(self._name, options)
+            except RuntimeUnknownError:
+                # The list of runtimes was read a while ago, perhaps before our process was forked.
+                if self._settings.runtime != AUTO:
+                    raise
+                self._engine.forget_runtimes()
+            return client.create(self._name, self._body(client))
+
+    def _body(self, client: EngineClient) -> dict[str, Any]:
+        settings = self._settings
+        if settings.runtime == AUTO:
+            choice = choose(AUTO, settings.network, self._engine.runtimes(client))
+            settings = replace(settings, runtime=choice.name)
+        deadline_at = self._clock() + timedelta(seconds=self._order.deadline_s)
+        return self._options(settings, self._order, deadline_at)
 
     def _use(self, client: EngineClient, container_id: str) -> None:
         # The attached stream is closed before the container is killed: an engine that still

@@ -9,6 +9,7 @@ from safeurl.ports import Clock, SandboxExit, SandboxOrder, Sink
 from worker.sandbox.container_run import ContainerRun
 from worker.sandbox.engine import Engine
 from worker.sandbox.options import Options, SandboxSettings, container_options
+from worker.sandbox.runtime import Choice, choose
 
 _log = logging.getLogger("safeurl.sandbox")
 
@@ -31,6 +32,7 @@ class DockerSandbox:
     ) -> None:
         """Remember caps and socket; nothing is opened yet, so it may be made before a fork."""
         self.settings = settings
+        self._socket_path = socket_path
         self._engine = Engine(socket_path)
         self._clock = clock
         self._options = options
@@ -52,6 +54,17 @@ class DockerSandbox:
             run.cancel()
             await _outlast(work)
             raise
+
+    def choose_runtime(self) -> Choice:
+        """Ask the engine which runtime sandboxes get; runs from here on, forked too, do not ask.
+
+        Blocks. Nothing else of what a client learns is kept: the engine may be a newer one when
+        a fork gets there.
+        """
+        self._engine.forget_runtimes()
+        with Engine(self._socket_path).client(_PING_S) as client:
+            runtimes = self._engine.runtimes(client)
+        return choose(self.settings.runtime, self.settings.network, runtimes)
 
     async def ping(self) -> str:
         """Return the engine's version."""

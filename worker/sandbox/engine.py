@@ -22,6 +22,7 @@ from docker.errors import (  # type: ignore[import-not-found]  # - see above
 from urllib3.exceptions import ReadTimeoutError
 
 from safeurl.errors import SandboxUnavailableError
+from worker.sandbox.runtime import Runtimes
 
 #: How long one call may take; creating and starting are slow on a loaded host.
 CALL_TIMEOUT_S = 30.0
@@ -36,6 +37,10 @@ _LONGEST_EXPLANATION = 300
 
 class NameTakenError(SandboxUnavailableError):
     """A container of this name exists."""
+
+
+class RuntimeUnknownError(SandboxUnavailableError):
+    """The engine has no runtime of this name."""
 
 
 class ContainerGoneError(SandboxUnavailableError):
@@ -58,6 +63,17 @@ class Engine:
         """Remember the path of the engine's unix socket; nothing is opened yet."""
         self._socket_path = socket_path
         self._api_version: str | None = None
+        self._runtimes: Runtimes | None = None
+
+    def runtimes(self, client: "EngineClient") -> Runtimes:
+        """Return the engine's runtimes, asked for once."""
+        if self._runtimes is None:
+            self._runtimes = client.runtimes()
+        return self._runtimes
+
+    def forget_runtimes(self) -> None:
+        """Ask for them again, since they have proved to be others."""
+        self._runtimes = None
 
     @contextmanager
     def client(self, timeout_s: float = CALL_TIMEOUT_S) -> Iterator["EngineClient"]:
@@ -117,6 +133,11 @@ class EngineClient:
         with translated(name):
             facts: dict[str, Any] = self._api.inspect_image(name)
             return facts
+
+    def runtimes(self) -> Runtimes:
+        """Return the OCI runtimes that are registered."""
+        with translated():
+            return Runtimes.read(self._api.info())
 
     def create(self, name: str, options: dict[str, Any]) -> str:
         """Create a container and return its id; `NameTakenError` if there is one of that name."""
@@ -196,18 +217,19 @@ def translated(image: str = "") -> Iterator[None]:
     except NotFound as exc:
         raise ContainerGoneError(f"Docker: {_explain(exc)}.") from exc
     except APIError as exc:
-        taken = exc.status_code == _CONFLICT
-        raise (NameTakenError if taken else SandboxUnavailableError)(_refusal(exc)) from exc
+        raise _refusal(exc) from exc
     except (DockerException, requests.RequestException, OSError) as exc:
         raise SandboxUnavailableError(_silence(exc)) from exc
 
 
-def _refusal(exc: APIError) -> str:
+def _refusal(exc: APIError) -> SandboxUnavailableError:
     said = _explain(exc)
     # Engine 20.10: "Unknown runtime specified x"; 23 and later: "unknown or invalid runtime name".
-    is_runtime = "unknown runtime" in said.lower() or "runtime name" in said
-    hint = " Set CONTAINER_RUNTIME to one that the engine knows." if is_runtime else ""
-    return f"Docker refused: {said}.{hint}"
+    if "unknown runtime" in said.lower() or "runtime name" in said:
+        hint = "Set CONTAINER_RUNTIME to one that the engine knows."
+        return RuntimeUnknownError(f"Docker refused: {said}. {hint}")
+    taken = exc.status_code == _CONFLICT
+    return (NameTakenError if taken else SandboxUnavailableError)(f"Docker refused: {said}.")
 
 
 def _explain(exc: APIError) -> str:

@@ -13,9 +13,13 @@ from typing import Any, Literal
 
 from safeurl.ports import SandboxOrder
 from worker.sandbox import labels
+from worker.sandbox.runtime import RUNSC
 
 _MIB = 1024 * 1024
 _NOBODY = 65534
+#: What gVisor itself needs below the limit, which counts the host's tasks: a fetch works with 64
+#: in all and fails with 48.
+_GVISOR_TASKS = 64
 
 #: Where the fetcher looks for the gateway's socket.
 EGRESS_MOUNT = "/run/egress"
@@ -37,7 +41,8 @@ class SandboxSettings:
     #: Processes and threads.
     pids_limit: int = 64
     tmpfs_mb: int = 64
-    #: An OCI runtime that the engine knows, such as `runsc`; None for the engine's default.
+    #: An OCI runtime that the engine knows, or `auto`, which the room turns into one; None for
+    #: the engine's default.
     runtime: str | None = None
     network: Literal["bridge", "none"] = "bridge"
     #: Resolvers for `bridge`; empty for those of the host.
@@ -106,7 +111,7 @@ def _resources(settings: SandboxSettings) -> dict[str, Any]:
         # The same for cgroup v1; engines on v2 discard it with a warning.
         "MemorySwappiness": 0,
         "NanoCpus": round(settings.cpus * 1_000_000_000),
-        "PidsLimit": settings.pids_limit,
+        "PidsLimit": settings.pids_limit + (_GVISOR_TASKS if settings.runtime == RUNSC else 0),
         "ShmSize": _MIB,
         "Ulimits": [
             {"Name": "core", "Soft": 0, "Hard": 0},

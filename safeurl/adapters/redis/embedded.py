@@ -1,8 +1,8 @@
 """The embedded Valkey: a real server on a unix socket in the state folder, append-only file on."""
 
+import fcntl
 import os
 import socket
-import time
 from pathlib import Path
 
 # The binary's path is all we need of the package: its server class cannot become this process.
@@ -12,7 +12,6 @@ from safeurl.errors import ConfigError
 
 #: What `sun_path` holds on Linux, less the final NUL.
 _MAX_SOCKET_PATH = 107
-_POLL_S = 0.5
 
 
 def check_socket_path(path: Path) -> None:
@@ -37,10 +36,15 @@ def answers(path: Path) -> bool:
 
 
 def serve(directory: Path, path: Path) -> None:
-    """Become the Valkey server; while another process serves the same socket, wait for its end."""
+    """Become the Valkey server; while another one serves this folder, wait for its end.
+
+    Two servers would write one append-only file. The lock's descriptor passes on to the server, so
+    that the kernel lets go of the lock when the server ends, however it ends.
+    """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    while answers(path):
-        time.sleep(_POLL_S)
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.set_inheritable(lock, True)  # noqa: FBT003 - the function takes it by position only
     options = {
         "port": "0",
         "unixsocket": str(path),

@@ -1,5 +1,6 @@
 """The host's own addresses, as the kernel's tables name them."""
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -53,5 +54,5 @@ def test_not_knowing_is_an_error(tmp_path: Path) -> None:
 def test_only_an_exception_for_the_single_address_opens_it() -> None:
     """A range around the host leaves it closed."""
     own = ("172.17.0.1", "192.0.2.9", "2001:db8::5")
-    exceptions = ("172.16.0.0/12", "192.0.2.9/32", "2001:db8::5/128")
+    exceptions = map(ip_network, ("172.16.0.0/12", "192.0.2.9/32", "2001:db8::5/128"))
     assert without_exceptions(own, exceptions) == ("172.17.0.1",)

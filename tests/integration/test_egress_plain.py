@@ -1,0 +1,143 @@
+"""Plain requests by absolute form, as a browser sends them to its proxy."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.egress import GatewayProcess, ask, connect, lab_policy, parse_answer, read_all
+from tests.support.pages import PageServer, Reply, Request, html
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """One gateway for all tests here; each has sockets of its own."""
+    with GatewayProcess(tmp_path_factory.mktemp("egress")) as running:
+        yield running
+
+
+@pytest.fixture
+def server() -> Iterator[socket.socket]:
+    """Listen where the requests lead; a test accepts and speaks for the server itself."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(15)
+        yield listener
+
+
+def _url(server: socket.socket, path: str = "/") -> str:
+    return f"http://127.0.0.1:{server.getsockname()[1]}{path}"
+
+
+def _accept(server: socket.socket) -> socket.socket:
+    accepted = server.accept()[0]
+    accepted.settimeout(15)
+    return accepted
+
+
+def _read_until(connection: socket.socket, mark: bytes) -> bytes:
+    data = b""
+    while not data.endswith(mark):
+        piece = connection.recv(65536)
+        assert piece, data
+        data += piece
+    return data
+
+
+def test_a_request_is_forwarded_as_the_server_expects_it(gateway: GatewayProcess) -> None:
+    """Origin form, the target's own Host, and no header that was meant for the proxy."""
+    seen: list[Request] = []
+
+    def page(request: Request) -> Reply:
+        seen.append(request)
+        return html("<p>hi", headers=(("X-Mark", "1"),))
+
+    with PageServer(fallback=page) as pages:
+        socket_id, directory = gateway.open()
+        head = (
+            f"GET {pages.url('//a?b=c')} HTTP/1.1\r\nHost: other.test\r\nAccept: x/y\r\n"
+            "Proxy-Connection: keep-alive\r\nConnection: X-Secret\r\nX-Secret: 1\r\n\r\n"
+        )
+        answer = ask(directory, head.encode())
+        (decision,) = gateway.evidence(socket_id).decisions
+    assert (answer.status, answer.rest, answer.headers["x-mark"]) == (200, b"<p>hi", "1")
+    assert seen[0].target == "//a?b=c"
+    assert seen[0].headers == {
+        "host": f"127.0.0.1:{pages.port}",
+        "accept": "x/y",
+        "connection": "close",
+    }
+    assert (decision.name, decision.port) == ("127.0.0.1", pages.port)
+    assert (decision.allowed, decision.outcome) == (True, "")
+    assert decision.bytes_in > len(answer.rest)
+    assert decision.bytes_out > 0
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_body_is_forwarded(
+    gateway: GatewayProcess, server: socket.socket, *, chunked: bool
+) -> None:
+    """With a length or in chunks, sent with the head or after it."""
+    framing = "Transfer-Encoding: chunked" if chunked else "Content-Length: 10"
+    with connect(gateway.open()[1]) as client:
+        head = f"POST {_url(server)} HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n"
+        client.sendall(head.encode() + (b"5\r\nhello\r\n" if chunked else b"hello"))
+        with _accept(server) as accepted:
+            _read_until(accepted, b"hello\r\n" if chunked else b"hello")
+            client.sendall(b"5\r\nworld\r\n0\r\n\r\n" if chunked else b"world")
+            _read_until(accepted, b"0\r\n\r\n" if chunked else b"world")
+            accepted.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        assert parse_answer(read_all(client)).status == 204
+
+
+def test_a_second_request_never_reaches_the_first_ones_server(
+    gateway: GatewayProcess, server: socket.socket
+) -> None:
+    """A server that keeps the connection open is not given what was meant for another host."""
+    socket_id, directory = gateway.open()
+    with connect(directory) as client:
+        client.sendall(f"GET {_url(server)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        with _accept(server) as accepted:
+            _read_until(accepted, b"\r\n\r\n")
+            accepted.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+            assert _read_until(client, b"hi")
+            client.sendall(b"GET http://other.test/secret HTTP/1.1\r\nHost: other.test\r\n\r\n")
+            assert accepted.recv(1) == b""
+    assert gateway.evidence(socket_id).requests == 1
+
+
+def test_a_request_that_breaks_off_is_cut(gateway: GatewayProcess, server: socket.socket) -> None:
+    """A body that never ends as announced is a fault of the sandbox's."""
+    socket_id, directory = gateway.open()
+    with connect(directory) as client:
+        client.sendall(
+            f"POST {_url(server)} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc".encode()
+        )
+        client.shutdown(socket.SHUT_WR)
+        with _accept(server) as accepted:
+            assert _read_until(accepted, b"abc")
+            assert accepted.recv(1) == b""
+        assert read_all(client) == b""
+    assert gateway.evidence(socket_id).decisions[0].outcome == "bad_request"
+
+
+def test_a_client_that_leaves_ends_the_answer(
+    gateway: GatewayProcess, server: socket.socket
+) -> None:
+    """Nobody waits for a page that nobody reads."""
+    with connect(gateway.open()[1]) as client:
+        client.sendall(f"GET {_url(server)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        accepted = _accept(server)
+    with accepted:
+        _read_until(accepted, b"\r\n\r\n")
+        assert accepted.recv(1) == b""
+
+
+def test_an_upload_is_capped(gateway: GatewayProcess, server: socket.socket) -> None:
+    """What leaves the sandbox in a body counts like what leaves it in a tunnel."""
+    socket_id, directory = gateway.open(lab_policy(max_bytes_out=2_000))
+    with connect(directory) as client:
+        head = f"POST {_url(server)} HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n"
+        client.sendall(head.encode() + b"a" * 5_000)
+        with _accept(server) as accepted:
+            assert len(read_all(accepted)) <= 2_000
+    assert gateway.evidence(socket_id).decisions[0].outcome == "cap_bytes"

@@ -1,0 +1,86 @@
+"""A gateway of the doctor's own, for names that no gateway of the installation would be told."""
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from safeurl.errors import EgressUnavailableError
+from worker.egress.client import EgressClient
+
+_START_S: Final = 15.0
+_STOP_S: Final = 5.0
+_POLL_S: Final = 0.05
+#: Ends with the doctor however that ends: the kernel sends SIGTERM (prctl's PR_SET_PDEATHSIG).
+_PROGRAM: Final = """
+import ctypes, os, signal
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+from safeurl.settings import Settings
+from worker.egress.server import run_gateway
+run_gateway(Settings.read(os.environ))
+"""
+
+
+@asynccontextmanager
+async def own_gateway(state_dir: Path, resolver_port: int) -> AsyncIterator[EgressClient]:
+    """Run a gateway that asks this port of loopback for names; its folder goes with it.
+
+    The folder lies in the state folder, because the engine must be able to mount from it.
+    Raises `EgressUnavailableError` where the gateway does not start.
+    """
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = tempfile.TemporaryDirectory(prefix="doctor-", dir=state_dir)
+    except OSError as error:
+        raise EgressUnavailableError(f"{state_dir} cannot be written: {error.strerror}.") from error
+    with folder as name:
+        egress_dir = Path(name) / "egress"
+        log_path = Path(name) / "log"
+        environ = {
+            **os.environ,
+            "SAFEURL_STATE_DIR": name,
+            "EGRESS_DIR": str(egress_dir),
+            "EGRESS_RESOLVER": f"127.0.0.1:{resolver_port}",
+        }
+        with log_path.open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-c", _PROGRAM), env=environ, stdout=log, stderr=log
+            )
+        try:
+            client = EgressClient(egress_dir)
+            await _until_it_answers(client, process, log_path)
+            yield client
+        finally:
+            await _stop(process)
+
+
+async def _until_it_answers(
+    client: EgressClient, process: asyncio.subprocess.Process, log: Path
+) -> None:
+    deadline = time.monotonic() + _START_S
+    while True:
+        try:
+            await client.ping()
+        except EgressUnavailableError:
+            if process.returncode is None and time.monotonic() < deadline:
+                await asyncio.sleep(_POLL_S)
+                continue
+            said = log.read_text(errors="replace").strip().splitlines()[-1:]
+            raise EgressUnavailableError(" ".join(["It did not start.", *said])) from None
+        return
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(_STOP_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

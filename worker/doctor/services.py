@@ -1,0 +1,99 @@
+"""The parts that SafeURL needs besides Docker: whether each answers now."""
+
+import shutil
+import stat
+from pathlib import Path
+from typing import Final
+
+from safeurl.bootstrap import make_queue, open_store
+from safeurl.errors import EgressUnavailableError, SafeURLError
+from safeurl.settings import Settings
+from worker.doctor.docker_facts import Info
+from worker.doctor.finding import Finding, failed, passed, warned
+from worker.egress.client import EgressClient
+
+_GIB: Final = 1024**3
+_LOW_BYTES: Final = _GIB
+_FULL_BYTES: Final = _GIB // 5
+_START: Final = "It starts with `safeurl worker` or `safeurl up`."
+
+
+async def database(settings: Settings) -> Finding:
+    """Fail where the database does not answer or its schema is not this version's."""
+    embedded = not settings.turso_connection_url
+    if embedded and not settings.database_path.exists():
+        advice = "It is made by `safeurl migrate`, or when the first command needs it."
+        return warned("database", f"there is no {settings.database_path} yet", advice)
+    try:
+        async with open_store(settings, migrate=False) as store:
+            await store.ping()
+    except SafeURLError as error:
+        return failed("database", str(error), "Run `safeurl migrate`, or mend what it names.")
+    where = f"SQLite in {settings.database_path}" if embedded else "libSQL"
+    return passed("database", f"{where} answers, its schema is current")
+
+
+async def queue(settings: Settings) -> Finding:
+    """Fail where Redis does not answer; the embedded one may be at rest."""
+    where = f"Redis at {settings.redis_host}:{settings.redis_port}"
+    where = where if settings.redis_host else "the embedded Valkey"
+    wakeups = make_queue(settings)
+    try:
+        waiting = await wakeups.ping()
+    except SafeURLError as error:
+        if not settings.redis_host:
+            return warned("queue", "the embedded Valkey does not run", _START)
+        return failed("queue", str(error), "Start it, or mend REDIS_HOST and REDIS_PASSWORD.")
+    finally:
+        await wakeups.close()
+    return passed("queue", f"{where} answers, {waiting} wake-ups wait")
+
+
+async def gateway(settings: Settings) -> Finding:
+    """Warn where no egress gateway runs; without one no sandbox has a way out."""
+    if settings.container_network != "none":
+        return passed("gateway", f"not used with CONTAINER_NETWORK={settings.container_network}")
+    try:
+        pong = await EgressClient(settings.gateway_dir).ping()
+    except EgressUnavailableError:
+        return warned("gateway", f"none runs in {settings.gateway_dir}", _START)
+    return passed("gateway", f"version {pong.version} answers in {settings.gateway_dir}")
+
+
+def socket_mode(path: Path) -> Finding:
+    """Warn where every user of the host may use Docker's socket, and so is root."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return failed("docker-socket", f"{path}: {error.strerror}", "Set DOCKER_SOCKET_PATH.")
+    if mode & stat.S_IWOTH:
+        advice = f"chmod 660 {path}, and give it to the group `docker`."
+        return warned("docker-socket", f"{path} can be written by everybody", advice)
+    return passed("docker-socket", f"{path} has mode {stat.S_IMODE(mode):04o}")
+
+
+def disk(settings: Settings, info: Info | None) -> Finding:
+    """Fail where a disk is full, warn where it soon will be."""
+    root = Path(str(info.get("DockerRootDir", ""))) if info else None
+    left = {
+        str(folder): shutil.disk_usage(_existing(folder)).free
+        for folder in (settings.state_dir, root)
+        if folder is not None and folder.is_absolute()
+    }
+    words = ", ".join(f"{free / _GIB:.1f} GiB free for {name}" for name, free in left.items())
+    least = min(left.values())
+    advice = "Make room: scans, artefacts and images are written there."
+    if least < _FULL_BYTES:
+        return failed("disk", words, advice)
+    return warned("disk", words, advice) if least < _LOW_BYTES else passed("disk", words)
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists and may be looked at."""
+    for each in (folder, *folder.parents):
+        try:
+            if each.exists():
+                return each
+        except PermissionError:
+            continue
+    return Path("/")

@@ -1,0 +1,128 @@
+"""Which OCI runtime a sandbox gets: a pure function of the settings and of what the engine has.
+
+gVisor's `runsc` puts a kernel of its own between hostile code and the host's. It is taken only
+where it is registered so that a sandbox can work in it and is caged by it: no network stack, and
+leave to open unix sockets, of which the read-only mount holds one. With Docker's bridge it cannot
+work, since it has no network at all.
+
+What differs under runsc, each held by a test in tests/integration/test_sandbox_*.py:
+
+=================  =====================================  =====================================
+what               runc                                   runsc
+=================  =====================================  =====================================
+kernel             the host's                             gVisor's; the host's sees gVisor only
+seccomp            Docker's profile on the code itself    gVisor's own filter on gVisor; the
+                                                          status of the code shows none
+user namespaces    `unshare` is refused                   it succeeds, inside gVisor only
+process limit      a fork fails and the sandbox goes on   host threads are counted, gVisor's own
+                                                          among them, so some are added; at the
+                                                          limit gVisor ends with status 2: crashed
+memory, PID 1      status 137 and `OOMKilled`             the same
+memory, a child    the child dies, its parent goes on     all die, status 137 and `OOMKilled`
+size of /tmp       capped                                 capped
+files in /tmp      16,384                                 bounded by memory alone
+open files         capped                                 capped
+SIGKILL, signals   128 + n                                128 + n
+no route           ENETUNREACH                            EHOSTUNREACH
+/proc/self/status  all fields                             no `NoNewPrivs`, no `CapAmb`
+start              as ever                                see tests/bench/runtime.py
+=================  =====================================  =====================================
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any, Final, Literal
+
+AUTO: Final = "auto"
+RUNC: Final = "runc"
+RUNSC: Final = "runsc"
+
+_REPAIR = "Remove it from the engine's configuration and run docker/gvisor.sh."
+
+
+@dataclass(frozen=True, slots=True)
+class Runtimes:
+    """The runtimes of an engine."""
+
+    default: str = RUNC
+    #: By name: what each is started with besides its command.
+    arguments: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, info: Mapping[str, Any]) -> "Runtimes":
+        """Read what the engine says of itself (`GET /info`)."""
+        listed = info.get("Runtimes") or {}
+        return cls(
+            default=str(info.get("DefaultRuntime") or RUNC),
+            arguments={name: tuple(it.get("runtimeArgs") or ()) for name, it in listed.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The runtime to name when a sandbox is made, and what the operator should know."""
+
+    #: None leaves it to the engine.
+    name: str | None
+    #: One or two sentences; empty when all is well.
+    warning: str = ""
+
+
+def choose(wanted: str | None, network: Literal["bridge", "none"], engine: Runtimes) -> Choice:
+    """Return the runtime for sandboxes.
+
+    `auto` never fails: where runsc is missing or not fit it is the engine's default, or runc
+    where that default is the very runsc that is not fit. A name is taken as it is.
+    """
+    if not wanted:
+        return Choice(None)
+    unfit = _unfit(engine.arguments[RUNSC]) if RUNSC in engine.arguments else ""
+    if wanted != AUTO:
+        return Choice(wanted, _doubt(wanted, unfit, engine))
+    if network == "none" and RUNSC in engine.arguments and not unfit:
+        return Choice(RUNSC)
+    fallback = RUNC if engine.default == RUNSC else engine.default
+    if network == "none" and unfit:
+        return Choice(
+            fallback, f"gVisor is not used: its runtime runsc is registered {unfit}. {_REPAIR}"
+        )
+    return Choice(fallback)
+
+
+def _doubt(wanted: str, unfit: str, engine: Runtimes) -> str:
+    if wanted not in engine.arguments:
+        return f"The engine lists no runtime {wanted}, which CONTAINER_RUNTIME names."
+    if wanted == RUNSC and unfit:
+        return f"Sandboxes may fail or lack walls: runsc is registered {unfit}. {_REPAIR}"
+    return ""
+
+
+def _unfit(arguments: Sequence[str]) -> str:
+    """Say what is wrong with these arguments of runsc, as `registered …`; empty for nothing."""
+    flags = _flags(arguments)
+    faults = []
+    if flags.get("network") != "none":
+        faults.append("without --network=none")
+    if flags.get("host-uds") not in {"open", "all"} and not _is_on(flags, "fsgofer-host-uds"):
+        faults.append("without --host-uds=open")
+    if _is_on(flags, "ignore-cgroups"):
+        faults.append("with --ignore-cgroups, which lifts every cap")
+    return " and ".join(faults)
+
+
+def _is_on(flags: Mapping[str, str], name: str) -> bool:
+    # As Go's flags read a boolean; whatever they would refuse is not on.
+    return flags.get(name, "false") in {"1", "t", "T", "true", "TRUE", "True"}
+
+
+def _flags(arguments: Sequence[str]) -> dict[str, str]:
+    """Read Go's flags: one dash or two, `=` or the next word, `true` for none; the last counts."""
+    flags = {}
+    for word, following in zip_longest(arguments, arguments[1:], fillvalue=""):
+        name, has_value, value = word.lstrip("-").partition("=")
+        if not has_value:
+            value = following if following and not following.startswith("-") else "true"
+        if word.startswith("-"):
+            flags[name] = value
+    return flags
