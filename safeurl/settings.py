@@ -274,7 +274,9 @@ class Settings(BaseModel):
 
         An empty value counts as not set, so that `.env` files may list every variable.
         """
-        given = {key: value for key, value in environ.items() if key in _NAMES and value != ""}
+        given = {
+            key: value for key, value in environ.items() if key in SETTING_NAMES and value != ""
+        }
         try:
             settings = cls.model_validate(given)
         except ValidationError as error:
@@ -284,7 +286,7 @@ class Settings(BaseModel):
         try:
             state_dir = settings.state_dir.expanduser().absolute()
         except RuntimeError as error:
-            fault = _fault(("SAFEURL_STATE_DIR",), f"{error} Name a folder that starts with /.")
+            fault = _fault(("SAFEURL_STATE_DIR",), f"{error} Name a folder that starts with /")
             raise ConfigError((fault,)) from error
         return settings.model_copy(update={"state_dir": state_dir})
 
@@ -344,7 +346,8 @@ class Settings(BaseModel):
         return self.valkey_dir / "valkey.sock"
 
 
-_NAMES = frozenset(str(field.alias) for field in Settings.model_fields.values())
+#: The environment variables that are ours.
+SETTING_NAMES = frozenset(str(field.alias) for field in Settings.model_fields.values())
 
 
 def _fault(loc: tuple[int | str, ...], message: str) -> str:

@@ -64,3 +64,8 @@ _.VIOLENCE
 _.VISUAL
 _.not_after
 _.not_before
+_.connection_made
+_.datagram_received
+_.duration_ms
+_.lifetime
+_._needs_no_bridge

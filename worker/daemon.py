@@ -86,11 +86,14 @@ def _wait_for(connection: Redis) -> None:
 def _wait_for_gateway(settings: Settings) -> None:
     """Return once the egress gateway answers, so that no attempt is spent on its absence."""
     client = EgressClient(settings.gateway_dir)
+    tell_at_s = time.monotonic() + _TELL_S
     while True:
         try:
             asyncio.run(client.ping())
         except EgressUnavailableError as error:
-            _log.debug("worker.waiting_for_gateway error=%s", error)
+            if time.monotonic() >= tell_at_s:
+                _log.warning("worker.waiting_for_gateway error=%s", error)
+                tell_at_s += _TELL_S
             time.sleep(_POLL_S)
         else:
             return

@@ -149,7 +149,7 @@ def fork(role: Role) -> int:
     return pid
 
 
-def _become(role: Role, parent: int, mask: set[signal.Signals]) -> None:
+def _become(role: Role, parent: int, mask: set[int | signal.Signals]) -> None:
     code = 1
     try:
         os.setpgid(0, 0)  # a terminal's Ctrl-C reaches the supervisor alone, which stops in order

@@ -5,8 +5,10 @@ import logging
 import os
 import socket
 from datetime import timedelta
+from functools import cache
 
 from safeurl.bootstrap import make_artefacts, open_store, utc_now
+from safeurl.errors import SandboxUnavailableError
 from safeurl.settings import Settings
 from worker.egress.client import EgressClient
 from worker.egress.door import GatewayEgress
@@ -63,7 +65,7 @@ def learn_runtime(settings: Settings) -> None:
 
 @cache
 def make_sandbox(settings: Settings) -> DockerSandbox:
-    """Return the Docker room as the settings want it; the same one, so that it keeps what it knows."""
+    """Return the Docker room as the settings want it: the one that may know the runtimes."""
     options = SandboxSettings(
         image=settings.fetcher_image,
         memory_mb=settings.container_memory_limit_mb,

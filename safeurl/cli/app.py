@@ -11,6 +11,7 @@ from rich.console import Console
 from safeurl import __version__
 from safeurl.bootstrap import open_service, open_store
 from safeurl.cli.daemons import api, gateway, up, worker
+from safeurl.cli.doctor import doctor
 from safeurl.cli.entry import guarded, read_settings
 from safeurl.cli.foreground import scan
 from safeurl.cli.render import as_json, print_audit, print_list, print_view
@@ -34,6 +35,7 @@ app.command()(worker)
 app.command()(api)
 app.command()(up)
 app.command()(gateway)
+app.command()(doctor)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import typer
@@ -12,13 +13,15 @@ from rich.console import Console
 from rich.markup import escape
 
 from safeurl.errors import ConfigError, RequestError, SafeURLError, UnavailableError
-from safeurl.settings import Settings
+from safeurl.settings import SETTING_NAMES, Settings
 
 EXIT_USAGE = 2
 EXIT_INTERNAL = 70
 EXIT_UNAVAILABLE = 75
 EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
+#: 128 and SIGPIPE, as of any program whose reader has gone: never 0, which would say "benign".
+EXIT_UNREAD = 141
 
 _log = logging.getLogger("safeurl.cli")
 
@@ -26,12 +29,27 @@ _log = logging.getLogger("safeurl.cli")
 def read_settings() -> Settings:
     """Read the settings from the environment, and below it from `.env` in this folder.
 
-    What `.env` adds goes into the environment too, because forked workers read it there.
+    What `.env` adds goes into the environment too, because forked workers read it there; names
+    that are not ours stay out of it.
     """
-    for name, value in dotenv_values(Path(".env")).items():
-        if value is not None:
+    for name, value in _dotenv().items():
+        if name in SETTING_NAMES and value is not None:
             os.environ.setdefault(name, value)
     return Settings.read(os.environ)
+
+
+def _dotenv() -> dict[str, str | None]:
+    try:
+        text = Path(".env").read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError):
+        return {}
+    except OSError as error:
+        raise ConfigError((f".env cannot be read: {error.strerror}.",)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError((".env is not UTF-8 text.",)) from error
+    if "\0" in text:
+        raise ConfigError((".env is not text: it holds a NUL.",))
+    return dotenv_values(stream=StringIO(text))
 
 
 def log_to(settings: Settings, file: Path | None = None) -> None:
@@ -58,15 +76,22 @@ def exit_code(error: SafeURLError) -> int:
 def guarded(app: Callable[[], object]) -> None:
     """Run a command: our errors become one sentence and an exit code, others are logged."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            _flush()  # here, because the interpreter's own flush could not say what went wrong
     except SafeURLError as error:
         complain(str(error))
         sys.exit(exit_code(error))
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
-        # Who read our output has gone, for example `safeurl list | head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_unread()
+    except SystemExit as stop:
+        # typer makes a 1 of it when the reader goes in mid-output.
+        if isinstance(stop.__context__, BrokenPipeError):
+            _leave_unread()
+        raise
     except Exception:  # noqa: BLE001 - one of the three places where nothing may pass
         # The outermost handler: a defect of ours is logged whole and shown as one sentence.
         _log.exception("internal error")
@@ -74,8 +99,22 @@ def guarded(app: Callable[[], object]) -> None:
         sys.exit(EXIT_INTERNAL)
 
 
+def _flush() -> None:
+    if sys.stdout is not None:  # None when the command was started with it closed
+        sys.stdout.flush()
+
+
+def _leave_unread() -> None:
+    """End because who read our output has gone, for example in `safeurl list | head -1`."""
+    # What is still buffered goes nowhere, else the interpreter would complain at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(EXIT_UNREAD)
+
+
 def complain(sentence: str) -> None:
-    """Say what is wrong on standard error."""
+    """Say what is wrong on standard error, if there is one."""
+    if sys.stderr is None:
+        return
     Console(stderr=True, highlight=False).print(
         f"[bold red]Error:[/] {escape(sentence)}", soft_wrap=True
     )

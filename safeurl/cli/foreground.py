@@ -6,24 +6,32 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from safeurl.bootstrap import make_policy, open_service
+from safeurl.bootstrap import make_policy, open_service, prepare
 from safeurl.cli.daemons import with_concurrency
 from safeurl.cli.entry import EXIT_UNAVAILABLE, complain, leave, log_to, read_settings
 from safeurl.cli.render import as_json, print_view, read_verdict
 from safeurl.cli.watch import is_ended, is_ended_or_put_off, watch
+from safeurl.errors import QueueUnavailableError
+from safeurl.scan import Scan
 from safeurl.service import ScanView, Service
 from safeurl.settings import Settings
 from safeurl.state import State
 from safeurl.url import parse
 from safeurl.verdict import Judgement
+from worker.supervisor import Role, ended, fork
 
 EXIT_NOT_CONCLUDED = 30
-_QUEUE_POLLS = 100
+#: An embedded queue was just started and may have a long file to read; another one runs already.
+_EMBEDDED_START_S = 30.0
+_QUEUE_PATIENCE_S = 2.0
 _QUEUE_POLL_S = 0.05
 _EXIT_CODES = {
     Judgement.BENIGN: 0,
@@ -44,34 +52,56 @@ def scan(
     """
     settings = read_settings()
     parse(url, make_policy(settings))  # refused before anything is started
-    with _worker_beside(settings):
-        view = asyncio.run(_scan(settings, url))
-    if as_document:
-        sys.stdout.write(as_json(view) + "\n")
-    else:
-        print_view(Console(), view)
+    prepare(settings)  # here too, because the forked worker can only write to its log
+    with _worker_beside(settings) as worker:
+        view = asyncio.run(_scan(settings, url, worker))
+        # Before the worker is stopped, which may still be busy with somebody else's scan.
+        if as_document:
+            sys.stdout.write(as_json(view) + "\n")
+        else:
+            print_view(Console(), view)
+        sys.stdout.flush()
     if not is_ended(view.scan):
-        complain(
-            f"{view.scan.detail} The scan stays queued and is tried again by `safeurl worker`."
-        )
+        complain(_why_not(view.scan, settings))
         leave(EXIT_UNAVAILABLE)
     leave(verdict_code(view))
 
 
-async def _scan(settings: Settings, url: str) -> ScanView:
+def _why_not(scan: Scan, settings: Settings) -> str:
+    """Return why the scan did not end, and what becomes of it."""
+    reason = scan.detail or f"The worker ended by itself; {_log_file(settings)} says why."
+    return f"{reason} The scan stays queued and is tried again by `safeurl worker`."
+
+
+async def _scan(settings: Settings, url: str, worker: "_Worker") -> ScanView:
+    await _ask_gateway(settings)
     async with open_service(settings) as service:
-        await _until_queue_answers(service)
+        patience_s = _QUEUE_PATIENCE_S if settings.redis_host else _EMBEDDED_START_S
+        await _until_queue_answers(service, worker, patience_s)
         submission = await service.submit([url], source="cli")
         scan_id = submission.scans[0].id
-        await watch(service, scan_id, Console(stderr=True), ended=is_ended_or_put_off)
+        await watch(
+            service,
+            scan_id,
+            Console(stderr=True),
+            ended=lambda scan: is_ended_or_put_off(scan) or worker.has_ended(),
+        )
         return await service.view(scan_id)
 
 
-async def _until_queue_answers(service: Service) -> None:
-    """Give the queue that was just started time to answer; submitting works without it too."""
-    for _ in range(_QUEUE_POLLS):
-        if (await service.health()).queue.ok:
+async def _until_queue_answers(service: Service, worker: "_Worker", patience_s: float) -> None:
+    """Return once the queue answers; raise QueueUnavailableError when it does not.
+
+    A scan that is only recorded would wait for ever here: the worker beside us cannot hear of it.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience_s
+    while True:
+        queue = (await service.health()).queue
+        if queue.ok:
             return
+        if worker.has_ended() or loop.time() > deadline:
+            raise QueueUnavailableError(f"{queue.detail} Nothing was scanned.")
         await asyncio.sleep(_QUEUE_POLL_S)
 
 
@@ -85,26 +115,79 @@ def verdict_code(view: ScanView) -> int:
     return _EXIT_CODES[verdict.judgement]
 
 
+class _Worker:
+    """A worker of one scan at a time in a forked child; its log goes to the state folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._pid = fork(Role("worker", lambda: _be_worker(settings)))
+        self._has_ended = False
+
+    def has_ended(self) -> bool:
+        """Tell whether it is gone."""
+        if not self._has_ended:
+            self._has_ended = ended(self._pid) is not None
+        return self._has_ended
+
+    def stop(self) -> None:
+        """Ask it to stop and wait for its end, which comes after that of the scan it runs."""
+        while not self.has_ended():
+            os.kill(self._pid, signal.SIGTERM)
+            try:
+                os.waitpid(self._pid, 0)
+            except KeyboardInterrupt:
+                continue  # the next SIGTERM is its second, and ends it at once
+            self._has_ended = True
+
+
 @contextmanager
-def _worker_beside(settings: Settings) -> Iterator[None]:
-    """Run a worker of one in a forked child meanwhile; its log goes to the state folder."""
-    child = os.fork()
-    if child == 0:
-        _become_worker(settings)
+def _worker_beside(settings: Settings) -> Iterator[_Worker]:
+    """Run a worker meanwhile, and stop it whatever ends this process, short of SIGKILL."""
+    before = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    worker = _Worker(settings)
     try:
-        yield
+        yield worker
+    except KeyboardInterrupt:
+        complain("Interrupted. The sandbox still ends in order; Ctrl-C again ends it at once.")
+        raise
     finally:
-        os.kill(child, signal.SIGTERM)
-        os.waitpid(child, 0)
+        worker.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _become_worker(settings: Settings) -> None:
-    """Run the worker in this forked child; never returns into the parent's frames."""
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """End as the signal wants it, but through every `finally`."""
+    raise SystemExit(128 + number)
+
+
+def _be_worker(settings: Settings) -> None:
+    """Run a worker of one, with an egress gateway of its own unless a unit runs one.
+
+    A shared gateway would end with the command that started it, and take the sandboxes of another
+    `safeurl scan` along.
+    """
     from worker.daemon import run_worker  # noqa: PLC0415 - other commands start sooner without it
+    from worker.egress.server import run_gateway  # noqa: PLC0415 - the same
 
-    try:
-        os.setpgid(0, 0)  # Ctrl-C reaches the person's command, which then stops the worker
-        log_to(settings, settings.state_dir / "worker.log")
-        run_worker(with_concurrency(settings, 1))
-    finally:
-        os._exit(0)
+    log_to(settings, _log_file(settings))
+    one = with_concurrency(settings, 1)
+    if settings.egress_dir or settings.container_network != "none":
+        run_worker(one)
+        return
+    with TemporaryDirectory(prefix="egress-", dir=settings.state_dir) as folder:
+        os.environ["EGRESS_DIR"] = folder  # where the jobs read it
+        own = one.model_copy(update={"egress_dir": folder})
+        gateway = Role("gateway", lambda: run_gateway(own), stop_wave=1)
+        run_worker(own, more=(gateway,))
+
+
+async def _ask_gateway(settings: Settings) -> None:
+    """Raise EgressUnavailableError when the gateway that a unit should run is not there."""
+    from worker.egress.client import EgressClient  # noqa: PLC0415 - the same
+
+    if settings.egress_dir and settings.container_network == "none":
+        await EgressClient(settings.gateway_dir).ping()
+
+
+def _log_file(settings: Settings) -> Path:
+    return settings.state_dir / "worker.log"

@@ -3,9 +3,9 @@
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 from rich.console import Console
@@ -21,6 +21,8 @@ from safeurl.service import MAX_SUBMIT, ScanView, Service, Submission
 from safeurl.settings import Settings
 
 _EXIT_TIMEOUT = 75
+#: More of a line than this is not kept; any URL that can be scanned is far shorter.
+_MAX_LINE = 16 * 1024
 
 
 def submit(
@@ -65,10 +67,19 @@ def _given(urls: Sequence[str]) -> list[str]:
     """Return the URLs of the arguments, and those on standard input where it is asked for."""
     if urls and "-" not in urls:
         return list(urls)
-    if not urls and sys.stdin.isatty():
+    if sys.stdin is None or (not urls and sys.stdin.isatty()):
         raise RequestError("Name at least one URL, or pipe a list of them.")
-    piped = [line.strip() for line in sys.stdin if line.strip() and not line.startswith("#")]
-    return [url for url in urls if url != "-"] + piped
+    return [url for url in urls if url != "-"] + list(_lines(sys.stdin.buffer))
+
+
+def _lines(stream: BinaryIO) -> Iterator[str]:
+    """Return the lines that are neither empty nor comments; bytes that are no text are refused."""
+    while line := stream.readline(_MAX_LINE):
+        text = line.decode(errors="surrogateescape").strip()
+        if text and not text.startswith("#"):
+            yield text
+        while line and not line.endswith(b"\n"):
+            line = stream.readline(_MAX_LINE)  # the rest of a line that is too long
 
 
 async def _run(settings: Settings, order: _Order) -> int:
@@ -78,13 +89,15 @@ async def _run(settings: Settings, order: _Order) -> int:
             complain(f"{clean(url)}: {error}")
         if not good:
             return EXIT_USAGE
-        submissions = [
-            await service.submit(good[start : start + MAX_SUBMIT], source=order.source)
-            for start in range(0, len(good), MAX_SUBMIT)
-        ]
+        submissions = []
+        for start in range(0, len(good), MAX_SUBMIT):
+            batch = good[start : start + MAX_SUBMIT]
+            submission = await service.submit(batch, source=order.source)
+            submissions.append(submission)
+            if order.wait_s is None:  # at once: these stand even if the next batch is not taken
+                _print_submission(submission, as_document=order.as_document)
         _warn(submissions)
         if order.wait_s is None:
-            _print_submissions(submissions, as_document=order.as_document)
             return EXIT_USAGE if refused else 0
         views = await _wait(service, submissions, order.wait_s)
     for view in views:
@@ -126,8 +139,7 @@ def _warn(submissions: Sequence[Submission]) -> None:
         console.print(f"[bold yellow]Warning:[/] {escape(warning)}", soft_wrap=True)
 
 
-def _print_submissions(submissions: Sequence[Submission], *, as_document: bool) -> None:
-    for submission in submissions:
-        for scan in submission.scans:
-            document = {"id": scan.id, "url": scan.url, "queued": submission.queued}
-            sys.stdout.write((json.dumps(document) if as_document else scan.id) + "\n")
+def _print_submission(submission: Submission, *, as_document: bool) -> None:
+    for scan in submission.scans:
+        document = {"id": scan.id, "url": scan.url, "queued": submission.queued}
+        sys.stdout.write((json.dumps(document) if as_document else scan.id) + "\n")

@@ -5,7 +5,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.egress import GatewayProcess, ask, connect, lab_policy, parse_answer, read_all
+from tests.support.egress import (
+    GatewayProcess,
+    accept,
+    ask,
+    connect,
+    lab_policy,
+    parse_answer,
+    read_all,
+)
 from tests.support.pages import PageServer, Reply, Request, html
 
 
@@ -26,12 +34,6 @@ def server() -> Iterator[socket.socket]:
 
 def _url(server: socket.socket, path: str = "/") -> str:
     return f"http://127.0.0.1:{server.getsockname()[1]}{path}"
-
-
-def _accept(server: socket.socket) -> socket.socket:
-    accepted = server.accept()[0]
-    accepted.settimeout(15)
-    return accepted
 
 
 def _read_until(connection: socket.socket, mark: bytes) -> bytes:
@@ -81,7 +83,7 @@ def test_a_body_is_forwarded(
     with connect(gateway.open()[1]) as client:
         head = f"POST {_url(server)} HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n"
         client.sendall(head.encode() + (b"5\r\nhello\r\n" if chunked else b"hello"))
-        with _accept(server) as accepted:
+        with accept(server) as accepted:
             _read_until(accepted, b"hello\r\n" if chunked else b"hello")
             client.sendall(b"5\r\nworld\r\n0\r\n\r\n" if chunked else b"world")
             _read_until(accepted, b"0\r\n\r\n" if chunked else b"world")
@@ -96,7 +98,7 @@ def test_a_second_request_never_reaches_the_first_ones_server(
     socket_id, directory = gateway.open()
     with connect(directory) as client:
         client.sendall(f"GET {_url(server)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        with _accept(server) as accepted:
+        with accept(server) as accepted:
             _read_until(accepted, b"\r\n\r\n")
             accepted.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
             assert _read_until(client, b"hi")
@@ -113,7 +115,7 @@ def test_a_request_that_breaks_off_is_cut(gateway: GatewayProcess, server: socke
             f"POST {_url(server)} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc".encode()
         )
         client.shutdown(socket.SHUT_WR)
-        with _accept(server) as accepted:
+        with accept(server) as accepted:
             assert _read_until(accepted, b"abc")
             assert accepted.recv(1) == b""
         assert read_all(client) == b""
@@ -126,7 +128,7 @@ def test_a_client_that_leaves_ends_the_answer(
     """Nobody waits for a page that nobody reads."""
     with connect(gateway.open()[1]) as client:
         client.sendall(f"GET {_url(server)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        accepted = _accept(server)
+        accepted = accept(server)
     with accepted:
         _read_until(accepted, b"\r\n\r\n")
         assert accepted.recv(1) == b""
@@ -138,6 +140,6 @@ def test_an_upload_is_capped(gateway: GatewayProcess, server: socket.socket) -> 
     with connect(directory) as client:
         head = f"POST {_url(server)} HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n"
         client.sendall(head.encode() + b"a" * 5_000)
-        with _accept(server) as accepted:
+        with accept(server) as accepted:
             assert len(read_all(accepted)) <= 2_000
     assert gateway.evidence(socket_id).decisions[0].outcome == "cap_bytes"

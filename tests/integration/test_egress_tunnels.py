@@ -1,19 +1,19 @@
-"""Bytes through the gateway: all of them, both ways, to the end, and under the caps."""
+"""Bytes through the gateway: all of them, both ways, and to the end."""
 
 import hashlib
 import socket
 import ssl
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.certificates import make_authority, make_certificate
 from tests.support.egress import (
+    PATIENCE_S,
     GatewayProcess,
+    accept,
     connect,
     connect_head,
     has_ended,
@@ -23,10 +23,10 @@ from tests.support.egress import (
     read_head,
     refusal,
     tunnel,
+    until,
+    where_of,
 )
 from tests.support.pages import PageServer, html
-
-_PATIENCE_S = 15.0
 
 
 @pytest.fixture(scope="module")
@@ -40,25 +40,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 def server() -> Iterator[socket.socket]:
     """Listen where the tunnels lead; a test accepts and speaks for the server itself."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(_PATIENCE_S)
+        listener.settimeout(PATIENCE_S)
         yield listener
-
-
-def _where(server: socket.socket) -> str:
-    return f"127.0.0.1:{server.getsockname()[1]}"
-
-
-def _accept(server: socket.socket) -> socket.socket:
-    accepted = server.accept()[0]
-    accepted.settimeout(_PATIENCE_S)
-    return accepted
-
-
-def _until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < deadline, "it never came to be"
-        time.sleep(0.02)
 
 
 def test_a_page_comes_through_whole(gateway: GatewayProcess) -> None:
@@ -72,7 +55,7 @@ def test_a_page_comes_through_whole(gateway: GatewayProcess) -> None:
             data = read_all(connection)
     assert answer.status == 200
     assert data.endswith(b"\r\n\r\n" + body.hex().encode())
-    _until(lambda: gateway.evidence(socket_id).decisions[0].bytes_in == len(data))
+    until(lambda: gateway.evidence(socket_id).decisions[0].bytes_in == len(data))
     (decision,) = gateway.evidence(socket_id).decisions
     assert (decision.bytes_out, decision.rule, decision.outcome) == (27, "allowed_by_setting", "")
     assert decision.address == "127.0.0.1"
@@ -96,9 +79,9 @@ def test_bytes_sent_with_the_head_are_not_lost(
 ) -> None:
     """A client need not wait for the answer before it speaks."""
     with connect(gateway.open()[1]) as connection:
-        connection.sendall(connect_head(_where(server)) + b"early ")
+        connection.sendall(connect_head(where_of(server)) + b"early ")
         connection.sendall(b"bird")
-        with _accept(server) as accepted:
+        with accept(server) as accepted:
             assert accepted.recv(10, socket.MSG_WAITALL) == b"early bird"
             accepted.sendall(b"worm")
         assert read_head(connection).status == 200
@@ -108,8 +91,8 @@ def test_bytes_sent_with_the_head_are_not_lost(
 def test_the_client_may_finish_first(gateway: GatewayProcess, server: socket.socket) -> None:
     """After the client's end of transmission the server still answers."""
     socket_id, directory = gateway.open()
-    connection, _ = tunnel(directory, _where(server))
-    with connection, _accept(server) as accepted:
+    connection, _ = tunnel(directory, where_of(server))
+    with connection, accept(server) as accepted:
         connection.sendall(b"question")
         connection.shutdown(socket.SHUT_WR)
         assert read_all(accepted) == b"question"
@@ -123,8 +106,8 @@ def test_the_client_may_finish_first(gateway: GatewayProcess, server: socket.soc
 def test_the_server_may_finish_first(gateway: GatewayProcess, server: socket.socket) -> None:
     """After the server's end of transmission the client may still send."""
     socket_id, directory = gateway.open()
-    connection, _ = tunnel(directory, _where(server))
-    with connection, _accept(server) as accepted:
+    connection, _ = tunnel(directory, where_of(server))
+    with connection, accept(server) as accepted:
         accepted.sendall(b"greeting")
         accepted.shutdown(socket.SHUT_WR)
         assert read_all(connection) == b"greeting"
@@ -139,16 +122,16 @@ def test_a_reader_that_stops_stops_the_sender(
     gateway: GatewayProcess, server: socket.socket
 ) -> None:
     """What nobody takes is not taken from the other side either; then all of it arrives."""
-    connection, _ = tunnel(gateway.open()[1], _where(server))
+    connection, _ = tunnel(gateway.open()[1], where_of(server))
     data = bytes(range(256)) * 40_000
-    with connection, _accept(server) as accepted:
+    with connection, accept(server) as accepted:
         accepted.settimeout(0.5)
         sent = _push(accepted, data)
         assert sent < len(data)
         rest = threading.Thread(target=_finish, args=(accepted, data[sent:]))
         rest.start()
         assert read_all(connection) == data
-        rest.join(_PATIENCE_S)
+        rest.join(PATIENCE_S)
 
 
 def _push(to: socket.socket, data: bytes) -> int:
@@ -163,7 +146,7 @@ def _push(to: socket.socket, data: bytes) -> int:
 
 
 def _finish(to: socket.socket, data: bytes) -> None:
-    to.settimeout(_PATIENCE_S)
+    to.settimeout(PATIENCE_S)
     to.sendall(data)
     to.shutdown(socket.SHUT_WR)
 
@@ -174,24 +157,24 @@ def test_a_client_that_vanishes_frees_its_place(
 ) -> None:
     """Its server sees the end, and another connection may take its place."""
     directory = gateway.open(lab_policy(max_concurrent=1))[1]
-    connection, _ = tunnel(directory, _where(server))
-    with _accept(server) as accepted:
+    connection, _ = tunnel(directory, where_of(server))
+    with accept(server) as accepted:
         if not mute:
             # More than all buffers on the way hold, so that bytes wait in the gateway too.
             accepted.settimeout(0.5)
             assert _push(accepted, bytes(50_000_000)) < 50_000_000
-            accepted.settimeout(_PATIENCE_S)
+            accepted.settimeout(PATIENCE_S)
         connection.close()
         assert has_ended(accepted)
-    _until(lambda: refusal(directory, _where(server)) != "cap_concurrent")
+    until(lambda: refusal(directory, where_of(server)) != "cap_concurrent")
 
 
 def test_a_server_that_breaks_off_is_noted(gateway: GatewayProcess, server: socket.socket) -> None:
     """A reset by the server is an outcome of the connection."""
     socket_id, directory = gateway.open()
-    connection, _ = tunnel(directory, _where(server))
+    connection, _ = tunnel(directory, where_of(server))
     with connection:
-        accepted = _accept(server)
+        accepted = accept(server)
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         accepted.close()
         assert read_all(connection) == b""
@@ -201,77 +184,8 @@ def test_a_server_that_breaks_off_is_noted(gateway: GatewayProcess, server: sock
 def test_nobody_listening_is_an_outcome(gateway: GatewayProcess) -> None:
     """A refused connection is told to the fetcher in its own word."""
     with socket.create_server(("127.0.0.1", 0)) as gone:
-        where = _where(gone)
+        where = where_of(gone)
     socket_id, directory = gateway.open()
     assert refusal(directory, where) == "connect_refused"
     (decision,) = gateway.evidence(socket_id).decisions
     assert (decision.allowed, decision.outcome, decision.address) == (True, "connect_refused", "")
-
-
-def test_the_number_of_connections_is_capped(
-    gateway: GatewayProcess, server: socket.socket
-) -> None:
-    """Every request counts, refused ones too."""
-    directory = gateway.open(lab_policy(max_connections=2))[1]
-    assert refusal(directory, "10.0.0.1:80") == "private"
-    assert refusal(directory, _where(server)) == ""
-    assert refusal(directory, _where(server)) == "cap_connections"
-
-
-def test_open_connections_are_capped(gateway: GatewayProcess, server: socket.socket) -> None:
-    """One too many is refused at once; when one ends, there is room."""
-    directory = gateway.open(lab_policy(max_concurrent=2))[1]
-    first, second = (tunnel(directory, _where(server))[0] for _ in range(2))
-    with second:
-        connection, answer = tunnel(directory, _where(server))
-        connection.close()
-        assert (answer.status, answer.word) == (429, "cap_concurrent")
-        first.close()
-        _until(lambda: refusal(directory, _where(server)) == "")
-
-
-def test_connections_that_say_nothing_are_capped(
-    gateway: GatewayProcess, server: socket.socket
-) -> None:
-    """Some may wait beyond those that are open; more are dropped, and that is noted."""
-    socket_id, directory = gateway.open(lab_policy(max_concurrent=1))
-    with ExitStack() as stack:
-        silent = [stack.enter_context(connect(directory)) for _ in range(70)]
-        assert has_ended(silent[-1])
-        rules = [each.rule for each in gateway.evidence(socket_id).decisions]
-        assert rules == ["cap_concurrent"] * 5
-    _until(lambda: refusal(directory, _where(server)) == "")
-
-
-@pytest.mark.parametrize("direction", ["in", "out"])
-def test_bytes_are_capped_each_way(
-    gateway: GatewayProcess, server: socket.socket, direction: str
-) -> None:
-    """Up to the cap all is carried; one byte more cuts this connection and refuses the next."""
-    caps = {"max_bytes_in": 10_000} if direction == "in" else {"max_bytes_out": 10_000}
-    socket_id, directory = gateway.open(lab_policy(**caps))
-    connection, _ = tunnel(directory, _where(server))
-    with connection, _accept(server) as accepted:
-        source, sink = (accepted, connection) if direction == "in" else (connection, accepted)
-        source.sendall(b"a" * 10_000)
-        assert sink.recv(10_000, socket.MSG_WAITALL) == b"a" * 10_000
-        source.sendall(b"b")
-        assert sink.recv(1) == b""
-    assert refusal(directory, _where(server)) == "cap_bytes"
-    first, second = gateway.evidence(socket_id).decisions
-    assert (first.allowed, first.outcome) == (True, "cap_bytes")
-    assert (second.allowed, second.rule) == (False, "cap_bytes")
-    assert first.bytes_in + first.bytes_out == 10_000
-
-
-def test_time_is_capped(gateway: GatewayProcess, server: socket.socket) -> None:
-    """At the deadline what is open is cut, what comes later is refused."""
-    socket_id, directory = gateway.open(lab_policy(), deadline_s=0.5)
-    connection, _ = tunnel(directory, _where(server))
-    with connection, _accept(server) as accepted:
-        assert connection.recv(1) == b""
-        assert accepted.recv(1) == b""
-    connection, answer = tunnel(directory, _where(server))
-    connection.close()
-    assert (answer.status, answer.word) == (429, "cap_time")
-    assert gateway.evidence(socket_id).decisions[0].outcome == "cap_time"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -60,12 +61,13 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
 
 
 @pytest.fixture(scope="module")
-def probed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object]]:
-    """Run the probe once under the default policy and return what it found."""
+def probed(tmp_path_factory: pytest.TempPathFactory, runtime: str) -> Iterator[dict[str, object]]:
+    """Run the probe once under the default policy and each runtime; return what it found."""
     with (
         script_image(_PROBE) as image,
         cell(tmp_path_factory.mktemp("probe"), "isolation-probe") as made,
     ):
+        made.settings = replace(made.settings, runtime=runtime)
         _, written = made.run(image)
         yield json.loads(written)
 
@@ -116,10 +118,11 @@ def test_the_gateway_stands_without_the_fetchers_guard(strict: Cell, literal: st
     assert ran.evidence.refusals[0].rule == ran.egress.decisions[0].rule
 
 
-def test_a_page_comes_through_with_evidence(strict: Cell) -> None:
+def test_a_page_comes_through_with_evidence(strict: Cell, runtime: str) -> None:
     """What the policy allows is fetched, and both records name the same address."""
+    made = replace(strict, settings=replace(strict.settings, runtime=runtime))
     with PageServer({"/": lambda _: html("<title>Through</title>")}) as pages:
-        ran = strict.fetch(pages.url("/"), allow_cidrs=("127.0.0.1/32",))
+        ran = made.fetch(pages.url("/"), allow_cidrs=("127.0.0.1/32",))
     assert ran.evidence.page is not None
     assert ran.evidence.page.title == "Through"
     assert ran.evidence.hops[0].address == "127.0.0.1"

@@ -6,14 +6,13 @@ import random
 import subprocess
 import sys
 
-import pytest
-
 from safeurl.ports import Stop
 from safeurl.report import FetchRequest, ReportLine, encode_line
 from safeurl.state import Outcome
 from tests.support.images import SOCKET_PATH
 from tests.support.sandbox_lab import instance_name, lab
 from worker.sandbox.failure import ReportFacts, classify
+from worker.sandbox.runtime import RUNC
 
 _GARBAGE = """
 import random, sys
@@ -84,7 +83,7 @@ from safeurl.report import FetchRequest
 from worker.sandbox.docker_room import DockerSandbox
 from worker.sandbox.options import SandboxSettings
 
-image, instance, socket_path = sys.argv[1:]
+image, instance, socket_path, runtime = sys.argv[1:]
 total = 0
 
 def sink(piece):
@@ -93,7 +92,9 @@ def sink(piece):
     return True
 
 request = FetchRequest(scan="measured", attempt=1, url="http://lab.invalid/")
-settings = SandboxSettings(image=image, instance=instance, network="none", cpus=1.0)
+settings = SandboxSettings(
+    image=image, instance=instance, network="none", cpus=1.0, runtime=runtime
+)
 room = DockerSandbox(settings, socket_path)
 ended = asyncio.run(room.run(SandboxOrder(request=request, deadline_s=120), sink))
 # Not ru_maxrss, which a process takes over from the one that started it.
@@ -108,27 +109,28 @@ def garbage() -> bytes:
     return random.Random(7).randbytes(300_000)  # noqa: S311 - the same bytes again, not a secret
 
 
-def test_garbage_comes_through_byte_for_byte() -> None:
+def test_garbage_comes_through_byte_for_byte(runtime: str) -> None:
     """What a sandbox prints is handed on as it is; judging it is the reader's."""
-    with lab(_GARBAGE) as room:
+    with lab(_GARBAGE, runtime=runtime) as room:
         ran = room.run()
     assert ran.stdout == garbage()
     assert ran.exit.exit_code == 0
 
 
-def test_invalid_utf8_breaks_nothing() -> None:
+def test_invalid_utf8_breaks_nothing(runtime: str) -> None:
     """Stdout stays bytes; in the tail of stderr what cannot be decoded is replaced."""
-    with lab(_INVALID_UTF8) as room:
+    with lab(_INVALID_UTF8, runtime=runtime) as room:
         ran = room.run()
     assert ran.stdout == b"\xff\xfe\x80\n"
     assert ran.exit.stderr_tail == "\ufffd( tail"
 
 
-def test_a_gigabyte_of_output_costs_the_worker_no_memory() -> None:
+def test_a_gigabyte_of_output_costs_the_worker_no_memory(runtime: str) -> None:
     """A worker that passes on 1 GiB stays below 200 MB."""
-    with lab(_ONE_GIGABYTE) as room:
+    program = [sys.executable, "-c", _MEASURED]
+    with lab(_ONE_GIGABYTE, runtime=runtime) as room:
         measured = subprocess.run(
-            [sys.executable, "-c", _MEASURED, room.settings.image, instance_name(), SOCKET_PATH],
+            [*program, room.settings.image, instance_name(), SOCKET_PATH, runtime],
             check=True,
             capture_output=True,
             timeout=200,
@@ -139,7 +141,7 @@ def test_a_gigabyte_of_output_costs_the_worker_no_memory() -> None:
     assert peak_kib < 200 * 1024
 
 
-def test_the_sink_ends_a_line_without_end() -> None:
+def test_the_sink_ends_a_line_without_end(runtime: str) -> None:
     """The sink's no kills the sandbox, which would have printed for ever."""
     taken = 0
 
@@ -148,62 +150,67 @@ def test_the_sink_ends_a_line_without_end() -> None:
         taken += len(piece)
         return taken < 2**20
 
-    with lab(_ENDLESS_LINE) as room:
+    with lab(_ENDLESS_LINE, runtime=runtime) as room:
         ran = room.run(sink=sink)
     assert (ran.exit.stopped, ran.exit.exit_code) == (Stop.SINK, 137)
     assert ran.exit.error is None
     assert taken < 2 * 2**20
 
 
-@pytest.mark.parametrize(
-    ("script", "exit_code"), [(_MEMORY_BOMB, 137), (_CHILD_BOMB, 0)], ids=["pid-1", "child"]
-)
-def test_lack_of_memory_is_told_whoever_was_killed(script: str, exit_code: int) -> None:
-    """A memory bomb, in PID 1 or in a child whose parent ends with 0, is out of memory."""
-    with lab(script, memory_mb=64) as room:
+def test_lack_of_memory_is_told(runtime: str) -> None:
+    """A memory bomb is out of memory, not a crash."""
+    with lab(_MEMORY_BOMB, memory_mb=64, runtime=runtime) as room:
         ran = room.run()
-    assert (ran.exit.oom_killed, ran.exit.exit_code) == (True, exit_code)
-    assert ran.exit.stopped is None
+    assert (ran.exit.oom_killed, ran.exit.exit_code, ran.exit.stopped) == (True, 137, None)
     assert classify(ran.exit, ReportFacts())[0] is Outcome.OUT_OF_MEMORY
 
 
-def test_a_kill_is_not_lack_of_memory() -> None:
+def test_lack_of_memory_is_told_of_a_child(runtime: str) -> None:
+    """A child's memory bomb is told though its parent ends with 0; under gVisor all die."""
+    with lab(_CHILD_BOMB, memory_mb=64, runtime=runtime) as room:
+        ran = room.run()
+    exit_code = 0 if runtime == RUNC else 137
+    assert (ran.exit.oom_killed, ran.exit.exit_code, ran.exit.stopped) == (True, exit_code, None)
+    assert classify(ran.exit, ReportFacts())[0] is Outcome.OUT_OF_MEMORY
+
+
+def test_a_kill_is_not_lack_of_memory(runtime: str) -> None:
     """A guard that passes its child's SIGKILL on as 137 is a crash."""
-    with lab(_KILLED_CHILD) as room:
+    with lab(_KILLED_CHILD, runtime=runtime) as room:
         ran = room.run()
     assert (ran.exit.oom_killed, ran.exit.exit_code) == (False, 137)
     assert classify(ran.exit, ReportFacts())[0] is Outcome.SANDBOX_CRASHED
 
 
-def test_a_complete_report_outlives_a_bad_exit_code() -> None:
+def test_a_complete_report_outlives_a_bad_exit_code(runtime: str) -> None:
     """Stdout is complete though the sandbox ends with 3."""
     line = encode_line(ReportLine(scan="0197", attempt=1, outcome=Outcome.OK))
-    with lab(f"import os; os.write(1, {line!r}); os._exit(3)") as room:
+    with lab(f"import os; os.write(1, {line!r}); os._exit(3)", runtime=runtime) as room:
         ran = room.run()
     assert (ran.stdout, ran.exit.exit_code) == (line, 3)
 
 
-def test_of_stderr_only_the_tail_is_kept() -> None:
+def test_of_stderr_only_the_tail_is_kept(runtime: str) -> None:
     """A sandbox that only complains ends normally; the last 4 KiB say what it said last."""
-    with lab(_STDERR_ONLY) as room:
+    with lab(_STDERR_ONLY, runtime=runtime) as room:
         ran = room.run()
     assert ran.stdout == b""
     assert len(ran.exit.stderr_tail) == 4096
     assert ran.exit.stderr_tail.endswith("complaint 19999\n")
 
 
-def test_a_sandbox_that_never_reads_stdin_is_still_heard() -> None:
+def test_a_sandbox_that_never_reads_stdin_is_still_heard(runtime: str) -> None:
     """A request larger than every pipe on the way blocks nobody."""
     request = FetchRequest(
         scan=f"deaf-{os.getpid()}", attempt=1, url="http://lab.invalid/", user_agent="x" * 2**22
     )
-    with lab(_DEAF) as room:
+    with lab(_DEAF, runtime=runtime) as room:
         ran = room.run(request=request)
     assert ran.stdout == b"I do not listen"
     assert (ran.exit.exit_code, ran.exit.error) == (0, None)
 
 
-def test_the_request_arrives_as_one_line_and_stdin_ends() -> None:
+def test_the_request_arrives_as_one_line_and_stdin_ends(runtime: str) -> None:
     """The fetcher reads its request and then the end of stdin."""
-    with lab("import sys; print(len(sys.stdin.readlines()))") as room:
+    with lab("import sys; print(len(sys.stdin.readlines()))", runtime=runtime) as room:
         assert room.run().stdout == b"1\n"

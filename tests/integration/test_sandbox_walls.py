@@ -8,18 +8,25 @@ from typing import Any
 
 import pytest
 
+from safeurl.state import Outcome
 from tests.support.images import SOCKET_PATH
 from tests.support.sandbox_lab import lab
 from worker.sandbox.docker_room import DockerSandbox
+from worker.sandbox.failure import ReportFacts, classify
+from worker.sandbox.runtime import RUNC
 
 _STATUS = """
-import asyncio
+import ctypes
 import json
-keep = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb",
-        "NoNewPrivs", "Seccomp")
+keep = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "Seccomp")
 status = dict(line.rstrip("\\n").split(":", 1) for line in open("/proc/self/status"))
-print(json.dumps({key: status[key].split() for key in keep}))
+found = {key: status[key].split() for key in keep if key in status}
+PR_GET_NO_NEW_PRIVS = 39
+found["NoNewPrivs"] = ctypes.CDLL(None).prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+print(json.dumps(found))
 """
+
+_KERNEL = 'print(open("/proc/version").read(), end="")'
 
 _ENVIRON = """
 print(open("/proc/self/environ").read().replace("\\0", "\\n"))
@@ -101,10 +108,14 @@ def output(script: str, **caps: Any) -> str:
     return ran.stdout.decode()
 
 
-def test_process_has_no_rights() -> None:
-    """The fetcher is nobody, holds no capability, can gain none and runs under seccomp."""
+def test_process_has_no_rights(runtime: str) -> None:
+    """The fetcher is nobody, holds no capability, can gain none and runs under seccomp.
+
+    gVisor shows no ambient capabilities, and its filter is on gVisor, not on what runs in it.
+    """
     none = ["0" * 16]
-    assert json.loads(output(_STATUS)) == {
+    shown = {"CapAmb": none, "Seccomp": ["2"]} if runtime == RUNC else {"Seccomp": ["0"]}
+    assert json.loads(output(_STATUS, runtime=runtime)) == {
         "Uid": ["65534"] * 4,
         "Gid": ["65534"] * 4,
         "Groups": ["65534"],
@@ -112,14 +123,19 @@ def test_process_has_no_rights() -> None:
         "CapPrm": none,
         "CapEff": none,
         "CapBnd": none,
-        "CapAmb": none,
-        "NoNewPrivs": ["1"],
-        "Seccomp": ["2"],
+        "NoNewPrivs": 1,
+        **shown,
     }
 
 
+def test_under_gvisor_the_hosts_kernel_is_out_of_sight(runtime: str) -> None:
+    """The kernel that hostile code talks to is the host's under runc and gVisor's under runsc."""
+    host = Path("/proc/version").read_text()
+    assert (output(_KERNEL, runtime=runtime) == host) == (runtime == RUNC)
+
+
 def test_environment_is_constant_and_holds_no_secret(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, runtime: str
 ) -> None:
     """Neither our environment nor the proxies of the user's Docker settings get in."""
     proxies = {"default": {"httpProxy": "http://user:canary@proxy.invalid:3128"}}
@@ -127,42 +143,50 @@ def test_environment_is_constant_and_holds_no_secret(
     monkeypatch.setenv("DOCKER_CONFIG", os.fspath(tmp_path))
     for name in ("TURSO_AUTH_TOKEN", "REDIS_PASSWORD", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "canary")
-    with lab(_ENVIRON) as room:
+    with lab(_ENVIRON, runtime=runtime) as room:
         seen = room.run().stdout.decode().split()
     names = {entry.split("=", 1)[0] for entry in seen}
     assert names == {"PATH", "HOSTNAME", "HOME", "LANG"}
     assert not any("canary" in entry for entry in seen)
 
 
-def test_nothing_but_tmp_can_be_written() -> None:
-    """The root file system and the kernel's own are read-only."""
-    found = json.loads(output(_WRITE))
+def test_nothing_but_tmp_can_be_written(runtime: str) -> None:
+    """The root file system and the kernel's own are read-only, also where nobody could write."""
+    found = json.loads(output(_WRITE, runtime=runtime))
     assert found.pop("/tmp/x") == "written"  # noqa: S108 - a path inside the sandbox
     assert "written" not in found.values()
-    assert found["/x"] == found["/etc/x"] == "OSError:Read-only file system"
+    assert found["/var/tmp/x"] == "OSError:Read-only file system"  # noqa: S108 - the same
 
 
-def test_tmp_is_full_at_its_size() -> None:
+def test_tmp_is_full_at_its_size(runtime: str) -> None:
     """Filling /tmp ends with an error inside, at the cap."""
-    found = json.loads(output(_FILL_TMP, tmpfs_mb=16))
+    found = json.loads(output(_FILL_TMP, tmpfs_mb=16, runtime=runtime))
     assert found["error"] == "No space left on device"
     assert found["total"] <= 16 * 2**20
 
 
-def test_nothing_in_tmp_can_be_executed() -> None:
+def test_nothing_in_tmp_can_be_executed(runtime: str) -> None:
     """A downloaded program cannot be run."""
-    assert output(_EXECUTE_TMP) == "refused\n"
+    assert output(_EXECUTE_TMP, runtime=runtime) == "refused\n"
 
 
-def test_a_fork_bomb_stops_at_the_process_limit() -> None:
-    """A fork fails once the limit is reached, and all children die with the sandbox."""
-    assert 1 <= int(output(_FORK_BOMB, pids_limit=32)) < 32
+def test_a_fork_bomb_stops_at_the_process_limit(runtime: str) -> None:
+    """At the limit a fork fails, or gVisor itself ends; all children die with the sandbox."""
+    with lab(_FORK_BOMB, pids_limit=32, runtime=runtime) as room:
+        ran = room.run()
+    assert (ran.exit.error, ran.exit.stopped) == (None, None)
+    if runtime == RUNC:
+        assert 1 <= int(ran.stdout) < 32
+    else:
+        assert (ran.stdout, ran.exit.exit_code) == (b"", 2)
+        assert classify(ran.exit, ReportFacts())[0] is Outcome.SANDBOX_CRASHED
 
 
-def test_without_network_there_is_no_route() -> None:
+def test_without_network_there_is_no_route(runtime: str) -> None:
     """With `none` the bridge's own gateway cannot be reached either."""
-    found = json.loads(output(_NETWORK))
-    assert (found["routes"], found["reached"]) == ([], "ENETUNREACH")
+    found = json.loads(output(_NETWORK, runtime=runtime))
+    unreachable = "ENETUNREACH" if runtime == RUNC else "EHOSTUNREACH"
+    assert (found["routes"], found["reached"]) == ([], unreachable)
     assert found["names"] == ["sandbox"]
 
 

@@ -118,7 +118,7 @@ def test_a_sleeping_page_times_out(system: System, pages: PageServer) -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_a_redirect_inside_is_refused_and_recorded(system: System, pages: PageServer) -> None:
-    """A redirect to cloud metadata ends FAILED `address_refused`, with what it tried as evidence."""
+    """A redirect to cloud metadata ends FAILED `address_refused`; what it tried is evidence."""
     scan, evidence = _scan(system, pages.url("/inside"))
     assert (scan.state, scan.outcome) == (State.FAILED, Outcome.ADDRESS_REFUSED)
     [refusal] = evidence.refusals

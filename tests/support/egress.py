@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,8 @@ from worker.egress.protocol import SOCKET_NAME, Caps, Created, EgressPolicy
 _START_S = 20.0
 _STOP_S = 20.0
 _ANSWER_S = 30.0
+#: How long tests wait for what must come.
+PATIENCE_S = 15.0
 _PROGRAM = (
     "import os; from safeurl.settings import Settings; "
     "from worker.egress.server import run_gateway; run_gateway(Settings.read(os.environ))"
@@ -201,8 +204,12 @@ def has_ended(connection: socket.socket) -> bool:
 def tunnel(directory: Path, where: str) -> tuple[socket.socket, Answer]:
     """Ask for a tunnel; the socket is the tunnel where the answer's status is 200."""
     connection = connect(directory)
-    connection.sendall(connect_head(where))
-    return connection, read_head(connection)
+    try:
+        connection.sendall(connect_head(where))
+        return connection, read_head(connection)
+    except OSError:
+        connection.close()
+        raise
 
 
 def ask(directory: Path, request: bytes) -> Answer:
@@ -217,3 +224,24 @@ def refusal(directory: Path, where: str) -> str:
     connection, answer = tunnel(directory, where)
     connection.close()
     return answer.word
+
+
+def where_of(server: socket.socket) -> str:
+    """Return where a listening socket listens, as CONNECT names it."""
+    return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def accept(server: socket.socket) -> socket.socket:
+    """Accept the connection that the gateway made."""
+    accepted = server.accept()[0]
+    accepted.settimeout(PATIENCE_S)
+    return accepted
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Return once it is so."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError("it never came to be")
+        time.sleep(0.02)

@@ -10,7 +10,18 @@ from safeurl.state import OUTCOME_WORDS, Outcome, diagram, final_state
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 
-COMMANDS = ("scan", "submit", "worker", "api", "up", "gateway", "status", "list", "migrate")
+COMMANDS = (
+    "scan",
+    "submit",
+    "worker",
+    "api",
+    "up",
+    "gateway",
+    "doctor",
+    "status",
+    "list",
+    "migrate",
+)
 
 
 def help_text(*arguments: str) -> str:

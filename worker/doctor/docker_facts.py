@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from safeurl.settings import Settings
 from worker.doctor.finding import Finding, failed, passed, warned
+from worker.sandbox.runtime import Runtimes, choose
 
 #: What `GET /info` says; as many fields as the engine has, of any type.
 Info = Mapping[str, Any]
@@ -13,6 +15,20 @@ _CAPS = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "CPU 
 _DRIFT = timedelta(seconds=5)
 #: A clock outside these years makes leases, deadlines and certificates meaningless.
 _YEARS = range(2025, 2100)
+
+
+def runtime(settings: Settings, info: Info) -> Finding:
+    """Fail on a runtime that the engine does not have, warn on one that is registered badly."""
+    engine = Runtimes.read(info)
+    wanted = settings.container_runtime or None
+    choice = choose(wanted, settings.container_network, engine)
+    name = choice.name or engine.default
+    if name not in engine.arguments:
+        advice = "Set CONTAINER_RUNTIME=auto, or register it with the engine."
+        return failed("runtime", choice.warning or f"the engine has no runtime {name}", advice)
+    if choice.warning:
+        return warned("runtime", choice.warning, "Or set CONTAINER_RUNTIME=runc.")
+    return passed("runtime", f"sandboxes run under {name}")
 
 
 def cgroups(info: Info) -> Finding:

@@ -1,7 +1,12 @@
 """What a check says: one line, with what to do where it did not pass."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+#: Faults that a line shows; the first ones tell enough.
+_LISTED: Final = 8
 
 
 class Status(StrEnum):
@@ -38,3 +43,12 @@ def warned(name: str, detail: str, advice: str) -> Finding:
 def failed(name: str, detail: str, advice: str) -> Finding:
     """Return a finding that keeps SafeURL from working, or a page from being contained."""
     return Finding(name, Status.FAIL, detail, advice)
+
+
+def ruled(name: str, faults: Sequence[str], fine: str, advice: str) -> Finding:
+    """Return a failure that lists the faults, or a pass where there is none."""
+    if not faults:
+        return passed(name, fine)
+    more = len(faults) - _LISTED
+    listed = [*faults[:_LISTED], *([f"and {more} more"] if more > 0 else [])]
+    return failed(name, "; ".join(listed), advice)

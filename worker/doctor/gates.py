@@ -1,19 +1,21 @@
 """What a sandbox asks of its gateway for the doctor, and what the answers must be. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from safeurl.report import EgressEvidence, Evidence
-from worker.doctor.finding import Finding
+from worker.doctor.finding import Finding, ruled
 from worker.doctor.lure import REBOUND, REDIRECTED, Lure
 from worker.doctor.names import LYING, OPEN, PRIVATE, REBINDING
-from worker.doctor.walls import ruled
 
 #: Answers to request heads, by what was asked for.
 Answers = Mapping[str, Sequence[str]]
+#: What is wrong, and what is to be said where nothing is.
+Judgement = tuple[list[str], str]
+Judge = Callable[[Answers], Judgement]
 
 #: The literals of SECURITY.md.
-LITERALS: Final = (
+_LITERALS: Final = (
     *("0", "0.0.0.0", "127.1", "127.127.127.127", "2130706433", "3232235521", "2852039166"),  # noqa: S104 - asked for, not bound
     *("0177.0.0.1", "0x7f.1", "127.0.0.1.", "10.0.0.1", "172.17.0.1", "192.168.1.1"),
     *("[::]", "[::1]", "[0:0:0:0:0:ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]"),
@@ -22,6 +24,8 @@ LITERALS: Final = (
     *("\uff11\uff12\uff17.\uff10.\uff10.\uff11", "\u2460\u2461\u2466.\u24ea.\u24ea.\u2460"),
     *("localhost", "localhost.", "app.localhost", "metadata.google.internal"),
 )
+#: Addresses behind what only a URL can hold.
+_BEHIND: Final = ("example.com@127.0.0.1", "127.0.0.1:80@10.0.0.1")
 #: Requests that programs read differently, or that no proxy for pages serves.
 _OTHERS: Final = (
     "CONNECT x:80\\@127.0.0.1:80",
@@ -31,7 +35,6 @@ _OTHERS: Final = (
     "CONNECT 127.0.0.1:+80",
     "CONNECT 127.0.0.1:0",
     "GET http://1.1.1.1 &@127.0.0.1# @127.0.0.1/",
-    "GET http://example.com@127.0.0.1/",
     "GET http://127.0.0.1\\@example.com/",
     "GET file:///etc/passwd",
     "GET ftp://127.0.0.1/",
@@ -45,12 +48,13 @@ _PORTS: Final = (22, 25, 53, 2375, 3306, 5432, 6379, 11211)
 #: Bad request, refused by a rule, not a proxy's business: nothing was dialled.
 _REFUSED: Final = frozenset({"400", "403", "405"})
 _OPENED: Final = "200"
-_ADVICE: Final = "Do not scan here; report this together with EGRESS_ settings."
+ADVICE: Final = "Remove the exceptions (EGRESS_ALLOW_...); if there are none, do not scan here."
 
 
 def policy_requests() -> dict[str, dict[str, list[str]]]:
     """Return the requests that the operator's policy must refuse."""
-    literals = {literal: [_connect(literal, 80), _plain(literal)] for literal in LITERALS}
+    literals = {literal: [_connect(literal, 80), _plain(literal)] for literal in _LITERALS}
+    literals |= {url: [_plain(url)] for url in _BEHIND}
     others = {each: [f"{each} HTTP/1.1\r\nHost: doctor.test\r\n\r\n"] for each in _OTHERS}
     return {"literals": literals, "others": others}
 
@@ -73,33 +77,39 @@ def _plain(host: str) -> str:
     return f"GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
 
 
-def refused(name: str, answers: Answers, what: str) -> Finding:
-    """Judge that all of these were refused by a rule."""
-    faults = [
-        f"{asked!r} was not refused: {' '.join(answer.split()) or 'no answer'}"
-        for asked, given in answers.items()
-        for answer in given
-        if answer[:3] not in _REFUSED
-    ]
-    return ruled(name, faults, f"{len(answers)} {what}: refused", _ADVICE)
+def refused(what: str) -> Judge:
+    """Return the judge that all of these were refused by a rule."""
+
+    def judge(answers: Answers) -> Judgement:
+        faults = [
+            f"{asked!r} was let through ({answer or 'no answer'})"
+            for asked, given in answers.items()
+            for answer in dict.fromkeys(given)
+            if answer[:3] not in _REFUSED
+        ]
+        return faults, f"{len(answers)} {what}: refused"
+
+    return judge
 
 
-def way_out(answers: Answers) -> Finding:
+def way_out(answers: Answers) -> Judgement:
     """Judge that what is allowed is opened: a gateway that refuses all proves nothing."""
     answer = answers[OPEN][0]
     faults = [] if answer.startswith(_OPENED) else [f"an allowed connection was not made: {answer}"]
-    advice = "Read the gateway's log; scans cannot reach any page."
-    return ruled("gateway-way-out", faults, "an allowed connection is made", advice)
+    return faults, "an allowed connection is made"
 
 
-def rebinding(answers: Answers, lure: Lure) -> Finding:
-    """Judge that a name is resolved once per connection, and judged anew for the next."""
-    first, second = answers[REBINDING]
-    faults = [] if first.startswith(_OPENED) else [f"its public address was not opened: {first}"]
-    faults += [] if second[:3] in _REFUSED else [f"its private address was not refused: {second}"]
-    faults += [f"{PRIVATE} was reached"] if lure.hits[REBOUND] else []
-    fine = "a name that turns private is refused"
-    return ruled("gateway-rebinding", faults, fine, _ADVICE)
+def rebinding(lure: Lure) -> Judge:
+    """Return the judge that a name is resolved once per connection, and anew for the next."""
+
+    def judge(answers: Answers) -> Judgement:
+        first, second = answers[REBINDING]
+        faults = [] if first.startswith(_OPENED) else [f"its public address: {first}"]
+        faults += [] if second[:3] in _REFUSED else [f"its private address: {second}"]
+        faults += [f"{PRIVATE} was reached"] if lure.hits[REBOUND] else []
+        return faults, "a name that turns private is refused"
+
+    return judge
 
 
 def redirect(name: str, evidence: Evidence, record: EgressEvidence, lure: Lure) -> Finding:
@@ -111,4 +121,4 @@ def redirect(name: str, evidence: Evidence, record: EgressEvidence, lure: Lure) 
     faults += [] if by_fetcher or by_gateway else ["no refusal is on record"]
     faults += [f"{PRIVATE} was reached"] if lure.hits[REDIRECTED] else []
     by = "the gateway" if by_gateway else "the fetcher"
-    return ruled(name, faults, f"to {PRIVATE}: refused by {by}", _ADVICE)
+    return ruled(name, faults, f"a redirect to {PRIVATE} is refused by {by}", ADVICE)

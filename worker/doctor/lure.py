@@ -4,6 +4,7 @@ All of it listens on loopback. Who reaches a bait has got past a wall, whatever 
 """
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -16,10 +17,11 @@ import dns.message
 from worker.doctor.names import PRIVATE, PUBLIC, LyingDns
 
 _HEAD_S: Final = 5.0
+_TRIES: Final = 8
 _PAGE: Final = "page"
 
 #: Baits, by the wall behind which they lie.
-WALLS: Final = "walls"
+BEHIND_WALLS: Final = "walls"
 REBOUND: Final = "rebound"
 REDIRECTED: Final = "redirected"
 
@@ -48,13 +50,13 @@ class Lure:
         )
         stack.callback(transport.close)
         self.dns_port = transport.get_extra_info("sockname")[1]
-        for name in (WALLS, REDIRECTED):
-            await self._serve(stack, name, PRIVATE, 0)
-        await self._serve(stack, _PAGE, PUBLIC, 0)
-        # The rebinding name changes its address, not its port.
-        await self._serve(stack, REBOUND, PRIVATE, self.page_port)
+        for name in (BEHIND_WALLS, REDIRECTED):
+            await self._serve(stack, name, socket.create_server((PRIVATE, 0)))
+        page, rebound = _same_port()
+        await self._serve(stack, _PAGE, page)
+        await self._serve(stack, REBOUND, rebound)
 
-    async def _serve(self, stack: AsyncExitStack, name: str, host: str, port: int) -> None:
+    async def _serve(self, stack: AsyncExitStack, name: str, listener: socket.socket) -> None:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self.hits[name] += 1
             with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
@@ -62,9 +64,9 @@ class Lure:
                     await self._redirect(reader, writer)
             writer.close()
 
-        server = await asyncio.start_server(serve, host, port)
+        self.ports[name] = listener.getsockname()[1]
+        server = await asyncio.start_server(serve, sock=listener)
         stack.callback(server.close)
-        self.ports[name] = server.sockets[0].getsockname()[1]
 
     async def _redirect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with asyncio.timeout(_HEAD_S):
@@ -75,6 +77,18 @@ class Lure:
         )
         writer.write(head.encode("ascii"))
         await writer.drain()
+
+
+def _same_port() -> tuple[socket.socket, socket.socket]:
+    """Listen on both addresses at one port: a rebinding name changes its address only."""
+    for _ in range(_TRIES):
+        public = socket.create_server((PUBLIC, 0))
+        try:
+            return public, socket.create_server((PRIVATE, public.getsockname()[1]))
+        except OSError:
+            # Somebody else has this port.
+            public.close()
+    raise OSError("no port of loopback is free at two addresses")
 
 
 class _Dns(asyncio.DatagramProtocol):

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from safeurl.errors import EgressUnavailableError
 from worker.egress.client import EgressClient
@@ -33,34 +33,34 @@ async def own_gateway(state_dir: Path, resolver_port: int) -> AsyncIterator[Egre
     The folder lies in the state folder, because the engine must be able to mount from it.
     Raises `EgressUnavailableError` where the gateway does not start.
     """
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder = tempfile.TemporaryDirectory(prefix="doctor-", dir=state_dir)
-    except OSError as error:
-        raise EgressUnavailableError(f"{state_dir} cannot be written: {error.strerror}.") from error
-    with folder as name:
-        egress_dir = Path(name) / "egress"
-        log_path = Path(name) / "log"
+    with _folder(state_dir) as folder, tempfile.TemporaryFile() as log:
         environ = {
             **os.environ,
-            "SAFEURL_STATE_DIR": name,
-            "EGRESS_DIR": str(egress_dir),
+            "SAFEURL_STATE_DIR": folder,
+            "EGRESS_DIR": folder,
             "EGRESS_RESOLVER": f"127.0.0.1:{resolver_port}",
         }
-        with log_path.open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-c", _PROGRAM), env=environ, stdout=log, stderr=log
-            )
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-c", _PROGRAM), env=environ, stdout=log, stderr=log
+        )
         try:
-            client = EgressClient(egress_dir)
-            await _until_it_answers(client, process, log_path)
+            client = EgressClient(Path(folder))
+            await _until_it_answers(client, process, log)
             yield client
         finally:
             await _stop(process)
 
 
+def _folder(state_dir: Path) -> tempfile.TemporaryDirectory[str]:
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return tempfile.TemporaryDirectory(prefix="doctor-", dir=state_dir)
+    except OSError as error:
+        raise EgressUnavailableError(f"{state_dir} cannot be written: {error.strerror}.") from error
+
+
 async def _until_it_answers(
-    client: EgressClient, process: asyncio.subprocess.Process, log: Path
+    client: EgressClient, process: asyncio.subprocess.Process, log: IO[bytes]
 ) -> None:
     deadline = time.monotonic() + _START_S
     while True:
@@ -70,7 +70,8 @@ async def _until_it_answers(
             if process.returncode is None and time.monotonic() < deadline:
                 await asyncio.sleep(_POLL_S)
                 continue
-            said = log.read_text(errors="replace").strip().splitlines()[-1:]
+            log.seek(0)
+            said = log.read().decode(errors="replace").strip().splitlines()[-1:]
             raise EgressUnavailableError(" ".join(["It did not start.", *said])) from None
         return
 

@@ -2,6 +2,7 @@
 
 import shutil
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -73,13 +74,14 @@ def socket_mode(path: Path) -> Finding:
 
 
 def disk(settings: Settings, info: Info | None) -> Finding:
-    """Fail where a disk is full, warn where it soon will be."""
-    root = Path(str(info.get("DockerRootDir", ""))) if info else None
-    left = {
-        str(folder): shutil.disk_usage(_existing(folder)).free
-        for folder in (settings.state_dir, root)
-        if folder is not None and folder.is_absolute()
-    }
+    """Judge the space that is left where SafeURL and Docker write."""
+    root = Path(str(info.get("DockerRootDir", ""))) if info else Path()
+    folders = [folder for folder in (settings.state_dir, root) if folder.is_absolute()]
+    return space({str(each): shutil.disk_usage(_existing(each)).free for each in folders})
+
+
+def space(left: Mapping[str, int]) -> Finding:
+    """Fail where a disk is full, warn where it soon will be; bytes left, by folder."""
     words = ", ".join(f"{free / _GIB:.1f} GiB free for {name}" for name, free in left.items())
     least = min(left.values())
     advice = "Make room: scans, artefacts and images are written there."

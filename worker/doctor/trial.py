@@ -4,6 +4,7 @@ Whatever is tried is tried under the very options that scans run under: of the b
 `container_options` makes, only the entry point and the label of the role are changed.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ for name, text in json.loads(sys.argv[1]).items():
 package.run.run(json.loads(sys.argv[2]))
 """
 _MAX_OUTPUT = 4 * 1024 * 1024
-_DEADLINE_S = 20.0
+_DEADLINE_S = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,11 @@ class Tried:
 
     def seen(self, vector: str) -> Any:  # facts of any shape, as the vector's docstring says
         """Return a vector's facts; raise LookupError with the reason where it gave none."""
-        for line in self.output.decode(errors="replace").splitlines():
-            answer = json.loads(line)
+        for line in self.output.splitlines():
+            try:
+                answer = json.loads(line)
+            except ValueError as error:
+                raise LookupError("the probe was not understood; is this our image?") from error
             if answer["vector"] == vector:
                 if "seen" in answer:
                     return answer["seen"]
@@ -73,6 +77,8 @@ class Trials:
     token: str
     #: On the monotonic clock; nothing is started later.
     until: float
+    #: How many run at a time.
+    slots: asyncio.Semaphore
     count: int = 0
 
     def request(self, url: str = "http://doctor.invalid/", **fields: Any) -> FetchRequest:
@@ -109,18 +115,19 @@ class Trials:
             body["Labels"][labels.ROLE] = labels.ROLE_DOCTOR
             return body if command is None else body | {"Entrypoint": command}
 
-        deadline_s = min(_DEADLINE_S, self.until - time.monotonic())
-        if deadline_s <= 0:
-            return Tried(SandboxExit(error="the doctor had no time left for it"), b"")
         room = DockerSandbox(replace(self.settings, **caps), self.socket_path, options=options)
-        order = SandboxOrder(request=request, deadline_s=deadline_s, egress_dir=egress_dir)
         output = bytearray()
 
         def sink(piece: bytes) -> bool:
             output.extend(piece)
             return len(output) < _MAX_OUTPUT
 
-        ended = await room.run(order, sink)
+        async with self.slots:
+            deadline_s = min(_DEADLINE_S, self.until - time.monotonic())
+            if deadline_s <= 0:
+                return Tried(SandboxExit(error="the doctor had no time left for it"), b"")
+            order = SandboxOrder(request=request, deadline_s=deadline_s, egress_dir=egress_dir)
+            ended = await room.run(order, sink)
         return Tried(ended, bytes(output))
 
 

@@ -1,10 +1,11 @@
 """Judges what the probe saw inside a sandbox of its walls. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from worker.doctor.finding import Finding, failed, passed
+from worker.doctor.finding import Finding, failed, ruled
+from worker.doctor.trial import Tried
 
 #: Facts of a vector, as the probe's docstrings describe them: JSON of any shape.
 Seen = Any
@@ -25,6 +26,7 @@ _BUG: Final = (
     "changes containers, and at the runtime."
 )
 _ENGINE: Final = "Look at the engine's configuration (daemon.json) and its runtime."
+_UNMOUNT: Final = "Remove the mount: who reaches Docker's socket is root on this host."
 _NETWORK: Final = "Set CONTAINER_NETWORK=none, and look for programs that attach networks."
 
 
@@ -40,109 +42,118 @@ class Expected:
     gvisor: bool = False
 
 
-Judge = Callable[[Seen, Expected], Finding]
+#: What is wrong, and what is to be said where nothing is.
+Judgement = tuple[list[str], str]
+Judge = Callable[[Seen, Expected], Judgement]
 
 
-def ruled(name: str, faults: Iterable[str], fine: str, advice: str) -> Finding:
-    """Return a failure that lists the faults, or a pass where there is none."""
-    listed = "; ".join(faults)
-    return failed(name, listed, advice) if listed else passed(name, fine)
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """One line of the doctor's: which vector is judged, and what to do where the wall has a gap."""
+
+    name: str
+    vector: str
+    judge: Judge
+    advice: str
+
+    def find(self, tried: Tried, expected: Expected) -> Finding:
+        """Return the finding; a vector that gave no facts has proved nothing, and fails."""
+        try:
+            faults, fine = self.judge(tried.seen(self.vector), expected)
+        except LookupError as error:
+            return failed(self.name, f"not tried: {error}", _BUG)
+        return ruled(self.name, faults, fine, self.advice)
 
 
-def interfaces(seen: Seen, _: Expected) -> Finding:
+def interfaces(seen: Seen, _: Expected) -> Judgement:
     """Judge that there is no interface but loopback."""
     faults = [f"there is an interface {name}" for name in seen if name != "lo"]
-    return ruled("sandbox-interfaces", faults, "only lo", _NETWORK)
+    return faults, "only lo"
 
 
-def routes(seen: Seen, _: Expected) -> Finding:
+def routes(seen: Seen, _: Expected) -> Judgement:
     """Judge that no route leads out."""
     faults = [f"a route leads out: {route}" for route in seen]
-    return ruled("sandbox-routes", faults, "none", _NETWORK)
+    return faults, "none"
 
 
-def connections(name: str, addresses: Sequence[tuple[str, int]], what: str) -> Judge:
+def connections(addresses: Sequence[tuple[str, int]]) -> Judge:
     """Return the judge of connections to these addresses."""
 
-    def judge(seen: Seen, _: Expected) -> Finding:
-        ended = {f"{host} {port}": seen[f"{host} {port}"] for host, port in addresses}
+    def judge(seen: Seen, _: Expected) -> Judgement:
+        ended = {host: seen[f"{host} {port}"] for host, port in addresses}
         faults = [
             f"{where}: {'reached' if how == 'connected' else 'a route leads there'}"
             for where, how in ended.items()
             if how in {"connected", "route"}
         ]
-        return ruled(name, faults, f"{what}: out of reach ({len(ended)} tried)", _NETWORK)
+        return faults, f"out of reach: {', '.join(ended)}"
 
     return judge
 
 
-def dns(seen: Seen, _: Expected) -> Finding:
+def dns(seen: Seen, _: Expected) -> Judgement:
     """Judge that no resolver answers."""
     words = {"answered": "a resolver answers", "route": "a route leads to resolvers"}
     faults = [words[seen]] if seen in words else []
-    return ruled("sandbox-dns", faults, "no resolver is reached", _NETWORK)
+    return faults, "no resolver is reached"
 
 
-def neighbour(seen: Seen, _: Expected) -> Finding:
+def neighbour(seen: Seen, _: Expected) -> Judgement:
     """Judge that another sandbox's gateway socket is out of reach."""
     faults = [f"{path} was reached" for path, how in seen["knocked"].items() if how == "connected"]
     faults += [f"/run/egress shows {name}" for name in seen["folder"] if name != "egress.sock"]
     fine = "another sandbox's gateway socket is not in sight"
-    return ruled("sandbox-neighbour", faults, fine, _BUG)
+    return faults, fine
 
 
-def user(seen: Seen, _: Expected) -> Finding:
+def user(seen: Seen, _: Expected) -> Judgement:
     """Judge that the sandbox's code is nobody."""
     faults = [
         f"{name} is {' '.join(seen[name])}"
         for name in ("Uid", "Gid", "Groups")
         if set(seen[name]) != {_NOBODY}
     ]
-    return ruled("sandbox-user", faults, f"uid, gid and groups are {_NOBODY}", _BUG)
+    return faults, f"uid, gid and groups are {_NOBODY}"
 
 
-def capabilities(seen: Seen, _: Expected) -> Finding:
-    """Judge that no set holds a capability."""
-    faults = [f"{name} is {seen[name][0]}" for name in _CAPABILITIES if _is_held(seen, name)]
-    return ruled("sandbox-capabilities", faults, "none, in no set", _BUG)
+def capabilities(seen: Seen, expected: Expected) -> Judgement:
+    """Judge that no set holds a capability; gVisor's kernel knows no ambient one."""
+    names = _CAPABILITIES[:-1] if expected.gvisor else _CAPABILITIES
+    faults = [f"{name} is {seen[name][0]}" for name in names if int(seen[name][0], 16)]
+    return faults, "none, in no set"
 
 
-def _is_held(status: Mapping[str, list[str]], name: str) -> bool:
-    # gVisor's kernel knows no ambient set.
-    return int(status[name][0], 16) != 0 if name in status else False
-
-
-def privileges(seen: Seen, expected: Expected) -> Finding:
+def privileges(seen: Seen, expected: Expected) -> Judgement:
     """Judge that no program can bring new privileges."""
-    name, fine = "sandbox-no-new-privileges", "a set-uid program gives none"
     if expected.gvisor and "NoNewPrivs" not in seen:
-        return passed(name, "gVisor's kernel does not tell; its users are not the host's")
+        return [], "gVisor's kernel does not tell; its users are not the host's"
     faults = [] if seen["NoNewPrivs"] == ["1"] else ["no_new_privs is not set"]
-    return ruled(name, faults, fine, _BUG)
+    return faults, "a set-uid program gives none"
 
 
-def seccomp(seen: Seen, expected: Expected) -> Finding:
+def seccomp(seen: Seen, expected: Expected) -> Judgement:
     """Judge that system calls are filtered."""
     if expected.gvisor:
-        return passed("sandbox-seccomp", "gVisor's kernel answers, and not the host's")
+        return [], "gVisor's kernel answers, and not the host's"
     faults = [] if seen["Seccomp"] == [_FILTERED] else ["system calls are not filtered"]
-    return ruled("sandbox-seccomp", faults, "system calls are filtered", _ENGINE)
+    return faults, "system calls are filtered"
 
 
-def root(seen: Seen, _: Expected) -> Finding:
+def root(seen: Seen, _: Expected) -> Judgement:
     """Judge that the root file system is read-only."""
     faults = [] if "ro" in seen["options"] else ["the root file system is mounted writable"]
     faults += [f"{path} was written" for path in seen["written"]]
-    return ruled("sandbox-root", faults, "read-only", _BUG)
+    return faults, "read-only"
 
 
-def kernel_files(seen: Seen, _: Expected) -> Finding:
+def kernel_files(seen: Seen, _: Expected) -> Judgement:
     """Judge that the kernel's own files cannot be written."""
     faults = [f"{path} can be written" for path in seen]
-    return ruled("sandbox-kernel-files", faults, "none can be written", _ENGINE)
+    return faults, "none can be written"
 
 
-def mounts(seen: Seen, _: Expected) -> Finding:
+def mounts(seen: Seen, _: Expected) -> Judgement:
     """Judge that nothing of the host is mounted but the gateway's folder, and that read-only."""
     faults = [
         f"{path} is mounted ({how})" for path, how in seen["mounts"].items() if _foreign(path)
@@ -150,7 +161,7 @@ def mounts(seen: Seen, _: Expected) -> Finding:
     egress = seen["mounts"].get("/run/egress", "ro").split(",")
     if "ro" not in egress or seen["create"] or seen["rename"]:
         faults.append("the gateway's folder can be written")
-    return ruled("sandbox-mounts", faults, "only its gateway socket, read-only", _BUG)
+    return faults, "only its gateway socket, read-only"
 
 
 def _foreign(path: str) -> bool:
@@ -158,26 +169,25 @@ def _foreign(path: str) -> bool:
     return path not in _OWN_MOUNTS and top not in _RUNTIME_MOUNTS
 
 
-def devices(seen: Seen, expected: Expected) -> Finding:
+def devices(seen: Seen, expected: Expected) -> Judgement:
     """Judge that no device of the host is there, and none can be made."""
     own = _GVISOR_DEVICES if expected.gvisor else frozenset()
     faults = [f"there is {path}" for path in seen["found"] if path not in own]
     if seen["used"] or (seen["made"] == "done" and not expected.gvisor):
         faults.append("a disk's device node could be made")
-    return ruled("sandbox-devices", faults, "none of the host's, and none can be made", _BUG)
+    return faults, "none of the host's, and none can be made"
 
 
-def sockets(seen: Seen, _: Expected) -> Finding:
+def sockets(seen: Seen, _: Expected) -> Judgement:
     """Judge that no socket is there but the sandbox's own, Docker's least of all."""
     faults = [
         f"there is a socket {path}" for path in seen["found"] if path != "/run/egress/egress.sock"
     ]
     faults += [f"{path} answers" for path, how in seen["knocked"].items() if how == "connected"]
-    advice = "Remove the mount: who reaches Docker's socket is root on this host."
-    return ruled("sandbox-docker-socket", faults, "none, and no other socket", advice)
+    return faults, "none, and no other socket"
 
 
-def environment(seen: Seen, expected: Expected) -> Finding:
+def environment(seen: Seen, expected: Expected) -> Judgement:
     """Judge that the environment holds constants, and no secret of ours."""
     faults = [
         f"{entry.partition('=')[0]} is not ours"
@@ -187,31 +197,67 @@ def environment(seen: Seen, expected: Expected) -> Finding:
     if any(secret in entry for secret in expected.secrets for entry in seen):
         faults.append("a secret of the settings is in it")
     fine = f"{len(seen)} constants, no secret"
-    return ruled("sandbox-environment", faults, fine, _BUG)
+    return faults, fine
 
 
-def processes(seen: Seen, _: Expected) -> Finding:
+def processes(seen: Seen, _: Expected) -> Judgement:
     """Judge that no other process is in sight."""
     faults = [f"process {process} is in sight" for process in seen]
-    return ruled("sandbox-processes", faults, "no other is in sight", _BUG)
+    return faults, "no other is in sight"
 
 
-def ptrace(seen: Seen, _: Expected) -> Finding:
+def ptrace(seen: Seen, _: Expected) -> Judgement:
     """Judge that no other process can be traced."""
     faults = [f"process {pid} could be traced" for pid in seen]
-    return ruled("sandbox-ptrace", faults, "no process can be traced", _BUG)
+    return faults, "no process can be traced"
 
 
-def mount(seen: Seen, _: Expected) -> Finding:
+def mount(seen: Seen, _: Expected) -> Judgement:
     """Judge that nothing can be mounted."""
     faults = [f"{what} was not refused" for what, how in seen.items() if how == "done"]
-    return ruled("sandbox-mount", faults, f"{', '.join(seen)}: refused", _BUG)
+    return faults, f"{', '.join(seen)}: refused"
 
 
-def syscalls(seen: Seen, expected: Expected) -> Finding:
+def syscalls(seen: Seen, expected: Expected) -> Judgement:
     """Judge that system calls which open ways into the kernel are refused."""
     # gVisor gives out user namespaces of its own kernel.
     own = {"unshare"} if expected.gvisor else set()
-    faults = [f"{name} was not refused" for name, how in seen.items() if how == "done"]
-    faults = [fault for fault in faults if fault.split()[0] not in own]
-    return ruled("sandbox-syscalls", faults, f"{', '.join(seen)}: refused", _ENGINE)
+    done = {name for name, how in seen.items() if how == "done"}
+    faults = [f"{name} was not refused" for name in sorted(done - own)]
+    return faults, f"{', '.join(name for name in seen if name not in done)}: refused"
+
+
+#: The walls that are the same everywhere, in the order in which they are told.
+WALLS: Final = (
+    Wall("sandbox-interfaces", "interfaces", interfaces, _NETWORK),
+    Wall("sandbox-routes", "routes", routes, _NETWORK),
+    Wall("sandbox-dns", "dns", dns, _NETWORK),
+    Wall("sandbox-user", "identity", user, _BUG),
+    Wall("sandbox-capabilities", "identity", capabilities, _BUG),
+    Wall("sandbox-no-new-privileges", "identity", privileges, _BUG),
+    Wall("sandbox-seccomp", "identity", seccomp, _ENGINE),
+    Wall("sandbox-root", "root", root, _BUG),
+    Wall("sandbox-kernel-files", "kernel_files", kernel_files, _ENGINE),
+    Wall("sandbox-mounts", "mounts", mounts, _BUG),
+    Wall("sandbox-devices", "devices", devices, _BUG),
+    Wall("sandbox-docker-socket", "sockets", sockets, _UNMOUNT),
+    Wall("sandbox-environment", "environment", environment, _BUG),
+    Wall("sandbox-processes", "processes", processes, _BUG),
+    Wall("sandbox-ptrace", "ptrace", ptrace, _BUG),
+    Wall("sandbox-mount", "mount", mount, _BUG),
+    Wall("sandbox-syscalls", "syscalls", syscalls, _ENGINE),
+)
+NEIGHBOUR: Final = Wall("sandbox-neighbour", "neighbour", neighbour, _BUG)
+
+
+def connection_walls(
+    loopback: Sequence[tuple[str, int]],
+    host: Sequence[tuple[str, int]],
+    metadata: Sequence[tuple[str, int]],
+) -> tuple[Wall, ...]:
+    """Return the walls before these addresses; the first are of this host's own loopback."""
+    return (
+        Wall("sandbox-loopback", "connections", connections(loopback), _NETWORK),
+        Wall("sandbox-host", "connections", connections(host), _NETWORK),
+        Wall("sandbox-metadata", "connections", connections(metadata), _NETWORK),
+    )

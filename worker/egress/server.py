@@ -29,11 +29,16 @@ _GROUP_ENTERS: Final = 0o010
 def run_gateway(settings: Settings) -> None:
     """Serve the sandboxes of this host until SIGTERM or SIGINT.
 
-    Two gateways never serve one folder: the second waits until the first has ended. What a killed
-    one left behind is removed. Imports neither Docker nor a database, and needs neither.
+    Two gateways never serve one folder: the second waits until the first has ended, and for ever
+    where the folder is another user's, whose gateway is then a unit's. What a killed one left
+    behind is removed. Imports neither Docker nor a database, and needs neither.
     """
     directory = settings.gateway_dir
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if directory.stat().st_uid != os.geteuid():
+        _log.warning("egress.left_to_its_owner dir=%s", directory)
+        while True:
+            signal.pause()
     with _held(directory / LOCK_NAME):
         _clean(directory)
         _raise_descriptor_limit()

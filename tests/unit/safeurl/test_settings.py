@@ -87,3 +87,16 @@ def test_two_folders_are_two_instances() -> None:
     """Installations on one engine tell their containers apart by their state folder."""
     one, two = (Settings.read({"SAFEURL_STATE_DIR": path}) for path in ("/a", "/b"))
     assert one.instance != two.instance
+
+
+def test_gvisor_on_the_bridge_is_a_fault_that_names_both_settings() -> None:
+    """As sandboxes need it gVisor has no network; `auto` and other runtimes may have the bridge."""
+    bridge = {"CONTAINER_NETWORK": "bridge"}
+    with pytest.raises(ConfigError) as caught:
+        Settings.read({**bridge, "CONTAINER_RUNTIME": "runsc"})
+    (fault,) = caught.value.faults
+    assert "CONTAINER_RUNTIME" in fault
+    assert "CONTAINER_NETWORK" in fault
+    for runtime in ("auto", "runc", "kata"):
+        allowed = Settings.read({**bridge, "CONTAINER_RUNTIME": runtime})
+        assert allowed.container_runtime == runtime

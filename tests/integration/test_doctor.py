@@ -1,0 +1,196 @@
+"""The doctor on this host: it passes as installed, and finds what was weakened, on its line."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from safeurl.ports import SandboxOrder
+from safeurl.settings import Settings
+from tests.support.images import SOCKET_PATH
+from tests.support.sandbox_lab import clear, leftovers
+from tests.support.system import RunningWorker, System
+from worker.doctor.examination import examine
+from worker.doctor.finding import Finding, Status
+from worker.sandbox import labels
+from worker.sandbox.options import Options, SandboxSettings, container_options
+
+Body = dict[str, Any]
+
+#: What a sandbox with a network of its own can do.
+_ON_A_NETWORK = {
+    "sandbox-interfaces",
+    "sandbox-routes",
+    "sandbox-dns",
+    "sandbox-host",
+    "sandbox-metadata",
+}
+
+
+def settings_in(folder: Path, **given: str) -> Settings:
+    """Return settings over this folder; under runc, whatever else this engine has."""
+    return Settings.read(
+        {"SAFEURL_STATE_DIR": str(folder), "CONTAINER_RUNTIME": "runc", **given}
+        | {"DOCKER_SOCKET_PATH": given.get("DOCKER_SOCKET_PATH", SOCKET_PATH)}
+    )
+
+
+def run(settings: Settings, options: Options = container_options) -> list[Finding]:
+    """Examine, and prove that neither a container nor a folder is left."""
+    told: list[Finding] = []
+    try:
+        findings = asyncio.run(examine(settings, told.append, options=options))
+        assert leftovers(settings.instance) == []
+    finally:
+        clear(settings.instance)
+    assert told == findings
+    assert list(settings.state_dir.glob("doctor-*")) == []
+    return findings
+
+
+def failures(findings: list[Finding]) -> dict[str, str]:
+    """Return what failed, each with its detail."""
+    return {each.name: each.detail for each in findings if each.status is Status.FAIL}
+
+
+def weakened(change: Callable[[Body], None]) -> Options:
+    """Return options that make every container a little weaker."""
+
+    def options(settings: SandboxSettings, order: SandboxOrder, deadline_at: datetime) -> Body:
+        body = container_options(settings, order, deadline_at)
+        change(body["HostConfig"])
+        return body
+
+    return options
+
+
+def keep_capability(host: Body) -> None:
+    """Keep one that does not even come into effect for nobody."""
+    host["CapAdd"] = ["NET_RAW"]
+
+
+def make_root_writable(host: Body) -> None:
+    """Leave the root file system writable, for root at least."""
+    host["ReadonlyRootfs"] = False
+
+
+def mount_docker_socket(host: Body) -> None:
+    """Mount the socket read-only, which keeps nobody from speaking to it."""
+    source = {"Type": "bind", "Source": SOCKET_PATH, "ReadOnly": True}
+    host["Mounts"] = [*host["Mounts"], source | {"Target": "/var/lib/docker.sock"}]
+
+
+def attach_bridge(host: Body) -> None:
+    """Attach Docker's bridge behind the settings' back."""
+    host["NetworkMode"] = "bridge"
+
+
+@pytest.mark.parametrize("runtime", ["auto", "runc"])
+def test_this_host_passes(tmp_path: Path, runtime: str) -> None:
+    """With the options that scans run under nothing fails, whichever runtime is taken."""
+    findings = run(settings_in(tmp_path, CONTAINER_RUNTIME=runtime))
+    assert failures(findings) == {}
+    names = [finding.name for finding in findings]
+    assert len(names) == len(set(names))
+    assert {"docker", "sandbox-interfaces", "gateway-rebinding", "sandbox-fork-bomb"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("change", "lines"),
+    [
+        (keep_capability, {"sandbox-capabilities"}),
+        (make_root_writable, {"sandbox-root"}),
+        (mount_docker_socket, {"sandbox-docker-socket", "sandbox-mounts"}),
+        (attach_bridge, _ON_A_NETWORK),
+    ],
+)
+def test_a_weakened_container_fails_on_its_line(
+    tmp_path: Path, change: Callable[[Body], None], lines: set[str]
+) -> None:
+    """Exactly what was weakened fails, and everything else still passes."""
+    assert set(failures(run(settings_in(tmp_path), weakened(change)))) == lines
+
+
+def test_the_bridge_setting_fails_as_a_setting_and_in_the_sandbox(tmp_path: Path) -> None:
+    """CONTAINER_NETWORK=bridge is named, and so is each way out that it opens."""
+    found = failures(run(settings_in(tmp_path, CONTAINER_NETWORK="bridge")))
+    assert set(found) == {"network", *_ON_A_NETWORK}
+    assert "CONTAINER_NETWORK=bridge" in found["network"]
+    assert "eth0" in found["sandbox-interfaces"]
+
+
+def test_an_exception_for_loopback_fails_as_a_setting_and_at_the_gateway(tmp_path: Path) -> None:
+    """EGRESS_ALLOW_CIDRS is named, and so are the addresses that it lets through."""
+    found = failures(run(settings_in(tmp_path, EGRESS_ALLOW_CIDRS="127.0.0.0/8")))
+    assert set(found) == {"egress-exceptions", "gateway-literals"}
+    assert "127.0.0.0/8" in found["egress-exceptions"]
+    assert "'127.1' was let through" in found["gateway-literals"]
+    assert "'10.0.0.1'" not in found["gateway-literals"]
+
+
+def test_every_container_is_labelled_as_the_doctors_own(tmp_path: Path) -> None:
+    """They differ from a scan's in their role, and are the installation's to reap."""
+    bodies: list[Body] = []
+
+    def options(settings: SandboxSettings, order: SandboxOrder, deadline_at: datetime) -> Body:
+        bodies.append(container_options(settings, order, deadline_at))
+        return bodies[-1]
+
+    settings = settings_in(tmp_path)
+    run(settings, options)
+    found = [labels.read(body["Labels"]) for body in bodies]
+    assert len(found) > 5
+    assert {each.role for each in found if each} == {labels.ROLE_DOCTOR}
+    assert {each.instance for each in found if each} == {settings.instance}
+
+
+def test_without_an_image_only_the_installation_is_checked(tmp_path: Path) -> None:
+    """What could not be tried is no pass."""
+    found = failures(run(settings_in(tmp_path, FETCHER_IMAGE="safeurl-no-such-image:none")))
+    assert set(found) == {"image", "sandbox"}
+
+
+def test_without_docker_the_rest_is_still_checked(tmp_path: Path) -> None:
+    """An engine that does not answer is named, with its socket."""
+    nowhere = str(tmp_path / "docker.sock")
+    findings = run(settings_in(tmp_path, DOCKER_SOCKET_PATH=nowhere))
+    assert set(failures(findings)) == {"docker", "docker-socket", "sandbox"}
+    assert "database" in {finding.name for finding in findings}
+
+
+def test_parts_that_do_not_answer_are_named(tmp_path: Path) -> None:
+    """A database without a schema and a Redis that is not there keep everything from working."""
+    (tmp_path / "safeurl.db").touch()
+    elsewhere = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1"}
+    image = {"FETCHER_IMAGE": "safeurl-no-such-image:none"}
+    found = failures(run(settings_in(tmp_path, **elsewhere, **image)))
+    assert set(found) == {"database", "queue", "image", "sandbox"}
+
+
+def test_beside_a_running_worker_every_part_answers(tmp_path: Path) -> None:
+    """Database, queue and gateway pass, and the vectors go through the running gateway."""
+    system = System(tmp_path, CONTAINER_RUNTIME="runc")
+    with RunningWorker(system):
+        findings = asyncio.run(examine(system.settings, lambda _: None))
+    assert {each.name for each in findings if each.status is not Status.PASS} == set()
+    assert system.containers() == []
+
+
+def test_the_command_prints_lines_or_json_and_tells_by_its_exit_code(tmp_path: Path) -> None:
+    """Lines for people, a document for programs; 1 where something failed."""
+    system = System(tmp_path, CONTAINER_RUNTIME="runc")
+    healthy = system.run("doctor", "--json")
+    document = json.loads(healthy.stdout)
+    assert (healthy.returncode, healthy.stderr) == (0, "")
+    assert document["status"] == "warn"
+    assert {"name", "status", "detail", "advice"} == set(document["findings"][0])
+    ill = System(tmp_path, FETCHER_IMAGE="safeurl-no-such-image:none").run("doctor")
+    assert ill.returncode == 1
+    lines = [line.split(maxsplit=2) for line in ill.stdout.splitlines()]
+    assert {line[0] for line in lines} == {"pass", "warn", "fail"}
+    assert ["fail", "image"] in [line[:2] for line in lines]
+    assert "\x1b" not in ill.stdout

@@ -1,0 +1,113 @@
+"""How much one scan may take: connections, bytes each way, and time."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.egress import (
+    PATIENCE_S,
+    GatewayProcess,
+    accept,
+    connect,
+    has_ended,
+    lab_policy,
+    refusal,
+    tunnel,
+    until,
+    where_of,
+)
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """One gateway for all tests here; each has sockets of its own."""
+    with GatewayProcess(tmp_path_factory.mktemp("egress")) as running:
+        yield running
+
+
+@pytest.fixture
+def server() -> Iterator[socket.socket]:
+    """Listen where the tunnels lead; a test accepts and speaks for the server itself."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENCE_S)
+        yield listener
+
+
+def test_the_number_of_connections_is_capped(
+    gateway: GatewayProcess, server: socket.socket
+) -> None:
+    """Every request counts, refused ones too."""
+    directory = gateway.open(lab_policy(max_connections=2))[1]
+    assert refusal(directory, "10.0.0.1:80") == "private"
+    assert refusal(directory, where_of(server)) == ""
+    assert refusal(directory, where_of(server)) == "cap_connections"
+
+
+def test_open_connections_are_capped(gateway: GatewayProcess, server: socket.socket) -> None:
+    """One too many is refused at once; when one ends, there is room."""
+    directory = gateway.open(lab_policy(max_concurrent=2))[1]
+    first, second = (tunnel(directory, where_of(server))[0] for _ in range(2))
+    with second:
+        connection, answer = tunnel(directory, where_of(server))
+        connection.close()
+        assert (answer.status, answer.word) == (429, "cap_concurrent")
+        first.close()
+        until(lambda: refusal(directory, where_of(server)) == "")
+
+
+def test_connections_that_say_nothing_are_capped(
+    gateway: GatewayProcess, server: socket.socket
+) -> None:
+    """Some may wait beyond those that are open; more are dropped, and that is noted."""
+    socket_id, directory = gateway.open(lab_policy(max_concurrent=1))
+    with ExitStack() as stack:
+        silent = [stack.enter_context(connect(directory)) for _ in range(70)]
+        assert has_ended(silent[-1])
+        rules = [each.rule for each in gateway.evidence(socket_id).decisions]
+        assert rules == ["cap_concurrent"] * 5
+    until(lambda: _opens(directory, where_of(server)))
+
+
+def _opens(directory: Path, where: str) -> bool:
+    """Tell whether a tunnel opens; while others are leaving it may be dropped like them."""
+    try:
+        return refusal(directory, where) == ""
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("direction", ["in", "out"])
+def test_bytes_are_capped_each_way(
+    gateway: GatewayProcess, server: socket.socket, direction: str
+) -> None:
+    """Up to the cap all is carried; one byte more cuts this connection and refuses the next."""
+    caps = {"max_bytes_in": 10_000} if direction == "in" else {"max_bytes_out": 10_000}
+    socket_id, directory = gateway.open(lab_policy(**caps))
+    connection, _ = tunnel(directory, where_of(server))
+    with connection, accept(server) as accepted:
+        source, sink = (accepted, connection) if direction == "in" else (connection, accepted)
+        source.sendall(b"a" * 10_000)
+        assert sink.recv(10_000, socket.MSG_WAITALL) == b"a" * 10_000
+        source.sendall(b"b")
+        assert sink.recv(1) == b""
+    assert refusal(directory, where_of(server)) == "cap_bytes"
+    first, second = gateway.evidence(socket_id).decisions
+    assert (first.allowed, first.outcome) == (True, "cap_bytes")
+    assert (second.allowed, second.rule) == (False, "cap_bytes")
+    assert first.bytes_in + first.bytes_out == 10_000
+
+
+def test_time_is_capped(gateway: GatewayProcess, server: socket.socket) -> None:
+    """At the deadline what is open is cut, what comes later is refused."""
+    socket_id, directory = gateway.open(lab_policy(), deadline_s=0.5)
+    connection, _ = tunnel(directory, where_of(server))
+    with connection, accept(server) as accepted:
+        assert connection.recv(1) == b""
+        assert accepted.recv(1) == b""
+    connection, answer = tunnel(directory, where_of(server))
+    connection.close()
+    assert (answer.status, answer.word) == (429, "cap_time")
+    assert gateway.evidence(socket_id).decisions[0].outcome == "cap_time"

@@ -1,0 +1,155 @@
+"""The gateway as a process: its folder's modes, its end in order and by kill, its weight."""
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from safeurl.errors import EgressLostError, EgressUnavailableError
+from tests.bench.egress import idle_megabytes
+from tests.support.egress import GatewayProcess, connect, refusal, tunnel, until
+from worker.egress.client import EgressClient
+from worker.egress.protocol import CONTROL_NAME, SOCKETS_NAME, EgressPolicy
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_only_the_owner_and_a_mount_reach_a_socket(tmp_path: Path) -> None:
+    """The folder is the owner's; inside it a sandbox's socket is open to any user, by design."""
+    with GatewayProcess(tmp_path) as gateway:
+        directory = gateway.open()[1]
+        assert directory.parent.parent == gateway.egress_dir
+        assert _mode(gateway.egress_dir) == 0o700
+        assert _mode(gateway.egress_dir / CONTROL_NAME) == 0o600
+        assert _mode(directory) == 0o755
+        assert [(each.name, _mode(each)) for each in directory.iterdir()] == [
+            ("egress.sock", 0o666)
+        ]
+
+
+def test_a_group_that_may_enter_may_speak_to_the_gateway(tmp_path: Path) -> None:
+    """So a worker of another user reaches a gateway whose folder lets its group in."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o710)
+    with GatewayProcess(tmp_path, {"EGRESS_DIR": str(shared)}) as gateway:
+        assert _mode(shared / CONTROL_NAME) == 0o660
+        assert gateway.answers()
+
+
+def test_a_folder_of_another_users_gateway_is_left_alone(tmp_path: Path) -> None:
+    """Where a unit runs the gateway as a user of its own, the worker's child waits, till told."""
+    folder = Path("/")
+    if os.geteuid() == 0:
+        folder = tmp_path / "theirs"
+        folder.mkdir()
+        os.chown(folder, 65534, 65534)
+    before = set(folder.iterdir())
+    gateway = GatewayProcess(tmp_path, {"EGRESS_DIR": str(folder)})
+    gateway.start(wait=False)
+    try:
+        time.sleep(1.0)
+        assert gateway.process.poll() is None
+        assert set(folder.iterdir()) == before
+    finally:
+        assert gateway.stop() == -signal.SIGTERM
+
+
+def test_a_killed_gateway_leaves_nothing_to_its_successor(tmp_path: Path) -> None:
+    """Stale sockets go, their ids are lost, and new ones work; what is not ours stays."""
+    gateway = GatewayProcess(tmp_path)
+    gateway.start()
+    socket_id, directory = gateway.open()
+    other = gateway.egress_dir / SOCKETS_NAME / "keep"
+    other.mkdir()
+    (other / "file").touch()
+    gateway.kill()
+    with pytest.raises(EgressUnavailableError):
+        gateway.create()
+    with pytest.raises(ConnectionRefusedError):
+        connect(directory)
+    with gateway:
+        assert not directory.exists()
+        assert (other / "file").exists()
+        with pytest.raises(EgressLostError):
+            gateway.close(socket_id)
+        assert refusal(gateway.open(EgressPolicy())[1], "10.0.0.1:80") == "private"
+
+
+def test_two_gateways_never_serve_one_folder(tmp_path: Path) -> None:
+    """The second waits, touching nothing, until the first has ended; then it serves."""
+    with GatewayProcess(tmp_path) as first:
+        directory = first.open()[1]
+        second = GatewayProcess(tmp_path)
+        second.start(wait=False)
+        third = GatewayProcess(tmp_path)
+        third.start(wait=False)
+        try:
+            time.sleep(1.0)
+            assert first.answers()
+            assert directory.exists()
+            # One that waits can be told to end.
+            assert third.stop() != 0
+            assert first.stop() == 0
+            until(second.answers)
+        finally:
+            third.kill()
+            assert second.stop() == 0
+
+
+def test_a_stopped_gateway_leaves_a_clean_folder(tmp_path: Path) -> None:
+    """Open tunnels end, sockets and folders go, the exit code is 0."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        gateway = GatewayProcess(tmp_path)
+        gateway.start()
+        connection, _ = tunnel(gateway.open()[1], f"127.0.0.1:{server.getsockname()[1]}")
+        gateway.create()
+        with connection:
+            assert gateway.stop() == 0
+            assert connection.recv(1) == b""
+    left = {str(path.relative_to(gateway.egress_dir)) for path in gateway.egress_dir.rglob("*")}
+    assert left == {"gateway.lock", SOCKETS_NAME}
+
+
+def test_a_folder_may_be_deep(tmp_path: Path) -> None:
+    """A path longer than a unix socket's address is no obstacle, for neither side."""
+    deep = tmp_path.joinpath(*["a-rather-long-folder-name"] * 6)
+    with GatewayProcess(deep) as gateway:
+        assert refusal(gateway.open(EgressPolicy())[1], "10.0.0.1:80") == "private"
+
+
+def test_a_missing_gateway_is_unavailable(tmp_path: Path) -> None:
+    """No folder, and a folder without a socket, are told as what they are."""
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(EgressUnavailableError, match="does not answer"):
+            asyncio.run(EgressClient(folder).ping())
+
+
+def test_a_thousand_idle_tunnels_are_cheap(tmp_path: Path) -> None:
+    """The gateway's whole memory stays under 100 MB."""
+    assert idle_megabytes(tmp_path, 1000)[1] < 100
+
+
+def test_the_gateway_loads_neither_docker_nor_a_database() -> None:
+    """What holds the network has no code for the Docker socket, for Redis or for the store."""
+    program = "import sys, worker.egress.server as _; print('\\n'.join(sys.modules))"
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    loaded = {name.partition(".")[0] for name in run.stdout.split()}
+    assert loaded & {"docker", "sqlalchemy", "sqlmodel", "aiosqlite", "redis", "rq"} == set()
+    assert "worker.sandbox" not in run.stdout.split()

@@ -1,0 +1,33 @@
+"""How a finding of the doctor's looks."""
+
+import io
+
+from rich.console import Console
+
+from safeurl.cli.doctor import line
+from worker.doctor.finding import failed, passed
+
+
+def shown(*, terminal: bool) -> list[str]:
+    """Return what two findings print."""
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=terminal, color_system="standard", width=40)
+    for finding in (passed("disk", "plenty"), failed("image", "[red]gone\x1b[2J", "Build it.")):
+        console.print(line(finding), soft_wrap=True)
+    return out.getvalue().splitlines()
+
+
+def test_a_finding_is_one_plain_line_in_a_pipe() -> None:
+    """Columns stand under each other; what comes from elsewhere is neither markup nor control."""
+    first, second = shown(terminal=False)
+    assert first.split() == ["pass", "disk", "plenty"]
+    assert second.startswith("fail  image")
+    assert second.endswith("[red]gone [2J — Build it.")
+    assert first.index("plenty") == second.index("[red]")
+
+
+def test_a_terminal_shows_the_status_in_colour() -> None:
+    """Red for what failed, green for what passed."""
+    first, second = shown(terminal=True)
+    assert first.startswith("\x1b[32mpass")
+    assert second.startswith("\x1b[1;31mfail")

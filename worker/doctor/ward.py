@@ -1,0 +1,220 @@
+"""The trials of the isolation: each runs sandboxes and returns its findings."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from safeurl.errors import EgressUnavailableError
+from safeurl.report_reader import ReportReader
+from safeurl.settings import Settings
+from worker.doctor import gates, greed
+from worker.doctor.finding import Finding, failed, ruled
+from worker.doctor.lure import BEHIND_WALLS, Lure
+from worker.doctor.names import OPEN, PRIVATE, PUBLIC
+from worker.doctor.trial import Trials, Tried
+from worker.doctor.walls import NEIGHBOUR, WALLS, Expected, connection_walls
+from worker.egress.client import EgressClient
+from worker.egress.door import GatewayEgress
+from worker.egress.host import own_addresses
+from worker.egress.protocol import SOCKET_NAME, EgressPolicy
+from worker.sandbox.options import ENVIRONMENT
+
+#: A trial, by what it is called where it cannot be made.
+Work = Coroutine[Any, Any, list[Finding]]
+
+_DOOR_S: Final = 60.0
+_FETCH_S: Final = 10.0
+#: A memory bomb of more would burden the host to prove the same.
+_MOST_MEMORY_MB: Final = 512
+#: What the probe itself needs.
+_ROOM_MB: Final = 64
+_METADATA: Final = (
+    *("169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192"),
+    "fd00:ec2::254",
+)
+_MOST_ADDRESSES: Final = 8
+_EVERYTHING: Final = ("0.0.0.0/0", "::/0")
+_ONLY_PUBLIC: Final = (f"{PUBLIC}/32",)
+_MEND: Final = "Mend what it names, and run the doctor again."
+
+
+@dataclass(frozen=True, slots=True)
+class Ward:
+    """What the trials need."""
+
+    settings: Settings
+    trials: Trials
+    #: `name=value` of the image's own environment.
+    image_environment: Sequence[str]
+    lure: Lure
+    #: The installation's gateway where one runs, else the doctor's; None where sandboxes have none.
+    gateway: EgressClient | None
+    #: The doctor's own, which asks the lure for names.
+    own: EgressClient | None
+
+    def work(self) -> list[Work]:
+        """Return the trials in the order in which their findings are told."""
+        work = [_guarded("sandbox-walls", self._walls)]
+        own = self.own
+        if own is not None:
+            work += [
+                _guarded("gateway-names", lambda: self._names(own)),
+                _guarded(
+                    "fetcher-redirect",
+                    lambda: self._redirect(own, "fetcher-redirect", _ONLY_PUBLIC),
+                ),
+                # With the fetcher's own guard switched off, so that the gateway stands alone.
+                _guarded(
+                    "gateway-redirect", lambda: self._redirect(own, "gateway-redirect", _EVERYTHING)
+                ),
+            ]
+        return [*work, self._fork_bomb(), self._memory_bomb(), self._tmpfs()]
+
+    async def _walls(self) -> list[Finding]:
+        port = self.lure.ports[BEHIND_WALLS]
+        own = [each for each in own_addresses() if not each.startswith("fe80:")]
+        groups = (
+            ((PRIVATE, port), ("::1", port)),
+            tuple((address, 80) for address in own[:_MOST_ADDRESSES]),
+            tuple((address, 80) for address in _METADATA),
+        )
+        walls = [*WALLS, *connection_walls(*groups)]
+        task: dict[str, Any] = {
+            "vectors": list(dict.fromkeys(["kernel", *(wall.vector for wall in walls)])),
+            "connections": [pair for group in groups for pair in group],
+        }
+        if self.gateway is None:
+            tried = await self.trials.probe(task)
+        else:
+            walls.append(NEIGHBOUR)
+            task["vectors"] += [NEIGHBOUR.vector, "requests"]
+            task["requests"] = gates.policy_requests()
+            tried = await self._behind(self.gateway, task)
+        expected = self._expected(gvisor=_is_gvisor(tried))
+        found = [wall.find(tried, expected) for wall in walls]
+        return [*found, *(_policy(tried) if self.gateway is not None else ())]
+
+    async def _behind(self, gateway: EgressClient, task: dict[str, Any]) -> Tried:
+        """Run the probe behind a door with the operator's policy, next to somebody else's."""
+        other = await gateway.create()
+        try:
+            task["neighbour"] = f"{other.directory}/{SOCKET_NAME}"
+            return await self._through(gateway, _operators(self.settings), task)
+        finally:
+            await gateway.close(other.id)
+
+    async def _through(
+        self, gateway: EgressClient, policy: EgressPolicy, task: dict[str, Any]
+    ) -> Tried:
+        """Run the probe behind a door with this policy."""
+        request = self.trials.request()
+        door = GatewayEgress(gateway, policy)
+        room = await door.open(request, deadline_s=_DOOR_S)
+        try:
+            return await self.trials.probe(task, request=request, egress_dir=room.directory)
+        finally:
+            await door.close(room)
+
+    def _expected(self, *, gvisor: bool) -> Expected:
+        settings = self.settings
+        secrets = (settings.redis_password, settings.turso_auth_token)
+        values = tuple(secret.get_secret_value() for secret in secrets)
+        return Expected(
+            environment=frozenset({"HOSTNAME=sandbox", *ENVIRONMENT, *self.image_environment}),
+            secrets=tuple(value for value in values if value),
+            gvisor=gvisor,
+        )
+
+    async def _names(self, own: EgressClient) -> list[Finding]:
+        """Ask for names that lie; the doctor's own gateway believes in one public address."""
+        task = {
+            "vectors": ["requests"],
+            "requests": gates.lure_requests(self.lure.page_port),
+        }
+        tried = await self._through(own, EgressPolicy(allow_cidrs=_ONLY_PUBLIC), task)
+        return [
+            _asked(tried, "gateway-way-out", "open", gates.way_out),
+            _asked(tried, "gateway-ports", "ports", gates.refused("ports of services")),
+            _asked(tried, "gateway-dns", "names", gates.refused("names that lead inside")),
+            _asked(tried, "gateway-rebinding", "rebinding", gates.rebinding(self.lure)),
+        ]
+
+    async def _redirect(self, own: EgressClient, name: str, guard: Sequence[str]) -> list[Finding]:
+        """Let the fetcher itself follow a redirect inside; `guard` is what its own guard allows."""
+        request = self.trials.request(
+            f"http://{OPEN}:{self.lure.page_port}/",
+            gateway=True,
+            timeout_s=_FETCH_S,
+            allow_cidrs=tuple(guard),
+        )
+        door = GatewayEgress(own, EgressPolicy(allow_cidrs=_ONLY_PUBLIC))
+        room = await door.open(request, deadline_s=_DOOR_S)
+        try:
+            tried = await self.trials.fetch(request, room.directory)
+        finally:
+            record = await door.close(room)
+        reader = ReportReader(request.scan, request.attempt)
+        reader.feed(tried.output)
+        reader.close()
+        return [gates.redirect(name, reader.evidence(), record, self.lure)]
+
+    async def _fork_bomb(self) -> list[Finding]:
+        limit = self.trials.settings.pids_limit
+        task = {"vectors": ["kernel", "fork_bomb"], "most_processes": 2 * limit + 128}
+        tried = await self.trials.probe(task)
+        return [greed.fork_bomb(tried, limit, gvisor=_is_gvisor(tried))]
+
+    async def _memory_bomb(self) -> list[Finding]:
+        limit_mb = min(self.trials.settings.memory_mb, _MOST_MEMORY_MB)
+        task = {"vectors": ["memory_bomb"], "most_memory_mb": 2 * limit_mb}
+        return [greed.memory_bomb(await self.trials.probe(task, memory_mb=limit_mb), limit_mb)]
+
+    async def _tmpfs(self) -> list[Finding]:
+        limit_mb = self.trials.settings.tmpfs_mb
+        task = {"vectors": ["tmpfs"], "most_space_mb": 2 * limit_mb}
+        # What is in /tmp counts as memory; that cap is another trial's.
+        memory_mb = max(self.trials.settings.memory_mb, limit_mb + _ROOM_MB)
+        return [greed.tmpfs(await self.trials.probe(task, memory_mb=memory_mb), limit_mb)]
+
+
+def _is_gvisor(tried: Tried) -> bool:
+    try:
+        return bool(tried.seen("kernel") == "gvisor")
+    except LookupError:
+        # Then the walls have no facts either, and fail.
+        return False
+
+
+def _operators(settings: Settings) -> EgressPolicy:
+    """Return the operator's policy; the caps are the doctor's, which asks for much at once."""
+    return EgressPolicy(
+        allow_cidrs=settings.egress_allow_cidrs,
+        deny_cidrs=settings.egress_deny_cidrs,
+        allow_ports=settings.egress_allow_ports,
+        deny_ports=settings.egress_deny_ports,
+    )
+
+
+def _policy(tried: Tried) -> list[Finding]:
+    return [
+        _asked(tried, "gateway-literals", "literals", gates.refused("spellings of addresses")),
+        _asked(tried, "gateway-requests", "others", gates.refused("ambiguous or foreign requests")),
+    ]
+
+
+def _asked(
+    tried: Tried, name: str, group: str, judge: Callable[[gates.Answers], gates.Judgement]
+) -> Finding:
+    try:
+        faults, fine = judge(tried.seen("requests")[group])
+    except LookupError as error:
+        return failed(name, f"not tried: {error}", _MEND)
+    return ruled(name, faults, fine, gates.ADVICE)
+
+
+async def _guarded(name: str, trial: Callable[[], Work]) -> list[Finding]:
+    """Await a trial; a gateway that is lost meanwhile is a finding."""
+    try:
+        return await trial()
+    except (EgressUnavailableError, OSError) as error:
+        return [failed(name, str(error), _MEND)]
