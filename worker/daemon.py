@@ -3,10 +3,14 @@
 import asyncio
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Worker
+from rq.executions import Execution
+from rq.job import Job
 
 from safeurl.adapters.redis.embedded import serve
 from safeurl.adapters.redis.queue import QUEUE_NAME, SERIALIZER
@@ -30,9 +34,36 @@ _TELL_S = 10.0
 
 
 class _ScanWorker(Worker):
-    """RQ's forking worker, which looks for a lost Redis every few seconds, not every minute."""
+    """RQ's forking worker, to which a lost Redis matters less.
+
+    It looks for Redis every few seconds, not every minute. And what it only tells Redis is not
+    worth leaving a running job for: RQ's own worker would end at once, and orphan the job.
+    """
 
     max_connection_wait_time = 2.0
+
+    def set_shutdown_requested_date(self) -> None:
+        """Tell Redis of the stop, if it is there."""
+        with _without_redis("stop"):
+            super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]  # RQ types a part of itself
+
+    def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
+        """Tell Redis that worker and job live, if it is there."""
+        with _without_redis("heartbeat"):
+            super().maintain_heartbeats(job, execution)
+
+    def teardown(self) -> None:
+        """Sign off, if Redis is there."""
+        with _without_redis("teardown"):
+            super().teardown()  # type: ignore[no-untyped-call]  # the same
+
+
+@contextmanager
+def _without_redis(what: str) -> Iterator[None]:
+    try:
+        yield
+    except RedisError as error:
+        _log.warning("worker.redis_lost at=%s error=%s", what, error)
 
 
 def run_worker(settings: Settings, *, more: tuple[Role, ...] = ()) -> None:

@@ -183,4 +183,6 @@ def _environ(state_dir: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """Return this process' environment without our settings, then with those given."""
     names = {str(field.alias) for field in Settings.model_fields.values()}
     kept = {name: value for name, value in os.environ.items() if name not in names}
-    return {**kept, **settings, "SAFEURL_STATE_DIR": str(state_dir)}
+    # One runtime for all, whatever the engine has registered: the walls are tested under each.
+    runtime = {"CONTAINER_RUNTIME": "runc"}
+    return {**kept, **runtime, **settings, "SAFEURL_STATE_DIR": str(state_dir)}

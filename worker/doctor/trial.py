@@ -95,7 +95,7 @@ class Trials:
         **caps: Any,
     ) -> Tried:
         """Run vectors in a sandbox; `caps` are those of `SandboxSettings`."""
-        return await self._run(request or self.request(), egress_dir, _command(task), caps)
+        return await self._run(request or self.request(), egress_dir, probe_command(task), caps)
 
     async def fetch(self, request: FetchRequest, egress_dir: str) -> Tried:
         """Run the fetcher itself."""
@@ -131,7 +131,8 @@ class Trials:
         return Tried(ended, bytes(output))
 
 
-def _command(task: Mapping[str, Any]) -> list[str]:
+def probe_command(task: Mapping[str, Any]) -> list[str]:
+    """Return the command that runs the probe's vectors where nothing of ours is installed."""
     folder = resources.files(_PACKAGE)
     sources = {name: (folder / f"{name}.py").read_text() for name in _MODULES}
     return ["python3", "-I", "-c", _BOOT, json.dumps(sources), json.dumps(task)]

@@ -1,6 +1,7 @@
 """How a finding of the doctor's looks."""
 
 import io
+from typing import Literal
 
 from rich.console import Console
 
@@ -11,7 +12,8 @@ from worker.doctor.finding import failed, passed
 def shown(*, terminal: bool) -> list[str]:
     """Return what two findings print."""
     out = io.StringIO()
-    console = Console(file=out, force_terminal=terminal, color_system="standard", width=40)
+    colours: Literal["standard"] | None = "standard" if terminal else None
+    console = Console(file=out, force_terminal=terminal, color_system=colours, width=40)
     for finding in (passed("disk", "plenty"), failed("image", "[red]gone\x1b[2J", "Build it.")):
         console.print(line(finding), soft_wrap=True)
     return out.getvalue().splitlines()

@@ -14,11 +14,14 @@ from worker.doctor.walls import NEIGHBOUR, WALLS, Expected, connection_walls
 _NONE = ["0" * 16]
 _NOBODY = ["65534"] * 4
 _STATUS = {
-    **{"Uid": _NOBODY, "Gid": _NOBODY, "Groups": ["65534"]},
+    "Uid": _NOBODY,
+    "Gid": _NOBODY,
+    "Groups": ["65534"],
     **dict.fromkeys(("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), _NONE),
-    **{"NoNewPrivs": ["1"], "Seccomp": ["2"]},
+    "NoNewPrivs": ["1"],
+    "Seccomp": ["2"],
 }
-_MOUNTS = {"/": "ro,relatime", "/proc": "rw", "/dev/shm": "rw", "/run/egress": "ro"}
+_MOUNTS = {"/": "ro,relatime", "/proc": "rw", "/dev/mqueue": "rw", "/run/egress": "ro"}
 #: What a sandbox sees that is as it should be.
 _GOOD: dict[str, Any] = {
     "interfaces": ["lo"],

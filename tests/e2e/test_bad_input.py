@@ -1,0 +1,134 @@
+"""Commands that are given nonsense: one sentence, the right exit code, and never a traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.system import System
+
+_SUBMIT = "from safeurl.cli import submit_main; submit_main()"
+_SAFEURL = "from safeurl.cli import main; main()"
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> System:
+    """Return an installation of its own."""
+    return System(tmp_path / "state")
+
+
+def _run(
+    system: System, code: str, *arguments: bytes, stdin: bytes = b"", cwd: Path | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command with arguments and input that need not be text."""
+    done = subprocess.run(
+        [sys.executable.encode(), b"-c", code.encode(), *arguments],
+        env=system.environ,
+        input=stdin,
+        capture_output=True,
+        cwd=cwd,
+        timeout=60,
+        check=False,
+    )
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    return done
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        (_SAFEURL, [b"scan", b"http://\xff/"]),
+        (_SAFEURL, [b"scan", b""]),
+        (_SAFEURL, [b"status", b"\xff"]),
+        (_SAFEURL, [b"status", b""]),
+        (_SAFEURL, [b"list", b"--before", b"\xff"]),
+        (_SUBMIT, [b"--source", b"\xff", b"example.com"]),
+        (_SUBMIT, [b"--source", b"a\x1b[31m", b"example.com"]),
+        (_SUBMIT, [b"--source", b"", b"example.com"]),
+        (_SUBMIT, []),
+    ],
+)
+def test_arguments_that_mean_nothing(system: System, code: str, arguments: list[bytes]) -> None:
+    """Exit 2, and nothing is recorded that would spoil the list."""
+    assert _run(system, code, *arguments).returncode == 2
+    assert len(_run(system, _SAFEURL, b"list").stdout.splitlines()) == 1
+
+
+def test_a_list_with_bytes_that_are_no_text(system: System) -> None:
+    """The other lines are recorded, a line without end costs no memory worth a word."""
+    lines = b"\xff\xfe\x00\nhttps://example.com/\n" + b"a" * 50_000_000 + b"\nhttps://example.org/"
+    done = _run(system, _SUBMIT, b"-", stdin=lines)
+    assert done.returncode == 2
+    assert len(done.stdout.split()) == 2
+    assert b"not valid Unicode" in done.stderr
+    assert b"longer than" in done.stderr
+    assert len(done.stderr) < 10_000
+
+
+def test_standard_input_that_is_closed(system: System) -> None:
+    """A service manager may start us without one."""
+    script = f"import os; os.execv({sys.executable!r}, ['python', '-c', {_SUBMIT!r}])"
+    done = _run(system, f"import os; os.close(0); {script}")
+    assert done.returncode == 2
+    assert b"Name at least one URL" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"REDIS_HOST=\xff\n", b"UTF-8"),
+        (b"REDIS_HOST=a\0b\n", b"NUL"),
+        (b"REDIS_PORT=many\n", b"REDIS_PORT"),
+    ],
+)
+def test_a_dotenv_that_is_no_dotenv(
+    system: System, tmp_path: Path, content: bytes, words: bytes
+) -> None:
+    """What `.env` has wrong is said, exit 78."""
+    (tmp_path / ".env").write_bytes(content)
+    done = _run(system, _SAFEURL, b"list", cwd=tmp_path)
+    assert done.returncode == 78
+    assert words in done.stderr
+
+
+def test_a_dotenv_sets_only_what_is_ours(system: System, tmp_path: Path) -> None:
+    """Other programs' variables in it are none of our business."""
+    (tmp_path / ".env").write_text("TMPDIR=/nowhere\nAPI_PORT=1234\n")
+    code = (
+        "import os; from safeurl.cli.entry import read_settings; "
+        "print(read_settings().api_port, os.environ.get('TMPDIR'))"
+    )
+    done = _run(system, code, cwd=tmp_path)
+    assert done.stdout.split() == [b"1234", os.environ.get("TMPDIR", "None").encode()]
+
+
+@pytest.mark.parametrize("command", ["worker", "up", "scan"])
+@pytest.mark.parametrize(
+    "folder", ["/proc/nothing", "/dev/null", "/tmp/" + "x" * 90, "/tmp/" + "x" * 300, "~nobody-/x"]
+)
+def test_a_state_folder_that_cannot_be(tmp_path: Path, command: str, folder: str) -> None:
+    """Exit 78 before anything starts, with the variable's name."""
+    system = System(tmp_path, API_PORT="0")
+    system.environ["SAFEURL_STATE_DIR"] = folder
+    arguments = [b"https://example.com/"] if command == "scan" else []
+    done = _run(system, _SAFEURL, command.encode(), *arguments)
+    assert done.returncode == 78
+    assert b"SAFEURL_STATE_DIR" in done.stderr
+
+
+def test_a_reader_that_has_gone(system: System) -> None:
+    """The exit code is that of any program in a broken pipe, and nobody is bothered with it."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with subprocess.Popen(
+        [sys.executable, "-c", _SAFEURL, "list"],
+        env=system.environ,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+    ) as process:
+        os.close(writing)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 141
+    assert err == b""

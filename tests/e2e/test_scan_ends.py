@@ -1,0 +1,128 @@
+"""How `safeurl scan` ends when it is interrupted, has company, or lacks a part."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from safeurl.ports import ScanStore
+from safeurl.scan import Scan
+from safeurl.state import State
+from tests.support.pages import PageServer, Reply, Request, html
+from tests.support.system import System
+
+
+def _slow(request: Request) -> Reply:
+    request.sleep(4)
+    return html("<title>Slow</title>")
+
+
+@pytest.fixture(scope="module")
+def pages() -> Iterator[PageServer]:
+    """Serve a page that takes its time."""
+    routes = {"/": lambda _: html("<title>Hello</title>"), "/slow": _slow}
+    with PageServer(routes) as server:
+        yield server
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> System:
+    """Return an installation of its own."""
+    return System(tmp_path, EGRESS_ALLOW_CIDRS="127.0.0.1/32")
+
+
+class _Interrupted:
+    """A `safeurl scan` that got signals, one second apart, while its sandbox ran."""
+
+    def __init__(self, system: System, url: str, *signals: signal.Signals) -> None:
+        process = system.command("scan", url)
+        _until_fetching(system, process)
+        self._tree = psutil.Process(process.pid).children(recursive=True)
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(1)
+        _, self.err = process.communicate(timeout=60)
+        self.code = process.returncode
+
+    def leftovers(self, timeout_s: float) -> list[psutil.Process]:
+        """Return what still runs of it after so many seconds."""
+        _, alive = psutil.wait_procs(self._tree, timeout=timeout_s)
+        return alive
+
+
+def _until_fetching(system: System, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 30
+    while State.FETCHING not in {scan.state for scan in _scans(system)}:
+        assert process.poll() is None
+        assert time.monotonic() < deadline, "no sandbox was started"
+        time.sleep(0.1)
+
+
+def _scans(system: System) -> list[Scan]:
+    async def ask(store: ScanStore) -> list[Scan]:
+        return await store.page(limit=10)
+
+    return system.with_store(ask)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_ends_all_in_order(
+    system: System, pages: PageServer, number: signal.Signals, code: int
+) -> None:
+    """The sandbox ends, its scan is recorded, and no process or container is left."""
+    run = _Interrupted(system, pages.url("/slow"), number)
+    assert run.code == code, run.err
+    assert run.leftovers(0) == []
+    assert [scan.state for scan in _scans(system)] == [State.COMPLETED]
+    assert system.containers() == []
+
+
+def test_the_second_ctrl_c_does_not_wait(system: System, pages: PageServer) -> None:
+    """It says how, and the scan is left to be taken back from a lost worker."""
+    run = _Interrupted(system, pages.url("/slow"), signal.SIGINT, signal.SIGINT)
+    assert run.code == 130
+    assert "Ctrl-C again" in run.err
+    assert run.leftovers(2) == []
+    assert [scan.state for scan in _scans(system)] == [State.FETCHING]
+
+
+def test_a_killed_command_takes_its_worker_along(system: System, pages: PageServer) -> None:
+    """SIGKILL runs no `finally`; the kernel tells the worker, which finishes what runs."""
+    run = _Interrupted(system, pages.url("/slow"), signal.SIGKILL)
+    assert run.leftovers(30) == []
+    assert [scan.state for scan in _scans(system)] == [State.COMPLETED]
+
+
+def test_commands_beside_each_other(system: System, pages: PageServer) -> None:
+    """On one state folder, the first to end takes neither queue nor gateway from the others."""
+    running = [system.command("scan", pages.url(path)) for path in ("/", "/slow", "/")]
+    codes = {}
+    for process in running:
+        _, err = process.communicate(timeout=90)
+        codes[process.returncode] = err
+    assert set(codes) == {0}, codes
+    assert {(scan.state, scan.attempt) for scan in _scans(system)} == {(State.COMPLETED, 1)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1"}, "Redis does not answer"),
+        ({"EGRESS_DIR": "/nonexistent"}, "gateway"),
+    ],
+)
+def test_a_part_that_is_away_is_named(
+    tmp_path: Path, settings: dict[str, str], words: str
+) -> None:
+    """A scan that could only wait for ever is not begun: exit 75 and the reason."""
+    system = System(tmp_path, **settings)
+    done = system.run("scan", "https://example.com/", timeout_s=60)
+    assert done.returncode == 75
+    assert words in done.stderr
+    assert _scans(system) == []
