@@ -14,6 +14,7 @@ from rich.table import Table
 from tests.bench.egress import idle_megabytes, throughput
 from tests.bench.fetch import gateway_cost
 from tests.bench.rival import shell_loop
+from tests.bench.runtime import runtime_cost
 from tests.bench.store import submits_per_second, transitions_per_second
 from tests.bench.system import whole_system
 from tests.support.pages import PageServer, html
@@ -62,6 +63,11 @@ def _gateway_rows(table: Table, root: Path) -> None:
         f"{moved.gbit_per_s:.1f} Gbit/s with {moved.gateway_cores:.2f} cores "
         f"({moved.direct_gbit_per_s:.1f} without it)",
     )
+    for name, cost in runtime_cost(root / "runtime").items():
+        table.add_row(
+            f"one container under {name}",
+            f"{cost.container_ms:.0f} ms, of them {cost.start_ms:.0f} to start",
+        )
     total_mb, _ = idle_megabytes(root / "idle")
     table.add_row("gateway, 1,000 idle tunnels", f"{total_mb:.0f} MB")
 

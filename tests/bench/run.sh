@@ -2,6 +2,7 @@
 # Prints SafeURL's speed beside its rival's, in one run: bash tests/bench/run.sh [SCANS]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-bash docker/setup.sh
+bash docker/setup.sh --tests
+[ "$(id -u)" -ne 0 ] || bash docker/gvisor.sh
 export PYTHONPATH="$PWD"
 exec .venv/bin/python -m tests.bench.main "${1:-60}"

@@ -117,9 +117,7 @@ def test_commands_beside_each_other(system: System, pages: PageServer) -> None:
         ({"EGRESS_DIR": "/nonexistent"}, "gateway"),
     ],
 )
-def test_a_part_that_is_away_is_named(
-    tmp_path: Path, settings: dict[str, str], words: str
-) -> None:
+def test_a_part_that_is_away_is_named(tmp_path: Path, settings: dict[str, str], words: str) -> None:
     """A scan that could only wait for ever is not begun: exit 75 and the reason."""
     system = System(tmp_path, **settings)
     done = system.run("scan", "https://example.com/", timeout_s=60)

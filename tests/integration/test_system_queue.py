@@ -78,6 +78,27 @@ def test_sigterm_finishes_what_runs(tmp_path: Path) -> None:
     assert system.containers() == []
 
 
+def test_a_stop_without_redis_finishes_what_runs(tmp_path: Path) -> None:
+    """A lost Redis must not make RQ's worker leave its job behind when it is told to stop."""
+    system = _system(tmp_path, WORKER_CONCURRENCY="1")
+
+    def slow(request: Request) -> Reply:
+        request.sleep(3)
+        return html("<title>Hi</title>")
+
+    with PageServer({"/": slow}) as pages, RunningWorker(system) as run:
+        scan_id = system.run(pages.url("/"), program="submit-scan").stdout.strip()
+        _wait_for_state(system, scan_id, State.FETCHING)
+        children = psutil.Process(run.pid).children(recursive=True)
+        [valkey] = [child for child in children if "valkey" in child.name()]
+        valkey.kill()
+        assert run.stop() == 0
+        _, alive = psutil.wait_procs(children, timeout=1)
+    assert alive == []
+    [scan] = system.wait_final([scan_id], timeout_s=1)
+    assert (scan.state, scan.attempt) == (State.COMPLETED, 1)
+
+
 def _wait_for_state(system: System, scan_id: str, state: State) -> None:
     async def ask(store: ScanStore) -> bool:
         scan = await store.get(scan_id)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from safeurl.adapters.memory import MemoryQueue, MemoryStore
 from safeurl.audit import path_faults
+from safeurl.errors import SandboxUnavailableError
 from safeurl.report import Profile
 from safeurl.scan import Scan, new_scan_id
 from safeurl.state import Outcome, State
@@ -91,6 +92,32 @@ def test_a_lost_scan_goes_back_to_the_queue_at_once() -> None:
         assert (found.state, found.outcome) == (State.QUEUED, Outcome.LEASE_LOST)
         assert found.run_after == world.now
         assert world.reaped == [(scan.id, 1)]
+
+    asyncio.run(act())
+
+
+def test_a_docker_that_is_away_holds_up_no_scan() -> None:
+    """Containers that cannot be removed now are the reaper's; every scan is taken back."""
+
+    async def fail(_scan_id: str, _attempt: int) -> bool:
+        raise SandboxUnavailableError("No engine.")
+
+    async def act() -> None:
+        world = _World()
+        lost = await world.add()
+        await world.lose(lost)
+        forgotten = await world.add()
+        world.now += PUSH_GRACE + timedelta(seconds=1)
+        rescuer = Rescuer(
+            world.store,
+            world.queue,
+            clock=lambda: world.now,
+            actor="r",
+            max_retries=3,
+            reap=fail,
+        )
+        assert await rescuer.sweep() == (1, 1)
+        assert await world.queue.waiting() == {forgotten.id}
 
     asyncio.run(act())
 
