@@ -18,6 +18,7 @@ from typing import Any
 
 #: For the container as a whole.
 PATIENCE_S = 60.0
+REMOVAL_S = 30.0
 SOCKET = "proof.sock"
 EXCERPT = 500
 
@@ -40,10 +41,10 @@ print(json.dumps(found))
 """
 
 
-def container(runtime: str, image: str, folder: str) -> list[str]:
+def container(name: str, runtime: str, image: str, folder: str) -> list[str]:
     """Return the client's arguments; the same walls as in worker/sandbox/options.py."""
     return [
-        *("run", "--rm", "--name", f"safeurl-proof-{secrets.token_hex(6)}"),
+        *("run", "--name", name),
         *("--label", "safeurl.managed=true", "--label", "safeurl.instance=gvisor-proof"),
         *("--runtime", runtime, "--network", "none", "--read-only", "--user", "65534:65534"),
         *("--cap-drop", "ALL", "--security-opt", "no-new-privileges:true", "--pids-limit", "128"),
@@ -63,6 +64,13 @@ def greet(listener: socket.socket, word: str) -> None:
         return  # nobody came in time, or the proof is over
 
 
+def ask(command: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+    """Run the Docker client."""
+    return subprocess.run(  # noqa: S603 - our own words, from docker/lib/gvisor.sh
+        command, check=False, capture_output=True, text=True, timeout=timeout_s
+    )
+
+
 def run(runtime: str, image: str, docker: list[str], word: str) -> dict[str, Any]:
     """Return what the container found; a word waits for it on the socket."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
@@ -75,13 +83,12 @@ def run(runtime: str, image: str, docker: list[str], word: str) -> dict[str, Any
         listener.settimeout(PATIENCE_S)
         greeter = threading.Thread(target=greet, args=(listener, word), daemon=True)
         greeter.start()
-        ran = subprocess.run(  # noqa: S603 - our own words, from docker/lib/gvisor.sh
-            [*docker, *container(runtime, image, folder)],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-        )
+        name = f"safeurl-proof-{secrets.token_hex(6)}"
+        try:
+            ran = ask([*docker, *container(name, runtime, image, folder)], PATIENCE_S)
+        finally:
+            # Not `--rm`: a client that is killed for taking too long removes nothing.
+            ask([*docker, "rm", "--force", name], REMOVAL_S)
     if ran.returncode:
         raise OSError(" ".join(ran.stderr.split())[-EXCERPT:] or f"status {ran.returncode}")
     return dict(json.loads(ran.stdout))

@@ -69,7 +69,7 @@ def test_a_list_with_bytes_that_are_no_text(system: System) -> None:
 
 def test_standard_input_that_is_closed(system: System) -> None:
     """A service manager may start us without one."""
-    script = f"import os; os.execv({sys.executable!r}, ['python', '-c', {_SUBMIT!r}])"
+    script = f"import os; os.execv({sys.executable!r}, [{sys.executable!r}, '-c', {_SUBMIT!r}])"
     done = _run(system, f"import os; os.close(0); {script}")
     assert done.returncode == 2
     assert b"Name at least one URL" in done.stderr
@@ -104,14 +104,15 @@ def test_a_dotenv_sets_only_what_is_ours(system: System, tmp_path: Path) -> None
     assert done.stdout.split() == [b"1234", os.environ.get("TMPDIR", "None").encode()]
 
 
-@pytest.mark.parametrize("command", ["worker", "up", "scan"])
+@pytest.mark.parametrize("command", ["worker", "scan"])
 @pytest.mark.parametrize(
-    "folder", ["/proc/nothing", "/dev/null", "/tmp/" + "x" * 90, "/tmp/" + "x" * 300, "~nobody-/x"]
+    "folder", ["/proc/nothing", "/dev/null", "x" * 100, "x" * 300, "~nobody-/x"]
 )
 def test_a_state_folder_that_cannot_be(tmp_path: Path, command: str, folder: str) -> None:
     """Exit 78 before anything starts, with the variable's name."""
     system = System(tmp_path, API_PORT="0")
-    system.environ["SAFEURL_STATE_DIR"] = folder
+    whole = folder if folder[0] in "/~" else f"{tmp_path}/{folder}"
+    system.environ["SAFEURL_STATE_DIR"] = whole
     arguments = [b"https://example.com/"] if command == "scan" else []
     done = _run(system, _SAFEURL, command.encode(), *arguments)
     assert done.returncode == 78

@@ -15,16 +15,18 @@ from safeurl.state import State
 from tests.support.pages import PageServer, Reply, Request, html
 from tests.support.system import System
 
+_PAGE = "<title>Hello</title><p>A page with some words on it.</p>" * 3
+
 
 def _slow(request: Request) -> Reply:
     request.sleep(4)
-    return html("<title>Slow</title>")
+    return html(_PAGE)
 
 
 @pytest.fixture(scope="module")
 def pages() -> Iterator[PageServer]:
     """Serve a page that takes its time."""
-    routes = {"/": lambda _: html("<title>Hello</title>"), "/slow": _slow}
+    routes = {"/": lambda _: html(_PAGE), "/slow": _slow}
     with PageServer(routes) as server:
         yield server
 

@@ -89,6 +89,11 @@ def attach_bridge(host: Body) -> None:
     host["NetworkMode"] = "bridge"
 
 
+def share_network(host: Body) -> None:
+    """Share the host's own network, loopback and all."""
+    host["NetworkMode"] = "host"
+
+
 @pytest.mark.parametrize("runtime", ["auto", "runc"])
 def test_this_host_passes(tmp_path: Path, runtime: str) -> None:
     """With the options that scans run under nothing fails, whichever runtime is taken.
@@ -121,6 +126,7 @@ def test_this_host_passes(tmp_path: Path, runtime: str) -> None:
         (make_root_writable, {"sandbox-root"}),
         (mount_docker_socket, {"sandbox-docker-socket", "sandbox-mounts"}),
         (attach_bridge, _ON_A_NETWORK),
+        (share_network, {*_ON_A_NETWORK, "sandbox-loopback"}),
     ],
 )
 def test_a_weakened_container_fails_on_its_line(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from safeurl.errors import EgressUnavailableError
+from safeurl.settings import Settings
 from worker.egress.client import EgressClient
 
 _START_S: Final = 15.0
@@ -34,12 +35,7 @@ async def own_gateway(state_dir: Path, resolver_port: int) -> AsyncIterator[Egre
     Raises `EgressUnavailableError` where the gateway does not start.
     """
     with _folder(state_dir) as folder, tempfile.TemporaryFile() as log:
-        environ = {
-            **os.environ,
-            "SAFEURL_STATE_DIR": folder,
-            "EGRESS_DIR": folder,
-            "EGRESS_RESOLVER": f"127.0.0.1:{resolver_port}",
-        }
+        environ = _environ(folder, resolver_port)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-c", _PROGRAM), env=environ, stdout=log, stderr=log
         )
@@ -49,6 +45,14 @@ async def own_gateway(state_dir: Path, resolver_port: int) -> AsyncIterator[Egre
             yield client
         finally:
             await _stop(process)
+
+
+def _environ(folder: str, resolver_port: int) -> dict[str, str]:
+    """Return our environment without any setting of ours: no secret is the gateway's business."""
+    ours = {str(field.alias) for field in Settings.model_fields.values()}
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    resolver = f"127.0.0.1:{resolver_port}"
+    return kept | {"SAFEURL_STATE_DIR": folder, "EGRESS_DIR": folder, "EGRESS_RESOLVER": resolver}
 
 
 def _folder(state_dir: Path) -> tempfile.TemporaryDirectory[str]:
