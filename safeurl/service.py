@@ -127,7 +127,13 @@ class Service:
             raise RequestError(f"Between 1 and {MAX_SUBMIT} URLs can be submitted at once.")
         if not source.isprintable() or not 0 < len(source) <= MAX_SOURCE:
             raise RequestError(f"The source is printable text of 1 to {MAX_SOURCE} characters.")
-        scans = tuple(self._new_scan(url, source, profile) for url in urls)
+        now = self._clock()
+        # Sorted, because ids of one millisecond are not: a list keeps the order of its submission.
+        ids = sorted(new_scan_id(now) for _ in urls)
+        scans = tuple(
+            self._new_scan(scan_id, url, source, profile, now)
+            for scan_id, url in zip(ids, urls, strict=True)
+        )
         await self._store.add(scans)
         try:
             await self._queue.push([scan.id for scan in scans])
@@ -136,10 +142,11 @@ class Service:
             return Submission(scans=scans, queued=False, warning=f"{error} {waiting}")
         return Submission(scans=scans, queued=True)
 
-    def _new_scan(self, url: str, source: str, profile: Profile) -> Scan:
-        now = self._clock()
+    def _new_scan(
+        self, scan_id: str, url: str, source: str, profile: Profile, now: datetime
+    ) -> Scan:
         return Scan(
-            id=new_scan_id(now),
+            id=scan_id,
             url=parse(url, self._policy).url,
             submitted_url=url,
             profile=profile,

@@ -35,6 +35,8 @@ STATE_STYLES = {
 }
 _MAX_HITS = 8
 _MAX_TEXT = 160
+#: Columns from which the whole list fits a line each.
+_WIDE = 120
 
 
 def clean(text: str, limit: int = _MAX_TEXT) -> str:
@@ -146,12 +148,19 @@ def _chain(view: ScanView) -> Iterable[tuple[str, str]]:
 
 
 def print_audit(console: Console, entries: Sequence[AuditEntry]) -> None:
-    """Print the audit trail, oldest first."""
+    """Print the audit trail, oldest first: all of it in a pipe, what fits in a terminal."""
+    if console.is_terminal:
+        steps = [
+            (e.at.strftime("%H:%M:%SZ"), _move(e) or e.event, clean(e.actor), clean(_gist(e)))
+            for e in entries
+        ]
+        _table(console, ("time", "step", "actor", "detail"), steps)
+        return
     rows = [
         (stamp(e.at), e.event, _move(e), str(e.version), clean(e.actor), clean(_why(e)))
         for e in entries
     ]
-    _table(console, ("time", "event", "move", "version", "actor", "detail"), rows)
+    _lines(console, ("time", "event", "move", "version", "actor", "detail"), rows)
 
 
 def _move(entry: AuditEntry) -> str:
@@ -164,31 +173,41 @@ def _why(entry: AuditEntry) -> str:
     return " ".join(part for part in (entry.outcome, entry.detail) if part)
 
 
+def _gist(entry: AuditEntry) -> str:
+    """Return why, with a document of facts made short."""
+    if entry.event != "sandbox" or entry.detail is None:
+        return _why(entry)
+    facts = json.loads(entry.detail)
+    took = facts.get("ms", {}).get("run")
+    ended = f"status {facts.get('exit_code')}" + (f" after {took:.0f} ms" if took else "")
+    return str(facts.get("error") or ended)
+
+
 def print_list(console: Console, scans: Sequence[Scan]) -> None:
-    """Print scans, newest first."""
+    """Print scans, newest first; a narrow terminal has no room for their times."""
+    if console.is_terminal and console.width < _WIDE:
+        short = [(s.id, str(s.state), safe_url(s.url)) for s in scans]
+        _table(console, ("scan", "state", "url"), short)
+        return
     rows = [
-        (
-            scan.id,
-            stamp(scan.created_at),
-            str(scan.state),
-            str(scan.outcome or ""),
-            safe_url(scan.url),
-        )
-        for scan in scans
+        (s.id, stamp(s.created_at), str(s.state), str(s.outcome or ""), safe_url(s.url))
+        for s in scans
     ]
-    _table(console, ("scan", "submitted", "state", "outcome", "url"), rows)
+    names = ("scan", "submitted", "state", "outcome", "url")
+    (_table if console.is_terminal else _lines)(console, names, rows)
+
+
+def _lines(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print tab-separated lines; not through rich, which would turn the tabs into spaces."""
+    for row in (names, *rows):
+        console.file.write("\t".join(row) + "\n")
 
 
 def _table(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table in a terminal, tab-separated lines in a pipe."""
-    if not console.is_terminal:
-        for row in (names, *rows):
-            # Not through rich, which would turn the tabs into spaces.
-            console.file.write("\t".join(row) + "\n")
-        return
+    """Print a table of which only the last column is folded."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for number, name in enumerate(names):
-        table.add_column(name, no_wrap=number == 0, overflow="fold")
+    for name in names:
+        table.add_column(name, no_wrap=name != names[-1], overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell, style=_cell_style(cell)) for cell in row))
     console.print(table)

@@ -12,6 +12,7 @@ import pytest
 from safeurl.ports import ScanStore
 from safeurl.scan import Scan
 from safeurl.state import State
+from tests.support.images import docker_client
 from tests.support.pages import PageServer, Reply, Request, html
 from tests.support.system import System
 
@@ -92,6 +93,14 @@ def test_the_second_ctrl_c_does_not_wait(system: System, pages: PageServer) -> N
     assert "Ctrl-C again" in run.err
     assert run.leftovers(2) == []
     assert [scan.state for scan in _scans(system)] == [State.FETCHING]
+    _remove_containers(system)
+
+
+def _remove_containers(system: System) -> None:
+    """Do what the next worker would: the reaper knows its installation's containers by label."""
+    with docker_client() as client:
+        for name in system.containers():
+            client.containers.get(name).remove(force=True)
 
 
 def test_a_killed_command_takes_its_worker_along(system: System, pages: PageServer) -> None:
