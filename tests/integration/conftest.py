@@ -1,7 +1,11 @@
-"""The runtimes that tests of the sandbox's walls and caps run under."""
+"""What tests share: OCI runtimes for the sandbox's walls, a gateway and a server for its tests."""
+
+import socket
+from collections.abc import Iterator
 
 import pytest
 
+from tests.support.egress import PATIENCE_S, GatewayProcess
 from tests.support.runtimes import RUNTIMES, need
 
 
@@ -9,3 +13,18 @@ from tests.support.runtimes import RUNTIMES, need
 def runtime(request: pytest.FixtureRequest) -> str:
     """Return one OCI runtime that the engine must have."""
     return need(request.param)
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """Start one gateway for all tests of a module; each has sockets of its own."""
+    with GatewayProcess(tmp_path_factory.mktemp("egress")) as running:
+        yield running
+
+
+@pytest.fixture
+def server() -> Iterator[socket.socket]:
+    """Listen where tunnels and requests lead; a test accepts and speaks for the server itself."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENCE_S)
+        yield listener

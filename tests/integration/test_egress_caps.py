@@ -1,14 +1,12 @@
 """How much one scan may take: connections, bytes each way, and time."""
 
 import socket
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.support.egress import (
-    PATIENCE_S,
     GatewayProcess,
     accept,
     connect,
@@ -19,21 +17,6 @@ from tests.support.egress import (
     until,
     where_of,
 )
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    """One gateway for all tests here; each has sockets of its own."""
-    with GatewayProcess(tmp_path_factory.mktemp("egress")) as running:
-        yield running
-
-
-@pytest.fixture
-def server() -> Iterator[socket.socket]:
-    """Listen where the tunnels lead; a test accepts and speaks for the server itself."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(PATIENCE_S)
-        yield listener
 
 
 def test_the_number_of_connections_is_capped(

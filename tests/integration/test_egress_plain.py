@@ -1,7 +1,6 @@
 """Plain requests by absolute form, as a browser sends them to its proxy."""
 
 import socket
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,21 +14,6 @@ from tests.support.egress import (
     read_all,
 )
 from tests.support.pages import PageServer, Reply, Request, html
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    """One gateway for all tests here; each has sockets of its own."""
-    with GatewayProcess(tmp_path_factory.mktemp("egress")) as running:
-        yield running
-
-
-@pytest.fixture
-def server() -> Iterator[socket.socket]:
-    """Listen where the requests lead; a test accepts and speaks for the server itself."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(15)
-        yield listener
 
 
 def _url(server: socket.socket, path: str = "/") -> str:

@@ -1,9 +1,6 @@
 """What the gateway never connects to, asked over a real socket of a real gateway process."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from safeurl.address import Rule
 from tests.support.egress import (
@@ -19,13 +16,6 @@ from tests.support.pages import PageServer, html
 from tests.support.vectors import LITERALS
 from worker.egress.host import own_addresses
 from worker.egress.protocol import EgressPolicy
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    """One gateway for all tests here; each has sockets of its own."""
-    with GatewayProcess(tmp_path_factory.mktemp("egress")) as running:
-        yield running
 
 
 def _plain(directory: Path, url: str) -> Answer:

@@ -4,7 +4,6 @@ import hashlib
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,21 +26,6 @@ from tests.support.egress import (
     where_of,
 )
 from tests.support.pages import PageServer, html
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    """One gateway for all tests here; each has sockets of its own."""
-    with GatewayProcess(tmp_path_factory.mktemp("egress")) as running:
-        yield running
-
-
-@pytest.fixture
-def server() -> Iterator[socket.socket]:
-    """Listen where the tunnels lead; a test accepts and speaks for the server itself."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(PATIENCE_S)
-        yield listener
 
 
 def test_a_page_comes_through_whole(gateway: GatewayProcess) -> None:
