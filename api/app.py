@@ -22,6 +22,7 @@ from api.guard import LOOPBACK_HOSTS, Guard
 from api.schemas import ErrorDocument
 from safeurl.bootstrap import make_policy, make_queue, make_store, utc_now
 from safeurl.errors import ConfigError, UnavailableError
+from safeurl.notify import announced
 from safeurl.ports import ScanStore
 from safeurl.service import Service
 from safeurl.settings import Settings
@@ -89,7 +90,8 @@ async def _serve(
         announce(f"SafeURL's API listens on {_address(listener)}")
         try:
             with _stopped_by_signals(server):
-                await server.serve(sockets=[listener])
+                async with announced():
+                    await server.serve(sockets=[listener])
         finally:
             migration.cancel()
         with contextlib.suppress(asyncio.CancelledError):

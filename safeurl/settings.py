@@ -181,6 +181,20 @@ class Settings(BaseModel):
         alias="LEASE_SECONDS",
         description="After this long without a sign of life a worker's scan is taken back.",
     )
+    max_scans_per_worker: int = Field(
+        default=3,
+        ge=0,
+        le=1_000_000,
+        alias="MAX_SCANS_PER_WORKER",
+        description="Scans after which a worker process makes room for a fresh one. 0: never.",
+    )
+    worker_max_lifetime: int = Field(
+        default=180,
+        ge=0,
+        le=86_400,
+        alias="WORKER_MAX_LIFETIME",
+        description="Seconds after which it does so, between scans only. 0: never.",
+    )
     egress_allow_cidrs: Cidrs = Field(
         default=(),
         alias="EGRESS_ALLOW_CIDRS",

@@ -3,17 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Worker
-from rq.executions import Execution
-from rq.job import Job
 
 from safeurl.adapters.redis.embedded import serve
-from safeurl.adapters.redis.queue import QUEUE_NAME, SERIALIZER
 from safeurl.analysis import preload
 from safeurl.bootstrap import prepare, redis_server
 from safeurl.errors import EgressUnavailableError
@@ -21,6 +15,7 @@ from safeurl.settings import Settings
 from worker import tasks  # the task's imports are made here once and inherited by every fork
 from worker.egress.client import EgressClient
 from worker.egress.server import run_gateway
+from worker.scan_worker import ScanWorker
 from worker.steward import run_steward
 from worker.supervisor import Role, Supervisor
 
@@ -32,38 +27,9 @@ _POLL_S = 0.1
 #: How often a worker that waits for another part says so.
 _TELL_S = 10.0
 
-
-class _ScanWorker(Worker):
-    """RQ's forking worker, to which a lost Redis matters less.
-
-    It looks for Redis every few seconds, not every minute. And what it only tells Redis is not
-    worth leaving a running job for: RQ's own worker would end at once, and orphan the job.
-    """
-
-    max_connection_wait_time = 2.0
-
-    def set_shutdown_requested_date(self) -> None:
-        """Tell Redis of the stop, if it is there."""
-        with _without_redis("stop"):
-            super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]  # RQ types a part of itself
-
-    def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
-        """Tell Redis that worker and job live, if it is there."""
-        with _without_redis("heartbeat"):
-            super().maintain_heartbeats(job, execution)
-
-    def teardown(self) -> None:
-        """Sign off, if Redis is there."""
-        with _without_redis("teardown"):
-            super().teardown()  # type: ignore[no-untyped-call]  # the same
-
-
-@contextmanager
-def _without_redis(what: str) -> Iterator[None]:
-    try:
-        yield
-    except RedisError as error:
-        _log.warning("worker.redis_lost at=%s error=%s", what, error)
+#: The steward still signs and reaps while scans end; what both use outlives it.
+_STEWARD_WAVE = 1
+_SERVER_WAVE = 2
 
 
 def run_worker(settings: Settings, *, more: tuple[Role, ...] = ()) -> None:
@@ -71,32 +37,38 @@ def run_worker(settings: Settings, *, more: tuple[Role, ...] = ()) -> None:
     prepare(settings)
     preload()
     tasks.learn_runtime(settings)
-    roles = [Role("steward", lambda: asyncio.run(run_steward(settings)))]
+    roles = [Role("steward", lambda: asyncio.run(run_steward(settings)), stop_wave=_STEWARD_WAVE)]
     roles += [
-        Role(f"worker-{number}", lambda: _run_rq_worker(settings))
+        Role(f"worker-{number}", lambda: _run_scan_worker(settings))
         for number in range(1, settings.worker_concurrency + 1)
     ]
     if not settings.redis_host:
         valkey = Role(
-            "valkey", lambda: serve(settings.valkey_dir, settings.valkey_socket), stop_wave=1
+            "valkey",
+            lambda: serve(settings.valkey_dir, settings.valkey_socket),
+            stop_wave=_SERVER_WAVE,
         )
         roles.insert(0, valkey)
     if settings.container_network == "none" and not settings.egress_dir:
-        roles.insert(0, Role("gateway", lambda: run_gateway(settings), stop_wave=1))
+        gateway = Role("gateway", lambda: run_gateway(settings), stop_wave=_SERVER_WAVE)
+        roles.insert(0, gateway)
     _log.info("worker.starting concurrency=%d task=%s", settings.worker_concurrency, tasks.__name__)
     grace_s = settings.attempt_timeout.total_seconds() + _STOP_MARGIN_S
     Supervisor([*roles, *more], grace_s=grace_s).run()
 
 
-def _run_rq_worker(settings: Settings) -> None:
-    """Take wake-ups off the one queue until SIGTERM; each job runs in a forked child."""
+def _run_scan_worker(settings: Settings) -> None:
+    """Run scans until SIGTERM, or until this process is used up and a fresh one takes its place."""
     connection = redis_server(settings).connect_worker()
     _wait_for(connection)
     if settings.container_network == "none":
         _wait_for_gateway(settings)
-    worker = _ScanWorker([QUEUE_NAME], connection=connection, serializer=SERIALIZER)
-    worker.log_job_description = False
-    worker.work(logging_level="WARNING")
+    worker = ScanWorker(
+        connection,
+        max_scans=settings.max_scans_per_worker,
+        lifetime_s=settings.worker_max_lifetime,
+    )
+    worker.run()
 
 
 def _wait_for(connection: Redis) -> None:

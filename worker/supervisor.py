@@ -2,6 +2,10 @@
 
 The parent never starts a thread, so that forking stays safe however long it runs; all modules are
 imported before the first fork and shared by every child.
+
+systemd is told once every role was started, and hears from the loop below from then on: its
+watchdog proves that this loop turns, hence that what ends is started again. It proves nothing
+about a role that hangs; that is for the deadlines and leases of what it does.
 """
 
 import ctypes
@@ -12,18 +16,27 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
+
+from safeurl import notify
+from worker import process_tree
 
 _log = logging.getLogger("safeurl.supervisor")
 
-#: A role that ended sooner than this waits before it is started again, twice as long each time.
+#: A role that failed sooner than this waits before it is started again, twice as long each time.
 _STEADY_S = 10.0
+#: One that ended well is started again at once, but no more often than this.
+_APART_S = 0.25
 _FIRST_PAUSE_S = 0.5
 _MAX_PAUSE_S = 30.0
 _POLL_S = 0.05
 #: A signal so soon after the first is the same one again, as from `timeout` and process groups.
 _DUPLICATE_S = 0.5
+#: How often jobs are told to hand back: a job that was just forked does not hear it yet.
+_TELL_S = 1.0
+_HAND_BACK, _KILL = 2, 3
+#: What each wave gets even where those before it have used up the time.
+_LEAST_S = 5.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -48,14 +61,21 @@ class _Child:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Runs roles until SIGTERM or SIGINT; a second signal ends them at once."""
+    """Runs roles until SIGTERM or SIGINT.
+
+    The first signal lets roles end what they do. The second also ends their jobs, the processes
+    that a role has forked, which hand back what they run; the third kills what is left.
+    """
 
     roles: Sequence[Role]
     #: How long a stop waits for children before they are killed.
     grace_s: float
+    #: The same from the second signal on.
+    hand_back_s: float = 15.0
     _children: list[_Child] = field(default_factory=list)
     _signals: int = 0
     _signalled_s: float = 0.0
+    _notifier: notify.Notifier = field(default_factory=lambda: notify.Notifier(os.environ))
 
     def run(self) -> None:
         """Start all roles and return after all have stopped."""
@@ -67,12 +87,20 @@ class Supervisor:
             self._children = [_Child(role) for role in self.roles]
             while not self._signals:
                 self._start_due()
+                self._tell()
                 self._reap()
                 time.sleep(_POLL_S)
         finally:
             self._stop_all()
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+    def _tell(self) -> None:
+        running = sum(child.pid > 0 for child in self._children)
+        if running == len(self._children):
+            self._notifier.ready()
+        self._notifier.status(f"{running} of {len(self._children)} processes run")
+        self._notifier.ping()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
@@ -96,10 +124,7 @@ class Supervisor:
     def _reap(self) -> None:
         for child in self._children:
             if child.pid and (status := ended(child.pid)) is not None:
-                now = time.monotonic()
-                steady = now - child.started_s >= _STEADY_S
-                child.pause_s = 0.0 if steady else _longer(child.pause_s)
-                child.start_at_s = now + child.pause_s
+                self._plan_restart(child, status, time.monotonic())
                 _log.log(
                     logging.WARNING if status else logging.INFO,
                     "role.ended name=%s pid=%d status=%d restart_in_s=%.1f",
@@ -110,18 +135,45 @@ class Supervisor:
                 )
                 child.pid = 0
 
+    def _plan_restart(self, child: _Child, status: int, now: float) -> None:
+        if status == 0:
+            # It has done its work; the limit is for one that finds none and ends again and again.
+            child.pause_s = max(0.0, child.started_s + _APART_S - now)
+        else:
+            steady = now - child.started_s >= _STEADY_S
+            child.pause_s = 0.0 if steady else _longer(child.pause_s)
+        child.start_at_s = now + child.pause_s
+
     def _stop_all(self) -> None:
-        deadline = time.monotonic() + self.grace_s
+        self._notifier.stopping()
+        deadline_s = time.monotonic() + self.grace_s
         for wave in sorted({child.role.stop_wave for child in self._children}):
-            living = [c for c in self._children if c.pid and c.role.stop_wave == wave]
-            for child in living:
-                os.kill(child.pid, signal.SIGTERM)
-            while living and time.monotonic() < deadline and self._signals < 2:  # noqa: PLR2004 - a second signal
-                living = [child for child in living if ended(child.pid) is None]
-                time.sleep(_POLL_S)
-            for child in living:
-                _log.warning("role.killed name=%s pid=%d", child.role.name, child.pid)
-                _kill(child.pid)
+            self._stop(
+                [c for c in self._children if c.pid and c.role.stop_wave == wave], deadline_s
+            )
+
+    def _stop(self, living: list[_Child], deadline_s: float) -> None:
+        for child in living:
+            os.kill(child.pid, signal.SIGTERM)
+        tell_at_s, least_s = 0.0, time.monotonic() + _LEAST_S
+        while living and time.monotonic() < max(least_s, self._until(deadline_s)):
+            if self._signals >= _KILL:
+                break
+            if self._signals >= _HAND_BACK and time.monotonic() >= tell_at_s:
+                # The role itself was told once: at a second SIGTERM RQ kills its job.
+                for job in [each for child in living for each in process_tree.children(child.pid)]:
+                    process_tree.send(job, signal.SIGTERM)
+                tell_at_s = time.monotonic() + _TELL_S
+            time.sleep(_POLL_S)
+            self._notifier.ping()
+            living = [child for child in living if ended(child.pid) is None]
+        for child in living:
+            _log.warning("role.killed name=%s pid=%d", child.role.name, child.pid)
+            process_tree.kill_tree(child.pid)
+
+    def _until(self, deadline_s: float) -> float:
+        """Return until when roles may take their time to end."""
+        return deadline_s if self._signals < _HAND_BACK else self._signalled_s + self.hand_back_s
 
 
 def _longer(pause_s: float) -> float:
@@ -158,6 +210,8 @@ def _become(role: Role, parent: int, mask: set[int | signal.Signals]) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _die_with(parent)
+        for name in notify.VARIABLES:
+            os.environ.pop(name, None)  # only the supervisor speaks for the service
         role.main()
         code = 0
     except SystemExit as stop:
@@ -181,22 +235,3 @@ def ended(pid: int) -> int | None:
     """Return the exit status (negative for a signal) of a child that ended, else None."""
     done, status = os.waitpid(pid, os.WNOHANG)
     return os.waitstatus_to_exitcode(status) if done else None
-
-
-def _kill(pid: int) -> None:
-    """Kill a child with all that it has started: a job outlives the RQ worker that forked it."""
-    tree = [pid, *_descendants(pid)]
-    for each in tree:
-        try:
-            os.kill(each, signal.SIGKILL)
-        except ProcessLookupError:
-            continue  # ended by itself meanwhile
-    os.waitpid(pid, 0)
-
-
-def _descendants(pid: int) -> list[int]:
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    except OSError:
-        return []  # no Linux, or it has ended
-    return [each for child in map(int, children) for each in (child, *_descendants(child))]

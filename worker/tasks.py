@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-import socket
+import signal
 from datetime import timedelta
 from functools import cache
 
@@ -14,6 +14,7 @@ from worker.egress.client import EgressClient
 from worker.egress.door import GatewayEgress
 from worker.egress.protocol import Caps, EgressPolicy
 from worker.executor import AttemptLimits, Executor
+from worker.owner import owner_name
 from worker.sandbox.docker_room import DockerSandbox
 from worker.sandbox.options import SandboxSettings
 
@@ -41,11 +42,27 @@ async def _run(scan_id: str, settings: Settings) -> None:
                 artefacts=make_artefacts(settings),
                 limits=make_limits(settings),
                 clock=utc_now,
-                owner=f"{socket.gethostname()}:{os.getpid()}",
+                owner=owner_name(os.getpid()),
             )
-            await executor.run(scan_id)
+            await _run_until_told(executor, scan_id)
     finally:
         await sandbox.close()
+
+
+async def _run_until_told(executor: Executor, scan_id: str) -> None:
+    """Run the attempt; SIGTERM cancels it, and then it hands its scan back before it ends."""
+    attempt = asyncio.create_task(executor.run(scan_id))
+
+    def stop() -> None:
+        # Once only: a signal that is repeated must not cut short what the first one began.
+        if not attempt.cancelling():
+            attempt.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+    try:
+        await attempt
+    except asyncio.CancelledError:
+        _log.warning("task.stopped scan=%s", scan_id)
 
 
 def learn_runtime(settings: Settings) -> None:

@@ -135,7 +135,7 @@ class _Worker:
             try:
                 os.waitpid(self._pid, 0)
             except KeyboardInterrupt:
-                continue  # the next SIGTERM is its second, and ends it at once
+                continue  # the next SIGTERM is its second: the scan is handed back
             self._has_ended = True
 
 
@@ -177,7 +177,7 @@ def _be_worker(settings: Settings) -> None:
     with TemporaryDirectory(prefix="egress-", dir=settings.state_dir) as folder:
         os.environ["EGRESS_DIR"] = folder  # where the jobs read it
         own = one.model_copy(update={"egress_dir": folder})
-        gateway = Role("gateway", lambda: run_gateway(own), stop_wave=1)
+        gateway = Role("gateway", lambda: run_gateway(own), stop_wave=2)
         run_worker(own, more=(gateway,))
 
 

@@ -1,4 +1,4 @@
-"""The supervisor with real processes: restarts, order of stopping, the second signal."""
+"""The supervisor with real processes: restarts, order of stopping, the further signals."""
 
 import os
 import signal
@@ -40,15 +40,36 @@ def with_job():
         start("job")
     while True: time.sleep(0.05)
 
+def waiting_for_job():
+    def told(*_):
+        with (folder / "ends").open("a") as ends: ends.write("told\\n")
+    signal.signal(signal.SIGTERM, told)
+    job = os.fork()
+    if not job:
+        os.setpgrp()
+        steady("job")()
+    os.waitpid(job, 0)
+
+def ends(name, code):
+    def main():
+        start(name)
+        time.sleep(0.3 if "lived" in name else 0)
+        raise SystemExit(code)
+    return main
+
 roles = [Role("queue", steady("queue"), stop_wave=1), Role("work", steady("work", 0.5))]
 if "deaf" in sys.argv: roles.append(Role("deaf", steady("deaf", deaf=True)))
-if "brief" in sys.argv: roles.append(Role("brief", lambda: start("brief")))
+if "brief" in sys.argv: roles.append(Role("brief", ends("brief", 0)))
+if "failing" in sys.argv: roles.append(Role("failing", ends("failing", 1)))
+if "lived" in sys.argv: roles.append(Role("lived", ends("lived", 0)))
 if "job" in sys.argv: roles.append(Role("with job", with_job))
+if "told job" in sys.argv: roles.append(Role("waiting for job", waiting_for_job))
 if "no" in sys.argv:
     def no_fork(): raise BlockingIOError("no process left")
     fork, calls = os.fork, []
     os.fork = lambda: calls.append(1) or (no_fork() if len(calls) == 1 else fork())
-Supervisor(roles, grace_s=float(sys.argv[2])).run()
+hand_back_s = 60 if "patient" in sys.argv else 2
+Supervisor(roles, grace_s=float(sys.argv[2]), hand_back_s=hand_back_s).run()
 """
 
 
@@ -68,6 +89,11 @@ def _starts(folder: Path) -> list[tuple[str, int]]:
     return [(name, int(pid)) for name, pid in (line.split() for line in lines)]
 
 
+def _ends(folder: Path) -> list[str]:
+    file = folder / "ends"
+    return file.read_text().split() if file.exists() else []
+
+
 def _until(is_true: object, timeout_s: float = 15) -> None:
     assert callable(is_true)
     deadline = time.monotonic() + timeout_s
@@ -81,7 +107,7 @@ def test_roles_stop_in_waves(tmp_path: Path) -> None:
     process = _start(tmp_path, roles=2)
     process.terminate()
     assert process.wait(timeout=10) == 0
-    assert (tmp_path / "ends").read_text().split() == ["work", "queue"]
+    assert _ends(tmp_path) == ["work", "queue"]
 
 
 def test_a_killed_role_is_started_again(tmp_path: Path) -> None:
@@ -97,7 +123,7 @@ def test_a_killed_role_is_started_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("second", [False, True], ids=["grace over", "second signal"])
 def test_a_deaf_role_is_killed(tmp_path: Path, *, second: bool) -> None:
-    """A role that ignores SIGTERM is killed when the grace is over, or at the second signal."""
+    """A role that ignores SIGTERM is killed when the grace, or that of a second signal, is over."""
     process = _start(tmp_path, "deaf", roles=3, grace_s=60 if second else 1)
     deaf = dict(_starts(tmp_path))["deaf"]
     process.terminate()
@@ -115,7 +141,7 @@ def test_a_signal_that_comes_twice_at_once_is_one(tmp_path: Path) -> None:
     time.sleep(0.1)
     process.terminate()
     assert process.wait(timeout=10) == 0
-    assert (tmp_path / "ends").read_text().split() == ["work", "queue"]
+    assert _ends(tmp_path) == ["work", "queue"]
 
 
 def test_a_stop_reaches_a_role_that_was_just_forked(tmp_path: Path) -> None:
@@ -129,13 +155,47 @@ def test_a_stop_reaches_a_role_that_was_just_forked(tmp_path: Path) -> None:
     assert "work" not in dict(_starts(tmp_path))
 
 
-def test_a_role_that_ends_at_once_is_not_started_in_a_loop(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "most"), [("brief", 6), ("failing", 3)])
+def test_a_role_that_ends_at_once_is_not_started_in_a_loop(
+    tmp_path: Path, kind: str, most: int
+) -> None:
     """Whatever its status, a role that lived shortly waits before it is started again."""
-    process = _start(tmp_path, "brief", roles=3)
+    process = _start(tmp_path, kind, roles=3)
     time.sleep(1.2)
     process.terminate()
     assert process.wait(timeout=10) == 0
-    assert len([name for name, _ in _starts(tmp_path) if name == "brief"]) <= 3
+    assert len([name for name, _ in _starts(tmp_path) if name == kind]) <= most
+
+
+def test_a_role_that_ends_well_is_started_again_at_once(tmp_path: Path) -> None:
+    """Work done is no crash: ten short lives pass where a crash's pauses would take minutes."""
+    process = _start(tmp_path, "lived", roles=3)
+    _until(lambda: [name for name, _ in _starts(tmp_path)].count("lived") == 10, timeout_s=30)
+    process.terminate()
+    assert process.wait(timeout=10) == 0
+
+
+def test_the_second_signal_reaches_the_jobs(tmp_path: Path) -> None:
+    """A role keeps its job after one SIGTERM; at the second the job is told, and not the role."""
+    process = _start(tmp_path, "told job", "patient", roles=3, grace_s=60)
+    process.terminate()
+    _until(lambda: "work" in _ends(tmp_path))
+    assert "job" not in _ends(tmp_path)
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+    assert sorted(_ends(tmp_path)) == ["job", "queue", "told", "work"]
+    assert _ends(tmp_path)[-1] == "queue"
+
+
+def test_the_third_signal_kills_at_once(tmp_path: Path) -> None:
+    """Who asks three times wants no more patience."""
+    process = _start(tmp_path, "deaf", "patient", roles=3, grace_s=60)
+    deaf = dict(_starts(tmp_path))["deaf"]
+    for _ in range(3):
+        process.terminate()
+        time.sleep(1)
+    process.wait(timeout=20)
+    assert not psutil.pid_exists(deaf)
 
 
 def test_a_fork_that_fails_is_tried_again(tmp_path: Path) -> None:
@@ -146,7 +206,7 @@ def test_a_fork_that_fails_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_a_killed_role_takes_its_job_along(tmp_path: Path) -> None:
-    """The second signal leaves no process, not even one in a process group of its own."""
+    """The end leaves no process, not even a deaf one in a process group of its own."""
     process = _start(tmp_path, "job", roles=3, grace_s=60)
     process.terminate()
     time.sleep(1)

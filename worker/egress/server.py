@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from safeurl.notify import announced
 from safeurl.settings import Settings
 from worker.egress.channel import remove_folder
 from worker.egress.connection import Means
@@ -61,7 +62,8 @@ async def _serve(directory: Path, settings: Settings) -> None:
     )
     _log.info("egress.started dir=%s pid=%d", directory, os.getpid())
     try:
-        await stopped.wait()
+        async with announced():
+            await stopped.wait()
     finally:
         control.close()
         await gateway.close_all()

@@ -1,0 +1,222 @@
+"""Our units under a real systemd: up, stopped, killed, hung, recycled, and rated."""
+
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.pages import PageServer, Reply, Request, html
+from tests.support.systemd import UNITS, SystemdHost, until
+from tests.support.systemd_container import systemd_host
+
+WORKER = "safeurl-worker"
+#: What the units are rated, the lower the better.
+RATINGS = Path(__file__).parents[2] / "docker/systemd/security.txt"
+#: Releases of systemd weigh a little differently.
+RATING_TOLERANCE = 0.3
+#: More often than systemd lets a unit start in 10 s, unless it is told otherwise.
+KILLS = 7
+#: Kills the main process of each unit, all units at a time, as soon as there is a new one.
+KILL = f"""
+for unit; do (
+    killed=0 last=0
+    while [ $killed -lt {KILLS} ]; do
+        pid=$(systemctl show --value --property=MainPID $unit)
+        if [ $pid != 0 ] && [ $pid != $last ]; then
+            kill -9 $pid && last=$pid killed=$((killed + 1))
+        fi
+        sleep 0.1
+    done
+) & done
+wait
+"""
+SLOW_S = 3.0
+TEXT = "<p>How to grow tomatoes on a balcony: sun, water, and patience.</p>"
+USER = ("--reuid=safeurl", "--regid=safeurl")
+INSTALLED = "/opt/safeurl/docker/systemd"
+#: Connects as what runs in the control group that the argument names, to where the API listens.
+CONNECT = """
+for root in /sys/fs/cgroup/unified /sys/fs/cgroup; do
+    [ ! -e $root$1/cgroup.procs ] || { echo $$ >$root$1/cgroup.procs && break; }
+done
+python3 -c 'import socket; socket.create_connection(("127.0.0.1", 8321), timeout=1)'
+"""
+
+
+class Web(PageServer):
+    """Pages for the scans; the slow ones let a test act while a scan runs."""
+
+    def begin_scan(self, host: SystemdHost) -> str:
+        """Hand in a page that is slow the first time; return the scan's id once it is open."""
+        asked = threading.Event()
+        path = f"/slow/{len(self.routes)}"
+
+        def slow_once(request: Request) -> Reply:
+            if not asked.is_set():
+                asked.set()
+                request.sleep(SLOW_S)
+            return html("<title>Slow</title>")
+
+        self.routes[path] = slow_once
+        scan = host.submit(self.url(path))
+        if not asked.wait(30):
+            raise TimeoutError(f"the page was never asked for: {host.journal()}")
+        return scan
+
+
+@pytest.fixture(scope="module")
+def booted() -> Iterator[SystemdHost]:
+    """Boot one host for all tests here."""
+    with systemd_host() as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def web(booted: SystemdHost) -> Iterator[Web]:
+    """Serve pages where the host's gateway reaches them."""
+    with Web({"/": lambda _: html(f"<title>Garden</title>{TEXT}")}, host=booted.outside) as server:
+        yield server
+
+
+@pytest.fixture
+def host(booted: SystemdHost) -> SystemdHost:
+    """Return the host with everything up; each test leaves it so."""
+    until(booted.is_well, 30, booted.journal)
+    return booted
+
+
+def restarts(host: SystemdHost) -> dict[str, int]:
+    """Return how often systemd has started each unit again."""
+    return {unit: int(host.show(unit, "NRestarts")) for unit in UNITS}
+
+
+def test_systemd_finds_no_fault_in_the_units(host: SystemdHost) -> None:
+    """`systemd-analyze verify` is silent, with the commands and users in place."""
+    units = [f"{INSTALLED}/{unit}.service" for unit in UNITS]
+    assert host.check("systemd-analyze", "verify", "--man=no", *units) == ""
+
+
+def test_the_units_are_rated_as_recorded(host: SystemdHost) -> None:
+    """No unit is more exposed than the record says, and the record is up to date."""
+    lines = [line for line in RATINGS.read_text().splitlines() if not line.startswith("#")]
+    recorded = {unit: float(rating) for unit, rating in map(str.split, lines)}
+    assert recorded.keys() == set(UNITS)
+    for unit, most in recorded.items():
+        said = host.check("systemd-analyze", "security", "--no-pager", unit)
+        rating = float(re.findall(r"exposure level for \S+: ([\d.]+)", said)[0])
+        assert most - RATING_TOLERANCE <= rating <= most, unit
+
+
+def test_a_scan_from_the_command_line(host: SystemdHost, web: Web) -> None:
+    """Power-on, `safeurl submit --wait`, verdict."""
+    said = host.safeurl("submit", "--wait", web.url("/"))
+    assert said.status == 0, said.text
+    assert restarts(host) == dict.fromkeys(UNITS, 0)
+
+
+def test_the_kernel_is_the_second_wall(host: SystemdHost) -> None:
+    """`IPAddressDeny=` holds for what runs as the gateway does, and for nothing else."""
+    outside = host.run("sh", "-c", CONNECT, "sh", "/none")
+    inside = host.run("sh", "-c", CONNECT, "sh", host.show("safeurl-gateway", "ControlGroup"))
+    assert (outside.status, inside.status) == (0, 1)
+    assert "TimeoutError" in inside.text
+
+
+def test_a_stop_in_mid_scan(host: SystemdHost, web: Web) -> None:
+    """The stop waits for the scan, within its time, and leaves nothing running."""
+    scan = web.begin_scan(host)
+    limit_s = seconds(host.show(WORKER, "TimeoutStopUSec"))
+    host.check("systemctl", "stop", WORKER, timeout_s=limit_s)
+    assert host.show(WORKER, "Result") == "success"
+    assert host.state(scan) in {"COMPLETED", "QUEUED"}
+    assert host.sandboxes() == []
+    host.check("systemctl", "start", WORKER)
+    host.completed(scan)
+
+
+def test_a_killed_worker_comes_back_and_its_scan_ends(host: SystemdHost, web: Web) -> None:
+    """Kill -9 in mid-scan costs an attempt, not the scan."""
+    scan, pid = web.begin_scan(host), host.main_pid(WORKER)
+    assert len(host.sandboxes()) == 1
+    host.kill(pid)
+    host.await_new(WORKER, pid)
+    host.completed(scan)
+    until(lambda: host.sandboxes() == [], 30)
+    host.recovered(web.url("/"))
+
+
+def test_killed_roles_come_back_without_systemd(host: SystemdHost, web: Web) -> None:
+    """The supervisor starts each of its children again; the unit never notices."""
+    main, before = host.main_pid(WORKER), host.children(WORKER)
+    for pid in before:
+        host.kill(pid)
+    until(lambda: len(host.children(WORKER) - before) == len(before), 20)
+    host.recovered(web.url("/"))
+    assert host.main_pid(WORKER) == main
+
+
+@pytest.mark.parametrize("unit", ["safeurl-api", "safeurl-gateway"])
+def test_a_killed_process_comes_back(host: SystemdHost, web: Web, unit: str) -> None:
+    """API and gateway are started again, and the worker goes on as it was."""
+    pid, worker = host.main_pid(unit), host.main_pid(WORKER)
+    host.kill(pid)
+    host.await_new(unit, pid)
+    host.recovered(web.url("/"))
+    assert host.main_pid(WORKER) == worker
+
+
+def test_the_api_cannot_ask_the_gateway(host: SystemdHost) -> None:
+    """Not even once a gateway that was started again has made its folder anew."""
+    control = host.settings.gateway_dir / "control.sock"
+    connect = f"import socket; socket.socket(socket.AF_UNIX).connect({str(control)!r})"
+    as_unit = ("nsenter", "--mount", "--target", str(host.main_pid("safeurl-api")), "setpriv")
+    api = host.run(*as_unit, *USER, "--clear-groups", "python3", "-c", connect)
+    worker = host.run(*as_unit, *USER, "--groups=safeurl-egress", "python3", "-c", connect)
+    assert (api.status, worker.status) == (1, 0), (api, worker)
+    assert "PermissionError" in api.text
+
+
+def test_systemd_never_gives_up(host: SystemdHost, web: Web) -> None:
+    """Killed again and again, each unit is started again."""
+    before = restarts(host)
+    host.check("sh", "-c", KILL, "sh", *UNITS, timeout_s=60)
+    host.recovered(web.url("/"))
+    assert restarts(host) == {unit: count + KILLS for unit, count in before.items()}
+
+
+def test_recycled_workers_are_not_restarts(host: SystemdHost, web: Web) -> None:
+    """A worker process that has used up its scans is replaced within the unit."""
+    host.drop_in(WORKER, "recycle", "[Service]\nEnvironment=MAX_SCANS_PER_WORKER=1\n")
+    host.check("systemctl", "restart", WORKER)
+    main, before, old = host.main_pid(WORKER), restarts(host), host.children(WORKER)
+    for scan in [host.submit(web.url("/")) for _ in range(3)]:
+        host.completed(scan)
+    until(lambda: old - host.children(WORKER), 20)
+    assert host.main_pid(WORKER) == main
+    assert (restarts(host), host.is_active()) == (before, True)
+    host.revert(WORKER, "recycle")
+    host.check("systemctl", "restart", WORKER)
+
+
+def test_a_hung_process_is_started_again(host: SystemdHost, web: Web) -> None:
+    """Stopped by SIGSTOP, no process gives its sign of life, and systemd replaces it."""
+    for unit in UNITS:
+        host.drop_in(unit, "watchdog", "[Service]\nWatchdogSec=3\n")
+    host.check("systemctl", "restart", *UNITS)
+    before = {unit: host.main_pid(unit) for unit in UNITS}
+    for pid in before.values():
+        host.kill(pid, "STOP")
+    for unit, pid in before.items():
+        host.await_new(unit, pid)
+        assert "Watchdog timeout" in host.check("journalctl", "--no-pager", f"--unit={unit}")
+    host.recovered(web.url("/"))
+    for unit in UNITS:
+        host.revert(unit, "watchdog")
+
+
+def seconds(span: str) -> int:
+    """Read systemd's `2min 30s`."""
+    units = {"min": 60, "s": 1}
+    return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)(min|s)\b", span))

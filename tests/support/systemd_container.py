@@ -1,0 +1,145 @@
+"""Boots a host with systemd: our units under a real PID 1, in a container.
+
+Gateway, worker and API run as `docker/systemd/` says. Sandboxes are started beside the container
+by the host's engine, so what they mount must have one path inside and outside: the egress folder
+is a volume, mounted where the engine itself has it. Drop-ins change what that takes, and no more.
+
+While it runs, systemd mounts what control groups the host has left unmounted; an engine of that
+time then misses that containers ran out of memory. Nothing else is to run beside this.
+"""
+
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from docker.client import DockerClient  # type: ignore[import-not-found]  # docker/ hides the SDK
+
+from safeurl.settings import Settings
+from tests.support.images import SOCKET_PATH, docker_client
+from tests.support.systemd import DROP_IN, SystemdHost, environ_of, packed, until
+
+IMAGE = "safeurl-systemd:latest"
+#: On all that is made here; the reaper's labels are others, so it leaves these alone.
+LABEL = "safeurl.test-systemd"
+
+_ROOT = Path(__file__).resolve().parents[2]
+_BUILD_TIMEOUT_S = 270
+_BOOT_TIMEOUT_S = 60
+#: What systemd made for the gateway's user, the folder from outside gets as well.
+_GATEWAY = """[Service]
+ReadWritePaths={egress}
+ExecStartPre=+/bin/chown --reference=/run/safeurl-egress {egress}
+ExecStartPre=+/bin/chmod --reference=/run/safeurl-egress {egress}
+IPAddressAllow={outside}
+"""
+
+
+@contextmanager
+def systemd_host() -> Iterator[SystemdHost]:
+    """Build the image if needed, boot a host on a network of its own, remove all at last.
+
+    The container comes up as after a power-on: systemd itself starts the enabled units.
+    """
+    subprocess.run(
+        [shutil.which("bash") or "bash", "tests/support/systemd_image.sh"],
+        cwd=_ROOT,
+        check=True,
+        timeout=_BUILD_TIMEOUT_S,
+        stdout=subprocess.DEVNULL,
+    )
+    name = f"safeurl-test-{secrets.token_hex(6)}"
+    with docker_client() as client:
+        try:
+            yield from _boot(client, name)
+        finally:
+            _remove(client, name)
+
+
+def _boot(client: DockerClient, name: str) -> Iterator[SystemdHost]:
+    label = {LABEL: name}
+    network = client.networks.create(name, labels=label)
+    network.reload()
+    outside = network.attrs["IPAM"]["Config"][0]["Gateway"]
+    volume = client.volumes.create(name, labels=label)
+    egress = volume.attrs["Mountpoint"]
+    container = client.containers.create(IMAGE, **_options(name, egress), labels=label)
+    settings = _settings(name, egress, outside)
+    packed_files = packed(
+        {
+            "etc/safeurl/safeurl.env": _lines(environ_of(settings)),
+            "etc/safeurl/gateway.env": f"EGRESS_DIR={egress}\n",
+            DROP_IN.format(unit="safeurl-gateway", name="test"): _GATEWAY.format(
+                egress=egress, outside=outside
+            ),
+        }
+    )
+    assert container.put_archive("/", packed_files)
+    container.start()
+    container.reload()
+    address = container.attrs["NetworkSettings"]["Networks"][name]["IPAddress"]
+    with httpx.Client(base_url=f"http://{address}:{settings.api_port}", timeout=5.0) as api:
+        host = SystemdHost(container, settings, outside, api)
+        until(
+            lambda: host.run("systemctl", "is-system-running").text.strip() == "running",
+            _BOOT_TIMEOUT_S,
+        )
+        yield host
+
+
+def _remove(client: DockerClient, name: str) -> None:
+    found = {"label": f"{LABEL}={name}"}
+    for container in client.containers.list(all=True, filters=found):
+        container.remove(force=True, v=True)
+    instance = _settings(name, "/unused", "127.0.0.1").instance
+    for left in client.containers.list(all=True, filters={"label": f"safeurl.instance={instance}"}):
+        left.remove(force=True)
+    for volume in client.volumes.list(filters=found):
+        volume.remove()
+    for network in client.networks.list(filters=found):
+        network.remove()
+
+
+def _options(name: str, egress: str) -> dict[str, object]:
+    """Return what a systemd needs that is PID 1 of a container, beside the engine's socket."""
+    group = Path(SOCKET_PATH).stat().st_gid
+    start = f"groupmod -o -g {group} docker && exec /lib/systemd/systemd"
+    return {
+        "name": name,
+        "network": name,
+        "command": ["sh", "-c", start],
+        "environment": {"container": "docker"},
+        "cap_add": ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"],
+        "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
+        "cgroupns": "host",
+        "tmpfs": {"/run": "", "/run/lock": "", "/tmp": ""},  # noqa: S108 - inside the container
+        "volumes": [
+            "/sys/fs/cgroup:/sys/fs/cgroup",
+            f"{os.path.realpath(SOCKET_PATH)}:/run/docker.sock",
+            f"{name}:{egress}",
+        ],
+    }
+
+
+def _settings(name: str, egress: str, outside: str) -> Settings:
+    """Return an installation of its own, in a hurry to take back what a killed worker had."""
+    return Settings.read(
+        {
+            "SAFEURL_STATE_DIR": f"/var/lib/safeurl/{name}",
+            "EGRESS_DIR": egress,
+            "EGRESS_ALLOW_CIDRS": f"{outside}/32",
+            "CONTAINER_RUNTIME": "runc",
+            "WORKER_CONCURRENCY": "1",
+            "LEASE_SECONDS": "3",
+            "RETRY_BACKOFF_SECONDS": "1",
+            "API_HOST": "0.0.0.0",
+        }
+    )
+
+
+def _lines(environ: Mapping[str, str]) -> str:
+    return "".join(f"{name}={value}\n" for name, value in environ.items())
