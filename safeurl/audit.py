@@ -1,10 +1,96 @@
-"""Reading a scan's audit trail: whether it tells a legal life without gaps."""
+"""The audit trail as it is kept, and whether a scan's trail tells a legal life without gaps."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 
 from safeurl.scan import AuditEntry
-from safeurl.state import State, is_legal
+from safeurl.state import Outcome, State, is_legal
+
+#: What stands before the first seal.
+NO_SEAL = "0" * 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """A range of audit rows that is closed (an `audit_seals` row); the ranges leave no gap."""
+
+    number: int
+    first_id: int
+    last_id: int
+    #: Sixteen hex digits for each id from first to last, dashes for one that was not there.
+    digests: str
+    #: Over the seal before it and every byte of the rows; lower-case hex.
+    sha256: str
+    previous_sha256: str
+    #: As text, because it is sealed with the rest.
+    sealed_at: str
+    #: The term of the leader that sealed.
+    term: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """An `audit_logs` row just as it is kept, whether or not SafeURL could have written it."""
+
+    id: int
+    scan_id: str
+    event: str
+    version: int
+    attempt: int
+    from_state: str | None
+    to_state: str | None
+    actor: str
+    outcome: str | None
+    detail: str | None
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trail:
+    """Where a scan stands, and its audit rows of the same moment, oldest first."""
+
+    scan_id: str
+    state: str
+    version: int
+    rows: tuple[AuditRow, ...]
+
+
+def entry_of(row: AuditRow) -> AuditEntry:
+    """Read the row's words and times; raise ValueError where SafeURL has no such word."""
+    return AuditEntry(
+        id=row.id,
+        scan_id=row.scan_id,
+        event=row.event,
+        version=row.version,
+        attempt=row.attempt,
+        from_state=None if row.from_state is None else State(row.from_state),
+        to_state=None if row.to_state is None else State(row.to_state),
+        actor=row.actor,
+        outcome=None if row.outcome is None else Outcome(row.outcome),
+        detail=row.detail,
+        at=datetime.fromisoformat(row.at),
+    )
+
+
+def trail_faults(trail: Trail) -> list[str]:
+    """Return what is wrong with a scan's trail, and where it ends elsewhere than the scan."""
+    faults, entries = [], []
+    for row in trail.rows:
+        try:
+            entries.append(entry_of(row))
+        except ValueError as error:
+            faults.append(f"Entry {row.id} is none that SafeURL writes: {error}.")
+    faults += path_faults(entries)
+    steps = [entry for entry in entries if entry.to_state is not None]
+    if steps and (steps[-1].to_state, steps[-1].version) != (trail.state, trail.version):
+        last = steps[-1]
+        faults.append(
+            f"It is {trail.state} at version {trail.version}, but its trail ends with entry "
+            f"{last.id}: {last.to_state} at version {last.version}."
+        )
+    return faults
 
 
 def path_faults(entries: Sequence[AuditEntry]) -> list[str]:

@@ -12,7 +12,7 @@ from safeurl.adapters.redis.queue import RQQueue
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.address import AddressPolicy
 from safeurl.errors import ConfigError
-from safeurl.ports import ScanStore
+from safeurl.ports import Store
 from safeurl.service import Service
 from safeurl.settings import Settings
 
@@ -38,7 +38,7 @@ def prepare(settings: Settings) -> None:
     make_store(settings)  # opens nothing, but knows whether the URL and the packages will do
 
 
-def make_store(settings: Settings) -> ScanStore:
+def make_store(settings: Settings) -> Store:
     """Return the database the settings name; call after a fork, and close it."""
     if not settings.turso_connection_url:
         return SQLiteStore(settings.database_path, synchronous=settings.sqlite_synchronous)
@@ -82,7 +82,7 @@ def make_artefacts(settings: Settings) -> FileArtefacts:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings, *, migrate: bool = True) -> AsyncIterator[ScanStore]:
+async def open_store(settings: Settings, *, migrate: bool = True) -> AsyncIterator[Store]:
     """Open the database, bring its schema up to date unless told not to, close it at the end."""
     store = make_store(settings)
     try:

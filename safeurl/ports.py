@@ -6,15 +6,20 @@ errors of `safeurl.errors`; a guarded write that lost its race returns None or F
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from safeurl.audit import AuditRow, Seal, Trail
 from safeurl.report import EgressEvidence, FetchRequest
-from safeurl.scan import Artefact, AuditEntry, Metrics, Result, Scan, WorkerBeat
+from safeurl.scan import Artefact, AuditEntry, Metrics, Result, Scan, Term, WorkerBeat
 from safeurl.state import Outcome, State
 
 Clock = Callable[[], datetime]
+
+#: How far the clocks of two hosts may be apart. What lies further ahead than that was written
+#: before a clock was set back.
+CLOCK_SKEW = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,8 @@ class ScanStore(Protocol):
 
     Each method is one batch of statements that happens wholly or not at all. Writes on a scan
     are guarded by the `id`, `version` and `state` of the `Scan` handed in: when the row has
-    moved on, nothing is written and None (or False) comes back. `actor` names who acts.
+    moved on, nothing is written and None (or False) comes back. `actor` names who acts. A write
+    that names a `term` is also guarded by that being the newest: a deposed leader writes nothing.
     """
 
     async def add(self, scans: Sequence[Scan]) -> None:
@@ -50,17 +56,31 @@ class ScanStore(Protocol):
     async def claim(
         self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
     ) -> Scan | None:
-        """Move QUEUED to FETCHING if `run_after` has come; attempt and version grow by one."""
+        """Move QUEUED to FETCHING if it is due; attempt and version grow by one.
+
+        Due is what `run_after` has come for. A row that was written later than now, by more than
+        `CLOCK_SKEW`, tells that the clock was set back: its times mean nothing, and it is due.
+        """
 
     async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
         """Extend the lease of this owner, attempt and version; False when it is no longer ours."""
 
-    async def begin_analysis(
-        self, scan: Scan, *, evidence_json: str, now: datetime, actor: str
+    async def begin_analysis(  # noqa: PLR0913 - one keyword per thing that the move stores
+        self,
+        scan: Scan,
+        *,
+        outcome: Outcome,
+        detail: str | None,
+        evidence_json: str,
+        artefacts: Sequence[Artefact] = (),
+        now: datetime,
+        actor: str,
     ) -> Scan | None:
-        """Move FETCHING to ANALYZING and store the evidence of this attempt."""
+        """Move FETCHING to ANALYZING and store all that this attempt has found."""
 
-    async def finish(self, scan: Scan, ending: Ending, *, now: datetime, actor: str) -> Scan | None:
+    async def finish(
+        self, scan: Scan, ending: Ending, *, now: datetime, actor: str, term: int | None = None
+    ) -> Scan | None:
         """Move to a final state with its result, artefacts and evidence."""
 
     async def requeue(  # noqa: PLR0913 - one keyword per column that the move sets
@@ -72,6 +92,7 @@ class ScanStore(Protocol):
         run_after: datetime,
         now: datetime,
         actor: str,
+        term: int | None = None,
     ) -> Scan | None:
         """Move FETCHING or ANALYZING back to QUEUED for another attempt, the lease given up."""
 
@@ -79,10 +100,10 @@ class ScanStore(Protocol):
         """Append an audit line that is not a transition, such as `sandbox`."""
 
     async def due(self, *, now: datetime, limit: int) -> list[Scan]:
-        """Return QUEUED scans whose `run_after` has come, oldest first."""
+        """Return QUEUED scans that are due as `claim` has it, oldest first."""
 
-    async def lost(self, *, now: datetime, limit: int) -> list[Scan]:
-        """Return FETCHING and ANALYZING scans whose lease ran out, oldest lease first."""
+    async def leased(self, *, limit: int, until: datetime | None = None) -> list[Scan]:
+        """Return FETCHING and ANALYZING scans whose lease ends by then, the soonest first."""
 
     async def result(self, scan_id: str) -> Result | None:
         """Return the result of a final scan."""
@@ -102,6 +123,9 @@ class ScanStore(Protocol):
     async def retire(self, worker_id: str) -> None:
         """Forget a worker that ends; nothing happens when it is not known."""
 
+    async def forget_workers(self, *, silent_since: datetime) -> None:
+        """Forget the workers that were not heard of since then."""
+
     async def workers(self, *, since: datetime) -> list[WorkerBeat]:
         """Return the workers heard of since then."""
 
@@ -116,6 +140,49 @@ class ScanStore(Protocol):
 
     async def close(self) -> None:
         """Release connections and threads; the store is not used again."""
+
+
+class Leadership(Protocol):
+    """One leader at a time, by a lease with a number that fences its writes."""
+
+    async def lead(self, holder: str, *, now: datetime, until: datetime) -> Term:
+        """Renew the holder's own term, or begin a new one where none holds; return the newest.
+
+        Who is not its holder does not lead. A term that ends later than `until` by more than
+        `CLOCK_SKEW` was made before the clock was set back, and holds no longer.
+        """
+
+    async def resign(self, holder: str, *, now: datetime) -> None:
+        """End the newest term now if it is this holder's, so that the next may begin at once."""
+
+
+class AuditLedger(Protocol):
+    """The audit trail as a whole, by row id, and the seals over it."""
+
+    async def rows(self, *, after: int, limit: int) -> list[AuditRow]:
+        """Return audit rows by id, those after the id `after`, whatever they hold."""
+
+    async def trails(self, *, after: str, limit: int) -> list[Trail]:
+        """Return the trails of scans by id, those after the id `after`, each of one moment."""
+
+    async def seals(self, *, after: int, limit: int) -> list[Seal]:
+        """Return seals by number, those after the number `after`."""
+
+    async def last_seal(self) -> Seal | None:
+        """Return the newest seal."""
+
+    async def seal(self, seal: Seal) -> bool:
+        """Append a seal; False when its term is not the newest or it does not follow the last."""
+
+    async def last_numbers(self) -> tuple[int, int]:
+        """Return the highest row id and the highest seal number that were ever given.
+
+        Kept by the database apart from the rows, so that a tail that was cut off is missed.
+        """
+
+
+class Store(ScanStore, Leadership, AuditLedger, Protocol):
+    """All that a database adapter offers."""
 
 
 class WakeQueue(Protocol):

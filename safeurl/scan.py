@@ -101,6 +101,20 @@ class WorkerBeat:
     docker_ok: bool
     #: The engine's version, or one sentence saying why it does not answer.
     docker_detail: str
+    #: What is left on the disk of the state folder.
+    disk_free_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """A time of leadership (a `leader_terms` row); the newest one fences all that came before."""
+
+    #: Grows by one with each change of leader.
+    term: int
+    holder: str
+    elected_at: datetime
+    #: When nobody has renewed it by then, others may stand.
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +127,8 @@ class Metrics:
     recently_completed: int
     #: Reached FAILED or TIMED_OUT in the last hour.
     recently_failed: int
+    #: Those of them that say nothing about the page: no sandbox, a crashed one, a lost worker.
+    recently_broken: int
     oldest_pending_at: datetime | None
 
 

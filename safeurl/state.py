@@ -87,6 +87,11 @@ OUTCOME_WORDS: Mapping[Outcome, str] = MappingProxyType(
 #: Outcomes under which a page was seen, so that the scan goes on to analysis.
 SEEN: frozenset[Outcome] = frozenset({Outcome.OK, Outcome.BODY_TOO_LARGE})
 
+#: Outcomes that tell of trouble with us, not with the page.
+BROKEN: frozenset[Outcome] = frozenset(
+    {Outcome.SANDBOX_UNAVAILABLE, Outcome.SANDBOX_CRASHED, Outcome.LEASE_LOST}
+)
+
 _TIMEOUTS = frozenset({Outcome.FETCH_TIMEOUT, Outcome.WALL_TIMEOUT})
 
 

@@ -8,20 +8,21 @@ out and the rescuer takes the scan back.
 import asyncio
 import json
 import logging
+from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 from msgspec import structs
 
-from safeurl.analysis import inconclusive, judge
-from safeurl.errors import EgressUnavailableError, UnavailableError
+from safeurl.ending import concluded, given_up
+from safeurl.errors import EgressUnavailableError
 from safeurl.ports import (
     ArtefactStore,
     Clock,
     Egress,
     EgressRoom,
-    Ending,
     Sandbox,
     SandboxExit,
     SandboxOrder,
@@ -30,9 +31,9 @@ from safeurl.ports import (
 from safeurl.report import EgressEvidence, Evidence, FetchRequest
 from safeurl.report_reader import ReportReader
 from safeurl.retry import BACKOFF, retry_delay
-from safeurl.scan import Artefact, Result, Scan
-from safeurl.state import SEEN, Outcome, final_state
-from safeurl.verdict import Verdict
+from safeurl.scan import Artefact, Scan
+from safeurl.state import SEEN, Outcome
+from worker.lease import LeaseHolder
 from worker.sandbox.failure import ReportFacts, classify
 
 _log = logging.getLogger("safeurl.attempt")
@@ -90,6 +91,7 @@ class Executor:
         self._limits = limits
         self._clock = clock
         self._owner = owner
+        self._holder = LeaseHolder(store, lease=limits.lease, clock=clock)
 
     async def run(self, scan_id: str) -> Scan | None:
         """Run one attempt; return the scan as it left it, or None when it was not ours to run."""
@@ -105,39 +107,44 @@ class Executor:
         return scan
 
     async def _attempt(self, scan: Scan) -> Scan | None:
-        findings = await self._fetch_leased(scan)
+        try:
+            findings = await self._fetch_held(scan)
+        except asyncio.CancelledError:
+            await self._hand_back(scan)
+            raise
         if findings is None:
             return None
+        return await _to_the_end(self._conclude(scan, findings))
+
+    async def _conclude(self, scan: Scan, findings: Findings) -> Scan | None:
         if findings.outcome in SEEN:
             return await self._analyse(scan, findings)
         return await self._give_up(scan, findings)
 
-    async def _fetch_leased(self, scan: Scan) -> Findings | None:
-        """Fetch while the lease is renewed; None when the lease was lost and the sandbox ended."""
+    async def _fetch_held(self, scan: Scan) -> Findings | None:
+        """Fetch while the scan is ours; None when it was lost and the sandbox ended."""
         fetching = asyncio.create_task(self._fetch(scan))
-        renewing = asyncio.create_task(self._renew(scan))
+        holding = asyncio.create_task(self._holder.hold(scan))
         try:
-            await asyncio.wait({fetching, renewing}, return_when=asyncio.FIRST_COMPLETED)
-            return fetching.result() if fetching.done() else renewing.result()
+            await asyncio.wait({fetching, holding}, return_when=asyncio.FIRST_COMPLETED)
+            return fetching.result() if fetching.done() else holding.result()
         finally:
-            for task in (fetching, renewing):
+            for task in (fetching, holding):
                 task.cancel()
-            await asyncio.gather(fetching, renewing, return_exceptions=True)
+            await asyncio.gather(fetching, holding, return_exceptions=True)
 
-    async def _renew(self, scan: Scan) -> None:
-        """Renew the lease three times per term; return when it is lost."""
-        held_until = self._clock() + self._limits.lease
-        while self._clock() < held_until:
-            await asyncio.sleep(self._limits.lease.total_seconds() / 3)
-            until = self._clock() + self._limits.lease
-            try:
-                if not await self._store.renew_lease(scan, lease_until=until):
-                    break
-            except UnavailableError as error:
-                _log.warning("lease.not_renewed scan=%s error=%r", scan.id, str(error))
-            else:
-                held_until = until
-        _log.warning("lease.lost scan=%s attempt=%d", scan.id, scan.attempt)
+    async def _hand_back(self, scan: Scan) -> None:
+        """Give the scan up for another worker to take at once: this one was told to stop."""
+        now = self._clock()
+        await self._store.requeue(
+            scan,
+            outcome=Outcome.LEASE_LOST,
+            detail="The worker was stopped.",
+            run_after=now,
+            now=now,
+            actor=self._owner,
+        )
+        _log.info("attempt.handed_back scan=%s attempt=%d", scan.id, scan.attempt)
 
     async def _fetch(self, scan: Scan) -> Findings:
         order, egress = self._order(scan), self._egress
@@ -215,14 +222,20 @@ class Executor:
 
     async def _analyse(self, scan: Scan, findings: Findings) -> Scan | None:
         """Move to ANALYZING with the evidence stored, judge it, and record the conclusion."""
-        evidence_json = msgspec.json.encode(findings.evidence).decode()
+        # All that the conclusion needs is stored with this move, so that another may draw it.
         analysing = await self._store.begin_analysis(
-            scan, evidence_json=evidence_json, now=self._clock(), actor=self._owner
+            scan,
+            outcome=findings.outcome,
+            detail=findings.detail or None,
+            evidence_json=msgspec.json.encode(findings.evidence).decode(),
+            artefacts=await self._keep_all(findings),
+            now=self._clock(),
+            actor=self._owner,
         )
         if analysing is None:
             return None
-        verdict = judge(findings.evidence, url=scan.url, seen_at=scan.created_at)
-        return await self._finish(analysing, findings, verdict, evidence_json=None)
+        ending = concluded(analysing, findings.evidence, self._clock())
+        return await self._store.finish(analysing, ending, now=self._clock(), actor=self._owner)
 
     async def _give_up(self, scan: Scan, findings: Findings) -> Scan | None:
         """Try again later where the outcome allows it, else end with what evidence had come."""
@@ -238,27 +251,31 @@ class Executor:
                 now=now,
                 actor=self._owner,
             )
-        verdict = inconclusive(findings.outcome, findings.evidence, url=scan.url)
-        evidence_json = msgspec.json.encode(findings.evidence).decode()
-        return await self._finish(scan, findings, verdict, evidence_json=evidence_json)
-
-    async def _finish(
-        self, scan: Scan, findings: Findings, verdict: Verdict, *, evidence_json: str | None
-    ) -> Scan | None:
-        now = self._clock()
-        ending = Ending(
-            state=final_state(findings.outcome),
-            outcome=findings.outcome,
-            detail=findings.detail or None,
-            result=make_result(scan, findings.outcome, findings.evidence, verdict, now),
-            artefacts=tuple([await self._keep(*blob) for blob in findings.blobs]),
-            evidence_json=evidence_json,
+        ending = given_up(
+            scan,
+            findings.outcome,
+            detail=findings.detail,
+            now=self._clock(),
+            evidence=findings.evidence,
+            artefacts=await self._keep_all(findings),
         )
-        return await self._store.finish(scan, ending, now=now, actor=self._owner)
+        return await self._store.finish(scan, ending, now=self._clock(), actor=self._owner)
+
+    async def _keep_all(self, findings: Findings) -> tuple[Artefact, ...]:
+        return tuple([await self._keep(*blob) for blob in findings.blobs])
 
     async def _keep(self, kind: str, media_type: str, data: bytes) -> Artefact:
         sha256 = await self._artefacts.put(data)
         return Artefact(kind=kind, sha256=sha256, size_bytes=len(data), media_type=media_type)
+
+
+async def _to_the_end(work: Coroutine[None, None, Scan | None]) -> Scan | None:
+    """Finish the work, which takes moments, even if we are told to stop meanwhile."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({task})
+    return task.result()
 
 
 async def _leave(egress: Egress, room: EgressRoom) -> EgressEvidence | None:
@@ -272,27 +289,6 @@ async def _leave(egress: Egress, room: EgressRoom) -> EgressEvidence | None:
 
 def _not_started(detail: str) -> Findings:
     return Findings(outcome=Outcome.SANDBOX_UNAVAILABLE, detail=detail, evidence=Evidence())
-
-
-def make_result(
-    scan: Scan, outcome: Outcome, evidence: Evidence, verdict: Verdict, now: datetime
-) -> Result:
-    """Return the result row of a scan that ends now."""
-    last = evidence.hops[-1] if evidence.hops else None
-    return Result(
-        scan_id=scan.id,
-        attempt=scan.attempt,
-        outcome=outcome,
-        score=verdict.score,
-        verdict=verdict.judgement,
-        categories=tuple(verdict.categories),
-        verdict_json=msgspec.json.encode(verdict).decode(),
-        ruleset=verdict.ruleset,
-        final_url=last.url if last else None,
-        http_status=last.status if last else None,
-        title=(evidence.page.title or None) if evidence.page else None,
-        created_at=now,
-    )
 
 
 def _log_attempt(claimed: Scan, scan: Scan | None, took: timedelta) -> None:

@@ -1,22 +1,25 @@
 """The rescuer: gives every scan that nobody will touch another chance.
 
-Two sweeps, each safe to run on any number of hosts at once because every write is guarded:
-QUEUED rows without a wake-up are pushed again (Redis was down, flushed, or lost the message),
-and rows whose lease ran out go back to QUEUED or, past the retries, to FAILED.
+A scan is lost when its lease ran out, or when the process that held it is known to have ended on
+this host. It goes back to QUEUED at once or, past the retries, to FAILED; what was analysed and
+not recorded is concluded from what is stored. QUEUED rows without a wake-up are pushed again
+(Redis was down, flushed, or lost the message). Every write is guarded, and those of the elected
+rescuer are fenced by its term besides, so a sweep is safe to run on any number of hosts at once.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
 
-from safeurl.analysis import inconclusive
-from safeurl.errors import SandboxUnavailableError
-from safeurl.ports import Clock, Ending, ScanStore, WakeQueue
-from safeurl.report import Evidence
+from safeurl.ending import given_up
+from safeurl.errors import QueueUnavailableError, SandboxUnavailableError
+from safeurl.ports import CLOCK_SKEW, Clock, ScanStore, WakeQueue
 from safeurl.retry import retry_delay
 from safeurl.scan import Scan
-from safeurl.state import OUTCOME_WORDS, Outcome, final_state
-from worker.executor import make_result
+from safeurl.state import OUTCOME_WORDS, Outcome, State
+from worker.conclude import conclude_stored
+from worker.owner import has_ended
 
 _log = logging.getLogger("safeurl.rescuer")
 
@@ -39,8 +42,11 @@ class Rescuer:
         *,
         clock: Clock,
         actor: str,
+        lease: timedelta,
         max_retries: int,
         reap: Reap,
+        has_ended: Callable[[str | None], bool] = has_ended,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         """Wire the parts; `reap` removes the container that a lost attempt left on this host."""
         self._store = store
@@ -49,11 +55,16 @@ class Rescuer:
         self._actor = actor
         self._max_retries = max_retries
         self._reap = reap
+        self._has_ended = has_ended
+        self._watch = _LeaseWatch(lease, ticks)
 
-    async def sweep(self) -> tuple[int, int]:
-        """Run both sweeps; return how many scans were taken back and how many pushed again."""
-        rescued = await self._take_back()
-        return rescued, await self._push_again()
+    async def sweep(self, term: int | None) -> tuple[int, int]:
+        """Take back what is lost, push what is forgotten; return how many of each.
+
+        Without a `term`, which the leader has, only what was lost on this host is taken back.
+        """
+        rescued = await self._take_back(term)
+        return rescued, 0 if term is None else await self._push_again()
 
     async def _push_again(self) -> int:
         due = await self._store.due(now=self._clock() - PUSH_GRACE, limit=SWEEP_LIMIT)
@@ -66,46 +77,86 @@ class Rescuer:
             _log.info("rescuer.pushed count=%d", len(forgotten))
         return len(forgotten)
 
-    async def _take_back(self) -> int:
-        lost = await self._store.lost(now=self._clock(), limit=SWEEP_LIMIT)
-        moved = [await self._take_back_one(scan) for scan in lost]
-        for scan, taken in zip(lost, moved, strict=True):
-            if taken is not None:
+    async def _take_back(self, term: int | None) -> int:
+        taken: list[Scan] = []
+        for scan in await self._store.leased(limit=SWEEP_LIMIT):
+            if self._has_ended(scan.lease_owner):
+                moved = await self._take_back_one(scan, None)
+            elif term is not None and self._watch.has_run_out(scan, self._clock()):
+                moved = await self._take_back_one(scan, term)
+            else:
+                continue
+            if moved is not None:
+                taken.append(moved)
                 await self._reap_one(scan)
-        return sum(scan is not None for scan in moved)
+        await self._wake([scan.id for scan in taken if scan.state is State.QUEUED])
+        return len(taken)
+
+    async def _wake(self, scan_ids: Sequence[str]) -> None:
+        if not scan_ids:
+            return
+        try:
+            await self._queue.push(scan_ids)
+        except QueueUnavailableError as error:
+            # They are due: the other half of the sweep pushes them once Redis is back.
+            _log.warning("rescuer.not_pushed count=%d error=%s", len(scan_ids), error)
 
     async def _reap_one(self, scan: Scan) -> None:
         try:
             await self._reap(scan.id, scan.attempt)
         except SandboxUnavailableError as error:
-            # The reaper removes it once its deadline has passed; the other scans need not wait.
+            # The reaper removes it once Docker is back; the other scans need not wait.
             _log.warning("rescuer.not_reaped scan=%s error=%s", scan.id, error)
 
-    async def _take_back_one(self, scan: Scan) -> Scan | None:
-        now = self._clock()
+    async def _take_back_one(self, scan: Scan, term: int | None) -> Scan | None:
+        actor = self._actor if term is None else f"{self._actor} term {term}"
+        _log.warning(
+            "rescuer.lost scan=%s attempt=%d owner=%s", scan.id, scan.attempt, scan.lease_owner
+        )
+        if scan.state is State.ANALYZING:
+            ending = await conclude_stored(self._store, scan, clock=self._clock, actor=actor)
+            if ending is not None:
+                return await self._store.finish(
+                    scan, ending, now=self._clock(), actor=actor, term=term
+                )
+        return await self._retry(scan, actor, term)
+
+    async def _retry(self, scan: Scan, actor: str, term: int | None) -> Scan | None:
+        outcome, now = Outcome.LEASE_LOST, self._clock()
         detail = f"The worker {scan.lease_owner} was lost."
-        _log.warning("rescuer.lost scan=%s attempt=%d", scan.id, scan.attempt)
-        delay = retry_delay(Outcome.LEASE_LOST, scan.attempt, self._max_retries)
+        delay = retry_delay(outcome, scan.attempt, self._max_retries)
         if delay is None:
-            return await self._store.finish(
-                scan, _lost_ending(scan, detail, self._clock), now=now, actor=self._actor
-            )
+            said = f"{OUTCOME_WORDS[outcome]} {detail}"
+            ending = given_up(scan, outcome, detail=said, now=now)
+            return await self._store.finish(scan, ending, now=now, actor=actor, term=term)
         return await self._store.requeue(
             scan,
-            outcome=Outcome.LEASE_LOST,
+            outcome=outcome,
             detail=detail,
             run_after=now + delay,
             now=now,
-            actor=self._actor,
+            actor=actor,
+            term=term,
         )
 
 
-def _lost_ending(scan: Scan, detail: str, clock: Clock) -> Ending:
-    outcome = Outcome.LEASE_LOST
-    verdict = inconclusive(outcome, Evidence(), url=scan.url)
-    return Ending(
-        state=final_state(outcome),
-        outcome=outcome,
-        detail=f"{OUTCOME_WORDS[outcome]} {detail}",
-        result=make_result(scan, outcome, Evidence(), verdict, clock()),
-    )
+class _LeaseWatch:
+    """Tells which leases have run out, also when the clock was set back after they were given."""
+
+    def __init__(self, lease: timedelta, ticks: Callable[[], float]) -> None:
+        self._lease = lease
+        self._ticks = ticks
+        #: Leases that end later than any could that was given now, and since when we know them.
+        self._doubtful: dict[str, tuple[datetime, float]] = {}
+
+    def has_run_out(self, scan: Scan, now: datetime) -> bool:
+        until = scan.lease_until or now
+        if until <= now + self._lease + CLOCK_SKEW:
+            self._doubtful.pop(scan.id, None)
+            return until <= now
+        # A living worker renews it within its term, by the clock as it is now.
+        known_until, since_s = self._doubtful.setdefault(scan.id, (until, self._ticks()))
+        if known_until != until:
+            self._doubtful[scan.id] = (until, self._ticks())
+            return False
+        return self._ticks() - since_s >= self._lease.total_seconds()

@@ -1,27 +1,33 @@
-"""The steward: one process per host that signs for the worker, rescues scans and reaps."""
+"""The steward: one process per host that signs for the worker, rescues, reaps, and may lead."""
 
 import asyncio
 import logging
 import os
 import signal
-import socket
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import timedelta
 
 from safeurl.bootstrap import make_queue, open_store, utc_now
-from safeurl.errors import SandboxUnavailableError, UnavailableError
-from safeurl.ports import Sandbox, ScanStore
-from safeurl.scan import WorkerBeat
+from safeurl.errors import UnavailableError
+from safeurl.ports import Sandbox, Store, WakeQueue
 from safeurl.settings import Settings
+from safeurl.state import State
+from worker.beat import BEAT_INTERVAL_S, Beat
+from worker.election import Candidate, leader_lease
+from worker.owner import owner_name, process_name
 from worker.rescuer import Rescuer
 from worker.sandbox.reaper import Reaper
 from worker.tasks import make_sandbox
 
 _log = logging.getLogger("safeurl.steward")
 
-BEAT_INTERVAL_S = 10.0
 SWEEP_INTERVAL_S = 2.0
 REAP_INTERVAL_S = 15.0
+FORGET_INTERVAL_S = 600.0
+#: A worker that was killed is told of for so long, then its row goes.
+FORGOTTEN_AFTER = timedelta(hours=1)
+
+Duty = Callable[[], Awaitable[object]]
 
 
 async def run_steward(settings: Settings) -> None:
@@ -30,90 +36,87 @@ async def run_steward(settings: Settings) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     sandbox = make_sandbox(settings)
     queue = make_queue(settings)
-    reaper = Reaper(str(settings.docker_socket_path), settings.instance)
     try:
         async with open_store(settings, migrate=False) as store:
             await _until_done(store.migrate, stopping)
-            rescuer = Rescuer(
-                store,
-                queue,
-                clock=utc_now,
-                actor=_name(),
-                max_retries=settings.max_retries,
-                reap=reaper.remove_attempt,
-            )
-            beat = _Beat(store, sandbox, settings.worker_concurrency)
+            steward = _Steward(settings, store, queue, sandbox)
             await asyncio.gather(
-                _every(BEAT_INTERVAL_S, beat.send, stopping),
-                _every(SWEEP_INTERVAL_S, rescuer.sweep, stopping),
-                _every(REAP_INTERVAL_S, lambda: reaper.remove_expired(utc_now()), stopping),
+                *(_every(interval_s, duty, stopping) for interval_s, duty in steward.duties())
             )
-            await beat.retire()
+            await steward.leave()
     finally:
         await queue.close()
         await sandbox.close()
 
 
-class _Beat:
-    """Tells the store that this worker lives, and how its Docker does."""
+class _Steward:
+    """The duties of one host, and of all hosts while this one leads."""
 
-    def __init__(self, store: ScanStore, sandbox: Sandbox, concurrency: int) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, queue: WakeQueue, sandbox: Sandbox
+    ) -> None:
+        name = owner_name(os.getppid())
         self._store = store
-        self._sandbox = sandbox
-        self._concurrency = concurrency
-        self._started_at = utc_now()
-
-    async def send(self) -> None:
-        docker_ok, detail = await self._docker()
-        await self._store.beat(self._beat(utc_now(), docker_ok=docker_ok, detail=detail))
-
-    async def retire(self) -> None:
-        """Leave the list of living workers at once."""
-        try:
-            await self._store.retire(_name())
-        except UnavailableError as error:
-            _log.warning("steward.not_retired error=%s", error)
-
-    async def _docker(self) -> tuple[bool, str]:
-        try:
-            return True, await self._sandbox.ping()
-        except SandboxUnavailableError as error:
-            return False, str(error)
-
-    def _beat(self, at: datetime, *, docker_ok: bool, detail: str) -> WorkerBeat:
-        return WorkerBeat(
-            id=_name(),
-            host=socket.gethostname(),
-            pid=os.getppid(),
-            concurrency=self._concurrency,
-            started_at=self._started_at,
-            beat_at=at,
-            docker_ok=docker_ok,
-            docker_detail=detail,
+        self._beat = Beat(settings, store, sandbox, name)
+        self._stand_interval_s = leader_lease(settings.lease).total_seconds() / 3
+        self._candidate = Candidate(
+            store,
+            process_name(os.getppid()),
+            lease=leader_lease(settings.lease),
+            clock=utc_now,
+        )
+        self._reaper = Reaper(str(settings.docker_socket_path), settings.instance)
+        self._rescuer = Rescuer(
+            store,
+            queue,
+            clock=utc_now,
+            actor=name,
+            lease=settings.lease,
+            max_retries=settings.max_retries,
+            reap=self._reaper.remove_attempt,
         )
 
+    def duties(self) -> list[tuple[float, Duty]]:
+        """Return each duty with the seconds between its turns."""
+        return [
+            (BEAT_INTERVAL_S, self._beat.send),
+            (self._stand_interval_s, self._candidate.stand),
+            (SWEEP_INTERVAL_S, lambda: self._rescuer.sweep(self._candidate.term)),
+            (REAP_INTERVAL_S, self._reap),
+            (FORGET_INTERVAL_S, self._forget_workers),
+        ]
 
-def _name() -> str:
-    """Name this worker by its host and its supervisor's process."""
-    return f"{socket.gethostname()}:{os.getppid()}"
+    async def leave(self) -> None:
+        """Leave nothing behind that another would have to find out about."""
+        for duty in (self._reap, self._candidate.resign, self._beat.retire):
+            await _tried(duty)
+
+    async def _reap(self) -> None:
+        await self._reaper.sweep(utc_now(), self._is_over)
+
+    async def _is_over(self, scan_id: str, attempt: int) -> bool:
+        scan = await self._store.get(scan_id)
+        return scan is None or (scan.state, scan.attempt) != (State.FETCHING, attempt)
+
+    async def _forget_workers(self) -> None:
+        if self._candidate.term is not None:
+            await self._store.forget_workers(silent_since=utc_now() - FORGOTTEN_AFTER)
 
 
-async def _until_done(duty: Callable[[], Awaitable[object]], stopping: asyncio.Event) -> None:
+async def _until_done(duty: Duty, stopping: asyncio.Event) -> None:
     """Try until it works once, or until the end."""
     while not stopping.is_set() and not await _tried(duty):
         await _pause(1.0, stopping)
 
 
-async def _every(
-    interval_s: float, duty: Callable[[], Awaitable[object]], stopping: asyncio.Event
-) -> None:
+async def _every(interval_s: float, duty: Duty, stopping: asyncio.Event) -> None:
     """Do the duty now and then at this interval, until the end."""
     while not stopping.is_set():
         await _tried(duty)
         await _pause(interval_s, stopping)
 
 
-async def _tried(duty: Callable[[], Awaitable[object]]) -> bool:
+async def _tried(duty: Duty) -> bool:
     try:
         await duty()
     except UnavailableError as error:

@@ -11,18 +11,21 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from safeurl.adapters.memory_leadership import MemoryLeadership
+from safeurl.adapters.memory_ledger import MemoryLedger
 from safeurl.adapters.sql.database import RowRefusedError
-from safeurl.ports import Ending
+from safeurl.ports import CLOCK_SKEW, Ending
 from safeurl.scan import Artefact, AuditEntry, Metrics, Result, Scan, WorkerBeat
-from safeurl.state import Outcome, State, is_legal
+from safeurl.state import BROKEN, Outcome, State, is_legal
 from safeurl.verdict import Judgement
 
 
-class MemoryStore:
+class MemoryStore(MemoryLedger, MemoryLeadership):
     """`ScanStore` in dictionaries."""
 
     def __init__(self) -> None:
         """Begin empty."""
+        super().__init__()
         self._scans: dict[str, Scan] = {}
         self._results: dict[str, Result] = {}
         self._evidence: dict[str, str] = {}
@@ -53,9 +56,9 @@ class MemoryStore:
     async def claim(
         self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
     ) -> Scan | None:
-        """Guarded by QUEUED and `run_after`."""
+        """Guarded by QUEUED and due."""
         scan = self._scans.get(scan_id)
-        if scan is None or scan.state is not State.QUEUED or scan.run_after > now:
+        if scan is None or not _is_due(scan, now):
             return None
         claimed = replace(
             scan,
@@ -78,8 +81,16 @@ class MemoryStore:
         self._scans[scan.id] = replace(held, lease_until=lease_until)
         return True
 
-    async def begin_analysis(
-        self, scan: Scan, *, evidence_json: str, now: datetime, actor: str
+    async def begin_analysis(  # noqa: PLR0913 - one keyword per thing that the move stores
+        self,
+        scan: Scan,
+        *,
+        outcome: Outcome,
+        detail: str | None,
+        evidence_json: str,
+        artefacts: Sequence[Artefact] = (),
+        now: datetime,
+        actor: str,
     ) -> Scan | None:
         """Keep the lease; keep the evidence."""
         held = self._guarded(scan, State.ANALYZING)
@@ -87,11 +98,15 @@ class MemoryStore:
             return None
         _check_json(evidence_json)
         self._evidence[scan.id] = evidence_json
-        return self._move(held, replace(held, state=State.ANALYZING), now=now, actor=actor)
+        self._keep_artefacts(scan, artefacts)
+        analysing = replace(held, state=State.ANALYZING, outcome=outcome, detail=detail)
+        return self._move(held, analysing, now=now, actor=actor)
 
-    async def finish(self, scan: Scan, ending: Ending, *, now: datetime, actor: str) -> Scan | None:
+    async def finish(
+        self, scan: Scan, ending: Ending, *, now: datetime, actor: str, term: int | None = None
+    ) -> Scan | None:
         """Keep all that the ending brings."""
-        held = self._guarded(scan, ending.state)
+        held = self._guarded(scan, ending.state, term)
         if held is None:
             return None
         self._keep(held, ending)
@@ -115,9 +130,10 @@ class MemoryStore:
         run_after: datetime,
         now: datetime,
         actor: str,
+        term: int | None = None,
     ) -> Scan | None:
         """Outcome and detail stay on the waiting scan until it is claimed again."""
-        held = self._guarded(scan, State.QUEUED)
+        held = self._guarded(scan, State.QUEUED, term)
         if held is None:
             return None
         waiting = replace(
@@ -141,14 +157,14 @@ class MemoryStore:
 
     async def due(self, *, now: datetime, limit: int) -> list[Scan]:
         """Sort by `run_after`."""
-        due = [s for s in self._scans.values() if s.state is State.QUEUED and s.run_after <= now]
+        due = [scan for scan in self._scans.values() if _is_due(scan, now)]
         return sorted(due, key=lambda scan: (scan.run_after, scan.id))[:limit]
 
-    async def lost(self, *, now: datetime, limit: int) -> list[Scan]:
+    async def leased(self, *, limit: int, until: datetime | None = None) -> list[Scan]:
         """Sort by `lease_until`."""
         leases = ((s.lease_until, s.id) for s in self._scans.values() if s.lease_until is not None)
-        lost = sorted(lease for lease in leases if lease[0] <= now)
-        return [self._scans[scan_id] for _, scan_id in lost[:limit]]
+        ending = sorted(lease for lease in leases if until is None or lease[0] <= until)
+        return [self._scans[scan_id] for _, scan_id in ending[:limit]]
 
     async def result(self, scan_id: str) -> Result | None:
         """Look it up."""
@@ -174,6 +190,12 @@ class MemoryStore:
         """Forget a worker that ends."""
         self._workers.pop(worker_id, None)
 
+    async def forget_workers(self, *, silent_since: datetime) -> None:
+        """Forget those whose last beat is older."""
+        silent = [beat.id for beat in self._workers.values() if beat.beat_at < silent_since]
+        for worker_id in silent:
+            await self.retire(worker_id)
+
     async def workers(self, *, since: datetime) -> list[WorkerBeat]:
         """Put the freshest first."""
         heard = sorted(self._workers.values(), key=lambda beat: beat.id)
@@ -185,13 +207,14 @@ class MemoryStore:
         scans = self._scans.values()
         pending = [scan.created_at for scan in scans if scan.state is State.QUEUED]
         hour_ago = now - timedelta(hours=1)
-        ended = [s.state for s in scans if s.finished_at is not None and s.finished_at > hour_ago]
-        completed = ended.count(State.COMPLETED)
+        ended = [s for s in scans if s.finished_at is not None and s.finished_at > hour_ago]
+        completed = sum(scan.state is State.COMPLETED for scan in ended)
         return Metrics(
             pending=len(pending),
             in_progress=sum(scan.lease_until is not None for scan in scans),
             recently_completed=completed,
             recently_failed=len(ended) - completed,
+            recently_broken=sum(scan.outcome in BROKEN for scan in ended),
             oldest_pending_at=min(pending, default=None),
         )
 
@@ -209,9 +232,11 @@ class MemoryStore:
         known = self._scans.get(scan.id)
         return known is not None and _submission(known) == _submission(scan)
 
-    def _guarded(self, scan: Scan, new: State) -> Scan | None:
+    def _guarded(self, scan: Scan, new: State, term: int | None = None) -> Scan | None:
         if not is_legal(scan.state, new):
             raise RowRefusedError(f"A scan does not move from {scan.state} to {new}.")
+        if not self._is_fenced_in(term):
+            return None
         held = self._scans.get(scan.id)
         return held if held is not None and _is_same(held, scan) else None
 
@@ -220,10 +245,13 @@ class MemoryStore:
         if ending.evidence_json is not None:
             _check_json(ending.evidence_json)
             self._evidence[scan.id] = ending.evidence_json
-        kept = self._artefacts.setdefault(scan.id, {})
-        for artefact in ending.artefacts:
-            kept.setdefault((artefact.kind, artefact.sha256), artefact)
+        self._keep_artefacts(scan, ending.artefacts)
         self._results[scan.id] = replace(ending.result, scan_id=scan.id, outcome=ending.outcome)
+
+    def _keep_artefacts(self, scan: Scan, artefacts: Sequence[Artefact]) -> None:
+        kept = self._artefacts.setdefault(scan.id, {})
+        for artefact in artefacts:
+            kept.setdefault((artefact.kind, artefact.sha256), artefact)
 
     def _move(self, old: Scan, new: Scan, *, now: datetime, actor: str) -> Scan:
         moved = replace(new, version=old.version + 1, updated_at=now)
@@ -296,6 +324,11 @@ class MemoryArtefacts:
     async def get(self, sha256: str) -> bytes | None:
         """Look them up."""
         return self._blobs.get(sha256)
+
+
+def _is_due(scan: Scan, now: datetime) -> bool:
+    due = scan.run_after <= now or scan.updated_at > now + CLOCK_SKEW
+    return scan.state is State.QUEUED and due
 
 
 def _is_same(held: Scan, scan: Scan) -> bool:

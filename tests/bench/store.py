@@ -61,7 +61,9 @@ async def _live(store: ScanStore, scan: Scan) -> None:
     until = now + timedelta(seconds=30)
     claimed = await store.claim(scan.id, owner="bench", now=now, lease_until=until)
     assert claimed is not None
-    moved = await store.begin_analysis(claimed, evidence_json="{}", now=now, actor="bench")
+    moved = await store.begin_analysis(
+        claimed, outcome=Outcome.OK, detail=None, evidence_json="{}", now=now, actor="bench"
+    )
     assert moved is not None
     ending = Ending(
         state=State.COMPLETED, outcome=Outcome.OK, detail=None, result=_result(moved, now)

@@ -13,6 +13,7 @@ from tests.support.builders import (
     LEASE,
     NOW,
     WORKER,
+    analysed,
     analyzing,
     brought_to,
     claimed,
@@ -45,7 +46,7 @@ async def _try(store: ScanStore, scan: Scan, new: State) -> Scan | None:
     if new is State.FETCHING:
         return await store.claim(scan.id, owner=WORKER, now=NOW, lease_until=NOW + LEASE)
     if new is State.ANALYZING:
-        return await store.begin_analysis(scan, evidence_json="{}", now=NOW, actor=WORKER)
+        return await analysed(store, scan)
     outcome = next(outcome for outcome in Outcome if final_state(outcome) is new)
     return await store.finish(scan, make_ending(scan, outcome), now=NOW, actor=WORKER)
 
@@ -183,10 +184,30 @@ async def test_analysis_begins_with_its_evidence(store: ScanStore) -> None:
     waiting = await _requeue(store, scan)
     assert waiting is not None
     again = await claimed(store, waiting, at=LATER)
-    moved = await store.begin_analysis(again, evidence_json='{"n":2}', now=NOW, actor=WORKER)
-    assert moved == replace(again, state=State.ANALYZING, version=5, updated_at=NOW)
+    moved = await analysed(store, again, '{"n":2}')
+    assert moved == replace(
+        again, state=State.ANALYZING, version=5, updated_at=NOW, outcome=Outcome.OK
+    )
     assert await store.evidence(scan.id) == '{"n":2}'
     assert await store.evidence(make_scan().id) is None
+
+
+@on_every_store
+async def test_what_an_attempt_found_is_stored_before_it_is_judged(store: ScanStore) -> None:
+    """Outcome, detail and artefacts too: whoever finds the scan so can conclude it."""
+    scan = await brought_to(store, State.FETCHING)
+    moved = await store.begin_analysis(
+        scan,
+        outcome=Outcome.BODY_TOO_LARGE,
+        detail="Cut off.",
+        evidence_json="{}",
+        artefacts=(make_artefact(),),
+        now=NOW,
+        actor=WORKER,
+    )
+    assert moved is not None
+    assert (moved.outcome, moved.detail) == (Outcome.BODY_TOO_LARGE, "Cut off.")
+    assert await store.artefacts(scan.id) == [make_artefact()]
 
 
 @on_every_store
@@ -252,7 +273,7 @@ async def test_a_late_worker_writes_nothing(store: ScanStore) -> None:
     trail = await store.audit(scan.id)
     ending = make_ending(late, artefacts=(make_artefact(),), evidence_json='{"late":1}')
     failed = replace(ending, state=State.FAILED, outcome=Outcome.SANDBOX_CRASHED)
-    assert await store.begin_analysis(late, evidence_json="{}", now=LATER, actor="late") is None
+    assert await analysed(store, late, "{}", LATER, "late") is None
     assert await store.finish(late, failed, now=LATER, actor="late") is None
     assert await _requeue(store, late) is None
     await store.note(late, event="sandbox", detail="late", now=LATER, actor="late")
@@ -280,7 +301,7 @@ async def test_what_breaks_a_rule_is_refused_whole(store: ScanStore) -> None:
     """A result or document that the schema refuses takes its whole batch with it."""
     scan = await brought_to(store, State.FETCHING)
     with pytest.raises(RowRefusedError):
-        await store.begin_analysis(scan, evidence_json="{no json", now=NOW, actor=WORKER)
+        await analysed(store, scan, "{no json")
     scan = await analyzing(store, scan)
     for wrong in ({"score": 101}, {"verdict": "fine"}, {"verdict_json": "{"}):
         result = replace(make_result(scan), **wrong)

@@ -55,8 +55,21 @@ async def test_due_scans_come_oldest_first(store: ScanStore) -> None:
 
 
 @on_every_store
-async def test_lost_scans_come_oldest_lease_first(store: ScanStore) -> None:
-    """FETCHING and ANALYZING ones whose lease ran out; a renewed or ended one is not lost."""
+async def test_what_was_written_in_the_future_does_not_wait(store: ScanStore) -> None:
+    """After the clock was set back, waiting scans are due, whatever time they wait for."""
+    fresh = make_scan(NOW + 3600 * SECOND)
+    put_off = make_scan(NOW - SECOND, run_after=NOW + 60 * SECOND)
+    near = make_scan(NOW + 4 * SECOND)
+    await store.add([fresh, put_off, near])
+    assert await store.due(now=NOW, limit=10) == [fresh]
+    assert await store.claim(put_off.id, owner="a", now=NOW, lease_until=NOW + LEASE) is None
+    assert await store.claim(near.id, owner="a", now=NOW, lease_until=NOW + LEASE) is None
+    assert (await claimed(store, fresh, NOW)).attempt == 1
+
+
+@on_every_store
+async def test_leased_scans_come_oldest_lease_first(store: ScanStore) -> None:
+    """FETCHING and ANALYZING ones whose lease ends by then; an ended one has none."""
     scans = [make_scan(NOW - 60 * SECOND) for _ in range(5)]
     await store.add(scans)
     held = [await claimed(store, scan, NOW - n * SECOND) for n, scan in enumerate(scans)]
@@ -64,9 +77,11 @@ async def test_lost_scans_come_oldest_lease_first(store: ScanStore) -> None:
     assert await store.renew_lease(held[2], lease_until=NOW + 2 * LEASE)
     await finished(store, await analyzing(store, held[3]))
     at = NOW + LEASE
-    assert await store.lost(now=at, limit=10) == [held[4], held[1], held[0]]
-    assert await store.lost(now=at, limit=1) == [held[4]]
-    assert await store.lost(now=at - 5 * SECOND, limit=10) == []
+    assert await store.leased(until=at, limit=10) == [held[4], held[1], held[0]]
+    assert await store.leased(until=at, limit=1) == [held[4]]
+    assert await store.leased(until=at - 5 * SECOND, limit=10) == []
+    renewed = replace(held[2], lease_until=NOW + 2 * LEASE)
+    assert await store.leased(limit=10) == [held[4], held[1], held[0], renewed]
 
 
 @on_every_store
@@ -77,6 +92,7 @@ async def test_metrics_count_what_is_open_and_what_just_ended(store: ScanStore) 
         in_progress=0,
         recently_completed=0,
         recently_failed=0,
+        recently_broken=0,
         oldest_pending_at=None,
     )
     assert await store.metrics(now=NOW) == empty
@@ -89,10 +105,11 @@ async def test_metrics_count_what_is_open_and_what_just_ended(store: ScanStore) 
         in_progress=2,
         recently_completed=1,
         recently_failed=2,
+        recently_broken=1,
         oldest_pending_at=older.created_at,
     )
     assert await store.metrics(now=NOW + 59 * 60 * SECOND) == counted
-    aged = replace(counted, recently_completed=0, recently_failed=0)
+    aged = replace(counted, recently_completed=0, recently_failed=0, recently_broken=0)
     assert await store.metrics(now=NOW + 60 * 60 * SECOND) == aged
 
 
@@ -106,6 +123,8 @@ async def test_a_worker_is_known_by_its_last_beat(store: ScanStore) -> None:
     assert await store.workers(since=NOW) == [ill, make_beat("b", NOW + SECOND)]
     assert await store.workers(since=NOW + 2 * SECOND) == [ill]
     assert await store.workers(since=NOW + 3 * SECOND) == []
+    await store.forget_workers(silent_since=NOW + 2 * SECOND)
+    assert await store.workers(since=NOW) == [ill]
 
 
 @on_every_store
@@ -157,7 +176,7 @@ async def test_the_trail_tells_a_legal_life(store: ScanStore) -> None:
         (Outcome.SANDBOX_UNAVAILABLE, "Docker does not answer.", NOW + SECOND),
         (None, None, NOW + 2 * SECOND),
         (None, '{"start":"cold"}', at),
-        (None, None, NOW),
+        (Outcome.OK, None, NOW),
         (Outcome.OK, "Done.", NOW + 4 * SECOND),
     ]
     assert [entry.id for entry in trail] == sorted({entry.id for entry in trail})

@@ -13,7 +13,7 @@ from safeurl.errors import SandboxUnavailableError
 from tests.support.images import SOCKET_PATH, docker_client
 from tests.support.sandbox_lab import Lab, clear, lab, leftovers
 from worker.sandbox import labels
-from worker.sandbox.reaper import GRACE, Reaper
+from worker.sandbox.reaper import GRACE, YOUTH, Reaper
 
 _NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -44,6 +44,11 @@ time.sleep(600)
 """
 
 
+async def nothing_is_over(_scan: str, _attempt: int) -> bool:
+    """Stand for a database in which every attempt runs."""
+    return False
+
+
 def place(room: Lab, scan: str, deadline_at: datetime, instance: str | None = None) -> str:
     """Create a container as an earlier worker would have left it; return its name."""
     owner = labels.SandboxLabels(
@@ -69,11 +74,32 @@ def test_only_expired_containers_of_this_instance_go() -> None:
             kept = place(room, f"{mark}-kept", expired_at + timedelta(seconds=1))
             foreign = place(room, f"{mark}-foreign", expired_at, other)
             reaper = Reaper(SOCKET_PATH, room.settings.instance)
-            assert asyncio.run(reaper.remove_expired(_NOW)) == [gone]
+            assert asyncio.run(reaper.sweep(_NOW, nothing_is_over)) == [gone]
             assert leftovers(room.settings.instance) == [kept]
             assert leftovers(other) == [foreign]
         finally:
             clear(other)
+            clear(room.settings.instance)
+
+
+def test_containers_of_attempts_that_are_over_go() -> None:
+    """Long before their deadline, but not in their youth; one whose attempt runs stays."""
+    mark = f"over-{os.getpid()}"
+    far = datetime.now(UTC) + timedelta(hours=1)
+
+    async def is_over(scan: str, attempt: int) -> bool:
+        return (scan, attempt) == (f"{mark}-over", 1)
+
+    with lab("pass") as room:
+        try:
+            over = place(room, f"{mark}-over", far)
+            runs = place(room, f"{mark}-runs", far)
+            reaper = Reaper(SOCKET_PATH, room.settings.instance)
+            now = datetime.now(UTC)
+            assert asyncio.run(reaper.sweep(now, is_over)) == []
+            assert asyncio.run(reaper.sweep(now + YOUTH, is_over)) == [over]
+            assert leftovers(room.settings.instance) == [runs]
+        finally:
             clear(room.settings.instance)
 
 
@@ -113,4 +139,4 @@ def test_removing_an_attempt_needs_the_same_instance() -> None:
 def test_without_an_engine_the_reaper_says_so() -> None:
     """The caller learns that nothing was reaped."""
     with pytest.raises(SandboxUnavailableError):
-        asyncio.run(Reaper("/nowhere/docker.sock", "main").remove_expired(_NOW))
+        asyncio.run(Reaper("/nowhere/docker.sock", "main").sweep(_NOW, nothing_is_over))

@@ -79,6 +79,7 @@ def make_beat(worker: str = WORKER, at: datetime = NOW) -> WorkerBeat:
         beat_at=at,
         docker_ok=True,
         docker_detail="20.10.24",
+        disk_free_bytes=10**10,
     )
 
 
@@ -91,9 +92,23 @@ async def claimed(store: ScanStore, scan: Scan, at: datetime = NOW) -> Scan:
 
 async def analyzing(store: ScanStore, scan: Scan) -> Scan:
     """Take a claimed scan on to ANALYZING, which must succeed."""
-    moved = await store.begin_analysis(scan, evidence_json='{"n":1}', now=NOW, actor=WORKER)
+    moved = await analysed(store, scan, '{"n":1}')
     assert moved is not None
     return moved
+
+
+async def analysed(
+    store: ScanStore, scan: Scan, evidence_json: str = "{}", at: datetime = NOW, by: str = WORKER
+) -> Scan | None:
+    """Try to take a scan on to ANALYZING."""
+    return await store.begin_analysis(
+        scan,
+        outcome=Outcome.OK,
+        detail=None,
+        evidence_json=evidence_json,
+        now=at,
+        actor=by,
+    )
 
 
 async def finished(store: ScanStore, scan: Scan, outcome: Outcome = Outcome.OK) -> Scan:

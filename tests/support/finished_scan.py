@@ -51,7 +51,12 @@ async def finish_as_phishing(store: ScanStore, scan_id: str, life: Life) -> Scan
     assert claimed is not None
     evidence = msgspec.json.encode(phishing_evidence(claimed, life.title)).decode()
     analysing = await store.begin_analysis(
-        claimed, evidence_json=evidence, now=later, actor="host-1:7"
+        claimed,
+        outcome=Outcome.OK,
+        detail=None,
+        evidence_json=evidence,
+        now=later,
+        actor="host-1:7",
     )
     assert analysing is not None
     ending = Ending(

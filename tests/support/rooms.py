@@ -8,29 +8,29 @@ from pathlib import Path
 from safeurl.adapters.libsql import LibSQLStore
 from safeurl.adapters.memory import MemoryStore
 from safeurl.adapters.sqlite import SQLiteStore
-from safeurl.ports import ScanStore
+from safeurl.ports import Store
 from tests.support.libsql_proxy import LibSQLProxy
 from tests.support.sqld import Sqld
 
-Room = Callable[[Path], AbstractAsyncContextManager[ScanStore]]
-Scenario = Callable[[ScanStore], Awaitable[None]]
+Room = Callable[[Path], AbstractAsyncContextManager[Store]]
+Scenario = Callable[[Store], Awaitable[None]]
 
 
 @asynccontextmanager
-async def memory(_folder: Path) -> AsyncIterator[ScanStore]:
+async def memory(_folder: Path) -> AsyncIterator[Store]:
     """Open the shipped fake."""
     yield MemoryStore()
 
 
 @asynccontextmanager
-async def sqlite(folder: Path) -> AsyncIterator[ScanStore]:
+async def sqlite(folder: Path) -> AsyncIterator[Store]:
     """Open a file."""
     async with _ready(SQLiteStore(folder / "state" / "safeurl.db")) as store:
         yield store
 
 
 @asynccontextmanager
-async def libsql_ws(folder: Path) -> AsyncIterator[ScanStore]:
+async def libsql_ws(folder: Path) -> AsyncIterator[Store]:
     """Open sqld through libsql-client's WebSockets."""
     with Sqld(folder / "sqld") as server:
         async with _ready(LibSQLStore(f"ws://{server.authority}")) as store:
@@ -38,7 +38,7 @@ async def libsql_ws(folder: Path) -> AsyncIterator[ScanStore]:
 
 
 @asynccontextmanager
-async def libsql_http(folder: Path) -> AsyncIterator[ScanStore]:
+async def libsql_http(folder: Path) -> AsyncIterator[Store]:
     """Open sqld through libsql-client's HTTP."""
     with Sqld(folder / "sqld") as server:
         async with _ready(LibSQLStore(f"http://{server.authority}")) as store:
@@ -46,7 +46,7 @@ async def libsql_http(folder: Path) -> AsyncIterator[ScanStore]:
 
 
 @asynccontextmanager
-async def libsql_turso(folder: Path) -> AsyncIterator[ScanStore]:
+async def libsql_turso(folder: Path) -> AsyncIterator[Store]:
     """Open sqld through a proxy that refuses what Turso Cloud refuses."""
     with Sqld(folder / "sqld") as server, LibSQLProxy(server.port, as_turso=True) as proxy:
         url = f"http://{proxy.authority}"
@@ -58,7 +58,7 @@ ROOMS: tuple[Room, ...] = (memory, sqlite, libsql_ws, libsql_http, libsql_turso)
 
 
 @asynccontextmanager
-async def _ready(store: ScanStore) -> AsyncIterator[ScanStore]:
+async def _ready(store: Store) -> AsyncIterator[Store]:
     try:
         await store.migrate()
         yield store

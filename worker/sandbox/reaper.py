@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from safeurl.errors import SandboxUnavailableError
 from worker.sandbox import labels
@@ -14,6 +16,22 @@ _log = logging.getLogger("safeurl.reaper")
 #: the start, and creating, starting, killing and removing each may take their own time.
 GRACE = timedelta(seconds=90)
 
+#: How long after its creation a container's attempt may be not yet, or no longer, on record while
+#: its own worker still deals with it.
+YOUTH = timedelta(seconds=15)
+
+#: Tells whether a scan's attempt is over, from the database.
+IsOver = Callable[[str, int], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One of our containers, as listed."""
+
+    container_id: str
+    created_at: datetime
+    labels: labels.SandboxLabels
+
 
 class Reaper:
     """Removes an instance's leftovers; leaves every other container alone."""
@@ -23,31 +41,49 @@ class Reaper:
         self._engine = Engine(socket_path)
         self._instance = instance
 
-    async def remove_expired(self, now: datetime) -> list[str]:
-        """Remove containers whose deadline and grace have passed; return their names.
+    async def sweep(self, now: datetime, is_over: IsOver) -> list[str]:
+        """Remove containers past their deadline and those of attempts that are over.
 
-        Raises `SandboxUnavailableError` when Docker does not answer.
+        Returns their names; raises `SandboxUnavailableError` when Docker does not answer.
         """
-        return await asyncio.to_thread(self._remove_expired, now)
+        found = await asyncio.to_thread(self._list)
+        unneeded = [each for each in found if await _is_unneeded(each, now, is_over)]
+        return await asyncio.to_thread(self._remove, unneeded) if unneeded else []
 
     async def remove_attempt(self, scan: str, attempt: int) -> bool:
         """Kill and remove the container of one attempt; False when there is none."""
         return await asyncio.to_thread(self._remove_attempt, scan, attempt)
 
-    def _remove_expired(self, now: datetime) -> list[str]:
-        removed = []
+    def _list(self) -> list[_Found]:
         with self._engine.client() as client:
-            for facts in client.find(labels.instance_filter(self._instance)):
-                found = labels.read(facts["Labels"])
-                if found is None or found.deadline_at + GRACE > now:
-                    continue
-                if _try_remove(client, facts["Id"]):
-                    removed.append(labels.container_name(found.scan, found.attempt))
-        return removed
+            listed = client.find(labels.instance_filter(self._instance))
+        return [
+            _Found(facts["Id"], datetime.fromtimestamp(facts["Created"], UTC), read)
+            for facts in listed
+            if (read := labels.read(facts["Labels"])) is not None
+        ]
+
+    def _remove(self, found: list[_Found]) -> list[str]:
+        with self._engine.client() as client:
+            return [
+                labels.container_name(each.labels.scan, each.labels.attempt)
+                for each in found
+                if _try_remove(client, each.container_id)
+            ]
 
     def _remove_attempt(self, scan: str, attempt: int) -> bool:
         with self._engine.client() as client:
             return remove_own(client, self._instance, scan, attempt)
+
+
+async def _is_unneeded(found: _Found, now: datetime, is_over: IsOver) -> bool:
+    if found.labels.deadline_at + GRACE <= now:
+        return True
+    # One that is older than its own age can be was made before the clock was set back.
+    is_young = timedelta(0) <= now - found.created_at < YOUTH
+    if found.labels.role != labels.ROLE_SANDBOX or is_young:
+        return False
+    return await is_over(found.labels.scan, found.labels.attempt)
 
 
 def remove_own(client: EngineClient, instance: str, scan: str, attempt: int) -> bool:

@@ -112,6 +112,31 @@ class Worker(SQLModel, table=True):
     beat_at: At = Field(sa_type=Text)
     docker_ok: bool = Field(sa_type=Integer)
     docker_detail: str = Field(sa_type=Text)
+    disk_free_bytes: int
+
+
+class LeaderTerm(SQLModel, table=True):
+    """A time of leadership."""
+
+    __tablename__: ClassVar[str] = "leader_terms"
+    term: int = Field(primary_key=True)
+    holder: str = Field(sa_type=Text)
+    elected_at: At = Field(sa_type=Text)
+    until: At = Field(sa_type=Text)
+
+
+class AuditSeal(SQLModel, table=True):
+    """A closed range of the audit trail."""
+
+    __tablename__: ClassVar[str] = "audit_seals"
+    number: int = Field(primary_key=True)
+    first_id: int
+    last_id: int
+    digests: str = Field(sa_type=Text)
+    sha256: str = Field(sa_type=Text)
+    previous_sha256: str = Field(sa_type=Text)
+    sealed_at: At = Field(sa_type=Text)
+    term: int
 
 
 class MetricsRow(SQLModel):
@@ -121,6 +146,7 @@ class MetricsRow(SQLModel):
     in_progress: int
     recently_completed: int
     recently_failed: int
+    recently_broken: int
     oldest_pending_at: At | None
 
 

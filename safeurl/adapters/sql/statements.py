@@ -6,7 +6,12 @@ this very change took effect. So a batch may be repeated after its answer was lo
 time no guard holds, and the row still comes back.
 """
 
-_GUARD = "id = :id AND version = :version AND state = :state"
+#: A write in the name of a leader also needs that leader's term to be the newest.
+_FENCE = "(:term IS NULL OR :term = (SELECT max(term) FROM leader_terms))"
+_GUARD = f"id = :id AND version = :version AND state = :state AND {_FENCE}"
+
+#: What was written later than now was written before the clock was set back: it waits no longer.
+_DUE = "(run_after <= :settled OR updated_at > :skewed)"
 
 #: The very same scan is left alone, so that an add whose answer was lost may be repeated.
 ADD = """
@@ -39,13 +44,13 @@ SELECT * FROM scan_jobs WHERE id < coalesce(:before, '~') ORDER BY id DESC LIMIT
 
 CHANGED = "SELECT * FROM scan_jobs WHERE id = :id AND change_id = :change_id"
 
-CLAIM = """
+CLAIM = f"""
 UPDATE scan_jobs
 SET state = 'FETCHING', version = version + 1, attempt = attempt + 1, updated_at = :now,
     lease_owner = :owner, lease_until = :lease_until, outcome = NULL, detail = NULL,
     actor = :owner, change_id = :change_id
-WHERE id = :id AND state = 'QUEUED' AND run_after <= :now
-"""
+WHERE id = :id AND state = 'QUEUED' AND {_DUE}
+"""  # noqa: S608 - the condition is a constant of this file
 
 #: Changes no version, so it bears repeating as it is.
 RENEW = f"""
@@ -57,7 +62,7 @@ RETURNING id
 BEGIN_ANALYSIS = f"""
 UPDATE scan_jobs
 SET state = 'ANALYZING', version = version + 1, updated_at = :now,
-    actor = :actor, change_id = :change_id
+    outcome = :outcome, detail = :detail, actor = :actor, change_id = :change_id
 WHERE {_GUARD}
 """  # noqa: S608 - the guard is a constant of this file
 
@@ -114,14 +119,15 @@ WHERE {_GUARD} AND NOT EXISTS (
 )
 """  # noqa: S608 - the guard is a constant of this file
 
-DUE = """
-SELECT * FROM scan_jobs WHERE state = 'QUEUED' AND run_after <= :now
+DUE = f"""
+SELECT * FROM scan_jobs WHERE state = 'QUEUED' AND {_DUE}
 ORDER BY run_after, id LIMIT :limit
-"""
+"""  # noqa: S608 - the condition is a constant of this file
 
 #: Only FETCHING and ANALYZING have a lease, by CHECK.
-LOST = """
-SELECT * FROM scan_jobs WHERE lease_until <= :now ORDER BY lease_until, id LIMIT :limit
+LEASED = """
+SELECT * FROM scan_jobs WHERE lease_until <= coalesce(:until, '~')
+ORDER BY lease_until, id LIMIT :limit
 """
 
 RESULT = "SELECT * FROM scan_results WHERE scan_id = :id"
@@ -134,16 +140,23 @@ AUDIT = "SELECT * FROM audit_logs WHERE scan_id = :id ORDER BY id"
 
 BEAT = """
 INSERT INTO workers (
-    id, host, pid, concurrency, started_at, beat_at, docker_ok, docker_detail
+    id, host, pid, concurrency, started_at, beat_at, docker_ok, docker_detail, disk_free_bytes
 )
-VALUES (:id, :host, :pid, :concurrency, :started_at, :beat_at, :docker_ok, :docker_detail)
+VALUES (
+    :id, :host, :pid, :concurrency, :started_at, :beat_at, :docker_ok, :docker_detail,
+    :disk_free_bytes
+)
 ON CONFLICT (id) DO UPDATE SET
     host = excluded.host, pid = excluded.pid, concurrency = excluded.concurrency,
     started_at = excluded.started_at, beat_at = excluded.beat_at,
-    docker_ok = excluded.docker_ok, docker_detail = excluded.docker_detail
+    docker_ok = excluded.docker_ok, docker_detail = excluded.docker_detail,
+    disk_free_bytes = excluded.disk_free_bytes
 """
 
 RETIRE = "DELETE FROM workers WHERE id = :id"
+
+FORGET_WORKERS = "DELETE FROM workers WHERE beat_at < :silent_since"
+
 WORKERS = "SELECT * FROM workers WHERE beat_at >= :since ORDER BY beat_at DESC, id"
 
 METRICS = """
@@ -156,6 +169,11 @@ SELECT
     (
         SELECT count(*) FROM scan_jobs WHERE finished_at > :hour_ago AND state <> 'COMPLETED'
     ) AS recently_failed,
+    (
+        SELECT count(*) FROM scan_jobs
+        WHERE finished_at > :hour_ago AND state = 'FAILED'
+            AND outcome IN (SELECT value FROM json_each(:broken))
+    ) AS recently_broken,
     waiting.oldest_pending_at
 FROM (
     SELECT count(*) AS pending, min(created_at) AS oldest_pending_at
@@ -167,4 +185,26 @@ MIGRATIONS = "SELECT * FROM schema_migrations ORDER BY number"
 
 MIGRATED = """
 INSERT INTO schema_migrations (number, name, applied_at) VALUES (:number, :name, :now)
+"""
+
+#: The holder of the newest term keeps it as long as nobody else has begun one.
+LEAD_ON = """
+UPDATE leader_terms SET until = :until
+WHERE term = (SELECT max(term) FROM leader_terms) AND holder = :holder
+"""
+
+LEAD = """
+INSERT INTO leader_terms (term, holder, elected_at, until)
+SELECT (SELECT coalesce(max(term), 0) + 1 FROM leader_terms), :holder, :now, :until
+WHERE NOT EXISTS (
+    SELECT 1 FROM leader_terms
+    WHERE term = (SELECT max(term) FROM leader_terms) AND until > :now AND until <= :skewed
+)
+"""
+
+NEWEST_TERM = "SELECT * FROM leader_terms WHERE term = (SELECT max(term) FROM leader_terms)"
+
+RESIGN = """
+UPDATE leader_terms SET until = :now
+WHERE term = (SELECT max(term) FROM leader_terms) AND holder = :holder AND until > :now
 """

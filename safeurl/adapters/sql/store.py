@@ -1,28 +1,25 @@
 """`ScanStore` over SQL, the same for SQLite and libSQL; the contracts stand on the port."""
 
+import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from safeurl.adapters.sql import migrate, models, statements
-from safeurl.adapters.sql.database import Database, Row, RowRefusedError, Statement, Value
-from safeurl.adapters.sql.repeat import patiently
+from safeurl.adapters.sql.database import RowRefusedError, Statement, Value
+from safeurl.adapters.sql.leadership import SQLLeadership
+from safeurl.adapters.sql.ledger import SQLLedger
 from safeurl.adapters.sql.rows import as_json, columns, parse, stamp
-from safeurl.ports import Ending
+from safeurl.ports import CLOCK_SKEW, Ending
 from safeurl.scan import Artefact, AuditEntry, Metrics, Result, Scan, WorkerBeat
-from safeurl.state import Outcome, State, is_legal
+from safeurl.state import BROKEN, Outcome, State, is_legal
 
 Answer = TypeVar("Answer")
 
 
-class SQLStore:
+class SQLStore(SQLLedger, SQLLeadership):
     """The store over any `Database`; every batch that it sends may be repeated."""
-
-    def __init__(self, database: Database, *, patience_s: float) -> None:
-        """`patience_s` bounds how long a locked or absent database is asked again."""
-        self._database = database
-        self._patience_s = patience_s
 
     async def add(self, scans: Sequence[Scan]) -> None:
         """Insert all in one statement, whatever their number."""
@@ -41,25 +38,42 @@ class SQLStore:
     async def claim(
         self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
     ) -> Scan | None:
-        """Guarded by QUEUED and `run_after`; there is no earlier version to compare with."""
-        args = {"owner": owner, "now": stamp(now), "lease_until": stamp(lease_until)}
+        """Guarded by QUEUED and due; there is no earlier version to compare with."""
+        args = {"owner": owner, "now": stamp(now), "lease_until": stamp(lease_until)} | _due(now)
         return await self._change(scan_id, [statements.CLAIM], args)
 
     async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
         """Guarded by owner and attempt besides."""
-        args = columns(scan) | {"lease_until": stamp(lease_until)}
+        args = columns(scan) | {"lease_until": stamp(lease_until), "term": None}
         (rows,) = await self._write([Statement.of(statements.RENEW, args)])
         return bool(rows)
 
-    async def begin_analysis(
-        self, scan: Scan, *, evidence_json: str, now: datetime, actor: str
+    async def begin_analysis(  # noqa: PLR0913 - one keyword per thing that the move stores
+        self,
+        scan: Scan,
+        *,
+        outcome: Outcome,
+        detail: str | None,
+        evidence_json: str,
+        artefacts: Sequence[Artefact] = (),
+        now: datetime,
+        actor: str,
     ) -> Scan | None:
-        """Evidence and move in one batch."""
-        batch = [statements.PUT_EVIDENCE, statements.BEGIN_ANALYSIS]
-        args = {"document": evidence_json, "now": stamp(now), "actor": actor}
+        """Evidence, artefacts and move in one batch."""
+        batch = [statements.PUT_EVIDENCE, statements.PUT_ARTEFACTS, statements.BEGIN_ANALYSIS]
+        args = {
+            "outcome": outcome.value,
+            "detail": detail,
+            "document": evidence_json,
+            "artefacts": as_json(artefacts),
+            "now": stamp(now),
+            "actor": actor,
+        }
         return await self._move(scan, State.ANALYZING, batch, args)
 
-    async def finish(self, scan: Scan, ending: Ending, *, now: datetime, actor: str) -> Scan | None:
+    async def finish(
+        self, scan: Scan, ending: Ending, *, now: datetime, actor: str, term: int | None = None
+    ) -> Scan | None:
         """Evidence, artefacts, result and move in one batch."""
         batch = [statements.PUT_ARTEFACTS, statements.PUT_RESULT, statements.FINISH]
         args = columns(ending.result) | {
@@ -72,7 +86,7 @@ class SQLStore:
         if ending.evidence_json is not None:
             batch.insert(0, statements.PUT_EVIDENCE)
             args["document"] = ending.evidence_json
-        return await self._move(scan, ending.state, batch, args)
+        return await self._move(scan, ending.state, batch, args, term=term)
 
     async def requeue(  # noqa: PLR0913 - one keyword per column that the move sets
         self,
@@ -83,6 +97,7 @@ class SQLStore:
         run_after: datetime,
         now: datetime,
         actor: str,
+        term: int | None = None,
     ) -> Scan | None:
         """Outcome and detail stay on the waiting scan until it is claimed again."""
         args = {
@@ -92,20 +107,21 @@ class SQLStore:
             "now": stamp(now),
             "actor": actor,
         }
-        return await self._move(scan, State.QUEUED, [statements.REQUEUE], args)
+        return await self._move(scan, State.QUEUED, [statements.REQUEUE], args, term=term)
 
     async def note(self, scan: Scan, *, event: str, detail: str, now: datetime, actor: str) -> None:
         """Guarded like any write: a worker that lost its scan has nothing more to say on it."""
-        said = {"event": event, "detail": detail, "now": stamp(now), "actor": actor}
+        said = {"event": event, "detail": detail, "now": stamp(now), "actor": actor, "term": None}
         await self._write([Statement.of(statements.NOTE, columns(scan) | said)])
 
     async def due(self, *, now: datetime, limit: int) -> list[Scan]:
         """Walk the partial index of QUEUED scans."""
-        return await self._scans(statements.DUE, now=stamp(now), limit=limit)
+        return await self._scans(statements.DUE, limit=limit, **_due(now))
 
-    async def lost(self, *, now: datetime, limit: int) -> list[Scan]:
+    async def leased(self, *, limit: int, until: datetime | None = None) -> list[Scan]:
         """Walk the partial index of leases."""
-        return await self._scans(statements.LOST, now=stamp(now), limit=limit)
+        last = None if until is None else stamp(until)
+        return await self._scans(statements.LEASED, until=last, limit=limit)
 
     async def result(self, scan_id: str) -> Result | None:
         """Look it up by its primary key."""
@@ -135,6 +151,11 @@ class SQLStore:
         """Forget a worker that ends."""
         await self._write([Statement(statements.RETIRE, {"id": worker_id})])
 
+    async def forget_workers(self, *, silent_since: datetime) -> None:
+        """Walk the index of beats from its old end."""
+        args = {"silent_since": stamp(silent_since)}
+        await self._write([Statement(statements.FORGET_WORKERS, args)])
+
     async def workers(self, *, since: datetime) -> list[WorkerBeat]:
         """Walk the index of beats, the freshest first."""
         rows = await self._read(statements.WORKERS, since=stamp(since))
@@ -142,7 +163,9 @@ class SQLStore:
 
     async def metrics(self, *, now: datetime) -> Metrics:
         """Count over the three partial indexes in one statement."""
-        rows = await self._read(statements.METRICS, hour_ago=stamp(now - timedelta(hours=1)))
+        hour_ago = stamp(now - timedelta(hours=1))
+        broken = json.dumps(sorted(BROKEN))
+        rows = await self._read(statements.METRICS, hour_ago=hour_ago, broken=broken)
         return parse(models.MetricsRow, Metrics, rows)[0]
 
     async def migrate(self) -> list[int]:
@@ -158,11 +181,22 @@ class SQLStore:
         await self._database.close()
 
     async def _move(
-        self, scan: Scan, new: State, batch: Sequence[str], args: Mapping[str, Value]
+        self,
+        scan: Scan,
+        new: State,
+        batch: Sequence[str],
+        args: Mapping[str, Value],
+        *,
+        term: int | None = None,
     ) -> Scan | None:
         if not is_legal(scan.state, new):
             raise RowRefusedError(f"A scan does not move from {scan.state} to {new}.")
-        guard = {"version": scan.version, "state": scan.state.value, "new_state": new.value}
+        guard = {
+            "version": scan.version,
+            "state": scan.state.value,
+            "new_state": new.value,
+            "term": term,
+        }
         return await self._change(scan.id, batch, {**args, **guard})
 
     async def _change(
@@ -177,18 +211,13 @@ class SQLStore:
     async def _scans(self, sql: str, **args: Value) -> list[Scan]:
         return parse(models.ScanJob, Scan, await self._read(sql, **args))
 
-    async def _read(self, sql: str, **args: Value) -> list[Row]:
-        return await self._patiently(lambda: self._database.read(Statement.of(sql, args)))
-
-    async def _write(self, batch: Sequence[Statement]) -> list[list[Row]]:
-        return await self._patiently(lambda: self._database.write(batch))
-
-    async def _patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        return await patiently(self._patience_s, ask)
-
 
 def _change_id() -> str:
     return secrets.token_hex(8)
+
+
+def _due(now: datetime) -> dict[str, Value]:
+    return {"settled": stamp(now), "skewed": stamp(now + CLOCK_SKEW)}
 
 
 def _first(found: Sequence[Answer]) -> Answer | None:

@@ -3,15 +3,22 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from safeurl.adapters.memory import MemoryQueue, MemoryStore
 from safeurl.audit import path_faults
 from safeurl.errors import SandboxUnavailableError
-from safeurl.report import Profile
+from safeurl.report import Evidence, Hop, Profile
 from safeurl.scan import Scan, new_scan_id
 from safeurl.state import Outcome, State
+from tests.support.builders import analysed
 from worker.rescuer import PUSH_GRACE, Rescuer
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+LEASE = timedelta(seconds=30)
+EVIDENCE = msgspec.json.encode(
+    Evidence(hops=(Hop(url="https://example.com/", status=200, http_version="1.1"),))
+).decode()
 
 
 class _World:
@@ -22,6 +29,8 @@ class _World:
         self.store = MemoryStore()
         self.queue = MemoryQueue()
         self.reaped: list[tuple[str, int]] = []
+        self.ended: set[str | None] = set()
+        self.ticks = 0.0
         self.rescuer = self.make_rescuer("r", max_retries)
 
     def make_rescuer(self, actor: str, max_retries: int) -> Rescuer:
@@ -31,9 +40,16 @@ class _World:
             self.queue,
             clock=lambda: self.now,
             actor=actor,
+            lease=LEASE,
             max_retries=max_retries,
             reap=self._reap,
+            has_ended=lambda owner: owner in self.ended,
+            ticks=lambda: self.ticks,
         )
+
+    async def lead(self, holder: str = "r") -> int:
+        """Begin or keep a term and return its number."""
+        return (await self.store.lead(holder, now=self.now, until=self.now + LEASE)).term
 
     async def _reap(self, scan_id: str, attempt: int) -> bool:
         self.reaped.append((scan_id, attempt))
@@ -57,11 +73,24 @@ class _World:
         await self.store.add([scan])
         return scan
 
+    async def claim(self, scan: Scan) -> Scan:
+        """Claim the scan for the worker w1."""
+        until = self.now + LEASE
+        claimed = await self.store.claim(scan.id, owner="w1", now=self.now, lease_until=until)
+        assert claimed is not None
+        return claimed
+
     async def lose(self, scan: Scan) -> None:
-        """Claim the scan and let the lease run out."""
-        until = self.now + timedelta(seconds=30)
-        assert await self.store.claim(scan.id, owner="w1", now=self.now, lease_until=until)
-        self.now = until + timedelta(seconds=1)
+        """Claim the scan and let the lease run out, with a leader there."""
+        await self.claim(scan)
+        self.now += LEASE + timedelta(seconds=1)
+        await self.lead()
+
+    async def found(self, scan: Scan) -> Scan:
+        """Return the scan as it stands."""
+        found = await self.store.get(scan.id)
+        assert found is not None
+        return found
 
 
 def test_a_scan_nobody_was_told_of_is_pushed() -> None:
@@ -70,11 +99,11 @@ def test_a_scan_nobody_was_told_of_is_pushed() -> None:
     async def act() -> None:
         world = _World()
         scan = await world.add()
-        assert await world.rescuer.sweep() == (0, 0)
+        assert await world.rescuer.sweep(1) == (0, 0)
         world.now += PUSH_GRACE + timedelta(seconds=1)
-        assert await world.rescuer.sweep() == (0, 1)
+        assert await world.rescuer.sweep(1) == (0, 1)
         assert await world.queue.waiting() == {scan.id}
-        assert await world.rescuer.sweep() == (0, 0)
+        assert await world.rescuer.sweep(1) == (0, 0)
 
     asyncio.run(act())
 
@@ -86,12 +115,13 @@ def test_a_lost_scan_goes_back_to_the_queue_at_once() -> None:
         world = _World()
         scan = await world.add()
         await world.lose(scan)
-        assert (await world.rescuer.sweep())[0] == 1
+        assert (await world.rescuer.sweep(1))[0] == 1
         found = await world.store.get(scan.id)
         assert found is not None
         assert (found.state, found.outcome) == (State.QUEUED, Outcome.LEASE_LOST)
         assert found.run_after == world.now
         assert world.reaped == [(scan.id, 1)]
+        assert await world.queue.waiting() == {scan.id}
 
     asyncio.run(act())
 
@@ -113,11 +143,12 @@ def test_a_docker_that_is_away_holds_up_no_scan() -> None:
             world.queue,
             clock=lambda: world.now,
             actor="r",
+            lease=LEASE,
             max_retries=3,
             reap=fail,
         )
-        assert await rescuer.sweep() == (1, 1)
-        assert await world.queue.waiting() == {forgotten.id}
+        assert await rescuer.sweep(1) == (1, 1)
+        assert await world.queue.waiting() == {lost.id, forgotten.id}
 
     asyncio.run(act())
 
@@ -131,7 +162,7 @@ def test_a_living_lease_is_left_alone() -> None:
         until = world.now + timedelta(seconds=30)
         await world.store.claim(scan.id, owner="w1", now=world.now, lease_until=until)
         world.now += timedelta(seconds=29)
-        assert await world.rescuer.sweep() == (0, 0)
+        assert await world.rescuer.sweep(1) == (0, 0)
 
     asyncio.run(act())
 
@@ -144,7 +175,7 @@ def test_past_the_retries_a_lost_scan_fails() -> None:
         scan = await world.add()
         for _ in range(2):
             await world.lose(scan)
-            assert (await world.rescuer.sweep())[0] == 1
+            assert (await world.rescuer.sweep(1))[0] == 1
         found = await world.store.get(scan.id)
         assert found is not None
         assert (found.state, found.outcome, found.attempt) == (
@@ -166,7 +197,139 @@ def test_two_rescuers_take_a_scan_back_once() -> None:
         scan = await world.add()
         await world.lose(scan)
         other = world.make_rescuer("r2", 3)
-        swept = await asyncio.gather(world.rescuer.sweep(), other.sweep())
+        swept = await asyncio.gather(world.rescuer.sweep(1), other.sweep(1))
         assert sum(rescued for rescued, _ in swept) == 1
+
+    asyncio.run(act())
+
+
+def test_a_deposed_leader_takes_nothing_back() -> None:
+    """Its write carries a term that is not the newest any more, so the database refuses it."""
+
+    async def act() -> None:
+        world = _World()
+        scan = await world.add()
+        await world.lose(scan)
+        old = await world.lead()
+        world.now += 2 * LEASE
+        new = await world.lead("other")
+        assert new == old + 1
+        assert await world.rescuer.sweep(old) == (0, 0)
+        assert (await world.found(scan)).state is State.FETCHING
+        assert (await world.rescuer.sweep(new))[0] == 1
+        assert (await world.store.audit(scan.id))[-1].actor == f"r term {new}"
+
+    asyncio.run(act())
+
+
+def test_a_process_that_ended_here_is_not_waited_for() -> None:
+    """Its scan goes back long before the lease is out, whoever leads; others' leases stand."""
+
+    async def act() -> None:
+        world = _World()
+        scan = await world.add()
+        await world.claim(scan)
+        assert await world.rescuer.sweep(None) == (0, 0)
+        world.ended.add("w1")
+        assert await world.rescuer.sweep(None) == (1, 0)
+        assert (await world.found(scan)).state is State.QUEUED
+        assert await world.queue.waiting() == {scan.id}
+
+    asyncio.run(act())
+
+
+def test_without_a_term_only_this_hosts_scans_are_taken_back() -> None:
+    """What ran out elsewhere is the leader's, and so is pushing again."""
+
+    async def act() -> None:
+        world = _World()
+        await world.lose(await world.add())
+        await world.add()
+        world.now += PUSH_GRACE + timedelta(seconds=1)
+        assert await world.rescuer.sweep(None) == (0, 0)
+
+    asyncio.run(act())
+
+
+def test_what_was_analysed_is_concluded_not_fetched_again() -> None:
+    """The stored evidence is judged, the scan is COMPLETED under the attempt that saw the page."""
+
+    async def act() -> None:
+        world = _World()
+        scan = await world.add()
+        claimed = await world.claim(scan)
+        await analysed(world.store, claimed, EVIDENCE, at=world.now)
+        world.ended.add("w1")
+        assert await world.rescuer.sweep(None) == (1, 0)
+        found = await world.found(scan)
+        assert (found.state, found.outcome, found.attempt) == (State.COMPLETED, Outcome.OK, 1)
+        result = await world.store.result(scan.id)
+        assert result is not None
+        assert (result.http_status, result.attempt) == (200, 1)
+        assert path_faults(await world.store.audit(scan.id)) == []
+
+    asyncio.run(act())
+
+
+def test_evidence_that_ends_its_judge_is_judged_once() -> None:
+    """Where a rescuer has begun to conclude and did not end, the scan is fetched again."""
+
+    async def act() -> None:
+        world = _World()
+        scan = await world.add()
+        moved = await analysed(world.store, await world.claim(scan), EVIDENCE, at=world.now)
+        assert moved is not None
+        await world.store.note(moved, event="concluding", detail="", now=world.now, actor="r0")
+        world.ended.add("w1")
+        assert await world.rescuer.sweep(None) == (1, 0)
+        assert (await world.found(scan)).state is State.QUEUED
+
+    asyncio.run(act())
+
+
+def test_evidence_of_another_version_is_fetched_again() -> None:
+    """What this version cannot read is no conclusion."""
+
+    async def act() -> None:
+        world = _World()
+        scan = await world.add()
+        await analysed(world.store, await world.claim(scan), '{"n": 1}', at=world.now)
+        world.ended.add("w1")
+        assert await world.rescuer.sweep(None) == (1, 0)
+        assert (await world.found(scan)).state is State.QUEUED
+
+    asyncio.run(act())
+
+
+def test_a_lease_from_before_the_clock_was_set_back_runs_out() -> None:
+    """It is given one whole lease, by a clock that nobody sets, to be renewed."""
+
+    async def act() -> None:
+        world = _World()
+        scan = await world.add()
+        await world.claim(scan)
+        world.now -= timedelta(hours=1)
+        await world.lead()
+        assert await world.rescuer.sweep(1) == (0, 0)
+        world.ticks += LEASE.total_seconds() - 1
+        assert await world.rescuer.sweep(1) == (0, 0)
+        world.ticks += 1
+        assert (await world.rescuer.sweep(1))[0] == 1
+
+    asyncio.run(act())
+
+
+def test_a_living_worker_survives_a_clock_that_was_set_back() -> None:
+    """It renews its lease by the new clock, and keeps its scan."""
+
+    async def act() -> None:
+        world = _World()
+        claimed = await world.claim(await world.add())
+        world.now -= timedelta(hours=1)
+        await world.lead()
+        assert await world.rescuer.sweep(1) == (0, 0)
+        assert await world.store.renew_lease(claimed, lease_until=world.now + LEASE)
+        world.ticks += 2 * LEASE.total_seconds()
+        assert await world.rescuer.sweep(1) == (0, 0)
 
     asyncio.run(act())

@@ -1,0 +1,31 @@
+"""Leaders over SQL: a term is a row, and its number fences what is written in its name."""
+
+from datetime import datetime
+
+from safeurl.adapters.sql import models, statements
+from safeurl.adapters.sql.database import Statement
+from safeurl.adapters.sql.room import SQLRoom
+from safeurl.adapters.sql.rows import parse, stamp
+from safeurl.ports import CLOCK_SKEW
+from safeurl.scan import Term
+
+
+class SQLLeadership(SQLRoom):
+    """`Leadership`; the contract stands on the port."""
+
+    async def lead(self, holder: str, *, now: datetime, until: datetime) -> Term:
+        """Renew, else begin, and read the newest term, in one batch."""
+        args = {
+            "holder": holder,
+            "now": stamp(now),
+            "until": stamp(until),
+            "skewed": stamp(until + CLOCK_SKEW),
+        }
+        batch = (statements.LEAD_ON, statements.LEAD, statements.NEWEST_TERM)
+        answers = await self._write([Statement.of(sql, args) for sql in batch])
+        return parse(models.LeaderTerm, Term, answers[-1])[0]
+
+    async def resign(self, holder: str, *, now: datetime) -> None:
+        """Shorten the newest term, if it is ours."""
+        args = {"holder": holder, "now": stamp(now)}
+        await self._write([Statement.of(statements.RESIGN, args)])

@@ -1,0 +1,124 @@
+"""Attempts that are ended from outside: cancelled by a person, or told to stop with their worker."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from safeurl.adapters.memory import MemoryArtefacts, MemoryStore
+from safeurl.audit import path_faults
+from safeurl.ports import ArtefactStore
+from safeurl.scan import Scan
+from safeurl.state import Outcome, State
+from tests.support.builders import make_ending, make_scan
+from tests.support.sandbox import ScriptedEgress, ScriptedSandbox
+from worker.executor import AttemptLimits, Executor
+
+_LIMITS = AttemptLimits(
+    fetch_timeout=timedelta(seconds=20),
+    container_timeout=timedelta(seconds=30),
+    attempt_timeout=timedelta(seconds=40),
+    lease=timedelta(seconds=30),
+    max_retries=0,
+    max_redirects=10,
+    max_body_bytes=1000,
+)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class _SlowArtefacts(MemoryArtefacts):
+    """Takes its time to store, and says when it has begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = asyncio.Event()
+
+    async def put(self, data: bytes) -> str:
+        """Store after a while."""
+        self.begun.set()
+        await asyncio.sleep(0.1)
+        return await super().put(data)
+
+
+class _World:
+    def __init__(self, takes_s: float, artefacts: ArtefactStore | None = None) -> None:
+        self.store = MemoryStore()
+        self.sandbox = ScriptedSandbox(takes_s=takes_s)
+        self.egress = ScriptedEgress()
+        self.scan = make_scan(_now())
+        self.executor = Executor(
+            store=self.store,
+            sandbox=self.sandbox,
+            egress=self.egress,
+            artefacts=artefacts or MemoryArtefacts(),
+            limits=_LIMITS,
+            clock=_now,
+            owner="w1",
+        )
+
+    async def start(self) -> asyncio.Task[Scan | None]:
+        """Begin the attempt and return once its sandbox runs."""
+        await self.store.add([self.scan])
+        attempt = asyncio.create_task(self.executor.run(self.scan.id))
+        while not self.sandbox.orders:
+            await asyncio.sleep(0)
+        return attempt
+
+    async def found(self) -> Scan:
+        """Return the scan as it stands, its trail legal."""
+        assert path_faults(await self.store.audit(self.scan.id)) == []
+        found = await self.store.get(self.scan.id)
+        assert found is not None
+        return found
+
+
+def test_a_worker_that_is_stopped_hands_its_scan_back() -> None:
+    """The sandbox and its door are closed first; the scan is due at once, past its retries too."""
+
+    async def act() -> None:
+        world = _World(takes_s=60)
+        attempt = await world.start()
+        attempt.cancel()
+        await asyncio.wait({attempt})
+        assert attempt.cancelled()
+        assert (world.sandbox.cancelled, world.egress.closed) == (1, ["r1"])
+        scan = await world.found()
+        assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.LEASE_LOST)
+        assert scan.detail == "The worker was stopped."
+        assert scan.run_after <= _now()
+
+    asyncio.run(act())
+
+
+def test_a_page_that_was_seen_is_concluded_before_the_worker_stops() -> None:
+    """Once the sandbox has ended, stopping waits for the record."""
+
+    async def act() -> None:
+        artefacts = _SlowArtefacts()
+        world = _World(takes_s=0, artefacts=artefacts)
+        attempt = await world.start()
+        await artefacts.begun.wait()
+        attempt.cancel()
+        attempt_scan = await attempt
+        assert attempt_scan == await world.found()
+        assert attempt_scan.state is State.COMPLETED
+
+    asyncio.run(act())
+
+
+def test_a_cancelled_scan_ends_its_sandbox_long_before_its_lease() -> None:
+    """The row is looked at about once a second, and nothing is written over the cancellation."""
+
+    async def act() -> None:
+        world = _World(takes_s=60)
+        attempt = await world.start()
+        held = await world.found()
+        ending = make_ending(held, Outcome.CANCELLED)
+        cancelled = await world.store.finish(held, ending, now=_now(), actor="cli")
+        async with asyncio.timeout(5):
+            assert await attempt is None
+        assert world.sandbox.cancelled == 1
+        assert await world.found() == cancelled
+
+    asyncio.run(act())

@@ -1,0 +1,94 @@
+"""A candidate leads while the store says so and no longer than its lease."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from safeurl.adapters.memory import MemoryStore
+from safeurl.errors import StoreUnavailableError
+from worker.election import Candidate, leader_lease
+
+LEASE = timedelta(seconds=10)
+
+
+class _World:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.store = MemoryStore()
+
+    def candidate(self, holder: str, lease: timedelta = LEASE) -> Candidate:
+        """Return one that stands for election here."""
+        return Candidate(self.store, holder, lease=lease, clock=lambda: self.now)
+
+
+def test_of_two_candidates_one_leads() -> None:
+    """The other follows once the first has resigned, with the next number."""
+
+    async def act() -> None:
+        world = _World()
+        a, b = world.candidate("a"), world.candidate("b")
+        assert a.term is None
+        await a.stand()
+        await b.stand()
+        assert (a.term, b.term) == (1, None)
+        await b.resign()
+        await a.resign()
+        assert a.term is None
+        world.now += timedelta(seconds=1)
+        await b.stand()
+        assert b.term == 2
+
+    asyncio.run(act())
+
+
+def test_a_leader_that_cannot_renew_stops_believing() -> None:
+    """Once its lease is out, by a clock that nobody sets, it acts no more."""
+
+    async def act() -> None:
+        world = _World()
+        leader = world.candidate("a", timedelta(seconds=0.05))
+        await leader.stand()
+        assert leader.term == 1
+        await asyncio.sleep(0.06)
+        assert leader.term is None
+
+    asyncio.run(act())
+
+
+def test_a_leader_that_was_followed_learns_it() -> None:
+    """Standing again shows who holds the newest term."""
+
+    async def act() -> None:
+        world = _World()
+        a, b = world.candidate("a"), world.candidate("b")
+        await a.stand()
+        world.now += LEASE
+        await b.stand()
+        await a.stand()
+        assert (a.term, b.term) == (None, 2)
+
+    asyncio.run(act())
+
+
+def test_resigning_without_a_database_is_no_fault() -> None:
+    """The term then runs out by itself."""
+
+    class Down(MemoryStore):
+        async def resign(self, holder: str, *, now: datetime) -> None:
+            """Fail."""
+            raise StoreUnavailableError(f"Nobody hears {holder} at {now}.")
+
+    async def act() -> None:
+        world = _World()
+        world.store = Down()
+        leader = world.candidate("a")
+        await leader.stand()
+        await leader.resign()
+        assert leader.term is None
+
+    asyncio.run(act())
+
+
+def test_a_leaders_lease_is_shorter_than_a_scans() -> None:
+    """A third of it, but never so short that a busy database deposes leaders."""
+    assert leader_lease(timedelta(seconds=30)) == timedelta(seconds=10)
+    assert leader_lease(timedelta(seconds=3)) == timedelta(seconds=3)

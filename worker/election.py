@@ -1,0 +1,59 @@
+"""Standing for election: who leads rescues and seals for all hosts, until its lease runs out."""
+
+import logging
+import time
+from datetime import timedelta
+
+from safeurl.errors import UnavailableError
+from safeurl.ports import Clock, Leadership
+
+_log = logging.getLogger("safeurl.election")
+
+#: A leader is followed by another within twice this, and within a scan's own lease.
+_SHORTEST = timedelta(seconds=3)
+
+
+def leader_lease(lease: timedelta) -> timedelta:
+    """Return how long a term holds without being renewed, from the length of a scan's lease."""
+    return max(_SHORTEST, lease / 3)
+
+
+class Candidate:
+    """One host's claim to lead; believes in its own term only while it was renewed in time."""
+
+    def __init__(self, store: Leadership, holder: str, *, lease: timedelta, clock: Clock) -> None:
+        """Take a name that no other process has, ever."""
+        self._store = store
+        self._holder = holder
+        self._lease = lease
+        self._clock = clock
+        self._number = 0
+        self._held_until_s = 0.0
+
+    @property
+    def term(self) -> int | None:
+        """The number of our term, None while another leads or ours may have run out."""
+        return self._number if time.monotonic() < self._held_until_s else None
+
+    async def stand(self) -> None:
+        """Renew our term, or begin one where there is none; to be called twice per lease."""
+        asked_s = time.monotonic()
+        now = self._clock()
+        newest = await self._store.lead(self._holder, now=now, until=now + self._lease)
+        if newest.holder != self._holder:
+            self._held_until_s = 0.0
+            return
+        if newest.term != self._number:
+            _log.info("election.won term=%d", newest.term)
+        self._number = newest.term
+        self._held_until_s = asked_s + self._lease.total_seconds()
+
+    async def resign(self) -> None:
+        """Let the next one begin at once, as far as the database can be told."""
+        if self.term is None:
+            return
+        self._held_until_s = 0.0
+        try:
+            await self._store.resign(self._holder, now=self._clock())
+        except UnavailableError as error:
+            _log.warning("election.not_resigned error=%s", error)
