@@ -96,7 +96,16 @@ class ScanStore(Protocol):
     ) -> Scan | None:
         """Move FETCHING or ANALYZING back to QUEUED for another attempt, the lease given up."""
 
-    async def note(self, scan: Scan, *, event: str, detail: str, now: datetime, actor: str) -> None:
+    async def note(  # noqa: PLR0913 - one keyword per guard and column of the line
+        self,
+        scan: Scan,
+        *,
+        event: str,
+        detail: str,
+        now: datetime,
+        actor: str,
+        term: int | None = None,
+    ) -> None:
         """Append an audit line that is not a transition, such as `sandbox`."""
 
     async def due(self, *, now: datetime, limit: int) -> list[Scan]:

@@ -16,7 +16,7 @@ EVENT = "concluding"
 
 
 async def conclude_stored(
-    store: ScanStore, scan: Scan, *, clock: Clock, actor: str
+    store: ScanStore, scan: Scan, *, clock: Clock, actor: str, term: int | None
 ) -> Ending | None:
     """Return the ending of an ANALYZING scan, or None when it has to be fetched again.
 
@@ -36,7 +36,6 @@ async def conclude_stored(
         # Written by another version of SafeURL.
         _log.warning("conclude.unreadable scan=%s", scan.id)
         return None
-    await store.note(
-        scan, event=EVENT, detail="The stored evidence is judged.", now=clock(), actor=actor
-    )
+    said = "The stored evidence is judged."
+    await store.note(scan, event=EVENT, detail=said, now=clock(), actor=actor, term=term)
     return await asyncio.to_thread(concluded, scan, evidence, clock())

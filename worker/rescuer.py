@@ -114,7 +114,9 @@ class Rescuer:
             "rescuer.lost scan=%s attempt=%d owner=%s", scan.id, scan.attempt, scan.lease_owner
         )
         if scan.state is State.ANALYZING:
-            ending = await conclude_stored(self._store, scan, clock=self._clock, actor=actor)
+            ending = await conclude_stored(
+                self._store, scan, clock=self._clock, actor=actor, term=term
+            )
             if ending is not None:
                 return await self._store.finish(
                     scan, ending, now=self._clock(), actor=actor, term=term

@@ -17,12 +17,14 @@ from worker.election import Candidate, leader_lease
 from worker.owner import owner_name, process_name
 from worker.rescuer import Rescuer
 from worker.sandbox.reaper import Reaper
+from worker.sealer import Sealer
 from worker.tasks import make_sandbox
 
 _log = logging.getLogger("safeurl.steward")
 
 SWEEP_INTERVAL_S = 2.0
 REAP_INTERVAL_S = 15.0
+SEAL_INTERVAL_S = 15.0
 FORGET_INTERVAL_S = 600.0
 #: A worker that was killed is told of for so long, then its row goes.
 FORGOTTEN_AFTER = timedelta(hours=1)
@@ -66,6 +68,7 @@ class _Steward:
             clock=utc_now,
         )
         self._reaper = Reaper(str(settings.docker_socket_path), settings.instance)
+        self._sealer = Sealer(store, clock=utc_now)
         self._rescuer = Rescuer(
             store,
             queue,
@@ -83,12 +86,13 @@ class _Steward:
             (self._stand_interval_s, self._candidate.stand),
             (SWEEP_INTERVAL_S, lambda: self._rescuer.sweep(self._candidate.term)),
             (REAP_INTERVAL_S, self._reap),
+            (SEAL_INTERVAL_S, self._seal),
             (FORGET_INTERVAL_S, self._forget_workers),
         ]
 
     async def leave(self) -> None:
         """Leave nothing behind that another would have to find out about."""
-        for duty in (self._reap, self._candidate.resign, self._beat.retire):
+        for duty in (self._reap, self._seal, self._candidate.resign, self._beat.retire):
             await _tried(duty)
 
     async def _reap(self) -> None:
@@ -97,6 +101,10 @@ class _Steward:
     async def _is_over(self, scan_id: str, attempt: int) -> bool:
         scan = await self._store.get(scan_id)
         return scan is None or (scan.state, scan.attempt) != (State.FETCHING, attempt)
+
+    async def _seal(self) -> None:
+        if (term := self._candidate.term) is not None:
+            await self._sealer.seal(term)
 
     async def _forget_workers(self) -> None:
         if self._candidate.term is not None:

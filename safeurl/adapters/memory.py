@@ -147,12 +147,21 @@ class MemoryStore(MemoryLedger, MemoryLeadership):
         )
         return self._move(held, waiting, now=now, actor=actor)
 
-    async def note(self, scan: Scan, *, event: str, detail: str, now: datetime, actor: str) -> None:
+    async def note(  # noqa: PLR0913 - one keyword per guard and column of the line
+        self,
+        scan: Scan,
+        *,
+        event: str,
+        detail: str,
+        now: datetime,
+        actor: str,
+        term: int | None = None,
+    ) -> None:
         """Guarded like any write; the names of the trail's own events are not free."""
         if event in {"submitted", "transition"}:
             raise RowRefusedError(f"A note is not called {event}.")
         held = self._scans.get(scan.id)
-        if held is not None and _is_same(held, scan):
+        if held is not None and _is_same(held, scan) and self._is_fenced_in(term):
             self._tell(replace(held, outcome=None, detail=detail), event, actor=actor, at=now)
 
     async def due(self, *, now: datetime, limit: int) -> list[Scan]:

@@ -109,9 +109,18 @@ class SQLStore(SQLLedger, SQLLeadership):
         }
         return await self._move(scan, State.QUEUED, [statements.REQUEUE], args, term=term)
 
-    async def note(self, scan: Scan, *, event: str, detail: str, now: datetime, actor: str) -> None:
+    async def note(  # noqa: PLR0913 - one keyword per guard and column of the line
+        self,
+        scan: Scan,
+        *,
+        event: str,
+        detail: str,
+        now: datetime,
+        actor: str,
+        term: int | None = None,
+    ) -> None:
         """Guarded like any write: a worker that lost its scan has nothing more to say on it."""
-        said = {"event": event, "detail": detail, "now": stamp(now), "actor": actor, "term": None}
+        said = {"event": event, "detail": detail, "now": stamp(now), "actor": actor, "term": term}
         await self._write([Statement.of(statements.NOTE, columns(scan) | said)])
 
     async def due(self, *, now: datetime, limit: int) -> list[Scan]:
