@@ -20,7 +20,7 @@ from api import health, page, scans
 from api.errors import install_handlers
 from api.guard import LOOPBACK_HOSTS, Guard
 from api.schemas import ErrorDocument
-from safeurl.bootstrap import make_policy, make_queue, make_store, utc_now
+from safeurl.bootstrap import make_queue, make_service, make_store
 from safeurl.errors import ConfigError, UnavailableError
 from safeurl.notify import announced
 from safeurl.ports import ScanStore
@@ -119,7 +119,7 @@ async def _open_parts(settings: Settings) -> AsyncIterator[tuple[ScanStore, Serv
     try:
         queue = make_queue(settings)
         try:
-            yield store, Service(store, queue, utc_now, make_policy(settings))
+            yield store, make_service(settings, store, queue)
         finally:
             await queue.close()
     finally:

@@ -14,6 +14,7 @@ from api.schemas import ErrorDocument, Fault
 from safeurl.errors import (
     RequestError,
     SafeURLError,
+    ScanFinishedError,
     ScanNotFoundError,
     UnavailableError,
     UrlRefusedError,
@@ -22,6 +23,7 @@ from safeurl.errors import (
 #: The nearest class in an error's ancestry counts; what is not here is 500 and not shown.
 STATUSES: Final[Mapping[type[SafeURLError], HTTPStatus]] = MappingProxyType(
     {
+        ScanFinishedError: HTTPStatus.CONFLICT,
         ScanNotFoundError: HTTPStatus.NOT_FOUND,
         RequestError: HTTPStatus.BAD_REQUEST,
         UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,

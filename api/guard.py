@@ -2,7 +2,8 @@
 
 A page in the user's browser can send requests to a loopback port. Three checks stop it: the
 `Host` allow-list (DNS rebinding), the `Origin` and `Sec-Fetch-Site` headers (cross-site
-requests) and the JSON content type (forms need no permission to send other types).
+requests) and the JSON content type (forms need no permission to send other types). No form can
+send DELETE, and no script without the permission that is never given: it needs no type.
 """
 
 import re
@@ -23,7 +24,7 @@ MAX_BODY_BYTES: Final = 64 * 1024
 #: An over-long body is read and dropped up to here, so that its sender gets to see the answer.
 _DRAIN_BYTES: Final = 1024 * 1024
 
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_BARE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
@@ -63,7 +64,7 @@ def refuse(method: str, headers: Headers, hosts: frozenset[str] | None) -> JSONR
         return error_response(
             HTTPStatus.FORBIDDEN, "cross_site", "Requests from other sites' pages are refused."
         )
-    if method not in _SAFE_METHODS and media_type(headers) != "application/json":
+    if method not in _BARE_METHODS and media_type(headers) != "application/json":
         return error_response(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "json_required",

@@ -26,6 +26,7 @@ from safeurl.verdict import Verdict
 
 PATH = "/api/scans"
 
+_NOT_FOUND = {"model": ErrorDocument, "description": "No scan has this id."}
 _NOT_VALID = {"model": ErrorDocument, "description": "The request is not valid."}
 _UNAVAILABLE = {"model": ErrorDocument, "description": "The database does not answer now."}
 
@@ -76,11 +77,27 @@ async def page(
 @router.get(
     "/{scan_id}",
     summary="Look at a scan",
-    responses={404: {"model": ErrorDocument, "description": "No scan has this id."}},
+    responses={404: _NOT_FOUND},
 )
 async def view(scan_id: ScanId, service: ServiceOf) -> ScanDetail:
     """Return the scan with its result, evidence, artefacts and audit trail."""
     return detail(await service.view(scan_id))
+
+
+@router.delete(
+    "/{scan_id}",
+    summary="Cancel a scan",
+    responses={
+        404: _NOT_FOUND,
+        409: {"model": ErrorDocument, "description": "The scan has ended already."},
+    },
+)
+async def cancel(scan_id: ScanId, service: ServiceOf) -> ScanDocument:
+    """End an unfinished scan as FAILED `cancelled` and return it; its sandbox is removed.
+
+    Nothing is deleted. Cancelling a scan twice is no error.
+    """
+    return ScanDocument.model_validate(_fields(await service.cancel(scan_id, actor="api")))
 
 
 def detail(seen: ScanView) -> ScanDetail:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from safeurl.health import Status
 from safeurl.report import Profile
 from safeurl.state import Outcome, State
 from safeurl.verdict import Category, Group, Judgement
@@ -168,18 +169,23 @@ class _HealthDocument(_Document):
 class HealthSummary(_HealthDocument):
     """The state of the whole, and what is wrong."""
 
-    status: Literal["healthy", "degraded", "unhealthy"] = Field(
-        description="`degraded`: scans are taken but wait. `unhealthy`: none are taken."
+    status: Status = Field(
+        description=(
+            "`healthy`: all is well. `degraded`: scans are taken, but wait, are slow or may fail. "
+            "`unhealthy`: scans are not taken, or there are some and no worker is there for them."
+        )
     )
-    issues: tuple[str, ...]
+    issues: tuple[str, ...] = Field(
+        description="What is wrong, a sentence each, the most urgent first."
+    )
 
 
 class HealthMetrics(_HealthDocument):
     """How much work there is; null where the database does not answer."""
 
-    active_workers: int | None
-    total_scans_in_progress: int | None
-    pending_scans: int | None
+    active_workers: int | None = Field(description="Worker processes that signed in the last 30 s.")
+    total_scans_in_progress: int | None = Field(description="FETCHING or ANALYZING.")
+    pending_scans: int | None = Field(description="QUEUED.")
     recently_completed: int | None = Field(description="In the last hour.")
     oldest_pending_scan: datetime | None = Field(description="When it was handed in.")
 
@@ -198,6 +204,7 @@ class WorkerDocument(_HealthDocument):
     pid: int
     concurrency: int
     beat_at: datetime
+    disk_free_bytes: int = Field(description="On the disk of its state folder.")
     docker: PartDocument
 
 
@@ -207,7 +214,7 @@ class HealthDocument(_HealthDocument):
     timestamp: datetime
     health: HealthSummary
     metrics: HealthMetrics
-    recommendations: tuple[str, ...]
+    recommendations: tuple[str, ...] = Field(description="What to do, a sentence each.")
     database: PartDocument
     queue: PartDocument
     workers: tuple[WorkerDocument, ...]

@@ -1,6 +1,8 @@
 """Wiring: from settings to the parts of one process. Nothing here runs at import."""
 
 import os
+import shutil
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,7 +14,8 @@ from safeurl.adapters.redis.queue import RQQueue
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.address import AddressPolicy
 from safeurl.errors import ConfigError
-from safeurl.ports import Store
+from safeurl.health import Disk
+from safeurl.ports import Store, WakeQueue
 from safeurl.service import Service
 from safeurl.settings import Settings
 
@@ -81,6 +84,24 @@ def make_artefacts(settings: Settings) -> FileArtefacts:
     return FileArtefacts(settings.artefact_dir)
 
 
+def make_service(settings: Settings, store: Store, queue: WakeQueue) -> Service:
+    """Return the use cases over an open database and queue."""
+    return Service(
+        store, queue, utc_now, make_policy(settings), disk=lambda: _database_disk(settings)
+    )
+
+
+def _database_disk(settings: Settings) -> Disk | None:
+    """Return how full the database's disk is; None where the database is a server's."""
+    if settings.turso_connection_url:
+        return None
+    try:
+        free_bytes = shutil.disk_usage(settings.state_dir).free
+    except OSError:
+        return None  # the database says by itself that its folder cannot be used
+    return Disk(host=socket.gethostname(), free_bytes=free_bytes)
+
+
 @asynccontextmanager
 async def open_store(settings: Settings, *, migrate: bool = True) -> AsyncIterator[Store]:
     """Open the database, bring its schema up to date unless told not to, close it at the end."""
@@ -94,11 +115,11 @@ async def open_store(settings: Settings, *, migrate: bool = True) -> AsyncIterat
 
 
 @asynccontextmanager
-async def open_service(settings: Settings) -> AsyncIterator[Service]:
-    """Open everything a face needs, and close it at the end."""
-    async with open_store(settings) as store:
+async def open_service(settings: Settings, *, migrate: bool = True) -> AsyncIterator[Service]:
+    """Open everything a face needs, and close it at the end; `migrate` as `open_store` has it."""
+    async with open_store(settings, migrate=migrate) as store:
         queue = make_queue(settings)
         try:
-            yield Service(store, queue, utc_now, make_policy(settings))
+            yield make_service(settings, store, queue)
         finally:
             await queue.close()

@@ -36,6 +36,16 @@ class ScanNotFoundError(RequestError):
         super().__init__(f"No scan has the id {scan_id!r}. `safeurl list` shows the newest ones.")
 
 
+class ScanFinishedError(RequestError):
+    """What was asked for needs a scan that has not ended, and this one has."""
+
+    code = "scan_finished"
+
+    def __init__(self, scan_id: str, state: str) -> None:
+        """Name the scan and the end that it reached."""
+        super().__init__(f"The scan {scan_id} has ended already: it is {state}.")
+
+
 class UnavailableError(SafeURLError):
     """A part that SafeURL needs does not answer now; trying later may help (HTTP 503, exit 75)."""
 

@@ -1,28 +1,32 @@
 """What people can ask of SafeURL; every face (command line, HTTP) calls these and nothing below."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from safeurl.address import DEFAULT_POLICY, AddressPolicy
+from safeurl.ending import given_up
 from safeurl.errors import (
     QueueUnavailableError,
     RequestError,
+    ScanFinishedError,
     ScanNotFoundError,
+    StoreUnavailableError,
     UnavailableError,
     UrlRefusedError,
 )
+from safeurl.health import LOST_MEMORY, WORKER_SILENCE, Disk, Health, Part
 from safeurl.ports import Clock, ScanStore, WakeQueue
 from safeurl.report import Profile
-from safeurl.scan import Artefact, AuditEntry, Metrics, Result, Scan, WorkerBeat, new_scan_id
-from safeurl.state import State
+from safeurl.scan import Artefact, AuditEntry, Result, Scan, new_scan_id
+from safeurl.state import Outcome, State, is_final
 from safeurl.url import parse
 
-#: Workers that were silent longer than this count as gone; they beat every ten seconds.
-WORKER_SILENCE = timedelta(seconds=30)
 MAX_PAGE = 200
 MAX_SUBMIT = 1000
 MAX_SOURCE = 100
+#: A scan makes far fewer moves than this in all its attempts, and each costs a cancel one try.
+_CANCEL_TRIES = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,45 +51,6 @@ class ScanView:
     audit: tuple[AuditEntry, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One part of the system: whether it works, and a sentence about it."""
-
-    ok: bool
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """What works now; gathered from database and queue, never from Docker."""
-
-    at: datetime
-    database: Part
-    queue: Part
-    workers: tuple[WorkerBeat, ...]
-    metrics: Metrics | None
-
-    @property
-    def issues(self) -> tuple[str, ...]:
-        """What is wrong, one sentence each."""
-        found = [part.detail for part in (self.database, self.queue) if not part.ok]
-        if self.database.ok and not self.workers:
-            found.append("No worker is running. Start one with `safeurl worker`.")
-        found += [
-            f"Docker does not work for the worker on {beat.host}: {beat.docker_detail}"
-            for beat in self.workers
-            if not beat.docker_ok
-        ]
-        return tuple(found)
-
-    @property
-    def status(self) -> str:
-        """`healthy`, `degraded` (scans are taken but wait) or `unhealthy` (none are taken)."""
-        if not self.database.ok:
-            return "unhealthy"
-        return "degraded" if self.issues else "healthy"
-
-
 class Service:
     """The use cases over a store and a queue. Holds no state of its own."""
 
@@ -95,12 +60,15 @@ class Service:
         queue: WakeQueue,
         clock: Clock,
         policy: AddressPolicy = DEFAULT_POLICY,
+        *,
+        disk: Callable[[], Disk | None] = lambda: None,
     ) -> None:
-        """Wire the parts; they are closed by whoever made them."""
+        """Wire the parts; they are closed by whoever made them. `disk` looks at this host's."""
         self._store = store
         self._queue = queue
         self._clock = clock
         self._policy = policy
+        self._disk = disk
 
     def sift(self, urls: Sequence[str]) -> tuple[list[str], list[tuple[str, UrlRefusedError]]]:
         """Part the URLs that can be scanned from those that cannot, each with its reason."""
@@ -185,22 +153,44 @@ class Service:
             raise RequestError("`before` must be the id of a scan.")
         return await self._store.page(limit=limit, before=before)
 
+    async def cancel(self, scan_id: str, *, actor: str) -> Scan:
+        """End an unfinished scan as FAILED `cancelled` and return it; its worker lets go of it.
+
+        A scan that was cancelled before is returned as it is. Raises ScanFinishedError where
+        another end came first, and ScanNotFoundError.
+        """
+        for _ in range(_CANCEL_TRIES):
+            scan = await self.scan(scan_id)
+            if scan.outcome is Outcome.CANCELLED:
+                return scan
+            if is_final(scan.state):
+                raise ScanFinishedError(scan_id, scan.state)
+            now = self._clock()
+            ending = given_up(scan, Outcome.CANCELLED, detail=None, now=now)
+            cancelled = await self._store.finish(scan, ending, now=now, actor=actor)
+            if cancelled is not None:
+                return cancelled
+        raise StoreUnavailableError("The scan moves on too fast to be cancelled. Try again.")
+
     async def health(self) -> Health:
         """Return what works; never raises for a part that does not."""
         now = self._clock()
         try:
             await self._store.ping()
-            workers = tuple(await self._store.workers(since=now - WORKER_SILENCE))
+            heard = await self._store.workers(since=now - LOST_MEMORY)
             metrics = await self._store.metrics(now=now)
             database = Part(ok=True, detail="The database answers.")
         except UnavailableError as error:
-            workers, metrics, database = (), None, Part(ok=False, detail=str(error))
+            heard, metrics, database = [], None, Part(ok=False, detail=str(error))
+        silent_since = now - WORKER_SILENCE
         return Health(
             at=now,
             database=database,
             queue=await self._queue_part(),
-            workers=workers,
+            workers=tuple(beat for beat in heard if beat.beat_at >= silent_since),
+            silent=tuple(beat for beat in heard if beat.beat_at < silent_since),
             metrics=metrics,
+            disk=self._disk(),
         )
 
     async def _queue_part(self) -> Part:

@@ -37,6 +37,7 @@ _.MemoryArtefacts
 _.MemoryQueue
 _.MemoryStore
 _.MISINFORMATION
+_.mtime
 _.model_config
 _.oldest_pending_scan
 _.OTHER
@@ -68,4 +69,11 @@ _.connection_made
 _.datagram_received
 _.duration_ms
 _.lifetime
+_.execute_job
+_.subscribe
+_.dequeue_job_and_maintain_ttl
 _._needs_no_bridge
+_.AuditSeal
+_.verify_trail
+_.export_trail
+_.show

@@ -61,9 +61,26 @@ async function follow(id) {
   }
 }
 
+// Not disabled meanwhile, which would take the focus away: cancelling twice is no error.
+async function cancel(id, button) {
+  const words = button.textContent;
+  button.textContent = "Cancelling…";
+  try {
+    await client.cancel(id);
+  } catch (error) {
+    button.textContent = words;
+    at("announcement").textContent = error.message;
+    button.parentElement.replaceChildren(button, el("span", {class: "problem"}, error.message));
+  }
+}
+
 function draw(scan) {
-  at("scan").replaceChildren(...render(scan, warnings.get(scan.id)));
+  const held = document.activeElement?.id === "cancel";
+  at("scan").replaceChildren(
+    ...render(scan, warnings.get(scan.id), (button) => cancel(scan.id, button)));
   at("scan").hidden = false;
+  // The button that had the focus was drawn anew, or has gone with the scan's end.
+  if (held) (at("cancel") ?? at("scan-url")).focus();
   at("announcement").textContent = sentence(scan);
   document.title = `${scan.result?.judgement ?? "scanning"} – SafeURL`;
 }

@@ -24,3 +24,4 @@ export const submit = (url) => ask("/api/scans", {
   headers: {"content-type": "application/json"},
   body: JSON.stringify({url}),
 });
+export const cancel = (id) => ask(`/api/scans/${encodeURIComponent(id)}`, {method: "DELETE"});

@@ -17,14 +17,15 @@ export function sentence(scan) {
   return scan.result?.summary || scan.outcome_text || ENDS[scan.state];
 }
 
-export function render(scan, warning) {
+// `cancel` is called by the button of a scan that has not ended.
+export function render(scan, warning, cancel) {
   return [
     el("header", {class: "scan-head"},
-      el("h2", {id: "scan-url"}, urlText(scan.url)),
+      el("h2", {id: "scan-url", tabindex: "-1"}, urlText(scan.url)),
       el("p", {class: "meta"}, "Handed in ", time(scan.created_at), ` by ${scan.source}`,
         scan.finished_at ? ` · took ${took(scan)} s` : "", scan.attempt > 1 ? ` · attempt ${scan.attempt}` : "")),
     warning && !scan.final ? el("p", {class: "notice", role: "status"}, warning) : null,
-    scan.final ? conclusion(scan) : progress(scan),
+    ...(scan.final ? [conclusion(scan)] : [progress(scan), cancelling(cancel)]),
     scan.result ? hits(scan.result.hits) : null,
     chain(scan.evidence?.hops),
     ...(scan.evidence ? evidence(scan.evidence, scan.artefacts) : []),
@@ -44,6 +45,12 @@ function progress(scan) {
       class: index < now ? "past" : index === now ? "now" : "",
       "aria-current": index === now ? "step" : null,
     }, STEPS[name])));
+}
+
+function cancelling(cancel) {
+  const button = el("button", {class: "quiet", id: "cancel", type: "button"}, "Cancel this scan");
+  button.addEventListener("click", () => cancel(button));
+  return el("p", {}, button);
 }
 
 function conclusion(scan) {

@@ -56,7 +56,12 @@ class FileArtefacts:
         return data
 
     def _path(self, sha256: str) -> Path:
-        return self._root / sha256[:2] / sha256[2:]
+        return blob_path(self._root, sha256)
+
+
+def blob_path(root: Path, sha256: str) -> Path:
+    """Return the file of a blob in the directory of a `FileArtefacts`."""
+    return root / sha256[:2] / sha256[2:]
 
 
 def _read(path: Path) -> bytes | None:

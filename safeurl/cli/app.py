@@ -10,13 +10,17 @@ from rich.console import Console
 
 from safeurl import __version__
 from safeurl.bootstrap import open_service, open_store
+from safeurl.cli.audit import audit_app
+from safeurl.cli.backup import backup, restore
+from safeurl.cli.cancel import cancel
 from safeurl.cli.daemons import api, gateway, up, worker
 from safeurl.cli.doctor import doctor
 from safeurl.cli.entry import guarded, read_settings
 from safeurl.cli.foreground import scan
-from safeurl.cli.render import as_json, print_audit, print_list, print_view
+from safeurl.cli.render import print_list
+from safeurl.cli.status import status
 from safeurl.cli.submit import submit
-from safeurl.service import MAX_PAGE, ScanView
+from safeurl.service import MAX_PAGE
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,34 +35,18 @@ submit_app = typer.Typer(
 submit_app.command()(submit)
 app.command()(scan)
 app.command()(submit)
+app.command()(cancel)
+app.command()(status)
 app.command()(worker)
 app.command()(api)
 app.command()(up)
 app.command()(gateway)
 app.command()(doctor)
+app.command()(backup)
+app.command()(restore)
+app.add_typer(audit_app, name="audit")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-
-
-@app.command()
-def status(
-    scan_id: Annotated[str, typer.Argument(metavar="ID", help="The scan's id.")],
-    *,
-    as_document: Json = False,
-) -> None:
-    """Show a scan: verdict, reasons, audit trail."""
-    view = asyncio.run(_view(scan_id))
-    if as_document:
-        sys.stdout.write(as_json(view) + "\n")
-        return
-    console = Console()
-    print_view(console, view)
-    print_audit(console, view.audit)
-
-
-async def _view(scan_id: str) -> ScanView:
-    async with open_service(read_settings()) as service:
-        return await service.view(scan_id)
 
 
 @app.command(name="list")

@@ -154,13 +154,13 @@ def print_audit(console: Console, entries: Sequence[AuditEntry]) -> None:
             (e.at.strftime("%H:%M:%SZ"), _move(e) or e.event, clean(e.actor), clean(_gist(e)))
             for e in entries
         ]
-        _table(console, ("time", "step", "actor", "detail"), steps)
+        print_table(console, ("time", "step", "actor", "detail"), steps)
         return
     rows = [
         (stamp(e.at), e.event, _move(e), str(e.version), clean(e.actor), clean(_why(e)))
         for e in entries
     ]
-    _lines(console, ("time", "event", "move", "version", "actor", "detail"), rows)
+    print_lines(console, ("time", "event", "move", "version", "actor", "detail"), rows)
 
 
 def _move(entry: AuditEntry) -> str:
@@ -187,23 +187,23 @@ def print_list(console: Console, scans: Sequence[Scan]) -> None:
     """Print scans, newest first; a narrow terminal has no room for their times."""
     if console.is_terminal and console.width < _WIDE:
         short = [(s.id, str(s.state), safe_url(s.url)) for s in scans]
-        _table(console, ("scan", "state", "url"), short)
+        print_table(console, ("scan", "state", "url"), short)
         return
     rows = [
         (s.id, stamp(s.created_at), str(s.state), str(s.outcome or ""), safe_url(s.url))
         for s in scans
     ]
     names = ("scan", "submitted", "state", "outcome", "url")
-    (_table if console.is_terminal else _lines)(console, names, rows)
+    (print_table if console.is_terminal else print_lines)(console, names, rows)
 
 
-def _lines(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_lines(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print tab-separated lines; not through rich, which would turn the tabs into spaces."""
     for row in (names, *rows):
         console.file.write("\t".join(row) + "\n")
 
 
-def _table(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table of which only the last column is folded."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for name in names:

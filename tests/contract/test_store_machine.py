@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     multiple,
     rule,
@@ -102,7 +103,7 @@ class StoreMachine(RuleBasedStateMachine):
         return scan.id
 
     @rule(target=handles, scan_id=scans, worker=workers)
-    def claim(self, scan_id: str, worker: str) -> object:
+    def claim(self, scan_id: str, worker: str) -> MultipleResults[Scan]:
         """Win exactly when the scan waits and its time has come."""
         model = self.models[scan_id]
         until = self.now + LEASE
@@ -116,10 +117,10 @@ class StoreMachine(RuleBasedStateMachine):
         model.move(State.FETCHING)
         model.attempt += 1
         model.lease_until = until
-        return won
+        return multiple(won)
 
     @rule(target=handles, handle=handles)
-    def analyse(self, handle: Scan) -> object:
+    def analyse(self, handle: Scan) -> MultipleResults[Scan]:
         """Take what was fetched on to ANALYZING, unless the scan was lost."""
         if handle.state is not State.FETCHING:
             return multiple()
@@ -128,7 +129,7 @@ class StoreMachine(RuleBasedStateMachine):
         if moved is None:
             return multiple()
         self.models[handle.id].move(State.ANALYZING, Outcome.OK)
-        return moved
+        return multiple(moved)
 
     @rule(handle=handles, outcome=st.sampled_from(_ENDINGS))
     def finish(self, handle: Scan, outcome: Outcome) -> None:

@@ -21,6 +21,7 @@ _BEAT = WorkerBeat(
     beat_at=NOW,
     docker_ok=True,
     docker_detail="20.10.24",
+    disk_free_bytes=10**10,
 )
 
 
@@ -70,12 +71,30 @@ def test_degraded_when_docker_does_not_work(api: MemoryApi) -> None:
     assert "DOCKER_SOCKET_PATH" in body["recommendations"][0]
 
 
-def test_degraded_without_a_worker(api: MemoryApi) -> None:
-    """A worker that has been silent for a minute does not count."""
+def test_a_worker_that_was_lost_is_told_of(api: MemoryApi) -> None:
+    """One that has been silent for a minute does not count; one that signs off is not missed."""
     asyncio.run(api.store.beat(replace(_BEAT, beat_at=NOW - timedelta(minutes=1))))
     body = api.client.get("/health").json()
     assert (body["health"]["status"], body["workers"]) == ("degraded", [])
+    assert body["health"]["issues"] == [
+        "No worker is running.",
+        "The worker on scan-1 (process 42) was lost: it was last heard of 1 minute ago.",
+    ]
     assert "safeurl worker" in body["recommendations"][0]
+    asyncio.run(api.store.retire(_BEAT.id))
+    assert api.client.get("/health").json()["health"]["issues"] == ["No worker is running."]
+
+
+def test_unhealthy_when_nobody_is_there_for_the_scans(api: MemoryApi) -> None:
+    """They are taken all the same, so it is 200: who balances load need not take it away."""
+    asyncio.run(api.store.retire(_BEAT.id))
+    api.submit()
+    answer = api.client.get("/health")
+    assert answer.status_code == HTTPStatus.OK
+    assert answer.json()["health"] == {
+        "status": "unhealthy",
+        "issues": ["No worker is running, and 1 scan waits."],
+    }
 
 
 def test_unhealthy_without_a_database_and_healthy_again(api: MemoryApi) -> None:

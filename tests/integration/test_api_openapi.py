@@ -40,18 +40,23 @@ def _answers(api: MemoryApi) -> Iterator[tuple[str, httpx.Response]]:
     yield path, client.get(f"/api/scans/{scan_id}")
     api.finish(scan_id)
     yield path, client.get(f"/api/scans/{scan_id}")
-    yield path, client.get("/api/scans/none")
-    yield path, client.get(f"/api/scans/{'x' * 65}")
+    yield path, client.delete(f"/api/scans/{scan_id}")
+    yield path, client.delete(f"/api/scans/{api.submit()}")
+    for method in ("GET", "DELETE"):
+        yield path, client.request(method, "/api/scans/none")
+        yield path, client.request(method, f"/api/scans/{'x' * 65}")
     yield "/health", client.get("/health")
     for headers in (_FOREIGN, _REBOUND):
         yield "/api/scans", client.post("/api/scans", json=_SUBMIT, headers=headers)
         yield "/api/scans", client.get("/api/scans", headers=headers)
         yield path, client.get("/api/scans/none", headers=headers)
+        yield path, client.delete("/api/scans/none", headers=headers)
         yield "/health", client.get("/health", headers=headers)
     api.store.fault = StoreUnavailableError("The database is locked.")
     yield "/api/scans", client.post("/api/scans", json=_SUBMIT)
     yield "/api/scans", client.get("/api/scans")
     yield path, client.get("/api/scans/none")
+    yield path, client.delete("/api/scans/none")
     yield "/health", client.get("/health")
 
 

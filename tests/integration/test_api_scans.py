@@ -1,4 +1,4 @@
-"""Scans over HTTP: handing in, looking, listing, and every way in which that is refused."""
+"""Scans over HTTP: handing in, looking, listing, cancelling; and every way of being refused."""
 
 import asyncio
 import json
@@ -192,7 +192,43 @@ def test_without_redis_the_scan_is_recorded_and_says_so(api: MemoryApi) -> None:
     assert api.client.get(answer.headers["location"]).json()["state"] == "QUEUED"
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", ""), ("GET", ""), ("GET", "/some-id")])
+def test_a_scan_is_cancelled(api: MemoryApi) -> None:
+    """It ends FAILED with a result, once; asking again finds it so and changes nothing."""
+    scan_id = api.submit()
+    first, again = (api.client.delete(f"/api/scans/{scan_id}") for _ in range(2))
+    assert (first.status_code, again.status_code) == (HTTPStatus.OK, HTTPStatus.OK)
+    assert first.json() == again.json()
+    assert (first.json()["state"], first.json()["outcome"]) == ("FAILED", "cancelled")
+    seen = api.client.get(f"/api/scans/{scan_id}").json()
+    assert seen["result"]["judgement"] == "inconclusive"
+    assert [(e["to_state"], e["actor"]) for e in seen["audit"]] == [
+        ("QUEUED", "api"),
+        ("FAILED", "api"),
+    ]
+
+
+def test_a_finished_scan_cannot_be_cancelled(api: MemoryApi) -> None:
+    """409 names the end that it reached, and that end stands."""
+    scan_id = api.submit()
+    api.finish(scan_id)
+    answer = api.client.delete(f"/api/scans/{scan_id}")
+    assert (answer.status_code, answer.json()["code"]) == (HTTPStatus.CONFLICT, "scan_finished")
+    assert "COMPLETED" in answer.json()["message"]
+    assert api.client.get(f"/api/scans/{scan_id}").json()["state"] == "COMPLETED"
+
+
+def test_another_site_cannot_cancel(api: MemoryApi) -> None:
+    """Its scripts are refused whatever they send, and the scan goes on."""
+    scan_id = api.submit()
+    foreign = {"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}
+    answers = [api.client.delete(f"/api/scans/{scan_id}", headers=each) for each in foreign]
+    assert {answer.status_code for answer in answers} == {HTTPStatus.FORBIDDEN}
+    assert api.client.get(f"/api/scans/{scan_id}").json()["state"] == "QUEUED"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", ""), ("GET", ""), ("GET", "/some-id"), ("DELETE", "/some-id")]
+)
 def test_without_a_database_all_is_unavailable_until_it_is_back(
     api: MemoryApi, method: str, path: str
 ) -> None:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from safeurl.state import OUTCOME_WORDS, Outcome, diagram, final_state
+from tests.support.degradation import table
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -21,6 +22,9 @@ COMMANDS = (
     "status",
     "list",
     "migrate",
+    "audit verify",
+    "audit show",
+    "audit export",
 )
 
 
@@ -43,7 +47,7 @@ def parts() -> dict[str, str]:
     blocks = [f"```text\n{help_text()}\n```"]
     blocks += [
         f"<details><summary><code>safeurl {name}</code></summary>\n\n"
-        f"```text\n{help_text(name)}\n```\n\n</details>"
+        f"```text\n{help_text(*name.split())}\n```\n\n</details>"
         for name in COMMANDS
     ]
     rows = [
@@ -53,6 +57,7 @@ def parts() -> dict[str, str]:
     return {
         "state diagram": f"```mermaid\n{diagram()}\n```",
         "outcomes": "\n".join(["| Outcome | State | What it means |", "|---|---|---|", *rows]),
+        "degradation": table(),
         "help": "\n\n".join(blocks),
     }
 

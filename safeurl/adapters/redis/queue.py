@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from rq import Queue
 
 from safeurl.errors import QueueUnavailableError
@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 #: A UUID's length; job ids are the scan's id and a random tail, so that pushing again is harmless.
 _ID_LENGTH = 36
+#: A key that is written to learn whether the server takes writes, and goes by itself.
+_PROBE, _PROBE_TTL_S = "safeurl:probe", 60
 #: How long RQ keeps a failed job for people to look at. The scan's row is the truth.
 _FAILURE_TTL_S = 24 * 3600
 
@@ -58,8 +60,12 @@ class RQQueue:
         return {job_id[:_ID_LENGTH] for job_id in jobs}
 
     async def ping(self) -> int:
-        """Return how many wake-ups wait."""
-        return int(await _answered(lambda: self._queue.count))
+        """Return how many wake-ups wait; a server that answers but takes no writes is no queue."""
+        return await _answered(self._count)
+
+    def _count(self) -> int:
+        self._connection.set(_PROBE, "", ex=_PROBE_TTL_S)
+        return int(self._queue.count)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -69,5 +75,9 @@ class RQQueue:
 async def _answered(call: Callable[[], T]) -> T:
     try:
         return await asyncio.to_thread(call)
+    except OutOfMemoryError as error:
+        raise QueueUnavailableError("Redis is full: it takes no writes (maxmemory).") from error
+    except ResponseError as error:
+        raise QueueUnavailableError(f"Redis refuses: {error}") from error
     except RedisError as error:
         raise QueueUnavailableError(f"Redis does not answer: {error}") from error

@@ -131,6 +131,8 @@ class SQLiteDatabase:
             raise StoreUnavailableError(f"{_TROUBLE[code]}: {self._path}.") from exc
         if code == sqlite3.SQLITE_CONSTRAINT:
             raise RowRefusedError(f"The database refused a row: {cause}.") from exc
+        if str(cause).startswith("Could not decode to UTF-8"):
+            raise StoreUnavailableError(f"The database holds what is not UTF-8: {cause}.") from exc
         if str(cause).startswith(("no such table", "no such column")):
             raise StoreUnavailableError(NO_SCHEMA) from exc
 

@@ -62,7 +62,11 @@ def test_host_name_reads_only_well_formed_hosts(host: str, name: str) -> None:
             {"content-type": "text/plain;application/json"},
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ),
-        ("DELETE", {}, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+        ("DELETE", {}, None),
+        ("DELETE", {"origin": "https://evil.example"}, HTTPStatus.FORBIDDEN),
+        ("DELETE", {"sec-fetch-site": "same-site"}, HTTPStatus.FORBIDDEN),
+        ("DELETE", {"host": "rebound.example"}, HTTPStatus.MISDIRECTED_REQUEST),
+        ("PUT", {}, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
         ("POST", {**_JSON, "origin": "https://evil.example"}, HTTPStatus.FORBIDDEN),
         ("POST", {**_JSON, "sec-fetch-site": "cross-site"}, HTTPStatus.FORBIDDEN),
     ],
@@ -70,12 +74,12 @@ def test_host_name_reads_only_well_formed_hosts(host: str, name: str) -> None:
 def test_refuse_judges_host_site_and_type(
     method: str, headers: dict[str, str], status: HTTPStatus | None
 ) -> None:
-    """Only requests to our own name, from our own page or no page, with JSON, get through."""
+    """Only requests to our own name, from our own page or no page, get through; POST with JSON."""
     refusal = refuse(method, Headers({"host": "localhost:8321", **headers}), LOOPBACK_HOSTS)
     assert (refusal.status_code if refusal else None) == status
 
 
-@pytest.mark.parametrize(("method", "passes"), [("GET", True), ("POST", False)])
+@pytest.mark.parametrize(("method", "passes"), [("GET", True), ("POST", False), ("DELETE", False)])
 def test_a_link_from_elsewhere_may_be_followed(method: str, passes: bool) -> None:  # noqa: FBT001 - a table's column
     """A link in a mail opens the page; a form that posts from there does not."""
     navigation = {

@@ -1,13 +1,11 @@
-"""The form in which health is shown, and what is recommended for each thing that is wrong."""
+"""The form in which health is shown."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
-from api.health import LONG_WAIT, document, recommend
+from api.health import document
+from safeurl.health import Health, Part
 from safeurl.scan import Metrics, WorkerBeat
-from safeurl.service import Health, Part
 
 _NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _BEAT = WorkerBeat(
@@ -19,12 +17,14 @@ _BEAT = WorkerBeat(
     beat_at=_NOW,
     docker_ok=True,
     docker_detail="20.10.24",
+    disk_free_bytes=10**10,
 )
 _METRICS = Metrics(
     pending=3,
     in_progress=2,
     recently_completed=7,
     recently_failed=1,
+    recently_broken=0,
     oldest_pending_at=_NOW - timedelta(seconds=5),
 )
 _HEALTHY = Health(
@@ -35,7 +35,6 @@ _HEALTHY = Health(
     metrics=_METRICS,
 )
 _DOWN = Part(ok=False, detail="It does not answer.")
-_NO_DOCKER = replace(_BEAT, docker_ok=False, docker_detail="Permission denied.")
 
 
 def test_the_form_is_the_one_that_monitoring_reads() -> None:
@@ -59,6 +58,7 @@ def test_the_form_is_the_one_that_monitoring_reads() -> None:
                 "pid": 42,
                 "concurrency": 5,
                 "beatAt": "2026-03-01T12:00:00Z",
+                "diskFreeBytes": 10**10,
                 "docker": {"ok": True, "detail": "20.10.24"},
             }
         ],
@@ -72,23 +72,10 @@ def test_what_is_unknown_is_null() -> None:
     assert set(shown.metrics.model_dump().values()) == {None}
 
 
-@pytest.mark.parametrize(
-    ("health", "words"),
-    [
-        (_HEALTHY, ()),
-        (replace(_HEALTHY, database=_DOWN, workers=(), metrics=None), ("TURSO_CONNECTION_URL",)),
-        (replace(_HEALTHY, queue=_DOWN), ("REDIS_HOST",)),
-        (replace(_HEALTHY, workers=()), ("safeurl worker",)),
-        (replace(_HEALTHY, workers=(_BEAT, _NO_DOCKER)), ("DOCKER_SOCKET_PATH",)),
-        (
-            replace(_HEALTHY, metrics=replace(_METRICS, oldest_pending_at=_NOW - LONG_WAIT * 1.1)),
-            ("WORKER_CONCURRENCY",),
-        ),
-        (replace(_HEALTHY, queue=_DOWN, workers=()), ("REDIS_HOST", "safeurl worker")),
-    ],
-)
-def test_each_issue_has_its_recommendation(health: Health, words: tuple[str, ...]) -> None:
-    """Nothing is recommended without an issue, and each issue names what to look at."""
-    found = list(recommend(health))
-    assert len(found) == len(words)
-    assert all(word in sentence for word, sentence in zip(words, found, strict=True))
+def test_issues_and_advice_are_those_of_the_core() -> None:
+    """The document adds nothing to what was found, and leaves nothing out."""
+    health = replace(_HEALTHY, queue=_DOWN, workers=())
+    shown = document(health)
+    assert shown.health.status == "unhealthy"
+    assert shown.health.issues == health.issues
+    assert shown.recommendations == health.recommendations

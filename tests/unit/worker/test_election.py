@@ -26,10 +26,9 @@ def test_of_two_candidates_one_leads() -> None:
     async def act() -> None:
         world = _World()
         a, b = world.candidate("a"), world.candidate("b")
-        assert a.term is None
         await a.stand()
         await b.stand()
-        assert (a.term, b.term) == (1, None)
+        assert [a.term, b.term] == [1, None]
         await b.resign()
         await a.resign()
         assert a.term is None

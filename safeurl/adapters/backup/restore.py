@@ -1,0 +1,134 @@
+"""Putting a backup in the place of an installation that does not run."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+
+from safeurl.adapters.backup.archive import ArchiveReader
+from safeurl.adapters.backup.document import DATABASE_NAME
+from safeurl.adapters.backup.place import (
+    COMPANIONS,
+    Place,
+    in_use,
+    kept_closed,
+    kept_idle,
+    sync_folder,
+    written,
+)
+from safeurl.adapters.backup.take import Progress
+from safeurl.adapters.backup.unpack import Rooms, Unpacked, unpack
+from safeurl.errors import RequestError, UnavailableError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What was put in place."""
+
+    unpacked: Unpacked
+    #: Where the database that was there before is kept.
+    kept: Path | None
+
+
+class Restorer:
+    """Restores backups to one installation."""
+
+    def __init__(self, place: Place, *, at: datetime, progress: Progress) -> None:
+        """Take where to put it, the time for the name of what is kept, and whom to tell."""
+        self._place = place
+        self._at = at
+        self._progress = progress
+
+    def restore(self, file: Path, *, replace: bool) -> Restored:
+        """Read the whole backup and judge it; only then put it in place, the database last.
+
+        Until the database has its name nothing has changed but that there are more blobs, which
+        nothing names. Wake-ups that the embedded queue still holds do no harm: whose scan is not
+        there or does not wait is dropped.
+        """
+        place = self._place
+        with written(place.folder), _open(file) as stream:
+            self._require_vacancy(replace=replace)
+            # One by one, because `parents` gives those in between the process's default mode.
+            place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            place.artefacts.mkdir(mode=0o700, exist_ok=True)
+            with kept_idle(place), self._rooms() as rooms:
+                with kept_closed(place):
+                    pass  # asked first, so that nobody waits for what will be refused
+                self._require_disk(file)
+                unpacked = unpack(ArchiveReader(stream), rooms, self._progress)
+                kept = self._put_in_place(rooms, replace=replace)
+        return Restored(unpacked=unpacked, kept=kept)
+
+    def _require_vacancy(self, *, replace: bool) -> None:
+        found = self._place.found()
+        if found and not replace:
+            raise RequestError(
+                f"There is a database already: {found[0]}. Say --force to put it aside, under "
+                "another name, and restore the backup in its place."
+            )
+
+    def _require_disk(self, file: Path) -> None:
+        free, needed = shutil.disk_usage(self._place.folder).free, file.stat().st_size
+        if needed > free:
+            raise UnavailableError(
+                f"The backup needs {needed:,} bytes, and the disk that holds {self._place.folder} "
+                f"has {free:,} left. Make room, and try again."
+            )
+
+    @contextmanager
+    def _rooms(self) -> Iterator[Rooms]:
+        # Each on the disk where its content belongs, so that a rename is all that is left to do.
+        with (
+            TemporaryDirectory(dir=self._place.folder, prefix=".restore-") as database,
+            TemporaryDirectory(dir=self._place.artefacts, prefix=".restore-") as artefacts,
+        ):
+            yield Rooms(database=Path(database), artefacts=Path(artefacts))
+
+    def _put_in_place(self, rooms: Rooms, *, replace: bool) -> Path | None:
+        for folder in sorted(rooms.artefacts.iterdir()):
+            target = self._place.artefacts / folder.name
+            target.mkdir(mode=0o700, exist_ok=True)
+            for blob in sorted(folder.iterdir()):
+                blob.rename(target / blob.name)
+        os.sync()  # one flush for all of them, before a database names them
+        with kept_closed(self._place):
+            self._require_vacancy(replace=replace)
+            moved = self._put_aside()
+            try:
+                # Unlike a rename, a link never takes the name from a database that has just come.
+                os.link(rooms.database / DATABASE_NAME, self._place.database)
+            except OSError as exc:
+                if self._place.found():
+                    raise in_use(self._place) from exc
+                for path, aside in moved:
+                    aside.rename(path)
+                raise
+            sync_folder(self._place.folder)
+        return moved[0][1] if moved else None
+
+    def _put_aside(self) -> list[tuple[Path, Path]]:
+        """Rename the database and its companions; return each old and new name."""
+        kept = f"{self._place.database}.before-restore-{self._at:%Y%m%dT%H%M%S%fZ}"
+        names = [
+            (Path(f"{self._place.database}{ending}"), Path(f"{kept}{ending}"))
+            for ending in COMPANIONS
+        ]
+        moved = [(path, aside) for path, aside in names if os.path.lexists(path)]
+        for path, aside in moved:
+            path.rename(aside)
+        return moved
+
+
+def _open(file: Path) -> BinaryIO:
+    if not file.is_file():
+        raise RequestError(f"There is no file {file}.")
+    try:
+        return file.open("rb")
+    except OSError as exc:
+        raise RequestError(f"{file} cannot be read: {exc.strerror}.") from exc

@@ -1,0 +1,143 @@
+"""Reading a backup into rooms of its own and judging it there, before anything is put in place.
+
+Nothing in the file is trusted: not its names, sizes and order, and not the database.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from safeurl.adapters.artefacts import blob_path
+from safeurl.adapters.backup.archive import DAMAGED, ArchiveReader, Member
+from safeurl.adapters.backup.document import (
+    DATABASE_NAME,
+    MANIFEST_NAME,
+    MAX_DOCUMENT_BYTES,
+    SEAL_NAME,
+    Manifest,
+    Seal,
+    blob_sha256,
+    decode,
+    require_known,
+)
+from safeurl.adapters.backup.place import create
+from safeurl.adapters.backup.snapshot import Census, blobs, census, fault, open_copy
+from safeurl.adapters.sql.schema import migrations
+from safeurl.errors import RequestError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacked:
+    """A backup that was read to its end and found good."""
+
+    manifest: Manifest
+    census: Census
+    seal: Seal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """Two empty folders on the disks where database and blobs belong."""
+
+    database: Path
+    artefacts: Path
+
+
+def unpack(
+    reader: ArchiveReader, rooms: Rooms, progress: Callable[[str, int, int], None]
+) -> Unpacked:
+    """Read the whole backup into the rooms; RequestError says what is wrong with it."""
+    manifest = _read_manifest(reader)
+    path = rooms.database / DATABASE_NAME
+    _read_database(reader, manifest, path)
+    progress("database", manifest.database_bytes, manifest.database_bytes)
+    with _judging(), open_copy(path) as database:
+        counted = _examine(database, manifest)
+        named = blobs(database)
+        found = 0
+        while (member := reader.next()).name != SEAL_NAME:
+            _read_blob(reader, member, named, rooms.artefacts)
+            found += 1
+            progress("artefacts", found, counted.artefacts)
+    seal = decode(_read_document(reader, member), Seal)
+    reader.finish()
+    whole = Seal(artefacts=found, missing=counted.artefacts - found, sha256=member.sha256_before)
+    if seal != whole:
+        raise RequestError(f"{DAMAGED}: it is not as it was written.")
+    return Unpacked(manifest=manifest, census=counted, seal=seal)
+
+
+def _read_manifest(reader: ArchiveReader) -> Manifest:
+    data = _read_document(reader, _expect(reader, MANIFEST_NAME))
+    require_known(data)
+    manifest = decode(data, Manifest)
+    newer = set(manifest.migrations) - {migration.number for migration in migrations()}
+    if newer:
+        raise RequestError(
+            f"The backup is of a newer SafeURL ({manifest.safeurl!r}), whose database this one "
+            "does not know. Restore it with that version."
+        )
+    return manifest
+
+
+def _read_database(reader: ArchiveReader, manifest: Manifest, path: Path) -> None:
+    member = _expect(reader, DATABASE_NAME)
+    told = (manifest.database_bytes, manifest.database_sha256)
+    if member.size_bytes != told[0] or _store(reader, member, path) != told[1]:
+        raise RequestError(f"{DAMAGED}: its database is not the one that was saved.")
+
+
+def _read_blob(reader: ArchiveReader, member: Member, named: Iterator[str], room: Path) -> None:
+    sha256 = blob_sha256(member.name)
+    # Both are in ascending order: looking for this one uses up those before it, so that what
+    # the database does not name, or a second one of the same name, is not found any more.
+    if sha256 is None or not any(sha256 == name for name in named):
+        raise RequestError(f"The backup holds {member.name!r}, which does not belong there.")
+    path = blob_path(room, sha256)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    if _store(reader, member, path) != sha256:
+        raise RequestError(f"{DAMAGED}: {member.name!r} is not what was saved.")
+
+
+def _expect(reader: ArchiveReader, name: str) -> Member:
+    member = reader.next()
+    if member.name != name:
+        raise RequestError(f"The backup holds {member.name!r} where {name} belongs.")
+    return member
+
+
+def _read_document(reader: ArchiveReader, member: Member) -> bytes:
+    if member.size_bytes > MAX_DOCUMENT_BYTES:
+        raise RequestError(f"{DAMAGED}: its {member.name} is too large.")
+    return b"".join(reader.chunks(member))
+
+
+def _store(reader: ArchiveReader, member: Member, path: Path) -> str:
+    """Write the member to a new file and return its SHA-256."""
+    digest = hashlib.sha256()
+    with create(path) as stream:
+        for chunk in reader.chunks(member):
+            digest.update(chunk)
+            stream.write(chunk)
+    return digest.hexdigest()
+
+
+def _examine(database: sqlite3.Connection, manifest: Manifest) -> Census:
+    wrong = fault(database)
+    if wrong is not None:
+        raise RequestError(f"The backup's database is damaged: {wrong}.")
+    counted = census(database)
+    if counted.migrations != manifest.migrations:
+        raise RequestError(f"{DAMAGED}: its database has other migrations than it says.")
+    return counted
+
+
+@contextmanager
+def _judging() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as exc:
+        raise RequestError(f"The backup's database is none of SafeURL's: {exc}.") from exc

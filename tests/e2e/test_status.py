@@ -1,0 +1,69 @@
+"""`safeurl status` and `safeurl cancel` as a person or a script uses them."""
+
+import json
+from pathlib import Path
+
+from safeurl.ports import ScanStore
+from safeurl.state import Outcome
+from tests.support.installation import installation, running
+from tests.support.system import System
+
+
+def _outcomes(system: System) -> list[Outcome | None]:
+    async def ask(store: ScanStore) -> list[Outcome | None]:
+        return [scan.outcome for scan in await store.page(limit=10)]
+
+    return system.with_store(ask)
+
+
+def test_status_tells_how_the_system_does(tmp_path: Path) -> None:
+    """Its exit code is for scripts; as JSON it is the document of `GET /health`."""
+    with installation(tmp_path, start=False) as site:
+        [scan_id] = site.submit("/").ids
+        waiting = site.system.run("status")
+        assert waiting.returncode == 75
+        assert waiting.stdout.startswith("status: unhealthy\nissue: Redis does not answer")
+        assert "\nissue: No worker is running, and 1 scan waits.\n" in waiting.stdout
+        assert "\nrecommendation: Run `safeurl worker` on a host" in waiting.stdout
+        with running(site):
+            site.expect_completed([scan_id])
+            site.expect_health("healthy")
+            well = site.system.run("status", "--json")
+            assert (well.returncode, well.stderr) == (0, "")
+            said, served = json.loads(well.stdout), site.api.get("/health").json()
+        assert said["health"] == {"status": "healthy", "issues": []}
+        assert said["metrics"]["recentlyCompleted"] == 1
+        assert list(said) == list(served)
+        assert said["metrics"] == served["metrics"]
+
+
+def test_status_is_degraded_while_scans_would_wait(tmp_path: Path) -> None:
+    """Nothing waits yet, but there is nobody to work: exit 1."""
+    system = System(tmp_path)
+    assert system.run("migrate").returncode == 0
+    done = system.run("status")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (1, "status: degraded")
+
+
+def test_status_says_when_the_database_is_down(tmp_path: Path) -> None:
+    """It is a finding, not an error: exit 75 with the whole picture."""
+    system = System(tmp_path)
+    system.settings.database_path.mkdir()
+    done = system.run("status")
+    assert (done.returncode, done.stderr) == (75, "")
+    assert done.stdout.startswith("status: unhealthy\nissue: The database file cannot be opened")
+
+
+def test_cancel_takes_several_and_names_those_it_cannot(tmp_path: Path) -> None:
+    """One that is unknown costs exit 2 and a sentence, and keeps none of the others."""
+    system = System(tmp_path)
+    urls = [f"https://www.example.com/{number}" for number in range(2)]
+    first, second = system.run(*urls, program="submit-scan").stdout.split()
+    done = system.run("cancel", "--json", first, "nope", second)
+    assert done.returncode == 2
+    assert "No scan has the id 'nope'" in done.stderr
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"id": scan_id, "state": "FAILED", "outcome": "cancelled"} for scan_id in (first, second)
+    ]
+    assert _outcomes(system) == [Outcome.CANCELLED] * 2
+    assert system.run("cancel", first).returncode == 0

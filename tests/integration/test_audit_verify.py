@@ -1,0 +1,269 @@
+"""Somebody with the database in hand and no triggers in the way: `verify` names what was done."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from safeurl.adapters.sql.database import Statement
+from safeurl.audit import Seal
+from safeurl.seal import NO_ROW, digest, seal_over
+from safeurl.state import State
+from safeurl.verify import MAX_FAULTS, Anchor, verify
+from tests.support.builders import NOW, brought_to, make_scan
+from tests.support.deeds import COPY, DEEDS, SET_BACK
+from tests.support.tampering import (
+    ROWS,
+    SEALED_ROWS,
+    Cell,
+    Victim,
+    on_sqld,
+    on_sqlite,
+)
+
+_SCAN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@pytest.fixture(params=[on_sqlite, on_sqld], ids=["sqlite", "sqld"])
+def cell(request: pytest.FixtureRequest) -> Cell:
+    """Return one kind of database."""
+    chosen: Cell = request.param
+    return chosen
+
+
+def _play(cell: Cell, folder: Path, scenario: Callable[[Victim], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with cell(folder) as victim:
+            await scenario(victim)
+
+    asyncio.run(run())
+
+
+def _named(faults: Sequence[str]) -> list[str]:
+    return [_SCAN_ID.sub("S", fault) for fault in faults]
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_each_deed_is_named(deed: str, cell: Cell, tmp_path: Path) -> None:
+    """Every sentence, and none on rows that nobody touched."""
+    changes, sentences = DEEDS[deed]
+
+    async def scenario(victim: Victim) -> None:
+        if changes:
+            await victim.suffer(changes)
+        named = _named((await verify(victim.store)).faults)
+        if "…" in sentences:
+            assert set(sentences) - {"…"} <= set(named), named
+        else:
+            assert sorted(named) == sorted(sentences)
+
+    _play(cell, tmp_path, scenario)
+
+
+def test_no_column_may_be_edited(cell: Cell, tmp_path: Path) -> None:
+    """Whichever it is, and if it had no value: the row is named."""
+    columns = {
+        "scan_id": "'x'",
+        "event": "'sandbox', to_state = NULL",
+        "version": "9",
+        "attempt": "9",
+        "from_state": "'FAILED'",
+        "to_state": "'QUEUED'",
+        "actor": "''",
+        "outcome": "'ok'",
+        "detail": "''",
+        "at": "'2026-01-02T03:04:05.678902Z'",
+    }
+
+    async def scenario(victim: Victim) -> None:
+        # One row each, all of them submissions but those whose columns hold a state.
+        at = dict(zip(columns, (1, 5, 9, 13, 2, 3, 17, 21, 6, 7), strict=True))
+        await victim.suffer(
+            [
+                f"UPDATE audit_logs SET {column} = {value} WHERE id = {at[column]}"  # noqa: S608 - constants of this test
+                for column, value in columns.items()
+            ]
+        )
+        named = _named((await verify(victim.store)).faults)
+        for column, row_id in at.items():
+            rows = [line for line in named if line.startswith(f"Row {row_id} ")]
+            assert len(rows) == 1, column
+            assert rows[0].endswith("is not what was sealed."), column
+
+    _play(cell, tmp_path, scenario)
+
+
+async def _all_anew(victim: Victim) -> list[Seal]:
+    """Compute the whole chain again over the rows as they are, and store it."""
+    seals = await victim.store.seals(after=0, limit=10)
+    rows = await victim.store.rows(after=0, limit=100)
+    anew: list[Seal] = []
+    for seal in seals:
+        forged = seal_over(
+            [row for row in rows if seal.first_id <= row.id <= seal.last_id],
+            number=seal.number,
+            last_id=seal.last_id,
+            previous=anew[-1] if anew else None,
+            at=NOW,
+            term=seal.term,
+        )
+        anew.append(forged)
+    forge = (
+        "UPDATE audit_seals SET sha256 = '{0.sha256}', digests = '{0.digests}',"
+        " previous_sha256 = '{0.previous_sha256}' WHERE number = {0.number}"
+    )
+    await victim.suffer([forge.format(seal) for seal in anew])
+    return seals
+
+
+def test_a_chain_computed_anew_is_shown_by_an_anchor(cell: Cell, tmp_path: Path) -> None:
+    """Whole in itself, it is not what was noted down; anchors from before the deed still fit."""
+
+    async def scenario(victim: Victim) -> None:
+        assert await verify(victim.store, anchors=[]) == await verify(victim.store)
+        await victim.suffer(["UPDATE audit_logs SET actor = 'nobody' WHERE id = 10"])
+        was = await _all_anew(victim)
+        assert (await verify(victim.store)).faults == ()
+        anchors = [Anchor(number=seal.number, sha256=seal.sha256) for seal in was]
+        anchors.append(Anchor(number=4, sha256="c" * 64))
+        found = await verify(victim.store, anchors=anchors)
+        assert found.faults == (
+            f"Seal 2 is not the anchor 2:{was[1].sha256}.",
+            f"Seal 3 is not the anchor 3:{was[2].sha256}.",
+            "There is no seal 4, which an anchor names.",
+        )
+
+    _play(cell, tmp_path, scenario)
+
+
+def test_a_row_edited_with_its_digest_breaks_its_seal(cell: Cell, tmp_path: Path) -> None:
+    """The row cannot be named then, but the range that it lies in."""
+
+    async def scenario(victim: Victim) -> None:
+        await victim.suffer(["UPDATE audit_logs SET actor = 'nobody' WHERE id = 10"])
+        row = (await victim.store.rows(after=9, limit=1))[0]
+        forged = f"substr(digests, 1, 16) || '{digest(row)}' || substr(digests, 33)"
+        await victim.suffer(
+            [f"UPDATE audit_seals SET digests = {forged} WHERE number = 2"]  # noqa: S608 - our own digest
+        )
+        assert (await verify(victim.store)).faults == (
+            "Seal 2 over rows 9 to 16 was edited, or rows were edited with their digests.",
+        )
+
+    _play(cell, tmp_path, scenario)
+
+
+def test_a_hole_is_sealed_as_a_hole(
+    cell: Cell, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was gone before it was sealed is told of for ever, also when it is filled again."""
+
+    async def scenario(victim: Victim) -> None:
+        await victim.suffer(["DELETE FROM audit_logs WHERE id = 29"])
+        await brought_to(victim.store, State.QUEUED)
+        assert await victim.seal() == 1
+        assert "sealer.rows_missing number=4 count=1" in caplog.text
+        assert (await victim.store.seals(after=3, limit=9))[0].digests[64:80] == NO_ROW
+        hole = "Row 29 is missing already when sealed."
+        assert (await verify(victim.store)).faults == (hole,)
+        await victim.suffer([f"INSERT INTO audit_logs SELECT 29, {COPY} WHERE id = 26"])
+        assert "Row 29 (scan S) was put in: no row stood there when seal 4 was made." in _named(
+            (await verify(victim.store)).faults
+        )
+
+    _play(cell, tmp_path, scenario)
+
+
+def test_a_wide_hole_does_not_stop_the_sealer(cell: Cell, tmp_path: Path) -> None:
+    """A gap longer than a seal is sealed over several."""
+
+    async def scenario(victim: Victim) -> None:
+        await victim.suffer([SET_BACK.format(50, "logs")])
+        await brought_to(victim.store, State.QUEUED)
+        assert await victim.seal() == 4
+        found = await verify(victim.store)
+        assert found.faults == ("Rows 30 to 50 are missing already when sealed.",)
+        assert (found.rows, found.unsealed, found.seals) == (ROWS + 1, 0, 7)
+
+    _play(cell, tmp_path, scenario)
+
+
+def test_seals_that_were_cut_off_are_missed_for_ever(
+    cell: Cell, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The sealer seals the rows again, but gives no number twice."""
+
+    async def scenario(victim: Victim) -> None:
+        await victim.database.write(
+            [
+                Statement("DROP TRIGGER audit_seals_no_delete"),
+                Statement("DELETE FROM audit_seals WHERE number > 1"),
+            ]
+        )
+        assert await victim.seal() == 3
+        assert "sealer.seals_missing last=3" in caplog.text
+        found = await verify(victim.store)
+        assert found.faults == ("Seals 2 to 3 are missing.",)
+        assert found.unsealed == 0
+        assert [seal.number for seal in await victim.store.seals(after=0, limit=9)] == [1, 4, 5, 6]
+
+    _play(cell, tmp_path, scenario)
+
+
+def test_every_seal_is_logged_as_an_anchor(
+    cell: Cell, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Number, range and hash in one line, so that a log kept elsewhere can be held against it."""
+    caplog.set_level("INFO", "safeurl.sealer")
+
+    async def scenario(victim: Victim) -> None:
+        seals = await victim.store.seals(after=0, limit=9)
+        logged = [record.getMessage() for record in caplog.records]
+        assert [line for line in logged if line.startswith("sealer.")] == [
+            f"sealer.sealed number={seal.number} first={seal.first_id} last={seal.last_id}"
+            f" sha256={seal.sha256}"
+            for seal in seals
+        ]
+
+    _play(cell, tmp_path, scenario)
+
+
+def test_of_many_faults_the_first_are_told(cell: Cell, tmp_path: Path) -> None:
+    """The others are counted."""
+
+    async def scenario(victim: Victim) -> None:
+        for _ in range(20):
+            await brought_to(victim.store, State.COMPLETED)
+        await victim.seal()
+        await victim.suffer(["UPDATE audit_logs SET detail = 'x'"])
+        found = await verify(victim.store)
+        assert len(found.faults) == MAX_FAULTS
+        assert found.fault_count == ROWS + 80
+
+    _play(cell, tmp_path, scenario)
+
+
+def test_what_comes_in_meanwhile_is_no_fault(cell: Cell, tmp_path: Path) -> None:
+    """While others write and seal, walk after walk finds nothing."""
+
+    async def scenario(victim: Victim) -> None:
+        over = asyncio.Event()
+
+        async def write() -> None:
+            while not over.is_set():
+                await brought_to(victim.store, State.COMPLETED)
+                await victim.store.add([make_scan() for _ in range(3)])
+                await victim.seal()
+
+        writers = [asyncio.create_task(write()) for _ in range(2)]
+        try:
+            walks = [await verify(victim.store) for _ in range(10)]
+        finally:
+            over.set()
+            await asyncio.gather(*writers)
+        assert [walk.faults for walk in walks] == [()] * 10
+        assert walks[-1].rows > walks[0].rows >= SEALED_ROWS
+
+    _play(cell, tmp_path, scenario)
