@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from safeurl.state import Outcome
+from safeurl.scan import AuditEntry
+from safeurl.state import Outcome, State
+
+#: What an attempt is ended with whose worker was told to stop; it does not count as a failure.
+HANDED_BACK = "The worker was stopped."
 
 #: How long to wait before the second, third and fourth attempt; the last one repeats.
 BACKOFF: tuple[timedelta, ...] = tuple(timedelta(minutes=m) for m in (1, 2, 4))
@@ -14,11 +18,24 @@ RETRIED: frozenset[Outcome] = frozenset({Outcome.SANDBOX_UNAVAILABLE, Outcome.LE
 
 
 def retry_delay(
-    outcome: Outcome, attempt: int, max_retries: int, backoff: Sequence[timedelta] = BACKOFF
+    outcome: Outcome, failures: int, max_retries: int, backoff: Sequence[timedelta] = BACKOFF
 ) -> timedelta | None:
-    """Return how long to wait after `attempt` (1 is the first) ended so, or None for no retry."""
-    if outcome not in RETRIED or attempt > max_retries:
+    """Return how long to wait after the latest of `failures` attempts ended so; None for no retry.
+
+    `failures` counts from 1: an attempt has just failed.
+    """
+    if outcome not in RETRIED or failures > max_retries:
         return None
     if outcome is Outcome.LEASE_LOST:
         return timedelta(0)
-    return backoff[min(attempt, len(backoff)) - 1]
+    return backoff[min(failures, len(backoff)) - 1]
+
+
+def failures(trail: Sequence[AuditEntry]) -> int:
+    """Count the attempts of a scan's trail that failed before the present one."""
+    return sum(
+        entry.from_state is not None
+        and entry.to_state is State.QUEUED
+        and entry.detail != HANDED_BACK
+        for entry in trail
+    )

@@ -19,6 +19,7 @@ _.cross_origin
 _.diagram
 _.docker
 _.elapsed_ms
+_.elected_at
 _.fetcher
 _.final_url
 _.generator

@@ -8,6 +8,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from safeurl.adapters.redis.embedded import serve
+from safeurl.adapters.redis.queue import require_writes
 from safeurl.analysis import preload
 from safeurl.bootstrap import prepare, redis_server
 from safeurl.errors import EgressUnavailableError
@@ -15,6 +16,7 @@ from safeurl.settings import Settings
 from worker import tasks  # the task's imports are made here once and inherited by every fork
 from worker.egress.client import EgressClient
 from worker.egress.server import run_gateway
+from worker.sandbox.engine import is_listening
 from worker.scan_worker import ScanWorker
 from worker.steward import run_steward
 from worker.supervisor import Role, Supervisor
@@ -67,16 +69,17 @@ def _run_scan_worker(settings: Settings) -> None:
         connection,
         max_scans=settings.max_scans_per_worker,
         lifetime_s=settings.worker_max_lifetime,
+        is_ready=lambda: is_listening(str(settings.docker_socket_path)),
     )
     worker.run()
 
 
 def _wait_for(connection: Redis) -> None:
-    """Return once Redis answers; SIGTERM still ends the process."""
+    """Return once Redis answers and takes writes; SIGTERM still ends the process."""
     tell_at_s = time.monotonic() + _TELL_S
     while True:
         try:
-            connection.ping()
+            require_writes(connection)
         except RedisError as error:
             if time.monotonic() >= tell_at_s:
                 _log.warning("worker.waiting_for_redis error=%s", error)

@@ -8,7 +8,8 @@ out and the rescuer takes the scan back.
 import asyncio
 import json
 import logging
-from collections.abc import Coroutine
+import time
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -17,7 +18,7 @@ import msgspec
 from msgspec import structs
 
 from safeurl.ending import concluded, given_up
-from safeurl.errors import EgressUnavailableError
+from safeurl.errors import EgressUnavailableError, StoreUnavailableError
 from safeurl.ports import (
     ArtefactStore,
     Clock,
@@ -30,7 +31,7 @@ from safeurl.ports import (
 )
 from safeurl.report import EgressEvidence, Evidence, FetchRequest
 from safeurl.report_reader import ReportReader
-from safeurl.retry import BACKOFF, retry_delay
+from safeurl.retry import BACKOFF, HANDED_BACK, failures, retry_delay
 from safeurl.scan import Artefact, Scan
 from safeurl.state import SEEN, Outcome
 from worker.lease import LeaseHolder
@@ -95,7 +96,7 @@ class Executor:
 
     async def run(self, scan_id: str) -> Scan | None:
         """Run one attempt; return the scan as it left it, or None when it was not ours to run."""
-        now = self._clock()
+        now, began_s = self._clock(), time.monotonic()
         claimed = await self._store.claim(
             scan_id, owner=self._owner, now=now, lease_until=now + self._limits.lease
         )
@@ -103,7 +104,7 @@ class Executor:
             _log.info("attempt.skipped scan=%s reason=not_claimable", scan_id)
             return None
         scan = await self._attempt(claimed)
-        _log_attempt(claimed, scan, self._clock() - now)
+        _log_attempt(claimed, scan, time.monotonic() - began_s)
         return scan
 
     async def _attempt(self, scan: Scan) -> Scan | None:
@@ -117,9 +118,14 @@ class Executor:
         return await _to_the_end(self._conclude(scan, findings))
 
     async def _conclude(self, scan: Scan, findings: Findings) -> Scan | None:
+        try:
+            kept = await self._keep_all(findings)
+        except StoreUnavailableError as error:
+            # A full disk says nothing about the page; a while later there may be room.
+            return await self._give_up(scan, _not_started(str(error)), ())
         if findings.outcome in SEEN:
-            return await self._analyse(scan, findings)
-        return await self._give_up(scan, findings)
+            return await self._analyse(scan, findings, kept)
+        return await self._give_up(scan, findings, kept)
 
     async def _fetch_held(self, scan: Scan) -> Findings | None:
         """Fetch while the scan is ours; None when it was lost and the sandbox ended."""
@@ -139,7 +145,7 @@ class Executor:
         await self._store.requeue(
             scan,
             outcome=Outcome.LEASE_LOST,
-            detail="The worker was stopped.",
+            detail=HANDED_BACK,
             run_after=now,
             now=now,
             actor=self._owner,
@@ -220,7 +226,9 @@ class Executor:
             scan, event="sandbox", detail=json.dumps(facts), now=self._clock(), actor=self._owner
         )
 
-    async def _analyse(self, scan: Scan, findings: Findings) -> Scan | None:
+    async def _analyse(
+        self, scan: Scan, findings: Findings, kept: Sequence[Artefact]
+    ) -> Scan | None:
         """Move to ANALYZING with the evidence stored, judge it, and record the conclusion."""
         # All that the conclusion needs is stored with this move, so that another may draw it.
         analysing = await self._store.begin_analysis(
@@ -228,7 +236,7 @@ class Executor:
             outcome=findings.outcome,
             detail=findings.detail or None,
             evidence_json=msgspec.json.encode(findings.evidence).decode(),
-            artefacts=await self._keep_all(findings),
+            artefacts=kept,
             now=self._clock(),
             actor=self._owner,
         )
@@ -237,10 +245,13 @@ class Executor:
         ending = concluded(analysing, findings.evidence, self._clock())
         return await self._store.finish(analysing, ending, now=self._clock(), actor=self._owner)
 
-    async def _give_up(self, scan: Scan, findings: Findings) -> Scan | None:
+    async def _give_up(
+        self, scan: Scan, findings: Findings, kept: Sequence[Artefact]
+    ) -> Scan | None:
         """Try again later where the outcome allows it, else end with what evidence had come."""
         limits = self._limits
-        delay = retry_delay(findings.outcome, scan.attempt, limits.max_retries, limits.backoff)
+        failed = failures(await self._store.audit(scan.id)) + 1
+        delay = retry_delay(findings.outcome, failed, limits.max_retries, limits.backoff)
         if delay is not None:
             now = self._clock()
             return await self._store.requeue(
@@ -257,7 +268,7 @@ class Executor:
             detail=findings.detail,
             now=self._clock(),
             evidence=findings.evidence,
-            artefacts=await self._keep_all(findings),
+            artefacts=kept,
         )
         return await self._store.finish(scan, ending, now=self._clock(), actor=self._owner)
 
@@ -291,12 +302,12 @@ def _not_started(detail: str) -> Findings:
     return Findings(outcome=Outcome.SANDBOX_UNAVAILABLE, detail=detail, evidence=Evidence())
 
 
-def _log_attempt(claimed: Scan, scan: Scan | None, took: timedelta) -> None:
+def _log_attempt(claimed: Scan, scan: Scan | None, took_s: float) -> None:
     _log.info(
         "attempt.ended scan=%s attempt=%d state=%s outcome=%s ms=%d",
         claimed.id,
         claimed.attempt,
         scan.state if scan else "lost",
         scan.outcome if scan else "-",
-        took / timedelta(milliseconds=1),
+        took_s * 1000,
     )

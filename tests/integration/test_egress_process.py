@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from safeurl.errors import EgressLostError, EgressUnavailableError
+from safeurl.report import FetchRequest
 from tests.bench.egress import idle_megabytes
 from tests.support.egress import GatewayProcess, connect, refusal, tunnel, until
 from worker.egress.client import EgressClient
+from worker.egress.door import GatewayEgress
 from worker.egress.protocol import CONTROL_NAME, SOCKETS_NAME, EgressPolicy
 
 
@@ -153,3 +155,21 @@ def test_the_gateway_loads_neither_docker_nor_a_database() -> None:
     loaded = {name.partition(".")[0] for name in run.stdout.split()}
     assert loaded & {"docker", "sqlalchemy", "sqlmodel", "aiosqlite", "redis", "rq"} == set()
     assert "worker.sandbox" not in run.stdout.split()
+
+
+def test_a_door_waits_for_a_gateway_that_is_started_again(tmp_path: Path) -> None:
+    """A scan that begins between a gateway's death and its return opens its door all the same."""
+
+    async def act(gateway: GatewayProcess) -> str:
+        door = GatewayEgress(gateway.client, EgressPolicy())
+        request = FetchRequest(scan="s", attempt=1, url="https://example.com/")
+        opening = asyncio.create_task(door.open(request, deadline_s=30))
+        await asyncio.sleep(0.5)
+        assert not opening.done()
+        await asyncio.to_thread(gateway.start, wait=False)
+        return (await opening).directory
+
+    with GatewayProcess(tmp_path) as gateway:
+        gateway.kill()
+        directory = asyncio.run(act(gateway))
+        assert (Path(directory) / "egress.sock").is_socket()

@@ -10,7 +10,7 @@ import pytest
 
 from safeurl.errors import SandboxUnavailableError
 from safeurl.ports import SandboxExit, Stop
-from tests.support.images import SOCKET_PATH, command_image, docker_client
+from tests.support.images import BASE_IMAGE, SOCKET_PATH, command_image, docker_client
 from tests.support.sandbox_lab import (
     Lab,
     bench,
@@ -199,10 +199,17 @@ def test_no_engine_is_an_error_as_value_and_as_ping(tmp_path: Path) -> None:
 
 def test_engine_version_is_told() -> None:
     """A ping returns the version of the engine."""
-    settings = SandboxSettings(image="any", instance=instance_name())
+    settings = SandboxSettings(image=BASE_IMAGE, instance=instance_name())
     with docker_client() as client:
         version = client.version()["Version"]
     assert asyncio.run(DockerSandbox(settings, SOCKET_PATH).ping()) == version
+
+
+def test_an_engine_without_the_image_is_told_of() -> None:
+    """A ping raises where the engine answers and could run nothing."""
+    settings = SandboxSettings(image="safeurl-test-absent", instance=instance_name())
+    with pytest.raises(SandboxUnavailableError, match="safeurl-test-absent is not on this host"):
+        asyncio.run(DockerSandbox(settings, SOCKET_PATH).ping())
 
 
 @contextmanager

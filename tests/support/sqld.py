@@ -62,6 +62,11 @@ class Sqld:
         """Host and port."""
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Its process; 0 while it is down."""
+        return self._process.pid if self._process else 0
+
     def start(self) -> None:
         """Start it and return when it answers; another port is tried when one was taken."""
         binary = str(install())

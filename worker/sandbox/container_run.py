@@ -145,7 +145,7 @@ class ContainerRun:
             left_s = until - time.monotonic()
             if left_s <= 0:
                 self._stopped = Stop.DEADLINE
-            elif client.wait(container_id, min(left_s, SLICE_S)):
+            elif _is_over(client, container_id, min(left_s, SLICE_S)):
                 return True
         return False
 
@@ -178,3 +178,10 @@ class ContainerRun:
             yield
         finally:
             self._timings_ms[phase] = (time.perf_counter() - began) * 1000
+
+
+def _is_over(client: EngineClient, container_id: str, slice_s: float) -> bool:
+    """Wait that long for the end; an engine that answers more slowly than that is asked again."""
+    if client.wait(container_id, slice_s):
+        return True
+    return not client.inspect(container_id)["State"]["Running"]

@@ -67,7 +67,7 @@ class DockerSandbox:
         return choose(self.settings.runtime, self.settings.network, runtimes)
 
     async def ping(self) -> str:
-        """Return the engine's version."""
+        """Return the engine's version if it has the image."""
         return await asyncio.to_thread(self._version)
 
     async def close(self) -> None:
@@ -75,6 +75,7 @@ class DockerSandbox:
 
     def _version(self) -> str:
         with self._engine.client(_PING_S) as client:
+            client.image(self.settings.image)
             return client.version()
 
 

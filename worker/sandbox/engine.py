@@ -56,6 +56,17 @@ class _Api(APIClient):  # type: ignore[misc]  # - the SDK has no types
         return response
 
 
+def is_listening(socket_path: str) -> bool:
+    """Tell whether anybody takes connections on the engine's socket; costs next to nothing."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(socket_path)
+        except OSError:
+            return False
+        return True
+
+
 class Engine:
     """Where Docker is; safe to share between threads, holds no connection."""
 

@@ -64,12 +64,17 @@ class RQQueue:
         return await _answered(self._count)
 
     def _count(self) -> int:
-        self._connection.set(_PROBE, "", ex=_PROBE_TTL_S)
+        require_writes(self._connection)
         return int(self._queue.count)
 
     async def close(self) -> None:
         """Close the connection."""
         await asyncio.to_thread(self._connection.close)
+
+
+def require_writes(connection: Redis) -> None:
+    """Raise RedisError where the server does not answer, or is full, read-only or loading."""
+    connection.set(_PROBE, "", ex=_PROBE_TTL_S)
 
 
 async def _answered(call: Callable[[], T]) -> T:

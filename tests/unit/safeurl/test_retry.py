@@ -11,7 +11,7 @@ from safeurl.state import SEEN, Outcome
 @pytest.mark.parametrize("outcome", sorted(set(Outcome) - set(RETRIED)))
 def test_an_outcome_that_says_something_of_the_page_is_final(outcome: Outcome) -> None:
     """What the page did, it would do again; whatever the setting, there is no second attempt."""
-    assert retry_delay(outcome, attempt=1, max_retries=100) is None
+    assert retry_delay(outcome, failures=1, max_retries=100) is None
 
 
 def test_only_our_own_failures_are_retried() -> None:
@@ -23,14 +23,14 @@ def test_only_our_own_failures_are_retried() -> None:
 @pytest.mark.parametrize(("attempt", "minutes"), [(1, 1), (2, 2), (3, 4), (4, 4), (50, 4)])
 def test_a_missing_sandbox_is_waited_for_longer_each_time(attempt: int, minutes: int) -> None:
     """One, two, then four minutes for good."""
-    delay = retry_delay(Outcome.SANDBOX_UNAVAILABLE, attempt=attempt, max_retries=100)
+    delay = retry_delay(Outcome.SANDBOX_UNAVAILABLE, failures=attempt, max_retries=100)
     assert delay == timedelta(minutes=minutes)
 
 
 @pytest.mark.parametrize("attempt", [1, 2, 3])
 def test_a_lost_scan_is_tried_again_at_once(attempt: int) -> None:
     """The worker is gone, so there is nothing to wait for."""
-    assert retry_delay(Outcome.LEASE_LOST, attempt=attempt, max_retries=3) == timedelta(0)
+    assert retry_delay(Outcome.LEASE_LOST, failures=attempt, max_retries=3) == timedelta(0)
 
 
 @pytest.mark.parametrize("outcome", sorted(RETRIED))

@@ -1,10 +1,12 @@
-"""Attempts that are ended from outside: cancelled by a person, or told to stop with their worker."""
+"""Attempts that are ended from outside: cancelled by a person, or stopped with their worker."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from safeurl.adapters.memory import MemoryArtefacts, MemoryStore
 from safeurl.audit import path_faults
+from safeurl.errors import StoreUnavailableError
 from safeurl.ports import ArtefactStore
 from safeurl.scan import Scan
 from safeurl.state import Outcome, State
@@ -42,7 +44,9 @@ class _SlowArtefacts(MemoryArtefacts):
 
 
 class _World:
-    def __init__(self, takes_s: float, artefacts: ArtefactStore | None = None) -> None:
+    def __init__(
+        self, takes_s: float, artefacts: ArtefactStore | None = None, max_retries: int = 0
+    ) -> None:
         self.store = MemoryStore()
         self.sandbox = ScriptedSandbox(takes_s=takes_s)
         self.egress = ScriptedEgress()
@@ -52,7 +56,7 @@ class _World:
             sandbox=self.sandbox,
             egress=self.egress,
             artefacts=artefacts or MemoryArtefacts(),
-            limits=_LIMITS,
+            limits=replace(_LIMITS, max_retries=max_retries),
             clock=_now,
             owner="w1",
         )
@@ -61,9 +65,24 @@ class _World:
         """Begin the attempt and return once its sandbox runs."""
         await self.store.add([self.scan])
         attempt = asyncio.create_task(self.executor.run(self.scan.id))
-        while not self.sandbox.orders:
+        while not self.sandbox.orders:  # noqa: ASYNC110 - the scripted sandbox has no event for it
             await asyncio.sleep(0)
         return attempt
+
+    async def once_more(self, max_retries: int) -> Scan:
+        """Run the next attempt to its end, with so many retries."""
+        limits = replace(_LIMITS, max_retries=max_retries)
+        executor = Executor(
+            store=self.store,
+            sandbox=self.sandbox,
+            egress=self.egress,
+            artefacts=MemoryArtefacts(),
+            limits=limits,
+            clock=_now,
+            owner="w1",
+        )
+        await executor.run(self.scan.id)
+        return await self.found()
 
     async def found(self) -> Scan:
         """Return the scan as it stands, its trail legal."""
@@ -120,5 +139,40 @@ def test_a_cancelled_scan_ends_its_sandbox_long_before_its_lease() -> None:
             assert await attempt is None
         assert world.sandbox.cancelled == 1
         assert await world.found() == cancelled
+
+    asyncio.run(act())
+
+
+def test_handing_back_uses_up_no_retry() -> None:
+    """An attempt that was stopped with its worker has not failed."""
+
+    async def act() -> None:
+        world = _World(takes_s=60)
+        attempt = await world.start()
+        attempt.cancel()
+        await asyncio.wait({attempt})
+        world.sandbox.takes_s = 0
+        world.egress.lost_at = "open"
+        put_off = await world.once_more(max_retries=1)
+        assert (put_off.state, put_off.attempt) == (State.QUEUED, 2)
+
+    asyncio.run(act())
+
+
+def test_a_disk_without_room_puts_the_scan_off() -> None:
+    """It says nothing about the page, and later there may be room."""
+
+    class Full(MemoryArtefacts):
+        async def put(self, data: bytes) -> str:
+            """Fail."""
+            raise StoreUnavailableError(f"There is no room for {len(data)} bytes.")
+
+    async def act() -> None:
+        world = _World(takes_s=0, artefacts=Full(), max_retries=1)
+        await (await world.start())
+        scan = await world.found()
+        assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.SANDBOX_UNAVAILABLE)
+        assert scan.detail == "There is no room for 5 bytes."
+        assert scan.run_after > _now()
 
     asyncio.run(act())

@@ -10,7 +10,7 @@ from worker.owner import has_ended, owner_name, process_name
 
 
 def test_a_living_process_has_not_ended() -> None:
-    """This one, and one of somebody else's that may only be looked at."""
+    """Neither our own nor one of somebody else's that may only be looked at."""
     assert not has_ended(owner_name(os.getpid()))
     assert not has_ended(owner_name(1))
 

@@ -1,0 +1,1 @@
+"""What we promise under failure: everything is killed at random, and nothing accepted is lost."""

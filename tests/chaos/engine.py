@@ -1,0 +1,128 @@
+"""A Docker engine of the chaos' own, so that it may be killed without touching the machine's."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+from docker.api.client import APIClient  # type: ignore[import-not-found]  # - docker/ hides the SDK
+from docker.errors import DockerException  # type: ignore[import-not-found]  # - the same
+
+_START_TIMEOUT_S = 60.0
+#: An engine that is told to stop gives each container ten seconds.
+_STOP_TIMEOUT_S = 60.0
+
+
+class Engine:
+    """One `dockerd` with its own containerd over a folder; it has no network to give."""
+
+    def __init__(self, folder: Path) -> None:
+        """Prepare; nothing runs before `start`."""
+        self.folder = folder
+        self.socket = folder / "docker.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it was started and not stopped since."""
+        return self._process is not None
+
+    @property
+    def pid(self) -> int:
+        """Its process; 0 while it is down."""
+        return self._process.pid if self._process else 0
+
+    def client(self, timeout_s: float | None = 30.0) -> Any:
+        """Return a client, for which the SDK has no type; to be closed."""
+        return APIClient(f"unix://{self.socket}", version="1.41", timeout=timeout_s)
+
+    def start(self) -> None:
+        """Start it and return when it answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "dockerd.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    # In the machine's own network namespace it would take docker0 away.
+                    *("unshare", "--net", "--"),
+                    *("dockerd", "--host", f"unix://{self.socket}"),
+                    *("--data-root", str(self.folder / "data")),
+                    *("--exec-root", str(self.folder / "exec")),
+                    *("--pidfile", str(self.folder / "docker.pid")),
+                    *("--bridge=none", "--iptables=false", "--ip-forward=false"),
+                    "--ip-masq=false",
+                    *("--config-file", str(self._config())),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"dockerd did not start; see {self.folder}/dockerd.log")
+            time.sleep(0.05)
+
+    def _config(self) -> Path:
+        # The machine's own daemon.json is about the machine's engine.
+        path = self.folder / "daemon.json"
+        path.write_text("{}", encoding="ascii")
+        return path
+
+    def stop(self, *, kill: bool) -> None:
+        """End it: with `kill` as in a crash, where its containers go on until it is back."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+        try:
+            self._process.wait(timeout=_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(timeout=_STOP_TIMEOUT_S)
+        self._process = None
+
+    def load(self, archive: Path) -> None:
+        """Take in images that another engine has saved."""
+        client = self.client(120.0)
+        try:
+            with archive.open("rb") as data:
+                for _ in client.load_image(data):
+                    pass
+        finally:
+            client.close()
+
+    def sandboxes(self) -> dict[str, dict[str, str]]:
+        """Return the labels of our containers by id, running or not."""
+        client = self.client()
+        try:
+            listed = client.containers(all=True, filters={"label": "safeurl.managed=true"})
+        finally:
+            client.close()
+        return {each["Id"]: each["Labels"] for each in listed}
+
+    def _answers(self) -> bool:
+        client = self.client(2.0)
+        try:
+            return bool(client.ping())
+        except (DockerException, requests.RequestException, OSError):
+            return False
+        finally:
+            client.close()
+
+
+def save_image(name: str, archive: Path) -> None:
+    """Write an image of the machine's engine to a file."""
+    command = ["docker", "save", "--output", str(archive), name]
+    subprocess.run(command, check=True, timeout=120)
+
+
+def release_mounts(folder: Path) -> list[str]:
+    """Take away what engines have mounted below the folder; return what it was."""
+    lines = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    points = [point for line in lines if (point := line.split()[1]).startswith(f"{folder}/")]
+    for point in reversed(points):
+        command = ["umount", "--lazy", point]
+        subprocess.run(command, check=False, timeout=30)
+    return points

@@ -1,0 +1,189 @@
+"""The faults, and the loop that draws them: one every two seconds on average."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from redis.exceptions import RedisError
+
+from tests.chaos import processes
+from tests.chaos.fleet import Fleet
+from tests.chaos.tree import Kind
+
+_MEAN_GAP_S = 2.0
+#: Draws until one finds something to break: a server that is down cannot be killed again.
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Processes that were killed, and when."""
+
+    at: datetime
+    pids: frozenset[int]
+
+
+class Chaos:
+    """Draws faults from a seed until it is told to stop, then makes everything whole again."""
+
+    def __init__(self, fleet: Fleet, seed: int) -> None:
+        """Take whom to hit; nothing happens before `run`."""
+        self._fleet = fleet
+        self._random = random.Random(seed)  # noqa: S311 - a seed is what is wanted
+        self._mending: set[asyncio.Task[None]] = set()
+        self.counts: Counter[str] = Counter()
+        self.kills: list[Kill] = []
+        #: A server that did not come back; without it nothing can be shown.
+        self._failure: BaseException | None = None
+        #: When a leader, or what it needs, was last hit.
+        self.shaken_at = datetime.now(UTC)
+        self._faults: dict[str, tuple[int, Callable[[], Awaitable[bool]]]] = {
+            "supervisor": (2, self._kill_supervisor),
+            "tree": (1, self._kill_tree),
+            "machine": (1, self._reboot),
+            "worker": (4, lambda: self._kill_one(Kind.WORKER)),
+            "job": (7, self._kill_job),
+            "gateway": (3, lambda: self._kill_one(Kind.GATEWAY)),
+            "steward": (1, lambda: self._kill_one(Kind.STEWARD)),
+            "leader": (2, self._kill_leader),
+            "sigterm storm": (2, self._storm),
+            "valkey": (2, self._kill_valkey),
+            "flushall": (1, self._flush),
+            "dockerd": (1, self._break_engine),
+        }
+        if fleet.sqld:
+            self._faults["sqld"] = (2, self._kill_sqld)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Break things until the event is set."""
+        names = list(self._faults)
+        weights = [self._faults[name][0] for name in names]
+        while not stopping.is_set() and not self._failure:
+            next_at_s = time.monotonic() + self._random.expovariate(1 / _MEAN_GAP_S)
+            for name in self._random.choices(names, weights, k=_TRIES):
+                if await self._faults[name][1]():
+                    self.counts[name] += 1
+                    break
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(next_at_s - time.monotonic()):
+                    await stopping.wait()
+        if self._mending:
+            await asyncio.wait(self._mending)
+        if self._failure:
+            raise self._failure
+
+    def _note(self, pids: list[int]) -> bool:
+        if pids:
+            self.kills.append(Kill(datetime.now(UTC), frozenset(pids)))
+        return bool(pids)
+
+    def _shake(self) -> None:
+        self.shaken_at = datetime.now(UTC)
+
+    async def _kill_supervisor(self) -> bool:
+        self._shake()
+        return self._note(self._random.choice(self._fleet.trees).kill_supervisor())
+
+    async def _kill_tree(self) -> bool:
+        self._shake()
+        return self._note(self._random.choice(self._fleet.trees).kill_all())
+
+    async def _reboot(self) -> bool:
+        self._shake()
+        return self._note(self._random.choice(self._fleet.trees).reboot())
+
+    async def _kill_one(self, kind: Kind) -> bool:
+        found = [pid for tree in self._fleet.trees for pid in tree.by_kind()[kind]]
+        if not found:
+            return False
+        if kind is Kind.STEWARD:
+            self._shake()
+        return self._note(processes.kill([self._random.choice(found)]))
+
+    async def _kill_job(self) -> bool:
+        """Kill the owner of a lease where one is known, else any job."""
+        with contextlib.suppress(OSError):
+            sql = "SELECT lease_owner FROM scan_jobs WHERE lease_owner IS NOT NULL"
+            rows = await asyncio.to_thread(self._fleet.record.rows, sql)
+            owners = {int(row["lease_owner"].rpartition(":")[2]) for row in rows}
+            ours = {pid for tree in self._fleet.trees for pid in tree.pids()}
+            if held := sorted(owners & ours):
+                return self._note(processes.kill([self._random.choice(held)]))
+        return await self._kill_one(Kind.JOB)
+
+    async def _kill_leader(self) -> bool:
+        with contextlib.suppress(OSError):
+            sql = "SELECT holder FROM leader_terms ORDER BY term DESC LIMIT 1"
+            rows = await asyncio.to_thread(self._fleet.record.rows, sql)
+            tree = self._fleet.tree_of(rows[0]["holder"]) if rows else None
+            if tree and (stewards := tree.by_kind()[Kind.STEWARD]):
+                self._shake()
+                return self._note(processes.kill(stewards))
+        return False
+
+    async def _storm(self) -> bool:
+        tree = self._random.choice(self._fleet.trees)
+        self._shake()
+        for _ in range(self._random.randint(1, 3)):
+            tree.tell()
+            await asyncio.sleep(self._random.uniform(0.05, 1.0))
+        return True
+
+    async def _flush(self) -> bool:
+        try:
+            await asyncio.to_thread(self._fleet.valkey.flush)
+        except RedisError:
+            return False
+        return True
+
+    async def _kill_valkey(self) -> bool:
+        valkey = self._fleet.valkey
+        if not valkey.is_up:
+            return False
+        self._shake()
+        await asyncio.to_thread(lambda: valkey.stop(kill=True))
+        self._later(self._random.uniform(0.2, 3.0), lambda: asyncio.to_thread(valkey.start))
+        return True
+
+    async def _break_engine(self) -> bool:
+        engine = self._random.choice(self._fleet.engines)
+        if not engine.is_up:
+            return False
+        kill = self._random.random() < 0.5
+        pause_s = self._random.uniform(0.2, 2.0)
+
+        async def restart() -> None:
+            await asyncio.to_thread(lambda: engine.stop(kill=kill))
+            await asyncio.sleep(pause_s)
+            await asyncio.to_thread(engine.start)
+
+        self._later(0.0, restart)
+        return True
+
+    async def _kill_sqld(self) -> bool:
+        if not self._fleet.sqld_is_up:
+            return False
+        self._shake()
+        await self._fleet.kill_sqld()
+        self._later(self._random.uniform(0.2, 3.0), self._fleet.start_sqld)
+        return True
+
+    def _later(self, pause_s: float, mend: Callable[[], Coroutine[None, None, None]]) -> None:
+        async def wait_and_mend() -> None:
+            await asyncio.sleep(pause_s)
+            await mend()
+            self._shake()
+
+        task = asyncio.create_task(wait_and_mend())
+        self._mending.add(task)
+        task.add_done_callback(self._mended)
+
+    def _mended(self, task: asyncio.Task[None]) -> None:
+        self._mending.discard(task)
+        if not task.cancelled():
+            self._failure = self._failure or task.exception()

@@ -1,0 +1,142 @@
+"""One `safeurl worker` with all its processes, kept running as systemd would."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+
+import psutil
+
+from tests.chaos import processes
+from worker.egress.protocol import LOCK_NAME
+
+#: As in the unit: `RestartSec=`.
+_RESTART_S = 1.0
+_EVENT_LOOP = "anon_inode:[eventpoll]"
+
+
+class Kind(StrEnum):
+    """What a process of a tree is."""
+
+    SUPERVISOR = "supervisor"
+    GATEWAY = "gateway"
+    STEWARD = "steward"
+    WORKER = "worker"
+    #: The child of a worker in which one scan runs, also when its worker was killed.
+    JOB = "job"
+
+
+class Tree:
+    """A supervised worker on a host name of its own, so that no other tree knows its processes."""
+
+    def __init__(self, number: int, environ: Mapping[str, str], folder: Path) -> None:
+        """Prepare; nothing runs before `start`."""
+        self.mark = str(number)
+        self.log = folder / f"worker-{number}.log"
+        self.environ = {**environ, processes.TREE_MARK: self.mark}
+        self.starts = 0
+        #: How often it ended with which status though nobody had hit or told it.
+        self.unasked: Counter[int] = Counter()
+        self.hit = False
+        self._boots = 1
+        self._process: subprocess.Popen[bytes] | None = None
+        self._start_at_s = 0.0
+
+    @property
+    def pid(self) -> int:
+        """The supervisor; 0 while it is down."""
+        return self._process.pid if self._process else 0
+
+    def tend(self) -> None:
+        """Start it when it does not run, after the pause that the unit has."""
+        if self._process is None:
+            if time.monotonic() >= self._start_at_s:
+                self._start()
+            return
+        code = self._process.poll()
+        if code is not None:
+            if not self.hit:
+                self.unasked[code] += 1
+            self._process = None
+            self._start_at_s = time.monotonic() + _RESTART_S
+
+    def reboot(self) -> list[int]:
+        """Kill all of it; what comes next is, to all others, another machine."""
+        self._boots += 1
+        return self.kill_all()
+
+    def kill_all(self) -> list[int]:
+        """Kill the supervisor and all that it has started, at once."""
+        self.hit = True
+        return processes.kill([self.pid, *self.pids()] if self.pid else self.pids())
+
+    def kill_supervisor(self) -> list[int]:
+        """Kill the supervisor alone; its children are told by the kernel."""
+        self.hit = True
+        return processes.kill([self.pid]) if self.pid else []
+
+    def tell(self) -> None:
+        """Send the supervisor SIGTERM."""
+        if self._process is not None:
+            self.hit = True
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM)
+
+    def stop(self, timeout_s: float) -> int | None:
+        """Ask it to end and return its status, None when it had to be killed."""
+        if self._process is None:
+            return None
+        self.tell()
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill_all()
+            self._process.wait(timeout_s)
+            return None
+
+    def pids(self) -> list[int]:
+        """Return all its processes, orphans included."""
+        return [each.pid for each in processes.members(self.mark)]
+
+    def by_kind(self) -> dict[Kind, list[int]]:
+        """Return its processes by what they are."""
+        found: dict[Kind, list[int]] = {kind: [] for kind in Kind}
+        for each in processes.members(self.mark):
+            with contextlib.suppress(psutil.Error):
+                found[self._kind(each)].append(each.pid)
+        return found
+
+    def _kind(self, process: psutil.Process) -> Kind:
+        if process.pid == self.pid:
+            return Kind.SUPERVISOR
+        if process.ppid() != self.pid:
+            return Kind.JOB
+        files = processes.open_files(process.pid)
+        if any(Path(each).name == LOCK_NAME for each in files):
+            return Kind.GATEWAY
+        return Kind.STEWARD if _EVENT_LOOP in files else Kind.WORKER
+
+    def _start(self) -> None:
+        name = f"chaos-{self.mark}-{self._boots}"
+        program = [sys.executable, "-m", "safeurl.cli", "worker"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *("unshare", "--uts", "--", "sh", "-c"),
+                    'hostname "$0" && exec "$@"',
+                    name,
+                    *program,
+                ],
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.starts += 1
+        self.hit = False

@@ -1,0 +1,109 @@
+"""Docker in trouble: scans wait or are tried again, and each of them ends.
+
+The engine is shared, so what happens to it happens to a socket before it.
+"""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from docker.errors import APIError  # type: ignore[import-not-found]  # - docker/ hides the SDK
+
+from safeurl.state import Outcome, State
+from tests.support.docker_proxy import DockerProxy
+from tests.support.images import docker_client
+from tests.support.installation import Installation, installation, until
+
+_SETTINGS = {"RETRY_BACKOFF_SECONDS": "1", "MAX_RETRIES": "20", "LEASE_SECONDS": "3"}
+_IMAGE = "safeurl-fetcher"
+
+
+@pytest.fixture(scope="module")
+def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerProxy]:
+    """Stand before the engine; each test leaves it as it is."""
+    with DockerProxy(tmp_path_factory.mktemp("docker") / "docker.sock") as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, docker: DockerProxy) -> Iterator[Installation]:
+    """Run one installation behind it for all tests, whose faults pass."""
+    folder = tmp_path_factory.mktemp("state")
+    with installation(folder, {**_SETTINGS, "DOCKER_SOCKET_PATH": str(docker.path)}) as running:
+        yield running
+        assert running.system.containers() == []
+
+
+def test_docker_down(site: Installation, docker: DockerProxy) -> None:
+    """Scans are taken and wait until the engine is back; the host is named."""
+    docker.vanish()
+    told = site.submit("/down")
+    assert (told.code, told.said) == (0, "")
+    health = site.expect_health("degraded", "Docker does not answer")
+    assert health.code == 200
+    waiting = site.scan(told.ids[0])
+    assert (waiting.state, waiting.attempt) == (State.QUEUED, 0)
+    docker.start()
+    [scan] = site.expect_completed(told.ids)
+    assert scan.attempt == 1
+
+
+def test_docker_restarted(site: Installation, docker: DockerProxy) -> None:
+    """A scan whose sandbox went with the engine is tried again; no container is left."""
+    running = site.begin_held("/held/restarted")
+    waiting = site.submit("/restarted")
+    docker.stop()
+    _kill_sandboxes(site)
+    until(lambda: site.scan(running).outcome is Outcome.SANDBOX_UNAVAILABLE)
+    assert site.scan(running).state is State.QUEUED
+    docker.start()
+    site.release()
+    scan, _ = site.expect_completed([running, *waiting.ids])
+    assert scan.attempt > 1
+    site.expect_health("healthy")
+
+
+def test_docker_slow(site: Installation, docker: DockerProxy) -> None:
+    """A slow engine makes scans slow, not wrong; one that hardly answers is told of."""
+    try:
+        docker.delay_s = 0.5
+        told = site.submit("/slow")
+        [scan] = site.expect_completed(told.ids, timeout_s=25)
+        assert scan.attempt == 1
+        docker.delay_s = 6
+        health = site.expect_health("degraded", "Docker did not answer in time.")
+        assert health.code == 200
+    finally:
+        docker.delay_s = 0
+
+
+def test_image_missing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The scan says what to do and is tried again; once the image is there it completes."""
+    name = f"safeurl-test-missing-{os.getpid()}"
+    folder = tmp_path_factory.mktemp("image")
+    with installation(folder, {**_SETTINGS, "FETCHER_IMAGE": f"{name}:latest"}) as site:
+        told = site.submit("/")
+        assert (told.code, told.said) == (0, "")
+        until(lambda: site.scan(told.ids[0]).outcome is Outcome.SANDBOX_UNAVAILABLE)
+        sentence = f"The image {name}:latest is not on this host: build it"
+        assert sentence in (site.scan(told.ids[0]).detail or "")
+        site.expect_health("degraded", sentence)
+        with docker_client() as client:
+            client.images.get(_IMAGE).tag(name)
+            try:
+                [scan] = site.expect_completed(told.ids)
+            finally:
+                client.images.remove(f"{name}:latest")
+        assert scan.attempt > 1
+
+
+def _kill_sandboxes(site: Installation) -> None:
+    """Kill the containers of this installation, as an engine does when it stops."""
+    label = f"safeurl.instance={site.system.settings.instance}"
+    with docker_client() as client:
+        for container in client.containers.list(filters={"label": label}):
+            try:
+                container.kill()
+            except APIError as error:
+                # It ended meanwhile, or was removed.
+                assert error.status_code in {404, 409}, error  # noqa: PT017 - others are a fault

@@ -1,0 +1,118 @@
+"""A clock that is set back, and ten thousand scans at once."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+from safeurl.bootstrap import make_queue, open_store, utc_now
+from safeurl.ports import ScanStore
+from safeurl.scan import Scan
+from safeurl.service import MAX_SUBMIT, Service
+from safeurl.state import Outcome, State
+from tests.support.docker_proxy import DockerProxy
+from tests.support.installation import Installation, installation, serving, until
+from tests.support.tcp_valkey import TcpValkey
+from tests.support.wall_clock import WallClock
+from worker.rescuer import SWEEP_LIMIT, Rescuer
+
+_HOUR_S = 3600
+_MANY = 10_000
+_ENOUGH = 3
+
+
+def test_clock_set_back(tmp_path: Path) -> None:
+    """What runs ends; what waits, also for a retry that is an hour off by now, starts at once."""
+    clock = WallClock(tmp_path)
+    settings = {
+        "DOCKER_SOCKET_PATH": str(tmp_path / "docker.sock"),
+        "RETRY_BACKOFF_SECONDS": "600",
+        "LEASE_SECONDS": "6",
+    }
+    with (
+        DockerProxy(tmp_path / "docker.sock") as docker,
+        installation(tmp_path / "state", settings, environ=clock.environ) as site,
+    ):
+        docker.vanish()
+        [put_off] = site.submit("/put-off").ids
+        until(lambda: site.scan(put_off).outcome is Outcome.SANDBOX_UNAVAILABLE)
+        docker.start()
+        held = site.begin_held("/held")
+        waiting = site.submit("/waiting")
+        clock.shift(-_HOUR_S)
+        later = site.submit("/later")
+        assert later.said == ""
+        assert site.health().status == "healthy"
+        # As many sweeps and renewals of leases by the new time as a rescuer needs for a mistake.
+        until(lambda: site.scan(held).lease_until < site.scan(waiting.ids[0]).created_at)  # type: ignore[operator]  # a running scan has a lease
+        site.release()
+        scans = site.expect_completed([held, *waiting.ids, *later.ids, put_off])
+        assert [scan.attempt for scan in scans] == [1, 1, 1, 2]
+        site.expect_health("healthy")
+
+
+def test_10000_queued(tmp_path: Path) -> None:
+    """They are told of and listed at once, run in order, and outlive the loss of all wake-ups."""
+    with (
+        TcpValkey(tmp_path) as valkey,
+        installation(tmp_path / "state", valkey.settings, start=False) as site,
+    ):
+        ids = site.system.with_service(lambda service: _submit_all(service, site))
+        with serving(site):
+            health = site.expect_health("unhealthy", f"No worker is running, and {_MANY} scans")
+            assert f"{_MANY} scans are pending." in health.issues
+            listed = site.api.get("/api/scans", params={"limit": 200})
+            assert [scan["id"] for scan in listed.json()["scans"]] == ids[:-201:-1]
+            with site.worker:
+                until(lambda: len(site.asked) >= _ENOUGH)
+                site.expect_health("degraded", "scans are pending.")
+        assert site.asked == [f"/{number}" for number in range(len(site.asked))]
+        done = site.expect_completed(ids[: len(site.asked)])
+        valkey.flush()
+        assert asyncio.run(_swept(site)) == ids[len(done) :]
+
+
+async def _submit_all(service: Service, site: Installation) -> list[str]:
+    ids: list[str] = []
+    for start in range(0, _MANY, MAX_SUBMIT):
+        urls = [site.pages.url(f"/{number}") for number in range(start, start + MAX_SUBMIT)]
+        submission = await service.submit(urls, source="bulk")
+        assert submission.queued
+        ids += [scan.id for scan in submission.scans]
+    return ids
+
+
+async def _swept(site: Installation) -> list[str]:
+    """Let a rescuer push and a worker claim until nothing is due; return the ids as they came."""
+    settings = site.system.settings
+    queue = make_queue(settings)
+    claimed: list[str] = []
+    async with open_store(settings) as store:
+        term = await store.lead("the test", now=utc_now(), until=utc_now() + timedelta(hours=1))
+        rescuer = Rescuer(
+            store,
+            queue,
+            clock=utc_now,
+            actor="the test",
+            lease=settings.lease,
+            max_retries=settings.max_retries,
+            reap=_reap_nothing,
+        )
+        for _ in range(_MANY // SWEEP_LIMIT + 1):
+            await rescuer.sweep(term.term)
+            woken = sorted(await queue.waiting() - set(claimed))
+            claimed += [scan.id for scan in await _claim_all(store, woken)]
+    await queue.close()
+    return claimed
+
+
+async def _claim_all(store: ScanStore, scan_ids: list[str]) -> list[Scan]:
+    until_at = utc_now() + timedelta(hours=1)
+    scans = [
+        await store.claim(scan_id, owner="the test", now=utc_now(), lease_until=until_at)
+        for scan_id in scan_ids
+    ]
+    return [scan for scan in scans if scan is not None and scan.state is State.FETCHING]
+
+
+async def _reap_nothing(_scan: str, _attempt: int) -> bool:
+    return False

@@ -1,0 +1,135 @@
+"""What breaks, what one sees of it, and what happens: README's table, each row held by a test."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Degradation:
+    """One row; `test` is the node id of the test that plays the fault."""
+
+    fault: str
+    seen: str
+    after: str
+    test: str
+
+
+_REDIS = "tests/integration/test_degradation_redis.py::"
+_DOCKER = "tests/integration/test_degradation_docker.py::"
+_DATABASE = "tests/integration/test_degradation_database.py::"
+_OTHERS = "tests/integration/test_degradation_others.py::"
+
+_NOTHING = "Nothing but a delay of seconds; `/health` stays healthy."
+
+DEGRADATIONS: Sequence[Degradation] = (
+    Degradation(
+        fault="Redis is down",
+        seen="`/health` degraded: “Redis does not answer: …”. Submits are taken (202, exit 0) with "
+        "the warning “The scan is recorded and starts when the queue is back.”",
+        after="What runs completes without it. Once it is back the rescuer sends every missing "
+        "wake-up, within seconds.",
+        test=_REDIS + "test_redis_down",
+    ),
+    Degradation(
+        fault="Redis is flushed",
+        seen=_NOTHING,
+        after="The rescuer sends the lost wake-ups again. What runs is not disturbed.",
+        test=_REDIS + "test_redis_flushed",
+    ),
+    Degradation(
+        fault="Redis is restarted, even with all its data lost",
+        seen=_NOTHING,
+        after="The same; workers connect again.",
+        test=_REDIS + "test_redis_restarted",
+    ),
+    Degradation(
+        fault="Redis is full (`maxmemory`, no eviction)",
+        seen="`/health` degraded: “Redis is full: it takes no writes (maxmemory).” Submits as with "
+        "Redis down.",
+        after="What runs completes. Workers wait for room, and scans start once there is.",
+        test=_REDIS + "test_redis_full",
+    ),
+    Degradation(
+        fault="Docker is down",
+        seen="Within ten seconds `/health` degraded: “Docker does not work for the worker on …: "
+        "Docker does not answer (…): start the engine, …”.",
+        after="Scans are taken and wait as QUEUED; they run as soon as the engine is back, and "
+        "spend no attempt on it.",
+        test=_DOCKER + "test_docker_down",
+    ),
+    Degradation(
+        fault="Docker is restarted in mid-scan",
+        seen="The scan goes back to QUEUED with `sandbox_unavailable`; `/health` is degraded only "
+        "while the engine is away.",
+        after="It is tried again after 1, 2, 4 minutes (`RETRY_BACKOFF_SECONDS`) and completes; "
+        "no container is left.",
+        test=_DOCKER + "test_docker_restarted",
+    ),
+    Degradation(
+        fault="Docker is slow",
+        seen="Scans take longer. From five seconds per answer on `/health` is degraded: “Docker "
+        "did not answer in time.”",
+        after="A scan completes at its first attempt if Docker takes less than the attempt's "
+        "deadline for all of it, half a minute more than `CONTAINER_TIMEOUT_MS`.",
+        test=_DOCKER + "test_docker_slow",
+    ),
+    Degradation(
+        fault="The fetcher's image is missing",
+        seen="`/health` degraded and each scan says: “The image … is not on this host: build it "
+        "with docker/quickstart.sh or set FETCHER_IMAGE.”",
+        after="Scans are tried again after 1, 2, 4 minutes, and complete once the image is there.",
+        test=_DOCKER + "test_image_missing",
+    ),
+    Degradation(
+        fault="SQLite is locked by another process for 20 s",
+        seen="A submit waits ten seconds, then 503 or exit 75: “The database … is locked.” Lists "
+        "and `/health` answer all the while.",
+        after="Writes that still wait go through when the lock goes. Workers live on, and what "
+        "runs completes, at worst by another attempt.",
+        test=_DATABASE + "test_database_locked_20_s",
+    ),
+    Degradation(
+        fault="The disk of the state folder is full, SQLite on it",
+        seen="Submits: 503 or exit 75, “The disk that holds the database is full: …”. "
+        "`/health`: “The disk of the state folder on … has 0 MiB left.”",
+        after="Nothing is taken. Once there is room, what was taken runs; a scan that could not be "
+        "recorded is fetched again.",
+        test=_DATABASE + "test_disk_full",
+    ),
+    Degradation(
+        fault="The state folder is read-only",
+        seen="`/health` unhealthy (503), submits 503 or exit 75: “The database file cannot be "
+        "opened: …”. A worker does not start (exit 78): “… may not be written by this user.”",
+        after="The API recovers by itself, the worker at its next start; what was taken then runs.",
+        test=_DATABASE + "test_disk_read_only",
+    ),
+    Degradation(
+        fault="sqld is killed",
+        seen="`/health` unhealthy (503): “The database server cannot be reached.” A submit waits "
+        "20 seconds, then 503 or exit 75 with the same sentence.",
+        after="Workers live on. Once it is back, what waited runs, and a scan that could not be "
+        "recorded is fetched again.",
+        test=_DATABASE + "test_sqld_killed",
+    ),
+    Degradation(
+        fault="The clock is set back by an hour",
+        seen=_NOTHING,
+        after="What runs ends, and is not taken for lost. What waits is due at once, a retry too "
+        "that was put off: the times of rows from the future mean nothing.",
+        test=_OTHERS + "test_clock_set_back",
+    ),
+    Degradation(
+        fault="10,000 scans are queued",
+        seen="`/health`: “10000 scans are pending.”, and unhealthy while no worker runs. It and "
+        "the lists answer at once.",
+        after="They run in the order of their submission. If Redis loses all wake-ups, every "
+        "sweep sends those of the 500 oldest.",
+        test=_OTHERS + "test_10000_queued",
+    ),
+)
+
+
+def table() -> str:
+    """Return the rows as README shows them."""
+    rows = [f"| {row.fault} | {row.seen} | {row.after} |" for row in DEGRADATIONS]
+    return "\n".join(["| Fault | What you see | What happens |", "|---|---|---|", *rows])

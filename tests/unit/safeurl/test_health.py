@@ -1,0 +1,184 @@
+"""Each thing that can be wrong: when it is said, in which words, and what it makes of the whole."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from safeurl.health import (
+    LONG_WAIT,
+    LOW_DISK_BYTES,
+    MANY_BROKEN,
+    MANY_PENDING,
+    Disk,
+    Health,
+    Part,
+)
+from safeurl.scan import Metrics
+from tests.support.builders import NOW, make_beat
+
+_IDLE = Metrics(
+    pending=0,
+    in_progress=0,
+    recently_completed=0,
+    recently_failed=0,
+    recently_broken=0,
+    oldest_pending_at=None,
+)
+_WORKER = replace(make_beat(), started_at=NOW - timedelta(days=1))
+_HEALTHY = Health(
+    at=NOW,
+    database=Part(ok=True, detail="The database answers."),
+    queue=Part(ok=True, detail="The queue answers."),
+    workers=(_WORKER,),
+    metrics=_IDLE,
+)
+_DOWN = Part(ok=False, detail="It does not answer.")
+_NO_DATABASE = replace(_HEALTHY, database=_DOWN, workers=(), metrics=None)
+_NO_DOCKER = replace(_WORKER, docker_ok=False, docker_detail="Permission denied.")
+_LOW = replace(_WORKER, disk_free_bytes=LOW_DISK_BYTES - 1)
+_SILENT = replace(make_beat("worker-0", NOW - timedelta(minutes=3)), pid=17)
+
+
+def _with(**changes: Any) -> Health:
+    """Return a healthy system but for some metrics."""
+    # Any: the values are those of whatever field a test changes.
+    return replace(_HEALTHY, metrics=replace(_IDLE, **changes))
+
+
+def _oldest(age: timedelta) -> Health:
+    return _with(pending=1, oldest_pending_at=NOW - age)
+
+
+@pytest.mark.parametrize(
+    ("health", "status", "words", "advice"),
+    [
+        (_NO_DATABASE, "unhealthy", "It does not answer.", "TURSO_CONNECTION_URL"),
+        (replace(_HEALTHY, queue=_DOWN), "degraded", "It does not answer.", "REDIS_HOST"),
+        (
+            replace(_HEALTHY, workers=()),
+            "degraded",
+            "No worker is running.",
+            "safeurl worker",
+        ),
+        (
+            replace(_with(pending=1), workers=()),
+            "unhealthy",
+            "No worker is running, and 1 scan waits.",
+            "safeurl worker",
+        ),
+        (
+            replace(_with(in_progress=2), workers=()),
+            "unhealthy",
+            "No worker is running, and 2 scans wait.",
+            "safeurl worker",
+        ),
+        (
+            replace(_HEALTHY, workers=(make_beat("other"), _NO_DOCKER)),
+            "degraded",
+            "Docker does not work for the worker on host-1: Permission denied.",
+            "DOCKER_SOCKET_PATH",
+        ),
+        (
+            _with(pending=MANY_PENDING + 1),
+            "degraded",
+            "51 scans are pending.",
+            "WORKER_CONCURRENCY",
+        ),
+        (
+            _oldest(LONG_WAIT + timedelta(minutes=2)),
+            "degraded",
+            "The oldest pending scan was handed in 12 minutes ago.",
+            "WORKER_CONCURRENCY",
+        ),
+        (
+            _with(recently_completed=26, recently_failed=4, recently_broken=MANY_BROKEN),
+            "degraded",
+            "Of 30 scans that ended in the last hour, 3 failed because a sandbox or worker did.",
+            "safeurl doctor",
+        ),
+        (
+            replace(_HEALTHY, silent=(_SILENT,)),
+            "degraded",
+            "The worker on host-1 (process 17) was lost: it was last heard of 3 minutes ago.",
+            "See on host-1 why it ended",
+        ),
+        (
+            replace(_HEALTHY, workers=(_LOW,)),
+            "degraded",
+            "The disk of the state folder on host-1 has 1023 MiB left.",
+            "Free space on host-1",
+        ),
+        (
+            replace(_HEALTHY, disk=Disk(host="host-2", free_bytes=0)),
+            "degraded",
+            "The disk of the state folder on host-2 has 0 MiB left.",
+            "Free space on host-2",
+        ),
+    ],
+)
+def test_each_thing_that_is_wrong_is_said(
+    health: Health, status: str, words: str, advice: str
+) -> None:
+    """One sentence says what is wrong, one what to do, and the status is as bad as that."""
+    assert health.issues == (words,)
+    assert len(health.recommendations) == 1
+    assert advice in health.recommendations[0]
+    assert health.status == status
+
+
+@pytest.mark.parametrize(
+    "health",
+    [
+        _HEALTHY,
+        _with(pending=MANY_PENDING),
+        _oldest(LONG_WAIT),
+        _with(recently_failed=MANY_BROKEN - 1, recently_broken=MANY_BROKEN - 1),
+        _with(recently_completed=28, recently_failed=3, recently_broken=MANY_BROKEN),
+        _with(recently_failed=500),
+        replace(_HEALTHY, disk=Disk(host="host-2", free_bytes=LOW_DISK_BYTES)),
+    ],
+)
+def test_up_to_each_bound_all_is_well(health: Health) -> None:
+    """What is usual is no issue: a queue, a wait, a broken sandbox, pages that cannot be had."""
+    assert (health.status, health.issues, health.recommendations) == ("healthy", (), ())
+
+
+def test_a_lost_worker_is_forgotten_when_another_takes_its_place() -> None:
+    """One that began after it was last heard of, and on its own host, is its successor."""
+    lost = replace(_HEALTHY, silent=(_SILENT,))
+    after = _SILENT.beat_at + timedelta(seconds=5)
+    successor = replace(make_beat("worker-2"), started_at=after)
+    elsewhere = replace(successor, host="host-2")
+    before = replace(successor, started_at=_SILENT.beat_at - timedelta(seconds=5))
+    assert replace(lost, workers=(successor,)).status == "healthy"
+    assert replace(lost, workers=(elsewhere,)).status == "degraded"
+    assert replace(lost, workers=(before,)).status == "degraded"
+
+
+def test_the_most_urgent_comes_first_and_no_advice_twice() -> None:
+    """A page that has room for one sentence shows the one that matters most."""
+    metrics = replace(_IDLE, pending=90, oldest_pending_at=NOW - timedelta(hours=2, minutes=5))
+    health = replace(_HEALTHY, queue=_DOWN, workers=(), silent=(_SILENT,), metrics=metrics)
+    assert health.status == "unhealthy"
+    assert health.issues[:2] == ("It does not answer.", "No worker is running, and 90 scans wait.")
+    assert "The oldest pending scan was handed in 2 h 5 min ago." in health.issues
+    assert len(health.issues) == 5
+    assert len(health.recommendations) == 3
+
+
+def test_the_same_disk_is_told_of_once() -> None:
+    """Where worker and database share a disk, the newer figure counts."""
+    health = replace(_HEALTHY, workers=(_LOW,), disk=Disk(host="host-1", free_bytes=5 * 1024**2))
+    assert health.issues == ("The disk of the state folder on host-1 has 5 MiB left.",)
+
+
+@pytest.mark.parametrize(
+    ("silence_s", "span"), [(31, "31 seconds"), (60, "1 minute"), (3599, "59 minutes")]
+)
+def test_spans_are_told_in_words(silence_s: int, span: str) -> None:
+    """Seconds, one minute, minutes."""
+    silent = make_beat("worker-0", NOW - timedelta(seconds=silence_s))
+    [words] = replace(_HEALTHY, silent=(silent,)).issues
+    assert words.endswith(f"last heard of {span} ago.")

@@ -1,0 +1,64 @@
+"""How health looks: a panel in a terminal, plain lines in a pipe."""
+
+from dataclasses import replace
+from datetime import timedelta
+from io import StringIO
+
+from rich.console import Console
+
+from safeurl.cli.health import print_health
+from safeurl.health import Health, Part
+from safeurl.scan import Metrics
+from tests.support.builders import NOW, make_beat
+
+_HEALTH = Health(
+    at=NOW,
+    database=Part(ok=True, detail="The database answers."),
+    queue=Part(ok=False, detail="Redis does not answer:\n\x1b[31m[bold]refused[/]."),
+    workers=(make_beat(),),
+    metrics=Metrics(
+        pending=2,
+        in_progress=1,
+        recently_completed=30,
+        recently_failed=4,
+        recently_broken=0,
+        oldest_pending_at=NOW - timedelta(seconds=9),
+    ),
+)
+
+
+def _shown(health: Health, *, on_terminal: bool) -> str:
+    console = Console(file=StringIO(), force_terminal=on_terminal, width=80, color_system=None)
+    print_health(console, health)
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def test_in_a_pipe_each_fact_is_a_line() -> None:
+    """What other programs said is cleaned, and read as no markup of ours."""
+    assert _shown(_HEALTH, on_terminal=False).splitlines() == [
+        "status: degraded",
+        "issue: Redis does not answer: [31m[bold]refused[/].",
+        f"recommendation: {_HEALTH.recommendations[0]}",
+        "database: The database answers.",
+        "queue: Redis does not answer: [31m[bold]refused[/].",
+        "worker: host-1 (process 4711), 5 at a time, Docker 20.10.24, 9.3 GiB free",
+        "scans: 2 pending, the oldest since 2026-01-02 03:03:56Z; 1 in progress",
+        "last hour: 30 completed, 4 failed or timed out",
+    ]
+
+
+def test_in_a_terminal_it_is_a_panel_that_fits() -> None:
+    """The status is its title; issues and advice stand apart from the figures."""
+    lines = _shown(_HEALTH, on_terminal=True).splitlines()
+    assert "DEGRADED" in lines[0]
+    assert {len(line) for line in lines} == {80}
+    assert [line[3] for line in lines if line[3] in "✗→"] == ["✗", "→"]
+
+
+def test_when_all_is_well_there_is_nothing_to_do() -> None:
+    """No issue, no advice."""
+    well = replace(_HEALTH, queue=Part(ok=True, detail="The queue answers."))
+    shown = _shown(well, on_terminal=True)
+    assert "HEALTHY" in shown
+    assert not {"✗", "→"} & set(shown)
