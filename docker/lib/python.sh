@@ -46,7 +46,9 @@ ensure_venv() {
     note "installing $(grep -c == "$lock") packages"
     rm -f "$VENV_STAMP"
     .venv/bin/python -m pip --version 2>/dev/null || "$(find_python)" -m venv --clear .venv
-    .venv/bin/python -m pip install --require-hashes -r "$lock"
+    # The lock names everything, so nothing is resolved: an older pip would take an extra's newest release, not ours.
+    .venv/bin/python -m pip install --no-deps --require-hashes -r "$lock"
     .venv/bin/python -m pip install --no-deps --no-build-isolation -e .
+    .venv/bin/python -m pip check
     printf '%s %s\n' "$1" "$(venv_key)" >"$VENV_STAMP"
 }
