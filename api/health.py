@@ -26,7 +26,7 @@ router = APIRouter(tags=["health"])
 async def health(response: Response, service: ServiceOf) -> HealthDocument:
     """Return 200 while scans are taken, even if nobody works on them, and 503 while none are."""
     found = await service.health()
-    if not found.database.ok:
+    if not found.takes_scans:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return document(found)
 

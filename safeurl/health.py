@@ -22,6 +22,8 @@ MANY_BROKEN = 3
 BROKEN_SHARE = 0.1
 #: A disk with less than this left is low; SQLite, artefacts and logs go there.
 LOW_DISK_BYTES = 1024**3
+#: One with less than this is full: a write needs room for SQLite's log besides.
+FULL_DISK_BYTES = 4 * 1024**2
 
 _RUN_WORKER = "Run `safeurl worker` on a host that has Docker; scans wait until then."
 _MORE_WORKERS = "Raise WORKER_CONCURRENCY or run `safeurl worker` on more hosts."
@@ -42,6 +44,11 @@ class Disk:
 
     host: str
     free_bytes: int
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a database on it takes no scan any more, or soon will not."""
+        return self.free_bytes < FULL_DISK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,11 @@ class Health:
     def recommendations(self) -> tuple[str, ...]:
         """What to do about the issues, one sentence each and none twice."""
         return tuple(dict.fromkeys(issue.advice for issue in self.findings))
+
+    @property
+    def takes_scans(self) -> bool:
+        """Whether a scan that is handed in now is recorded."""
+        return self.database.ok and not (self.disk is not None and self.disk.is_full)
 
     @property
     def status(self) -> Status:
@@ -201,6 +213,9 @@ def _disks(health: Health) -> Iterator[Issue]:
                 f"The disk of the state folder on {host} has {free_bytes // _MEBIBYTE} MiB left.",
                 f"Free space on {host}, or move SAFEURL_STATE_DIR to a larger disk: "
                 "no scan is taken once it is full.",
+                is_outage=health.disk is not None
+                and health.disk.host == host
+                and health.disk.is_full,
             )
 
 

@@ -69,7 +69,11 @@ class ScanWorker(Worker):
         """Run one scan to its end, and count it."""
         # The engine may have gone while we waited for this wake-up; the scan is still QUEUED.
         self._wait_until_ready()
-        super().execute_job(job, queue)
+        try:
+            super().execute_job(job, queue)
+        except RedisError as error:
+            # The scan has ended, and its row says how; only RQ's own record of it is missing.
+            _log.warning("worker.redis_lost at=end error=%s", error)
         self._scans += 1
 
     def dequeue_job_and_maintain_ttl(

@@ -83,7 +83,7 @@ def test_disk_full(tmp_path: Path) -> None:
         assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
         assert answer.json()["message"].startswith("The disk that holds the database is full")
         site.release()
-        until(lambda: any("has 0 MiB left." in issue for issue in site.health().issues))
+        assert site.expect_health("unhealthy", "has 0 MiB left.").code == 503
         until(lambda: has_ended(site.scan(held).lease_owner))
         disk.free()
         scan, _ = site.expect_completed([held, *waiting.ids])

@@ -32,8 +32,8 @@ def test_clock_set_back(tmp_path: Path) -> None:
         DockerProxy(tmp_path / "docker.sock") as docker,
         installation(tmp_path / "state", settings, environ=clock.environ) as site,
     ):
-        docker.vanish()
-        [put_off] = site.submit("/put-off").ids
+        put_off = site.begin_held("/held/put-off")
+        docker.stop()
         until(lambda: site.scan(put_off).outcome is Outcome.SANDBOX_UNAVAILABLE)
         docker.start()
         held = site.begin_held("/held")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.installation import Installation, installation
+from tests.support.installation import Installation, installation, until
 from tests.support.tcp_valkey import TcpValkey
 
 _RECORDED = "The scan is recorded and starts when the queue is back."
@@ -40,9 +40,11 @@ def test_redis_down(site: Installation, valkey: TcpValkey) -> None:
     assert answer.json()["warning"].endswith(_RECORDED)
     site.release()
     assert site.expect_completed([running])[0].attempt == 1
+    until(lambda: "worker.redis_lost at=end" in site.worker.log.read_text())
     valkey.start()
     site.expect_completed([*told.ids, answer.json()["id"]])
     site.expect_health("healthy")
+    assert "role.crashed" not in site.worker.log.read_text()
 
 
 def test_redis_flushed(site: Installation, valkey: TcpValkey) -> None:

@@ -91,7 +91,7 @@ DEGRADATIONS: Sequence[Degradation] = (
     Degradation(
         fault="The disk of the state folder is full, SQLite on it",
         seen="Submits: 503 or exit 75, “The disk that holds the database is full: …”. "
-        "`/health`: “The disk of the state folder on … has 0 MiB left.”",
+        "`/health` unhealthy (503): “The disk of the state folder on … has 0 MiB left.”",
         after="Nothing is taken. Once there is room, what was taken runs; a scan that could not be "
         "recorded is fetched again.",
         test=_DATABASE + "test_disk_full",

@@ -3,29 +3,19 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
+import typer.core
+import typer.main
+
+from safeurl.cli.app import app
 from safeurl.state import OUTCOME_WORDS, Outcome, diagram, final_state
 from tests.support.degradation import table
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-
-COMMANDS = (
-    "scan",
-    "submit",
-    "worker",
-    "api",
-    "up",
-    "gateway",
-    "doctor",
-    "status",
-    "list",
-    "migrate",
-    "audit verify",
-    "audit show",
-    "audit export",
-)
 
 
 def help_text(*arguments: str) -> str:
@@ -42,13 +32,23 @@ def help_text(*arguments: str) -> str:
     return done.stdout.strip()
 
 
+def commands(group: typer.core.TyperGroup | None = None, prefix: str = "") -> Iterator[str]:
+    """Yield every command that people can give, those of groups by both their names."""
+    group = group or cast("typer.core.TyperGroup", typer.main.get_command(app))
+    for name, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            yield from commands(command, f"{prefix}{name} ")
+        else:
+            yield prefix + name
+
+
 def parts() -> dict[str, str]:
     """Return each generated part by its name."""
     blocks = [f"```text\n{help_text()}\n```"]
     blocks += [
         f"<details><summary><code>safeurl {name}</code></summary>\n\n"
         f"```text\n{help_text(*name.split())}\n```\n\n</details>"
-        for name in COMMANDS
+        for name in commands()
     ]
     rows = [
         f"| `{outcome}` | {final_state(outcome)} | {OUTCOME_WORDS[outcome]} |"

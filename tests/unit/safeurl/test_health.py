@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from safeurl.health import (
+    FULL_DISK_BYTES,
     LONG_WAIT,
     LOW_DISK_BYTES,
     MANY_BROKEN,
@@ -111,9 +112,21 @@ def _oldest(age: timedelta) -> Health:
             "Free space on host-1",
         ),
         (
-            replace(_HEALTHY, disk=Disk(host="host-2", free_bytes=0)),
+            replace(_HEALTHY, workers=(replace(_WORKER, disk_free_bytes=0),)),
             "degraded",
-            "The disk of the state folder on host-2 has 0 MiB left.",
+            "The disk of the state folder on host-1 has 0 MiB left.",
+            "Free space on host-1",
+        ),
+        (
+            replace(_HEALTHY, disk=Disk(host="host-2", free_bytes=FULL_DISK_BYTES)),
+            "degraded",
+            "The disk of the state folder on host-2 has 4 MiB left.",
+            "Free space on host-2",
+        ),
+        (
+            replace(_HEALTHY, disk=Disk(host="host-2", free_bytes=FULL_DISK_BYTES - 1)),
+            "unhealthy",
+            "The disk of the state folder on host-2 has 3 MiB left.",
             "Free space on host-2",
         ),
     ],
@@ -143,6 +156,21 @@ def test_each_thing_that_is_wrong_is_said(
 def test_up_to_each_bound_all_is_well(health: Health) -> None:
     """What is usual is no issue: a queue, a wait, a broken sandbox, pages that cannot be had."""
     assert (health.status, health.issues, health.recommendations) == ("healthy", (), ())
+
+
+@pytest.mark.parametrize(
+    ("health", "takes"),
+    [
+        (_HEALTHY, True),
+        (replace(_HEALTHY, workers=(), queue=_DOWN), True),
+        (replace(_HEALTHY, disk=Disk(host="host-2", free_bytes=FULL_DISK_BYTES)), True),
+        (replace(_HEALTHY, disk=Disk(host="host-2", free_bytes=FULL_DISK_BYTES - 1)), False),
+        (_NO_DATABASE, False),
+    ],
+)
+def test_scans_are_taken_while_they_can_be_recorded(health: Health, *, takes: bool) -> None:
+    """Only the database and its disk matter: queue and workers may come later."""
+    assert health.takes_scans is takes
 
 
 def test_a_lost_worker_is_forgotten_when_another_takes_its_place() -> None:
