@@ -19,7 +19,7 @@ def concluded(scan: Scan, evidence: Evidence, now: datetime) -> Ending:
     The rules may take tenths of a second over a large page.
     """
     outcome = scan.outcome or Outcome.OK
-    verdict = judge(evidence, url=scan.url, seen_at=scan.created_at)
+    verdict = judge(evidence, url=scan.url, seen_at=scan.created_at, submitted=scan.submitted_url)
     return Ending(
         state=final_state(outcome),
         outcome=outcome,
@@ -42,7 +42,7 @@ def given_up(  # noqa: PLR0913 - what is known of an attempt that saw no page
     Without evidence of its own, what an earlier attempt has stored stays.
     """
     seen = evidence or Evidence()
-    verdict = inconclusive(outcome, seen, url=scan.url)
+    verdict = inconclusive(outcome, seen, url=scan.url, submitted=scan.submitted_url)
     return Ending(
         state=final_state(outcome),
         outcome=outcome,

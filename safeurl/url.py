@@ -120,6 +120,17 @@ def resolve(
     return _judged(_clean(location, MAX_REDIRECT_BYTES), base_url, policy, MAX_REDIRECT_BYTES)
 
 
+def username(text: str, base: str | None = None) -> str:
+    """Return the user name before the host, which `parse` and, with a base, `resolve` drop.
+
+    Empty where there is none, also in what cannot be parsed.
+    """
+    try:
+        return URL(_refang(_clean(text, MAX_BYTES)) if base is None else text, base).username
+    except (ValueError, UrlRefusedError):
+        return ""
+
+
 def origin(url: ParsedUrl | str) -> str:
     """Return `scheme://host[:port]`, or `null` for what has no origin, as browsers say."""
     try:

@@ -1,5 +1,6 @@
 """The evidence as rules see it: parsed once, with what several rules ask for at hand."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -31,12 +32,18 @@ class Step:
 class Context:
     """One attempt's evidence, read only. `seen_at` is when the page was fetched, if known."""
 
-    def __init__(self, evidence: Evidence, url: str, seen_at: datetime | None) -> None:
-        """Keep what is judged; the rest is worked out when first asked for."""
+    def __init__(
+        self, evidence: Evidence, url: str, seen_at: datetime | None, submitted: str = ""
+    ) -> None:
+        """Keep what is judged; the rest is worked out when first asked for.
+
+        `submitted` is the URL as somebody wrote it, `url` as it was opened.
+        """
         self.evidence = evidence
         self.page = evidence.page or Page()
         self.seen_at = seen_at
         self._url = url
+        self._submitted = submitted
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -44,6 +51,17 @@ class Context:
         hops = self.evidence.hops[:MAX_HOPS]
         seen = tuple(_step(f"/hops/{i}/url", hop.url) for i, hop in enumerate(hops))
         return seen if hops and hops[0].url == self._url else (_step("", self._url), *seen)
+
+    @property
+    def written(self) -> Iterator[tuple[str, str, str | None]]:
+        """Yield each URL as it was written, before credentials were dropped.
+
+        Each comes with where it stands, and with the URL that it is relative to.
+        """
+        yield "", self._submitted, None
+        for i, hop in enumerate(self.evidence.hops[:MAX_HOPS]):
+            if hop.location is not None:
+                yield f"/hops/{i}/location", hop.location, hop.url
 
     @property
     def start(self) -> Step:

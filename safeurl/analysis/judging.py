@@ -17,29 +17,37 @@ MALICIOUS = 70
 SUSPICIOUS = 40
 
 
-def judge(evidence: Evidence, *, url: str, seen_at: datetime, ruleset: Ruleset = CORE) -> Verdict:
-    """Conclude from the evidence of a page that was seen.
+def judge(
+    evidence: Evidence,
+    *,
+    url: str,
+    seen_at: datetime,
+    submitted: str = "",
+    ruleset: Ruleset = CORE,
+) -> Verdict:
+    """Conclude from the evidence of a page that was seen; `submitted` is its URL as written.
 
-    The same evidence, URL, time and rules give the same bytes; no evidence makes it raise.
+    The same evidence, URLs, time and rules give the same bytes; no evidence makes it raise.
     """
-    hits, hidden = run(ruleset, Context(evidence, url, seen_at))
+    hits, hidden = run(ruleset, Context(evidence, url, seen_at, submitted))
     return _verdict(hits, ruleset, _unseen(evidence) or (hidden[0] if hidden else ""))
 
 
-def inconclusive(
+def inconclusive(  # noqa: PLR0913 - what is known of a scan that saw no page
     outcome: Outcome,
     evidence: Evidence,
     ruleset: Ruleset = CORE,
     *,
     url: str = "",
     seen_at: datetime | None = None,
+    submitted: str = "",
 ) -> Verdict:
     """Conclude from a scan that ended without a page; rules still read what evidence came.
 
-    `url` is the submitted one; without it the first hop's stands in.
+    `url` is the one that was to be opened; without it the first hop's stands in.
     """
     first = evidence.hops[0].url if evidence.hops else ""
-    hits, _ = run(ruleset, Context(evidence, url or first, seen_at))
+    hits, _ = run(ruleset, Context(evidence, url or first, seen_at, submitted))
     return _verdict(hits, ruleset, OUTCOME_WORDS[outcome])
 
 

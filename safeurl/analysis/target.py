@@ -15,7 +15,6 @@ class Target:
     scheme: str = ""
     #: Lower case, without the root's dot and without brackets.
     host: str = ""
-    userinfo: str = ""
     path: str = ""
     query: str = ""
     fragment: str = ""
@@ -40,12 +39,10 @@ def split(url: str) -> Target:
         return Target(url)
     if len(host) > _MAX_HOST:
         return Target(url)
-    userinfo = parts.netloc.rpartition("@")[0]
     return Target(
         url,
         parts.scheme,
         host.rstrip("."),
-        userinfo,
         parts.path,
         parts.query,
         parts.fragment,

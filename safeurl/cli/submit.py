@@ -14,7 +14,7 @@ from rich.markup import escape
 from safeurl.bootstrap import open_service
 from safeurl.cli.entry import EXIT_USAGE, complain, leave, read_settings
 from safeurl.cli.foreground import verdict_code
-from safeurl.cli.render import as_json, clean, print_view
+from safeurl.cli.render import as_json, clean, print_view, safe_url
 from safeurl.cli.watch import is_ended, watch
 from safeurl.errors import RequestError
 from safeurl.service import MAX_SUBMIT, ScanView, Service, Submission
@@ -83,23 +83,25 @@ def _lines(stream: BinaryIO) -> Iterator[str]:
 
 
 async def _run(settings: Settings, order: _Order) -> int:
+    if not order.urls:
+        raise RequestError("There is no URL on standard input. Give one a line.")
     async with open_service(settings) as service:
         good, refused = service.sift(order.urls)
         for url, error in refused:
             complain(f"{clean(url)}: {error}")
         if not good:
             return EXIT_USAGE
-        submissions = []
+        ids: list[str] = []
+        warned: set[str] = set()
         for start in range(0, len(good), MAX_SUBMIT):
             batch = good[start : start + MAX_SUBMIT]
             submission = await service.submit(batch, source=order.source)
-            submissions.append(submission)
-            if order.wait_s is None:  # at once: these stand even if the next batch is not taken
-                _print_submission(submission, as_document=order.as_document)
-        _warn(submissions)
+            # At once: these stand even if the next batch is not taken, or nobody waits to the end.
+            _tell(submission, order, warned)
+            ids += [scan.id for scan in submission.scans]
         if order.wait_s is None:
             return EXIT_USAGE if refused else 0
-        views = await _wait(service, submissions, order.wait_s)
+        views = await _wait(service, ids, order.wait_s)
     for view in views:
         _print(view, as_document=order.as_document)
     return _code(views, refused_any=bool(refused))
@@ -112,11 +114,8 @@ def _print(view: ScanView, *, as_document: bool) -> None:
         print_view(Console(), view)
 
 
-async def _wait(
-    service: Service, submissions: Sequence[Submission], timeout_s: float
-) -> list[ScanView]:
+async def _wait(service: Service, ids: Sequence[str], timeout_s: float) -> list[ScanView]:
     console = Console(stderr=True)
-    ids = [scan.id for submission in submissions for scan in submission.scans]
     deadline = asyncio.get_running_loop().time() + timeout_s
     for scan_id in ids:
         left = max(0.0, deadline - asyncio.get_running_loop().time())
@@ -133,13 +132,16 @@ def _code(views: Sequence[ScanView], *, refused_any: bool) -> int:
     return verdict_code(views[0]) if len(views) == 1 else 0
 
 
-def _warn(submissions: Sequence[Submission]) -> None:
+def _tell(submission: Submission, order: _Order, warned: set[str]) -> None:
+    """Print the ids: on standard output, or, where results are to come there, beside it."""
     console = Console(stderr=True, highlight=False)
-    for warning in {s.warning for s in submissions if not s.queued}:
-        console.print(f"[bold yellow]Warning:[/] {escape(warning)}", soft_wrap=True)
-
-
-def _print_submission(submission: Submission, *, as_document: bool) -> None:
+    if submission.warning not in {"", *warned}:
+        warned.add(submission.warning)
+        console.print(f"[bold yellow]Warning:[/] {escape(submission.warning)}", soft_wrap=True)
     for scan in submission.scans:
         document = {"id": scan.id, "url": scan.url, "queued": submission.queued}
-        sys.stdout.write((json.dumps(document) if as_document else scan.id) + "\n")
+        if order.wait_s is None:
+            sys.stdout.write((json.dumps(document) if order.as_document else scan.id) + "\n")
+        else:
+            console.print(f"{scan.id}  {safe_url(scan.url)}", markup=False, soft_wrap=True)
+    sys.stdout.flush()

@@ -67,6 +67,14 @@ def test_a_list_with_bytes_that_are_no_text(system: System) -> None:
     assert len(done.stderr) < 10_000
 
 
+@pytest.mark.parametrize("stdin", [b"", b"\n# nothing but words\n"])
+def test_standard_input_without_a_url(system: System, stdin: bytes) -> None:
+    """An empty list is wrong input, and said to be so."""
+    done = _run(system, _SUBMIT, b"-", stdin=stdin)
+    assert done.returncode == 2
+    assert b"There is no URL on standard input." in done.stderr
+
+
 def test_standard_input_that_is_closed(system: System) -> None:
     """A service manager may start us without one."""
     script = f"import os; os.execv({sys.executable!r}, [{sys.executable!r}, '-c', {_SUBMIT!r}])"

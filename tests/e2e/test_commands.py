@@ -92,11 +92,25 @@ def test_submit_and_look(system: System, pages: PageServer) -> None:
         assert done.returncode == 0, done.stderr
         ids = re.findall(r"^scan: (\S+)", done.stdout, re.MULTILINE)
         assert len(ids) == 2
+        told = done.stderr.splitlines()[:2]
+        assert [line.split()[0] for line in told] == ids, "ids come before the wait"
+        alone = system.run("--wait", pages.url("/login"), program="submit-scan")
+        assert alone.returncode in {10, 20}
     listed = system.run("list").stdout.splitlines()
-    assert [row.split("\t")[0] for row in listed[1:]] == [*reversed(ids)]
+    assert [row.split("\t")[0] for row in listed[2:]] == [*reversed(ids)]
     status = system.run("status", ids[0])
     assert "QUEUED → FETCHING" in status.stdout
     assert system.run("status", "nope").returncode == 2
+
+
+def test_a_wait_that_takes_too_long(system: System, pages: PageServer) -> None:
+    """Exit 75, and the id is known although the scan did not end: nobody runs it yet."""
+    done = system.run("--wait", "--timeout", "0.5", pages.url("/"), program="submit-scan")
+    assert done.returncode == 75
+    assert "they go on" in done.stderr
+    told = re.findall(r"^([0-9a-f-]{36}) ", done.stderr, re.MULTILINE)
+    assert [scan_id for scan_id in told if scan_id in done.stdout] == told
+    assert system.run("status", told[0]).returncode == 0
 
 
 def test_submit_from_a_pipe_keeps_the_good_ones(system: System, pages: PageServer) -> None:

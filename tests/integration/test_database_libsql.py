@@ -51,6 +51,10 @@ def _play(
     asyncio.run(run())
 
 
+async def _migrate(store: LibSQLStore) -> None:
+    await store.migrate()
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Sqld]:
     """Return a running server with an empty database."""
@@ -177,6 +181,21 @@ def test_the_pipeline_falls_back_to_its_older_version(server: Sqld) -> None:
         heads = [head.split()[1] for head in proxy.heads]
     assert heads.count(b"/v3/pipeline") == 1
     assert set(heads[1:]) == {b"/v2/pipeline"}
+
+
+def test_batches_that_find_the_older_version_at_once(server: Sqld) -> None:
+    """All of them go on in /v2: what one has learnt the others do not unlearn."""
+    _play(f"http://{server.authority}", _migrate, transport="pipeline")
+    with LibSQLProxy(server.port, lacks=b"/v3") as proxy:
+
+        async def act(store: LibSQLStore) -> None:
+            await asyncio.gather(*(store.ping() for _ in range(5)))
+            await store.ping()
+
+        _play(f"http://{proxy.authority}", act, transport="pipeline")
+        heads = [head.split()[1] for head in proxy.heads]
+    assert heads.count(b"/v2/pipeline") == 6
+    assert heads[-1] == b"/v2/pipeline"
 
 
 @pytest.mark.parametrize("transport", ["client", "pipeline"])

@@ -28,9 +28,18 @@ def _asked(name: str, rule: str) -> Evidence:
     return _recorded(None, EgressDecision(name=name, port=80, rule=rule))
 
 
+def _sent_on(location: str) -> Evidence:
+    """Return a redirect as it is on record: the next hop has lost its credentials."""
+    first = Hop(url=SOME, status=302, location=location)
+    return Evidence(hops=(first, Hop(url="https://example.org/", via="redirect", status=200)))
+
+
 FIRES = (
     Case("url.userinfo", "a host as user name", "https://paypal.com@example.net/"),
     Case("url.userinfo", "with a password part", "https://www.bank.example:x@example.net/a"),
+    Case("url.userinfo", "defanged", "hxxps://paypal[.]com@example[.]net/"),
+    Case("url.userinfo", "in a redirect", SOME, _sent_on("https://paypal.com@example.org/")),
+    Case("url.userinfo", "in a relative redirect", SOME, _sent_on("//paypal.com@example.org/")),
     Case("url.brand_path", "own domain as folder", "https://example.net/www.paypal.com/signin"),
     Case("url.kit_folder", "wp-includes", "https://example.net/wp-includes/owa/Owa.html"),
     Case("url.kit_folder", "acme folder", "https://example.net/.well-known/x/login.php"),
@@ -90,6 +99,8 @@ FIRES = (
 
 SILENT = (
     Case("url.userinfo", "a plain user", "https://jo@example.net/"),
+    Case("url.userinfo", "a plain user in a redirect", SOME, _sent_on("https://jo@example.org/")),
+    Case("url.userinfo", "no URL at all", SOME, _sent_on("https://paypal.com@/x")),
     Case("url.userinfo", "at sign in the path", "https://example.net/@jo.example/post"),
     Case("url.brand_path", "an archive", "https://web.archive.org/web/2020/www.paypal.com/x"),
     Case("url.brand_path", "a brand's word as topic", "https://news.example/tag/paypal/"),

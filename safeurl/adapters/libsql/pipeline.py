@@ -88,13 +88,14 @@ class PipelineTransport:
     async def _post(self, body: bytes) -> bytes:
         """Post to the newest version that the server knows."""
         try:
-            while self._versions:
-                status, answer = await self._post_to(self._versions[0], body)
+            for version in tuple(self._versions):
+                status, answer = await self._post_to(version, body)
                 if status == 200:  # noqa: PLR2004 - HTTP's OK
                     return answer
                 if status != 404:  # noqa: PLR2004 - HTTP's Not Found
                     raise http_failure(status)
-                del self._versions[0]
+                if version in self._versions:  # another batch may have found out meanwhile
+                    self._versions.remove(version)
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise StoreBusyError("The database server cannot be reached.") from exc
         self._versions = list(_VERSIONS)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from safeurl.analysis.brands import own_domains
 from safeurl.analysis.context import Context
 from safeurl.analysis.rule import Finding, Rule, Weight
+from safeurl.url import username
 from safeurl.verdict import Category, Group
 
 #: Where a content management system keeps files that no visitor opens as a page.
@@ -23,14 +24,11 @@ _QUOTING_SITES = frozenset(
 
 def userinfo(ctx: Context) -> Iterator[Finding]:
     """Find `https://paypal.com@evil.example/`, which shows one host and leads to another."""
-    for step in ctx.steps:
-        shown = step.target.userinfo.partition(":")[0]
+    for pointer, text, base in ctx.written:
+        shown = username(text, base)
         if "." in shown:
-            yield Finding(
-                step.pointer,
-                "What looks like the host is only a user name in front of the real host.",
-                step.target.url,
-            )
+            reason = "What looks like the host is only a user name in front of the real host."
+            yield Finding(pointer, reason, f"{shown}@")
 
 
 def brand_path(ctx: Context) -> Iterator[Finding]:
@@ -65,6 +63,7 @@ def victim_mail(ctx: Context) -> Iterator[Finding]:
 RULES = (
     Rule(
         id="url.userinfo",
+        version=2,
         group=Group.URL,
         weight=Weight.MODERATE,
         categories=(Category.PHISHING,),

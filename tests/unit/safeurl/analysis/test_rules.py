@@ -3,6 +3,7 @@
 import pytest
 
 from safeurl.analysis import CORE, judge
+from safeurl.url import parse
 from tests.support import page_cases, way_cases
 from tests.support.rule_cases import SEEN_AT, Case
 
@@ -15,7 +16,9 @@ def _name(case: Case) -> str:
 
 
 def _fired(case: Case) -> set[str]:
-    verdict = judge(case.evidence, url=case.url, seen_at=SEEN_AT)
+    """Judge the case as a scan is: what is opened is what `parse` makes of the submitted URL."""
+    opened = parse(case.url).url
+    verdict = judge(case.evidence, url=opened, seen_at=SEEN_AT, submitted=case.url)
     return {hit.rule for hit in verdict.hits}
 
 
