@@ -7,11 +7,12 @@ import signal
 from datetime import timedelta
 from functools import cache
 
-from safeurl.bootstrap import make_artefacts, open_store, utc_now
+from safeurl.bootstrap import make_artefacts, make_policy, open_store, utc_now
 from safeurl.errors import SandboxUnavailableError
 from safeurl.settings import Settings
 from worker.egress.client import EgressClient
 from worker.egress.door import GatewayEgress
+from worker.egress.host import own_addresses, without_exceptions
 from worker.egress.protocol import Caps, EgressPolicy
 from worker.executor import AttemptLimits, Executor
 from worker.owner import owner_name
@@ -128,7 +129,18 @@ def make_limits(settings: Settings) -> AttemptLimits:
         max_body_bytes=settings.max_body_mb * 1024 * 1024,
         user_agent=settings.user_agent,
         allow_cidrs=settings.egress_allow_cidrs,
-        deny_cidrs=settings.egress_deny_cidrs,
+        deny_cidrs=_deny_cidrs(settings),
         allow_ports=settings.egress_allow_ports,
         deny_ports=settings.egress_deny_ports,
     )
+
+
+def _deny_cidrs(settings: Settings) -> tuple[str, ...]:
+    """Return what the fetcher must refuse besides its table.
+
+    On the bridge it judges alone, and from in there it cannot see which addresses are this host's.
+    """
+    if settings.container_network == "none":
+        return settings.egress_deny_cidrs
+    own = without_exceptions(own_addresses(), make_policy(settings).allow)
+    return (*settings.egress_deny_cidrs, *own)

@@ -1,6 +1,7 @@
 """The main job through a real worker: Valkey, SQLite, Docker, gateway and pages on loopback."""
 
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
@@ -149,4 +150,14 @@ def test_the_bridge_still_works(tmp_path: Path) -> None:
         scan, evidence = _scan(system, pages.url("/hop"))
         assert (scan.state, evidence.egress) == (State.COMPLETED, None)
         scan, evidence = _scan(system, pages.url("/inside"))
+        assert scan.outcome is Outcome.ADDRESS_REFUSED
+
+
+def test_a_lab_on_the_bridge_does_not_open_this_host(tmp_path: Path) -> None:
+    """An exception as wide as the bridge's range leaves the host's own addresses refused."""
+    host = bridge_gateway()
+    around = str(ip_network(f"{host}/12", strict=False))
+    system = System(tmp_path, EGRESS_ALLOW_CIDRS=around, CONTAINER_NETWORK="bridge")
+    with PageServer(_routes(), host=host) as pages, RunningWorker(system):
+        scan, _ = _scan(system, pages.url("/hop"))
         assert scan.outcome is Outcome.ADDRESS_REFUSED
