@@ -12,7 +12,13 @@ The facts are ambiguous, and this is how each ambiguity is settled:
 - Exit code 137 alone is not lack of memory: an administrator or the host may have sent SIGKILL,
   and the guard in the sandbox passes 137 on for its child. `OOMKilled` alone says it, also with
   status 0 when only a child was killed. The engine learns of it by an event that can lose a race
-  against the exit; then it is a crash, in whose detail 137 stands.
+  against the exit; then 137 stands in the detail.
+- SIGTERM (143) and SIGKILL (137) that we did not send came from outside: so an engine ends its
+  containers when it is stopped. It says nothing about the page, so the scan is tried again. Code
+  that took over the sandbox can end with these too, at each attempt; that costs the retries
+  and leaves the scan FAILED, no better for it than a crash. Other signals are a crash.
+- Status 124 is the guard in the sandbox, which killed a fetch that was late: the same deadline,
+  seen from inside.
 - Memory wins over the deadline: a sandbox that lost a process to the kernel hangs until killed.
 - What a report claims is taken as it is: the reader has already refused the outcomes that no
   fetcher can know, such as `sandbox_unavailable`, which is retried.
@@ -26,6 +32,9 @@ from safeurl.state import OUTCOME_WORDS, Outcome
 
 _FIRST_SIGNAL_STATUS = 128
 _SIGKILL_STATUS = 137
+_SIGTERM_STATUS = 143
+#: `fetcher.guard.Exit.LATE`, which is not ours to import.
+_LATE_STATUS = 124
 _LONGEST_EXCERPT = 200
 
 
@@ -58,8 +67,10 @@ def classify(ended: SandboxExit, facts: ReportFacts) -> tuple[Outcome, str]:
 def _cut_short(ended: SandboxExit, facts: ReportFacts) -> tuple[Outcome, str]:
     if ended.oom_killed:
         return Outcome.OUT_OF_MEMORY, OUTCOME_WORDS[Outcome.OUT_OF_MEMORY]
-    if ended.stopped is Stop.DEADLINE:
+    if ended.stopped is Stop.DEADLINE or ended.exit_code == _LATE_STATUS:
         return Outcome.WALL_TIMEOUT, OUTCOME_WORDS[Outcome.WALL_TIMEOUT]
+    if ended.exit_code in {_SIGTERM_STATUS, _SIGKILL_STATUS}:
+        return Outcome.SANDBOX_UNAVAILABLE, _crash(ended)
     if facts.fault is not None and ended.exit_code == 0:
         return _broken(facts)
     return Outcome.SANDBOX_CRASHED, _crash(ended)
@@ -80,6 +91,8 @@ def _manner(exit_code: int | None) -> str:
         return "ended, its status unknown,"
     if exit_code == _SIGKILL_STATUS:
         return "was killed from outside (status 137), which may be the host's lack of memory,"
+    if exit_code == _SIGTERM_STATUS:
+        return "was told from outside to end (status 143), as by a restart of Docker,"
     if exit_code > _FIRST_SIGNAL_STATUS:
         return f"ended by signal {exit_code - _FIRST_SIGNAL_STATUS} (status {exit_code})"
     return f"ended with status {exit_code}"

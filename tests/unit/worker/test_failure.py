@@ -6,15 +6,16 @@ from typing import NamedTuple
 
 import pytest
 
+from fetcher.guard import Exit
 from safeurl.ports import SandboxExit, Stop
 from safeurl.report import ReportLine
-from safeurl.state import Outcome
+from safeurl.state import OUTCOME_WORDS, Outcome
 from worker.sandbox.failure import ReportFacts, classify
 
 _REPORT = ReportLine(scan="0197", attempt=1, outcome=Outcome.OK, detail="seen")
 _FAULTS = (None, Outcome.REPORT_MALFORMED, Outcome.REPORT_TOO_LARGE)
 _ERRORS = (None, "Docker does not answer.")
-_CODES = (None, 0, 3, 137, 139, 255)
+_CODES = (None, 0, 3, 124, 137, 139, 143, 255)
 
 
 class Seen(NamedTuple):
@@ -44,6 +45,8 @@ def expected(seen: Seen) -> Outcome:
         (seen.error is not None, Outcome.SANDBOX_UNAVAILABLE),
         (seen.oom_killed, Outcome.OUT_OF_MEMORY),
         (seen.stopped is Stop.DEADLINE, Outcome.WALL_TIMEOUT),
+        (seen.exit_code == 124, Outcome.WALL_TIMEOUT),
+        (seen.exit_code in {137, 143}, Outcome.SANDBOX_UNAVAILABLE),
         (seen.exit_code == 0, seen.fault),
         (True, Outcome.SANDBOX_CRASHED),
     ]
@@ -70,11 +73,21 @@ def test_a_report_stands_though_the_exit_code_is_not_zero() -> None:
     assert classify(ended, ReportFacts(report=_REPORT)) == (Outcome.OK, "seen")
 
 
-def test_137_alone_is_not_lack_of_memory() -> None:
-    """Without the engine's word a SIGKILL is a crash that names 137."""
-    outcome, detail = classify(SandboxExit(exit_code=137), ReportFacts())
-    assert outcome is Outcome.SANDBOX_CRASHED
-    assert "137" in detail
+@pytest.mark.parametrize("code", [137, 143])
+def test_a_signal_from_outside_is_no_fault_of_the_page(code: int) -> None:
+    """An engine that is stopped ends sandboxes so; without its word 137 is not lack of memory."""
+    outcome, detail = classify(SandboxExit(exit_code=code), ReportFacts())
+    assert outcome is Outcome.SANDBOX_UNAVAILABLE
+    assert str(code) in detail
+    assert "from outside" in detail
+
+
+def test_the_guard_in_the_sandbox_speaks_of_the_deadline() -> None:
+    """A fetch that its own guard killed for being late is a timeout, as one that we kill is."""
+    assert classify(SandboxExit(exit_code=Exit.LATE), ReportFacts()) == (
+        Outcome.WALL_TIMEOUT,
+        OUTCOME_WORDS[Outcome.WALL_TIMEOUT],
+    )
 
 
 @pytest.mark.parametrize("code", [0, 1, 137])

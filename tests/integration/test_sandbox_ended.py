@@ -1,0 +1,86 @@
+"""Sandboxes that others end: somebody outside by a signal, or the fetcher's own guard."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from safeurl.ports import ScanStore
+from safeurl.scan import AuditEntry
+from safeurl.state import Outcome, State
+from tests.support.cell import cell
+from tests.support.images import docker_client
+from tests.support.installation import Installation, installation, until
+from tests.support.pages import PageServer
+from tests.support.routes import STANDARD_ROUTES
+from worker.sandbox import labels
+from worker.sandbox.failure import ReportFacts, classify
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Run one worker for all signals."""
+    folder = tmp_path_factory.mktemp("ended")
+    given = {"RETRY_BACKOFF_SECONDS": "1"}
+    with installation(folder, given, start=False) as made, made.worker:
+        yield made
+    assert made.system.containers() == []
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+def test_a_sandbox_ended_from_outside_is_tried_again(site: Installation, name: str) -> None:
+    """As when Docker is restarted in order: the page is not to blame, the next attempt ends."""
+    scan_id = site.begin_held(f"/held/{name}")
+    [container] = site.system.containers()
+    with docker_client() as client:
+        client.containers.get(container).kill(name)
+    until(lambda: site.scan(scan_id).outcome is not None)
+    site.release()
+    [scan] = site.expect_completed([scan_id])
+
+    async def trail(store: ScanStore) -> list[AuditEntry]:
+        return await store.audit(scan_id)
+
+    put_off = [e for e in site.system.with_store(trail) if e.to_state is State.QUEUED][1:]
+    assert [entry.outcome for entry in put_off] == [Outcome.SANDBOX_UNAVAILABLE]
+    assert "from outside" in (put_off[0].detail or "")
+    assert scan.attempt == 2
+
+
+def test_a_fetch_that_its_guard_kills_is_a_timeout(tmp_path: Path) -> None:
+    """The fetcher's child stands still, as if it hung in C code, until the guard ends it."""
+    with (
+        PageServer(STANDARD_ROUTES) as pages,
+        cell(tmp_path, "ended-late", ["127.0.0.1/32"]) as room,
+        _standing_still(pages, "ended-late"),
+    ):
+        ran = room.fetch(pages.url("/slow?s=60"), allow_cidrs=("127.0.0.1/32",), timeout_s=2.0)
+    assert (ran.exit.exit_code, ran.exit.stopped, ran.report) == (124, None, None)
+    assert classify(ran.exit, ReportFacts())[0] is Outcome.WALL_TIMEOUT
+
+
+@contextmanager
+def _standing_still(pages: PageServer, instance: str) -> Iterator[None]:
+    """Stop the fetcher's child with SIGSTOP once it has asked for its page."""
+
+    def stop() -> None:
+        until(lambda: bool(pages.requests))
+        with docker_client() as client:
+            [container] = client.containers.list(
+                filters={"label": labels.instance_filter(instance)}
+            )
+            guard = psutil.Process(container.attrs["State"]["Pid"])
+        for child in guard.children():
+            os.kill(child.pid, signal.SIGSTOP)
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    try:
+        yield
+    finally:
+        stopping.join()
