@@ -41,6 +41,10 @@ class Cell:
     policy: EgressPolicy
     runs: int = 0
 
+    def under(self, runtime: str) -> "Cell":
+        """Return the same cell, its sandboxes under this OCI runtime."""
+        return replace(self, settings=replace(self.settings, runtime=runtime))
+
     def fetch(self, url: str, **fields: object) -> Fetched:
         """Run the real fetcher on the URL; `fields` go into its request."""
         self.runs += 1

@@ -1,5 +1,7 @@
 """The OCI runtimes that the isolation is tested under; the test machine has to have both."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from tests.support.images import docker_client
@@ -23,3 +25,8 @@ def need(runtime: str) -> str:
             f"As root, `bash docker/gvisor.sh` installs and registers it. {choice.warning}"
         )
     return runtime
+
+
+def under(everything: Iterable[str], chosen: Iterable[str]) -> list[tuple[str, str]]:
+    """Pair every case with runc, and the chosen ones with gVisor, which is slower, as well."""
+    return [*((case, RUNC) for case in everything), *((case, RUNSC) for case in chosen)]
