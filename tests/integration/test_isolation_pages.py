@@ -1,4 +1,7 @@
-"""Hostile pages, opened by the real fetcher in a real sandbox behind the real gateway."""
+"""Hostile pages, opened by the real fetcher in a real sandbox behind the real gateway.
+
+All of them under runc; under gVisor one of each kind, since each takes a multiple of the time.
+"""
 
 from collections.abc import Iterator
 
@@ -8,6 +11,7 @@ from safeurl.state import Outcome
 from tests.support.cell import Cell, Fetched, cell
 from tests.support.pages import Handler, PageServer, html, redirect
 from tests.support.routes import STANDARD_ROUTES
+from tests.support.runtimes import under
 
 _ALLOW = ("127.0.0.1/32",)
 _METADATA = "http://169.254.169.254/latest/"
@@ -76,10 +80,16 @@ def _fetch(room: Cell, url: str) -> Fetched:
     return ran
 
 
-@pytest.mark.parametrize("path", _PAGES)
-def test_a_greedy_page_has_its_outcome(room: Cell, pages: PageServer, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "runtime"),
+    under(_PAGES, ["/endless", "/zstd-bomb", "/headers?n=10000", "/redirect?n=100", "/deep"]),
+    indirect=["runtime"],
+)
+def test_a_greedy_page_has_its_outcome(
+    room: Cell, pages: PageServer, path: str, runtime: str
+) -> None:
     """Every page that wants too much ends as it should, within the caps and the time."""
-    ran = _fetch(room, pages.url(path))
+    ran = _fetch(room.under(runtime), pages.url(path))
     assert ran.report is not None
     assert ran.report.outcome is _PAGES[path]
     assert ran.exit.stopped is None
@@ -94,17 +104,19 @@ def test_each_kind_of_redirect_is_judged(room: Cell, pages: PageServer, status: 
     assert [refusal.host for refusal in ran.evidence.refusals] == ["169.254.169.254"]
 
 
-@pytest.mark.parametrize("scheme", _SCHEMES)
-def test_other_schemes_lead_nowhere(room: Cell, pages: PageServer, scheme: str) -> None:
+@pytest.mark.parametrize(("scheme", "runtime"), under(_SCHEMES, ["file"]), indirect=["runtime"])
+def test_other_schemes_lead_nowhere(
+    room: Cell, pages: PageServer, scheme: str, runtime: str
+) -> None:
     """A redirect to any scheme but http and https is refused."""
-    ran = _fetch(room, pages.url(f"/scheme/{scheme}"))
+    ran = _fetch(room.under(runtime), pages.url(f"/scheme/{scheme}"))
     assert ran.report is not None
     assert ran.report.outcome is Outcome.ADDRESS_REFUSED
 
 
-def test_a_refresh_to_metadata_is_refused(room: Cell, pages: PageServer) -> None:
+def test_a_refresh_to_metadata_is_refused(room: Cell, pages: PageServer, runtime: str) -> None:
     """The page before it was seen; where its refresh wanted to lead is evidence."""
-    ran = _fetch(room, pages.url("/refresh"))
+    ran = _fetch(room.under(runtime), pages.url("/refresh"))
     assert ran.report is not None
     assert ran.report.outcome is Outcome.OK
     assert [refusal.host for refusal in ran.evidence.refusals] == ["169.254.169.254"]

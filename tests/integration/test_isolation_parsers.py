@@ -1,6 +1,7 @@
 """Parser confusion, from real sandboxes: whichever host a program sees, a private one is closed.
 
-127.0.0.1 plays the public address here and 127.0.0.2 a private one, as in the tests of DNS.
+127.0.0.1 plays the public address here and 127.0.0.2 a private one. Raw requests are sent from
+under both runtimes; the fetcher, which reads a URL alike under each, runs under runc.
 """
 
 import json
@@ -34,6 +35,7 @@ from tests.support.egress import Answer, parse_answer
 from tests.support.images import script_image
 from tests.support.pages import PageServer, Reply, Request, html, redirect
 from worker.egress.protocol import EgressPolicy
+from worker.sandbox.runtime import RUNC
 
 _ALLOW = (f"{OPEN_HOST}/32",)
 _ALLOW_CANARY = ("127.0.0.0/8",)
@@ -77,12 +79,12 @@ class Scene:
         url = self.pages.url(f"{path}?n={_TEMPLATES.index(template)}")
         return self.cell.fetch(url, allow_cidrs=_ALLOW, timeout_s=6.0)
 
-    def probe(self, allow: tuple[str, ...]) -> "Probed":
+    def probe(self, allow: tuple[str, ...], runtime: str = RUNC) -> "Probed":
         """Ask the gateway for every template in both ways, all from one sandbox."""
         self.forget()
         keys = [(template, way) for template in _TEMPLATES for way in ("CONNECT", "GET")]
         heads = [_head(key, self.ground) for key in keys]
-        room = replace(self.cell, policy=EgressPolicy(allow_cidrs=allow))
+        room = replace(self.cell.under(runtime), policy=EgressPolicy(allow_cidrs=allow))
         with script_image(_PROBE.format(heads=json.dumps(heads))) as image:
             ran, written = room.run(image)
         answers = [parse_answer(each.encode("latin-1")) for each in json.loads(written)]
@@ -149,9 +151,9 @@ def untouched(scene: Scene) -> Iterator[Scene]:
 
 
 @pytest.fixture(scope="module")
-def probed(scene: Scene) -> Probed:
-    """Ask for everything once, where the pages alone are allowed."""
-    return scene.probe(_ALLOW)
+def probed(scene: Scene, runtime: str) -> Probed:
+    """Ask for everything once under each runtime, where the pages alone are allowed."""
+    return scene.probe(_ALLOW, runtime)
 
 
 @pytest.mark.parametrize("template", REFUSED, ids=ascii)
