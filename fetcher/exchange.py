@@ -16,9 +16,6 @@ _READ_BYTES = 64 * 1024
 #: Browsers take 256 KiB of headers; some more, so that ten thousand of them are still evidence.
 _MAX_HEAD_BYTES = 512 * 1024
 
-#: The longest a server may be silent, inside the fetch deadline.
-_SILENCE_S = 15.0
-
 #: 103 Early Hints and the like, before the real response.
 _MAX_INFORMATIONAL = 20
 
@@ -110,7 +107,7 @@ class Exchange:
     def _receive(self, doing: str) -> bytes:
         if self._deadline.is_over():
             raise timed_out(doing)
-        self._socket.settimeout(max(0.001, self._deadline.within(_SILENCE_S).left()))
+        self._socket.settimeout(max(0.001, self._deadline.left()))
         try:
             data = self._socket.recv(_READ_BYTES)
         except TimeoutError as error:
