@@ -29,6 +29,18 @@ def test_the_number_of_connections_is_capped(
     assert refusal(directory, where_of(server)) == "cap_connections"
 
 
+def test_a_sandbox_that_goes_on_asking_is_no_longer_read(gateway: GatewayProcess) -> None:
+    """Past the cap some are told why; the rest are closed unread, and counted."""
+    socket_id, directory = gateway.open(lab_policy(max_connections=1))
+    told = [refusal(directory, "10.0.0.1:80") for _ in range(65)]
+    assert (told[0], set(told[1:])) == ("private", {"cap_connections"})
+    for _ in range(20):
+        with connect(directory) as connection:
+            assert has_ended(connection)
+    evidence = gateway.evidence(socket_id)
+    assert (evidence.requests, len(evidence.decisions), evidence.dropped) == (85, 65, 20)
+
+
 def test_open_connections_are_capped(gateway: GatewayProcess, server: socket.socket) -> None:
     """One too many is refused at once; when one ends, there is room."""
     directory = gateway.open(lab_policy(max_concurrent=2))[1]

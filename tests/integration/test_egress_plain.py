@@ -58,6 +58,17 @@ def test_a_request_is_forwarded_as_the_server_expects_it(gateway: GatewayProcess
     assert decision.bytes_out > 0
 
 
+def test_the_record_names_what_was_dialled(gateway: GatewayProcess) -> None:
+    """However the sandbox spells it: a slash too many and zeros before a port hide nothing."""
+    with PageServer({"/": lambda _: html("hi")}) as pages:
+        socket_id, directory = gateway.open()
+        for host in (f"/127.0.0.1:{pages.port}", f"127.1:000{pages.port}"):
+            head = f"GET http://{host}/ HTTP/1.1\r\nHost: x\r\n\r\n"
+            assert ask(directory, head.encode()).rest == b"hi"
+        named = [(each.name, each.port) for each in gateway.evidence(socket_id).decisions]
+    assert named == [("127.0.0.1", pages.port)] * 2
+
+
 @pytest.mark.parametrize("chunked", [True, False])
 def test_a_body_is_forwarded(
     gateway: GatewayProcess, server: socket.socket, *, chunked: bool

@@ -82,10 +82,11 @@ def test_nothing_but_a_proxy_is_served(gateway: GatewayProcess) -> None:
         (b"TRACE * HTTP/1.1\r\nHost: x\r\n\r\n", 405),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
         (b"\x00" * 10_000, 400),
+        (b"CONNECT a.test:80 HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost: x\r\n\r\nzz\r\n", 400),
     ):
         assert ask(directory, request).status == status
     rules = [each.rule for each in gateway.evidence(socket_id).decisions]
-    assert rules == ["method", "method", "method", "bad_request", "bad_request"]
+    assert rules == ["method"] * 3 + ["bad_request"] * 3
 
 
 def test_refusals_are_evidence_with_the_address_that_was_meant(gateway: GatewayProcess) -> None:

@@ -46,6 +46,7 @@ class Channel:
         self._listener: socket.socket | None = None
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._deadline: asyncio.TimerHandle | None = None
+        self._has_failed = False
 
     def open(self) -> None:
         """Make folder and socket, and listen."""
@@ -108,7 +109,10 @@ class Channel:
                     _log.warning("egress.overloaded error=%s", error)
                     self._rest(listener)
                 return
-            if len(self._connections) < self._standing.ledger.caps.max_concurrent + _MAX_WAITING:
+            if self._standing.ledger.is_spent:
+                client.close()
+                self._standing.ledger.count()
+            elif len(self._connections) < self._standing.ledger.caps.max_concurrent + _MAX_WAITING:
                 self._start(client)
             else:
                 client.close()
@@ -117,9 +121,20 @@ class Channel:
     def _start(self, client: socket.socket) -> None:
         client.settimeout(0)
         connection = Connection(client, self._standing, self._means)
-        task = self._loop.create_task(_serve(connection, client))
+        task = self._loop.create_task(self._serve(connection, client))
         self._connections[task] = connection
         task.add_done_callback(self._connections.pop)
+
+    async def _serve(self, connection: Connection, client: socket.socket) -> None:
+        with client:
+            try:
+                await connection.serve()
+            except Exception:  # noqa: BLE001 - a fault of ours that a sandbox has found
+                # On record each time, in the log once: a sandbox may do it over and over.
+                connection.note_fault()
+                if not self._has_failed:
+                    self._has_failed = True
+                    _log.exception("egress.connection_failed scan=%s", self._standing.ledger.scan)
 
     def _drop(self) -> None:
         entry = Entry(rule="cap_concurrent")
@@ -140,11 +155,6 @@ class Channel:
             self._loop.remove_reader(self._listener)
             self._listener.close()
             self._listener = None
-
-
-async def _serve(connection: Connection, client: socket.socket) -> None:
-    with client:
-        await connection.serve()
 
 
 def remove_folder(directory: Path) -> None:

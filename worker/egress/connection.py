@@ -58,6 +58,7 @@ class Connection:
         self._means = means
         #: What is known of it; in the ledger from when its head was read.
         self.entry = Entry()
+        self._is_recorded = False
 
     async def serve(self) -> None:
         """Answer one request; returns when both ends are done with each other."""
@@ -73,15 +74,25 @@ class Connection:
         finally:
             self.entry.end()
 
+    def note_fault(self) -> None:
+        """Put on record that the gateway itself failed to serve it."""
+        self.entry.outcome = "gateway_failed"
+        if not self._is_recorded:
+            self._record()
+
+    def _record(self) -> None:
+        self._is_recorded = True
+        self._standing.ledger.record(self.entry)
+
     async def _read(self) -> Ask | None:
         try:
             ask = await read_ask(self._client, self._means.head_timeout_s)
         except RequestError as error:
-            self._standing.ledger.record(self.entry)
+            self._record()
             raise self._refusal(error.status, error.rule) from None
         if ask is not None:
             self.entry.name, self.entry.port = ask.name, ask.port
-            self._standing.ledger.record(self.entry)
+            self._record()
         return ask
 
     async def _open(self, ask: Ask) -> None:
@@ -101,9 +112,11 @@ class Connection:
         try:
             target = ask.target(self._standing.policy)
         except UrlRefusedError as error:
-            self.entry.addresses = ask.literal()
+            self.entry.addresses = ask.literal
             raise self._refusal(403, error.reason) from None
-        self.entry.allowed = True
+        # What is dialled, whatever the sandbox called it.
+        self.entry.name, self.entry.port = target.host, target.port
+        self._standing.ledger.allow(self.entry)
         return target
 
     async def _resolve(self, target: ParsedUrl) -> None:

@@ -11,6 +11,8 @@ from worker.egress.protocol import Caps
 #: As many as `EgressEvidence` holds; and as many addresses as `EgressDecision` does.
 MAX_ENTRIES: Final = 512
 MAX_ADDRESSES: Final = 64
+#: So many requests beyond the cap are still read and told why they are refused.
+_TOLD_WHY: Final = 64
 
 
 @dataclass(slots=True)
@@ -73,10 +75,32 @@ class Ledger:
     expired: bool = False
     _entries: list[Entry] = field(default_factory=list)
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether so much was asked for beyond the cap that no more of it is worth reading."""
+        return self.requests >= self.caps.max_connections + _TOLD_WHY
+
+    def count(self) -> None:
+        """Count a request that nobody read."""
+        self.requests += 1
+
     def record(self, entry: Entry) -> None:
         """Take the entry into the book, which keeps the first ones only."""
         self.requests += 1
         if len(self._entries) < MAX_ENTRIES:
+            self._entries.append(entry)
+
+    def allow(self, entry: Entry) -> None:
+        """Mark a recorded entry as let through, and keep it, if need be in a refused one's place.
+
+        What was dialled must be on record, or a sandbox could hide it behind junk.
+        """
+        entry.allowed = True
+        if any(kept is entry for kept in self._entries):
+            return
+        refused = (i for i, kept in enumerate(self._entries) if not kept.allowed)
+        if (last := max(refused, default=None)) is not None:
+            del self._entries[last]
             self._entries.append(entry)
 
     def exceeded(self) -> str:

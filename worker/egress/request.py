@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import h11
+from ada_url import URL, HostType
 
 from safeurl.address import AddressPolicy
-from safeurl.errors import UrlRefusedError
 from safeurl.url import ParsedUrl, resolve
 
 #: A head may be this long and take this long; browsers send up to 16 KiB with long cookies.
@@ -22,10 +22,13 @@ _AUTHORITY: Final = re.compile(
     r"(?P<host>\[[^\[\]@/?#\\\s]*\]|[^\[\]@/?#\\\s:]+):(?P<port>\d{1,5})"
 )
 _PLAIN: Final = re.compile(r"http://(?P<host>[^/?#\\]*)", re.IGNORECASE)
+_PORT: Final = re.compile(r":\d*\Z")
 _MAX_NAME: Final = 512
 #: Of what is resolved against it nothing is left but the scheme; see `safeurl.url.resolve`.
 _BASE: Final = "http://base.invalid/"
-_EVERYTHING: Final = AddressPolicy.parse(("0.0.0.0/0", "::/0"), ())
+_HTTP_PORT: Final = 80
+#: h11 would wait for a body that no CONNECT has (RFC 9110, 9.3.6).
+_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
 
 
 class RequestError(Exception):
@@ -44,8 +47,10 @@ class Ask:
 
     #: As it was asked for, cut to what evidence holds; a literal keeps its brackets.
     name: str
-    #: 0 where it cannot be one.
+    #: As `target` reads it; 0 where it cannot be one.
     port: int
+    #: The address that the host spells, for evidence of a refusal; nothing for a name.
+    literal: tuple[str, ...]
     #: The URL that names host and port, in the spelling of the request.
     url: str
     #: The request where it is to be forwarded; None for a tunnel.
@@ -59,14 +64,6 @@ class Ask:
         All spellings of an address end in the one that was judged here.
         """
         return resolve(_BASE, self.url, policy)
-
-    def literal(self) -> tuple[str, ...]:
-        """Return the address that it spells, for evidence of a refusal; nothing for a name."""
-        try:
-            target = resolve(_BASE, self.url, _EVERYTHING)
-        except UrlRefusedError:
-            return ()
-        return (target.host,) if target.is_literal else ()
 
     def rest(self) -> bytes:
         """Return the bytes after the head of a CONNECT: the tunnel's first ones."""
@@ -106,6 +103,8 @@ def _ask(request: h11.Request, http: h11.Connection) -> Ask:
     except UnicodeDecodeError:
         raise RequestError(400, "bad_request") from None
     if request.method == b"CONNECT":
+        if _FRAMING & {name for name, _ in request.headers}:
+            raise RequestError(400, "bad_request")
         # To the end of the (absent) body, after which h11 hands out the rest untouched.
         http.next_event()
         return _tunnel_ask(target, http)
@@ -116,8 +115,9 @@ def _tunnel_ask(target: str, http: h11.Connection) -> Ask:
     match = _AUTHORITY.fullmatch(target)
     if match is None:
         raise RequestError(400, "bad_request")
-    name, port = match["host"], int(match["port"])
-    return Ask(name[:_MAX_NAME], _bounded(port), f"http://{target}/", None, http)
+    url = f"http://{target}/"
+    port = int(match["port"])
+    return Ask(match["host"][:_MAX_NAME], _bounded(port), _read_host(url)[2], url, None, http)
 
 
 def _plain_ask(request: h11.Request, target: str, http: h11.Connection) -> Ask:
@@ -125,11 +125,20 @@ def _plain_ask(request: h11.Request, target: str, http: h11.Connection) -> Ask:
     if match is None:
         # Origin form, `*`, or another scheme: no request to a proxy for a page.
         raise RequestError(405, "method")
-    authority = match["host"].rpartition("@")[2]
-    name, colon, port = authority.rpartition(":")
-    if not colon or not port.isdecimal():
-        name, port = authority, "80"
-    return Ask(name[:_MAX_NAME], _bounded(int(port[:6])), target, request, http)
+    host, port, literal = _read_host(target)
+    # A browser skips slashes too many, so that the spelling may show no host where there is one.
+    name = _PORT.sub("", match["host"].rpartition("@")[2]) or host
+    return Ask(name[:_MAX_NAME], port, literal, target, request, http)
+
+
+def _read_host(url: str) -> tuple[str, int, tuple[str, ...]]:
+    """Return host, port and literal address as `safeurl.url` reads them, refusing nothing."""
+    try:
+        read = URL(url, _BASE)
+    except ValueError:
+        return "", 0, ()
+    host = read.hostname.strip("[]")
+    return host, int(read.port or _HTTP_PORT), () if read.host_type == HostType.DEFAULT else (host,)
 
 
 def _bounded(port: int) -> int:

@@ -54,6 +54,30 @@ def test_sums_count_what_single_entries_leave_out() -> None:
     assert (evidence.scan, evidence.attempt) == ("s", 2)
 
 
+def test_what_was_let_through_is_kept_however_full_the_book_is() -> None:
+    """A connection made after any number of refused requests takes a refused one's place."""
+    ledger = _bound()
+    for _ in range(MAX_ENTRIES):
+        ledger.record(Entry(rule="private"))
+    dialled = Entry(name="a.test", port=80)
+    ledger.record(dialled)
+    ledger.allow(dialled)
+    evidence = ledger.evidence()
+    assert [each.name for each in evidence.decisions if each.allowed] == ["a.test"]
+    assert (len(evidence.decisions), evidence.dropped) == (MAX_ENTRIES, 1)
+
+
+def test_requests_far_beyond_the_cap_are_not_worth_reading() -> None:
+    """Some more are told why they are refused; then the ledger is spent."""
+    ledger = _bound(max_connections=2)
+    for _ in range(65):
+        ledger.record(Entry())
+    assert not ledger.is_spent
+    ledger.count()
+    assert ledger.is_spent
+    assert ledger.evidence().requests == 66
+
+
 def test_a_full_ledger_is_evidence_that_strict_readers_take() -> None:
     """The caps of the entries are those of the report's own fields."""
     ledger = _bound()

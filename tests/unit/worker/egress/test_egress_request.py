@@ -91,9 +91,29 @@ def test_every_spelling_of_an_inner_address_is_refused(literal: str) -> None:
 
 def test_a_refused_literal_is_named_in_evidence() -> None:
     """However it was spelled, the address it means is known; a name has none."""
-    assert _some(b"CONNECT 2130706433:80 HTTP/1.1\r\nHost: x\r\n\r\n").literal() == ("127.0.0.1",)
-    assert _some(b"CONNECT [::ffff:7f00:1]:80 HTTP/1.1\r\nHost: x\r\n\r\n").literal()
-    assert _some(b"CONNECT site.test:80 HTTP/1.1\r\nHost: x\r\n\r\n").literal() == ()
+    assert _some(b"CONNECT 2130706433:80 HTTP/1.1\r\nHost: x\r\n\r\n").literal == ("127.0.0.1",)
+    assert _some(b"CONNECT [::ffff:7f00:1]:80 HTTP/1.1\r\nHost: x\r\n\r\n").literal
+    assert _some(b"CONNECT site.test:80 HTTP/1.1\r\nHost: x\r\n\r\n").literal == ()
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "port", "literal"),
+    [
+        ("http:///127.0.0.2:35187/", "127.0.0.2", 35187, ("127.0.0.2",)),
+        ("http://\\127.0.0.2:35187/", "127.0.0.2", 35187, ("127.0.0.2",)),
+        ("http://evil.test:00008080/", "evil.test", 8080, ()),
+        ("http://evil.test:/", "evil.test", 80, ()),
+        ("http://u@[::1]:8080/", "[::1]", 8080, ("::1",)),
+        ("http://3232235777:8080/", "3232235777", 8080, ("192.168.1.1",)),
+        ("http://evil.test:99999/", "evil.test", 0, ()),
+    ],
+)
+def test_evidence_names_what_a_browser_reads(
+    url: str, name: str, port: int, literal: tuple[str, ...]
+) -> None:
+    """No spelling makes a plain request look as if it led elsewhere than it does."""
+    asked = _some(f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert (asked.name, asked.port, asked.literal) == (name, port, literal)
 
 
 def test_ports_are_judged() -> None:
@@ -147,6 +167,8 @@ def test_nothing_but_tunnels_and_plain_requests_is_served(line: str) -> None:
         b"GET http://a.test/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         "CONNECT \u0661.test:80 HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
         b"CONNECT a.test:80 HTTP/1.1\r\nHost:",
+        b"CONNECT a.test:80 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na",
+        b"CONNECT a.test:80 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
 def test_garbage_is_no_request(data: bytes) -> None:

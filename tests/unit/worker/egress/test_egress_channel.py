@@ -1,0 +1,43 @@
+"""A sandbox's socket whose connections fail for reasons of the gateway's own."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from tests.support.egress import ask, connect, connect_head, has_ended
+from worker.egress.channel import Channel
+from worker.egress.connection import Means
+from worker.egress.protocol import Bind
+from worker.egress.resolver import Resolver
+
+
+class _FailingResolver(Resolver):
+    async def addresses(self, name: str) -> tuple[str, ...]:
+        raise LookupError(name)
+
+
+def _fail_on(directory: Path) -> bool:
+    with connect(directory) as connection:
+        connection.sendall(connect_head("site.test:80"))
+        return has_ended(connection)
+
+
+def test_no_fault_of_a_connection_is_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Each is on record, the first is in the log, and the socket goes on serving."""
+
+    async def fail() -> None:
+        channel = Channel(tmp_path / "0", Means(_FailingResolver()))
+        channel.open()
+        channel.bind(Bind(id="0" * 16, scan="s", attempt=1, deadline_s=30))
+        for _ in range(3):
+            assert await asyncio.to_thread(_fail_on, channel.directory)
+        answer = await asyncio.to_thread(ask, channel.directory, connect_head("10.0.0.1:80"))
+        assert answer.word == "private"
+        decisions = (await channel.close()).decisions
+        assert [each.outcome for each in decisions] == ["gateway_failed"] * 3 + [""]
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(asyncio.wait_for(fail(), 30))
+    assert [record.getMessage() for record in caplog.records] == ["egress.connection_failed scan=s"]
