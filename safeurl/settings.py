@@ -228,7 +228,8 @@ class Settings(BaseModel):
     egress_max_connections: int = Field(
         default=512,
         ge=1,
-        le=65_536,
+        # As many as the gateway's record holds, so that it can hold every connection made.
+        le=512,
         alias="EGRESS_MAX_CONNECTIONS",
         description="Connections a scan may ask for, refused ones included.",
     )

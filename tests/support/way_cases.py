@@ -28,6 +28,21 @@ def _asked(name: str, rule: str) -> Evidence:
     return _recorded(None, EgressDecision(name=name, port=80, rule=rule))
 
 
+def _rebound(rule: str, *addresses: str) -> Evidence:
+    """Return a submitted host that was connected to once, and then asked for again."""
+    first = EgressDecision(
+        name="example.net", port=443, addresses=("1.1.1.1",), address="1.1.1.1", allowed=True
+    )
+    again = EgressDecision(name="example.net", port=443, addresses=addresses, rule=rule)
+    return _recorded("1.1.1.1", first, again)
+
+
+def _crowded(reported: str) -> Evidence:
+    """Return a record so full of junk that most of it was dropped."""
+    record = EgressEvidence(decisions=(EgressDecision(name="x", port=1),), dropped=9, requests=10)
+    return Evidence(hops=(Hop(url=SOME, status=200, address=reported),), egress=record)
+
+
 def _sent_on(location: str) -> Evidence:
     """Return a redirect as it is on record: the next hop has lost its credentials."""
     first = Hop(url=SOME, status=302, location=location)
@@ -87,6 +102,33 @@ FIRES = (
     Case("chain.inner_address", "a router", SOME, _refused("192.168.1.1", "private")),
     Case("chain.inner_address", "rule unknown", SOME, _refused("[::1]", "some_new_rule")),
     Case("chain.inner_address", "seen by the gateway", SOME, _asked("192.168.1.1", "private")),
+    Case("chain.inner_address", "a local name", SOME, _refused("printer.local", "local_name")),
+    Case("chain.inner_address", "a bare name", SOME, _refused("intranet", "single_label")),
+    Case("chain.inner_address", "by NAT64", SOME, _asked("[64:ff9b::7f00:1]", "nat64")),
+    Case("chain.inner_address", "by 6to4", SOME, _asked("[2002:7f00:1::]", "sixtofour")),
+    Case("chain.inner_address", "compatible", SOME, _asked("[::127.0.0.1]", "v4_compatible")),
+    Case(
+        "chain.inner_address",
+        "translated",
+        SOME,
+        _asked("[::ffff:0:127.0.0.1]", "v4_translated"),
+    ),
+    Case(
+        "chain.inner_address",
+        "a name with a public address as well",
+        SOME,
+        _recorded(
+            None,
+            EgressDecision(
+                name="x.example",
+                port=80,
+                addresses=("1.1.1.1", "64:ff9b::a00:1"),
+                rule="nat64",
+            ),
+        ),
+    ),
+    Case("chain.inner_address", "rebinding", SOME, _rebound("private", "1.1.1.1", "10.0.0.1")),
+    Case("chain.metadata_address", "rebinding", SOME, _rebound("metadata", "169.254.169.254")),
     Case(
         "chain.undialled_address",
         "another address",
@@ -95,6 +137,7 @@ FIRES = (
             "198.51.100.7", EgressDecision(name="x", port=443, address="1.1.1.1", allowed=True)
         ),
     ),
+    Case("chain.undialled_address", "behind junk", SOME, _crowded("198.51.100.7")),
 )
 
 SILENT = (
@@ -160,6 +203,15 @@ SILENT = (
         _refused("intranet.example", "private", start="https://intranet.example/"),
     ),
     Case("chain.inner_address", "a closed port", SOME, _refused("mail.example", "port_service")),
+    Case("chain.inner_address", "public NAT64", SOME, _asked("[64:ff9b::101:101]", "nat64")),
+    Case("chain.inner_address", "an onion", SOME, _refused("a.onion", "local_name")),
+    Case("chain.inner_address", "its host capped", SOME, _rebound("cap_connections")),
+    Case(
+        "chain.inner_address",
+        "its host refused from the start",
+        SOME,
+        _asked("example.net", "private"),
+    ),
     Case(
         "chain.undialled_address",
         "as the gateway says",

@@ -1,13 +1,16 @@
 """Signs in the way to the page: redirects, and connections that were refused."""
 
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from itertools import pairwise
 
+from safeurl.address import Rule as AddressRule
+from safeurl.address import judge_address
 from safeurl.analysis.context import Context
 from safeurl.analysis.data import words
 from safeurl.analysis.rule import Finding, Rule, Weight
-from safeurl.report import Refusal
+from safeurl.report import EgressDecision, Refusal
+from safeurl.url import Reason
 from safeurl.verdict import Category, Group
 
 _MANY_SITES = 4
@@ -16,8 +19,20 @@ _METADATA = frozenset(
 )
 _METADATA_NAMES = frozenset({"metadata.google.internal", "metadata"})
 #: The address policy's names for an inner network.
-_INNER_RULES = frozenset(
-    {"loopback", "private", "link_local", "unspecified", "own_address", "cgnat", "metadata"},
+_INNER_ADDRESSES = frozenset(
+    {
+        *(AddressRule.LOOPBACK, AddressRule.PRIVATE, AddressRule.LINK_LOCAL),
+        *(AddressRule.UNSPECIFIED, AddressRule.OWN_ADDRESS, AddressRule.CGNAT),
+        AddressRule.METADATA,
+    }
+)
+_INNER_RULES = _INNER_ADDRESSES | {Reason.LOCAL_NAME, Reason.SINGLE_LABEL}
+#: IPv6 ranges that carry an IPv4 address, and the bits that follow it: NAT64, compatible,
+#: translated, 6to4 (RFC 6052, 8215, 4291, 2765, 3056).
+_CARRIERS = (
+    *((IPv6Network(cidr), 0) for cidr in ("64:ff9b::/96", "64:ff9b:1::/48")),
+    *((IPv6Network(cidr), 0) for cidr in ("::/96", "::ffff:0:0:0/96")),
+    (IPv6Network("2002::/16"), 80),
 )
 
 
@@ -59,7 +74,9 @@ def metadata_address(ctx: Context) -> Iterator[Finding]:
 def inner_address(ctx: Context) -> Iterator[Finding]:
     """Find a public page that leads to routers and servers of an inner network."""
     for pointer, refusal in _led_to(ctx):
-        if refusal.rule in _INNER_RULES or _is_inner(refusal.address or refusal.host):
+        # Onion names are local to no network, though the policy counts them among local names.
+        is_inner = refusal.rule in _INNER_RULES and not _bare(refusal.host).endswith(".onion")
+        if is_inner or _is_inner(refusal.address or refusal.host):
             reason = "The page led to an address of an inner network."
             yield Finding(pointer, reason, _shown(refusal))
 
@@ -70,8 +87,9 @@ def undialled_address(ctx: Context) -> Iterator[Finding]:
     The fetcher has no other way out, so what wrote this report was not our fetcher any more.
     """
     record = ctx.evidence.egress
-    if record is None or record.dropped:
+    if record is None:
         return
+    # What was dialled is always on record (`worker.egress.ledger`), however much was dropped.
     dialled = {asked.address for asked in record.decisions if asked.allowed}
     for i, hop in enumerate(ctx.evidence.hops):
         if hop.address is not None and hop.address not in dialled:
@@ -84,9 +102,21 @@ def _led_to(ctx: Context) -> Iterator[tuple[str, Refusal]]:
 
     The fetcher's come first, then the gateway's, which also hold what the fetcher kept quiet.
     """
+    submitted = _bare(ctx.start.target.host)
+    rebound = frozenset(_rebound(ctx))
     for pointer, refusal in (*_by_fetcher(ctx), *_by_gateway(ctx)):
-        if refusal.host.strip("[]").lower().rstrip(".") != ctx.start.target.host:
+        if _bare(refusal.host) != submitted or pointer in rebound:
             yield pointer, refusal
+
+
+def _rebound(ctx: Context) -> Iterator[str]:
+    """Yield pointers to refusals of names that led outside first and inside later."""
+    outside: set[str] = set()
+    for i, asked in enumerate(ctx.evidence.egress.decisions if ctx.evidence.egress else ()):
+        if asked.allowed and asked.addresses:
+            outside.add(_bare(asked.name))
+        elif _bare(asked.name) in outside and any(map(_is_inner, asked.addresses)):
+            yield f"/egress/decisions/{i}"
 
 
 def _by_fetcher(ctx: Context) -> Iterator[tuple[str, Refusal]]:
@@ -98,9 +128,20 @@ def _by_gateway(ctx: Context) -> Iterator[tuple[str, Refusal]]:
     record = ctx.evidence.egress
     for i, asked in enumerate(record.decisions if record else ()):
         if not asked.allowed:
-            address = asked.addresses[0] if asked.addresses else ""
-            refusal = Refusal(host=asked.name, port=asked.port, rule=asked.rule, address=address)
+            refusal = Refusal(
+                host=asked.name, port=asked.port, rule=asked.rule, address=_refused_address(asked)
+            )
             yield f"/egress/decisions/{i}", refusal
+
+
+def _refused_address(asked: EgressDecision) -> str:
+    """Return the address that it was refused for: one of several may be enough."""
+    bad = (address for address in asked.addresses if not judge_address(address).allowed)
+    return next(bad, asked.addresses[0] if asked.addresses else "")
+
+
+def _bare(host: str) -> str:
+    return host.strip("[]").lower().rstrip(".")
 
 
 def _is_inner(literal: str) -> bool:
@@ -108,7 +149,15 @@ def _is_inner(literal: str) -> bool:
         address = ip_address(literal.strip("[]"))
     except ValueError:
         return False
-    return address.is_private or address.is_loopback or address.is_link_local
+    return any(
+        judge_address(each).rule in _INNER_ADDRESSES for each in (address, *_carried(address))
+    )
+
+
+def _carried(address: IPv4Address | IPv6Address) -> Iterator[IPv4Address]:
+    for network, below in _CARRIERS:
+        if address in network:
+            yield IPv4Address(int(address) >> below & 0xFFFF_FFFF)
 
 
 def _shown(refusal: Refusal) -> str:
@@ -121,6 +170,7 @@ RULES = (
     Rule(id="chain.shortener", group=Group.CHAIN, weight=Weight.FAINT, check=shortener),
     Rule(
         id="chain.metadata_address",
+        version=2,
         group=Group.CHAIN,
         weight=Weight.STRONG,
         categories=(Category.MALWARE,),
@@ -128,6 +178,7 @@ RULES = (
     ),
     Rule(
         id="chain.inner_address",
+        version=2,
         group=Group.CHAIN,
         weight=Weight.MODERATE,
         categories=(Category.SUSPICIOUS,),
@@ -135,6 +186,7 @@ RULES = (
     ),
     Rule(
         id="chain.undialled_address",
+        version=2,
         group=Group.CHAIN,
         weight=Weight.STRONG,
         categories=(Category.MALWARE,),

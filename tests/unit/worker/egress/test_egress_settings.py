@@ -6,6 +6,7 @@ import pytest
 
 from safeurl.errors import ConfigError
 from safeurl.settings import Settings
+from worker.egress.ledger import MAX_ENTRIES
 
 
 def test_resolvers_are_read_with_and_without_a_port() -> None:
@@ -34,3 +35,11 @@ def test_the_folder_is_in_the_state_folder_unless_another_is_named() -> None:
     assert Settings.read(state).gateway_dir == Path("/state/egress")
     assert Settings.read(state | {"EGRESS_DIR": "/run/x"}).gateway_dir == Path("/run/x")
     assert Settings.read(state | {"EGRESS_DIR": "x"}).gateway_dir == Path.cwd() / "x"
+
+
+def test_no_scan_may_ask_for_more_connections_than_are_recorded() -> None:
+    """So that none that was made can be missing from the evidence."""
+    most = {"EGRESS_MAX_CONNECTIONS": str(MAX_ENTRIES)}
+    assert Settings.read(most).egress_max_connections == MAX_ENTRIES
+    with pytest.raises(ConfigError, match="EGRESS_MAX_CONNECTIONS"):
+        Settings.read({"EGRESS_MAX_CONNECTIONS": str(MAX_ENTRIES + 1)})
