@@ -3,6 +3,7 @@
     python -m tests.chaos.endurance SCANS
 
 Every process of the worker's tree is compared with itself: resident memory, open files, threads.
+There is one worker process, so that it has run every one of the scans.
 """
 
 import sys
@@ -18,6 +19,7 @@ from rich.table import Table
 
 from safeurl.service import MAX_SUBMIT, Service, Submission
 from safeurl.state import State
+from tests.chaos.tree import Kind, kind_of
 from tests.support.pages import PageServer, html
 from tests.support.system import RunningWorker, System
 
@@ -55,6 +57,7 @@ def main(scans: int) -> int:
         system = System(
             Path(folder),
             EGRESS_ALLOW_CIDRS=f"{urlsplit(url).hostname}/32",
+            WORKER_CONCURRENCY="1",
             MAX_SCANS_PER_WORKER="0",
             WORKER_MAX_LIFETIME="0",
             LOG_LEVEL="WARNING",
@@ -96,7 +99,9 @@ def _look(supervisor: int) -> dict[int, _Look]:
 
 
 def _name(process: psutil.Process, root: psutil.Process) -> str:
-    return "supervisor" if process == root else process.name()
+    if Path(process.exe()) != Path(root.exe()):
+        return process.name()
+    return kind_of(process, root.pid).value
 
 
 def _tell(early: dict[int, _Look], late: dict[int, _Look], scans: int) -> int:
@@ -116,6 +121,10 @@ def _tell(early: dict[int, _Look], late: dict[int, _Look], scans: int) -> int:
             *(str(look.threads) for look in (before, after)),
         )
     Console().print(table)
+    workers = [look for look in early.values() if look.name == Kind.WORKER]
+    if len(workers) != 1:
+        print(f"{len(workers)} workers ran, not one.")  # noqa: T201 - the command's output
+        return 1
     gone = early.keys() ^ late.keys()
     grown = [pid for pid in early.keys() & late.keys() if late[pid].has_grown_from(early[pid])]
     for pid in gone:

@@ -31,6 +31,18 @@ class Kind(StrEnum):
     JOB = "job"
 
 
+def kind_of(process: psutil.Process, supervisor: int) -> Kind:
+    """Tell what a process of the supervisor's tree is by what it has open."""
+    if process.pid == supervisor:
+        return Kind.SUPERVISOR
+    if process.ppid() != supervisor:
+        return Kind.JOB
+    files = processes.open_files(process.pid)
+    if any(Path(each).name == LOCK_NAME for each in files):
+        return Kind.GATEWAY
+    return Kind.STEWARD if _EVENT_LOOP in files else Kind.WORKER
+
+
 class Tree:
     """A supervised worker on a host name of its own, so that no other tree knows its processes."""
 
@@ -108,18 +120,8 @@ class Tree:
         found: dict[Kind, list[int]] = {kind: [] for kind in Kind}
         for each in processes.members(self.mark):
             with contextlib.suppress(psutil.Error):
-                found[self._kind(each)].append(each.pid)
+                found[kind_of(each, self.pid)].append(each.pid)
         return found
-
-    def _kind(self, process: psutil.Process) -> Kind:
-        if process.pid == self.pid:
-            return Kind.SUPERVISOR
-        if process.ppid() != self.pid:
-            return Kind.JOB
-        files = processes.open_files(process.pid)
-        if any(Path(each).name == LOCK_NAME for each in files):
-            return Kind.GATEWAY
-        return Kind.STEWARD if _EVENT_LOOP in files else Kind.WORKER
 
     def _start(self) -> None:
         name = f"chaos-{self.mark}-{self._boots}"
