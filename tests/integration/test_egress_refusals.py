@@ -1,5 +1,6 @@
 """What the gateway never connects to, asked over a real socket of a real gateway process."""
 
+import socket
 from pathlib import Path
 
 from safeurl.address import Rule
@@ -20,6 +21,16 @@ from worker.egress.protocol import EgressPolicy
 
 def _plain(directory: Path, url: str) -> Answer:
     return ask(directory, f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+
+def _is_here(address: str) -> bool:
+    """Tell an interface's address from a next hop's, where nobody can listen."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 def test_no_spelling_of_an_inner_address_is_dialled(gateway: GatewayProcess) -> None:
@@ -49,9 +60,21 @@ def test_settings_deny_what_they_name(gateway: GatewayProcess) -> None:
     assert refusal(directory, "127.0.0.9:8080") == Rule.DENIED_BY_SETTING
 
 
+def test_the_gateways_own_settings_deny_more(tmp_path: Path) -> None:
+    """They add to every scan's policy, and no worker can take that back."""
+    settings = {"EGRESS_DENY_CIDRS": "127.0.0.9/32", "EGRESS_DENY_PORTS": "8088"}
+    with GatewayProcess(tmp_path, settings) as strict:
+        policy = EgressPolicy(
+            allow_cidrs=("127.0.0.0/8", "127.0.0.9/32"), allow_ports=(8088,), deny_ports=(8089,)
+        )
+        directory = strict.open(policy)[1]
+        for where in ("127.0.0.9:8080", "127.0.0.1:8088", "127.0.0.1:8089"):
+            assert refusal(directory, where) == Rule.DENIED_BY_SETTING, where
+
+
 def test_the_host_itself_is_refused_unless_named(gateway: GatewayProcess) -> None:
     """An exception as wide as the Internet does not open this host; its own address does."""
-    own = next(each for each in own_addresses() if ":" not in each)
+    own = next(each for each in own_addresses() if ":" not in each and _is_here(each))
     wide = EgressPolicy(allow_cidrs=("0.0.0.0/0",))
     assert refusal(gateway.open(wide)[1], f"{own}:8080") == Rule.OWN_ADDRESS
     exact = EgressPolicy(allow_cidrs=(f"{own}/32",))

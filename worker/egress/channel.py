@@ -66,7 +66,7 @@ class Channel:
 
     def bind(self, request: Bind) -> None:
         """Let it connect from now until the deadline; raises `ConfigError` on a bad policy."""
-        self._standing.policy = _address_policy(request.policy)
+        self._standing.policy = _address_policy(request.policy, self._means)
         ledger = self._standing.ledger
         ledger.scan, ledger.attempt = request.scan, request.attempt
         ledger.caps, ledger.shut = request.policy.caps, ""
@@ -164,9 +164,12 @@ def remove_folder(directory: Path) -> None:
         directory.rmdir()
 
 
-def _address_policy(policy: EgressPolicy) -> AddressPolicy:
+def _address_policy(policy: EgressPolicy, means: Means) -> AddressPolicy:
     parsed = AddressPolicy.parse(
-        policy.allow_cidrs, policy.deny_cidrs, policy.allow_ports, policy.deny_ports
+        policy.allow_cidrs,
+        (*policy.deny_cidrs, *means.deny_cidrs),
+        policy.allow_ports,
+        (*policy.deny_ports, *means.deny_ports),
     )
     # Looked up each time: addresses come and go while the gateway runs.
     own = without_exceptions(own_addresses(), parsed.allow)

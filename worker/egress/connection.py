@@ -30,6 +30,9 @@ class Means:
     head_timeout_s: float = HEAD_TIMEOUT_S
     #: See `worker.egress.tunnel`.
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(BUFFER_BYTES)))
+    #: What the gateway's own settings deny to every scan, whatever its worker says.
+    deny_cidrs: tuple[str, ...] = ()
+    deny_ports: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)

@@ -54,7 +54,11 @@ async def _serve(directory: Path, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    means = Means(Resolver(settings.egress_resolver))
+    means = Means(
+        Resolver(settings.egress_resolver),
+        deny_cidrs=settings.egress_deny_cidrs,
+        deny_ports=settings.egress_deny_ports,
+    )
     gateway = Gateway(directory / SOCKETS_NAME, means, settings.egress_unbound_seconds)
     listener = listen_in(directory, CONTROL_NAME, _control_mode(directory), _BACKLOG)
     control = await asyncio.start_unix_server(
