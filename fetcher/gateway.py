@@ -24,7 +24,10 @@ _READ_BYTES = 16 * 1024
 _MAX_HEAD_BYTES = 32 * 1024
 _MAX_ADDRESSES = 64
 _SUCCESSES = range(200, 300)
-_REFUSED = (403, 429)
+_REFUSED = 403
+_CAPPED = 429
+#: Refused like an address, yet it says nothing about one: the socket belongs to no scan.
+_UNBOUND = "unbound"
 
 #: What the gateway may say went wrong; anything else it says is not believed.
 _FAILURES = {
@@ -86,13 +89,23 @@ def _read(answer: h11.Response, trace: Trace) -> None:
     trace.connect_ms = _milliseconds(said.get("x-safeurl-connect-ms", ""))
     if answer.status_code in _SUCCESSES:
         return
-    if answer.status_code in _REFUSED:
-        rule = said.get("x-safeurl-rule", "refused")
+    rule = said.get("x-safeurl-rule", "refused")
+    if answer.status_code == _CAPPED or rule == _UNBOUND:
+        raise _capped(rule)
+    if answer.status_code == _REFUSED:
         trace.refuse(rule, trace.address or (trace.addresses[0] if trace.addresses else ""))
         raise FetchFailedError(
             Outcome.ADDRESS_REFUSED, f"{trace.host}:{trace.port} was not opened ({rule})."
         )
     raise _failure(said.get("x-safeurl-outcome", ""), trace)
+
+
+def _capped(rule: str) -> FetchFailedError:
+    """Say what the scan has used up; it is no fault of the address."""
+    return FetchFailedError(
+        Outcome.FETCH_TIMEOUT if rule == "cap_time" else Outcome.CONNECT_REFUSED,
+        f"The egress gateway opens no more connections for this scan ({rule}).",
+    )
 
 
 def _failure(outcome: str, trace: Trace) -> FetchFailedError:

@@ -157,7 +157,10 @@ class Executor:
         if egress is None:
             return await self._run_sandbox(scan, order)
         try:
-            room = await egress.open(order.request, deadline_s=order.deadline_s)
+            # The whole attempt's, so that slow Docker does not use up the container's own time.
+            room = await egress.open(
+                order.request, deadline_s=self._limits.attempt_timeout.total_seconds()
+            )
         except EgressUnavailableError as error:
             return _not_started(str(error))
         try:

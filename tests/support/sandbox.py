@@ -81,11 +81,13 @@ class ScriptedEgress:
     lost_at: str = ""
     record: EgressEvidence = field(default_factory=lambda: EgressEvidence(scan="s", requests=1))
     closed: list[str] = field(default_factory=list)
+    #: What it was told about time, call by call.
+    deadlines_s: list[float] = field(default_factory=list)
 
     async def open(self, request: FetchRequest, *, deadline_s: float) -> EgressRoom:
         """Give a room out."""
         assert request.gateway
-        assert deadline_s > 0
+        self.deadlines_s.append(deadline_s)
         if self.lost_at == "open":
             raise EgressUnavailableError("The egress gateway does not answer.")
         return EgressRoom(id="r1", directory="/rooms/r1")

@@ -282,6 +282,8 @@ def test_the_gateways_record_joins_the_evidence() -> None:
         assert document is not None
         assert msgspec.json.decode(document, type=Evidence).egress == egress.record
         assert egress.closed == ["r1"]
+        # The sandbox's own deadline comes first, however long Docker takes to start it.
+        assert egress.deadlines_s == [LIMITS.attempt_timeout.total_seconds()]
 
     asyncio.run(act())
 

@@ -1,0 +1,65 @@
+"""What the fetcher makes of a real gateway's answers, by its own code."""
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from fetcher.deadline import Deadline
+from fetcher.ending import FetchFailedError
+from fetcher.gateway import GatewayDialler
+from fetcher.trace import Trace
+from safeurl.report import Refusal
+from safeurl.state import Outcome
+from tests.support.egress import GatewayProcess, lab_policy, tunnel, where_of
+from worker.egress.place import short_path
+from worker.egress.protocol import SOCKET_NAME, EgressPolicy
+
+
+def _dial(directory: Path, host: str, port: int) -> tuple[FetchFailedError, Refusal | None]:
+    """Return how the fetcher fails to connect, and what it notes as refused."""
+    trace = Trace(url=f"http://{host}:{port}/", host=host, port=port, via="start")
+    with (
+        short_path(directory, SOCKET_NAME) as path,
+        pytest.raises(FetchFailedError) as caught,
+    ):
+        GatewayDialler(path).dial(trace, Deadline.after(20.0)).close()
+    return caught.value, trace.refusal
+
+
+def test_only_an_address_is_refused_as_one(gateway: GatewayProcess) -> None:
+    """What a rule about addresses says is a refusal, and on record as one."""
+    failure, refusal = _dial(gateway.open(EgressPolicy())[1], "10.0.0.1", 80)
+    assert failure.ending.outcome is Outcome.ADDRESS_REFUSED
+    assert refusal is not None
+    assert refusal.rule == "private"
+
+
+def test_a_cap_says_nothing_about_the_address(
+    gateway: GatewayProcess, server: socket.socket
+) -> None:
+    """The connection fails with the cap's name, and nothing is held against the page."""
+    host, port = server.getsockname()
+    directory = gateway.open(lab_policy(max_concurrent=1))[1]
+    with tunnel(directory, where_of(server))[0]:
+        failure, refusal = _dial(directory, host, port)
+    assert (failure.ending.outcome, refusal) == (Outcome.CONNECT_REFUSED, None)
+    assert str(failure) == (
+        "The egress gateway opens no more connections for this scan (cap_concurrent)."
+    )
+
+
+def test_a_socket_of_no_scan_says_nothing_about_the_address(gateway: GatewayProcess) -> None:
+    """Nor does a gateway that was never told whom the socket is for."""
+    failure, refusal = _dial(Path(gateway.create().directory), "192.0.2.1", 80)
+    assert (failure.ending.outcome, refusal) == (Outcome.CONNECT_REFUSED, None)
+
+
+def test_the_end_of_the_time_is_a_timeout(gateway: GatewayProcess, server: socket.socket) -> None:
+    """After the gateway's own deadline the page took too long; its address is no worse for it."""
+    host, port = server.getsockname()
+    directory = gateway.open(lab_policy(), deadline_s=0.01)[1]
+    time.sleep(0.1)
+    failure, refusal = _dial(directory, host, port)
+    assert (failure.ending.outcome, refusal) == (Outcome.FETCH_TIMEOUT, None)
