@@ -1,6 +1,5 @@
 """`safeurl backup` and `safeurl restore` as commands: under load, and what they refuse."""
 
-import fcntl
 import json
 import os
 import resource
@@ -314,33 +313,6 @@ def test_a_wal_without_its_database_counts_as_one(
     done = system.run("restore", str(file), *force)
     assert done.returncode == (0 if force else 2)
     assert wal.exists() != bool(force)
-
-
-def test_nothing_is_restored_under_a_running_system(
-    system: System, file: Path, tmp_path: Path
-) -> None:
-    """Refused while a process has the database open, or the embedded queue runs."""
-    code = (
-        "import sys, sqlite3; db = sqlite3.connect(sys.argv[1]); "
-        "db.execute('SELECT * FROM workers').fetchall(); "
-        "print('open', flush=True); sys.stdin.read()"
-    )
-    command = [sys.executable, "-c", code, str(system.settings.database_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        other.stdout.readline()
-        exit_code, words = _refusal(system, "restore", str(file), "--force")
-        other.kill()
-    assert exit_code == 75
-    assert "Stop it first" in words
-    fresh = System(tmp_path / "fresh")
-    fresh.settings.valkey_dir.mkdir(parents=True)
-    with (fresh.settings.valkey_dir / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # as the embedded Valkey holds it
-        exit_code, words = _refusal(fresh, "restore", str(file))
-    assert exit_code == 75
-    assert "Stop it first" in words
-    assert fresh.run("restore", str(file)).returncode == 0
 
 
 def test_sigterm_leaves_nothing_behind(system: System, tmp_path: Path) -> None:

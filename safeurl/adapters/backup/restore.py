@@ -105,7 +105,7 @@ class Restorer:
                 os.link(rooms.database / DATABASE_NAME, self._place.database)
             except OSError as exc:
                 if self._place.found():
-                    raise in_use(self._place) from exc
+                    raise _overtaken(self._place, moved) from exc
                 for path, aside in moved:
                     aside.rename(path)
                 raise
@@ -123,6 +123,12 @@ class Restorer:
         for path, aside in moved:
             path.rename(aside)
         return moved
+
+
+def _overtaken(place: Place, moved: list[tuple[Path, Path]]) -> UnavailableError:
+    """Return the error for a database that came while ours was put in place."""
+    kept = f" The database that was there before is kept at {moved[0][1]}." if moved else ""
+    return UnavailableError(f"{in_use(place)}{kept}")
 
 
 def _open(file: Path) -> BinaryIO:
