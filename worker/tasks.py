@@ -113,7 +113,7 @@ def make_egress(settings: Settings) -> GatewayEgress | None:
             max_bytes_out=most,
         ),
     )
-    return GatewayEgress(EgressClient(settings.gateway_dir), policy)
+    return GatewayEgress(EgressClient(settings.gateway_dir), policy, instance=settings.instance)
 
 
 def make_limits(settings: Settings) -> AttemptLimits:

@@ -38,6 +38,21 @@ def test_only_the_owner_and_a_mount_reach_a_socket(tmp_path: Path) -> None:
         ]
 
 
+def test_the_umask_of_a_unit_does_not_close_the_folder(tmp_path: Path) -> None:
+    """A worker of another user, let in by its group, must see the folder that it has mounted."""
+    before = os.umask(0o077)
+    try:
+        gateway = GatewayProcess(tmp_path)
+        gateway.start()
+    finally:
+        os.umask(before)
+    try:
+        directory = gateway.open()[1]
+        assert (_mode(directory.parent), _mode(directory)) == (0o711, 0o755)
+    finally:
+        gateway.stop()
+
+
 def test_a_group_that_may_enter_may_speak_to_the_gateway(tmp_path: Path) -> None:
     """So a worker of another user reaches a gateway whose folder lets its group in."""
     shared = tmp_path / "shared"

@@ -16,11 +16,12 @@ from typing import Self
 import psutil
 
 from safeurl.errors import EgressUnavailableError
+from safeurl.ports import EgressRoom
 from safeurl.report import EgressEvidence
 from safeurl.settings import Settings
 from worker.egress.client import EgressClient
 from worker.egress.place import short_path
-from worker.egress.protocol import SOCKET_NAME, Caps, Created, EgressPolicy
+from worker.egress.protocol import SOCKET_NAME, Caps, EgressPolicy
 
 _START_S = 20.0
 _STOP_S = 20.0
@@ -97,7 +98,7 @@ class GatewayProcess:
         self.bind(made.id, policy, deadline_s)
         return made.id, Path(made.directory)
 
-    def create(self) -> Created:
+    def create(self) -> EgressRoom:
         """Make a socket and leave it unbound."""
         return asyncio.run(self.client.create())
 

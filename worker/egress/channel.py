@@ -60,9 +60,10 @@ class Channel:
         self._loop.add_reader(self._listener, self._accept, self._listener)
 
     @property
-    def is_bound(self) -> bool:
-        """Whether the socket was given to an attempt."""
-        return bool(self._standing.ledger.scan)
+    def owner(self) -> tuple[str, int] | None:
+        """The scan and the attempt that the socket was given to, if it was."""
+        ledger = self._standing.ledger
+        return (ledger.scan, ledger.attempt) if ledger.scan else None
 
     def bind(self, request: Bind) -> None:
         """Let it connect from now until the deadline; raises `ConfigError` on a bad policy."""

@@ -1,6 +1,7 @@
 """The worker's side of the control socket."""
 
 import asyncio
+import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,21 +10,26 @@ from typing import Final, TypeVar
 import msgspec
 
 from safeurl.errors import EgressLostError, EgressUnavailableError
+from safeurl.ports import EgressRoom
 from safeurl.report import EgressEvidence
 from worker.egress.place import short_path
 from worker.egress.protocol import (
     CONTROL_NAME,
     MAX_ANSWER_BYTES,
+    SOCKETS_NAME,
     UNKNOWN_SOCKET,
     Answer,
     Bind,
     Bound,
+    BoundSocket,
     Close,
     Collect,
     Create,
     Created,
     EgressPolicy,
     Failed,
+    List,
+    Listed,
     Ping,
     Pong,
     Record,
@@ -31,7 +37,7 @@ from worker.egress.protocol import (
     encode,
 )
 
-A = TypeVar("A", Created, Bound, Record, Pong)
+A = TypeVar("A", Created, Bound, Record, Listed, Pong)
 
 #: The gateway answers at once; only `close` waits, and only for its own tasks to end.
 _TIMEOUT_S: Final = 10.0
@@ -50,18 +56,35 @@ class EgressClient:
         """Take the gateway's folder (`Settings.gateway_dir`)."""
         self._dir = egress_dir
 
-    async def create(self) -> Created:
+    async def create(self) -> EgressRoom:
         """Make a socket and return its id and folder."""
-        return await self._ask(Create(), Created)
+        made = await self._ask(Create(), Created)
+        return EgressRoom(id=made.id, directory=str(self._folder(made.id)))
 
-    async def bind(
-        self, socket_id: str, *, scan: str, attempt: int, deadline_s: float, policy: EgressPolicy
+    async def bind(  # noqa: PLR0913 - the fields of the request
+        self,
+        socket_id: str,
+        *,
+        scan: str,
+        attempt: int,
+        deadline_s: float,
+        policy: EgressPolicy,
+        instance: str = "",
     ) -> None:
         """Give the socket to an attempt; a second time is refused."""
         request = Bind(
-            id=socket_id, scan=scan, attempt=attempt, deadline_s=deadline_s, policy=policy
+            id=socket_id,
+            scan=scan,
+            attempt=attempt,
+            instance=instance,
+            deadline_s=deadline_s,
+            policy=policy,
         )
         await self._ask(request, Bound)
+
+    async def bound_to(self, instance: str) -> tuple[BoundSocket, ...]:
+        """Return the sockets that belong to attempts of this instance."""
+        return (await self._ask(List(instance=instance), Listed)).sockets
 
     async def collect(self, socket_id: str) -> EgressEvidence:
         """Return the evidence so far."""
@@ -74,6 +97,23 @@ class EgressClient:
     async def ping(self) -> Pong:
         """Return who is there."""
         return await self._ask(Ping(), Pong)
+
+    def _folder(self, socket_id: str) -> Path:
+        """Return the folder that a sandbox gets mounted; the gateway is not asked where it is.
+
+        It parses what hostile pages send and is denied Docker on purpose, so that it must not have
+        the engine mount a path of its choice. What remains: it owns these folders, and could put
+        a link in the place of one between this look and the mount.
+        """
+        sockets = self._dir.absolute() / SOCKETS_NAME
+        folder = sockets / socket_id
+        try:
+            are_real = all(stat.S_ISDIR(each.lstat().st_mode) for each in (sockets, folder))
+        except OSError as error:
+            raise EgressUnavailableError(f"There is no egress socket in {folder}.") from error
+        if not are_real:
+            raise EgressUnavailableError(f"{folder} is no folder of the egress gateway's own.")
+        return folder
 
     async def _ask(self, request: Request, expected: type[A]) -> A:
         try:

@@ -22,6 +22,8 @@ from worker.egress.protocol import (
     Create,
     Created,
     Failed,
+    List,
+    Listed,
     Ping,
     Pong,
     Record,
@@ -64,8 +66,7 @@ class Control:
     async def _do(self, request: Request) -> Answer:
         match request:
             case Create():
-                socket_id, directory = self._gateway.create()
-                return Created(id=socket_id, directory=str(directory))
+                return Created(id=self._gateway.create()[0])
             case Bind():
                 self._gateway.bind(request)
                 return Bound()
@@ -73,6 +74,8 @@ class Control:
                 return Record(evidence=self._gateway.collect(request.id))
             case Close():
                 return Record(evidence=await self._gateway.close(request.id))
+            case List():
+                return Listed(sockets=self._gateway.bound_to(request.instance))
             case Ping():
                 return self._pong
 

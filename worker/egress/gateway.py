@@ -12,7 +12,13 @@ from typing import Final
 from safeurl.report import EgressEvidence
 from worker.egress.channel import Channel
 from worker.egress.connection import Means
-from worker.egress.protocol import ALREADY_BOUND, UNAVAILABLE, UNKNOWN_SOCKET, Bind
+from worker.egress.protocol import (
+    ALREADY_BOUND,
+    UNAVAILABLE,
+    UNKNOWN_SOCKET,
+    Bind,
+    BoundSocket,
+)
 
 _log = logging.getLogger("safeurl.egress")
 
@@ -37,6 +43,8 @@ class GatewayError(Exception):
 class _Held:
     channel: Channel
     expiry: asyncio.TimerHandle
+    instance: str = ""
+    bound_s: float = 0.0
 
 
 class Gateway:
@@ -67,11 +75,21 @@ class Gateway:
     def bind(self, request: Bind) -> None:
         """Give the socket to an attempt; raises `ConfigError` on a bad policy."""
         held = self._find(request.id)
-        if held.channel.is_bound:
+        if held.channel.owner is not None:
             raise GatewayError(ALREADY_BOUND, "The socket belongs to an attempt already.")
         held.channel.bind(request)
+        held.instance, held.bound_s = request.instance, time.monotonic()
         held.expiry.cancel()
         held.expiry = self._expire_in(request.id, request.deadline_s + self._grace_s)
+
+    def bound_to(self, instance: str) -> tuple[BoundSocket, ...]:
+        """Return the sockets that belong to attempts of this instance."""
+        now_s = time.monotonic()
+        return tuple(
+            BoundSocket(id=key, scan=owner[0], attempt=owner[1], age_s=now_s - held.bound_s)
+            for key, held in self._held.items()
+            if (owner := held.channel.owner) is not None and held.instance == instance
+        )
 
     def collect(self, socket_id: str) -> EgressEvidence:
         """Return the evidence so far; of an expired socket, all of it."""

@@ -70,6 +70,8 @@ class Bind(_Message, frozen=True, tag_field="op", tag="bind"):
     #: From now; then open connections are cut and new ones refused.
     deadline_s: Annotated[float, Meta(gt=0, le=86_400)]
     policy: EgressPolicy = EgressPolicy()
+    #: Whose scans these are: workers of several installations may share a gateway.
+    instance: Short = ""
 
 
 class Collect(_Message, frozen=True, tag_field="op", tag="collect"):
@@ -84,18 +86,23 @@ class Close(_Message, frozen=True, tag_field="op", tag="close"):
     id: SocketId
 
 
+class List(_Message, frozen=True, tag_field="op", tag="list"):
+    """Name the sockets that belong to attempts of this instance."""
+
+    instance: Short
+
+
 class Ping(_Message, frozen=True, tag_field="op", tag="ping"):
     """Ask who is there."""
 
 
-Request = Create | Bind | Collect | Close | Ping
+Request = Create | Bind | Collect | Close | List | Ping
 
 
 class Created(_Message, frozen=True, tag_field="answer", tag="created"):
-    """The socket listens in this folder, which is what a sandbox gets mounted."""
+    """The socket listens, in the folder of this name; where that is, the worker knows itself."""
 
     id: SocketId
-    directory: str
 
 
 class Bound(_Message, frozen=True, tag_field="answer", tag="bound"):
@@ -106,6 +113,22 @@ class Record(_Message, frozen=True, tag_field="answer", tag="evidence"):
     """Answers `Collect` and `Close`."""
 
     evidence: EgressEvidence
+
+
+class BoundSocket(_Message, frozen=True):
+    """A socket and whose it is."""
+
+    id: SocketId
+    scan: Short
+    attempt: Count
+    #: Since it was bound.
+    age_s: Annotated[float, Meta(ge=0)]
+
+
+class Listed(_Message, frozen=True, tag_field="answer", tag="listed"):
+    """Answers `List`; a socket is named until it is closed or expires."""
+
+    sockets: tuple[BoundSocket, ...]
 
 
 class Pong(_Message, frozen=True, tag_field="answer", tag="pong"):
@@ -124,7 +147,7 @@ class Failed(_Message, frozen=True, tag_field="answer", tag="failed"):
     message: str
 
 
-Answer = Created | Bound | Record | Pong | Failed
+Answer = Created | Bound | Record | Listed | Pong | Failed
 
 
 def encode(message: Request | Answer) -> bytes:

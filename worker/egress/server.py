@@ -24,6 +24,7 @@ from worker.egress.resolver import Resolver
 _log = logging.getLogger("safeurl.egress")
 
 _BACKLOG: Final = 128
+_SOCKETS_MODE: Final = 0o711
 _GROUP_ENTERS: Final = 0o010
 
 
@@ -87,7 +88,9 @@ def _clean(directory: Path) -> None:
     """Remove the sockets that nobody serves any more; only while the lock is held."""
     (directory / CONTROL_NAME).unlink(missing_ok=True)
     sockets = directory / SOCKETS_NAME
-    sockets.mkdir(exist_ok=True, mode=0o711)
+    sockets.mkdir(exist_ok=True)
+    # Whatever the umask: a worker of another user looks at the folders in it.
+    sockets.chmod(_SOCKETS_MODE)
     for each in sockets.iterdir():
         try:
             remove_folder(each)

@@ -1,0 +1,36 @@
+"""Sockets whose attempt is over are closed, also where the worker that opened them is gone."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from safeurl.report import FetchRequest
+from tests.support.egress import GatewayProcess
+from worker.egress.door import GatewayEgress
+from worker.egress.protocol import EgressPolicy
+
+_YOUTH_S = 1.0
+
+
+def _open(gateway: GatewayProcess, scan: str, *, instance: str = "here") -> Path:
+    door = GatewayEgress(gateway.client, EgressPolicy(), instance=instance)
+    request = FetchRequest(scan=scan, attempt=2, url="https://example.com/")
+    return Path(asyncio.run(door.open(request, deadline_s=60)).directory)
+
+
+async def _is_over(scan: str, attempt: int) -> bool:
+    assert attempt == 2
+    return scan in {"over", "young"}
+
+
+def test_only_sockets_of_attempts_that_are_over_are_closed(gateway: GatewayProcess) -> None:
+    """Those of running attempts stay, and so do young, unbound and other installations' ones."""
+    over, runs = _open(gateway, "over"), _open(gateway, "runs")
+    theirs = _open(gateway, "over", instance="there")
+    unbound = Path(gateway.create().directory)
+    time.sleep(_YOUTH_S + 0.2)
+    young = _open(gateway, "young")
+    door = GatewayEgress(gateway.client, EgressPolicy(), instance="here")
+    assert asyncio.run(door.sweep(_is_over, youth_s=_YOUTH_S)) == [over.name]
+    assert not over.exists()
+    assert all(each.exists() for each in (runs, theirs, unbound, young))

@@ -1,0 +1,70 @@
+"""A gateway that was taken over has no say in what the worker mounts into a sandbox."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from safeurl.errors import EgressUnavailableError
+from safeurl.ports import EgressRoom
+from worker.egress.client import EgressClient
+from worker.egress.protocol import CONTROL_NAME, SOCKETS_NAME
+
+_ID = "0123456789abcdef"
+
+
+def _create(folder: Path, **answer: str) -> EgressRoom:
+    """Ask for a socket where the answer is this one, whatever is asked."""
+
+    async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(json.dumps({"answer": "created", **answer}).encode() + b"\n")
+        await writer.drain()
+        writer.close()
+
+    async def act() -> EgressRoom:
+        async with await asyncio.start_unix_server(serve, folder / CONTROL_NAME):
+            return await EgressClient(folder).create()
+
+    return asyncio.run(asyncio.wait_for(act(), 20))
+
+
+@pytest.fixture
+def sockets(tmp_path: Path) -> Path:
+    """Return the folder of the sockets' folders."""
+    made = tmp_path / SOCKETS_NAME
+    made.mkdir()
+    return made
+
+
+def test_the_worker_knows_the_folder_by_itself(sockets: Path) -> None:
+    """It is the one of that name where the gateway keeps its sockets, and absolute."""
+    (sockets / _ID).mkdir()
+    assert _create(sockets.parent, id=_ID) == EgressRoom(id=_ID, directory=f"{sockets}/{_ID}")
+
+
+@pytest.mark.parametrize(
+    "answer", [{"id": _ID, "directory": "/run"}, {"id": "../../run"}, {"id": _ID + "/"}, {}]
+)
+def test_a_path_is_not_taken_from_the_gateway(sockets: Path, answer: dict[str, str]) -> None:
+    """Neither as a field of its own nor hidden in an id."""
+    (sockets / _ID).mkdir()
+    with pytest.raises(EgressUnavailableError):
+        _create(sockets.parent, **answer)
+
+
+def test_a_link_is_no_folder_to_mount(tmp_path: Path) -> None:
+    """Not in a socket's place, and not in that of all of them; nor is what does not exist."""
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / _ID).mkdir(parents=True)
+    sockets = tmp_path / SOCKETS_NAME
+    sockets.symlink_to(elsewhere)
+    with pytest.raises(EgressUnavailableError, match="own"):
+        _create(tmp_path, id=_ID)
+    sockets.unlink()
+    sockets.mkdir()
+    with pytest.raises(EgressUnavailableError, match="no egress socket"):
+        _create(tmp_path, id=_ID)
+    (sockets / _ID).symlink_to(elsewhere)
+    with pytest.raises(EgressUnavailableError, match="own"):
+        _create(tmp_path, id=_ID)
