@@ -11,11 +11,14 @@ import pytest
 
 from safeurl.ports import SandboxOrder
 from safeurl.settings import Settings
+from tests.support.dns import DnsServer
+from tests.support.egress import GatewayProcess
 from tests.support.images import SOCKET_PATH
 from tests.support.sandbox_lab import clear, leftovers
 from tests.support.system import RunningWorker, System
 from worker.doctor.examination import examine
 from worker.doctor.finding import Finding, Status
+from worker.doctor.own_gateway import own_gateway
 from worker.sandbox import labels
 from worker.sandbox.options import Options, SandboxSettings, container_options
 
@@ -178,11 +181,43 @@ def test_parts_that_do_not_answer_are_named(tmp_path: Path) -> None:
 
 def test_beside_a_running_worker_every_part_answers(tmp_path: Path) -> None:
     """Database, queue and gateway pass, and the vectors go through the running gateway."""
-    system = System(tmp_path, CONTAINER_RUNTIME="runc")
-    with RunningWorker(system):
-        findings = asyncio.run(examine(system.settings, lambda _: None))
+    with DnsServer() as dns:
+        resolver = f"127.0.0.1:{dns.port}"
+        system = System(tmp_path, CONTAINER_RUNTIME="runc", EGRESS_RESOLVER=resolver)
+        with RunningWorker(system):
+            findings = asyncio.run(examine(system.settings, lambda _: None))
     assert {each.name for each in findings if each.status is not Status.PASS} == set()
+    assert "gateway-resolver" in {each.name for each in findings}
+    assert [name.endswith(".example") for name, _, _ in dns.questions] == [True] * 2
     assert system.containers() == []
+
+
+def test_a_running_gateway_that_can_ask_no_dns_is_warned_of(tmp_path: Path) -> None:
+    """As under a unit whose resolver is blocked: all is contained, but no scan would see a page."""
+    nowhere = {"EGRESS_RESOLVER": "127.0.0.1:1"}
+    with GatewayProcess(tmp_path, nowhere):
+        findings = run(settings_in(tmp_path, **nowhere))
+    assert failures(findings) == {}
+    [found] = [each for each in findings if each.name == "gateway-resolver"]
+    assert found.status is Status.WARN
+    assert "TimeoutError" in found.detail
+    assert "EGRESS_RESOLVER" in found.advice
+
+
+@pytest.mark.parametrize("egress_dir", ["met", "missing"])
+def test_its_own_gateway_lies_where_the_engine_can_mount(tmp_path: Path, egress_dir: str) -> None:
+    """Below EGRESS_DIR, which is the same path on the host; else in the state folder."""
+    state, met = tmp_path / "state", tmp_path / "met"
+    met.mkdir()
+    settings = settings_in(state, EGRESS_DIR=str(tmp_path / egress_dir))
+
+    async def made_in() -> Path:
+        async with own_gateway(settings, 1) as client:
+            return Path((await client.create()).directory)
+
+    folder = asyncio.run(made_in())
+    assert folder.is_relative_to(met if egress_dir == "met" else state)
+    assert [*met.iterdir(), *state.glob("doctor-*")] == []
 
 
 def test_the_command_prints_lines_or_json_and_tells_by_its_exit_code(tmp_path: Path) -> None:

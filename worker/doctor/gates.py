@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from safeurl.report import EgressEvidence, Evidence
-from worker.doctor.finding import Finding, ruled
+from safeurl.state import Outcome
+from worker.doctor.finding import Finding, passed, ruled, warned
 from worker.doctor.lure import REBOUND, REDIRECTED, Lure
 from worker.doctor.names import LYING, OPEN, PRIVATE, REBINDING
 
@@ -50,6 +51,8 @@ _REFUSED: Final = frozenset({"400", "403", "405"})
 _OPENED: Final = "200"
 ADVICE: Final = "Remove the exceptions (EGRESS_ALLOW_...); if there are none, do not scan here."
 
+_RESOLVER: Final = "See that its host and its firewall let it ask a DNS, or set EGRESS_RESOLVER."
+
 
 def policy_requests() -> dict[str, dict[str, list[str]]]:
     """Return the requests that the operator's policy must refuse."""
@@ -57,6 +60,16 @@ def policy_requests() -> dict[str, dict[str, list[str]]]:
     literals |= {url: [_plain(url)] for url in _BEHIND}
     others = {each: [f"{each} HTTP/1.1\r\nHost: doctor.test\r\n\r\n"] for each in _OTHERS}
     return {"literals": literals, "others": others}
+
+
+def resolver_requests(token: str) -> dict[str, dict[str, list[str]]]:
+    """Return the request for a name that no DNS knows.
+
+    `.example` stays empty and, unlike `.invalid`, is asked for upstream (RFC 6761): who answers
+    that it does not exist has reached a DNS.
+    """
+    name = f"doctor-{token}.example"
+    return {"resolver": {name: [_connect(name, 80)]}}
 
 
 def lure_requests(port: int) -> dict[str, dict[str, list[str]]]:
@@ -110,6 +123,15 @@ def rebinding(lure: Lure) -> Judge:
         return faults, "a name that turns private is refused"
 
     return judge
+
+
+def resolver(answers: Answers) -> Finding:
+    """Judge that the gateway that scans go through can look names up; scans fail, but contained."""
+    [(asked, (answer,))] = answers.items()
+    if answer.endswith(Outcome.DNS_NXDOMAIN):
+        return passed("gateway-resolver", "the gateway in use looks names up")
+    detail = f"for {asked}, which does not exist, the gateway in use has {answer or 'no answer'}"
+    return warned("gateway-resolver", detail, _RESOLVER)
 
 
 def redirect(name: str, evidence: Evidence, record: EgressEvidence, lure: Lure) -> Finding:

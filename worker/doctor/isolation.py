@@ -40,9 +40,7 @@ async def try_isolation(
         own = gateway = None
         if settings.container_network == "none":
             try:
-                own = await stack.enter_async_context(
-                    own_gateway(settings.state_dir, lure.dns_port)
-                )
+                own = await stack.enter_async_context(own_gateway(settings, lure.dns_port))
             except EgressUnavailableError as error:
                 tell(failed("gateway-own", str(error), "Mend it: names were not tried."))
             gateway = await _running(settings) or own

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -28,13 +28,12 @@ run_gateway(Settings.read(os.environ))
 
 
 @asynccontextmanager
-async def own_gateway(state_dir: Path, resolver_port: int) -> AsyncIterator[EgressClient]:
+async def own_gateway(settings: Settings, resolver_port: int) -> AsyncIterator[EgressClient]:
     """Run a gateway that asks this port of loopback for names; its folder goes with it.
 
-    The folder lies in the state folder, because the engine must be able to mount from it.
     Raises `EgressUnavailableError` where the gateway does not start.
     """
-    with _folder(state_dir) as folder, tempfile.TemporaryFile() as log:
+    with _folder(settings) as folder, tempfile.TemporaryFile() as log:
         environ = _environ(folder, resolver_port)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-c", _PROGRAM), env=environ, stdout=log, stderr=log
@@ -55,7 +54,16 @@ def _environ(folder: str, resolver_port: int) -> dict[str, str]:
     return kept | {"SAFEURL_STATE_DIR": folder, "EGRESS_DIR": folder, "EGRESS_RESOLVER": resolver}
 
 
-def _folder(state_dir: Path) -> tempfile.TemporaryDirectory[str]:
+def _folder(settings: Settings) -> tempfile.TemporaryDirectory[str]:
+    """Make a folder from which the engine can mount.
+
+    Where we run in a container the state folder is a volume, which has no such path on the host;
+    EGRESS_DIR has the same on both sides. Outside it may be another user's, and is not needed.
+    """
+    if settings.egress_dir:
+        with suppress(OSError):
+            return tempfile.TemporaryDirectory(prefix="doctor-", dir=settings.gateway_dir)
+    state_dir = settings.state_dir
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         return tempfile.TemporaryDirectory(prefix="doctor-", dir=state_dir)

@@ -89,10 +89,19 @@ class Ward:
             walls.append(NEIGHBOUR)
             task["vectors"] += [NEIGHBOUR.vector, "requests"]
             task["requests"] = gates.policy_requests()
+            if self._is_in_use:
+                task["requests"] |= gates.resolver_requests(self.trials.token)
             tried = await self._behind(self.gateway, task)
         expected = self._expected(gvisor=_is_gvisor(tried))
         found = [wall.find(tried, expected) for wall in walls]
-        return [*found, *(_policy(tried) if self.gateway is not None else ())]
+        if self.gateway is not None:
+            found += _policy(tried)
+        return [*found, _resolver(tried)] if self._is_in_use else found
+
+    @property
+    def _is_in_use(self) -> bool:
+        """Whether the gateway is the one that scans go through, with the operator's resolver."""
+        return self.gateway is not None and self.gateway is not self.own
 
     async def _behind(self, gateway: EgressClient, task: dict[str, Any]) -> Tried:
         """Run the probe behind a door with the operator's policy, next to somebody else's."""
@@ -200,6 +209,13 @@ def _policy(tried: Tried) -> list[Finding]:
         _asked(tried, "gateway-literals", "literals", gates.refused("spellings of addresses")),
         _asked(tried, "gateway-requests", "others", gates.refused("ambiguous or foreign requests")),
     ]
+
+
+def _resolver(tried: Tried) -> Finding:
+    try:
+        return gates.resolver(tried.seen("requests")["resolver"])
+    except LookupError as error:
+        return failed("gateway-resolver", f"not tried: {error}", _MEND)
 
 
 def _asked(

@@ -61,6 +61,19 @@ def test_a_way_out_has_to_be_open() -> None:
     assert gates.way_out({OPEN: ["403 loopback"]})[0] != []
 
 
+def test_a_resolver_passes_where_it_knows_that_a_name_does_not_exist() -> None:
+    """No answer, an error and an invented address keep scans from their pages; it is a warning."""
+    [(name, heads)] = gates.resolver_requests("1f")["resolver"].items()
+    assert parse(f"http://{name}/").host == name
+    assert heads == [f"CONNECT {name}:80 HTTP/1.1\r\nHost: {name}:80\r\n\r\n"]
+    assert gates.resolver({name: ["502 dns_nxdomain"]}).status is Status.PASS
+    for answer in ("502 dns_failed", "TimeoutError", "200", "403 private", ""):
+        found = gates.resolver({name: [answer]})
+        assert found.status is Status.WARN
+        assert answer in found.detail
+        assert "EGRESS_RESOLVER" in found.advice
+
+
 def test_a_redirect_is_stopped_by_one_wall_or_the_other() -> None:
     """Whoever refused it, there is a record, and the bait was not touched."""
     seen = Evidence(hops=(Hop(url=f"http://{OPEN}/", status=302),))
