@@ -125,7 +125,8 @@ class ScanDetail(ScanDocument):
     result: ResultDocument | None = Field(description="Null until the scan is final.")
     # The shape is the fetcher's (`safeurl.report.Evidence`) and grows with its profiles.
     evidence: dict[str, Any] | None = Field(
-        description="What the sandbox saw: `hops`, `body`, `page`, `refusals`, `report`."
+        description="What the sandbox saw: `hops`, `body`, `page`, `refusals`, `report`; and in "
+        "`egress` what the gateway decided about each of its connections."
     )
     artefacts: tuple[ArtefactDocument, ...]
     audit: tuple[AuditDocument, ...] = Field(description="Oldest first.")

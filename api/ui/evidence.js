@@ -24,7 +24,7 @@ export function chain(hops) {
 export function evidence(found, artefacts) {
   return [
     response(found), certificate(found), forms(found.page), scripts(found.page),
-    frames(found.page), refusals(found.refusals), headers(found.hops?.at(-1)), blobs(artefacts),
+    frames(found.page), refusals(found), headers(found.hops?.at(-1)), blobs(artefacts),
   ];
 }
 
@@ -83,9 +83,14 @@ function frames(page) {
   return rows.length ? section("Frames", rows.length, table("Frames", ["Source", "Shown"], rows)) : null;
 }
 
+// The fetcher's, and the gateway's, which also hold what a sandbox kept quiet; each of them once.
 function refusals(found) {
-  const rows = (found ?? []).map((refusal) =>
-    [`${refusal.host} port ${refusal.port}`, refusal.address ?? "", refusal.rule]);
+  const asked = (found.egress?.decisions ?? []).filter((decision) => !decision.allowed)
+    .map(({name, port, addresses, rule}) => ({host: name, port, address: addresses?.[0], rule}));
+  const distinct = new Map([...(found.refusals ?? []), ...asked].map((refusal) =>
+    [[refusal.host.replace(/[[\]]/g, ""), refusal.port, refusal.rule].join(" "), refusal]));
+  const rows = [...distinct.values()].map((refusal) =>
+    [`${refusal.host || "unreadable"} port ${refusal.port}`, refusal.address ?? "", refusal.rule ?? ""]);
   return rows.length
     ? section("Connections that were refused", rows.length, table("Refused connections", ["Host", "Address", "Rule"], rows))
     : null;

@@ -143,8 +143,27 @@ def _chain(view: ScanView) -> Iterable[tuple[str, str]]:
         where = f"{hop.address}:{hop.port}" if hop.address else "no connection"
         status = hop.status if hop.status is not None else clean(hop.error)
         yield f"hop {number}", f"{status}  {safe_url(hop.url)}  ({where})"
-    for refusal in evidence.refusals:
-        yield "refused", f"{clean(refusal.host)}:{refusal.port} {refusal.address} — {refusal.rule}"
+    for refused in _refused(evidence):
+        yield "refused", refused
+
+
+def _refused(evidence: Evidence) -> Iterable[str]:
+    """Yield each refusal once: the fetcher's, and the gateway's, which hold what it kept quiet."""
+    asked = evidence.egress.decisions if evidence.egress else ()
+    found = (
+        *((each.host, each.port, each.rule, each.address) for each in evidence.refusals),
+        *(
+            (each.name, each.port, each.rule, next(iter(each.addresses), ""))
+            for each in asked
+            if not each.allowed
+        ),
+    )
+    distinct: dict[tuple[str, int, str], str] = {}
+    for host, port, rule, address in found:
+        distinct.setdefault((host.strip("[]"), port, rule), address)
+    for (host, port, rule), address in distinct.items():
+        where = f"{clean(host) or 'unreadable'}:{port} {clean(address)}".rstrip()
+        yield f"{where} — {clean(rule)}"
 
 
 def print_audit(console: Console, entries: Sequence[AuditEntry]) -> None:

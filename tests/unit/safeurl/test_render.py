@@ -2,11 +2,14 @@
 
 from io import StringIO
 
+import msgspec
 import pytest
 from rich.console import Console
 
-from safeurl.cli.render import clean, print_audit, print_list, safe_url
+from safeurl.cli.render import clean, print_audit, print_list, print_view, safe_url
+from safeurl.report import EgressDecision, EgressEvidence, Evidence, Refusal
 from safeurl.scan import AuditEntry
+from safeurl.service import ScanView
 from safeurl.state import State
 from tests.support.builders import NOW, make_scan
 
@@ -82,3 +85,38 @@ def test_a_pipe_gets_everything_between_tabs() -> None:
     rows = [line.split("\t") for line in console.file.getvalue().splitlines()]
     assert rows[0] == ["time", "event", "move", "version", "actor", "detail"]
     assert rows[1][5] == TRAIL[0].detail
+
+
+def test_what_the_gateway_refused_is_shown_whatever_the_sandbox_says() -> None:
+    """Each refusal once: the fetcher's own, and those that only the gateway's record holds."""
+    decisions = (
+        EgressDecision(name="[::1]", port=80, rule="loopback", addresses=("::1",)),
+        EgressDecision(name="hidden.example", port=8080, rule="private", addresses=("10.0.0.1",)),
+        EgressDecision(name="hidden.example", port=8080, rule="private", addresses=("10.0.0.1",)),
+        EgressDecision(name="", port=0, rule="bad_request"),
+        EgressDecision(name="example.com", port=443, rule="public", allowed=True),
+    )
+    evidence = Evidence(
+        refusals=(
+            Refusal(host="::1", port=80, rule="loopback", address="::1"),
+            Refusal(host="\x1b[1mx", port=80, rule="a\x1b[2mb"),
+        ),
+        egress=EgressEvidence(decisions=decisions, requests=5),
+    )
+    view = ScanView(
+        scan=make_scan(),
+        result=None,
+        artefacts=(),
+        evidence_json=msgspec.json.encode(evidence).decode(),
+        audit=(),
+    )
+    console = Console(file=StringIO(), width=200)
+    print_view(console, view)
+    assert isinstance(console.file, StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert [line for line in lines if line.startswith("refused")] == [
+        "refused: ::1:80 ::1 — loopback",
+        "refused: [1mx:80 — a [2mb",
+        "refused: hidden.example:8080 10.0.0.1 — private",
+        "refused: unreadable:0 — bad_request",
+    ]
