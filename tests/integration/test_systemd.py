@@ -32,7 +32,8 @@ for unit; do (
 ) & done
 wait
 """
-SLOW_S = 3.0
+#: Enough for what a test asks of a loaded host while the scan runs.
+SLOW_S = 8.0
 TEXT = "<p>How to grow tomatoes on a balcony: sun, water, and patience.</p>"
 USER = ("--reuid=safeurl", "--regid=safeurl")
 INSTALLED = "/opt/safeurl/docker/systemd"
@@ -125,15 +126,15 @@ def test_the_kernel_is_the_second_wall(host: SystemdHost) -> None:
 
 
 def test_a_stop_in_mid_scan(host: SystemdHost, web: Web) -> None:
-    """The stop waits for the scan, within its time, and leaves nothing running."""
+    """The stop waits for the scan, which completes, and leaves nothing running."""
     scan = web.begin_scan(host)
+    assert len(host.sandboxes()) == 1
     limit_s = seconds(host.show(WORKER, "TimeoutStopUSec"))
     host.check("systemctl", "stop", WORKER, timeout_s=limit_s)
     assert host.show(WORKER, "Result") == "success"
-    assert host.state(scan) in {"COMPLETED", "QUEUED"}
+    assert host.state(scan) == "COMPLETED"
     assert host.sandboxes() == []
     host.check("systemctl", "start", WORKER)
-    host.completed(scan)
 
 
 def test_a_killed_worker_comes_back_and_its_scan_ends(host: SystemdHost, web: Web) -> None:
