@@ -2,16 +2,25 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from statistics import median
 
 from safeurl.audit import path_faults
 from safeurl.scan import AuditEntry
-from safeurl.state import State, is_final
+from safeurl.state import Outcome, State, is_final
 from tests.chaos.record import Record, Row, entry, time_of
 
 _TERM = re.compile(r"^(?P<who>.*) term (?P<term>\d+)$")
 _MOST_SHOWN = 5
+#: What an attempt ends with that was hit by a fault.
+_FAULTS = frozenset({Outcome.LEASE_LOST, Outcome.SANDBOX_UNAVAILABLE})
+#: A run of so many scans sees at least so many kinds of fault.
+_MANY_SCANS, _MANY_KINDS = 100, 6
+#: What was asked of the database before a new term was recorded may be written that much later.
+_COMMIT = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,7 @@ class Found:
     results: list[Row]
     trails: dict[str, list[AuditEntry]]
     terms: list[Row]
+    seals: list[Row]
 
     @classmethod
     def read(cls, record: Record) -> "Found":
@@ -52,6 +62,7 @@ class Found:
             results=record.rows("SELECT scan_id, attempt, outcome FROM scan_results"),
             trails=trails,
             terms=record.rows("SELECT * FROM leader_terms ORDER BY term"),
+            seals=record.rows("SELECT number, last_id, term FROM audit_seals ORDER BY number"),
         )
 
 
@@ -114,6 +125,101 @@ def one_leader(found: Found) -> Check:
             faults.append(f"Entry {each.id}: {match['who']} did not lead in term {term}.")
     counted = f"{len(holders)} terms, {fenced} fenced entries"
     return Check("5 one leader per term", counted, tuple(faults))
+
+
+def deposed_are_refused(found: Found, deposed: int) -> Check:
+    """Check that no entry or seal of a term stands after what was written in the next one's time.
+
+    Ids are given in the transaction that writes, so they tell the order of writes; the time of an
+    entry is its writer's, and may be that of before it was stopped.
+    """
+    over_at = {row["term"] - 1: time_of(row["elected_at"]) + _COMMIT for row in found.terms}
+    faults = []
+    seen_at: dict[int, datetime] = {}
+    newest_at = datetime.min.replace(tzinfo=UTC)
+    for each in sorted(_all(found), key=lambda each: each.id):
+        match = _TERM.match(each.actor)
+        if match and newest_at > over_at.get(int(match["term"]), newest_at):
+            faults.append(f"Entry {each.id} of term {match['term']} was written after it.")
+        newest_at = seen_at[each.id] = max(newest_at, each.at)
+    newest = 0
+    for seal in found.seals:
+        over = over_at.get(seal["term"], newest_at)
+        if seal["term"] < newest or seen_at.get(seal["last_id"], over) > over:
+            faults.append(f"Seal {seal['number']} of term {seal['term']} was written after it.")
+        newest = max(newest, seal["term"])
+    counted = f"{len(found.seals)} seals, {deposed} leaders stopped past their term"
+    return Check("5 deposed leaders are refused", counted, tuple(faults))
+
+
+def good_ends(found: Found, max_retries: int) -> Check:
+    """Check that each page, all of which answer, was seen, unless faults used up its retries.
+
+    Whatever is broken around a sandbox says nothing about the page, and must not seem to.
+    """
+    faults = []
+    given_up = 0
+    for scan_id, scan in found.scans.items():
+        ends = [each.outcome for each in found.trails[scan_id] if each.outcome is not None]
+        blamed = {each for each in ends if each not in {Outcome.OK, *_FAULTS}}
+        if blamed:
+            faults.append(f"{scan_id}: {', '.join(sorted(blamed))}, but its page is fine.")
+        elif scan["state"] != State.COMPLETED:
+            given_up += 1
+            if sum(each in _FAULTS for each in ends) <= max_retries:
+                faults.append(f"{scan_id} is {scan['state']} after {', '.join(ends)}.")
+    counted = f"{len(found.scans) - given_up} seen, {given_up} out of retries"
+    return Check("1 pages that answer are seen", counted, tuple(faults))
+
+
+def no_long_wait(found: Found, limit_s: float) -> Check:
+    """Check how long any scan had to wait for its next transition, from the audit trail.
+
+    One that is queued waits for its turn first: for the claims of those that were queued before.
+    """
+    steps = [
+        step
+        for trail in found.trails.values()
+        for step in pairwise(each for each in trail if each.to_state is not None)
+    ]
+    turns = [(each.at, later.at) for each, later in steps if each.to_state is State.QUEUED]
+    waits = [
+        ((later.at - _turn(each, later, turns)).total_seconds(), each) for each, later in steps
+    ]
+    worst_s, worst = max(waits, key=lambda wait: wait[0])
+    told = f" {worst.scan_id} stayed {worst.to_state} from {worst.at:%H:%M:%S}"
+    return within("4 no scan waits, whatever is broken", worst_s, limit_s, told)
+
+
+def _turn(
+    entry: AuditEntry, later: AuditEntry, turns: Iterable[tuple[datetime, datetime]]
+) -> datetime:
+    """Return from when on it was the scan's turn to move on from this entry."""
+    if entry.to_state is not State.QUEUED:
+        return entry.at
+    before = (left for came, left in turns if came < entry.at and entry.at < left < later.at)
+    return max(before, default=entry.at)
+
+
+def enough_broken(counts: Mapping[str, int], recovered: int, scans: int) -> Check:
+    """Check that the run has shown something: faults of many kinds, and a worker's recovery."""
+    kinds = sum(count > 0 for count in counts.values())
+    faults = []
+    if not recovered:
+        faults.append("No scan was recovered from a killed worker.")
+    if scans >= _MANY_SCANS and kinds < _MANY_KINDS:
+        faults.append(f"Of {_MANY_KINDS} kinds of fault at least, {kinds} came.")
+    counted = f"{kinds} kinds of fault, {recovered} recoveries"
+    return Check("enough was broken", counted, tuple(faults))
+
+
+def failover(seconds: Sequence[float], limit_s: float) -> Check:
+    """Check that another led in time, each time that a leader's tree was killed."""
+    check = within("5 failover within two leases", max(seconds, default=0.0), limit_s)
+    if not seconds:
+        return replace(check, counted="no leader was killed")
+    middle = f"{check.counted}, median {median(seconds):.1f} s, {len(seconds)} times"
+    return replace(check, counted=middle)
 
 
 def all_present(found: Found, acknowledged: Sequence[str]) -> Check:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
@@ -13,11 +14,14 @@ from redis.exceptions import RedisError
 
 from tests.chaos import processes
 from tests.chaos.fleet import Fleet
+from tests.chaos.record import time_of
 from tests.chaos.tree import Kind
 
 _MEAN_GAP_S = 2.0
 #: Draws until one finds something to break: a server that is down cannot be killed again.
 _TRIES = 5
+#: How many of its terms a leader is kept away: another is promised to lead within two.
+_HOLD_TERMS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,10 @@ class Chaos:
         self.kills: list[Kill] = []
         #: A server that did not come back; without it nothing can be shown.
         self._failure: BaseException | None = None
+        #: From the end of a leader's tree to another's election; as long as was waited for none.
+        self.failovers: list[float] = []
+        #: How often another was elected while the leader was stopped.
+        self.deposed = 0
         #: When a leader, or what it needs, was last hit.
         self.shaken_at = datetime.now(UTC)
         self._faults: dict[str, tuple[int, Callable[[], Awaitable[bool]]]] = {
@@ -51,6 +59,7 @@ class Chaos:
             "gateway": (3, lambda: self._kill_one(Kind.GATEWAY)),
             "steward": (1, lambda: self._kill_one(Kind.STEWARD)),
             "leader": (2, self._kill_leader),
+            "stalled leader": (1, self._stall_leader),
             "sigterm storm": (2, self._storm),
             "valkey": (2, self._kill_valkey),
             "flushall": (1, self._flush),
@@ -117,14 +126,38 @@ class Chaos:
         return await self._kill_one(Kind.JOB)
 
     async def _kill_leader(self) -> bool:
-        with contextlib.suppress(OSError):
-            sql = "SELECT holder FROM leader_terms ORDER BY term DESC LIMIT 1"
-            rows = await asyncio.to_thread(self._fleet.record.rows, sql)
-            tree = self._fleet.tree_of(rows[0]["holder"]) if rows else None
-            if tree and (stewards := tree.by_kind()[Kind.STEWARD]):
-                self._shake()
-                return self._note(processes.kill(stewards))
-        return False
+        """Kill the leader's whole tree; nothing else is broken before another leads."""
+        found = await self._fleet.replaceable_leader()
+        if found is None:
+            return False
+        (tree, term), term_s = found, self._fleet.plan.term_s
+        self._shake()
+        killed_at = datetime.now(UTC)
+        self._note(tree.hold_down(_HOLD_TERMS * term_s))
+        newest = await self._fleet.next_term(term["term"], _HOLD_TERMS * term_s)
+        elected_at = time_of(newest["elected_at"]) if newest else datetime.now(UTC)
+        self.failovers.append((elected_at - killed_at).total_seconds())
+        self._shake()
+        return True
+
+    async def _stall_leader(self) -> bool:
+        """Stop the leader's steward until long after its term, as a host that was suspended."""
+        found = await self._fleet.replaceable_leader()
+        if found is None:
+            return False
+        (tree, term), term_s = found, self._fleet.plan.term_s
+        stewards = tree.by_kind()[Kind.STEWARD]
+        self._shake()
+        try:
+            processes.send(signal.SIGSTOP, stewards)
+            newest = await self._fleet.next_term(term["term"], _HOLD_TERMS * term_s)
+            # Let there be traces of the new leader for what the old one still writes to follow.
+            await asyncio.sleep(term_s)
+        finally:
+            processes.send(signal.SIGCONT, stewards)
+        self.deposed += newest is not None
+        self._shake()
+        return True
 
     async def _storm(self) -> bool:
         tree = self._random.choice(self._fleet.trees)

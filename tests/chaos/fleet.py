@@ -6,21 +6,29 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from tests.chaos import processes
 from tests.chaos.engine import Engine, release_mounts, save_image
-from tests.chaos.record import Record, SqldRecord, SQLiteRecord
+from tests.chaos.record import Record, Row, SqldRecord, SQLiteRecord
 from tests.chaos.servers import TcpValkey
 from tests.chaos.tree import Kind, Tree
 from tests.support.sqld import Sqld
 from tests.support.system import System
 from worker.egress.protocol import SOCKETS_NAME
+from worker.election import leader_lease
 
 IMAGE = "safeurl-fetcher:latest"
 _CONCURRENCY = 3
 _TEND_S = 0.2
 _STOP_TIMEOUT_S = 90.0
+#: How long an attempt, or its turn to come, may take: the sandbox's time and that to end it.
+_ATTEMPT_S = 20.0
+#: A server's pause and its start, and the sweep that follows.
+_LONGEST_DOWN_S = 10.0
+#: A stalled leader's, which is followed within two and let go one later.
+_LONGEST_KEPT_TERMS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +42,21 @@ class Plan:
     backoff_s: tuple[int, ...]
     folder: Path
     max_retries: int = 3
+
+    @property
+    def term_s(self) -> float:
+        """How long a leader leads without renewing its term."""
+        return leader_lease(timedelta(seconds=self.lease_s)).total_seconds()
+
+    @property
+    def longest_wait_s(self) -> float:
+        """How long a scan may wait for its next transition, when all that can be is in its way.
+
+        Its lease runs out while the leader is kept away and a server is down, or its pause ends
+        just then; and before or after that an attempt lasts, or its turn among others.
+        """
+        failover_s = _LONGEST_KEPT_TERMS * self.term_s
+        return max(self.lease_s, *self.backoff_s) + failover_s + _LONGEST_DOWN_S + _ATTEMPT_S
 
     @property
     def drain_s(self) -> float:
@@ -147,10 +170,37 @@ class Fleet:
         """Tell whether at least one steward lives."""
         return any(tree.by_kind()[Kind.STEWARD] for tree in self.trees)
 
-    def tree_of(self, holder: str) -> Tree | None:
-        """Return the tree whose supervisor a leader's name tells of."""
-        pid = holder.rpartition(":")[2].partition("+")[0]
-        return next((tree for tree in self.trees if str(tree.pid) == pid), None)
+    async def leader(self) -> tuple[Tree | None, Row | None]:
+        """Return the newest term and the tree that leads in it, None for what is not there."""
+        sql = "SELECT * FROM leader_terms ORDER BY term DESC LIMIT 1"
+        try:
+            rows = await asyncio.to_thread(self.record.rows, sql)
+        except OSError:
+            return None, None
+        if not rows:
+            return None, None
+        pid = rows[0]["holder"].rpartition(":")[2].partition("+")[0]
+        return next((tree for tree in self.trees if str(tree.pid) == pid), None), rows[0]
+
+    async def replaceable_leader(self) -> tuple[Tree, Row] | None:
+        """Return who leads, if it does and another tree could at once."""
+        if self.sqld and not self.sqld_is_up:
+            return None
+        tree, term = await self.leader()
+        if tree is None or term is None:
+            return None
+        kinds = [await asyncio.to_thread(each.by_kind) for each in self.trees]
+        return (tree, term) if all(each[Kind.STEWARD] for each in kinds) else None
+
+    async def next_term(self, after: int, timeout_s: float) -> Row | None:
+        """Wait for a term after that one, and return it; None when it does not come in time."""
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until:
+            _, newest = await self.leader()
+            if newest and newest["term"] > after:
+                return newest
+            await asyncio.sleep(0.2)
+        return None
 
     async def wait_until_whole(self, timeout_s: float) -> None:
         """Return once every tree has all its roles: one that only starts ends as it is told to."""

@@ -150,11 +150,11 @@ class _Run:
         return False
 
     async def _checks(self, found: Found, recovered: list[Recovery]) -> list[Check]:
-        lease_s = self._plan.lease_s
-        failover_s = 2 * max(3.0, lease_s / 3)
-        sampler = self._sampler
+        plan, sampler, chaos = self._plan, self._sampler, self._chaos
+        failover_s = 2 * plan.term_s
         return [
             checks.one_end(found),
+            checks.good_ends(found, plan.max_retries),
             checks.legal_paths(found),
             await asyncio.to_thread(self._seals),
             await self._sandboxes(),
@@ -164,13 +164,17 @@ class _Run:
                 failover_s + 8.0,
                 f" {sampler.worst_calm}",
             ),
+            checks.no_long_wait(found, plan.longest_wait_s),
             checks.one_leader(found),
+            checks.deposed_are_refused(found, chaos.deposed),
+            checks.failover(chaos.failovers, failover_s),
             checks.all_present(found, self._submitter.acknowledged),
             checks.within(
                 "recovery from a killed worker",
                 recovered[-1].seconds if recovered else 0.0,
                 _RECOVERY_S,
             ),
+            checks.enough_broken(chaos.counts, len(recovered), plan.scans),
             await self._clean_end(),
         ]
 

@@ -32,10 +32,15 @@ def members(mark: str) -> list[psutil.Process]:
 
 def kill(pids: Iterable[int]) -> list[int]:
     """Send SIGKILL; return those that were there to get it."""
+    return send(signal.SIGKILL, pids)
+
+
+def send(number: signal.Signals, pids: Iterable[int]) -> list[int]:
+    """Send a signal; return those that were there to get it."""
     hit = []
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
             hit.append(pid)
     return hit
 

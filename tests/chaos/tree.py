@@ -58,6 +58,7 @@ class Tree:
         self._boots = 1
         self._process: subprocess.Popen[bytes] | None = None
         self._start_at_s = 0.0
+        self._held_until_s = 0.0
 
     @property
     def pid(self) -> int:
@@ -67,7 +68,7 @@ class Tree:
     def tend(self) -> None:
         """Start it when it does not run, after the pause that the unit has."""
         if self._process is None:
-            if time.monotonic() >= self._start_at_s:
+            if time.monotonic() >= max(self._start_at_s, self._held_until_s):
                 self._start()
             return
         code = self._process.poll()
@@ -80,6 +81,11 @@ class Tree:
     def reboot(self) -> list[int]:
         """Kill all of it; what comes next is, to all others, another machine."""
         self._boots += 1
+        return self.kill_all()
+
+    def hold_down(self, seconds: float) -> list[int]:
+        """Kill all of it, and let it be started again only after so long."""
+        self._held_until_s = time.monotonic() + seconds
         return self.kill_all()
 
     def kill_all(self) -> list[int]:
