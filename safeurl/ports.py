@@ -41,7 +41,8 @@ class ScanStore(Protocol):
     Each method is one batch of statements that happens wholly or not at all. Writes on a scan
     are guarded by the `id`, `version` and `state` of the `Scan` handed in: when the row has
     moved on, nothing is written and None (or False) comes back. `actor` names who acts. A write
-    that names a `term` is also guarded by that being the newest: a deposed leader writes nothing.
+    that names a `term` is also guarded by that being the newest: a deposed leader writes nothing;
+    and by the lease being as handed in: one that was renewed since is not taken away.
     """
 
     async def add(self, scans: Sequence[Scan]) -> None:

@@ -96,8 +96,7 @@ class MemoryStore(MemoryLedger, MemoryLeadership):
         held = self._guarded(scan, State.ANALYZING)
         if held is None:
             return None
-        _check_json(evidence_json)
-        self._evidence[scan.id] = evidence_json
+        self._keep_evidence(scan, evidence_json)
         self._keep_artefacts(scan, artefacts)
         analysing = replace(held, state=State.ANALYZING, outcome=outcome, detail=detail)
         return self._move(held, analysing, now=now, actor=actor)
@@ -161,7 +160,7 @@ class MemoryStore(MemoryLedger, MemoryLeadership):
         if event in {"submitted", "transition"}:
             raise RowRefusedError(f"A note is not called {event}.")
         held = self._scans.get(scan.id)
-        if held is not None and _is_same(held, scan) and self._is_fenced_in(term):
+        if held is not None and _is_same(held, scan, term) and self._is_fenced_in(term):
             self._tell(replace(held, outcome=None, detail=detail), event, actor=actor, at=now)
 
     async def due(self, *, now: datetime, limit: int) -> list[Scan]:
@@ -247,15 +246,20 @@ class MemoryStore(MemoryLedger, MemoryLeadership):
         if not self._is_fenced_in(term):
             return None
         held = self._scans.get(scan.id)
-        return held if held is not None and _is_same(held, scan) else None
+        return held if held is not None and _is_same(held, scan, term) else None
 
     def _keep(self, scan: Scan, ending: Ending) -> None:
         _check_result(ending.result)
         if ending.evidence_json is not None:
-            _check_json(ending.evidence_json)
-            self._evidence[scan.id] = ending.evidence_json
+            self._keep_evidence(scan, ending.evidence_json)
         self._keep_artefacts(scan, ending.artefacts)
         self._results[scan.id] = replace(ending.result, scan_id=scan.id, outcome=ending.outcome)
+
+    def _keep_evidence(self, scan: Scan, document: str) -> None:
+        """Take the place of another attempt's, with its artefacts."""
+        _check_json(document)
+        self._evidence[scan.id] = document
+        self._artefacts.pop(scan.id, None)
 
     def _keep_artefacts(self, scan: Scan, artefacts: Sequence[Artefact]) -> None:
         kept = self._artefacts.setdefault(scan.id, {})
@@ -340,8 +344,9 @@ def _is_due(scan: Scan, now: datetime) -> bool:
     return scan.state is State.QUEUED and due
 
 
-def _is_same(held: Scan, scan: Scan) -> bool:
-    return (held.version, held.state) == (scan.version, scan.state)
+def _is_same(held: Scan, scan: Scan, term: int | None = None) -> bool:
+    as_seen = term is None or held.lease_until == scan.lease_until
+    return as_seen and (held.version, held.state) == (scan.version, scan.state)
 
 
 def _submission(scan: Scan) -> tuple[object, ...]:

@@ -171,6 +171,30 @@ class StoreMachine(RuleBasedStateMachine):
         if renewed:
             self.models[handle.id].lease_until = until
 
+    @rule(handle=handles, host=hosts)
+    def take_back(self, handle: Scan, host: str) -> None:
+        """Move as a leader that looked a while ago: refused where the lease was renewed since."""
+        term = self.election.believed.get(host)
+        if term is None:
+            return
+        moved = self._runner.run(
+            self.store.requeue(
+                handle,
+                outcome=Outcome.LEASE_LOST,
+                detail=None,
+                run_after=self.now,
+                now=self.now,
+                actor=host,
+                term=term,
+            )
+        )
+        model = self.models[handle.id]
+        as_seen = self._is_current(handle) and handle.lease_until == model.lease_until
+        assert (moved is not None) == (as_seen and term == self.election.number)
+        if moved is not None:
+            model.move(State.QUEUED, Outcome.LEASE_LOST)
+            model.run_after = self.now
+
     @rule(scan_id=scans)
     def cancel(self, scan_id: str) -> None:
         """End it now, whatever runs; what has ended otherwise stays."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from safeurl.adapters.sql.database import RowRefusedError
-from safeurl.ports import ScanStore
+from safeurl.ports import ScanStore, Store
 from safeurl.scan import Scan
 from safeurl.state import FINAL_STATES, TRANSITIONS, Outcome, State, final_state
 from tests.support.builders import (
@@ -310,3 +310,64 @@ async def test_what_breaks_a_rule_is_refused_whole(store: ScanStore) -> None:
             await store.finish(scan, ending, now=NOW, actor=WORKER)
         assert await store.get(scan.id) == scan
         assert await store.artefacts(scan.id) == []
+
+
+@on_every_store
+async def test_a_lease_that_was_renewed_after_the_look_is_not_taken_away(store: Store) -> None:
+    """A leader saw the lease run out, its worker renewed it, and only then the leader moves."""
+    term = (await store.lead("leader", now=NOW, until=NOW + LEASE)).term
+    seen = await brought_to(store, State.FETCHING)
+    assert await store.renew_lease(seen, lease_until=LATER + LEASE)
+    held = await store.get(seen.id)
+    ending = make_ending(seen, Outcome.LEASE_LOST)
+    await store.note(seen, event="concluding", detail="", now=NOW, actor="leader", term=term)
+    assert await store.finish(seen, ending, now=NOW, actor="leader", term=term) is None
+    assert await _take_back(store, seen, term) is None
+    assert await store.get(seen.id) == held
+    assert await store.result(seen.id) is None
+    assert [entry.event for entry in await store.audit(seen.id)] == ["submitted", "transition"]
+    assert held is not None
+    moved = await _take_back(store, held, term)
+    assert moved is not None
+    assert moved.state is State.QUEUED
+
+
+async def _take_back(store: ScanStore, scan: Scan, term: int) -> Scan | None:
+    return await store.requeue(
+        scan,
+        outcome=Outcome.LEASE_LOST,
+        detail=None,
+        run_after=LATER,
+        now=NOW,
+        actor="leader",
+        term=term,
+    )
+
+
+@on_every_store
+async def test_another_attempts_artefacts_go_with_its_evidence(store: ScanStore) -> None:
+    """What a lost attempt had stored does not stand beside the next one's."""
+    scan = await brought_to(store, State.FETCHING)
+    for digit in "ab":
+        moved = await store.begin_analysis(
+            scan,
+            outcome=Outcome.OK,
+            detail=None,
+            evidence_json="{}",
+            artefacts=[make_artefact(digit=digit)],
+            now=NOW,
+            actor=WORKER,
+        )
+        assert moved is not None
+        assert await store.artefacts(scan.id) == [make_artefact(digit=digit)]
+        waiting = await _requeue(store, moved)
+        assert waiting is not None
+        scan = await claimed(store, waiting, LATER)
+    late = make_ending(
+        scan,
+        Outcome.WALL_TIMEOUT,
+        artefacts=(make_artefact(digit="c"),),
+        evidence_json="{}",
+    )
+    assert await store.finish(scan, late, now=LATER, actor=WORKER) is not None
+    assert await store.artefacts(scan.id) == [make_artefact(digit="c")]

@@ -6,8 +6,11 @@ this very change took effect. So a batch may be repeated after its answer was lo
 time no guard holds, and the row still comes back.
 """
 
-#: A write in the name of a leader also needs that leader's term to be the newest.
-_FENCE = "(:term IS NULL OR :term = (SELECT max(term) FROM leader_terms))"
+#: A write in the name of a leader also needs that leader's term to be the newest, and the lease to
+#: be as the leader saw it: renewing one changes no version.
+_FENCE = (
+    "(:term IS NULL OR lease_until IS :seen_lease AND :term = (SELECT max(term) FROM leader_terms))"
+)
 _GUARD = f"id = :id AND version = :version AND state = :state AND {_FENCE}"
 
 #: What was written later than now was written before the clock was set back: it waits no longer.
@@ -86,6 +89,11 @@ PUT_EVIDENCE = f"""
 INSERT INTO scan_evidence (scan_id, attempt, document)
 SELECT id, attempt, :document FROM scan_jobs WHERE {_GUARD}
 ON CONFLICT (scan_id) DO UPDATE SET attempt = excluded.attempt, document = excluded.document
+"""  # noqa: S608 - the guard is a constant of this file
+
+#: Another attempt's, which went with that attempt's evidence.
+DROP_ARTEFACTS = f"""
+DELETE FROM artefacts WHERE scan_id = (SELECT id FROM scan_jobs WHERE {_GUARD})
 """  # noqa: S608 - the guard is a constant of this file
 
 PUT_ARTEFACTS = f"""

@@ -17,6 +17,9 @@ from safeurl.state import BROKEN, Outcome, State, is_legal
 
 Answer = TypeVar("Answer")
 
+#: Evidence and artefacts are one attempt's: the new ones take the place of the old.
+_NEW_EVIDENCE = (statements.PUT_EVIDENCE, statements.DROP_ARTEFACTS)
+
 
 class SQLStore(SQLLedger, SQLLeadership):
     """The store over any `Database`; every batch that it sends may be repeated."""
@@ -44,7 +47,7 @@ class SQLStore(SQLLedger, SQLLeadership):
 
     async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
         """Guarded by owner and attempt besides."""
-        args = columns(scan) | {"lease_until": stamp(lease_until), "term": None}
+        args = columns(scan) | _in_the_name_of(None, scan) | {"lease_until": stamp(lease_until)}
         (rows,) = await self._write([Statement.of(statements.RENEW, args)])
         return bool(rows)
 
@@ -60,7 +63,7 @@ class SQLStore(SQLLedger, SQLLeadership):
         actor: str,
     ) -> Scan | None:
         """Evidence, artefacts and move in one batch."""
-        batch = [statements.PUT_EVIDENCE, statements.PUT_ARTEFACTS, statements.BEGIN_ANALYSIS]
+        batch = [*_NEW_EVIDENCE, statements.PUT_ARTEFACTS, statements.BEGIN_ANALYSIS]
         args = {
             "outcome": outcome.value,
             "detail": detail,
@@ -84,7 +87,7 @@ class SQLStore(SQLLedger, SQLLeadership):
             "actor": actor,
         }
         if ending.evidence_json is not None:
-            batch.insert(0, statements.PUT_EVIDENCE)
+            batch = [*_NEW_EVIDENCE, *batch]
             args["document"] = ending.evidence_json
         return await self._move(scan, ending.state, batch, args, term=term)
 
@@ -120,8 +123,9 @@ class SQLStore(SQLLedger, SQLLeadership):
         term: int | None = None,
     ) -> None:
         """Guarded like any write: a worker that lost its scan has nothing more to say on it."""
-        said = {"event": event, "detail": detail, "now": stamp(now), "actor": actor, "term": term}
-        await self._write([Statement.of(statements.NOTE, columns(scan) | said)])
+        said: dict[str, Value] = {"event": event, "detail": detail, "actor": actor}
+        args = columns(scan) | _in_the_name_of(term, scan) | said | {"now": stamp(now)}
+        await self._write([Statement.of(statements.NOTE, args)])
 
     async def due(self, *, now: datetime, limit: int) -> list[Scan]:
         """Walk the partial index of QUEUED scans."""
@@ -204,9 +208,9 @@ class SQLStore(SQLLedger, SQLLeadership):
             "version": scan.version,
             "state": scan.state.value,
             "new_state": new.value,
-            "term": term,
         }
-        return await self._change(scan.id, batch, {**args, **guard})
+        fence = _in_the_name_of(term, scan)
+        return await self._change(scan.id, batch, {**args, **guard, **fence})
 
     async def _change(
         self, scan_id: str, batch: Sequence[str], args: Mapping[str, Value]
@@ -223,6 +227,11 @@ class SQLStore(SQLLedger, SQLLeadership):
 
 def _change_id() -> str:
     return secrets.token_hex(8)
+
+
+def _in_the_name_of(term: int | None, scan: Scan) -> dict[str, Value]:
+    seen = None if scan.lease_until is None else stamp(scan.lease_until)
+    return {"term": term, "seen_lease": seen}
 
 
 def _due(now: datetime) -> dict[str, Value]:
