@@ -12,8 +12,9 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
+from safeurl.adapters.sql.database import StoreBusyError
 from safeurl.ending import given_up
-from safeurl.errors import QueueUnavailableError, SandboxUnavailableError
+from safeurl.errors import QueueUnavailableError, SandboxUnavailableError, StoreUnavailableError
 from safeurl.ports import CLOCK_SKEW, Clock, ScanStore, WakeQueue
 from safeurl.retry import failures, retry_delay
 from safeurl.scan import Scan
@@ -57,6 +58,8 @@ class Rescuer:
         self._reap = reap
         self._has_ended = has_ended
         self._watch = _LeaseWatch(lease, ticks)
+        #: Taken back from processes that ended on this host, whose containers may still run.
+        self._orphans: list[Scan] = []
 
     async def sweep(self, term: int | None) -> tuple[int, int]:
         """Take back what is lost, push what is forgotten; return how many of each.
@@ -65,6 +68,20 @@ class Rescuer:
         """
         rescued = await self._take_back(term)
         return rescued, 0 if term is None else await self._push_again()
+
+    async def reap(self) -> None:
+        """Remove the containers of scans that were taken back on this host.
+
+        Apart from the sweep, which a Docker that does not answer must not hold up.
+        """
+        orphans, self._orphans = self._orphans, []
+        for scan in orphans:
+            try:
+                await self._reap(scan.id, scan.attempt)
+            except SandboxUnavailableError as error:
+                # These and the rest are the reaper's, once Docker is back.
+                _log.warning("rescuer.not_reaped count=%d error=%s", len(orphans), error)
+                return
 
     async def _push_again(self) -> int:
         due = await self._store.due(now=self._clock() - PUSH_GRACE, limit=SWEEP_LIMIT)
@@ -78,19 +95,31 @@ class Rescuer:
         return len(forgotten)
 
     async def _take_back(self, term: int | None) -> int:
+        # One moment for the whole sweep, before the look: what takes long ends no lease.
         taken: list[Scan] = []
+        now = self._clock()
         for scan in await self._store.leased(limit=SWEEP_LIMIT):
-            if self._has_ended(scan.lease_owner):
-                moved = await self._take_back_one(scan, None)
-            elif term is not None and self._watch.has_run_out(scan, self._clock()):
-                moved = await self._take_back_one(scan, term)
+            if is_orphan := self._has_ended(scan.lease_owner):
+                moved = await self._tried(scan, None)
+            elif term is not None and self._watch.has_run_out(scan, now):
+                moved = await self._tried(scan, term)
             else:
                 continue
             if moved is not None:
                 taken.append(moved)
-                await self._reap_one(scan)
+                self._orphans += [scan] * is_orphan
         await self._wake([scan.id for scan in taken if scan.state is State.QUEUED])
         return len(taken)
+
+    async def _tried(self, scan: Scan, term: int | None) -> Scan | None:
+        try:
+            return await self._take_back_one(scan, term)
+        except StoreBusyError:
+            raise
+        except StoreUnavailableError as error:
+            # Its rows cannot be read, by this version at least; those of the others can.
+            _log.error("rescuer.not_rescued scan=%s error=%s", scan.id, error)
+            return None
 
     async def _wake(self, scan_ids: Sequence[str]) -> None:
         if not scan_ids:
@@ -100,13 +129,6 @@ class Rescuer:
         except QueueUnavailableError as error:
             # They are due: the other half of the sweep pushes them once Redis is back.
             _log.warning("rescuer.not_pushed count=%d error=%s", len(scan_ids), error)
-
-    async def _reap_one(self, scan: Scan) -> None:
-        try:
-            await self._reap(scan.id, scan.attempt)
-        except SandboxUnavailableError as error:
-            # The reaper removes it once Docker is back; the other scans need not wait.
-            _log.warning("rescuer.not_reaped scan=%s error=%s", scan.id, error)
 
     async def _take_back_one(self, scan: Scan, term: int | None) -> Scan | None:
         actor = self._actor if term is None else f"{self._actor} term {term}"

@@ -85,6 +85,7 @@ class _Steward:
             (BEAT_INTERVAL_S, self._beat.send),
             (self._stand_interval_s, self._candidate.stand),
             (SWEEP_INTERVAL_S, lambda: self._rescuer.sweep(self._candidate.term)),
+            (SWEEP_INTERVAL_S, self._rescuer.reap),
             (REAP_INTERVAL_S, self._reap),
             (SEAL_INTERVAL_S, self._seal),
             (FORGET_INTERVAL_S, self._forget_workers),
@@ -92,7 +93,15 @@ class _Steward:
 
     async def leave(self) -> None:
         """Leave nothing behind that another would have to find out about."""
-        for duty in (self._reap, self._seal, self._candidate.resign, self._beat.retire):
+        for duty in (
+            # What ended here after the last sweep, killed at the end of its grace perhaps.
+            lambda: self._rescuer.sweep(None),
+            self._rescuer.reap,
+            self._reap,
+            self._seal,
+            self._candidate.resign,
+            self._beat.retire,
+        ):
             await _tried(duty)
 
     async def _reap(self) -> None:

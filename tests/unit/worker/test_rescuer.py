@@ -7,12 +7,12 @@ import msgspec
 
 from safeurl.adapters.memory import MemoryQueue, MemoryStore
 from safeurl.audit import path_faults
-from safeurl.errors import SandboxUnavailableError
+from safeurl.errors import SandboxUnavailableError, StoreUnavailableError
 from safeurl.report import Evidence, Hop, Profile
-from safeurl.scan import Scan, new_scan_id
+from safeurl.scan import AuditEntry, Scan, new_scan_id
 from safeurl.state import Outcome, State
 from tests.support.builders import analysed
-from worker.rescuer import PUSH_GRACE, Rescuer
+from worker.rescuer import PUSH_GRACE, Reap, Rescuer
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE = timedelta(seconds=30)
@@ -24,16 +24,19 @@ EVIDENCE = msgspec.json.encode(
 class _World:
     """A store, a queue, a clock that is set by hand, and a rescuer over them."""
 
-    def __init__(self, max_retries: int = 3) -> None:
+    #: A scan whose worker lives on.
+    living: Scan
+
+    def __init__(self, max_retries: int = 3, store: MemoryStore | None = None) -> None:
         self.now = START
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         self.queue = MemoryQueue()
         self.reaped: list[tuple[str, int]] = []
         self.ended: set[str | None] = set()
         self.ticks = 0.0
         self.rescuer = self.make_rescuer("r", max_retries)
 
-    def make_rescuer(self, actor: str, max_retries: int) -> Rescuer:
+    def make_rescuer(self, actor: str, max_retries: int, reap: Reap | None = None) -> Rescuer:
         """Return a rescuer over this world's parts."""
         return Rescuer(
             self.store,
@@ -42,7 +45,7 @@ class _World:
             actor=actor,
             lease=LEASE,
             max_retries=max_retries,
-            reap=self._reap,
+            reap=reap or self._reap,
             has_ended=lambda owner: owner in self.ended,
             ticks=lambda: self.ticks,
         )
@@ -120,34 +123,93 @@ def test_a_lost_scan_goes_back_to_the_queue_at_once() -> None:
         assert found is not None
         assert (found.state, found.outcome) == (State.QUEUED, Outcome.LEASE_LOST)
         assert found.run_after == world.now
-        assert world.reaped == [(scan.id, 1)]
         assert await world.queue.waiting() == {scan.id}
 
     asyncio.run(act())
 
 
-def test_a_docker_that_is_away_holds_up_no_scan() -> None:
-    """Containers that cannot be removed now are the reaper's; every scan is taken back."""
-
-    async def fail(_scan_id: str, _attempt: int) -> bool:
-        raise SandboxUnavailableError("No engine.")
+def test_a_docker_that_hangs_holds_up_no_scan() -> None:
+    """Every scan is taken back, woken and pushed while the removal of a container hangs."""
 
     async def act() -> None:
         world = _World()
-        lost = await world.add()
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def hang(_scan_id: str, _attempt: int) -> bool:
+            asked.set()
+            await answer.wait()
+            raise SandboxUnavailableError("No engine.")
+
+        rescuer = world.make_rescuer("r", 3, reap=hang)
+        world.ended.add("w1")
+        first, second = await world.add(), await world.add()
+        await world.claim(first)
+        await world.claim(second)
+        await world.lead()
+        assert await rescuer.sweep(1) == (2, 0)
+        reaping = asyncio.create_task(rescuer.reap())
+        await asked.wait()
+        third, forgotten = await world.add(), await world.add()
+        await world.claim(third)
+        world.now += PUSH_GRACE + timedelta(seconds=1)
+        assert await rescuer.sweep(1) == (1, 1)
+        assert await world.queue.waiting() == {first.id, second.id, third.id, forgotten.id}
+        answer.set()
+        await reaping
+
+    asyncio.run(act())
+
+
+def test_a_renewal_during_a_sweep_keeps_the_scan() -> None:
+    """Time that goes by while others are taken back ends no lease that was renewed meanwhile."""
+
+    class Slow(MemoryStore):
+        """Takes a whole lease for each trail, in which a living worker renews its own."""
+
+        async def audit(self, scan_id: str) -> list[AuditEntry]:
+            world.now += LEASE
+            assert await self.renew_lease(world.living, lease_until=world.now + LEASE)
+            return await super().audit(scan_id)
+
+    world = _World(store=Slow())
+
+    async def act() -> None:
+        await world.claim(await world.add())
+        world.now += LEASE
+        world.living = await world.claim(await world.add())
+        await world.lead()
+        assert await world.rescuer.sweep(1) == (1, 0)
+        found = await world.found(world.living)
+        assert (found.state, found.version) == (State.FETCHING, world.living.version)
+
+    asyncio.run(act())
+
+
+def test_a_trail_that_cannot_be_read_holds_up_no_other() -> None:
+    """The scan of a tampered trail stays as it is; those behind it are rescued and pushed."""
+
+    class Tampered(MemoryStore):
+        """Holds a trail that nobody can read."""
+
+        unreadable = ""
+
+        async def audit(self, scan_id: str) -> list[AuditEntry]:
+            if scan_id == self.unreadable:
+                raise StoreUnavailableError("The database holds a row that nobody can read.")
+            return await super().audit(scan_id)
+
+    async def act() -> None:
+        store = Tampered()
+        world = _World(store=store)
+        broken, lost = await world.add(), await world.add()
+        await world.claim(broken)
+        store.unreadable = broken.id
+        world.now += timedelta(seconds=1)
         await world.lose(lost)
         forgotten = await world.add()
         world.now += PUSH_GRACE + timedelta(seconds=1)
-        rescuer = Rescuer(
-            world.store,
-            world.queue,
-            clock=lambda: world.now,
-            actor="r",
-            lease=LEASE,
-            max_retries=3,
-            reap=fail,
-        )
-        assert await rescuer.sweep(1) == (1, 1)
+        assert await world.rescuer.sweep(1) == (1, 1)
+        assert (await world.found(broken)).state is State.FETCHING
         assert await world.queue.waiting() == {lost.id, forgotten.id}
 
     asyncio.run(act())
@@ -234,6 +296,9 @@ def test_a_process_that_ended_here_is_not_waited_for() -> None:
         assert await world.rescuer.sweep(None) == (1, 0)
         assert (await world.found(scan)).state is State.QUEUED
         assert await world.queue.waiting() == {scan.id}
+        await world.rescuer.reap()
+        await world.rescuer.reap()
+        assert world.reaped == [(scan.id, 1)]
 
     asyncio.run(act())
 
