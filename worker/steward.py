@@ -18,7 +18,7 @@ from worker.owner import owner_name, process_name
 from worker.rescuer import Rescuer
 from worker.sandbox.reaper import Reaper
 from worker.sealer import Sealer
-from worker.tasks import make_sandbox
+from worker.tasks import make_egress, make_sandbox
 
 _log = logging.getLogger("safeurl.steward")
 
@@ -68,6 +68,7 @@ class _Steward:
             clock=utc_now,
         )
         self._reaper = Reaper(str(settings.docker_socket_path), settings.instance)
+        self._egress = make_egress(settings)
         self._sealer = Sealer(store, clock=utc_now)
         self._rescuer = Rescuer(
             store,
@@ -87,6 +88,7 @@ class _Steward:
             (SWEEP_INTERVAL_S, lambda: self._rescuer.sweep(self._candidate.term)),
             (SWEEP_INTERVAL_S, self._rescuer.reap),
             (REAP_INTERVAL_S, self._reap),
+            (REAP_INTERVAL_S, self._close_sockets),
             (SEAL_INTERVAL_S, self._seal),
             (FORGET_INTERVAL_S, self._forget_workers),
         ]
@@ -106,6 +108,10 @@ class _Steward:
 
     async def _reap(self) -> None:
         await self._reaper.sweep(utc_now(), self._is_over)
+
+    async def _close_sockets(self) -> None:
+        if self._egress is not None:
+            await self._egress.sweep(self._is_over)
 
     async def _is_over(self, scan_id: str, attempt: int) -> bool:
         scan = await self._store.get(scan_id)

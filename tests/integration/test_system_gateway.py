@@ -1,5 +1,6 @@
 """What becomes of scans when the egress gateway dies under them."""
 
+import asyncio
 import os
 import signal
 import time
@@ -8,10 +9,14 @@ from pathlib import Path
 import psutil
 
 from safeurl.ports import ScanStore
+from safeurl.report import FetchRequest
 from safeurl.scan import AuditEntry
 from safeurl.state import Outcome, State
 from tests.support.pages import PageServer, Reply, Request, html
 from tests.support.system import RunningWorker, System
+from worker.egress.client import EgressClient
+from worker.egress.door import GatewayEgress
+from worker.egress.protocol import EgressPolicy
 
 
 def test_a_gateway_killed_in_mid_scan(tmp_path: Path) -> None:
@@ -46,6 +51,21 @@ def test_a_gateway_killed_in_mid_scan(tmp_path: Path) -> None:
     assert system.containers() == []
     sockets = system.settings.gateway_dir / "sockets"
     assert not sockets.exists() or list(sockets.iterdir()) == []
+
+
+def test_a_socket_whose_worker_is_gone_is_closed(tmp_path: Path) -> None:
+    """The steward closes it long before its deadline, once its attempt is over by the database."""
+    system = System(tmp_path)
+    with RunningWorker(system):
+        client = EgressClient(system.settings.gateway_dir)
+        door = GatewayEgress(client, EgressPolicy(), instance=system.settings.instance)
+        request = FetchRequest(scan="gone", attempt=1, url="https://example.com/")
+        room = asyncio.run(door.open(request, deadline_s=600))
+        assert Path(room.directory).exists()
+        deadline = time.monotonic() + 60
+        while Path(room.directory).exists():
+            assert time.monotonic() < deadline, "the socket was never closed"
+            time.sleep(0.2)
 
 
 def _until_asked(asked: list[Request]) -> None:
