@@ -83,7 +83,7 @@ async def _serve(
     settings: Settings, listener: socket.socket, announce: Callable[[str], None]
 ) -> None:
     async with _open_parts(settings) as (store, service):
-        app = create_app(service, _hosts(settings, listener))
+        app = create_app(service, allowed_hosts(settings, listener.getsockname()[0]))
         server = uvicorn.Server(server_config(app))
         migration = asyncio.create_task(_migrate(store))
         migration.add_done_callback(partial(_stop_on_failure, server))
@@ -182,10 +182,13 @@ def _address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _hosts(settings: Settings, listener: socket.socket) -> frozenset[str] | None:
-    """Return the names that the server answers to: any, once it is open to other machines."""
-    address = listener.getsockname()[0]
+def allowed_hosts(settings: Settings, address: str) -> frozenset[str] | None:
+    """Return the names that a server on this address answers to, None for any.
+
+    Open to other machines it cannot know its names, unless the settings list them.
+    """
+    named = frozenset(name.lower() for name in settings.api_allowed_hosts)
     if ipaddress.ip_address(address).is_loopback:
-        return LOOPBACK_HOSTS | {settings.api_host.lower()}
+        return LOOPBACK_HOSTS | {settings.api_host.lower()} | named
     _log.warning("api_open: %s is not loopback, and whoever reaches it may use it", address)
-    return None
+    return named or None

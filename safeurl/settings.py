@@ -60,6 +60,8 @@ Seconds = Annotated[tuple[Annotated[int, Field(ge=0, le=86_400)], ...], BeforeVa
 Resolvers = Annotated[
     tuple[Annotated[str, AfterValidator(_resolver)], ...], BeforeValidator(_split)
 ]
+_HostName = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+|[0-9A-Fa-f:]+)$")]
+Hosts = Annotated[tuple[_HostName, ...], BeforeValidator(_split)]
 
 
 class Settings(BaseModel):
@@ -265,6 +267,11 @@ class Settings(BaseModel):
     )
     api_port: int = Field(
         default=8321, ge=0, le=65535, alias="API_PORT", description="Its TCP port."
+    )
+    api_allowed_hosts: Hosts = Field(
+        default=(),
+        alias="API_ALLOWED_HOSTS",
+        description="Names it answers to, without port. Empty: on loopback its own, else any.",
     )
     enable_worker: bool = Field(
         default=False,

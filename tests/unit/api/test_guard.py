@@ -5,7 +5,10 @@ from http import HTTPStatus
 import pytest
 from starlette.datastructures import Headers
 
+from api.app import allowed_hosts
 from api.guard import LOOPBACK_HOSTS, host_name, refuse
+from safeurl.errors import ConfigError
+from safeurl.settings import Settings
 
 _JSON = {"content-type": "application/json"}
 
@@ -105,3 +108,27 @@ def test_a_frame_from_elsewhere_is_refused() -> None:
 def test_without_a_list_every_host_is_answered() -> None:
     """A server that is open to other machines cannot know how they call it."""
     assert refuse("GET", Headers({"host": "scanner.example"}), None) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "listed", "hosts"),
+    [
+        ("127.0.0.1", "", LOOPBACK_HOSTS),
+        ("127.0.0.1", "Scanner.Example", LOOPBACK_HOSTS | {"scanner.example"}),
+        ("0.0.0.0", "", None),
+        ("0.0.0.0", "localhost, 127.0.0.1,::1", LOOPBACK_HOSTS),
+    ],
+)
+def test_a_server_answers_to_the_names_that_are_listed(
+    address: str, listed: str, hosts: frozenset[str] | None
+) -> None:
+    """Open to other machines, it answers to any name only when none is listed."""
+    settings = Settings.read({"API_HOST": address, "API_ALLOWED_HOSTS": listed})
+    assert allowed_hosts(settings, address) == hosts
+
+
+@pytest.mark.parametrize("listed", ["localhost:8321", "http://localhost", "[::1]", "*"])
+def test_a_listed_name_has_no_port_and_no_scheme(listed: str) -> None:
+    """What could never equal a Host header's name is a fault, not a silent lock-out."""
+    with pytest.raises(ConfigError, match="API_ALLOWED_HOSTS"):
+        Settings.read({"API_ALLOWED_HOSTS": listed})
