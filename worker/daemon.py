@@ -11,10 +11,10 @@ from safeurl.adapters.redis.embedded import serve
 from safeurl.adapters.redis.queue import require_writes
 from safeurl.analysis import preload
 from safeurl.bootstrap import prepare, redis_server
-from safeurl.errors import EgressUnavailableError
 from safeurl.settings import Settings
 from worker import tasks  # the task's imports are made here once and inherited by every fork
-from worker.egress.client import EgressClient
+from worker.egress.place import short_path
+from worker.egress.protocol import CONTROL_NAME
 from worker.egress.server import run_gateway
 from worker.sandbox.engine import is_listening
 from worker.scan_worker import ScanWorker
@@ -63,13 +63,11 @@ def _run_scan_worker(settings: Settings) -> None:
     """Run scans until SIGTERM, or until this process is used up and a fresh one takes its place."""
     connection = redis_server(settings).connect_worker()
     _wait_for(connection)
-    if settings.container_network == "none":
-        _wait_for_gateway(settings)
     worker = ScanWorker(
         connection,
         max_scans=settings.max_scans_per_worker,
         lifetime_s=settings.worker_max_lifetime,
-        is_ready=lambda: is_listening(str(settings.docker_socket_path)),
+        missing=lambda: _missing(settings),
     )
     worker.run()
 
@@ -89,17 +87,18 @@ def _wait_for(connection: Redis) -> None:
             return
 
 
-def _wait_for_gateway(settings: Settings) -> None:
-    """Return once the egress gateway answers, so that no attempt is spent on its absence."""
-    client = EgressClient(settings.gateway_dir)
-    tell_at_s = time.monotonic() + _TELL_S
-    while True:
-        try:
-            asyncio.run(client.ping())
-        except EgressUnavailableError as error:
-            if time.monotonic() >= tell_at_s:
-                _log.warning("worker.waiting_for_gateway error=%s", error)
-                tell_at_s += _TELL_S
-            time.sleep(_POLL_S)
-        else:
-            return
+def _missing(settings: Settings) -> str:
+    """Name what every scan needs and is away, so that no attempt is spent on its absence."""
+    if not is_listening(str(settings.docker_socket_path)):
+        return "engine"
+    if settings.container_network == "none" and not _has_gateway(settings):
+        return "gateway"
+    return ""
+
+
+def _has_gateway(settings: Settings) -> bool:
+    try:
+        with short_path(settings.gateway_dir, CONTROL_NAME) as path:
+            return is_listening(path)
+    except OSError:
+        return False

@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -96,16 +96,28 @@ class Executor:
 
     async def run(self, scan_id: str) -> Scan | None:
         """Run one attempt; return the scan as it left it, or None when it was not ours to run."""
-        now, began_s = self._clock(), time.monotonic()
-        claimed = await self._store.claim(
-            scan_id, owner=self._owner, now=now, lease_until=now + self._limits.lease
-        )
+        began_s = time.monotonic()
+        claimed = await self._claim(scan_id)
         if claimed is None:
             _log.info("attempt.skipped scan=%s reason=not_claimable", scan_id)
             return None
         scan = await self._attempt(claimed)
         _log_attempt(claimed, scan, time.monotonic() - began_s)
         return scan
+
+    async def _claim(self, scan_id: str) -> Scan | None:
+        now = self._clock()
+        claiming = asyncio.ensure_future(
+            self._store.claim(
+                scan_id, owner=self._owner, now=now, lease_until=now + self._limits.lease
+            )
+        )
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            if (won := await _to_the_end(claiming)) is not None:
+                await self._hand_back(won)
+            raise
 
     async def _attempt(self, scan: Scan) -> Scan | None:
         try:
@@ -283,7 +295,7 @@ class Executor:
         return Artefact(kind=kind, sha256=sha256, size_bytes=len(data), media_type=media_type)
 
 
-async def _to_the_end(work: Coroutine[None, None, Scan | None]) -> Scan | None:
+async def _to_the_end(work: Awaitable[Scan | None]) -> Scan | None:
     """Finish the work, which takes moments, even if we are told to stop meanwhile."""
     task = asyncio.ensure_future(work)
     while not task.done():

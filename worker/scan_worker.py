@@ -38,15 +38,15 @@ class ScanWorker(Worker):
         *,
         max_scans: int,
         lifetime_s: float,
-        is_ready: Callable[[], bool],
+        missing: Callable[[], str],
     ) -> None:
         """Take the queue's server, and how many scans and seconds it may live; 0 is for ever.
 
-        Nothing is taken while `is_ready` says no: what a scan needs is away, and its wake-up can
-        wait as well as it can.
+        Nothing is taken while `missing` names what a scan needs and is away: its wake-up can wait
+        as well as it can.
         """
         super().__init__([QUEUE_NAME], connection=connection, serializer=SERIALIZER)
-        self._is_ready = is_ready
+        self._missing = missing
         self._max_scans = max_scans
         self._lifetime_s = lifetime_s
         self._born_s = time.monotonic()
@@ -68,7 +68,13 @@ class ScanWorker(Worker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run one scan to its end, and count it."""
         # The engine may have gone while we waited for this wake-up; the scan is still QUEUED.
-        self._wait_until_ready()
+        if not self._wait_until_ready():
+            # We end before it is back. The rescuer sends another wake-up, and no attempt is spent.
+            _log.info("worker.dropped job=%s", job.id)
+            with _without_redis("drop"):
+                job.delete()
+                queue.intermediate_queue.remove(job.id)
+            return
         try:
             super().execute_job(job, queue)
         except RedisError as error:
@@ -90,15 +96,19 @@ class ScanWorker(Worker):
                 return None
         return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self) -> bool:
+        """Wait for what a scan needs; False where this life ended before it was there."""
         tell_at_s = time.monotonic()
-        while not (self._stop_requested or self._is_used_up() or self._is_ready()):
+        while missing := self._missing():
+            if self._stop_requested or self._is_used_up():
+                return False
             if time.monotonic() >= tell_at_s:
-                _log.warning("worker.waiting_for_engine")
+                _log.warning("worker.waiting_for_%s", missing)
                 tell_at_s += _TELL_S
                 with _without_redis("waiting"):
                     self.heartbeat()
             time.sleep(_LOOK_S)
+        return True
 
     def _is_used_up(self) -> bool:
         aged = time.monotonic() - self._born_s >= self._lifetime_s > 0

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from safeurl.errors import SandboxUnavailableError
+from safeurl.errors import SandboxUnavailableError, StoreUnavailableError
 from tests.support.images import SOCKET_PATH, docker_client
 from tests.support.sandbox_lab import Lab, clear, lab, leftovers
 from worker.sandbox import labels
@@ -99,6 +99,26 @@ def test_containers_of_attempts_that_are_over_go() -> None:
             assert asyncio.run(reaper.sweep(now, is_over)) == []
             assert asyncio.run(reaper.sweep(now + YOUTH, is_over)) == [over]
             assert leftovers(room.settings.instance) == [runs]
+        finally:
+            clear(room.settings.instance)
+
+
+def test_a_database_that_is_away_keeps_no_expired_container() -> None:
+    """What is past its deadline goes first; whether the others are over is not known."""
+    mark = f"away-{os.getpid()}"
+
+    async def nobody_knows(_scan: str, _attempt: int) -> bool:
+        raise StoreUnavailableError("The database is away.")
+
+    with lab("pass") as room:
+        try:
+            now = datetime.now(UTC)
+            doubtful = place(room, f"{mark}-doubtful", now + timedelta(hours=1))
+            place(room, f"{mark}-expired", now - GRACE)
+            reaper = Reaper(SOCKET_PATH, room.settings.instance)
+            with pytest.raises(StoreUnavailableError):
+                asyncio.run(reaper.sweep(now + YOUTH, nobody_knows))
+            assert leftovers(room.settings.instance) == [doubtful]
         finally:
             clear(room.settings.instance)
 

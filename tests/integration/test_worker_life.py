@@ -14,6 +14,7 @@ from safeurl.ports import ScanStore
 from safeurl.scan import AuditEntry, Scan
 from safeurl.service import Service
 from safeurl.state import Outcome, State
+from tests.support.docker_proxy import DockerProxy
 from tests.support.pages import PageServer, Reply, Request, html
 from tests.support.system import RunningWorker, System
 
@@ -53,6 +54,30 @@ def test_a_worker_leaves_at_its_age_but_never_in_mid_scan(tmp_path: Path) -> Non
         _until(lambda: "worker.used_up scans=1" in run.log.read_text())
     assert (scan.state, scan.attempt) == (State.COMPLETED, 1)
     assert {(status, pause) for _, status, pause in _lives(run)} == {("0", "0.0")}
+
+
+def test_a_worker_that_ends_before_the_engine_is_back_spends_no_attempt(tmp_path: Path) -> None:
+    """It drops the wake-up it had taken: the scan waits, and runs once Docker is there again."""
+    with DockerProxy(tmp_path / "docker.sock") as docker:
+        system = _system(
+            tmp_path / "state",
+            WORKER_MAX_LIFETIME="4",
+            MAX_SCANS_PER_WORKER="0",
+            DOCKER_SOCKET_PATH=str(docker.path),
+        )
+        with PageServer(fallback=_page) as pages, RunningWorker(system) as run:
+            _until(lambda: "worker.used_up" in run.log.read_text())
+            # The next one has begun by then, and waits for a wake-up.
+            time.sleep(2)
+            docker.vanish()
+            [scan_id] = _submit(system, pages.url("/"))
+            _until(lambda: run.log.read_text().count("worker.used_up") > 2)
+            assert "worker.dropped" in run.log.read_text()
+            waiting = _get(system, scan_id)
+            assert (waiting.state, waiting.attempt) == (State.QUEUED, 0)
+            docker.start()
+            [scan] = system.wait_final([scan_id], timeout_s=60)
+    assert (scan.state, scan.attempt) == (State.COMPLETED, 1)
 
 
 def test_a_worker_without_limits_stays(tmp_path: Path) -> None:

@@ -47,8 +47,16 @@ class Reaper:
         Returns their names; raises `SandboxUnavailableError` when Docker does not answer.
         """
         found = await asyncio.to_thread(self._list)
-        unneeded = [each for each in found if await _is_unneeded(each, now, is_over)]
-        return await asyncio.to_thread(self._remove, unneeded) if unneeded else []
+        expired = [each for each in found if each.labels.deadline_at + GRACE <= now]
+        # First and without the database, which may be away.
+        removed = await self._remove_all(expired)
+        over = [
+            each for each in found if each not in expired and await _is_over(each, now, is_over)
+        ]
+        return removed + await self._remove_all(over)
+
+    async def _remove_all(self, found: list[_Found]) -> list[str]:
+        return await asyncio.to_thread(self._remove, found) if found else []
 
     async def remove_attempt(self, scan: str, attempt: int) -> bool:
         """Kill and remove the container of one attempt; False when there is none."""
@@ -76,9 +84,7 @@ class Reaper:
             return remove_own(client, self._instance, scan, attempt)
 
 
-async def _is_unneeded(found: _Found, now: datetime, is_over: IsOver) -> bool:
-    if found.labels.deadline_at + GRACE <= now:
-        return True
+async def _is_over(found: _Found, now: datetime, is_over: IsOver) -> bool:
     # One that is older than its own age can be was made before the clock was set back.
     is_young = timedelta(0) <= now - found.created_at < YOUTH
     if found.labels.role != labels.ROLE_SANDBOX or is_young:

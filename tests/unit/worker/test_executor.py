@@ -300,3 +300,40 @@ def test_a_lost_gateway_puts_the_scan_off(lost_at: str) -> None:
         assert await world.store.evidence(scan.id) is None
 
     asyncio.run(act())
+
+
+def test_a_worker_that_is_stopped_while_it_claims_hands_the_scan_back() -> None:
+    """A claim that is won after the signal is given up at once, not left to its lease."""
+
+    class Slow(MemoryStore):
+        """Says that a claim was won only when it is told to."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked, self.answer = asyncio.Event(), asyncio.Event()
+
+        async def claim(
+            self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
+        ) -> Scan | None:
+            won = await super().claim(scan_id, owner=owner, now=now, lease_until=lease_until)
+            self.asked.set()
+            await self.answer.wait()
+            return won
+
+    async def act() -> None:
+        world = _World(ScriptedSandbox())
+        world.store = store = Slow()
+        executor = world.make_executor(LIMITS)
+        await store.add([world.scan])
+        running = asyncio.create_task(executor.run(world.scan.id))
+        await store.asked.wait()
+        running.cancel()
+        await asyncio.sleep(0)
+        store.answer.set()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        found = await store.get(world.scan.id)
+        assert found is not None
+        assert (found.state, found.lease_owner, found.attempt) == (State.QUEUED, None, 1)
+
+    asyncio.run(act())
