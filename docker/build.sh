@@ -3,9 +3,11 @@
 # --fresh makes the base anew, with today's packages.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=docker/lib/engine.sh
+. docker/lib/engine.sh
 case ${1:-} in
     '') ;;
-    --fresh) docker -H "unix://${DOCKER_SOCKET_PATH:-/var/run/docker.sock}" rmi --no-prune safeurl-base:latest >/dev/null || true ;;
+    --fresh) dk rmi --no-prune safeurl-base:latest >/dev/null || true ;;
     *)
         echo "usage: bash docker/build.sh [--fresh]" >&2
         exit 2

@@ -6,6 +6,8 @@
 # 20 malicious, 30 not concluded; the demonstration ends with 0 whenever a verdict was reached.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=docker/lib/engine.sh
+. docker/lib/engine.sh
 
 SCAN=.venv/bin/safeurl
 DEMO_PID=
@@ -21,11 +23,11 @@ stop_demo() {
 
 # Prints the interface to serve on: the gateway reaches loopback, a sandbox on the bridge only that.
 demo_interface() {
-    if [ "${CONTAINER_NETWORK:-none}" != bridge ]; then
+    if [ "$(setting CONTAINER_NETWORK none)" != bridge ]; then
         echo lo
         return
     fi
-    "${DOCKER_CLI:-docker}" -H "unix://${DOCKER_SOCKET_PATH:-/var/run/docker.sock}" network inspect bridge \
+    dk network inspect bridge \
         --format '{{index .Options "com.docker.network.bridge.name"}}' || echo docker0
 }
 

@@ -6,8 +6,13 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bash docker/setup.sh --tests
-# Where gVisor is missing, the tests of isolation fail and say so.
-[ "$(id -u)" -ne 0 ] || bash docker/gvisor.sh || true
+if [ "$(id -u)" -eq 0 ]; then
+    bash docker/gvisor.sh || echo "gVisor could not be set up: the tests of isolation will fail until the reason above" \
+        "is gone and 'bash docker/gvisor.sh' succeeds."
+else
+    echo "Where gVisor is not registered with the engine, the tests of isolation fail: run 'sudo bash docker/gvisor.sh'" \
+        "once, before the tests."
+fi
 
 export PATH=$PWD/.venv/bin:/usr/sbin:$PATH
 FAILED=()

@@ -1,10 +1,22 @@
 # The Docker engine: found, or installed and started. A running engine is never stopped or restarted.
 # shellcheck shell=bash
 
-DOCKER_SOCKET=${DOCKER_SOCKET_PATH:-/var/run/docker.sock}
 DEFAULT_SOCKET=/var/run/docker.sock
 ENGINE_LOG=/var/log/safeurl/dockerd.log
+ENGINE_PIDFILE=/var/run/docker.pid
 ENGINE_START_SECONDS=60
+
+# setting NAME DEFAULT: from the environment, else from .env in this folder, as safeurl reads it; never run as code.
+setting() {
+    local value=${!1:-}
+    if [ -z "${!1+set}" ] && [ -r .env ]; then
+        value=$(sed -nE "s/^[[:space:]]*(export[[:space:]]+)?$1[[:space:]]*=[[:space:]]*//p" .env | tail -n 1 |
+            sed -E "s/^(['\"])(.*)\1.*/\2/; t; s/[[:space:]]+#.*//; s/[[:space:]]+$//")
+    fi
+    echo "${value:-$2}"
+}
+
+DOCKER_SOCKET=$(setting DOCKER_SOCKET_PATH "$DEFAULT_SOCKET")
 
 # Always by socket: DOCKER_HOST and the client's context may name another engine than the worker's.
 dk() {
@@ -43,7 +55,11 @@ explain_if_forbidden() {
 }
 
 what_to_do_without_root() {
-    if is_debian_like; then
+    if PATH=$PATH:/usr/sbin:/sbin command -v dockerd >/dev/null; then
+        echo "No Docker engine answers at $DOCKER_SOCKET and only root may start it: run" \
+            "'sudo $([ -d /run/systemd/system ] && echo systemctl start docker || echo service docker start)'" \
+            "and run this again."
+    elif is_debian_like; then
         echo "No Docker engine answers at $DOCKER_SOCKET and only root may start one:" \
             "run 'sudo apt-get install docker.io && sudo usermod -aG docker $(id -un)', log in again and run this again."
     else
@@ -63,7 +79,8 @@ start_engine() {
     note "starting it"
     if [ -d /run/systemd/system ]; then
         systemctl enable --now docker
-    elif ! engine_process_runs; then
+    # The package's own start script may have been quicker; a second engine on the same data would do harm.
+    elif ! engine_pid; then
         mount_cgroups
         spawn_engine "$ENGINE_LOG" -H "unix://$DOCKER_SOCKET"
     fi
@@ -77,9 +94,11 @@ mount_cgroups() {
     cgroupfs-mount
 }
 
-# The package's own start script may have been quicker; a second engine on the same data would do harm.
-engine_process_runs() {
-    [ -s /var/run/docker.pid ] && kill -0 "$(cat /var/run/docker.pid)" 2>/dev/null
+# The engine's process, if it is on this machine and ours to signal; a file left by a crash may name any process.
+engine_pid() {
+    local pid
+    pid=$(cat "$ENGINE_PIDFILE" 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ] &&
+        kill -0 "$pid" && echo "$pid"
 }
 
 # spawn_engine LOG ARGUMENT…: an engine in its own session, so that it outlives this script and its terminal.

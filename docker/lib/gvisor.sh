@@ -3,7 +3,6 @@
 # shellcheck shell=bash
 
 RUNSC=runsc
-ENGINE_PIDFILE=/var/run/docker.pid
 RELOAD_SECONDS=20
 # The faster one first; which of them works depends on the release and on the machine.
 RUNSC_PLATFORMS=(systrap ptrace)
@@ -74,12 +73,6 @@ is_ours() {
 
 prove_gvisor() {
     "$(find_python)" docker/gvisor_proof.py "$RUNSC" "$BASE_TAG" "$DOCKER_CLI" -H "unix://$DOCKER_SOCKET" 2>&1
-}
-
-# The engine's process, if it is on this machine and ours to signal.
-engine_pid() {
-    local pid
-    pid=$(cat "$ENGINE_PIDFILE" 2>/dev/null) && [ "$(cat "/proc/$pid/comm")" = dockerd ] && kill -0 "$pid" && echo "$pid"
 }
 
 # Where this engine reads its configuration; --config-file moves it.
