@@ -60,6 +60,8 @@ class Rescuer:
         self._watch = _LeaseWatch(lease, ticks)
         #: Taken back from processes that ended on this host, whose containers may still run.
         self._orphans: list[Scan] = []
+        #: What was judged here, by id and version, and could not be recorded yet.
+        self._judged: set[tuple[str, int]] = set()
 
     async def sweep(self, term: int | None) -> tuple[int, int]:
         """Take back what is lost, push what is forgotten; return how many of each.
@@ -137,12 +139,19 @@ class Rescuer:
         )
         if scan.state is State.ANALYZING:
             ending = await conclude_stored(
-                self._store, scan, clock=self._clock, actor=actor, term=term
+                self._store,
+                scan,
+                clock=self._clock,
+                actor=actor,
+                term=term,
+                outlived=self._judged,
             )
             if ending is not None:
-                return await self._store.finish(
+                ended = await self._store.finish(
                     scan, ending, now=self._clock(), actor=actor, term=term
                 )
+                self._judged.discard((scan.id, scan.version))
+                return ended
         return await self._retry(scan, actor, term)
 
     async def _retry(self, scan: Scan, actor: str, term: int | None) -> Scan | None:

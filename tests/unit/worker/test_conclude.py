@@ -1,0 +1,85 @@
+"""Judging what another worker left: it ends whatever the evidence is, and once."""
+
+import asyncio
+import multiprocessing
+import signal
+from datetime import timedelta
+
+import msgspec
+
+from safeurl.adapters.memory import MemoryStore
+from safeurl.ports import Ending
+from safeurl.report import Evidence, Hop
+from safeurl.scan import Scan
+from safeurl.state import State
+from tests.support.builders import NOW, analysed, brought_to
+from worker.conclude import conclude_stored
+
+_EVIDENCE = msgspec.json.encode(
+    Evidence(hops=(Hop(url="https://example.com/", status=200, http_version="1.1"),))
+).decode()
+
+
+async def _left(store: MemoryStore) -> Scan:
+    """Return a scan that a worker analysed and left."""
+    moved = await analysed(store, await brought_to(store, State.FETCHING), _EVIDENCE)
+    assert moved is not None
+    return moved
+
+
+def _judge_for_ever(*_args: object) -> Ending:
+    while True:
+        pass
+
+
+def _conclude_for_ever() -> None:
+    async def act() -> None:
+        store = MemoryStore()
+        await conclude_stored(
+            store,
+            await _left(store),
+            clock=lambda: NOW,
+            actor="r",
+            term=None,
+            judge=_judge_for_ever,
+            max_cpu_s=0.5,
+        )
+
+    asyncio.run(act())
+
+
+def test_a_judge_that_does_not_end_is_ended_with_its_process() -> None:
+    """It keeps no leadership: the process is gone, and its note is there for the next one."""
+    process = multiprocessing.get_context("fork").Process(target=_conclude_for_ever)
+    process.start()
+    process.join(60)
+    ended = process.exitcode
+    process.kill()
+    assert ended == -signal.SIGPROF
+
+
+def test_a_process_that_outlived_its_judging_may_judge_again() -> None:
+    """Its note tells that the judging began; that the record was not written is another matter."""
+
+    async def act() -> None:
+        store = MemoryStore()
+        scan = await _left(store)
+        outlived: set[tuple[str, int]] = set()
+
+        async def conclude(outlived: set[tuple[str, int]]) -> Ending | None:
+            return await conclude_stored(
+                store,
+                scan,
+                clock=lambda: NOW + timedelta(seconds=1),
+                actor="r",
+                term=None,
+                outlived=outlived,
+            )
+
+        assert await conclude(outlived) is not None
+        assert await conclude(outlived) is not None
+        assert await conclude(set()) is None
+        notes = [entry for entry in await store.audit(scan.id) if entry.event == "concluding"]
+        assert len(notes) == 1
+
+    asyncio.run(act())
