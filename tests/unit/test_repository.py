@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from safeurl.settings import Settings
+from safeurl.settings import SETTING_NAMES, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = (".ci", "api", "docker", "fetcher", "safeurl", "tests", "worker")
@@ -192,14 +192,39 @@ def test_gateway_and_worker_meet_in_one_folder() -> None:
     folders = [re.findall(r"EGRESS_DIR=(\S+)", unit.read_text()) for unit in units]
     assert folders == [["/run/safeurl-egress"]] * 2
     compose = (ROOT / "docker/compose.yaml").read_text()
-    assert compose.count("/run/safeurl-egress:/run/safeurl-egress") == 2
+    # Not below /run, which is empty after a reboot: Docker would make the folder anew, as root's.
+    folder = "${EGRESS_DIR:-/var/lib/safeurl-egress}"
+    assert f"EGRESS_DIR: {folder}\n" in compose
+    assert compose.count(f'"{folder}:{folder}"') == 1
+    assert len(re.findall(r"\*folder\b", compose)) == 2
+
+
+def test_compose_passes_every_setting() -> None:
+    """What is written to `.env` reaches the services, but for what their containers decide."""
+    compose = (ROOT / "docker/compose.yaml").read_text()
+    passed = set(re.findall(r"^ +(\w+): \$\{\1:[-?]", compose, re.MULTILINE))
+    fixed = {
+        "SAFEURL_STATE_DIR",  # the image's volume
+        "REDIS_HOST",  # the service valkey
+        "REDIS_PORT",
+        "DOCKER_SOCKET_PATH",  # mounted where the default expects it
+        "API_HOST",  # all of the container's, published on loopback
+        "API_PORT",  # the published one is set
+        "ENABLE_WORKER",  # would need the Docker socket in what faces the network
+    }
+    assert passed | fixed == SETTING_NAMES
+    assert passed & fixed == set()
+    assert "${API_PORT:-8321}:8321" in compose
+    assert "${DOCKER_SOCKET_PATH:-/var/run/docker.sock}:/var/run/docker.sock" in compose
 
 
 def test_compose_uses_our_images_and_gives_the_docker_socket_to_the_worker_alone() -> None:
     """No image has to come from a registry, and what faces the network cannot reach Docker."""
     compose = (ROOT / "docker/compose.yaml").read_text()
     assert set(re.findall(r"image: (\S+)", compose)) == {"safeurl-service:latest"}
-    services = re.split(r"^  (\w+):\n", compose.partition("\nservices:\n")[2], flags=re.MULTILINE)
+    services = re.split(
+        r"^  ([\w-]+):\n", compose.partition("\nservices:\n")[2], flags=re.MULTILINE
+    )
     bodies = dict(zip(services[1::2], services[2::2], strict=True))
     assert {"valkey", "api", "worker"} <= bodies.keys()
     assert [name for name, body in bodies.items() if "docker.sock" in body] == ["worker"]

@@ -1,0 +1,122 @@
+"""The compose file, started for real: with names, a port, a folder and volumes of its own."""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import reduce
+from operator import getitem
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.images import BASE_IMAGE, SOCKET_PATH, docker_client
+from tests.support.pages import PageServer, html
+
+ROOT = Path(__file__).resolve().parents[2]
+_BUILD_S = 280
+_START_S = 90
+_SCAN_S = 60
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Yield a folder that the services' user may enter, and remove what containers made in it."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="safeurl-compose-") as name:
+        path = Path(name)
+        path.chmod(0o711)
+        yield path
+        with docker_client() as client:
+            client.containers.run(
+                BASE_IMAGE,
+                ["rm", "-rf", "/folder/egress"],
+                volumes={name: {"bind": "/folder", "mode": "rw"}},
+                network_mode="none",
+                remove=True,
+            )
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _run(*command: str, timeout_s: float, environ: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=timeout_s,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@contextmanager
+def _compose(project: str, environ: Mapping[str, str]) -> Iterator[None]:
+    """Start the services, and remove them with their volumes."""
+    tool = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
+    command = [*tool, "-p", project, "-f", "docker/compose.yaml"]
+    try:
+        _run(*command, "up", "-d", timeout_s=_START_S, environ=environ)
+        yield
+    finally:
+        _run(*command, "down", "--volumes", "-t", "30", timeout_s=_START_S, environ=environ)
+
+
+def _answer(
+    client: httpx.Client, path: str, timeout_s: float, *keys: str, last: Collection[str]
+) -> str:
+    """Return what is under the keys once it is one of the last; TimeoutError says what it was."""
+    deadline, seen = time.monotonic() + timeout_s, "no answer"
+    while time.monotonic() < deadline:
+        try:
+            document = client.get(path).json()
+        except httpx.TransportError as error:
+            seen = str(error)
+        else:
+            seen = reduce(getitem, keys, document)
+        if seen in last:
+            return seen
+        time.sleep(0.3)
+    raise TimeoutError(f"{path}: {seen}")
+
+
+def test_the_services_of_compose_scan_a_page(folder: Path) -> None:
+    """A scan that is posted to the published port is completed, and afterwards nothing is left."""
+    project, port = f"safeurl-test-{secrets.token_hex(4)}", _free_port()
+    environ = {
+        "DOCKER_HOST": f"unix://{SOCKET_PATH}",
+        "DOCKER_SOCKET_PATH": SOCKET_PATH,
+        "DOCKER_GID": str(Path(SOCKET_PATH).stat().st_gid),
+        "REDIS_PASSWORD": secrets.token_hex(12),
+        "EGRESS_DIR": str(folder / "egress"),
+        "EGRESS_ALLOW_CIDRS": "127.0.0.1/32",
+        "API_PORT": str(port),
+    }
+    _run("bash", "docker/setup.sh", "--service", timeout_s=_BUILD_S, environ=environ)
+    with (
+        PageServer({"/": lambda _: html("<title>Hello</title><p>Words</p>")}) as pages,
+        _compose(project, environ),
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+    ):
+        _answer(client, "/health", _START_S, "health", "status", last=("healthy", "degraded"))
+        rebound = client.get("/health", headers={"host": "rebound.example"})
+        assert rebound.status_code == httpx.codes.MISDIRECTED_REQUEST
+        scan = client.post("/api/scans", json={"url": pages.url("/")}).json()
+        final = {"COMPLETED", "FAILED", "TIMED_OUT", "CANCELLED"}
+        state = _answer(client, f"/api/scans/{scan['id']}", _SCAN_S, "state", last=final)
+        assert state == "COMPLETED", client.get(f"/api/scans/{scan['id']}").text
+    with docker_client() as engine:
+        assert [c for c in engine.containers.list(all=True) if project in c.name] == []
+        assert [v for v in engine.volumes.list() if project in v.name] == []
