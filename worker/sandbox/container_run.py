@@ -9,7 +9,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -21,6 +21,7 @@ from safeurl.report import encode_line
 from worker.sandbox import labels
 from worker.sandbox.conversation import SLICE_S, Conversation
 from worker.sandbox.engine import Engine, EngineClient, NameTakenError, RuntimeUnknownError
+from worker.sandbox.failure import SIGKILL_STATUS
 from worker.sandbox.frames import FrameError
 from worker.sandbox.options import Options, SandboxSettings, container_options
 from worker.sandbox.reaper import remove_own
@@ -32,6 +33,9 @@ _log = logging.getLogger("safeurl.sandbox")
 _DEATH_S = 10.0
 #: Removal has a limit of its own, whatever was left of the run's.
 _REMOVE_S = 20.0
+#: How often, and how far apart, a death without a cause is looked at again.
+_LOOKS = 5
+_LOOK_S = 0.2
 
 
 class ContainerRun:
@@ -126,11 +130,14 @@ class ContainerRun:
                 client.start(container_id)
             began = time.monotonic()
             self._converse(attached, began + self._order.deadline_s)
-        if not self._outwait(client, container_id, began + self._order.deadline_s):
+        ended_by_itself = self._outwait(client, container_id, began + self._order.deadline_s)
+        if not ended_by_itself:
             self._kill(client, container_id)
         self._timings_ms["run"] = (time.monotonic() - began) * 1000
         # Read before the removal, which takes the state with it.
-        self._state = client.inspect(container_id)["State"]
+        self._state = last_state(
+            lambda: client.inspect(container_id)["State"], killed_by_us=not ended_by_itself
+        )
 
     def _converse(self, attached: socket.socket, until: float) -> None:
         talk = Conversation(attached, encode_line(self._order.request), self._sink)
@@ -178,6 +185,21 @@ class ContainerRun:
             yield
         finally:
             self._timings_ms[phase] = (time.perf_counter() - began) * 1000
+
+
+def last_state(look: Callable[[], dict[str, Any]], *, killed_by_us: bool) -> dict[str, Any]:
+    """Return the state of a container that has ended, once it is known what killed it.
+
+    The engine learns of a lack of memory by an event of its own, which can come after the end; a
+    SIGKILL that has no cause yet is looked at again for a moment.
+    """
+    state = look()
+    for _ in range(_LOOKS):
+        if killed_by_us or state["OOMKilled"] or state["ExitCode"] != SIGKILL_STATUS:
+            break
+        time.sleep(_LOOK_S)
+        state = look()
+    return state
 
 
 def _is_over(client: EngineClient, container_id: str, slice_s: float) -> bool:

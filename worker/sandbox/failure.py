@@ -12,7 +12,7 @@ The facts are ambiguous, and this is how each ambiguity is settled:
 - Exit code 137 alone is not lack of memory: an administrator or the host may have sent SIGKILL,
   and the guard in the sandbox passes 137 on for its child. `OOMKilled` alone says it, also with
   status 0 when only a child was killed. The engine learns of it by an event that can lose a race
-  against the exit; then 137 stands in the detail.
+  against the exit, so it is asked again for a moment; after that 137 stands in the detail.
 - SIGTERM (143) and SIGKILL (137) that we did not send came from outside: so an engine ends its
   containers when it is stopped. It says nothing about the page, so the scan is tried again. Code
   that took over the sandbox can end with these too, at each attempt; that costs the retries
@@ -31,7 +31,7 @@ from safeurl.report import ReportLine
 from safeurl.state import OUTCOME_WORDS, Outcome
 
 _FIRST_SIGNAL_STATUS = 128
-_SIGKILL_STATUS = 137
+SIGKILL_STATUS = 137
 _SIGTERM_STATUS = 143
 #: `fetcher.guard.Exit.LATE`, which is not ours to import.
 _LATE_STATUS = 124
@@ -69,7 +69,7 @@ def _cut_short(ended: SandboxExit, facts: ReportFacts) -> tuple[Outcome, str]:
         return Outcome.OUT_OF_MEMORY, OUTCOME_WORDS[Outcome.OUT_OF_MEMORY]
     if ended.stopped is Stop.DEADLINE or ended.exit_code == _LATE_STATUS:
         return Outcome.WALL_TIMEOUT, OUTCOME_WORDS[Outcome.WALL_TIMEOUT]
-    if ended.exit_code in {_SIGTERM_STATUS, _SIGKILL_STATUS}:
+    if ended.exit_code in {_SIGTERM_STATUS, SIGKILL_STATUS}:
         return Outcome.SANDBOX_UNAVAILABLE, _crash(ended)
     if facts.fault is not None and ended.exit_code == 0:
         return _broken(facts)
@@ -89,7 +89,7 @@ def _crash(ended: SandboxExit) -> str:
 def _manner(exit_code: int | None) -> str:
     if exit_code is None:
         return "ended, its status unknown,"
-    if exit_code == _SIGKILL_STATUS:
+    if exit_code == SIGKILL_STATUS:
         return "was killed from outside (status 137), which may be the host's lack of memory,"
     if exit_code == _SIGTERM_STATUS:
         return "was told from outside to end (status 143), as by a restart of Docker,"
