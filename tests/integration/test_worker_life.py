@@ -150,6 +150,48 @@ def test_a_second_signal_hands_the_scan_back(tmp_path: Path) -> None:
     assert "stopped" in (back.detail or "")
 
 
+def test_a_scan_killed_while_the_worker_stops_waits_for_no_next_start(tmp_path: Path) -> None:
+    """The steward, last to leave, takes it back and removes its container."""
+    system = _system(tmp_path)
+    asked: list[Request] = []
+
+    def slow(request: Request) -> Reply:
+        asked.append(request)
+        request.sleep(60)
+        return _page(request)
+
+    with PageServer(fallback=slow) as pages, RunningWorker(system) as run:
+        [scan_id] = _submit(system, pages.url("/"))
+        _until(lambda: bool(asked))
+        # So that no sweep before the last one finds it.
+        steward = _steward(run)
+        steward.suspend()
+        owner = psutil.Process(int(str(_get(system, scan_id).lease_owner).rpartition(":")[2]))
+        os.kill(run.pid, signal.SIGTERM)
+        owner.kill()
+        _until(lambda: not owner.is_running())
+        assert _get(system, scan_id).state is State.FETCHING
+        assert len(system.containers()) == 1
+        # The supervisor has told the steward to stop by then.
+        _until(lambda: len(psutil.Process(run.pid).children()) == _THOSE_WHO_SERVE)
+        time.sleep(1)
+        steward.resume()
+        assert run.stop() == 0
+    scan = _get(system, scan_id)
+    assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.LEASE_LOST)
+    assert system.containers() == []
+
+
+#: Gateway, Valkey and steward.
+_THOSE_WHO_SERVE = 3
+
+
+def _steward(run: RunningWorker) -> psutil.Process:
+    """Return the third of the processes that a worker with an embedded Valkey starts."""
+    children = psutil.Process(run.pid).children()
+    return sorted(children, key=lambda child: (child.create_time(), child.pid))[2]
+
+
 def test_a_poisoned_scan_does_not_take_the_fleet_along(tmp_path: Path) -> None:
     """A scan that kills its worker each time ends FAILED after its retries; the others complete."""
     system = _system(tmp_path, WORKER_CONCURRENCY="2", LEASE_SECONDS="3", MAX_RETRIES="2")
