@@ -1,10 +1,15 @@
 """What the set-up scripts say and do, each run in a shell of its own."""
 
 import os
+import re
+import secrets
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.support.images import BASE_IMAGE, docker_client
 
 ROOT = Path(__file__).resolve().parents[2]
 _PARTS = ("ui", "apt", "python", "engine", "base_image")
@@ -66,3 +71,48 @@ def test_an_installed_engine_is_to_be_started_not_installed() -> None:
     said = _shell("what_to_do_without_root").stdout
     assert "only root may start it: run 'sudo s" in said
     assert "install" not in said
+
+
+def test_a_base_is_made_from_an_image_of_ones_own() -> None:
+    """What a registry's image or BASE_IMAGE goes through: the result has Python and its recipe."""
+    tag = f"safeurl-base-test-{secrets.token_hex(4)}:latest"
+    with docker_client() as engine:
+        try:
+            done = _shell(
+                f'BASE_TAG={tag}; ensure_base_image; test "$(image_label {tag} safeurl.recipe)" ='
+                f' "$(base_recipe)"; dk run --rm --network none {tag} python3 -c "print(6 * 7)"',
+                BASE_IMAGE=BASE_IMAGE,
+            )
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.splitlines()[-1] == "42"
+        finally:
+            if engine.images.list(tag):
+                engine.images.remove(tag)
+
+
+def _quickstart(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the first command of README over a state folder of its own."""
+    return _shell(
+        f"exec bash {ROOT}/docker/quickstart.sh {' '.join(arguments)}",
+        timeout_s=240,
+        SAFEURL_STATE_DIR=str(folder),
+        **environ,
+    )
+
+
+def test_quickstart_ends_with_a_verdict_for_its_demonstration(tmp_path: Path) -> None:
+    """Standard output has the result alone; that it is suspicious is no fault here."""
+    done = _quickstart(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\b(SUSPICIOUS|MALICIOUS)\b", done.stdout, re.IGNORECASE), done.stdout
+    assert "Scanning a harmless imitation" in done.stderr
+    assert "What comes next" in done.stderr
+
+
+def test_quickstart_says_that_a_url_cannot_be_reached(tmp_path: Path) -> None:
+    """Nobody listens there: FAILED in words, with the exit code of `safeurl scan`."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    done = _quickstart(tmp_path, f"http://127.0.0.1:{port}/", EGRESS_ALLOW_CIDRS="127.0.0.1/32")
+    assert done.returncode == 30, done.stdout + done.stderr
+    assert "refused" in done.stdout.lower(), done.stdout
