@@ -23,10 +23,10 @@ IMAGE = "safeurl-fetcher:latest"
 _CONCURRENCY = 3
 _TEND_S = 0.2
 _STOP_TIMEOUT_S = 90.0
-#: How long an attempt, or its turn to come, may take: the sandbox's time and that to end it.
+#: How long an attempt may take: the sandbox's time and that to end it.
 _ATTEMPT_S = 20.0
-#: A server's pause and its start, and the sweep that follows.
-_LONGEST_DOWN_S = 10.0
+#: A server's pause and its start, the pause of a steward that found it down, and the next sweep.
+_LONGEST_DOWN_S = 15.0
 #: A stalled leader's, which is followed within two and let go one later.
 _LONGEST_KEPT_TERMS = 3
 
@@ -49,14 +49,14 @@ class Plan:
         return leader_lease(timedelta(seconds=self.lease_s)).total_seconds()
 
     @property
-    def longest_wait_s(self) -> float:
-        """How long a scan may wait for its next transition, when all that can be is in its way.
+    def longest_idle_s(self) -> float:
+        """How long a scan may be nobody's, the leader kept away and a server down meanwhile."""
+        return _LONGEST_KEPT_TERMS * self.term_s + _LONGEST_DOWN_S
 
-        Its lease runs out while the leader is kept away and a server is down, or its pause ends
-        just then; and before or after that an attempt lasts, or its turn among others.
-        """
-        failover_s = _LONGEST_KEPT_TERMS * self.term_s
-        return max(self.lease_s, *self.backoff_s) + failover_s + _LONGEST_DOWN_S + _ATTEMPT_S
+    @property
+    def longest_hold_s(self) -> float:
+        """How long a scan may stay with one worker: all but a lease, lost, and then it idles."""
+        return _ATTEMPT_S + self.lease_s + self.longest_idle_s
 
     @property
     def drain_s(self) -> float:
