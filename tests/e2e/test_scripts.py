@@ -94,7 +94,8 @@ def _quickstart(folder: Path, *arguments: str, **environ: str) -> subprocess.Com
     """Run the first command of README over a state folder of its own."""
     return _shell(
         f"exec bash {ROOT}/docker/quickstart.sh {' '.join(arguments)}",
-        timeout_s=240,
+        ROOT,
+        240.0,
         SAFEURL_STATE_DIR=str(folder),
         **environ,
     )
