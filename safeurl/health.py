@@ -28,6 +28,8 @@ FULL_DISK_BYTES = 4 * 1024**2
 _RUN_WORKER = "Run `safeurl worker` on a host that has Docker; scans wait until then."
 _MORE_WORKERS = "Raise WORKER_CONCURRENCY or run `safeurl worker` on more hosts."
 _MEBIBYTE = 1024**2
+#: How a beat begins to say that it is not Docker but the way out that sandboxes lack.
+_GATEWAY = "The egress gateway"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +155,13 @@ def _workers(health: Health) -> Iterator[Issue]:
 
 def _docker(health: Health) -> Iterator[Issue]:
     for beat in health.workers:
-        if not beat.docker_ok:
+        if not beat.docker_ok and beat.docker_detail.startswith(_GATEWAY):
+            yield Issue(
+                f"The worker on {beat.host} cannot scan: {beat.docker_detail}",
+                f"On {beat.host}, check that `safeurl gateway` runs and that the worker may open "
+                "its sockets (EGRESS_DIR).",
+            )
+        elif not beat.docker_ok:
             yield Issue(
                 f"Docker does not work for the worker on {beat.host}: {beat.docker_detail}",
                 f"On {beat.host}, check that the Docker engine runs and that the worker may open "

@@ -1,5 +1,6 @@
 """A worker's sign of life: that it runs, how its Docker does, how much disk is left."""
 
+import asyncio
 import logging
 import os
 import shutil
@@ -7,14 +8,17 @@ import socket
 from datetime import datetime
 
 from safeurl.bootstrap import utc_now
-from safeurl.errors import SandboxUnavailableError, UnavailableError
+from safeurl.errors import EgressUnavailableError, SandboxUnavailableError, UnavailableError
 from safeurl.ports import Sandbox, ScanStore
 from safeurl.scan import WorkerBeat
 from safeurl.settings import Settings
+from worker.egress.client import EgressClient
 
 _log = logging.getLogger("safeurl.beat")
 
 BEAT_INTERVAL_S = 10.0
+#: A gateway that has just begun, or begins anew, is not told of.
+_GATEWAY_STARTS_S = 3.0
 
 
 class Beat:
@@ -43,9 +47,20 @@ class Beat:
 
     async def _docker(self) -> tuple[bool, str]:
         try:
-            return True, await self._sandbox.ping()
-        except SandboxUnavailableError as error:
+            version = await self._sandbox.ping()
+            if self._settings.container_network == "none":
+                await self._ask_gateway()
+        except (SandboxUnavailableError, EgressUnavailableError) as error:
             return False, str(error)
+        return True, version
+
+    async def _ask_gateway(self) -> None:
+        gateway = EgressClient(self._settings.gateway_dir)
+        try:
+            await gateway.ping()
+        except EgressUnavailableError:
+            await asyncio.sleep(_GATEWAY_STARTS_S)
+            await gateway.ping()
 
     def _make(self, at: datetime, *, docker_ok: bool, detail: str) -> WorkerBeat:
         return WorkerBeat(

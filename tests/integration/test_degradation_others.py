@@ -1,6 +1,8 @@
 """A clock that is set back, and ten thousand scans at once."""
 
 import asyncio
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -48,6 +50,25 @@ def test_clock_set_back(tmp_path: Path) -> None:
         scans = site.expect_completed([held, *waiting.ids, *later.ids, put_off])
         assert [scan.attempt for scan in scans] == [1, 1, 1, 2]
         site.expect_health("healthy")
+
+
+def test_gateway_away(tmp_path: Path) -> None:
+    """Scans wait for a gateway of its own unit, which the health tells of, and spend no attempt."""
+    settings = {"EGRESS_DIR": str(tmp_path / "gateway")}
+    with installation(tmp_path / "state", settings) as site:
+        told = site.submit("/waiting")
+        site.expect_health("degraded", "cannot scan: The egress gateway in")
+        waiting = site.scan(told.ids[0])
+        assert (waiting.state, waiting.attempt) == (State.QUEUED, 0)
+        with subprocess.Popen(
+            [sys.executable, "-m", "safeurl.cli", "gateway"], env=site.system.environ
+        ) as gateway:
+            try:
+                [scan] = site.expect_completed(told.ids)
+                site.expect_health("healthy")
+            finally:
+                gateway.terminate()
+    assert scan.attempt == 1
 
 
 def test_10000_queued(tmp_path: Path) -> None:

@@ -74,10 +74,19 @@ DEGRADATIONS: Sequence[Degradation] = (
         test=_DOCKER + "test_docker_slow",
     ),
     Degradation(
+        fault="The egress gateway is away",
+        seen="Within fifteen seconds `/health` degraded: “The worker on … cannot scan: The egress "
+        "gateway in … does not answer …”.",
+        after="Scans are taken and wait as QUEUED; they run as soon as the gateway is back, and "
+        "spend no attempt on it. One that ran is tried again.",
+        test=_OTHERS + "test_gateway_away",
+    ),
+    Degradation(
         fault="The fetcher's image is missing",
         seen="`/health` degraded and each scan says: “The image … is not on this host: build it "
         "with docker/quickstart.sh or set FETCHER_IMAGE.”",
-        after="Scans are tried again after 1, 2, 4 minutes, and complete once the image is there.",
+        after="Scans are tried again after 1, 2, 4 minutes, and complete if the image is there "
+        "by the last of these retries (`MAX_RETRIES`); else they end FAILED.",
         test=_DOCKER + "test_image_missing",
     ),
     Degradation(

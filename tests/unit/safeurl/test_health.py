@@ -38,6 +38,7 @@ _HEALTHY = Health(
 _DOWN = Part(ok=False, detail="It does not answer.")
 _NO_DATABASE = replace(_HEALTHY, database=_DOWN, workers=(), metrics=None)
 _NO_DOCKER = replace(_WORKER, docker_ok=False, docker_detail="Permission denied.")
+_NO_GATEWAY = replace(_NO_DOCKER, docker_detail="The egress gateway in /x does not answer.")
 _LOW = replace(_WORKER, disk_free_bytes=LOW_DISK_BYTES - 1)
 _SILENT = replace(make_beat("worker-0", NOW - timedelta(minutes=3)), pid=17)
 
@@ -80,6 +81,12 @@ def _oldest(age: timedelta) -> Health:
             "degraded",
             "Docker does not work for the worker on host-1: Permission denied.",
             "DOCKER_SOCKET_PATH",
+        ),
+        (
+            replace(_HEALTHY, workers=(_NO_GATEWAY,)),
+            "degraded",
+            "The worker on host-1 cannot scan: The egress gateway in /x does not answer.",
+            "EGRESS_DIR",
         ),
         (
             _with(pending=MANY_PENDING + 1),
