@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 bash docker/setup.sh --tests
-[ "$(id -u)" -ne 0 ] || bash docker/gvisor.sh
+# Where gVisor is missing, its row is left out.
+[ "$(id -u)" -ne 0 ] || bash docker/gvisor.sh || true
 export PYTHONPATH="$PWD"
 exec .venv/bin/python -m tests.bench.main "${1:-60}"
