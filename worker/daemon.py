@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 
-from redis import Redis
 from redis.exceptions import RedisError
 
 from safeurl.adapters.redis.embedded import serve
@@ -61,30 +60,28 @@ def run_worker(settings: Settings, *, more: tuple[Role, ...] = ()) -> None:
 
 def _run_scan_worker(settings: Settings) -> None:
     """Run scans until SIGTERM, or until this process is used up and a fresh one takes its place."""
+    _make_scan_worker(settings).run()
+
+
+def _make_scan_worker(settings: Settings) -> ScanWorker:
+    """Return a worker once Redis answers and takes writes; SIGTERM still ends the process."""
     connection = redis_server(settings).connect_worker()
-    _wait_for(connection)
-    worker = ScanWorker(
-        connection,
-        max_scans=settings.max_scans_per_worker,
-        lifetime_s=settings.worker_max_lifetime,
-        missing=lambda: _missing(settings),
-    )
-    worker.run()
-
-
-def _wait_for(connection: Redis) -> None:
-    """Return once Redis answers and takes writes; SIGTERM still ends the process."""
     tell_at_s = time.monotonic() + _TELL_S
     while True:
         try:
             require_writes(connection)
+            # It tells Redis its name, and Redis may be gone again by then.
+            return ScanWorker(
+                connection,
+                max_scans=settings.max_scans_per_worker,
+                lifetime_s=settings.worker_max_lifetime,
+                missing=lambda: _missing(settings),
+            )
         except RedisError as error:
             if time.monotonic() >= tell_at_s:
                 _log.warning("worker.waiting_for_redis error=%s", error)
                 tell_at_s += _TELL_S
             time.sleep(_POLL_S)
-        else:
-            return
 
 
 def _missing(settings: Settings) -> str:

@@ -12,7 +12,8 @@ The facts are ambiguous, and this is how each ambiguity is settled:
 - Exit code 137 alone is not lack of memory: an administrator or the host may have sent SIGKILL,
   and the guard in the sandbox passes 137 on for its child. `OOMKilled` alone says it, also with
   status 0 when only a child was killed. The engine learns of it by an event that can lose a race
-  against the exit, so it is asked again for a moment; after that 137 stands in the detail.
+  against the exit, so it is asked again for a moment; under gVisor the event can be lost for
+  good. Then 137 stands in the detail, and the scan is tried again.
 - SIGTERM (143) and SIGKILL (137) that we did not send came from outside: so an engine ends its
   containers when it is stopped. It says nothing about the page, so the scan is tried again. Code
   that took over the sandbox can end with these too, at each attempt; that costs the retries
