@@ -162,7 +162,11 @@ class Session:
 def make_session(request: FetchRequest, reporter: Reporter) -> Session:
     """Wire a session to its way out; raises `ConfigError` on a bad policy."""
     policy = AddressPolicy.parse(
-        request.allow_cidrs, request.deny_cidrs, request.allow_ports, request.deny_ports
+        request.allow_cidrs,
+        request.deny_cidrs,
+        request.allow_ports,
+        request.deny_ports,
+        dns64=request.dns64,
     )
     dialler: Dialler = GatewayDialler() if request.gateway else DirectDialler(policy)
     return Session(request, reporter, policy, dialler)

@@ -123,6 +123,8 @@ _IPV6: Final = tuple(
 )
 _IPV6_PUBLIC: Final = IPv6Network("2000::/3")
 _IPV6_MAPPED: Final = IPv6Network("::ffff:0:0/96")
+#: The well-known prefix of RFC 6052; a network's own prefix is its own space, and stays refused.
+_DNS64: Final = IPv6Network("64:ff9b::/96")
 
 _WEB_PORTS: Final = frozenset({80, 443})
 _FIRST_FREE_PORT: Final = 1024
@@ -164,15 +166,19 @@ class AddressPolicy:
     deny_ports: frozenset[int] = frozenset()
     #: Addresses of this host and of its Docker gateways.
     own: tuple[Network, ...] = ()
+    #: Whether addresses that DNS64 made are judged by the IPv4 address in them (RFC 6147).
+    dns64: bool = False
 
     @classmethod
-    def parse(
+    def parse(  # noqa: PLR0913 - one for each setting
         cls,
         allow_cidrs: Iterable[str],
         deny_cidrs: Iterable[str],
         allow_ports: Iterable[int] = (),
         deny_ports: Iterable[int] = (),
         own: Iterable[str] = (),
+        *,
+        dns64: bool = False,
     ) -> "AddressPolicy":
         """Read the settings; raise `ConfigError` with every fault in them."""
         faults: list[str] = []
@@ -182,6 +188,7 @@ class AddressPolicy:
             allow_ports=_ports("EGRESS_ALLOW_PORTS", allow_ports, faults),
             deny_ports=_ports("EGRESS_DENY_PORTS", deny_ports, faults),
             own=_networks("The host's own addresses", own, faults),
+            dns64=dns64,
         )
         if faults:
             raise ConfigError(tuple(faults))
@@ -192,7 +199,11 @@ DEFAULT_POLICY: Final = AddressPolicy()
 
 
 def judge_address(address: str | Address, policy: AddressPolicy = DEFAULT_POLICY) -> Ruling:
-    """Decide about one address; text that is none is refused, IPv4-mapped is judged as IPv4."""
+    """Decide about one address; text that is none is refused, IPv4-mapped is judged as IPv4.
+
+    Where the policy knows DNS64, what may not be said of an address nor of the IPv4 address that
+    it carries is refused, and the table speaks of the latter.
+    """
     if "%" in str(address):
         return Ruling(allowed=False, rule=Rule.SCOPED)
     try:
@@ -201,15 +212,23 @@ def judge_address(address: str | Address, policy: AddressPolicy = DEFAULT_POLICY
         return Ruling(allowed=False, rule=Rule.NOT_AN_ADDRESS)
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
         parsed = parsed.ipv4_mapped
+    carried = _carried(parsed) if policy.dns64 else parsed
     for networks, allowed, rule in (
         (policy.deny, False, Rule.DENIED_BY_SETTING),
         (policy.own, False, Rule.OWN_ADDRESS),
         (policy.allow, True, Rule.ALLOWED_BY_SETTING),
     ):
-        if any(parsed in network for network in networks):
+        if any(parsed in network or carried in network for network in networks):
             return Ruling(allowed=allowed, rule=rule)
-    rule = _table_rule(parsed)
+    rule = _table_rule(carried)
     return Ruling(allowed=rule is Rule.PUBLIC, rule=rule)
+
+
+def _carried(address: Address) -> Address:
+    """Return the IPv4 address that a DNS64 server wrapped; any other address as it is."""
+    if isinstance(address, IPv6Address) and address in _DNS64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address
 
 
 def judge_all(addresses: Iterable[str | Address], policy: AddressPolicy = DEFAULT_POLICY) -> Ruling:

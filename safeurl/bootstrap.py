@@ -59,6 +59,7 @@ def make_policy(settings: Settings) -> AddressPolicy:
         deny_cidrs=settings.egress_deny_cidrs,
         allow_ports=settings.egress_allow_ports,
         deny_ports=settings.egress_deny_ports,
+        dns64=settings.egress_dns64,
     )
 
 

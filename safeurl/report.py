@@ -43,6 +43,7 @@ class FetchRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     #: Ports let through besides the default policy, and those taken away.
     allow_ports: tuple[int, ...] = ()
     deny_ports: tuple[int, ...] = ()
+    dns64: bool = False
     user_agent: str = ""
     #: Whether connections are asked of the egress gateway's socket; else the fetcher makes them.
     gateway: bool = False

@@ -1,7 +1,6 @@
 """The settings: one frozen object read once from a mapping, every fault reported at once.
 
-`.env.example` is written from the fields below (`python -m safeurl.settings`), and a test holds
-the two equal.
+`.env.example` is written from the fields below, and a test holds the two equal.
 """
 
 import hashlib
@@ -215,6 +214,12 @@ class Settings(BaseModel):
     egress_deny_ports: Ports = Field(
         default=(), alias="EGRESS_DENY_PORTS", description="More ports that no scan may reach."
     )
+    egress_dns64: bool = Field(
+        default=False,
+        alias="EGRESS_DNS64",
+        description="For networks with DNS64: judge addresses in 64:ff9b::/96 by the IPv4 address "
+        "in them, where they are refused otherwise.",
+    )
     egress_dir: str = Field(
         default="",
         alias="EGRESS_DIR",
@@ -374,26 +379,3 @@ SETTING_NAMES = frozenset(str(field.alias) for field in Settings.model_fields.va
 
 def _fault(loc: tuple[int | str, ...], message: str) -> str:
     return f"{loc[0]}: {message.removeprefix('Value error, ')}. `.env.example` documents it."
-
-
-def env_example() -> str:
-    """Return the text of `.env.example`: every variable with its meaning and default."""
-    lines = [
-        "# Every setting of SafeURL with its default. Copy to .env and change what you need.",
-        "",
-    ]
-    for field in Settings.model_fields.values():
-        lines += [f"# {field.description}", f"{field.alias}={_text(field.default)}", ""]
-    return "\n".join(lines)
-
-
-def _text(default: object) -> str:
-    if isinstance(default, SecretStr):
-        return default.get_secret_value()
-    if isinstance(default, tuple):
-        return ",".join(map(str, default))
-    return str(default).lower() if isinstance(default, bool) else str(default)
-
-
-if __name__ == "__main__":
-    print(env_example(), end="")  # noqa: T201 - this is the command's output

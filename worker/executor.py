@@ -58,6 +58,7 @@ class AttemptLimits:
     deny_cidrs: tuple[str, ...] = ()
     allow_ports: tuple[int, ...] = ()
     deny_ports: tuple[int, ...] = ()
+    dns64: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +221,7 @@ class Executor:
             deny_cidrs=limits.deny_cidrs,
             allow_ports=limits.allow_ports,
             deny_ports=limits.deny_ports,
+            dns64=limits.dns64,
             user_agent=limits.user_agent,
             gateway=self._egress is not None,
         )

@@ -106,6 +106,7 @@ def make_egress(settings: Settings) -> GatewayEgress | None:
         deny_cidrs=settings.egress_deny_cidrs,
         allow_ports=settings.egress_allow_ports,
         deny_ports=settings.egress_deny_ports,
+        dns64=settings.egress_dns64,
         caps=Caps(
             max_connections=settings.egress_max_connections,
             max_concurrent=settings.egress_max_concurrent,
@@ -132,6 +133,7 @@ def make_limits(settings: Settings) -> AttemptLimits:
         deny_cidrs=_deny_cidrs(settings),
         allow_ports=settings.egress_allow_ports,
         deny_ports=settings.egress_deny_ports,
+        dns64=settings.egress_dns64,
     )
 
 

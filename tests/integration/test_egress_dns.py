@@ -65,6 +65,16 @@ def test_a_rebinding_name_is_dialled_where_it_was_judged(
     assert sorted(asked) == ["A", "A", "AAAA", "AAAA"]
 
 
+def test_dns64_is_looked_through_where_the_policy_says_so(
+    gateway: GatewayProcess, dns: DnsServer
+) -> None:
+    """The same answer is refused for what it hides, and without the setting for what it is."""
+    dns.add("wrapped.test", "64:ff9b::a00:1")
+    knowing = gateway.open(EgressPolicy(dns64=True))[1]
+    assert refusal(knowing, "wrapped.test:80") == Rule.PRIVATE
+    assert refusal(gateway.open()[1], "wrapped.test:80") == Rule.NAT64
+
+
 @pytest.mark.parametrize(
     ("addresses", "rule"),
     [

@@ -122,20 +122,21 @@ class Channel:
     def _start(self, client: socket.socket) -> None:
         client.settimeout(0)
         connection = Connection(client, self._standing, self._means)
-        task = self._loop.create_task(self._serve(connection, client))
+        task = self._loop.create_task(_serve(connection, client))
         self._connections[task] = connection
-        task.add_done_callback(self._connections.pop)
+        task.add_done_callback(self._end)
 
-    async def _serve(self, connection: Connection, client: socket.socket) -> None:
-        with client:
-            try:
-                await connection.serve()
-            except Exception:  # noqa: BLE001 - a fault of ours that a sandbox has found
-                # On record each time, in the log once: a sandbox may do it over and over.
-                connection.note_fault()
-                if not self._has_failed:
-                    self._has_failed = True
-                    _log.exception("egress.connection_failed scan=%s", self._standing.ledger.scan)
+    def _end(self, task: asyncio.Task[None]) -> None:
+        connection = self._connections.pop(task)
+        fault = None if task.cancelled() else task.exception()
+        if fault is None:
+            return
+        # Ours, found by a sandbox: on record each time, in the log once.
+        connection.note_fault()
+        if not self._has_failed:
+            self._has_failed = True
+            scan = self._standing.ledger.scan
+            _log.error("egress.connection_failed scan=%s", scan, exc_info=fault)
 
     def _drop(self) -> None:
         entry = Entry(rule="cap_concurrent")
@@ -158,6 +159,11 @@ class Channel:
             self._listener = None
 
 
+async def _serve(connection: Connection, client: socket.socket) -> None:
+    with client:
+        await connection.serve()
+
+
 def remove_folder(directory: Path) -> None:
     """Remove a socket's folder, and nothing in it but the socket."""
     with contextlib.suppress(FileNotFoundError):
@@ -171,6 +177,7 @@ def _address_policy(policy: EgressPolicy, means: Means) -> AddressPolicy:
         (*policy.deny_cidrs, *means.deny_cidrs),
         policy.allow_ports,
         (*policy.deny_ports, *means.deny_ports),
+        dns64=policy.dns64,
     )
     # Looked up each time: addresses come and go while the gateway runs.
     own = without_exceptions(own_addresses(), parsed.allow)

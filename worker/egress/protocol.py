@@ -54,6 +54,7 @@ class EgressPolicy(_Message, frozen=True):
     deny_cidrs: tuple[str, ...] = ()
     allow_ports: tuple[Port, ...] = ()
     deny_ports: tuple[Port, ...] = ()
+    dns64: bool = False
     caps: Caps = Caps()
 
 

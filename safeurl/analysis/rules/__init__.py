@@ -14,7 +14,7 @@ from safeurl.analysis.rules import (
 )
 
 CORE = Ruleset(
-    "core-1",
+    "core-2",
     url.RULES
     + host.RULES
     + tls.RULES

@@ -208,6 +208,28 @@ def test_a_range_in_mapped_notation_counts_for_ipv4() -> None:
     assert judge_address("8.8.8.8", policy).rule is Rule.DENIED_BY_SETTING
 
 
+def test_dns64_is_decoded_and_judged_anew_where_the_setting_says_so() -> None:
+    """What a DNS64 server made of a public address passes; what it hides of a private one does not.
+
+    Denials count for both spellings, and a network's own prefix stays refused.
+    """
+    policy = AddressPolicy.parse([], ["9.9.9.9", "64:ff9b::101:102"], own=["1.2.3.4"], dns64=True)
+    rulings = {
+        "64:ff9b::101:101": Rule.PUBLIC,
+        "64:ff9b::7f00:1": Rule.LOOPBACK,
+        "64:ff9b::a9fe:a9fe": Rule.METADATA,
+        "64:ff9b::a00:1": Rule.PRIVATE,
+        "64:ff9b::909:909": Rule.DENIED_BY_SETTING,
+        "64:ff9b::101:102": Rule.DENIED_BY_SETTING,
+        "64:ff9b::102:304": Rule.OWN_ADDRESS,
+        "64:ff9b:1::101:101": Rule.NAT64,
+        "2606:4700::1111": Rule.PUBLIC,
+        "fd00::1": Rule.PRIVATE,
+    }
+    assert {text: judge_address(text, policy).rule for text in rulings} == rulings
+    assert judge_address("64:ff9b::101:101").rule is Rule.NAT64
+
+
 def test_a_scoped_address_is_refused_even_inside_an_exception() -> None:
     """A zone names an interface of ours, which no URL may choose."""
     policy = AddressPolicy.parse(["fe80::/10"], [])

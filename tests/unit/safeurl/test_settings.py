@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from safeurl.errors import ConfigError
-from safeurl.settings import Settings, env_example
+from safeurl.settings import Settings
+from tests.support.env_example import FILE, env_example
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,7 +33,7 @@ def _variables(text: str) -> dict[str, str]:
 
 def test_env_example_is_written_from_the_fields() -> None:
     """The committed file is what the settings print."""
-    assert (ROOT / ".env.example").read_text() == env_example()
+    assert FILE.read_text() == env_example()
 
 
 def test_env_example_holds_what_was_promised() -> None:

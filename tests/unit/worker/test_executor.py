@@ -262,7 +262,7 @@ def test_the_request_holds_only_what_the_fetcher_needs() -> None:
         assert fields == {
             *("scan", "attempt", "url", "profile", "timeout_s", "max_redirects", "max_body_bytes"),
             *("allow_cidrs", "deny_cidrs", "allow_ports", "deny_ports", "user_agent"),
-            "gateway",
+            *("dns64", "gateway"),
         }
         assert order.request.timeout_s < order.deadline_s
 
