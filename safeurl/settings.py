@@ -120,7 +120,8 @@ class Settings(BaseModel):
         ge=1_000,
         le=600_000,
         alias="CONTAINER_TIMEOUT_MS",
-        description="Deadline of a sandbox. The fetcher stops by itself at four fifths of it.",
+        description="Deadline of a sandbox. The fetcher stops by itself at four fifths of it. "
+        "Raise the worker unit's TimeoutStopSec by as much.",
     )
     container_memory_limit_mb: int = Field(
         default=512,
