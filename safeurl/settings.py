@@ -345,8 +345,15 @@ class Settings(BaseModel):
 
     @property
     def instance(self) -> str:
-        """Name of this installation on its Docker engine, so that it reaps only its own."""
-        return hashlib.sha256(os.fsencode(self.state_dir)).hexdigest()[:12]
+        """Name of this installation on its Docker engine, so that it reaps only its own.
+
+        In containers and units of one host the state folders may all have the same path; the
+        gateway's folder is the host's own, and no two installations can share it.
+        """
+        folders = [self.state_dir]
+        if not self.gateway_dir.is_relative_to(self.state_dir):
+            folders.append(self.gateway_dir)
+        return hashlib.sha256(b"\0".join(map(os.fsencode, folders))).hexdigest()[:12]
 
     @property
     def database_path(self) -> Path:

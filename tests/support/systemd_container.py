@@ -95,10 +95,11 @@ def _remove(client: DockerClient, name: str) -> None:
     found = {"label": f"{LABEL}={name}"}
     for container in client.containers.list(all=True, filters=found):
         container.remove(force=True, v=True)
-    instance = _settings(name, "/unused", "127.0.0.1").instance
-    for left in client.containers.list(all=True, filters={"label": f"safeurl.instance={instance}"}):
-        left.remove(force=True)
     for volume in client.volumes.list(filters=found):
+        instance = _settings(name, volume.attrs["Mountpoint"], "127.0.0.1").instance
+        label = f"safeurl.instance={instance}"
+        for left in client.containers.list(all=True, filters={"label": label}):
+            left.remove(force=True)
         volume.remove()
     for network in client.networks.list(filters=found):
         network.remove()

@@ -90,6 +90,17 @@ def test_two_folders_are_two_instances() -> None:
     assert one.instance != two.instance
 
 
+def test_the_gateways_folder_tells_installations_in_containers_apart() -> None:
+    """Their state folders have one path; a folder for one command's gateway changes nothing."""
+    state = {"SAFEURL_STATE_DIR": "/var/lib/safeurl"}
+    own, inside, unit, compose = (
+        Settings.read({**state, "EGRESS_DIR": folder}).instance
+        for folder in ("", "/var/lib/safeurl/egress-1", "/run/egress", "/var/lib/safeurl-egress")
+    )
+    assert own == inside
+    assert len({own, unit, compose}) == 3
+
+
 def test_gvisor_on_the_bridge_is_a_fault_that_names_both_settings() -> None:
     """As sandboxes need it gVisor has no network; `auto` and other runtimes may have the bridge."""
     bridge = {"CONTAINER_NETWORK": "bridge"}
