@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Query, Response
 from api.dependency import ServiceOf
 from api.schemas import (
     ErrorDocument,
+    ListedScan,
     ResultDocument,
     ScanDetail,
     ScanDocument,
@@ -19,7 +20,7 @@ from api.schemas import (
     SubmittedScan,
 )
 from safeurl.report import Profile
-from safeurl.scan import Result, Scan
+from safeurl.scan import Judged, Result, Scan
 from safeurl.service import MAX_PAGE, ScanView
 from safeurl.state import OUTCOME_WORDS, is_final
 from safeurl.verdict import Verdict
@@ -67,9 +68,10 @@ async def page(
 ) -> ScanPage:
     """Return scans newest first; follow `next` for older ones."""
     scans = await service.page(limit=limit, before=before)
+    judged = await service.judged(scans)
     more = {"limit": limit, "before": scans[-1].id} if len(scans) == limit else None
     return ScanPage(
-        scans=tuple(ScanDocument.model_validate(_fields(scan)) for scan in scans),
+        scans=tuple(_listed(scan, judged.get(scan.id)) for scan in scans),
         next=f"{PATH}?{urlencode(more)}" if more else None,
     )
 
@@ -112,6 +114,11 @@ def detail(seen: ScanView) -> ScanDetail:
             "audit": seen.audit,
         }
     )
+
+
+def _listed(scan: Scan, judged: Judged | None) -> ListedScan:
+    verdict, score = (judged.verdict, judged.score) if judged else (None, None)
+    return ListedScan.model_validate({**_fields(scan), "verdict": verdict, "score": score})
 
 
 def _fields(scan: Scan) -> dict[str, Any]:

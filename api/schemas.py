@@ -132,10 +132,17 @@ class ScanDetail(ScanDocument):
     audit: tuple[AuditDocument, ...] = Field(description="Oldest first.")
 
 
+class ListedScan(ScanDocument):
+    """A scan of a list, with what was concluded of it."""
+
+    verdict: Judgement | None = Field(description="Null while the scan is not final.")
+    score: int | None = Field(description="0 to 100; null while the scan is not final.")
+
+
 class ScanPage(_Document):
     """A page of scans, newest first."""
 
-    scans: tuple[ScanDocument, ...]
+    scans: tuple[ListedScan, ...]
     next: str | None = Field(
         description="Where the next page is; null on the last one.",
         examples=[f"/api/scans?limit=50&before={_EXAMPLE_ID}"],

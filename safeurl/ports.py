@@ -12,7 +12,7 @@ from typing import Protocol
 
 from safeurl.audit import AuditRow, Seal, Trail
 from safeurl.report import EgressEvidence, FetchRequest
-from safeurl.scan import Artefact, AuditEntry, Metrics, Result, Scan, Term, WorkerBeat
+from safeurl.scan import Artefact, AuditEntry, Judged, Metrics, Result, Scan, Term, WorkerBeat
 from safeurl.state import Outcome, State
 
 Clock = Callable[[], datetime]
@@ -117,6 +117,9 @@ class ScanStore(Protocol):
 
     async def result(self, scan_id: str) -> Result | None:
         """Return the result of a final scan."""
+
+    async def judged(self, scan_ids: Sequence[str]) -> dict[str, Judged]:
+        """Return, by id, what was concluded of those that are final."""
 
     async def evidence(self, scan_id: str) -> str | None:
         """Return the stored evidence as JSON."""

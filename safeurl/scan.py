@@ -71,6 +71,17 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Of a result, what a list shows."""
+
+    scan_id: str
+    #: 0–100.
+    score: int
+    #: `malicious`, `suspicious`, `benign` or `inconclusive`.
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
     """One append-only line of a scan's history (an `audit_logs` row)."""
 

@@ -18,7 +18,7 @@ from safeurl.errors import (
 from safeurl.health import LOST_MEMORY, WORKER_SILENCE, Disk, Health, Part
 from safeurl.ports import Clock, ScanStore, WakeQueue
 from safeurl.report import Profile
-from safeurl.scan import Artefact, AuditEntry, Result, Scan, new_scan_id
+from safeurl.scan import Artefact, AuditEntry, Judged, Result, Scan, new_scan_id
 from safeurl.state import Outcome, State, is_final
 from safeurl.url import parse
 
@@ -152,6 +152,10 @@ class Service:
         if before is not None and not before.isascii():
             raise RequestError("`before` must be the id of a scan.")
         return await self._store.page(limit=limit, before=before)
+
+    async def judged(self, scans: Sequence[Scan]) -> dict[str, Judged]:
+        """Return, by id, what was concluded of those that are final."""
+        return await self._store.judged([scan.id for scan in scans if is_final(scan.state)])
 
     async def cancel(self, scan_id: str, *, actor: str) -> Scan:
         """End an unfinished scan as FAILED `cancelled` and return it; its worker lets go of it.

@@ -2,7 +2,7 @@
 
 import * as client from "./client.js";
 import {el, time, urlText} from "./dom.js";
-import {render, sentence, stateBadge} from "./scan.js";
+import {badge, render, sentence} from "./scan.js";
 
 const POLL_MS = 700;
 const POLL_AFTER_FAILURE_MS = 3000;
@@ -105,7 +105,7 @@ async function recent(path) {
   try {
     const page = await client.page(path);
     const rows = page.scans.map((scan) => el("li", {},
-      el("a", {href: `#${scan.id}`}, urlText(scan.url), time(scan.created_at), stateBadge(scan))));
+      el("a", {href: `#${scan.id}`}, urlText(scan.url), time(scan.created_at), badge(scan))));
     if (path) at("recent").append(...rows);
     else at("recent").replaceChildren(...rows);
     at("empty").hidden = Boolean(at("recent").children.length);

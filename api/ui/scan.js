@@ -6,7 +6,12 @@ import {chain, evidence, folded} from "./evidence.js";
 const STEPS = {QUEUED: "Queued", FETCHING: "Opening", ANALYZING: "Analysing", COMPLETED: "Done"};
 const ENDS = {COMPLETED: "Done", FAILED: "Failed", TIMED_OUT: "Timed out"};
 
-export function stateBadge(scan) {
+const titled = (word) => word[0].toUpperCase() + word.slice(1);
+
+// What was concluded of a page that was seen, else where the scan stands.
+export function badge(scan) {
+  if (scan.state === "COMPLETED" && scan.verdict)
+    return el("span", {class: `badge ${scan.verdict}`}, `${titled(scan.verdict)} ${scan.score}`);
   const words = ENDS[scan.state] ?? STEPS[scan.state];
   return el("span", {class: `badge ${scan.state.toLowerCase()}`}, words);
 }

@@ -15,7 +15,7 @@ from safeurl.adapters.memory_leadership import MemoryLeadership
 from safeurl.adapters.memory_ledger import MemoryLedger
 from safeurl.adapters.sql.database import RowRefusedError
 from safeurl.ports import CLOCK_SKEW, Ending
-from safeurl.scan import Artefact, AuditEntry, Metrics, Result, Scan, WorkerBeat
+from safeurl.scan import Artefact, AuditEntry, Judged, Metrics, Result, Scan, WorkerBeat
 from safeurl.state import BROKEN, Outcome, State, is_legal
 from safeurl.verdict import Judgement
 
@@ -177,6 +177,14 @@ class MemoryStore(MemoryLedger, MemoryLeadership):
     async def result(self, scan_id: str) -> Result | None:
         """Look it up."""
         return self._results.get(scan_id)
+
+    async def judged(self, scan_ids: Sequence[str]) -> dict[str, Judged]:
+        """Look them up."""
+        found = [self._results[each] for each in scan_ids if each in self._results]
+        return {
+            each.scan_id: Judged(scan_id=each.scan_id, score=each.score, verdict=each.verdict)
+            for each in found
+        }
 
     async def evidence(self, scan_id: str) -> str | None:
         """Look it up."""

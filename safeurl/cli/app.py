@@ -1,7 +1,6 @@
 """The commands of `safeurl` and `submit-scan`."""
 
 import asyncio
-import json
 import sys
 from typing import Annotated
 
@@ -17,7 +16,7 @@ from safeurl.cli.daemons import api, gateway, up, worker
 from safeurl.cli.doctor import doctor
 from safeurl.cli.entry import guarded, read_settings
 from safeurl.cli.foreground import scan
-from safeurl.cli.render import print_list
+from safeurl.cli.render import list_as_json, print_list
 from safeurl.cli.status import status
 from safeurl.cli.submit import submit
 from safeurl.service import MAX_PAGE
@@ -61,13 +60,11 @@ def list_scans(
     async def run() -> None:
         async with open_service(read_settings()) as service:
             scans = await service.page(limit=limit, before=before)
+            judged = await service.judged(scans)
         if as_document:
-            rows = [
-                {"id": s.id, "url": s.url, "state": s.state, "outcome": s.outcome} for s in scans
-            ]
-            sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+            sys.stdout.write(list_as_json(scans, judged) + "\n")
         else:
-            print_list(Console(), scans)
+            print_list(Console(), scans, judged)
 
     asyncio.run(run())
 

@@ -6,7 +6,7 @@ read as markup, and URLs are defanged so that nobody clicks them.
 
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from safeurl.report import Evidence
-from safeurl.scan import AuditEntry, Scan
+from safeurl.scan import AuditEntry, Judged, Scan
 from safeurl.service import ScanView
 from safeurl.state import OUTCOME_WORDS, State
 from safeurl.url import defang
@@ -202,18 +202,46 @@ def _gist(entry: AuditEntry) -> str:
     return str(facts.get("error") or ended)
 
 
-def print_list(console: Console, scans: Sequence[Scan]) -> None:
+def print_list(console: Console, scans: Sequence[Scan], judged: Mapping[str, Judged]) -> None:
     """Print scans, newest first; a narrow terminal has no room for their times."""
-    if console.is_terminal and console.width < _WIDE:
-        short = [(s.id, str(s.state), safe_url(s.url)) for s in scans]
-        print_table(console, ("scan", "state", "url"), short)
+    if not console.is_terminal:
+        names: tuple[str, ...] = ("scan", "submitted", "state", "outcome", "verdict", "url")
+        rows = [_line(scan, judged.get(scan.id)) for scan in scans]
+        print_lines(console, names, rows)
         return
-    rows = [
-        (s.id, stamp(s.created_at), str(s.state), str(s.outcome or ""), safe_url(s.url))
-        for s in scans
+    short = [(s.id, _end(s, judged.get(s.id)), safe_url(s.url)) for s in scans]
+    if console.width < _WIDE:
+        print_table(console, ("scan", "result", "url"), short)
+        return
+    wide = [
+        (s.id, stamp(s.created_at), end, str(s.outcome or ""), url)
+        for s, (_, end, url) in zip(scans, short, strict=True)
     ]
-    names = ("scan", "submitted", "state", "outcome", "url")
-    (print_table if console.is_terminal else print_lines)(console, names, rows)
+    print_table(console, ("scan", "submitted", "result", "outcome", "url"), wide)
+
+
+def _line(scan: Scan, judged: Judged | None) -> tuple[str, ...]:
+    verdict = judged.verdict if judged else ""
+    at, outcome = stamp(scan.created_at), str(scan.outcome or "")
+    return scan.id, at, str(scan.state), outcome, verdict, safe_url(scan.url)
+
+
+def _end(scan: Scan, judged: Judged | None) -> str:
+    """Return what was concluded of a page that was seen, else where the scan stands."""
+    if scan.state is State.COMPLETED and judged:
+        return f"{judged.verdict} {judged.score}"
+    return str(scan.state)
+
+
+def list_as_json(scans: Sequence[Scan], judged: Mapping[str, Judged]) -> str:
+    """Return the list as a JSON document."""
+    rows = []
+    for scan in scans:
+        of = judged.get(scan.id)
+        ended = {"verdict": of.verdict if of else None, "score": of.score if of else None}
+        stands = {"state": scan.state, "outcome": scan.outcome}
+        rows.append({"id": scan.id, "url": scan.url, **stands, **ended})
+    return json.dumps(rows, indent=2)
 
 
 def print_lines(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -233,7 +261,10 @@ def print_table(console: Console, names: Sequence[str], rows: Sequence[Sequence[
 
 
 def _cell_style(cell: str) -> str:
-    return STATE_STYLES.get(State(cell), "yellow") if cell in State.__members__ else ""
+    word = cell.partition(" ")[0]
+    if word in {*Judgement}:
+        return STYLES[Judgement(word)]
+    return STATE_STYLES.get(State(word), "yellow") if word in State.__members__ else ""
 
 
 def stamp(at: datetime) -> str:

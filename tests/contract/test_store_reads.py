@@ -9,7 +9,7 @@ import pytest
 from safeurl.adapters.sql.database import RowRefusedError
 from safeurl.audit import path_faults
 from safeurl.ports import ScanStore
-from safeurl.scan import Metrics
+from safeurl.scan import Judged, Metrics
 from safeurl.state import Outcome, State
 from tests.support.builders import (
     LEASE,
@@ -39,6 +39,17 @@ async def test_pages_walk_from_new_to_old(store: ScanStore) -> None:
     assert await store.page(limit=3, before=newest[2].id) == newest[3:6]
     assert await store.page(limit=3, before=newest[5].id) == newest[6:]
     assert await store.page(limit=3, before=newest[6].id) == []
+
+
+@on_every_store
+async def test_a_list_knows_what_was_concluded(store: ScanStore) -> None:
+    """Final scans have a score and a verdict; others, and ids that nobody has, are left out."""
+    done, waiting = await brought_to(store, State.COMPLETED), await brought_to(store, State.QUEUED)
+    result = await store.result(done.id)
+    assert result is not None
+    judged = await store.judged([waiting.id, done.id, "nobody's"])
+    assert judged == {done.id: Judged(scan_id=done.id, score=result.score, verdict=result.verdict)}
+    assert await store.judged([]) == {}
 
 
 @on_every_store

@@ -98,6 +98,9 @@ def test_submit_and_look(system: System, pages: PageServer) -> None:
         assert alone.returncode in {10, 20}
     listed = system.run("list").stdout.splitlines()
     assert [row.split("\t")[0] for row in listed[2:]] == [*reversed(ids)]
+    assert "\tCOMPLETED\tok\tmalicious\t" in listed[2]
+    [newest, *_] = json.loads(system.run("list", "--json").stdout)
+    assert (newest["verdict"], newest["score"] > 0) == ("malicious", True)
     status = system.run("status", ids[0])
     assert "QUEUED → FETCHING" in status.stdout
     assert system.run("status", "nope").returncode == 2

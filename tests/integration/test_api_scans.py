@@ -133,6 +133,15 @@ def test_an_error_does_not_echo_what_was_sent(api: MemoryApi) -> None:
     assert "token-1234" not in answer.text
 
 
+def test_a_list_says_what_was_concluded(api: MemoryApi) -> None:
+    """A final scan has its verdict and score there; one that waits has neither yet."""
+    done, waiting = api.submit(), api.submit("https://www.example.com/waits")
+    api.finish(done)
+    listed = {scan["id"]: scan for scan in api.client.get("/api/scans").json()["scans"]}
+    assert (listed[done]["verdict"], listed[done]["score"]) == ("malicious", 94)
+    assert (listed[waiting]["verdict"], listed[waiting]["score"]) == (None, None)
+
+
 def test_pages_hold_every_scan_once_newest_first(api: MemoryApi) -> None:
     """Following `next` to its end shows all scans, none twice, ids falling."""
     submitted = {api.submit(f"https://www.example.com/{number}") for number in range(7)}

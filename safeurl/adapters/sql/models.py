@@ -139,6 +139,14 @@ class AuditSeal(SQLModel, table=True):
     term: int
 
 
+class JudgedRow(SQLModel):
+    """Of a result, what a list shows; no table."""
+
+    scan_id: str
+    score: int
+    verdict: str
+
+
 class MetricsRow(SQLModel):
     """The one row of the counting query; not a table."""
 

@@ -140,6 +140,11 @@ ORDER BY lease_until, id LIMIT :limit
 
 RESULT = "SELECT * FROM scan_results WHERE scan_id = :id"
 
+JUDGED = """
+SELECT scan_id, score, verdict FROM scan_results
+WHERE scan_id IN (SELECT value FROM json_each(:ids))
+"""
+
 EVIDENCE = "SELECT * FROM scan_evidence WHERE scan_id = :id"
 
 ARTEFACTS = "SELECT * FROM artefacts WHERE scan_id = :id ORDER BY kind, sha256"

@@ -12,7 +12,7 @@ from safeurl.adapters.sql.leadership import SQLLeadership
 from safeurl.adapters.sql.ledger import SQLLedger
 from safeurl.adapters.sql.rows import as_json, columns, parse, stamp
 from safeurl.ports import CLOCK_SKEW, Ending
-from safeurl.scan import Artefact, AuditEntry, Metrics, Result, Scan, WorkerBeat
+from safeurl.scan import Artefact, AuditEntry, Judged, Metrics, Result, Scan, WorkerBeat
 from safeurl.state import BROKEN, Outcome, State, is_legal
 
 Answer = TypeVar("Answer")
@@ -140,6 +140,11 @@ class SQLStore(SQLLedger, SQLLeadership):
         """Look it up by its primary key."""
         rows = await self._read(statements.RESULT, id=scan_id)
         return _first(parse(models.ScanResult, Result, rows))
+
+    async def judged(self, scan_ids: Sequence[str]) -> dict[str, Judged]:
+        """Look them up by their primary keys, without the documents that stand beside."""
+        rows = await self._read(statements.JUDGED, ids=json.dumps(list(scan_ids)))
+        return {each.scan_id: each for each in parse(models.JudgedRow, Judged, rows)}
 
     async def evidence(self, scan_id: str) -> str | None:
         """Look it up by its primary key."""

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from safeurl.cli.render import clean, print_audit, print_list, print_view, safe_url
 from safeurl.report import EgressDecision, EgressEvidence, Evidence, Refusal
-from safeurl.scan import AuditEntry
+from safeurl.scan import AuditEntry, Judged
 from safeurl.service import ScanView
 from safeurl.state import State
 from tests.support.builders import NOW, make_scan
@@ -61,7 +61,9 @@ TRAIL = [
 def test_tables_fit_a_terminal_of_eighty_columns() -> None:
     """Ids, states and moves stay whole, and the facts of a sandbox are a few words."""
     console = Console(file=StringIO(), force_terminal=True, width=80, color_system=None)
-    print_list(console, [make_scan()])
+    done = make_scan(state=State.COMPLETED, finished_at=NOW)
+    judged = Judged(scan_id=done.id, score=35, verdict="inconclusive")
+    print_list(console, [make_scan(), done], {done.id: judged})
     print_audit(console, TRAIL)
     assert isinstance(console.file, StringIO)
     shown = console.file.getvalue()
@@ -69,12 +71,13 @@ def test_tables_fit_a_terminal_of_eighty_columns() -> None:
     for whole in (
         make_scan().id[:8],
         "QUEUED",
+        "inconclusive 35",
         "ANALYZING → COMPLETED",
         "worker-1.example.org:12345",
     ):
         assert whole in shown
     assert "status 0 after" in shown
-    assert len(shown.splitlines()) <= 8
+    assert len(shown.splitlines()) <= 9
 
 
 def test_a_pipe_gets_everything_between_tabs() -> None:
