@@ -25,6 +25,20 @@ gate() {
     printf '   %s: %d s\n' "$name" $((SECONDS - started))
 }
 
+COVER=(--cov=safeurl --cov=worker --cov-branch)
+
+# The integration tests mostly wait, so that the others run beside them; what those say comes last.
+all_tests() {
+    local beside=.cache/tests-beside.log status=0 other
+    COVERAGE_FILE=.coverage.beside pytest "${COVER[@]}" --cov-report= --ignore=tests/integration >"$beside" 2>&1 &
+    other=$!
+    COVERAGE_FILE=.coverage.integration pytest "${COVER[@]}" --cov-report= tests/integration || status=1
+    wait "$other" || status=1
+    cat "$beside"
+    coverage combine --quiet .coverage.beside .coverage.integration && coverage report --skip-covered
+    return $status
+}
+
 gate "ruff check" ruff check api docker fetcher safeurl tests worker
 gate "ruff format" ruff format --check api docker fetcher safeurl tests worker
 gate "mypy" mypy
@@ -32,7 +46,11 @@ gate "mypy docker" mypy docker/*.py
 gate "import contracts" lint-imports
 gate "dead code" vulture
 gate "shellcheck" shellcheck docker/*.sh docker/lib/*.sh tests/*.sh tests/*/*.sh .ci/run
-gate "pytest" pytest --cov=safeurl --cov=worker --cov-branch --cov-report=term:skip-covered "$@"
+if [ $# -gt 0 ]; then
+    gate "pytest" pytest "${COVER[@]}" --cov-report=term:skip-covered "$@"
+else
+    gate "pytest" all_tests
+fi
 
 if [ ${#FAILED[@]} -gt 0 ]; then
     printf 'gates failed: %s\n' "$(IFS=, && echo "${FAILED[*]}")"

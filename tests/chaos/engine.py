@@ -1,5 +1,6 @@
 """A Docker engine of the chaos' own, so that it may be killed without touching the machine's."""
 
+import contextlib
 import signal
 import subprocess
 import time
@@ -11,6 +12,10 @@ from docker.api.client import APIClient  # type: ignore[import-not-found]  # - d
 from docker.errors import DockerException  # type: ignore[import-not-found]  # - the same
 
 _START_TIMEOUT_S = 60.0
+_STARTS = 5
+_APART_S = 1.0
+#: Lines of its log, where it does not.
+_TOLD = 12
 #: An engine that is told to stop gives each container ten seconds.
 _STOP_TIMEOUT_S = 60.0
 
@@ -39,8 +44,23 @@ class Engine:
         return APIClient(f"unix://{self.socket}", version="1.41", timeout=timeout_s)
 
     def start(self) -> None:
-        """Start it and return when it answers."""
+        """Start it and return when it answers; one that ends at once is started again.
+
+        So does whoever supervises it: after a crash it may take another process, which has got the
+        number of the old one, for itself.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
+        for _ in range(_STARTS):
+            # It is ended, we have seen it.
+            (self.folder / "docker.pid").unlink(missing_ok=True)
+            self._drop_stale(self.folder / "exec" / "containerd" / "containerd.pid")
+            if self._starts():
+                return
+            time.sleep(_APART_S)
+        lines = (self.folder / "dockerd.log").read_text(errors="replace").splitlines()
+        raise RuntimeError("\n".join(["dockerd did not start:", *lines[-_TOLD:]]))
+
+    def _starts(self) -> bool:
         with (self.folder / "dockerd.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -61,9 +81,22 @@ class Engine:
             )
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"dockerd did not start; see {self.folder}/dockerd.log")
+            if self._process.poll() is not None:
+                return False
+            if time.monotonic() > deadline:
+                self.stop(kill=True)
+                return False
             time.sleep(0.05)
+        return True
+
+    @staticmethod
+    def _drop_stale(pid_file: Path) -> None:
+        """Remove a file that names a process which is not the engine's containerd any more."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            pid = int(pid_file.read_text(encoding="ascii"))
+            name = Path(f"/proc/{pid}/comm")
+            if not name.exists() or name.read_text(encoding="ascii").strip() != "containerd":
+                pid_file.unlink()
 
     def _config(self) -> Path:
         # The machine's own daemon.json is about the machine's engine.
