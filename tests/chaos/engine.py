@@ -91,11 +91,13 @@ class Engine:
 
     @staticmethod
     def _drop_stale(pid_file: Path) -> None:
-        """Remove a file that names a process which is not the engine's containerd any more."""
+        """Remove a file that names a process which is not the engine's containerd any more.
+
+        It dies with its dockerd; until somebody buries it, the next one takes it for alive.
+        """
         with contextlib.suppress(FileNotFoundError, ValueError):
             pid = int(pid_file.read_text(encoding="ascii"))
-            name = Path(f"/proc/{pid}/comm")
-            if not name.exists() or name.read_text(encoding="ascii").strip() != "containerd":
+            if not _lives(pid, "containerd"):
                 pid_file.unlink()
 
     def _config(self) -> Path:
@@ -143,6 +145,16 @@ class Engine:
             return False
         finally:
             client.close()
+
+
+def _lives(pid: int, name: str) -> bool:
+    """Tell whether the process has this name and is no zombie."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    head, _, rest = status.rpartition(")")
+    return head.partition("(")[2] == name and rest.split()[0] not in {"Z", "X"}
 
 
 def save_image(name: str, archive: Path) -> None:
