@@ -218,7 +218,8 @@ class Refusal(_Strict, frozen=True):
 class EgressDecision(_Strict, frozen=True):
     """What the egress gateway did with one request for a connection; its word is trusted."""
 
-    #: The host as it was asked for, in ASCII; empty where the request could not be read.
+    #: The host, in ASCII: as it was dialled, or where it was refused as it was asked for; empty
+    #: where the request could not be read.
     name: Short
     port: Annotated[int, Meta(ge=0, le=65535)]
     #: Every address the name resolved to, then the one that was dialled.
@@ -230,7 +231,8 @@ class EgressDecision(_Strict, frozen=True):
     #: a cap's, or one of the gateway's own: `unbound`, `bad_request`, `method`.
     rule: Short = ""
     #: What went wrong after it was let through: an outcome such as `dns_nxdomain`, the cap that
-    #: cut the connection, `closed` where the worker did; empty where both ends had finished.
+    #: cut the connection, `closed` where the worker did; empty where both ends had finished. And
+    #: `gateway_failed` where the gateway itself did.
     outcome: Short = ""
     #: Bytes that left the sandbox, and bytes that came into it.
     bytes_out: Count = 0
