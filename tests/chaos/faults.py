@@ -42,6 +42,8 @@ class Chaos:
         self._mending: set[asyncio.Task[None]] = set()
         self.counts: Counter[str] = Counter()
         self.kills: list[Kill] = []
+        #: Servers that are being stopped or started.
+        self._away: set[object] = set()
         #: A server that did not come back; without it nothing can be shown.
         self._failure: BaseException | None = None
         #: From the end of a leader's tree to another's election; as long as was waited for none.
@@ -176,16 +178,17 @@ class Chaos:
 
     async def _kill_valkey(self) -> bool:
         valkey = self._fleet.valkey
-        if not valkey.is_up:
+        if not valkey.is_up or valkey in self._away:
             return False
         self._shake()
         await asyncio.to_thread(lambda: valkey.stop(kill=True))
-        self._later(self._random.uniform(0.2, 3.0), lambda: asyncio.to_thread(valkey.start))
+        pause_s = self._random.uniform(0.2, 3.0)
+        self._later(valkey, pause_s, lambda: asyncio.to_thread(valkey.start))
         return True
 
     async def _break_engine(self) -> bool:
         engine = self._random.choice(self._fleet.engines)
-        if not engine.is_up:
+        if not engine.is_up or engine in self._away:
             return False
         kill = self._random.random() < 0.5
         pause_s = self._random.uniform(0.2, 2.0)
@@ -195,7 +198,7 @@ class Chaos:
             await asyncio.sleep(pause_s)
             await asyncio.to_thread(engine.start)
 
-        self._later(0.0, restart)
+        self._later(engine, 0.0, restart)
         return True
 
     async def _kill_sqld(self) -> bool:
@@ -203,13 +206,19 @@ class Chaos:
             return False
         self._shake()
         await self._fleet.kill_sqld()
-        self._later(self._random.uniform(0.2, 3.0), self._fleet.start_sqld)
+        self._later(self._fleet.sqld, self._random.uniform(0.2, 3.0), self._fleet.start_sqld)
         return True
 
-    def _later(self, pause_s: float, mend: Callable[[], Coroutine[None, None, None]]) -> None:
+    def _later(
+        self, what: object, pause_s: float, mend: Callable[[], Coroutine[None, None, None]]
+    ) -> None:
+        """Bring it back after the pause; until it is whole again nothing else breaks it."""
+        self._away.add(what)
+
         async def wait_and_mend() -> None:
             await asyncio.sleep(pause_s)
             await mend()
+            self._away.discard(what)
             self._shake()
 
         task = asyncio.create_task(wait_and_mend())
