@@ -69,7 +69,7 @@ CREATE TABLE scan_jobs (
 ) STRICT;
 
 -- What waits, in the order in which it is taken up; the last columns only spare a look at the table.
-CREATE INDEX scan_jobs_due ON scan_jobs (run_after, id, created_at, updated_at, state)
+CREATE INDEX scan_jobs_due ON scan_jobs (attempt = 0, run_after, id, created_at, updated_at, state)
 WHERE state = 'QUEUED';
 
 -- What runs, the lease that ends first at the front.

@@ -110,7 +110,7 @@ class ScanStore(Protocol):
         """Append an audit line that is not a transition, such as `sandbox`."""
 
     async def due(self, *, now: datetime, limit: int) -> list[Scan]:
-        """Return QUEUED scans that are due as `claim` has it, oldest first."""
+        """Return QUEUED scans that are due as `claim` has it, tried ones before others, by age."""
 
     async def leased(self, *, limit: int, until: datetime | None = None) -> list[Scan]:
         """Return FETCHING and ANALYZING scans whose lease ends by then, the soonest first."""
@@ -201,8 +201,8 @@ class Store(ScanStore, Leadership, AuditLedger, Protocol):
 class WakeQueue(Protocol):
     """The message queue: wakes workers, may be flushed at any time without losing a scan."""
 
-    async def push(self, scan_ids: Sequence[str]) -> None:
-        """Put one wake-up per scan on the queue."""
+    async def push(self, scan_ids: Sequence[str], *, first: bool = False) -> None:
+        """Put one wake-up per scan on the queue: at its end, or in this order before all others."""
 
     async def waiting(self) -> set[str]:
         """Return the ids of scans that a wake-up is on its way for."""

@@ -90,9 +90,11 @@ class Rescuer:
         if not due:
             return 0
         waiting = await self._queue.waiting()
-        forgotten = [scan.id for scan in due if scan.id not in waiting]
+        forgotten = [scan for scan in due if scan.id not in waiting]
+        await self._queue.push([scan.id for scan in forgotten if not scan.attempt])
+        # They were handed in before what waits now, and have waited for their turn already.
+        await self._queue.push([scan.id for scan in forgotten if scan.attempt], first=True)
         if forgotten:
-            await self._queue.push(forgotten)
             _log.info("rescuer.pushed count=%d", len(forgotten))
         return len(forgotten)
 
@@ -127,7 +129,7 @@ class Rescuer:
         if not scan_ids:
             return
         try:
-            await self._queue.push(scan_ids)
+            await self._queue.push(scan_ids, first=True)
         except QueueUnavailableError as error:
             # They are due: the other half of the sweep pushes them once Redis is back.
             _log.warning("rescuer.not_pushed count=%d error=%s", len(scan_ids), error)

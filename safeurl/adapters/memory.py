@@ -164,9 +164,9 @@ class MemoryStore(MemoryLedger, MemoryLeadership):
             self._tell(replace(held, outcome=None, detail=detail), event, actor=actor, at=now)
 
     async def due(self, *, now: datetime, limit: int) -> list[Scan]:
-        """Sort by `run_after`."""
+        """Sort by `run_after`, those that were tried before the others."""
         due = [scan for scan in self._scans.values() if _is_due(scan, now)]
-        return sorted(due, key=lambda scan: (scan.run_after, scan.id))[:limit]
+        return sorted(due, key=lambda scan: (scan.attempt == 0, scan.run_after, scan.id))[:limit]
 
     async def leased(self, *, limit: int, until: datetime | None = None) -> list[Scan]:
         """Sort by `lease_until`."""
@@ -311,19 +311,21 @@ class MemoryQueue:
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._ids: dict[str, None] = {}
+        #: The next one first.
+        self.ids: dict[str, None] = {}
 
-    async def push(self, scan_ids: Sequence[str]) -> None:
-        """Append; an id that waits already keeps its place."""
-        self._ids.update(dict.fromkeys(scan_ids))
+    async def push(self, scan_ids: Sequence[str], *, first: bool = False) -> None:
+        """Append, or insert before all; an id that waits already keeps its place or moves ahead."""
+        given = dict.fromkeys(scan_ids)
+        self.ids = given | self.ids if first else self.ids | given
 
     async def waiting(self) -> set[str]:
         """Return all."""
-        return set(self._ids)
+        return set(self.ids)
 
     async def ping(self) -> int:
         """Count them."""
-        return len(self._ids)
+        return len(self.ids)
 
     async def close(self) -> None:
         """Hold nothing that needs releasing."""

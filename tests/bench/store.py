@@ -91,7 +91,7 @@ def _result(scan: Scan, now: datetime) -> Result:
 class _NoQueue:
     """A queue nobody listens to: only the database is measured here."""
 
-    async def push(self, _scan_ids: object) -> None:
+    async def push(self, _scan_ids: object, *, first: bool = False) -> None:
         """Drop the wake-ups."""
 
     async def waiting(self) -> set[str]:

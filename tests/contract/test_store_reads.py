@@ -66,6 +66,20 @@ async def test_due_scans_come_oldest_first(store: ScanStore) -> None:
 
 
 @on_every_store
+async def test_due_scans_that_were_tried_come_first(store: ScanStore) -> None:
+    """However many wait, one that lost its worker is among those that are found."""
+    waiting, tried = make_scan(), make_scan(run_after=NOW + SECOND)
+    await store.add([waiting, tried])
+    at = NOW + SECOND
+    taken = await claimed(store, tried, at)
+    back = await store.requeue(
+        taken, outcome=Outcome.LEASE_LOST, detail=None, run_after=at, now=at, actor="r"
+    )
+    assert await store.due(now=at, limit=1) == [back]
+    assert await store.due(now=at, limit=2) == [back, waiting]
+
+
+@on_every_store
 async def test_what_was_written_in_the_future_does_not_wait(store: ScanStore) -> None:
     """After the clock was set back, waiting scans are due, whatever time they wait for."""
     fresh = make_scan(NOW + 3600 * SECOND)

@@ -75,6 +75,21 @@ def test_pushing_again_is_harmless(scenario: Play) -> None:
     scenario(act)
 
 
+def test_what_is_pushed_first_comes_next(tmp_path: Path) -> None:
+    """A worker gets it before all that waited, several of them in the order they were given in."""
+
+    async def act() -> None:
+        async with _rq(tmp_path) as queue:
+            await queue.push(IDS[:1])
+            await queue.push(IDS[1:], first=True)
+            connection = Valkey(tmp_path).server.connect()
+            waiting = Queue(QUEUE_NAME, connection=connection).get_job_ids()
+            assert [job_id[: len(IDS[0])] for job_id in waiting] == [*IDS[1:], IDS[0]]
+            connection.close()
+
+    asyncio.run(act())
+
+
 def test_an_empty_push_does_nothing(scenario: Play) -> None:
     """Pushing nothing leaves the queue empty."""
 

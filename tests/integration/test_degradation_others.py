@@ -1,6 +1,8 @@
-"""A clock that is set back, and ten thousand scans at once."""
+"""A clock set back, a gateway away, a worker killed, and ten thousand scans at once."""
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 from datetime import timedelta
@@ -20,6 +22,8 @@ from worker.rescuer import SWEEP_LIMIT, Rescuer
 _HOUR_S = 3600
 _MANY = 10_000
 _ENOUGH = 3
+#: More than a sweep looks at.
+_HUNDREDS = SWEEP_LIMIT + 100
 
 
 def test_clock_set_back(tmp_path: Path) -> None:
@@ -71,13 +75,27 @@ def test_gateway_away(tmp_path: Path) -> None:
     assert scan.attempt == 1
 
 
+def test_worker_killed(tmp_path: Path) -> None:
+    """Its scan runs again within a sweep, before hundreds that came after it."""
+    with installation(tmp_path / "state") as site:
+        held = site.begin_held("/held")
+        site.system.with_service(lambda service: _submit(service, site, _HUNDREDS))
+        owner = site.scan(held).lease_owner or ""
+        os.kill(int(owner.rpartition(":")[2]), signal.SIGKILL)
+        site.release()
+        [scan] = site.expect_completed([held])
+        assert scan.attempt == 2
+        assert f"The worker {owner} was lost." in [entry.detail for entry in site.trail(held)]
+        assert len(site.asked) < _HUNDREDS / 10
+
+
 def test_10000_queued(tmp_path: Path) -> None:
     """They are told of and listed at once, run in order, and outlive the loss of all wake-ups."""
     with (
         TcpValkey(tmp_path) as valkey,
         installation(tmp_path / "state", valkey.settings, start=False) as site,
     ):
-        ids = site.system.with_service(lambda service: _submit_all(service, site))
+        ids = site.system.with_service(lambda service: _submit(service, site, _MANY))
         with serving(site):
             health = site.expect_health("unhealthy", f"No worker is running, and {_MANY} scans")
             assert f"{_MANY} scans are pending." in health.issues
@@ -92,10 +110,11 @@ def test_10000_queued(tmp_path: Path) -> None:
         assert asyncio.run(_swept(site)) == ids[len(done) :]
 
 
-async def _submit_all(service: Service, site: Installation) -> list[str]:
+async def _submit(service: Service, site: Installation, count: int) -> list[str]:
     ids: list[str] = []
-    for start in range(0, _MANY, MAX_SUBMIT):
-        urls = [site.pages.url(f"/{number}") for number in range(start, start + MAX_SUBMIT)]
+    for start in range(0, count, MAX_SUBMIT):
+        numbers = range(start, min(start + MAX_SUBMIT, count))
+        urls = [site.pages.url(f"/{number}") for number in numbers]
         submission = await service.submit(urls, source="bulk")
         assert submission.queued
         ids += [scan.id for scan in submission.scans]

@@ -128,6 +128,13 @@ DEGRADATIONS: Sequence[Degradation] = (
         test=_OTHERS + "test_clock_set_back",
     ),
     Degradation(
+        fault="The worker that runs a scan is killed",
+        seen="Nothing but a delay; the scan's audit trail says “The worker … was lost.”",
+        after="The scan is QUEUED again within seconds, or, where its whole host went, once its "
+        "lease has run out (`LEASE_SECONDS`), and runs before all that wait.",
+        test=_OTHERS + "test_worker_killed",
+    ),
+    Degradation(
         fault="10,000 scans are queued",
         seen="`/health`: “10000 scans are pending.”, and unhealthy while no worker runs. It and "
         "the lists answer at once.",

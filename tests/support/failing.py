@@ -52,10 +52,10 @@ class FailingQueue(MemoryQueue):
         super().__init__()
         self.fault: Exception | None = None
 
-    async def push(self, scan_ids: Sequence[str]) -> None:
+    async def push(self, scan_ids: Sequence[str], *, first: bool = False) -> None:
         """Push, or fail."""
         self._fail()
-        await super().push(scan_ids)
+        await super().push(scan_ids, first=first)
 
     async def ping(self) -> int:
         """Answer, or fail."""

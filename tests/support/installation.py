@@ -17,7 +17,7 @@ import httpx
 
 from safeurl.audit import path_faults
 from safeurl.ports import ScanStore
-from safeurl.scan import Scan
+from safeurl.scan import AuditEntry, Scan
 from safeurl.state import State
 from tests.support.live_api import api_process, client_of
 from tests.support.pages import PageServer, Reply, Request, html
@@ -120,6 +120,10 @@ class Installation:
         found = self.system.with_store(get)
         assert found is not None, f"the scan {scan_id} is lost"
         return found
+
+    def trail(self, scan_id: str) -> list[AuditEntry]:
+        """Return the scan's audit trail."""
+        return self.system.with_store(lambda store: store.audit(scan_id))
 
     def expect_completed(self, scan_ids: list[str], timeout_s: float = _PATIENCE_S) -> list[Scan]:
         """Wait until all are COMPLETED, each by a legal path and with one result; return them."""

@@ -35,8 +35,10 @@ class RQQueue:
         self._job_timeout_s = int(job_timeout_s)
         self._queue = Queue(name, connection=connection, serializer=SERIALIZER)
 
-    async def push(self, scan_ids: Sequence[str]) -> None:
+    async def push(self, scan_ids: Sequence[str], *, first: bool = False) -> None:
         """Put one wake-up per scan on the queue, in one round trip."""
+        if not scan_ids:
+            return
         jobs = [
             Queue.prepare_data(
                 TASK,
@@ -46,8 +48,10 @@ class RQQueue:
                 result_ttl=0,
                 failure_ttl=_FAILURE_TTL_S,
                 description=f"scan {scan_id}",
+                at_front=first,
             )
-            for scan_id in scan_ids
+            # Each goes before the one pushed last.
+            for scan_id in (reversed(scan_ids) if first else scan_ids)
         ]
         await _answered(lambda: self._queue.enqueue_many(jobs))
 

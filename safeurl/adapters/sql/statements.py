@@ -127,9 +127,10 @@ WHERE {_GUARD} AND NOT EXISTS (
 )
 """  # noqa: S608 - the guard is a constant of this file
 
+#: In the order of its index: what was tried before comes first.
 DUE = f"""
 SELECT * FROM scan_jobs WHERE state = 'QUEUED' AND {_DUE}
-ORDER BY run_after, id LIMIT :limit
+ORDER BY attempt = 0, run_after, id LIMIT :limit
 """  # noqa: S608 - the condition is a constant of this file
 
 #: Only FETCHING and ANALYZING have a lease, by CHECK.

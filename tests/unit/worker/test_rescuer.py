@@ -1,106 +1,30 @@
 """The rescuer's two sweeps, over the memory store and queue."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 
-from safeurl.adapters.memory import MemoryQueue, MemoryStore
+from safeurl.adapters.memory import MemoryStore
 from safeurl.audit import path_faults
 from safeurl.errors import SandboxUnavailableError, StoreUnavailableError
-from safeurl.report import Evidence, Hop, Profile
-from safeurl.scan import AuditEntry, Scan, new_scan_id
+from safeurl.report import Evidence, Hop
+from safeurl.scan import AuditEntry
 from safeurl.state import Outcome, State
 from tests.support.builders import analysed
-from worker.rescuer import PUSH_GRACE, Reap, Rescuer
+from tests.support.rescue import LEASE, World
+from worker.rescuer import PUSH_GRACE
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
-LEASE = timedelta(seconds=30)
 EVIDENCE = msgspec.json.encode(
     Evidence(hops=(Hop(url="https://example.com/", status=200, http_version="1.1"),))
 ).decode()
-
-
-class _World:
-    """A store, a queue, a clock that is set by hand, and a rescuer over them."""
-
-    #: A scan whose worker lives on.
-    living: Scan
-
-    def __init__(self, max_retries: int = 3, store: MemoryStore | None = None) -> None:
-        self.now = START
-        self.store = store or MemoryStore()
-        self.queue = MemoryQueue()
-        self.reaped: list[tuple[str, int]] = []
-        self.ended: set[str | None] = set()
-        self.ticks = 0.0
-        self.rescuer = self.make_rescuer("r", max_retries)
-
-    def make_rescuer(self, actor: str, max_retries: int, reap: Reap | None = None) -> Rescuer:
-        """Return a rescuer over this world's parts."""
-        return Rescuer(
-            self.store,
-            self.queue,
-            clock=lambda: self.now,
-            actor=actor,
-            lease=LEASE,
-            max_retries=max_retries,
-            reap=reap or self._reap,
-            has_ended=lambda owner: owner in self.ended,
-            ticks=lambda: self.ticks,
-        )
-
-    async def lead(self, holder: str = "r") -> int:
-        """Begin or keep a term and return its number."""
-        return (await self.store.lead(holder, now=self.now, until=self.now + LEASE)).term
-
-    async def _reap(self, scan_id: str, attempt: int) -> bool:
-        self.reaped.append((scan_id, attempt))
-        return True
-
-    async def add(self) -> Scan:
-        """Record a scan without waking anybody."""
-        scan = Scan(
-            id=new_scan_id(self.now),
-            url="https://example.com/",
-            submitted_url="https://example.com/",
-            profile=Profile.HTTP,
-            state=State.QUEUED,
-            version=0,
-            attempt=0,
-            source="test",
-            created_at=self.now,
-            updated_at=self.now,
-            run_after=self.now,
-        )
-        await self.store.add([scan])
-        return scan
-
-    async def claim(self, scan: Scan) -> Scan:
-        """Claim the scan for the worker w1."""
-        until = self.now + LEASE
-        claimed = await self.store.claim(scan.id, owner="w1", now=self.now, lease_until=until)
-        assert claimed is not None
-        return claimed
-
-    async def lose(self, scan: Scan) -> None:
-        """Claim the scan and let the lease run out, with a leader there."""
-        await self.claim(scan)
-        self.now += LEASE + timedelta(seconds=1)
-        await self.lead()
-
-    async def found(self, scan: Scan) -> Scan:
-        """Return the scan as it stands."""
-        found = await self.store.get(scan.id)
-        assert found is not None
-        return found
 
 
 def test_a_scan_nobody_was_told_of_is_pushed() -> None:
     """A QUEUED row without a wake-up is pushed once the grace is over, and only once."""
 
     async def act() -> None:
-        world = _World()
+        world = World()
         scan = await world.add()
         assert await world.rescuer.sweep(1) == (0, 0)
         world.now += PUSH_GRACE + timedelta(seconds=1)
@@ -111,11 +35,37 @@ def test_a_scan_nobody_was_told_of_is_pushed() -> None:
     asyncio.run(act())
 
 
+def test_a_lost_scan_goes_before_those_that_wait() -> None:
+    """It was handed in before them; so does one that comes back later, which nobody was told of."""
+
+    async def act() -> None:
+        world = World()
+        lost, handed_back = await world.add(), await world.add()
+        waiting = await world.add()
+        await world.queue.push([waiting.id])
+        await world.store.requeue(
+            await world.claim(handed_back),
+            outcome=Outcome.LEASE_LOST,
+            detail=None,
+            run_after=world.now + LEASE + 2 * PUSH_GRACE,
+            now=world.now,
+            actor="w1",
+        )
+        await world.lose(lost)
+        assert await world.rescuer.sweep(1) == (1, 0)
+        assert list(world.queue.ids) == [lost.id, waiting.id]
+        world.now += 3 * PUSH_GRACE
+        assert await world.rescuer.sweep(1) == (0, 1)
+        assert list(world.queue.ids) == [handed_back.id, lost.id, waiting.id]
+
+    asyncio.run(act())
+
+
 def test_a_lost_scan_goes_back_to_the_queue_at_once() -> None:
     """A scan whose lease ran out is QUEUED again without a pause."""
 
     async def act() -> None:
-        world = _World()
+        world = World()
         scan = await world.add()
         await world.lose(scan)
         assert (await world.rescuer.sweep(1))[0] == 1
@@ -132,7 +82,7 @@ def test_a_docker_that_hangs_holds_up_no_scan() -> None:
     """Every scan is taken back, woken and pushed while the removal of a container hangs."""
 
     async def act() -> None:
-        world = _World()
+        world = World()
         asked, answer = asyncio.Event(), asyncio.Event()
 
         async def hang(_scan_id: str, _attempt: int) -> bool:
@@ -171,7 +121,7 @@ def test_a_renewal_during_a_sweep_keeps_the_scan() -> None:
             assert await self.renew_lease(world.living, lease_until=world.now + LEASE)
             return await super().audit(scan_id)
 
-    world = _World(store=Slow())
+    world = World(store=Slow())
 
     async def act() -> None:
         await world.claim(await world.add())
@@ -200,7 +150,7 @@ def test_a_trail_that_cannot_be_read_holds_up_no_other() -> None:
 
     async def act() -> None:
         store = Tampered()
-        world = _World(store=store)
+        world = World(store=store)
         broken, lost = await world.add(), await world.add()
         await world.claim(broken)
         store.unreadable = broken.id
@@ -219,7 +169,7 @@ def test_a_living_lease_is_left_alone() -> None:
     """Nothing is taken from a worker that holds its lease."""
 
     async def act() -> None:
-        world = _World()
+        world = World()
         scan = await world.add()
         until = world.now + timedelta(seconds=30)
         await world.store.claim(scan.id, owner="w1", now=world.now, lease_until=until)
@@ -233,7 +183,7 @@ def test_past_the_retries_a_lost_scan_fails() -> None:
     """The last attempt's loss ends the scan FAILED, with one result and a legal trail."""
 
     async def act() -> None:
-        world = _World(max_retries=1)
+        world = World(max_retries=1)
         scan = await world.add()
         for _ in range(2):
             await world.lose(scan)
@@ -255,7 +205,7 @@ def test_two_rescuers_take_a_scan_back_once() -> None:
     """Rescuers on two hosts may sweep at once: the guarded write has one winner."""
 
     async def act() -> None:
-        world = _World()
+        world = World()
         scan = await world.add()
         await world.lose(scan)
         other = world.make_rescuer("r2", 3)
@@ -269,7 +219,7 @@ def test_a_deposed_leader_takes_nothing_back() -> None:
     """Its write carries a term that is not the newest any more, so the database refuses it."""
 
     async def act() -> None:
-        world = _World()
+        world = World()
         scan = await world.add()
         await world.lose(scan)
         old = await world.lead()
@@ -288,7 +238,7 @@ def test_a_process_that_ended_here_is_not_waited_for() -> None:
     """Its scan goes back long before the lease is out, whoever leads; others' leases stand."""
 
     async def act() -> None:
-        world = _World()
+        world = World()
         scan = await world.add()
         await world.claim(scan)
         assert await world.rescuer.sweep(None) == (0, 0)
@@ -307,7 +257,7 @@ def test_without_a_term_only_this_hosts_scans_are_taken_back() -> None:
     """What ran out elsewhere is the leader's, and so is pushing again."""
 
     async def act() -> None:
-        world = _World()
+        world = World()
         await world.lose(await world.add())
         await world.add()
         world.now += PUSH_GRACE + timedelta(seconds=1)
@@ -320,7 +270,7 @@ def test_what_was_analysed_is_concluded_not_fetched_again() -> None:
     """The stored evidence is judged, the scan is COMPLETED under the attempt that saw the page."""
 
     async def act() -> None:
-        world = _World()
+        world = World()
         scan = await world.add()
         claimed = await world.claim(scan)
         await analysed(world.store, claimed, EVIDENCE, at=world.now)
@@ -340,7 +290,7 @@ def test_evidence_that_ends_its_judge_is_judged_once() -> None:
     """Where a rescuer has begun to conclude and did not end, the scan is fetched again."""
 
     async def act() -> None:
-        world = _World()
+        world = World()
         scan = await world.add()
         moved = await analysed(world.store, await world.claim(scan), EVIDENCE, at=world.now)
         assert moved is not None
@@ -356,7 +306,7 @@ def test_evidence_of_another_version_is_fetched_again() -> None:
     """What this version cannot read is no conclusion."""
 
     async def act() -> None:
-        world = _World()
+        world = World()
         scan = await world.add()
         await analysed(world.store, await world.claim(scan), '{"n": 1}', at=world.now)
         world.ended.add("w1")
@@ -370,7 +320,7 @@ def test_a_lease_from_before_the_clock_was_set_back_runs_out() -> None:
     """It is given one whole lease, by a clock that nobody sets, to be renewed."""
 
     async def act() -> None:
-        world = _World()
+        world = World()
         scan = await world.add()
         await world.claim(scan)
         world.now -= timedelta(hours=1)
@@ -388,7 +338,7 @@ def test_a_living_worker_survives_a_clock_that_was_set_back() -> None:
     """It renews its lease by the new clock, and keeps its scan."""
 
     async def act() -> None:
-        world = _World()
+        world = World()
         claimed = await world.claim(await world.add())
         world.now -= timedelta(hours=1)
         await world.lead()
