@@ -74,14 +74,17 @@ class Chaos:
         """Break things until the event is set."""
         names = list(self._faults)
         weights = [self._faults[name][0] for name in names]
+        next_at_s = time.monotonic()
         while not stopping.is_set() and not self._failure:
-            next_at_s = time.monotonic() + self._random.expovariate(1 / _MEAN_GAP_S)
+            gap_s = self._random.expovariate(1 / _MEAN_GAP_S)
+            next_at_s += gap_s
             for name in self._random.choices(names, weights, k=_TRIES):
                 if await self._faults[name][1]():
                     self.counts[name] += 1
                     break
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(next_at_s - time.monotonic()):
+                # What came due while a leader was followed comes after that, but not all at once.
+                async with asyncio.timeout(max(next_at_s - time.monotonic(), gap_s / 4)):
                     await stopping.wait()
         if self._mending:
             await asyncio.wait(self._mending)
