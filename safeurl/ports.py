@@ -59,8 +59,9 @@ class ScanStore(Protocol):
     ) -> Scan | None:
         """Move QUEUED to FETCHING if it is due; attempt and version grow by one.
 
-        Due is what `run_after` has come for. A row that was written later than now, by more than
-        `CLOCK_SKEW`, tells that the clock was set back: its times mean nothing, and it is due.
+        Due is what `run_after` has come for, or comes within `CLOCK_SKEW`: another host's clock
+        may have written it, and its wake-up must not be wasted. A row that was written later than
+        that tells that the clock was set back: its times mean nothing, and it is due.
         """
 
     async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
@@ -110,7 +111,7 @@ class ScanStore(Protocol):
         """Append an audit line that is not a transition, such as `sandbox`."""
 
     async def due(self, *, now: datetime, limit: int) -> list[Scan]:
-        """Return QUEUED scans that are due as `claim` has it, tried ones before others, by age."""
+        """Return QUEUED scans that are due by this clock, tried ones before others, by age."""
 
     async def leased(self, *, limit: int, until: datetime | None = None) -> list[Scan]:
         """Return FETCHING and ANALYZING scans whose lease ends by then, the soonest first."""
@@ -150,6 +151,9 @@ class ScanStore(Protocol):
 
     async def ping(self) -> None:
         """Return when the database answers and its schema is current, else raise."""
+
+    async def require_schema(self) -> None:
+        """Do as `ping` does, with the patience of all other calls; nothing is made."""
 
     async def close(self) -> None:
         """Release connections and threads; the store is not used again."""

@@ -15,6 +15,7 @@ _.applied_at
 _.AsyncConnection
 _.BROWSER
 _.change_id
+_.check_for_suspension
 _.cross_origin
 _.diagram
 _.docker

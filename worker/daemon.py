@@ -60,10 +60,10 @@ def run_worker(settings: Settings, *, more: tuple[Role, ...] = ()) -> None:
 
 def _run_scan_worker(settings: Settings) -> None:
     """Run scans until SIGTERM, or until this process is used up and a fresh one takes its place."""
-    _make_scan_worker(settings).run()
+    make_scan_worker(settings).run()
 
 
-def _make_scan_worker(settings: Settings) -> ScanWorker:
+def make_scan_worker(settings: Settings) -> ScanWorker:
     """Return a worker once Redis answers and takes writes; SIGTERM still ends the process."""
     connection = redis_server(settings).connect_worker()
     tell_at_s = time.monotonic() + _TELL_S
@@ -90,6 +90,8 @@ def _missing(settings: Settings) -> str:
         return "engine"
     if settings.container_network == "none" and not _has_gateway(settings):
         return "gateway"
+    if trouble := tasks.make_sandbox(settings).trouble():
+        return f"engine error={trouble!r}"
     return ""
 
 

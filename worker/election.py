@@ -9,13 +9,15 @@ from safeurl.ports import Clock, Leadership
 
 _log = logging.getLogger("safeurl.election")
 
-#: A leader is followed by another within twice this, and within a scan's own lease.
+#: A scan whose host went waits for its lease and then, where the leader went too, for the next one:
+#: twice this part of it at most.
+_PART = 5
 _SHORTEST = timedelta(seconds=3)
 
 
 def leader_lease(lease: timedelta) -> timedelta:
     """Return how long a term holds without being renewed, from the length of a scan's lease."""
-    return max(_SHORTEST, lease / 3)
+    return max(_SHORTEST, lease / _PART)
 
 
 class Candidate:
@@ -29,6 +31,7 @@ class Candidate:
         self._clock = clock
         self._number = 0
         self._held_until_s = 0.0
+        self._aside_until_s = 0.0
 
     @property
     def term(self) -> int | None:
@@ -38,6 +41,8 @@ class Candidate:
     async def stand(self) -> None:
         """Renew our term, or begin one where there is none; to be called twice per lease."""
         asked_s = time.monotonic()
+        if asked_s < self._aside_until_s:
+            return
         now = self._clock()
         newest = await self._store.lead(self._holder, now=now, until=now + self._lease)
         if newest.holder != self._holder:
@@ -47,6 +52,12 @@ class Candidate:
             _log.info("election.won term=%d", newest.term)
         self._number = newest.term
         self._held_until_s = asked_s + self._lease.total_seconds()
+
+    async def step_aside(self) -> None:
+        """Let another lead who can do what we cannot; where nobody does, stand again."""
+        if self.term is not None:
+            self._aside_until_s = time.monotonic() + self._lease.total_seconds()
+            await self.resign()
 
     async def resign(self) -> None:
         """Let the next one begin at once, as far as the database can be told."""

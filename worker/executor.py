@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -84,8 +84,13 @@ class Executor:
         limits: AttemptLimits,
         clock: Clock,
         owner: str,
+        is_told: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Wire the parts; `egress` is None where sandboxes have a network of their own."""
+        """Wire the parts; `egress` is None where sandboxes have a network of their own.
+
+        An attempt that is cancelled is handed back where this worker `is_told` to stop. Else it is
+        what runs the worker that gave up on it, and the rescuer counts that as a failure.
+        """
         self._store = store
         self._sandbox = sandbox
         self._egress = egress
@@ -93,6 +98,7 @@ class Executor:
         self._limits = limits
         self._clock = clock
         self._owner = owner
+        self._is_told = is_told
         self._holder = LeaseHolder(store, lease=limits.lease, clock=clock)
 
     async def run(self, scan_id: str) -> Scan | None:
@@ -154,6 +160,8 @@ class Executor:
 
     async def _hand_back(self, scan: Scan) -> None:
         """Give the scan up for another worker to take at once: this one was told to stop."""
+        if not self._is_told():
+            return
         now = self._clock()
         await self._store.requeue(
             scan,

@@ -24,8 +24,8 @@ from worker.owner import has_ended
 
 _log = logging.getLogger("safeurl.rescuer")
 
-#: A wake-up may be on its way this long before we call it lost.
-PUSH_GRACE = timedelta(seconds=3)
+#: A wake-up may be on its way this long before we call it lost, and must be missed twice.
+PUSH_GRACE = timedelta(seconds=1)
 #: Rows looked at per sweep; the rest comes with the next one.
 SWEEP_LIMIT = 500
 
@@ -60,6 +60,8 @@ class Rescuer:
         self._watch = _LeaseWatch(lease, ticks)
         #: Taken back from processes that ended on this host, whose containers may still run.
         self._orphans: list[Scan] = []
+        #: Due at the last sweep with no wake-up. A worker may just have taken that, and claim.
+        self._unwoken: frozenset[str] = frozenset()
         #: What was judged here, by id and version, and could not be recorded yet.
         self._judged: set[tuple[str, int]] = set()
 
@@ -87,10 +89,10 @@ class Rescuer:
 
     async def _push_again(self) -> int:
         due = await self._store.due(now=self._clock() - PUSH_GRACE, limit=SWEEP_LIMIT)
-        if not due:
-            return 0
-        waiting = await self._queue.waiting()
-        forgotten = [scan for scan in due if scan.id not in waiting]
+        waiting = await self._queue.waiting() if due else set()
+        unwoken = [scan for scan in due if scan.id not in waiting]
+        forgotten = [scan for scan in unwoken if scan.id in self._unwoken]
+        self._unwoken = frozenset(scan.id for scan in unwoken)
         await self._queue.push([scan.id for scan in forgotten if not scan.attempt])
         # They were handed in before what waits now, and have waited for their turn already.
         await self._queue.push([scan.id for scan in forgotten if scan.attempt], first=True)

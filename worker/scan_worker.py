@@ -18,6 +18,9 @@ _log = logging.getLogger("safeurl.daemon")
 
 #: How often a worker whose engine is away looks for it, and says so.
 _LOOK_S = 0.5
+#: RQ waits a third less for a wake-up, and ten seconds more than that for any answer: a connection
+#: that died without a word (failover, firewall) keeps a worker no longer.
+_TTL_S = 45
 _TELL_S = 10.0
 
 
@@ -45,7 +48,9 @@ class ScanWorker(Worker):
         Nothing is taken while `missing` names what a scan needs and is away: its wake-up can wait
         as well as it can.
         """
-        super().__init__([QUEUE_NAME], connection=connection, serializer=SERIALIZER)
+        super().__init__(
+            [QUEUE_NAME], connection=connection, serializer=SERIALIZER, worker_ttl=_TTL_S
+        )
         self._missing = missing
         self._max_scans = max_scans
         self._lifetime_s = lifetime_s
@@ -64,6 +69,9 @@ class ScanWorker(Worker):
 
         Its thread would delay our end by a second, and be there when a scan's process is forked.
         """
+
+    def check_for_suspension(self, *_: object, **__: object) -> None:
+        """Go on: `rq suspend` is for whoever else uses this Redis; a scan is cancelled instead."""
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run one scan to its end, and count it."""

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from safeurl.bootstrap import make_queue, open_store, utc_now
-from safeurl.errors import UnavailableError
+from safeurl.errors import QueueUnavailableError, UnavailableError
+from safeurl.health import WORKER_SILENCE
 from safeurl.ports import Sandbox, Store, WakeQueue
 from safeurl.settings import Settings
 from safeurl.state import State
@@ -26,6 +27,8 @@ SWEEP_INTERVAL_S = 2.0
 REAP_INTERVAL_S = 15.0
 SEAL_INTERVAL_S = 15.0
 FORGET_INTERVAL_S = 600.0
+#: A leader that finds no queue so often in a row lets another lead.
+_QUEUELESS_SWEEPS = 2
 #: A worker that was killed is told of for so long, then its row goes.
 FORGOTTEN_AFTER = timedelta(hours=1)
 
@@ -57,8 +60,9 @@ class _Steward:
     def __init__(
         self, settings: Settings, store: Store, queue: WakeQueue, sandbox: Sandbox
     ) -> None:
-        name = owner_name(os.getppid())
+        self._name = name = owner_name(os.getppid())
         self._store = store
+        self._queueless = 0
         self._beat = Beat(settings, store, sandbox, name)
         self._stand_interval_s = leader_lease(settings.lease).total_seconds() / 3
         self._candidate = Candidate(
@@ -85,7 +89,7 @@ class _Steward:
         return [
             (BEAT_INTERVAL_S, self._beat.send),
             (self._stand_interval_s, self._candidate.stand),
-            (SWEEP_INTERVAL_S, lambda: self._rescuer.sweep(self._candidate.term)),
+            (SWEEP_INTERVAL_S, self._sweep),
             (SWEEP_INTERVAL_S, self._rescuer.reap),
             (REAP_INTERVAL_S, self._reap),
             (REAP_INTERVAL_S, self._close_sockets),
@@ -105,6 +109,22 @@ class _Steward:
             self._beat.retire,
         ):
             await _tried(duty)
+
+    async def _sweep(self) -> None:
+        try:
+            await self._rescuer.sweep(self._candidate.term)
+        except QueueUnavailableError:
+            self._queueless += 1
+            if self._queueless >= _QUEUELESS_SWEEPS and await self._has_company():
+                # It may be our way to the queue that is broken, and no wake-up would be sent.
+                _log.warning("steward.steps_aside reason=queue")
+                await self._candidate.step_aside()
+            raise
+        self._queueless = 0
+
+    async def _has_company(self) -> bool:
+        beats = await self._store.workers(since=utc_now() - WORKER_SILENCE)
+        return any(beat.id != self._name for beat in beats)
 
     async def _reap(self) -> None:
         await self._reaper.sweep(utc_now(), self._is_over)

@@ -34,6 +34,7 @@ def run_scan(scan_id: str) -> None:
 
 async def _run(scan_id: str, settings: Settings) -> None:
     sandbox = make_sandbox(settings)
+    told = asyncio.Event()
     try:
         async with open_store(settings, migrate=False) as store:
             executor = Executor(
@@ -44,19 +45,24 @@ async def _run(scan_id: str, settings: Settings) -> None:
                 limits=make_limits(settings),
                 clock=utc_now,
                 owner=owner_name(os.getpid()),
+                is_told=told.is_set,
             )
-            await _run_until_told(executor, scan_id)
+            await _run_until_told(executor, scan_id, told)
     finally:
         await sandbox.close()
 
 
-async def _run_until_told(executor: Executor, scan_id: str) -> None:
-    """Run the attempt; SIGTERM cancels it, and then it hands its scan back before it ends."""
+async def _run_until_told(executor: Executor, scan_id: str, told: asyncio.Event) -> None:
+    """Run the attempt; SIGTERM cancels it, and then it hands its scan back before it ends.
+
+    RQ's own deadline cancels it too, but does not set `told`: such an attempt was no good.
+    """
     attempt = asyncio.create_task(executor.run(scan_id))
 
     def stop() -> None:
         # Once only: a signal that is repeated must not cut short what the first one began.
-        if not attempt.cancelling():
+        if not told.is_set():
+            told.set()
             attempt.cancel()
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)

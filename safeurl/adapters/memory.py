@@ -58,7 +58,7 @@ class MemoryStore(MemoryLedger, MemoryLeadership):
     ) -> Scan | None:
         """Guarded by QUEUED and due."""
         scan = self._scans.get(scan_id)
-        if scan is None or not _is_due(scan, now):
+        if scan is None or not _is_due(scan, now, settled=now + CLOCK_SKEW):
             return None
         claimed = replace(
             scan,
@@ -165,7 +165,7 @@ class MemoryStore(MemoryLedger, MemoryLeadership):
 
     async def due(self, *, now: datetime, limit: int) -> list[Scan]:
         """Sort by `run_after`, those that were tried before the others."""
-        due = [scan for scan in self._scans.values() if _is_due(scan, now)]
+        due = [scan for scan in self._scans.values() if _is_due(scan, now, settled=now)]
         return sorted(due, key=lambda scan: (scan.attempt == 0, scan.run_after, scan.id))[:limit]
 
     async def leased(self, *, limit: int, until: datetime | None = None) -> list[Scan]:
@@ -240,6 +240,9 @@ class MemoryStore(MemoryLedger, MemoryLeadership):
 
     async def ping(self) -> None:
         """Answer always."""
+
+    async def require_schema(self) -> None:
+        """Have no schema that could be missing."""
 
     async def close(self) -> None:
         """Hold nothing that needs releasing."""
@@ -349,8 +352,8 @@ class MemoryArtefacts:
         return self._blobs.get(sha256)
 
 
-def _is_due(scan: Scan, now: datetime) -> bool:
-    due = scan.run_after <= now or scan.updated_at > now + CLOCK_SKEW
+def _is_due(scan: Scan, now: datetime, *, settled: datetime) -> bool:
+    due = scan.run_after <= settled or scan.updated_at > now + CLOCK_SKEW
     return scan.state is State.QUEUED and due
 
 

@@ -78,7 +78,7 @@ def test_docker_slow(site: Installation, docker: DockerProxy) -> None:
 
 
 def test_image_missing(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The scan says what to do and is tried again; once the image is there it completes."""
+    """The scan says what to do, the next one waits; once the image is there both complete."""
     name = f"safeurl-test-missing-{os.getpid()}"
     folder = tmp_path_factory.mktemp("image")
     with installation(folder, {**_SETTINGS, "FETCHER_IMAGE": f"{name}:latest"}) as site:
@@ -87,14 +87,18 @@ def test_image_missing(tmp_path_factory: pytest.TempPathFactory) -> None:
         until(lambda: site.scan(told.ids[0]).outcome is Outcome.SANDBOX_UNAVAILABLE)
         sentence = f"The image {name}:latest is not on this host: build it"
         assert sentence in (site.scan(told.ids[0]).detail or "")
+        waiting = site.submit("/waiting")
         site.expect_health("degraded", sentence)
+        until(lambda: f"worker.waiting_for_engine error='{sentence}" in site.worker.log.read_text())
+        assert site.scan(waiting.ids[0]).attempt == 0
         with docker_client() as client:
             client.images.get(_IMAGE).tag(name)
             try:
-                [scan] = site.expect_completed(told.ids)
+                [scan, other] = site.expect_completed([*told.ids, *waiting.ids])
             finally:
                 client.images.remove(f"{name}:latest")
         assert scan.attempt > 1
+        assert other.attempt == 1
 
 
 def _kill_sandboxes(site: Installation) -> None:

@@ -6,12 +6,16 @@ import time
 from pathlib import Path
 
 import psutil
+from rq.suspension import suspend
 
 from safeurl.audit import path_faults
+from safeurl.bootstrap import redis_server
 from safeurl.ports import ScanStore
 from safeurl.state import State
 from tests.support.pages import PageServer, Reply, Request, html
 from tests.support.system import RunningWorker, System
+from tests.support.tcp_valkey import TcpValkey
+from worker.daemon import make_scan_worker
 
 
 def _system(folder: Path, **settings: str) -> System:
@@ -24,11 +28,55 @@ def test_submit_with_redis_down_is_kept_and_runs_later(tmp_path: Path) -> None:
     with PageServer({"/": lambda _: html("<title>Hi</title>")}) as pages:
         done = system.run(pages.url("/"), program="submit-scan")
         assert done.returncode == 0, done.stderr
-        assert "Redis does not answer" in done.stderr
+        assert "The embedded queue does not answer" in done.stderr
         assert "recorded" in done.stderr
         scan_id = done.stdout.strip()
         with RunningWorker(system):
             [scan] = system.wait_final([scan_id], timeout_s=60)
+    assert scan.state is State.COMPLETED
+
+
+def test_a_leader_that_reaches_no_queue_lets_another_lead(tmp_path: Path) -> None:
+    """Its own way to Redis is broken; what nobody was told of is pushed by a host whose is not."""
+    with TcpValkey(tmp_path) as valkey, PageServer({"/": lambda _: html("Hi")}) as pages:
+        given = {"WORKER_CONCURRENCY": "1", "LEASE_SECONDS": "3"}
+        cut_off = _system(tmp_path, **given, REDIS_HOST="127.0.0.1", REDIS_PORT="1")
+        system = _system(tmp_path, **given, **valkey.settings)
+        with RunningWorker(cut_off) as leader:
+            _until_leading(leader)
+            with RunningWorker(system):
+                told = cut_off.run(pages.url("/"), program="submit-scan")
+                assert "Redis does not answer" in told.stderr
+                [scan] = system.wait_final([told.stdout.strip()], timeout_s=40)
+            assert "steward.steps_aside reason=queue" in leader.log.read_text()
+    assert scan.state is State.COMPLETED
+
+
+def _until_leading(run: RunningWorker) -> None:
+    deadline = time.monotonic() + 20
+    while "election.won" not in run.log.read_text():
+        assert time.monotonic() < deadline, "it never led"
+        time.sleep(0.05)
+
+
+def test_a_connection_that_died_without_a_word_is_given_up_soon(tmp_path: Path) -> None:
+    """RQ itself would wait seven minutes for an answer that never comes."""
+    with TcpValkey(tmp_path) as valkey:
+        worker = make_scan_worker(_system(tmp_path, **valkey.settings).settings)
+        timeout_s = worker.connection.connection_pool.connection_kwargs["socket_timeout"]
+        assert worker.dequeue_timeout < timeout_s <= 40
+        worker.connection.close()
+
+
+def test_rq_suspend_is_not_for_us(tmp_path: Path) -> None:
+    """Whoever else uses this Redis may suspend their workers; ours go on."""
+    system = _system(tmp_path, WORKER_CONCURRENCY="1")
+    with PageServer({"/": lambda _: html("<title>Hi</title>")}) as pages, RunningWorker(system):
+        connection = redis_server(system.settings).connect()
+        suspend(connection)
+        connection.close()
+        scan_id = system.run(pages.url("/"), program="submit-scan").stdout.strip()
+        [scan] = system.wait_final([scan_id], timeout_s=20)
     assert scan.state is State.COMPLETED
 
 

@@ -83,10 +83,10 @@ DEGRADATIONS: Sequence[Degradation] = (
     ),
     Degradation(
         fault="The fetcher's image is missing",
-        seen="`/health` degraded and each scan says: “The image … is not on this host: build it "
-        "with docker/quickstart.sh or set FETCHER_IMAGE.”",
-        after="Scans are tried again after 1, 2, 4 minutes, and complete if the image is there "
-        "by the last of these retries (`MAX_RETRIES`); else they end FAILED.",
+        seen="`/health` degraded, and the scans that met it say: “The image … is not on this host: "
+        "build it with docker/quickstart.sh or set FETCHER_IMAGE.”",
+        after="Those few are tried again after 1, 2, 4 minutes. All others wait as QUEUED, or are "
+        "run by other hosts; they run here as soon as the image is there, and spend no attempt.",
         test=_DOCKER + "test_image_missing",
     ),
     Degradation(

@@ -5,11 +5,13 @@ import logging
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from safeurl.errors import SandboxUnavailableError
 from safeurl.ports import Clock, SandboxExit, SandboxOrder, Sink
 from worker.sandbox.container_run import ContainerRun
 from worker.sandbox.engine import Engine
 from worker.sandbox.options import Options, SandboxSettings, container_options
 from worker.sandbox.runtime import Choice, choose
+from worker.sandbox.trouble import EngineTrouble
 
 _log = logging.getLogger("safeurl.sandbox")
 
@@ -36,6 +38,7 @@ class DockerSandbox:
         self._engine = Engine(socket_path)
         self._clock = clock
         self._options = options
+        self._trouble = EngineTrouble()
 
     async def run(self, order: SandboxOrder, sink: Sink) -> SandboxExit:
         """Run one container to its end and remove it."""
@@ -49,11 +52,32 @@ class DockerSandbox:
         )
         work = asyncio.ensure_future(asyncio.to_thread(run.run))
         try:
-            return await asyncio.shield(work)
+            ended = await asyncio.shield(work)
         except asyncio.CancelledError:
             run.cancel()
             await _outlast(work)
             raise
+        if ended.error:
+            self._trouble.tell()
+        else:
+            self._trouble.clear()
+        return ended
+
+    def trouble(self) -> str:
+        """Say why no sandbox should be started now, or nothing; blocks while it asks the engine.
+
+        After a failure the engine has to answer and have the image, and gets a pause besides: a
+        full disk shows only when a container is made.
+        """
+        if self._trouble.pauses():
+            return "A sandbox has failed."
+        if self._trouble.is_known():
+            try:
+                self._version()
+            except SandboxUnavailableError as error:
+                self._trouble.tell_again()
+                return str(error)
+        return ""
 
     def choose_runtime(self) -> Choice:
         """Ask the engine which runtime sandboxes get; runs from here on, forked too, do not ask.

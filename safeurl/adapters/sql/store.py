@@ -42,7 +42,8 @@ class SQLStore(SQLLedger, SQLLeadership):
         self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
     ) -> Scan | None:
         """Guarded by QUEUED and due; there is no earlier version to compare with."""
-        args = {"owner": owner, "now": stamp(now), "lease_until": stamp(lease_until)} | _due(now)
+        lease = {"owner": owner, "now": stamp(now), "lease_until": stamp(lease_until)}
+        args = lease | _due(now) | {"settled": stamp(now + CLOCK_SKEW)}
         return await self._change(scan_id, [statements.CLAIM], args)
 
     async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
@@ -193,6 +194,10 @@ class SQLStore(SQLLedger, SQLLeadership):
     async def ping(self) -> None:
         """Ask once, without patience: who pings wants to know about now."""
         await migrate.require_current(self._database)
+
+    async def require_schema(self) -> None:
+        """Ask for its migrations."""
+        await self._patiently(lambda: migrate.require_current(self._database))
 
     async def close(self) -> None:
         """Close the database."""

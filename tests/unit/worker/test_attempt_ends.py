@@ -45,7 +45,12 @@ class _SlowArtefacts(MemoryArtefacts):
 
 class _World:
     def __init__(
-        self, takes_s: float, artefacts: ArtefactStore | None = None, max_retries: int = 0
+        self,
+        takes_s: float,
+        artefacts: ArtefactStore | None = None,
+        max_retries: int = 0,
+        *,
+        is_told: bool = True,
     ) -> None:
         self.store = MemoryStore()
         self.sandbox = ScriptedSandbox(takes_s=takes_s)
@@ -59,6 +64,7 @@ class _World:
             limits=replace(_LIMITS, max_retries=max_retries),
             clock=_now,
             owner="w1",
+            is_told=lambda: is_told,
         )
 
     async def start(self) -> asyncio.Task[Scan | None]:
@@ -106,6 +112,22 @@ def test_a_worker_that_is_stopped_hands_its_scan_back() -> None:
         assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.LEASE_LOST)
         assert scan.detail == "The worker was stopped."
         assert scan.run_after <= _now()
+
+    asyncio.run(act())
+
+
+def test_an_attempt_that_is_given_up_is_not_handed_back() -> None:
+    """Docker was too slow for RQ's deadline: the rescuer counts it, or it would never end."""
+
+    async def act() -> None:
+        world = _World(takes_s=60, is_told=False)
+        attempt = await world.start()
+        attempt.cancel()
+        await asyncio.wait({attempt})
+        assert attempt.cancelled()
+        assert (world.sandbox.cancelled, world.egress.closed) == (1, ["r1"])
+        scan = await world.found()
+        assert (scan.state, scan.lease_owner) == (State.FETCHING, "w1")
 
     asyncio.run(act())
 

@@ -39,6 +39,30 @@ def test_of_two_candidates_one_leads() -> None:
     asyncio.run(act())
 
 
+def test_a_leader_that_steps_aside_is_followed_by_another() -> None:
+    """It stands again after a term's time, and then leads where nobody has followed."""
+
+    async def act() -> None:
+        world = _World()
+        a = world.candidate("a", timedelta(seconds=0.2))
+        b = world.candidate("b")
+        await a.stand()
+        await a.step_aside()
+        assert a.term is None
+        world.now += timedelta(seconds=1)
+        await a.stand()
+        assert a.term is None
+        await b.stand()
+        assert b.term == 2
+        await b.step_aside()
+        world.now += timedelta(seconds=1)
+        await asyncio.sleep(0.21)
+        await a.stand()
+        assert a.term == 3
+
+    asyncio.run(act())
+
+
 def test_a_leader_that_cannot_renew_stops_believing() -> None:
     """Once its lease is out, by a clock that nobody sets, it acts no more."""
 
@@ -88,6 +112,6 @@ def test_resigning_without_a_database_is_no_fault() -> None:
 
 
 def test_a_leaders_lease_is_shorter_than_a_scans() -> None:
-    """A third of it, but never so short that a busy database deposes leaders."""
-    assert leader_lease(timedelta(seconds=30)) == timedelta(seconds=10)
+    """A fifth of it, but never so short that a busy database deposes leaders."""
+    assert leader_lease(timedelta(seconds=30)) == timedelta(seconds=6)
     assert leader_lease(timedelta(seconds=3)) == timedelta(seconds=3)

@@ -21,13 +21,14 @@ EVIDENCE = msgspec.json.encode(
 
 
 def test_a_scan_nobody_was_told_of_is_pushed() -> None:
-    """A QUEUED row without a wake-up is pushed once the grace is over, and only once."""
+    """A QUEUED row without a wake-up is pushed once it was missed twice, and only once."""
 
     async def act() -> None:
         world = World()
         scan = await world.add()
         assert await world.rescuer.sweep(1) == (0, 0)
-        world.now += PUSH_GRACE + timedelta(seconds=1)
+        world.now += PUSH_GRACE
+        assert await world.rescuer.sweep(1) == (0, 0)
         assert await world.rescuer.sweep(1) == (0, 1)
         assert await world.queue.waiting() == {scan.id}
         assert await world.rescuer.sweep(1) == (0, 0)
@@ -55,6 +56,7 @@ def test_a_lost_scan_goes_before_those_that_wait() -> None:
         assert await world.rescuer.sweep(1) == (1, 0)
         assert list(world.queue.ids) == [lost.id, waiting.id]
         world.now += 3 * PUSH_GRACE
+        assert await world.rescuer.sweep(1) == (0, 0)
         assert await world.rescuer.sweep(1) == (0, 1)
         assert list(world.queue.ids) == [handed_back.id, lost.id, waiting.id]
 
@@ -102,7 +104,8 @@ def test_a_docker_that_hangs_holds_up_no_scan() -> None:
         third, forgotten = await world.add(), await world.add()
         await world.claim(third)
         world.now += PUSH_GRACE + timedelta(seconds=1)
-        assert await rescuer.sweep(1) == (1, 1)
+        assert await rescuer.sweep(1) == (1, 0)
+        assert await rescuer.sweep(1) == (0, 1)
         assert await world.queue.waiting() == {first.id, second.id, third.id, forgotten.id}
         answer.set()
         await reaping
@@ -158,7 +161,8 @@ def test_a_trail_that_cannot_be_read_holds_up_no_other() -> None:
         await world.lose(lost)
         forgotten = await world.add()
         world.now += PUSH_GRACE + timedelta(seconds=1)
-        assert await world.rescuer.sweep(1) == (1, 1)
+        assert await world.rescuer.sweep(1) == (1, 0)
+        assert await world.rescuer.sweep(1) == (0, 1)
         assert (await world.found(broken)).state is State.FETCHING
         assert await world.queue.waiting() == {lost.id, forgotten.id}
 
