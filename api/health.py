@@ -18,6 +18,8 @@ from safeurl.scan import WorkerBeat
 router = APIRouter(tags=["health"])
 
 
+# For monitors; a route of its own, so that the schema does not list it.
+@router.head("/health", include_in_schema=False)
 @router.get(
     "/health",
     summary="Say what works",

@@ -18,7 +18,8 @@ POLICY: Final = (
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/")
+# Monitors ask with HEAD, which FastAPI, unlike Starlette, does not add to GET.
+@router.api_route("/", methods=["GET", "HEAD"])
 async def index() -> FileResponse:
     """Return the page."""
     return FileResponse(FOLDER / "index.html", headers={"content-security-policy": POLICY})

@@ -1,14 +1,17 @@
 // The page: hand in a URL, watch its scan, list the recent ones. `#<id>` shows a scan.
 
 import * as client from "./client.js";
-import {el, time, urlText} from "./dom.js";
-import {badge, render, sentence} from "./scan.js";
+import {at, el, update} from "./dom.js";
+import {health} from "./health.js";
+import {keepUp, mark, older, refresh} from "./recent.js";
+import {render, sentence} from "./scan.js";
 
 const POLL_MS = 700;
 const POLL_AFTER_FAILURE_MS = 3000;
-const HEALTH_MS = 15000;
+const WATCH_MS = 15000;
+// Whatever else stands in the address could lead to something else of the API than a scan.
+const ID = /^[\w-]{1,64}$/;
 
-const at = (id) => document.getElementById(id);
 const warnings = new Map();
 let shown = "";
 
@@ -28,7 +31,7 @@ async function submit(event) {
     warnings.set(scan.id, scan.warning);
     at("url").value = "";
     location.hash = scan.id;
-    await recent();
+    await refresh();
   } catch (error) {
     problem(error.message);
   } finally {
@@ -36,8 +39,19 @@ async function submit(event) {
   }
 }
 
+function announce(text) {
+  update(at("announcement"), text);
+}
+
+function fail(message) {
+  announce(message);
+  update(at("scan"), el("p", {class: "problem", id: "scan-url"}, message));
+  at("scan").hidden = false;
+}
+
 // Follow one scan until it is final or another one is shown.
 async function follow(id) {
+  if (!ID.test(id)) return fail("No scan has this id.");
   let drawn = "";
   while (shown === id) {
     let wait = POLL_MS;
@@ -47,13 +61,12 @@ async function follow(id) {
       const version = `${scan.state} ${scan.updated_at}`;
       if (version !== drawn) draw(scan);
       drawn = version;
-      if (scan.final) return void recent();
+      if (scan.final) return void refresh();
     } catch (error) {
       if (shown !== id) return;
       const known = error.status === 404 || error.status === 422;
-      at("announcement").textContent = error.message;
-      if (!drawn) at("scan").replaceChildren(el("p", {class: "problem", id: "scan-url"}, error.message));
-      at("scan").hidden = false;
+      if (drawn) announce(error.message);
+      else fail(error.message);
       if (known) return;
       wait = POLL_AFTER_FAILURE_MS;
     }
@@ -69,7 +82,7 @@ async function cancel(id, button) {
     await client.cancel(id);
   } catch (error) {
     button.textContent = words;
-    at("announcement").textContent = error.message;
+    announce(error.message);
     button.parentElement.replaceChildren(button, el("span", {class: "problem"}, error.message));
   }
 }
@@ -81,62 +94,30 @@ function draw(scan) {
   at("scan").hidden = false;
   // The button that had the focus was drawn anew, or has gone with the scan's end.
   if (held) (at("cancel") ?? at("scan-url")).focus();
-  at("announcement").textContent = sentence(scan);
+  announce(sentence(scan));
   document.title = `${scan.result?.judgement ?? "scanning"} – SafeURL`;
 }
 
 function route() {
-  shown = decodeURIComponent(location.hash.slice(1));
+  shown = location.hash.slice(1);
   at("scan").hidden = true;
   at("scan").replaceChildren();
   document.title = "SafeURL";
+  announce("");
   mark();
   if (shown) follow(shown);
 }
 
-function mark() {
-  for (const link of at("recent").querySelectorAll("a")) {
-    if (link.hash.slice(1) === shown) link.setAttribute("aria-current", "true");
-    else link.removeAttribute("aria-current");
-  }
-}
-
-async function recent(path) {
-  try {
-    const page = await client.page(path);
-    const rows = page.scans.map((scan) => el("li", {},
-      el("a", {href: `#${scan.id}`}, urlText(scan.url), time(scan.created_at), badge(scan))));
-    if (path) at("recent").append(...rows);
-    else at("recent").replaceChildren(...rows);
-    at("empty").hidden = Boolean(at("recent").children.length);
-    at("older").hidden = !page.next;
-    at("older").dataset.next = page.next ?? "";
-    mark();
-  } catch (error) {
-    at("empty").textContent = error.message;
-    at("empty").hidden = false;
-  }
-}
-
-async function health() {
-  const spot = at("health");
-  try {
-    const found = await client.health();
-    spot.className = `health ${found.health.status}`;
-    const workers = found.workers.length;
-    const words = found.health.issues[0] ?? `${workers} ${workers === 1 ? "worker" : "workers"} ready`;
-    spot.replaceChildren(el("b", {}, found.health.status), ` ${words}`);
-    spot.title = found.recommendations.join("\n");
-  } catch (error) {
-    spot.className = "health unhealthy";
-    spot.textContent = error.message;
-  }
+function watch() {
+  health();
+  keepUp();
 }
 
 at("submit").addEventListener("submit", submit);
-at("older").addEventListener("click", () => recent(at("older").dataset.next));
+at("older").addEventListener("click", older);
 addEventListener("hashchange", route);
-setInterval(health, HEALTH_MS);
+document.addEventListener("visibilitychange", watch);
+setInterval(watch, WATCH_MS);
 health();
-recent();
+refresh();
 route();

@@ -17,7 +17,8 @@ async function ask(path, options = {}) {
 }
 
 export const health = () => ask("/health");
-export const page = (path) => ask(path ?? "/api/scans?limit=10");
+export const page = (limit, before) =>
+  ask(`/api/scans?${new URLSearchParams(before ? {limit, before} : {limit})}`);
 export const scan = (id) => ask(`/api/scans/${encodeURIComponent(id)}`);
 export const submit = (url) => ask("/api/scans", {
   method: "POST",

@@ -1,5 +1,7 @@
 // Building elements. Text only ever enters the page as text nodes: all of it may be hostile.
 
+export const at = (id) => document.getElementById(id);
+
 // Characters that are invisible or turn the reading direction; shown by their code instead.
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 
@@ -16,12 +18,23 @@ export function el(tag, attributes = {}, ...children) {
       node.setAttribute(name, value === true ? "" : String(value));
     }
   }
+  return fill(node, children);
+}
+
+function fill(node, children) {
   for (const child of children.flat()) {
     if (child !== null && child !== undefined) {
       node.append(child instanceof Node ? child : plain(child));
     }
   }
   return node;
+}
+
+// Gives a node these children unless it has their like: what is replaced loses a selection, and in
+// a live region is read out again.
+export function update(node, ...children) {
+  const wanted = fill(node.cloneNode(false), children);
+  if (!wanted.isEqualNode(node)) node.replaceChildren(...wanted.childNodes);
 }
 
 // A URL for reading, never for following: its host stands out, and it is not a link.

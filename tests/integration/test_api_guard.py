@@ -100,6 +100,8 @@ def test_a_body_without_end_is_cut_off(api: MemoryApi) -> None:
         ("GET", "/", 200),
         ("GET", "/ui/app.css", 200),
         ("GET", "/health", 200),
+        ("HEAD", "/", 200),
+        ("HEAD", "/health", 200),
         ("GET", "/api/scans", 200),
         ("GET", "/api/scans/none", 404),
         ("GET", "/api/scans?limit=0", 422),

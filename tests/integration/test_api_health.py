@@ -107,3 +107,13 @@ def test_unhealthy_without_a_database_and_healthy_again(api: MemoryApi) -> None:
     assert body["metrics"]["pendingScans"] is None
     api.store.fault = None
     assert api.client.get("/health").json()["health"]["status"] == "healthy"
+
+
+def test_monitors_may_ask_with_head(api: MemoryApi) -> None:
+    """The same status and headers as for GET, and no body, whether scans are taken or not."""
+    for fault, status in ((None, 200), (StoreUnavailableError("The database is locked."), 503)):
+        api.store.fault = fault
+        head, get = api.client.head("/health"), api.client.get("/health")
+        assert (head.status_code, head.content, get.status_code) == (status, b"", status)
+        assert head.headers["content-length"] == get.headers["content-length"]
+        assert head.headers["content-type"] == get.headers["content-type"]

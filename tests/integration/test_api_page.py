@@ -1,12 +1,57 @@
-"""The page for browsers: served whole from here, strict policy, nothing written as markup."""
+"""The page for browsers: served whole from here, strict policy, nothing written as markup.
 
+What it does is seen in a real browser.
+"""
+
+import asyncio
+import contextlib
+import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from api.page import FOLDER
-from tests.support.live_api import MemoryApi, memory_api
+from safeurl.errors import QueueUnavailableError, StoreUnavailableError
+from safeurl.scan import WorkerBeat
+from safeurl.service import Service
+from tests.support.browser import Browser
+from tests.support.failing import FailingQueue, FailingStore
+from tests.support.live_api import NOW, MemoryApi, api_thread, memory_api
+
+#: The timer is turned by the tests.
+_OWN_TIMER = "window.setInterval = (work) => { window.turnTimer = work; };"
+#: The ids in the list, as it shows them.
+_IDS = "[...document.querySelectorAll('#recent a')].map((link) => link.hash.slice(1))"
+#: How many answers about the list there were.
+_LISTS = (
+    "performance.getEntriesByType('resource')"
+    ".filter((each) => each.name.includes('/api/scans?')).length"
+)
+_LOADED = "document.querySelector('#health b') && (recent.children.length || !empty.hidden)"
+
+_BEAT = WorkerBeat(
+    id="w1",
+    host="scan-1",
+    pid=42,
+    concurrency=5,
+    started_at=NOW,
+    beat_at=NOW,
+    docker_ok=True,
+    docker_detail="20.10.24",
+    disk_free_bytes=10**10,
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Start one browser for all tests of the module."""
+    with contextlib.closing(Browser(tmp_path_factory.mktemp("profile"))) as running:
+        running.tell("Page.enable")
+        running.tell("Page.addScriptToEvaluateOnNewDocument", source=_OWN_TIMER)
+        yield running
 
 
 @pytest.fixture
@@ -14,6 +59,46 @@ def api() -> Iterator[MemoryApi]:
     """Serve the API over memory."""
     with memory_api() as running:
         yield running
+
+
+@pytest.fixture
+def ordered() -> Iterator[MemoryApi]:
+    """Serve with a worker and a clock that moves, so that later scans have later ids."""
+    store, queue = FailingStore(), FailingQueue()
+    asyncio.run(store.beat(_BEAT))
+    ticks = itertools.count()
+    # Up to the time at which scans are finished.
+    clock = lambda: NOW + timedelta(seconds=-10, milliseconds=next(ticks))  # noqa: E731 - short
+    with api_thread(Service(store, queue, clock)) as client:
+        yield MemoryApi(client, store, queue)
+
+
+def _open(browser: Browser, api: MemoryApi, width: int = 1280) -> None:
+    """Open the page anew and return once it is filled."""
+    browser.tell(
+        "Emulation.setDeviceMetricsOverride",
+        width=width,
+        height=900,
+        deviceScaleFactor=1,
+        mobile=False,
+    )
+    browser.tell("Page.navigate", url="about:blank")
+    browser.tell("Page.navigate", url=str(api.client.base_url))
+    browser.wait(_LOADED)
+
+
+def _watch(name: str) -> str:
+    """Return the script that counts how often the element's content changes."""
+    return (
+        f"window.changes = 0; new MutationObserver((seen) => {{ changes += seen.length; }})"
+        f".observe(document.getElementById('{name}'),"
+        "{subtree: true, childList: true, characterData: true, attributes: true});"
+    )
+
+
+def _listed(api: MemoryApi, limit: int) -> list[str]:
+    scans = api.client.get("/api/scans", params={"limit": limit}).json()["scans"]
+    return [scan["id"] for scan in scans]
 
 
 def test_the_page_may_load_only_from_here(api: MemoryApi) -> None:
@@ -49,3 +134,147 @@ def test_no_file_can_turn_text_into_markup_or_leave(path: object) -> None:
     assert not re.search(r"""\son[a-z]+\s*=\s*["']|\sstyle\s*=\s*["']""", text)
     outside = set(re.findall(r"https?://[^\s\"'<)]+", text))
     assert outside <= {"http://www.w3.org/2000/svg"}
+
+
+def test_monitors_may_ask_with_head(api: MemoryApi) -> None:
+    """The page and each of its files answer HEAD as GET, without the body."""
+    for path in ("/", *(f"/ui/{each.name}" for each in FOLDER.iterdir())):
+        head, get = api.client.head(path), api.client.get(path)
+        assert (head.status_code, head.content) == (200, b"")
+        for name in ("content-type", "content-length", "content-security-policy"):
+            assert head.headers[name] == get.headers[name]
+
+
+def test_the_list_keeps_up_and_leaves_the_focus(browser: Browser, ordered: MemoryApi) -> None:
+    """What is submitted and cancelled elsewhere is seen; the focused link stays the same one."""
+    first = ordered.submit()
+    _open(browser, ordered)
+    browser.run("document.querySelector('#recent a').focus()")
+    browser.run("window.held = document.activeElement")
+    second = ordered.submit()
+    browser.run("turnTimer()")
+    browser.wait(f"{_IDS}.length === 2")
+    assert browser.run(_IDS) == [second, first]
+    ordered.client.delete(f"/api/scans/{first}")
+    browser.run("turnTimer()")
+    browser.wait("held.querySelector('.badge').textContent === 'Failed'")
+    assert browser.run("held === document.activeElement && held.isConnected")
+    assert browser.run("held.hash") == f"#{first}"
+
+
+def test_the_list_is_left_alone_while_nothing_changes(browser: Browser, ordered: MemoryApi) -> None:
+    """A refresh that brings nothing new changes not a node of it."""
+    ordered.submit()
+    _open(browser, ordered)
+    browser.run(_watch("recent"))
+    browser.run("turnTimer()")
+    browser.wait(f"{_LISTS} === 2")
+    ordered.submit()
+    # Not asked for while the answer before is dealt with.
+    browser.wait(f"turnTimer() ?? {_IDS}.length === 2")
+    assert browser.run("changes") == 1
+
+
+def test_a_page_that_is_not_seen_asks_for_no_list(browser: Browser, ordered: MemoryApi) -> None:
+    """It catches up as soon as it is looked at."""
+    _open(browser, ordered)
+    browser.run("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    ordered.submit()
+    ordered.queue.fault = QueueUnavailableError("Redis does not answer.")
+    browser.run("turnTimer()")
+    browser.wait("!issues.hidden")
+    assert browser.run(_LISTS) == 1
+    browser.run("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    browser.wait(f"{_IDS}.length === 1")
+
+
+def test_older_pages_stay(browser: Browser, ordered: MemoryApi) -> None:
+    """The timer leaves them alone; a shown scan's end brings what is new and drops none."""
+    for _ in range(23):
+        ordered.submit()
+    _open(browser, ordered)
+    browser.run("older.click(); older.click()")
+    browser.wait(f"{_IDS}.length === 23")
+    browser.wait("older.hidden")
+    assert browser.run(_IDS) == _listed(ordered, 50)
+    watched = ordered.submit()
+    asyncio.run(ordered.store.beat(replace(_BEAT, docker_ok=False)))
+    browser.run("turnTimer()")
+    browser.wait("!issues.hidden")
+    assert browser.run(f"{_IDS}.length") == 23
+    browser.run(f"location.hash = '{watched}'")
+    browser.wait("document.querySelector('#scan h2')")
+    for _ in range(12):
+        ordered.submit()
+    ordered.finish(watched)
+    browser.wait(f"{_IDS}.length === 36")
+    assert browser.run(_IDS) == _listed(ordered, 50)
+
+
+def test_health_is_said_once(browser: Browser, ordered: MemoryApi) -> None:
+    """The live region changes with its words only; a screen reader would read it out again."""
+    ordered.queue.fault = QueueUnavailableError("Redis does not answer.")
+    _open(browser, ordered)
+    browser.run(_watch("health"))
+    asyncio.run(ordered.store.beat(replace(_BEAT, docker_ok=False)))
+    browser.run("turnTimer()")
+    browser.wait("wrong.children.length === 2")
+    assert browser.run("changes") == 0
+    ordered.queue.fault = None
+    browser.run("turnTimer()")
+    browser.wait("health.textContent.includes('Docker')")
+    assert browser.run("changes") > 0
+
+
+@pytest.mark.parametrize("width", [1280, 320])
+def test_all_issues_and_advice_can_be_read(
+    browser: Browser, ordered: MemoryApi, width: int
+) -> None:
+    """They open with a key, fit the narrowest screen, and are gone once all is well."""
+    long = replace(_BEAT, docker_ok=False, host=f"{'long-' * 9}host", disk_free_bytes=10**8)
+    asyncio.run(ordered.store.beat(long))
+    ordered.queue.fault = QueueUnavailableError("Redis does not answer.")
+    _open(browser, ordered, width)
+    found = ordered.client.get("/health").json()
+    issues, advice = found["health"]["issues"], found["recommendations"]
+    assert (len(issues), len(advice)) == (3, 3)
+    assert browser.run("health.innerText") == f"degraded {issues[0]}"
+    browser.run("document.querySelector('#issues summary').focus()")
+    for kind in ("keyDown", "keyUp"):
+        browser.tell("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", text="\r")
+    browser.wait("issues.open")
+    shown = browser.run("issues.innerText")
+    assert shown.startswith("3 issues")
+    assert all(sentence.replace("`", "") in shown for sentence in (*issues, *advice))
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    ordered.queue.fault = None
+    asyncio.run(ordered.store.beat(_BEAT))
+    browser.run("turnTimer()")
+    browser.wait("issues.hidden")
+    assert browser.run("health.innerText") == "healthy 1 worker ready"
+
+
+def test_a_database_that_is_gone_is_said_with_advice(browser: Browser, ordered: MemoryApi) -> None:
+    """The list says so too, until the database is back."""
+    _open(browser, ordered)
+    ordered.store.fault = StoreUnavailableError("The database is locked.")
+    browser.run("turnTimer()")
+    browser.wait("advice.textContent.includes('TURSO_CONNECTION_URL')")
+    browser.wait("empty.textContent === 'The database is locked.'")
+    ordered.store.fault = None
+    browser.run("turnTimer()")
+    browser.wait("issues.hidden && empty.textContent === 'Nothing has been scanned yet.'")
+
+
+@pytest.mark.parametrize("name", ["%", "%E0%A4%A", ".", "x" * 65, "no-such-scan"])
+def test_what_is_no_scan_is_said(browser: Browser, ordered: MemoryApi, name: str) -> None:
+    """An address that names none, or cannot be decoded, does not leave the last verdict."""
+    scan = ordered.submit()
+    ordered.finish(scan)
+    _open(browser, ordered)
+    browser.run(f"location.hash = '{scan}'")
+    browser.wait("document.title === 'malicious – SafeURL'")
+    browser.run(f"location.hash = '{name}'")
+    browser.wait("scan.textContent.startsWith('No scan has')")
+    assert browser.run("document.title") == "SafeURL"
+    assert not browser.run("scan.hidden")

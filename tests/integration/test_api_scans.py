@@ -165,6 +165,14 @@ def test_a_wrong_page_is_invalid(api: MemoryApi, query: str) -> None:
     assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+@pytest.mark.parametrize("before", ["2026-11-25", "nope", "01A2139D-197E-707F-BF06-E84F2F000000"])
+def test_a_page_before_what_is_no_id_is_refused(api: MemoryApi, before: str) -> None:
+    """It would not be a page of what was asked for: who pages would begin anew for ever."""
+    answer = api.client.get("/api/scans", params={"before": before})
+    assert answer.status_code == HTTPStatus.BAD_REQUEST
+    assert "`before` must be the id of a scan." in answer.text
+
+
 @pytest.mark.parametrize("scan_id", ["none", "%00", "..%2F..%2Fhealth", "' OR 1=1 --"])
 def test_an_unknown_scan_is_not_found(api: MemoryApi, scan_id: str) -> None:
     """404, whatever the id looks like."""

@@ -1,0 +1,82 @@
+// The list of recent scans: the newest ones, and older ones once they were asked for.
+
+import * as client from "./client.js";
+import {at, el, time, update, urlText} from "./dom.js";
+import {badge} from "./scan.js";
+
+const PAGE = 10;
+// The most that the API hands out at once: so many new scans may have come on top of older pages.
+const MOST = 200;
+
+const list = at("recent");
+let hasOlder = false;
+let waiting = 0;
+let turn = Promise.resolve();
+
+export const refresh = () => inTurn(newest);
+export const older = () => inTurn(next);
+
+// Keep up with what happens elsewhere. Older pages are left alone: who reads them wants no jumps.
+export function keepUp() {
+  if (!hasOlder && !waiting && !document.hidden) refresh();
+}
+
+export function mark() {
+  for (const link of list.querySelectorAll("a")) {
+    if (link.hash === location.hash) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+// One after the other: a page that is older than what the list shows when it arrives leaves a gap.
+function inTurn(work) {
+  waiting += 1;
+  turn = turn.then(work).then(() => note("Nothing has been scanned yet."), (error) => note(error.message, true))
+    .finally(() => { waiting -= 1; });
+  return turn;
+}
+
+function note(text, isFailure = false) {
+  update(at("empty"), text);
+  at("empty").hidden = !isFailure && Boolean(list.children.length);
+}
+
+async function newest() {
+  const page = await client.page(hasOlder ? MOST : PAGE);
+  const shown = [...list.children];
+  const rows = page.scans.map(row);
+  const last = rows.indexOf(shown.at(-1));
+  const joint = shown.indexOf(rows.at(-1));
+  // Older pages stay, unless so many scans are new that these do not join on to them.
+  if (hasOlder && last >= 0) return show(rows.slice(0, last + 1));
+  if (hasOlder && joint >= 0) return show([...rows, ...shown.slice(joint + 1)]);
+  show(rows);
+  at("older").hidden = !page.next;
+}
+
+async function next() {
+  const last = list.lastElementChild;
+  // Asked for twice, when the first answer was the end.
+  if (!last || at("older").hidden) return;
+  const page = await client.page(PAGE, last.dataset.id);
+  hasOlder = true;
+  show([...list.children, ...page.scans.map(row)]);
+  at("older").hidden = !page.next;
+}
+
+// The scan's row, the one that is shown if there is one, up to date.
+function row(scan) {
+  const found = [...list.children].find((each) => each.dataset.id === scan.id)
+    ?? el("li", {"data-id": scan.id}, el("a", {href: `#${scan.id}`}));
+  update(found.firstChild, urlText(scan.url), time(scan.created_at), badge(scan));
+  return found;
+}
+
+// Rows that stay are neither replaced nor moved, which would take the focus away.
+function show(rows) {
+  for (const each of [...list.children]) if (!rows.includes(each)) each.remove();
+  rows.forEach((each, index) => {
+    if (list.children[index] !== each) list.insertBefore(each, list.children[index] ?? null);
+  });
+  mark();
+}
