@@ -76,7 +76,9 @@ def redis_server(settings: Settings) -> RedisServer:
 def make_queue(settings: Settings) -> RQQueue:
     """Return the wake-up queue; call after a fork, and close it."""
     return RQQueue(
-        redis_server(settings).connect(), job_timeout_s=settings.job_timeout.total_seconds()
+        redis_server(settings).connect(),
+        job_timeout_s=settings.job_timeout.total_seconds(),
+        embedded=not settings.redis_host,
     )
 
 
@@ -104,11 +106,19 @@ def _database_disk(settings: Settings) -> Disk | None:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings, *, migrate: bool = True) -> AsyncIterator[Store]:
-    """Open the database, bring its schema up to date unless told not to, close it at the end."""
+async def open_store(
+    settings: Settings, *, migrate: bool = True, required: bool = False
+) -> AsyncIterator[Store]:
+    """Open the database, bring its schema up to date unless told not to, close it at the end.
+
+    One that is `required` has to be there as it should be: StoreUnavailableError where it is not,
+    and nothing is made.
+    """
     store = make_store(settings)
     try:
-        if migrate:
+        if required:
+            await store.require_schema()
+        elif migrate:
             await store.migrate()
         yield store
     finally:
@@ -116,9 +126,11 @@ async def open_store(settings: Settings, *, migrate: bool = True) -> AsyncIterat
 
 
 @asynccontextmanager
-async def open_service(settings: Settings, *, migrate: bool = True) -> AsyncIterator[Service]:
-    """Open everything a face needs, and close it at the end; `migrate` as `open_store` has it."""
-    async with open_store(settings, migrate=migrate) as store:
+async def open_service(
+    settings: Settings, *, migrate: bool = True, required: bool = False
+) -> AsyncIterator[Service]:
+    """Open everything a face needs, and close it at the end; the options are `open_store`'s."""
+    async with open_store(settings, migrate=migrate, required=required) as store:
         queue = make_queue(settings)
         try:
             yield make_service(settings, store, queue)

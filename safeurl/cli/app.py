@@ -58,7 +58,7 @@ def list_scans(
     """List the newest scans."""
 
     async def run() -> None:
-        async with open_service(read_settings()) as service:
+        async with open_service(read_settings(), required=True) as service:
             scans = await service.page(limit=limit, before=before)
             judged = await service.judged(scans)
         if as_document:

@@ -75,7 +75,7 @@ def _anchor(text: str) -> Anchor:
 
 
 async def _verify(anchors: Sequence[Anchor]) -> Verification:
-    async with open_store(read_settings()) as store:
+    async with open_store(read_settings(), required=True) as store:
         with _progress() as tell:
             return await verify(store, anchors=anchors, tell=tell)
 
@@ -141,7 +141,7 @@ def show(
 
 
 async def _trail(scan_id: str) -> list[AuditEntry]:
-    async with open_store(read_settings()) as store:
+    async with open_store(read_settings(), required=True) as store:
         trail = await store.audit(scan_id)
         # Asked of the trail first, because it outlives its scan.
         if not trail and await store.get(scan_id) is None:
@@ -188,7 +188,7 @@ def export_trail(
 
     async def run() -> None:
         async with (
-            open_store(read_settings()) as store,
+            open_store(read_settings(), required=True) as store,
             aclosing(export(store, after=after)) as lines,
         ):
             async for line in lines:

@@ -11,7 +11,7 @@ _SEALS_PAGE = 50
 
 
 async def export(ledger: AuditLedger, *, after: int) -> AsyncGenerator[Mapping[str, object]]:
-    """Return one document per row after the id `after` and per seal that ends there or later.
+    """Return one document per row after the id `after` and per seal that ends after it.
 
     It ends with the row and the seal that were the last when it began.
     """
@@ -43,6 +43,6 @@ async def _seals(ledger: AuditLedger, after_row: int, last: int) -> AsyncIterato
         for seal in page:
             if seal.number > last:
                 return
-            if seal.last_id >= after_row:
+            if seal.last_id > after_row:
                 yield seal
         after = page[-1].number

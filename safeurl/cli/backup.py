@@ -39,8 +39,24 @@ _NO_RESTORE = (
     "restored to an embedded one: leave TURSO_CONNECTION_URL empty."
 )
 
+
+def _named(text: str) -> Path:
+    """Refuse what is no file's name elsewhere; asked of the text, as a path `./-` is `-` too."""
+    if text == "-":
+        raise RequestError(
+            "FILE is the name of a file: standard input and output are not used. "
+            "A file of this name is `./-`."
+        )
+    return Path(text)
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-File = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.", show_default=False)]
+File = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE", help="The backup.", show_default=False, path_type=str, callback=_named
+    ),
+]
 
 
 def backup(

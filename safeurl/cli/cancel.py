@@ -30,7 +30,7 @@ def cancel(
 async def _cancel(settings: Settings, scan_ids: Sequence[str], *, as_document: bool) -> int:
     """Cancel all that can be; one that cannot does not keep the others."""
     code = 0
-    async with open_service(settings) as service:
+    async with open_service(settings, required=True) as service:
         for scan_id in scan_ids:
             try:
                 scan = await service.cancel(scan_id, actor="cli")

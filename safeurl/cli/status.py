@@ -52,7 +52,7 @@ def _show_health(*, as_document: bool) -> None:
 
 
 async def _view(scan_id: str) -> ScanView:
-    async with open_service(read_settings()) as service:
+    async with open_service(read_settings(), required=True) as service:
         return await service.view(scan_id)
 
 

@@ -92,7 +92,9 @@ def test_what_is_no_anchor_is_refused(system: System, anchor: str) -> None:
 
 def test_verify_of_nothing(tmp_path: Path) -> None:
     """A new installation has nothing to find fault with, and no head."""
-    done = System(tmp_path).run("audit", "verify")
+    system = System(tmp_path)
+    assert system.run("migrate").returncode == 0
+    done = system.run("audit", "verify")
     assert done.returncode == 0
     assert done.stdout == (
         "Seen: 0 rows (0 of them not sealed yet), 0 seals, 0 scans.\nNothing is wrong.\n"
@@ -152,10 +154,11 @@ def test_export_is_the_whole_trail(system: System) -> None:
 
 
 def test_export_goes_on_where_an_earlier_one_ended(system: System) -> None:
-    """From the last row of a seal on; a seal that ends in the midst of what is left is whole."""
+    """After the last row of a seal; a seal that ends in the midst of what is left is whole."""
     lines = _lines(system)
     assert _lines(system, "--after", "29") == []
-    assert _lines(system, "--after", "16") == lines[17:]
+    assert lines[17]["kind"] == "seal"
+    assert _lines(system, "--after", "16") == lines[18:]
     assert _lines(system, "--after", "20") == [lines[n] for n in range(22, len(lines))]
 
 

@@ -15,8 +15,10 @@ _SAFEURL = "from safeurl.cli import main; main()"
 
 @pytest.fixture
 def system(tmp_path: Path) -> System:
-    """Return an installation of its own."""
-    return System(tmp_path / "state")
+    """Return an installation of its own, with a database that holds nothing."""
+    system = System(tmp_path / "state")
+    assert system.run("migrate").returncode == 0
+    return system
 
 
 def _run(
@@ -44,6 +46,7 @@ def _run(
         (_SAFEURL, [b"status", b"\xff"]),
         (_SAFEURL, [b"status", b""]),
         (_SAFEURL, [b"list", b"--before", b"\xff"]),
+        (_SAFEURL, [b"list", b"--before", b"2026-11-25"]),
         (_SUBMIT, [b"--source", b"\xff", b"example.com"]),
         (_SUBMIT, [b"--source", b"a\x1b[31m", b"example.com"]),
         (_SUBMIT, [b"--source", b"", b"example.com"]),
@@ -54,6 +57,28 @@ def test_arguments_that_mean_nothing(system: System, code: str, arguments: list[
     """Exit 2, and nothing is recorded that would spoil the list."""
     assert _run(system, code, *arguments).returncode == 2
     assert len(_run(system, _SAFEURL, b"list").stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["list"],
+        ["status"],
+        ["status", "x"],
+        ["cancel", "x"],
+        ["audit", "verify"],
+        ["audit", "show", "x"],
+        ["audit", "export"],
+    ],
+    ids=" ".join,
+)
+def test_looking_makes_no_database(tmp_path: Path, command: list[str]) -> None:
+    """A folder that was misspelt is said to hold none: it is not one in which all is well."""
+    system = System(tmp_path / "misspelt")
+    done = system.run(*command)
+    said = f"There is no database at {system.settings.database_path}. SAFEURL_STATE_DIR names"
+    assert (done.returncode, said in done.stdout + done.stderr) == (75, True), done
+    assert not system.settings.state_dir.exists()
 
 
 def test_a_list_with_bytes_that_are_no_text(system: System) -> None:

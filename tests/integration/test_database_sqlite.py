@@ -213,7 +213,28 @@ def test_an_empty_database_asks_to_be_migrated(tmp_path: Path) -> None:
             with pytest.raises(StoreUnavailableError, match="safeurl migrate"):
                 await ask()
 
+    (tmp_path / "empty.db").touch()
     _play(tmp_path / "empty.db", act)
+
+
+def test_where_there_is_no_database_only_writing_makes_one(tmp_path: Path) -> None:
+    """A folder that was misspelt is not taken for one without scans."""
+    path = tmp_path / "misspelt" / "safeurl.db"
+
+    async def act(store: SQLiteStore) -> None:
+        asks: list[Callable[[], Awaitable[object]]] = [
+            store.ping,
+            store.require_schema,
+            lambda: store.get("x"),
+        ]
+        for ask in asks:
+            with pytest.raises(StoreUnavailableError, match="There is no database at"):
+                await ask()
+        assert not path.parent.exists()
+        await store.migrate()
+        await store.require_schema()
+
+    _play(path, act)
 
 
 def test_a_database_of_a_newer_version_is_left_alone(path: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from safeurl.adapters.access import user_name
 from safeurl.errors import RequestError, UnavailableError
 
 #: The bytes that SQLite locks (its file format, "Locking"): whoever has a database open in WAL
@@ -35,6 +36,72 @@ class Place:
         """Return what is there of a database; a WAL without one counts, it would be replayed."""
         paths = (Path(f"{self.database}{ending}") for ending in COMPANIONS)
         return [path for path in paths if os.path.lexists(path)]
+
+    def require_apart(self, file: Path) -> None:
+        """Raise RequestError where writing the file would destroy what is here.
+
+        Compared is what the names lead to, over links of either kind; a companion need not be
+        there, since SQLite would take whatever comes by its name for its own.
+        """
+        real = Path(os.path.realpath(file))
+        for database in (self.database, Path(os.path.realpath(self.database))):
+            for path in (Path(f"{database}{ending}") for ending in COMPANIONS):
+                if real == Path(os.path.realpath(path)) or _is_same(real, path):
+                    raise RequestError(
+                        f"{file} belongs to the database that is to be saved. Name another file."
+                    )
+        for folder in (self.artefacts, self.valkey_lock.parent):
+            if any(_is_same(parent, folder) for parent in real.parents):
+                raise RequestError(
+                    f"{file} is inside {folder}, which is SafeURL's own. Name a file elsewhere."
+                )
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there, or out of reach
+        return False
+
+
+@contextmanager
+def as_owner(folder: Path) -> Iterator[None]:
+    """Let root act as the owner of the folder, so that the service can use what is made there.
+
+    Not as root with a chown: whoever may write there could lead that by links to any file of the
+    system. What only root may read, our own code included, must be open or loaded before.
+    """
+    found = folder.stat()
+    if os.geteuid() != 0:
+        yield
+        return
+    group, groups = os.getegid(), os.getgroups()
+    try:
+        os.setgroups([])
+        os.setegid(found.st_gid)
+        os.seteuid(found.st_uid)
+        with _kept_out(folder, found):
+            yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+@contextmanager
+def _kept_out(folder: Path, found: os.stat_result) -> Iterator[None]:
+    """Translate what keeps the folder's owner, and so the service, from using what is there."""
+    try:
+        yield
+    except PermissionError as exc:
+        if exc.errno != errno.EACCES:
+            raise
+        told = Path(exc.filename or folder)
+        path = told if os.path.lexists(told) else told.parent
+        raise RequestError(
+            f"{user_name(found.st_uid)}, who owns {folder}, may not use {path}. Give it all to "
+            f"them, as root, with `chown -R {found.st_uid}:{found.st_gid} {folder}`, and try again."
+        ) from exc
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from safeurl.adapters.backup.document import DATABASE_NAME
 from safeurl.adapters.backup.place import (
     COMPANIONS,
     Place,
+    as_owner,
     in_use,
     kept_closed,
     kept_idle,
@@ -23,6 +24,7 @@ from safeurl.adapters.backup.place import (
 )
 from safeurl.adapters.backup.take import Progress
 from safeurl.adapters.backup.unpack import Rooms, Unpacked, unpack
+from safeurl.adapters.sql.schema import migrations
 from safeurl.errors import RequestError, UnavailableError
 
 
@@ -51,18 +53,19 @@ class Restorer:
         nothing names. Wake-ups that the embedded queue still holds do no harm: whose scan is not
         there or does not wait is dropped.
         """
-        place = self._place
+        place, known = self._place, frozenset(step.number for step in migrations())
         with written(place.folder), _open(file) as stream:
             self._require_vacancy(replace=replace)
             # One by one, because `parents` gives those in between the process's default mode.
             place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            place.artefacts.mkdir(mode=0o700, exist_ok=True)
-            with kept_idle(place), self._rooms() as rooms:
-                with kept_closed(place):
-                    pass  # asked first, so that nobody waits for what will be refused
-                self._require_disk(file)
-                unpacked = unpack(ArchiveReader(stream), rooms, self._progress)
-                kept = self._put_in_place(rooms, replace=replace)
+            with as_owner(place.folder):
+                place.artefacts.mkdir(mode=0o700, exist_ok=True)
+                with kept_idle(place), self._rooms() as rooms:
+                    with kept_closed(place):
+                        pass  # asked first, so that nobody waits for what will be refused
+                    self._require_disk(os.fstat(stream.fileno()).st_size)
+                    unpacked = unpack(ArchiveReader(stream), rooms, known, self._progress)
+                    kept = self._put_in_place(rooms, replace=replace)
         return Restored(unpacked=unpacked, kept=kept)
 
     def _require_vacancy(self, *, replace: bool) -> None:
@@ -73,8 +76,8 @@ class Restorer:
                 "another name, and restore the backup in its place."
             )
 
-    def _require_disk(self, file: Path) -> None:
-        free, needed = shutil.disk_usage(self._place.folder).free, file.stat().st_size
+    def _require_disk(self, needed: int) -> None:
+        free = shutil.disk_usage(self._place.folder).free
         if needed > free:
             raise UnavailableError(
                 f"The backup needs {needed:,} bytes, and the disk that holds {self._place.folder} "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from safeurl.adapters.access import obstacle
 from safeurl.errors import StoreUnavailableError
 from safeurl.state import FINAL_STATES, State
 
@@ -105,6 +106,8 @@ def reading(path: Path) -> Iterator[None]:
         code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
         if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             raise StoreUnavailableError(f"The database {path} is locked.") from exc
+        if code == sqlite3.SQLITE_CANTOPEN and (wrong := obstacle(path)):
+            raise StoreUnavailableError(f"The database file cannot be opened: {wrong}") from exc
         if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
             sentence = "The copy of the database cannot be written: the disk is full or fails."
             raise StoreUnavailableError(sentence) from exc

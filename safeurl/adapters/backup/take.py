@@ -68,21 +68,25 @@ class BackupTaker:
         The database is copied first: a blob is stored before the row that names it, so that every
         blob of the copy is there. Whatever fails, nothing half-written is left.
         """
-        _require_target(file, replace=replace)
-        self._require_source()
-        with (
-            written(file.parent),
-            TemporaryDirectory(dir=file.parent, prefix=".safeurl-backup-", suffix=".part") as room,
-        ):
-            part = Path(room, "backup")
-            taken = self._take(Path(room, DATABASE_NAME), part)
-            _require_target(file, replace=replace)  # it may have come meanwhile
-            part.replace(file)
-            sync_folder(file.parent)
+        self._place.require_apart(file)
+        folder = file.parent
+        with written(folder):
+            _require_target(file, replace=replace)
+            self._require_source()
+            with TemporaryDirectory(dir=folder, prefix=".safeurl-backup-", suffix=".part") as room:
+                part = Path(room, "backup")
+                taken = self._take(Path(room, DATABASE_NAME), part)
+                _require_target(file, replace=replace)  # it may have come meanwhile
+                part.replace(file)
+                sync_folder(folder)
         return taken
 
     def _require_source(self) -> None:
-        if not self._place.database.is_file():
+        try:
+            there = self._place.database.is_file()
+        except PermissionError:
+            there = True  # opening it says more
+        if not there:
             raise RequestError(
                 f"There is no database at {self._place.database}, so there is nothing to back up. "
                 "SAFEURL_STATE_DIR names the folder."

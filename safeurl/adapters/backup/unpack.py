@@ -25,7 +25,6 @@ from safeurl.adapters.backup.document import (
 )
 from safeurl.adapters.backup.place import create
 from safeurl.adapters.backup.snapshot import Census, blobs, census, fault, open_copy
-from safeurl.adapters.sql.schema import migrations
 from safeurl.errors import RequestError
 
 
@@ -47,10 +46,16 @@ class Rooms:
 
 
 def unpack(
-    reader: ArchiveReader, rooms: Rooms, progress: Callable[[str, int, int], None]
+    reader: ArchiveReader,
+    rooms: Rooms,
+    known: frozenset[int],
+    progress: Callable[[str, int, int], None],
 ) -> Unpacked:
-    """Read the whole backup into the rooms; RequestError says what is wrong with it."""
-    manifest = _read_manifest(reader)
+    """Read the whole backup into the rooms; RequestError says what is wrong with it.
+
+    `known` are the numbers of the migrations that this code has.
+    """
+    manifest = _read_manifest(reader, known)
     path = rooms.database / DATABASE_NAME
     _read_database(reader, manifest, path)
     progress("database", manifest.database_bytes, manifest.database_bytes)
@@ -70,12 +75,11 @@ def unpack(
     return Unpacked(manifest=manifest, census=counted, seal=seal)
 
 
-def _read_manifest(reader: ArchiveReader) -> Manifest:
+def _read_manifest(reader: ArchiveReader, known: frozenset[int]) -> Manifest:
     data = _read_document(reader, _expect(reader, MANIFEST_NAME))
     require_known(data)
     manifest = decode(data, Manifest)
-    newer = set(manifest.migrations) - {migration.number for migration in migrations()}
-    if newer:
+    if not known.issuperset(manifest.migrations):
         raise RequestError(
             f"The backup is of a newer SafeURL ({manifest.safeurl!r}), whose database this one "
             "does not know. Restore it with that version."

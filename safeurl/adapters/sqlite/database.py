@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from safeurl.adapters.access import obstacle
 from safeurl.adapters.sql.database import (
     NO_SCHEMA,
     Row,
@@ -38,6 +39,8 @@ _TROUBLE = {
     sqlite3.SQLITE_PERM: "The database file may not be opened",
     sqlite3.SQLITE_READONLY: "The database file may not be written",
 }
+#: Those of which the operating system knows more.
+_REFUSED = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY}
 
 
 class SQLiteDatabase:
@@ -53,8 +56,13 @@ class SQLiteDatabase:
         self._engine: AsyncEngine | None = None
 
     async def read(self, statement: Statement) -> list[Row]:
-        """Run it alone, outside any transaction: in WAL a reader waits for nobody."""
+        """Run it alone, outside any transaction: in WAL a reader waits for nobody.
+
+        Reading makes no database where there is none: a folder that was misspelt holds no scans,
+        and must not be taken for one that does.
+        """
         with self._translated():
+            self._require_file()
             async with self._driver() as driver:
                 return await _run(driver, statement)
 
@@ -91,6 +99,17 @@ class SQLiteDatabase:
             driver.row_factory = sqlite3.Row
             yield driver
 
+    def _require_file(self) -> None:
+        if self._engine is not None:
+            return
+        try:
+            self._path.stat()
+        except FileNotFoundError as exc:
+            raise StoreUnavailableError(
+                f"There is no database at {self._path}. SAFEURL_STATE_DIR names its folder; the "
+                "first submit or start of SafeURL makes it."
+            ) from exc
+
     def _open(self) -> AsyncEngine:
         if self._engine is None:
             _make_file(self._path)
@@ -117,7 +136,7 @@ class SQLiteDatabase:
         except PoolTimeoutError as exc:
             raise StoreBusyError("Too many statements wait for the database.") from exc
         except OSError as exc:
-            raise StoreUnavailableError(f"The database {self._path}: {exc.strerror}.") from exc
+            raise _refused(sqlite3.SQLITE_CANTOPEN, self._path, exc.strerror) from exc
         except (DBAPIError, sqlite3.Error) as exc:
             self._raise_ours(exc, exc.orig if isinstance(exc, DBAPIError) else exc)
             raise
@@ -127,6 +146,8 @@ class SQLiteDatabase:
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         if code in _PASSING:
             raise StoreBusyError(f"The database {self._path} is locked.") from exc
+        if code in _REFUSED:
+            raise _refused(code, self._path) from exc
         if code in _TROUBLE:
             raise StoreUnavailableError(f"{_TROUBLE[code]}: {self._path}.") from exc
         if code == sqlite3.SQLITE_CONSTRAINT:
@@ -149,4 +170,10 @@ def _make_file(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     # Asked here, because aiosqlite's thread stumbles when it is SQLite that cannot open the file.
     if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
-        raise StoreUnavailableError(f"{_TROUBLE[sqlite3.SQLITE_CANTOPEN]}: {path}.")
+        raise _refused(sqlite3.SQLITE_CANTOPEN, path)
+
+
+def _refused(code: int, path: Path, strerror: str | None = None) -> StoreUnavailableError:
+    """Return the error that says what keeps us from the file, as far as anybody knows."""
+    why = obstacle(path) or (f"{path}: {strerror}." if strerror else f"{path}.")
+    return StoreUnavailableError(f"{_TROUBLE[code]}: {why}")
