@@ -30,6 +30,8 @@ _MORE_WORKERS = "Raise WORKER_CONCURRENCY or run `safeurl worker` on more hosts.
 _MEBIBYTE = 1024**2
 #: How a beat begins to say that it is not Docker but the way out that sandboxes lack.
 _GATEWAY = "The egress gateway"
+#: And how it is said of a queue that nobody but SafeURL itself can start.
+EMBEDDED_QUEUE = "The embedded queue"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,8 @@ class Health:
             *_lost(self),
             *_disks(self),
         ]
-        return tuple(dict.fromkeys(found))
+        # Stable: outages first, and each kind in the order above.
+        return tuple(dict.fromkeys(sorted(found, key=lambda issue: not issue.is_outage)))
 
     @property
     def issues(self) -> tuple[str, ...]:
@@ -134,10 +137,15 @@ def _database(health: Health) -> Iterator[Issue]:
 
 def _queue(health: Health) -> Iterator[Issue]:
     if not health.queue.ok:
+        embedded = health.queue.detail.startswith(EMBEDDED_QUEUE)
+        start = (
+            "Run `safeurl up` or `safeurl worker` on this host, which bring it, or set REDIS_HOST"
+            if embedded
+            else "Start Redis, or check REDIS_HOST, REDIS_PORT and REDIS_PASSWORD"
+        )
         yield Issue(
             health.queue.detail,
-            "Start Redis, or check REDIS_HOST, REDIS_PORT and REDIS_PASSWORD; "
-            "scans handed in meanwhile are recorded and start when it is back.",
+            f"{start}; scans handed in meanwhile are recorded and start when it is back.",
         )
 
 

@@ -1,5 +1,6 @@
 """A scan and what an attempt leaves behind, as plain values."""
 
+import re
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -141,6 +142,11 @@ class Metrics:
     #: Those of them that say nothing about the page: no sandbox, a crashed one, a lost worker.
     recently_broken: int
     oldest_pending_at: datetime | None
+
+
+def is_scan_id(text: str) -> bool:
+    """Tell whether an id of ours could read like this."""
+    return re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text) is not None
 
 
 def new_scan_id(now: datetime) -> str:

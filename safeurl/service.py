@@ -18,7 +18,7 @@ from safeurl.errors import (
 from safeurl.health import LOST_MEMORY, WORKER_SILENCE, Disk, Health, Part
 from safeurl.ports import Clock, ScanStore, WakeQueue
 from safeurl.report import Profile
-from safeurl.scan import Artefact, AuditEntry, Judged, Result, Scan, new_scan_id
+from safeurl.scan import Artefact, AuditEntry, Judged, Result, Scan, is_scan_id, new_scan_id
 from safeurl.state import Outcome, State, is_final
 from safeurl.url import parse
 
@@ -149,7 +149,7 @@ class Service:
         """Return scans newest first; `before` is the last id of the page before."""
         if not 0 < limit <= MAX_PAGE:
             raise RequestError(f"`limit` must lie between 1 and {MAX_PAGE}.")
-        if before is not None and not before.isascii():
+        if before is not None and not is_scan_id(before):
             raise RequestError("`before` must be the id of a scan.")
         return await self._store.page(limit=limit, before=before)
 

@@ -93,7 +93,8 @@ class Settings(BaseModel):
     redis_host: str = Field(
         default="",
         alias="REDIS_HOST",
-        description="Redis or Valkey server. Empty: an embedded Valkey in the state folder.",
+        description="Redis or Valkey server, of one SafeURL alone. "
+        "Empty: an embedded Valkey in the state folder.",
     )
     redis_port: int = Field(
         default=6379, ge=1, le=65535, alias="REDIS_PORT", description="Its TCP port."
@@ -181,7 +182,8 @@ class Settings(BaseModel):
         ge=3,
         le=3600,
         alias="LEASE_SECONDS",
-        description="After this long without a sign of life a worker's scan is taken back.",
+        description="After this long without a sign of life a worker's scan is taken back. "
+        "With several hosts, whose clocks differ, at least 10.",
     )
     max_scans_per_worker: int = Field(
         default=3,

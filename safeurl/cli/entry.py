@@ -4,14 +4,14 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from io import StringIO
 from pathlib import Path
 
 import typer
-from dotenv import dotenv_values
 from rich.console import Console
 from rich.markup import escape
 
+from safeurl.cli.dotenv_file import read_dotenv
+from safeurl.cli.output import OutputError, prepare_output, silence
 from safeurl.errors import ConfigError, RequestError, SafeURLError, UnavailableError
 from safeurl.settings import SETTING_NAMES, Settings
 
@@ -32,24 +32,10 @@ def read_settings() -> Settings:
     What `.env` adds goes into the environment too, because forked workers read it there; names
     that are not ours stay out of it.
     """
-    for name, value in _dotenv().items():
+    for name, value in read_dotenv().items():
         if name in SETTING_NAMES and value is not None:
             os.environ.setdefault(name, value)
     return Settings.read(os.environ)
-
-
-def _dotenv() -> dict[str, str | None]:
-    try:
-        text = Path(".env").read_text(encoding="utf-8")
-    except (FileNotFoundError, IsADirectoryError):
-        return {}
-    except OSError as error:
-        raise ConfigError((f".env cannot be read: {error.strerror}.",)) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError((".env is not UTF-8 text.",)) from error
-    if "\0" in text:
-        raise ConfigError((".env is not text: it holds a NUL.",))
-    return dotenv_values(stream=StringIO(text))
 
 
 def log_to(settings: Settings, file: Path | None = None) -> None:
@@ -75,11 +61,16 @@ def exit_code(error: SafeURLError) -> int:
 
 def guarded(app: Callable[[], object]) -> None:
     """Run a command: our errors become one sentence and an exit code, others are logged."""
+    prepare_output()
     try:
         try:
             app()
         finally:
             _flush()  # here, because the interpreter's own flush could not say what went wrong
+    except OutputError as error:
+        silence(sys.stdout)
+        complain(str(error))
+        sys.exit(EXIT_UNAVAILABLE)
     except SafeURLError as error:
         complain(str(error))
         sys.exit(exit_code(error))
@@ -106,8 +97,7 @@ def _flush() -> None:
 
 def _leave_unread() -> None:
     """End because who read our output has gone, for example in `safeurl list | head -1`."""
-    # What is still buffered goes nowhere, else the interpreter would complain at its end.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    silence(sys.stdout)
     sys.exit(EXIT_UNREAD)
 
 
@@ -115,9 +105,12 @@ def complain(sentence: str) -> None:
     """Say what is wrong on standard error, if there is one."""
     if sys.stderr is None:
         return
-    Console(stderr=True, highlight=False).print(
-        f"[bold red]Error:[/] {escape(sentence)}", soft_wrap=True
-    )
+    try:
+        Console(stderr=True, highlight=False).print(
+            f"[bold red]Error:[/] {escape(sentence)}", soft_wrap=True
+        )
+    except OSError:  # nobody can be told, but the exit code still tells
+        silence(sys.stderr)
 
 
 def leave(code: int) -> None:

@@ -39,6 +39,16 @@ _EXIT_CODES = {
     Judgement.MALICIOUS: 20,
     Judgement.INCONCLUSIVE: EXIT_NOT_CONCLUDED,
 }
+#: Exit codes in the order in which one stands for several scans.
+WORST_FIRST = tuple(
+    _EXIT_CODES[judgement]
+    for judgement in (
+        Judgement.MALICIOUS,
+        Judgement.SUSPICIOUS,
+        Judgement.INCONCLUSIVE,
+        Judgement.BENIGN,
+    )
+)
 
 
 def scan(

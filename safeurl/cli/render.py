@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -37,6 +38,8 @@ _MAX_HITS = 8
 _MAX_TEXT = 160
 #: Columns from which the whole list fits a line each.
 _WIDE = 120
+#: What a table's last column needs, and a verdict's panel for the names of rules.
+_LEAST_LAST, _ROOM_FOR_RULES = 16, 72
 
 
 def clean(text: str, limit: int = _MAX_TEXT) -> str:
@@ -57,7 +60,7 @@ def print_view(console: Console, view: ScanView) -> None:
     """Print a finished or unfinished scan: verdict, reasons, chain, artefacts."""
     verdict = read_verdict(view)
     if console.is_terminal:
-        console.print(_panel(view, verdict))
+        console.print(_panel(console, view, verdict))
         return
     for name, value in _facts(view, verdict):
         console.print(f"{name}: {value}", markup=False, highlight=False, soft_wrap=True)
@@ -73,7 +76,7 @@ def read_verdict(view: ScanView) -> Verdict | None:
     return msgspec.json.decode(view.result.verdict_json, type=Verdict)
 
 
-def _panel(view: ScanView, verdict: Verdict | None) -> RenderableType:
+def _panel(console: Console, view: ScanView, verdict: Verdict | None) -> RenderableType:
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
@@ -81,7 +84,7 @@ def _panel(view: ScanView, verdict: Verdict | None) -> RenderableType:
         facts.add_row(name, Text(value))
     parts: list[RenderableType] = [facts]
     if verdict and verdict.hits:
-        parts += [Text(), _hits(verdict.hits)]
+        parts += [Text(), _hits(verdict.hits, with_rules=console.width >= _ROOM_FOR_RULES)]
     title, style = _headline(view, verdict)
     return Panel(
         Group(*parts), title=Text(f" {title} ", style=style), border_style=style, padding=(1, 2)
@@ -97,15 +100,16 @@ def _headline(view: ScanView, verdict: Verdict | None) -> tuple[str, str]:
     return f"{judgement.upper()} · {verdict.score}/100", STYLES[judgement]
 
 
-def _hits(hits: Sequence[Hit]) -> Table:
+def _hits(hits: Sequence[Hit], *, with_rules: bool) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-    table.add_column("weight", justify="right", style="bold")
+    table.add_column("weight", justify="right", style="bold", no_wrap=True)
     table.add_column("reason", overflow="fold")
-    table.add_column("rule", style="dim", no_wrap=True)
+    if with_rules:
+        table.add_column("rule", style="dim", no_wrap=True)
     for hit in hits[:_MAX_HITS]:
-        table.add_row(_points(hit), Text(clean(hit.reason)), Text(hit.rule))
+        table.add_row(_points(hit), Text(clean(hit.reason)), *[Text(hit.rule)] * with_rules)
     if len(hits) > _MAX_HITS:
-        table.add_row("", Text(f"and {len(hits) - _MAX_HITS} more", style="dim"), "")
+        table.add_row("", Text(f"and {len(hits) - _MAX_HITS} more", style="dim"))
     return table
 
 
@@ -240,7 +244,8 @@ def list_as_json(scans: Sequence[Scan], judged: Mapping[str, Judged]) -> str:
         of = judged.get(scan.id)
         ended = {"verdict": of.verdict if of else None, "score": of.score if of else None}
         stands = {"state": scan.state, "outcome": scan.outcome}
-        rows.append({"id": scan.id, "url": scan.url, **stands, **ended})
+        created = {"created_at": msgspec.to_builtins(scan.created_at)}
+        rows.append({"id": scan.id, "url": scan.url, **created, **stands, **ended})
     return json.dumps(rows, indent=2)
 
 
@@ -251,13 +256,30 @@ def print_lines(console: Console, names: Sequence[str], rows: Sequence[Sequence[
 
 
 def print_table(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table of which only the last column is folded."""
+    """Print a table of which only the last column is folded, or lines where that has no room."""
+    *whole, _ = zip(names, *rows, strict=True)
+    if console.width - sum(max(map(cell_len, cells)) + 2 for cells in whole) < _LEAST_LAST:
+        _print_blocks(console, names, rows)
+        return
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for name in names:
         table.add_column(name, no_wrap=name != names[-1], overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell, style=_cell_style(cell)) for cell in row))
     console.print(table)
+
+
+def _print_blocks(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print each row as lines that the terminal may break: nothing is cut, ids least of all."""
+    for row in rows:
+        first, *others = (
+            Text.assemble((f"{name} ", "dim"), (cell, _cell_style(cell)))
+            for name, cell in zip(names, row, strict=True)
+            if cell
+        )
+        console.print(first, soft_wrap=True)
+        for line in others:
+            console.print(Text("  ") + line, soft_wrap=True)
 
 
 def _cell_style(cell: str) -> str:
@@ -272,7 +294,7 @@ def stamp(at: datetime) -> str:
     return at.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def as_json(view: ScanView) -> str:
+def as_json(view: ScanView, indent: int | None = 2) -> str:
     """Return the scan with everything known about it as one JSON document."""
     document = {
         "scan": msgspec.to_builtins(view.scan),
@@ -281,4 +303,4 @@ def as_json(view: ScanView) -> str:
         "artefacts": msgspec.to_builtins(view.artefacts),
         "audit": msgspec.to_builtins(view.audit),
     }
-    return json.dumps(document, indent=2, ensure_ascii=True)
+    return json.dumps(document, indent=indent, ensure_ascii=True)

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from safeurl.bootstrap import open_service
 from safeurl.cli.entry import EXIT_USAGE, complain, leave, read_settings
-from safeurl.cli.foreground import verdict_code
+from safeurl.cli.foreground import WORST_FIRST, verdict_code
 from safeurl.cli.render import as_json, clean, print_view, safe_url
 from safeurl.cli.watch import is_ended, watch
 from safeurl.errors import RequestError
@@ -40,8 +40,10 @@ def submit(
 ) -> None:
     """Hand URLs to a running SafeURL.
 
-    Prints one scan id per URL.
-    With --wait and one URL the exit code tells the verdict, as `safeurl scan` does.
+    Prints one scan id per URL; with --json a document a line, also for URLs that are refused.
+    Exit code: 0 all are handed in, 2 some are refused.
+    With --wait: 75 some have not ended in time; else the worst verdict: 20 malicious,
+    10 suspicious, 30 not concluded, 0 benign.
     """
     order = _Order(
         urls=tuple(_given(urls or [])),
@@ -89,6 +91,10 @@ async def _run(settings: Settings, order: _Order) -> int:
         good, refused = service.sift(order.urls)
         for url, error in refused:
             complain(f"{clean(url)}: {error}")
+            if order.as_document:
+                _print_line(
+                    submitted_url=url, error=error.code, reason=error.reason, message=str(error)
+                )
         if not good:
             return EXIT_USAGE
         ids: list[str] = []
@@ -109,9 +115,13 @@ async def _run(settings: Settings, order: _Order) -> int:
 
 def _print(view: ScanView, *, as_document: bool) -> None:
     if as_document:
-        sys.stdout.write(as_json(view) + "\n")
+        sys.stdout.write(as_json(view, indent=None) + "\n")
     else:
         print_view(Console(), view)
+
+
+def _print_line(**document: object) -> None:
+    sys.stdout.write(json.dumps(document) + "\n")
 
 
 async def _wait(service: Service, ids: Sequence[str], timeout_s: float) -> list[ScanView]:
@@ -129,7 +139,7 @@ def _code(views: Sequence[ScanView], *, refused_any: bool) -> int:
         return _EXIT_TIMEOUT
     if refused_any:
         return EXIT_USAGE
-    return verdict_code(views[0]) if len(views) == 1 else 0
+    return next(code for code in WORST_FIRST if code in map(verdict_code, views))
 
 
 def _tell(submission: Submission, order: _Order, warned: set[str]) -> None:
@@ -139,9 +149,15 @@ def _tell(submission: Submission, order: _Order, warned: set[str]) -> None:
         warned.add(submission.warning)
         console.print(f"[bold yellow]Warning:[/] {escape(submission.warning)}", soft_wrap=True)
     for scan in submission.scans:
-        document = {"id": scan.id, "url": scan.url, "queued": submission.queued}
-        if order.wait_s is None:
-            sys.stdout.write((json.dumps(document) if order.as_document else scan.id) + "\n")
+        if order.wait_s is None and order.as_document:
+            _print_line(
+                id=scan.id,
+                url=scan.url,
+                submitted_url=scan.submitted_url,
+                queued=submission.queued,
+            )
+        elif order.wait_s is None:
+            sys.stdout.write(scan.id + "\n")
         else:
             console.print(f"{scan.id}  {safe_url(scan.url)}", markup=False, soft_wrap=True)
     sys.stdout.flush()

@@ -88,19 +88,27 @@ def test_wrong_settings_are_all_named(tmp_path: Path) -> None:
 def test_submit_and_look(system: System, pages: PageServer) -> None:
     """`submit-scan --wait` of several, then `status` and `list` show them."""
     with RunningWorker(system):
-        done = system.run("--wait", pages.url("/"), pages.url("/login"), program="submit-scan")
-        assert done.returncode == 0, done.stderr
+        both = [pages.url("/"), pages.url("/login")]
+        done = system.run("--wait", *both, program="submit-scan")
+        assert done.returncode == 20, "the worst of both"
         ids = re.findall(r"^scan: (\S+)", done.stdout, re.MULTILINE)
         assert len(ids) == 2
         told = done.stderr.splitlines()[:2]
         assert [line.split()[0] for line in told] == ids, "ids come before the wait"
         alone = system.run("--wait", pages.url("/login"), program="submit-scan")
-        assert alone.returncode in {10, 20}
+        assert alone.returncode == 20
+        lines = system.run("--json", "--wait", *both, "ftp://x/", program="submit-scan")
+        assert lines.returncode == 2
+        refused, *views = map(json.loads, lines.stdout.splitlines())
+        assert (refused["submitted_url"], refused["reason"]) == ("ftp://x/", "scheme")
+        assert [view["scan"]["submitted_url"] for view in views] == both
+        assert views[1]["verdict"]["judgement"] == "malicious"
     listed = system.run("list").stdout.splitlines()
-    assert [row.split("\t")[0] for row in listed[2:]] == [*reversed(ids)]
-    assert "\tCOMPLETED\tok\tmalicious\t" in listed[2]
+    assert [row.split("\t")[0] for row in listed[4:]] == [*reversed(ids)]
+    assert "\tCOMPLETED\tok\tmalicious\t" in listed[4]
     [newest, *_] = json.loads(system.run("list", "--json").stdout)
     assert (newest["verdict"], newest["score"] > 0) == ("malicious", True)
+    assert newest["created_at"] == views[1]["scan"]["created_at"]
     status = system.run("status", ids[0])
     assert "QUEUED → FETCHING" in status.stdout
     assert system.run("status", "nope").returncode == 2

@@ -22,9 +22,13 @@ def test_status_tells_how_the_system_does(tmp_path: Path) -> None:
         [scan_id] = site.submit("/").ids
         waiting = site.system.run("status")
         assert waiting.returncode == 75
-        assert waiting.stdout.startswith("status: unhealthy\nissue: Redis does not answer")
-        assert "\nissue: No worker is running, and 1 scan waits.\n" in waiting.stdout
+        assert waiting.stdout.startswith(
+            "status: unhealthy\n"
+            "issue: No worker is running, and 1 scan waits.\n"
+            "issue: The embedded queue does not answer: "
+        )
         assert "\nrecommendation: Run `safeurl worker` on a host" in waiting.stdout
+        assert "\nrecommendation: Run `safeurl up` or `safeurl worker` on this" in waiting.stdout
         with running(site):
             site.expect_completed([scan_id])
             site.expect_health("healthy")

@@ -10,6 +10,7 @@ from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from rq import Queue
 
 from safeurl.errors import QueueUnavailableError
+from safeurl.health import EMBEDDED_QUEUE
 
 QUEUE_NAME = "scan-jobs"
 #: RQ imports the task by name, so that submitting needs no worker code.
@@ -29,9 +30,20 @@ _FAILURE_TTL_S = 24 * 3600
 class RQQueue:
     """The `WakeQueue` on RQ."""
 
-    def __init__(self, connection: Redis, *, job_timeout_s: float, name: str = QUEUE_NAME) -> None:
-        """Take a connection, and RQ's own deadline for a job, which lies above the attempt's."""
+    def __init__(
+        self,
+        connection: Redis,
+        *,
+        job_timeout_s: float,
+        name: str = QUEUE_NAME,
+        embedded: bool = False,
+    ) -> None:
+        """Take a connection, and RQ's own deadline for a job, which lies above the attempt's.
+
+        One that is `embedded` is a part of SafeURL, and is named so where it is away.
+        """
         self._connection = connection
+        self._embedded = embedded
         self._job_timeout_s = int(job_timeout_s)
         self._queue = Queue(name, connection=connection, serializer=SERIALIZER)
 
@@ -53,19 +65,19 @@ class RQQueue:
             # Each goes before the one pushed last.
             for scan_id in (reversed(scan_ids) if first else scan_ids)
         ]
-        await _answered(lambda: self._queue.enqueue_many(jobs))
+        await self._answered(lambda: self._queue.enqueue_many(jobs))
 
     async def waiting(self) -> set[str]:
         """Return the ids of scans whose wake-up lies on the queue.
 
         RQ's intermediate list does not count: what a killed worker left there wakes nobody.
         """
-        jobs = await _answered(self._queue.get_job_ids)
+        jobs = await self._answered(self._queue.get_job_ids)
         return {job_id[:_ID_LENGTH] for job_id in jobs}
 
     async def ping(self) -> int:
         """Return how many wake-ups wait; a server that answers but takes no writes is no queue."""
-        return await _answered(self._count)
+        return await self._answered(self._count)
 
     def _count(self) -> int:
         require_writes(self._connection)
@@ -75,18 +87,18 @@ class RQQueue:
         """Close the connection."""
         await asyncio.to_thread(self._connection.close)
 
+    async def _answered(self, call: Callable[[], T]) -> T:
+        try:
+            return await asyncio.to_thread(call)
+        except OutOfMemoryError as error:
+            raise QueueUnavailableError("Redis is full: it takes no writes (maxmemory).") from error
+        except ResponseError as error:
+            raise QueueUnavailableError(f"Redis refuses: {error}") from error
+        except RedisError as error:
+            what = EMBEDDED_QUEUE if self._embedded else "Redis"
+            raise QueueUnavailableError(f"{what} does not answer: {error}") from error
+
 
 def require_writes(connection: Redis) -> None:
     """Raise RedisError where the server does not answer, or is full, read-only or loading."""
     connection.set(_PROBE, "", ex=_PROBE_TTL_S)
-
-
-async def _answered(call: Callable[[], T]) -> T:
-    try:
-        return await asyncio.to_thread(call)
-    except OutOfMemoryError as error:
-        raise QueueUnavailableError("Redis is full: it takes no writes (maxmemory).") from error
-    except ResponseError as error:
-        raise QueueUnavailableError(f"Redis refuses: {error}") from error
-    except RedisError as error:
-        raise QueueUnavailableError(f"Redis does not answer: {error}") from error

@@ -1,5 +1,6 @@
 """What hostile text looks like in a terminal."""
 
+from dataclasses import replace
 from io import StringIO
 
 import msgspec
@@ -78,6 +79,22 @@ def test_tables_fit_a_terminal_of_eighty_columns() -> None:
         assert whole in shown
     assert "status 0 after" in shown
     assert len(shown.splitlines()) <= 9
+
+
+@pytest.mark.parametrize("width", [30, 40, 80])
+def test_nothing_is_dropped_where_a_table_has_no_room(width: int) -> None:
+    """Lines instead of columns: ids, URLs, times and reasons can all be read, and copied whole."""
+    console = Console(file=StringIO(), force_terminal=True, width=width, color_system=None)
+    scan = make_scan()
+    host = "ip-10-0-12-34.eu-west-1.compute.internal/3f2c9a:4821"
+    print_list(console, [scan], {})
+    print_audit(console, [replace(TRAIL[0], actor=host), replace(TRAIL[1], actor=host)])
+    assert isinstance(console.file, StringIO)
+    shown = console.file.getvalue()
+    for whole in (scan.id, safe_url(scan.url), "QUEUED", "ANALYZING → COMPLETED", host):
+        assert whole in shown, shown
+    assert "status 0 after 812 ms" in shown
+    assert "…" not in shown
 
 
 def test_a_pipe_gets_everything_between_tabs() -> None:

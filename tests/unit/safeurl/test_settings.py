@@ -6,7 +6,7 @@ import pytest
 
 from safeurl.errors import ConfigError
 from safeurl.settings import Settings
-from tests.support.env_example import FILE, env_example
+from tests.support.env_example import FILE, OWN_OF_UNITS, env_example
 
 ROOT = Path(__file__).parents[3]
 
@@ -44,6 +44,21 @@ def test_env_example_holds_what_was_promised() -> None:
 def test_env_example_reads_as_the_defaults() -> None:
     """Copying the example unchanged changes nothing."""
     assert Settings.read(_variables(env_example())) == Settings.read({})
+
+
+def test_a_copy_of_the_example_overrides_no_unit() -> None:
+    """What a unit sets with Environment= a settings file would override, also with nothing."""
+    units = (ROOT / "docker" / "systemd").glob("*.service")
+    lines = [line for unit in units for line in unit.read_text().splitlines()]
+    own = {
+        word.partition("=")[0]
+        for line in lines
+        if line.startswith("Environment=")
+        for word in line.removeprefix("Environment=").split()
+    }
+    assert own == OWN_OF_UNITS
+    assert not own & _variables(env_example()).keys()
+    assert all(f"\n#{name}=" in env_example() for name in own)
 
 
 def test_every_fault_is_reported_at_once() -> None:

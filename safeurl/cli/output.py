@@ -1,0 +1,63 @@
+"""Standard output and error, made to take every character and to say when they fail."""
+
+import io
+import os
+import sys
+from contextlib import suppress
+from select import select
+from typing import Any, TextIO
+
+from safeurl.errors import UnavailableError
+
+
+class OutputError(UnavailableError):
+    """Standard output cannot be written."""
+
+
+class _Output(io.FileIO):
+    """The file below standard output: the one place where its errors cannot be taken for others.
+
+    OutputError is no OSError, so that nobody on the way translates it as some other file's.
+    """
+
+    # Any, because Python has no name for what holds bytes before 3.12.
+    def write(self, data: Any, /) -> int:
+        """Write what the file takes, at least something."""
+        try:
+            while (count := super().write(data)) is None:
+                select([], [self], [])  # somebody who shares it has made it non-blocking
+        except BrokenPipeError:
+            raise  # typer and rich know it
+        except OSError as error:
+            raise OutputError(f"Standard output cannot be written: {error.strerror}.") from error
+        else:
+            return count
+
+
+def prepare_output() -> None:
+    """Escape what an encoding lacks, and put OutputError in the place of standard output's errors.
+
+    Either stream is missing when the command was started with it closed.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        with suppress(io.UnsupportedOperation):  # no file, as where a test captures the output
+            sys.stdout = _wrapped(sys.stdout)
+
+
+def _wrapped(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    output = _Output(stream.fileno(), "wb", closefd=False)
+    return io.TextIOWrapper(
+        output if stream.write_through else io.BufferedWriter(output),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+def silence(stream: TextIO) -> None:
+    """Let what is still buffered go nowhere, else the interpreter would complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
