@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from safeurl.health import (
+    EMBEDDED_QUEUE,
     FULL_DISK_BYTES,
     LONG_WAIT,
     LOW_DISK_BYTES,
@@ -57,7 +58,13 @@ def _oldest(age: timedelta) -> Health:
     ("health", "status", "words", "advice"),
     [
         (_NO_DATABASE, "unhealthy", "It does not answer.", "TURSO_CONNECTION_URL"),
-        (replace(_HEALTHY, queue=_DOWN), "degraded", "It does not answer.", "REDIS_HOST"),
+        (replace(_HEALTHY, queue=_DOWN), "degraded", "It does not answer.", "Start Redis"),
+        (
+            replace(_HEALTHY, queue=replace(_DOWN, detail=f"{EMBEDDED_QUEUE} does not answer.")),
+            "degraded",
+            "The embedded queue does not answer.",
+            "`safeurl up`",
+        ),
         (
             replace(_HEALTHY, workers=()),
             "degraded",
@@ -197,7 +204,7 @@ def test_the_most_urgent_comes_first_and_no_advice_twice() -> None:
     metrics = replace(_IDLE, pending=90, oldest_pending_at=NOW - timedelta(hours=2, minutes=5))
     health = replace(_HEALTHY, queue=_DOWN, workers=(), silent=(_SILENT,), metrics=metrics)
     assert health.status == "unhealthy"
-    assert health.issues[:2] == ("It does not answer.", "No worker is running, and 90 scans wait.")
+    assert health.issues[:2] == ("No worker is running, and 90 scans wait.", "It does not answer.")
     assert "The oldest pending scan was handed in 2 h 5 min ago." in health.issues
     assert len(health.issues) == 5
     assert len(health.recommendations) == 3
