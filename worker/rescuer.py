@@ -27,7 +27,7 @@ _log = logging.getLogger("safeurl.rescuer")
 #: A wake-up may be on its way this long before we call it lost, and must be missed twice.
 PUSH_GRACE = timedelta(seconds=1)
 #: Rows looked at per sweep; the rest comes with the next one.
-SWEEP_LIMIT = 500
+SWEEP_LIMIT = 1000
 
 #: Removes the container of a scan's attempt, if there is one here.
 Reap = Callable[[str, int], Awaitable[bool]]

@@ -12,6 +12,7 @@ from safeurl.adapters.libsql import LibSQLStore
 from safeurl.adapters.libsql.address import Transport, parse_address
 from safeurl.adapters.libsql.failure import http_failure, sql_failure
 from safeurl.adapters.sql.database import RowRefusedError, StoreBusyError
+from safeurl.adapters.sql.schema import migrations
 from safeurl.audit import path_faults
 from safeurl.errors import ConfigError, StoreUnavailableError
 from safeurl.state import Outcome, State
@@ -145,7 +146,7 @@ def test_a_migration_whose_answer_is_lost_is_done_once(server: Sqld, spared: int
         async def act(store: LibSQLStore) -> None:
             proxy.drop_answers(1, after=spared)
             applied = await store.migrate()
-            assert applied == ([] if spared == 2 else [1, 2])
+            assert applied == ([] if spared == 2 else [step.number for step in migrations()])
             await store.ping()
             assert await store.page(limit=1) == []
 

@@ -137,7 +137,7 @@ async def _swept(site: Installation) -> list[str]:
             max_retries=settings.max_retries,
             reap=_reap_nothing,
         )
-        for _ in range(_MANY // SWEEP_LIMIT + 1):
+        for _ in range(2 * (_MANY // SWEEP_LIMIT)):
             await rescuer.sweep(term.term)
             woken = sorted(await queue.waiting() - set(claimed))
             claimed += [scan.id for scan in await _claim_all(store, woken)]

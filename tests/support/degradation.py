@@ -138,8 +138,8 @@ DEGRADATIONS: Sequence[Degradation] = (
         fault="10,000 scans are queued",
         seen="`/health`: “10000 scans are pending.”, and unhealthy while no worker runs. It and "
         "the lists answer at once.",
-        after="They run in the order of their submission. If Redis loses all wake-ups, every "
-        "sweep sends those of the 500 oldest.",
+        after="They run in the order of their submission. If Redis loses all wake-ups, "
+        "those of the 1,000 oldest are sent again within seconds, then those of the next.",
         test=_OTHERS + "test_10000_queued",
     ),
 )
