@@ -108,6 +108,15 @@ def test_no_file_grows_past_400_lines() -> None:
     assert {path: length for path, length in lengths.items() if length > MAX_LINES} == {}
 
 
+def test_every_test_is_in_a_folder_that_run_sh_names() -> None:
+    """It runs two parts side by side, and what lies in neither would not run at all."""
+    run = (ROOT / "tests/run.sh").read_text()
+    files = (path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py"))
+    folders = {path.parents[-3] for path in files}
+    assert {Path("tests/unit"), Path("tests/integration")} <= folders
+    assert [folder for folder in folders if f" {folder} " not in run] == []
+
+
 def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
     """The project builds wherever its user's own package sources are."""
     found = {
