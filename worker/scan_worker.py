@@ -59,7 +59,9 @@ class ScanWorker(Worker):
 
     def run(self) -> None:
         """Take wake-ups off the one queue until SIGTERM or the end of this life."""
-        self.work(logging_level="WARNING", max_jobs=self._max_scans or None)
+        # What RQ does not catch, at its start above all, ends this process, and another comes.
+        with _without_redis("work"):
+            self.work(logging_level="WARNING", max_jobs=self._max_scans or None)
         if self._is_used_up():
             age_s = time.monotonic() - self._born_s
             _log.info("worker.used_up scans=%d age_s=%.1f", self._scans, age_s)
