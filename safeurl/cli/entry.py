@@ -109,7 +109,7 @@ def complain(sentence: str) -> None:
         Console(stderr=True, highlight=False).print(
             f"[bold red]Error:[/] {escape(sentence)}", soft_wrap=True
         )
-    except OSError:  # nobody can be told, but the exit code still tells
+    except (OSError, SystemExit):  # rich's word for a closed pipe; the exit code still tells
         silence(sys.stderr)
 
 

@@ -22,16 +22,21 @@ class _Output(io.FileIO):
 
     # Any, because Python has no name for what holds bytes before 3.12.
     def write(self, data: Any, /) -> int:
-        """Write what the file takes, at least something."""
+        """Write it all: who has no buffer above us would not look how much was taken."""
+        left = memoryview(data).cast("B")
+        size = len(left)
         try:
-            while (count := super().write(data)) is None:
-                select([], [self], [])  # somebody who shares it has made it non-blocking
+            while left:
+                if (count := super().write(left)) is None:
+                    select([], [self], [])  # somebody who shares it has made it non-blocking
+                else:
+                    left = left[count:]
         except BrokenPipeError:
             raise  # typer and rich know it
         except OSError as error:
             raise OutputError(f"Standard output cannot be written: {error.strerror}.") from error
         else:
-            return count
+            return size
 
 
 def prepare_output() -> None:

@@ -17,6 +17,8 @@ from tests.support.system import System
 from tests.support.user import needs_root
 
 _SAFEURL = "from safeurl.cli import main; main()"
+_SCANS = 200
+_LIST = ("list", "--json", "--limit", str(_SCANS))
 _URL = "https://例え.example/Ärger?ż=€"
 
 
@@ -39,6 +41,12 @@ def _run(
         timeout=60,
         check=False,
     )
+
+
+def _add_long(system: System) -> None:
+    """Add what makes a list of several hundred KiB."""
+    long = f"https://example.com/{'x' * 2000}"
+    system.with_store(lambda store: store.add([make_scan(url=long) for _ in range(_SCANS)]))
 
 
 def _sentence(number: int) -> bytes:
@@ -92,6 +100,41 @@ def test_a_terminal_that_is_gone(system: System) -> None:
     assert (done.returncode, done.stderr) == (75, _sentence(errno.EIO))
 
 
+@needs_root
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_device_with_some_room(system: System, tmp_path: Path, unbuffered: str) -> None:
+    """Half a document is not handed over as a whole one, also where nothing is buffered."""
+    room = 64 * 1024
+    _add_long(system)
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with SmallDisk(folder, size_mb=4) as disk:
+        disk.fill(leaving=room)
+        with (folder / "out").open("wb") as out:
+            done = _run(system, *_LIST, stdout=out.fileno(), PYTHONUNBUFFERED=unbuffered)
+        assert 0 < (folder / "out").stat().st_size <= room
+    assert (done.returncode, done.stderr) == (75, _sentence(errno.ENOSPC))
+
+
+def test_an_output_that_does_not_wait_gets_a_document_in_one_piece(system: System) -> None:
+    """The pipe takes 64 KiB of it at first, and nothing above it buffers the rest."""
+    _add_long(system)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", _SAFEURL, *_LIST],
+            env=system.environ | {"PYTHONUNBUFFERED": "1"},
+            stdout=writing,
+        ) as process,
+        os.fdopen(reading, "rb") as document,
+    ):
+        os.close(writing)
+        time.sleep(2.0)  # until the pipe is full
+        assert len(json.loads(document.read())) == _SCANS
+    assert process.returncode == 0
+
+
 def test_an_output_that_does_not_wait(system: System) -> None:
     """A pipe that another program has made non-blocking gets everything all the same."""
     system.with_store(lambda store: store.add([make_scan() for _ in range(500)]))
@@ -122,6 +165,21 @@ def test_both_outputs_fail(system: System) -> None:
                 check=False,
             )
             assert done.returncode == code
+
+
+def test_nobody_reads_the_errors(system: System) -> None:
+    """The exit code tells what went wrong all the same."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", _SAFEURL, "status", "nothing"],
+        env=system.environ,
+        stderr=writing,
+        timeout=60,
+        check=False,
+    )
+    os.close(writing)
+    assert done.returncode == 2
 
 
 def test_an_error_of_the_command_comes_first(system: System) -> None:

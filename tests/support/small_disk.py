@@ -18,8 +18,8 @@ class SmallDisk:
         self.folder = folder
         self._size_mb = size_mb
 
-    def fill(self) -> None:
-        """Leave not one byte."""
+    def fill(self, *, leaving: int = 0) -> None:
+        """Leave so many bytes, in whole pages."""
         with (self.folder / _FILLER).open("ab", buffering=0) as filler:
             chunk = _CHUNK
             while chunk:
@@ -27,6 +27,7 @@ class SmallDisk:
                     filler.write(chunk)
                 except OSError:
                     chunk = chunk[: len(chunk) // 2]
+            filler.truncate(filler.tell() - leaving)
 
     def free(self) -> None:
         """Give back what `fill` took."""
