@@ -42,8 +42,8 @@ def submit(
 
     Prints one scan id per URL; with --json a document a line, also for URLs that are refused.
     Exit code: 0 all are handed in, 2 some are refused.
-    With --wait: 75 some have not ended in time; else the worst verdict: 20 malicious,
-    10 suspicious, 30 not concluded, 0 benign.
+    With --wait, the first of these that holds: 20 some are malicious, 75 some have not ended
+    in time, 2 some are refused, 10 some are suspicious, 30 some are not concluded, 0 all benign.
     """
     order = _Order(
         urls=tuple(_given(urls or [])),
@@ -134,12 +134,16 @@ async def _wait(service: Service, ids: Sequence[str], timeout_s: float) -> list[
 
 
 def _code(views: Sequence[ScanView], *, refused_any: bool) -> int:
-    if not all(is_ended(view.scan) for view in views):
+    ended = [view for view in views if is_ended(view.scan)]
+    worst, *others = WORST_FIRST
+    codes = {verdict_code(view) for view in ended}
+    if len(ended) < len(views):
         complain("Not every scan ended in time; they go on. `safeurl status ID` shows them.")
-        return _EXIT_TIMEOUT
+        codes.add(_EXIT_TIMEOUT)
     if refused_any:
-        return EXIT_USAGE
-    return next(code for code in WORST_FIRST if code in map(verdict_code, views))
+        codes.add(EXIT_USAGE)
+    # Whoever lets pass what is not malicious must hear of that whatever became of the others.
+    return next(code for code in (worst, _EXIT_TIMEOUT, EXIT_USAGE, *others) if code in codes)
 
 
 def _tell(submission: Submission, order: _Order, warned: set[str]) -> None:
