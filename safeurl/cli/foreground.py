@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -19,7 +20,7 @@ from safeurl.cli.daemons import with_concurrency
 from safeurl.cli.entry import EXIT_UNAVAILABLE, complain, leave, log_to, read_settings
 from safeurl.cli.render import as_json, print_view, read_verdict
 from safeurl.cli.watch import is_ended, is_ended_or_put_off, watch
-from safeurl.errors import QueueUnavailableError
+from safeurl.errors import QueueUnavailableError, UnavailableError
 from safeurl.scan import Scan
 from safeurl.service import ScanView, Service
 from safeurl.settings import Settings
@@ -33,6 +34,9 @@ EXIT_NOT_CONCLUDED = 30
 _EMBEDDED_START_S = 30.0
 _QUEUE_PATIENCE_S = 2.0
 _QUEUE_POLL_S = 0.05
+#: How often the engine is asked while a scan waits, and how long it may be away meanwhile.
+_ASK_S = 2.0
+_AWAY_S = 10.0
 _EXIT_CODES = {
     Judgement.BENIGN: 0,
     Judgement.SUSPICIOUS: 10,
@@ -63,8 +67,10 @@ def scan(
     settings = read_settings()
     parse(url, make_policy(settings))  # refused before anything is started
     prepare(settings)  # here too, because the forked worker can only write to its log
+    parts = _Parts(settings)
+    asyncio.run(parts.ask())
     with _worker_beside(settings) as worker:
-        view = asyncio.run(_scan(settings, url, worker))
+        view = asyncio.run(_scan(settings, url, worker, parts))
         # Before the worker is stopped, which may still be busy with somebody else's scan.
         if as_document:
             sys.stdout.write(as_json(view) + "\n")
@@ -72,20 +78,20 @@ def scan(
             print_view(Console(), view)
         sys.stdout.flush()
     if not is_ended(view.scan):
-        complain(_why_not(view.scan, settings))
+        complain(_why_not(view.scan, parts, settings))
         leave(EXIT_UNAVAILABLE)
     leave(verdict_code(view))
 
 
-def _why_not(scan: Scan, settings: Settings) -> str:
+def _why_not(scan: Scan, parts: "_Parts", settings: Settings) -> str:
     """Return why the scan did not end, and what becomes of it."""
-    reason = scan.detail or f"The worker ended by itself; {_log_file(settings)} says why."
+    by_itself = f"The worker ended by itself; {_log_file(settings)} says why."
+    reason = scan.detail or parts.missing or by_itself
     return f"{reason} The scan stays queued and is tried again by `safeurl worker`."
 
 
-async def _scan(settings: Settings, url: str, worker: "_Worker") -> ScanView:
-    await _ask_gateway(settings)
-    async with open_service(settings) as service:
+async def _scan(settings: Settings, url: str, worker: "_Worker", parts: "_Parts") -> ScanView:
+    async with open_service(settings) as service, parts.asked_meanwhile():
         patience_s = _QUEUE_PATIENCE_S if settings.redis_host else _EMBEDDED_START_S
         await _until_queue_answers(service, worker, patience_s)
         submission = await service.submit([url], source="cli")
@@ -94,7 +100,7 @@ async def _scan(settings: Settings, url: str, worker: "_Worker") -> ScanView:
             service,
             scan_id,
             Console(stderr=True),
-            ended=lambda scan: is_ended_or_put_off(scan) or worker.has_ended(),
+            ended=lambda scan: is_ended_or_put_off(scan) or worker.has_ended() or parts.lack(scan),
         )
         return await service.view(scan_id)
 
@@ -191,12 +197,48 @@ def _be_worker(settings: Settings) -> None:
         run_worker(own, more=(gateway,))
 
 
-async def _ask_gateway(settings: Settings) -> None:
-    """Raise EgressUnavailableError when the gateway that a unit should run is not there."""
-    from worker.egress.client import EgressClient  # noqa: PLC0415 - the same
+class _Parts:
+    """What a scan needs beside its worker: without them it would wait here, and for ever."""
 
-    if settings.egress_dir and settings.container_network == "none":
-        await EgressClient(settings.gateway_dir).ping()
+    def __init__(self, settings: Settings) -> None:
+        """Take them for present."""
+        self._settings = settings
+        self._seen_s = time.monotonic()
+        #: Why no scan can begin, at the last look.
+        self.missing = ""
+
+    async def ask(self) -> None:
+        """Raise UnavailableError when Docker, or the gateway a unit should run, is not there."""
+        from worker.egress.client import EgressClient  # noqa: PLC0415 - the same
+        from worker.tasks import make_sandbox  # noqa: PLC0415 - the same; the worker inherits it
+
+        await make_sandbox(self._settings).ping()
+        if self._settings.egress_dir and self._settings.container_network == "none":
+            await EgressClient(self._settings.gateway_dir).ping()
+
+    @asynccontextmanager
+    async def asked_meanwhile(self) -> AsyncIterator[None]:
+        """Keep asking until the block ends."""
+        asking = asyncio.create_task(self._keep_asking())
+        try:
+            yield
+        finally:
+            asking.cancel()
+
+    def lack(self, scan: Scan) -> bool:
+        """Tell whether the scan has not begun and a part has been away for a while."""
+        away_s = time.monotonic() - self._seen_s
+        return scan.state is State.QUEUED and bool(self.missing) and away_s > _AWAY_S
+
+    async def _keep_asking(self) -> None:
+        while True:
+            await asyncio.sleep(_ASK_S)
+            try:
+                await self.ask()
+            except UnavailableError as error:
+                self.missing = str(error)
+            else:
+                self.missing, self._seen_s = "", time.monotonic()
 
 
 def _log_file(settings: Settings) -> Path:

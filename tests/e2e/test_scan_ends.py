@@ -12,6 +12,7 @@ import pytest
 from safeurl.ports import ScanStore
 from safeurl.scan import Scan
 from safeurl.state import State
+from tests.support.docker_proxy import DockerProxy
 from tests.support.pages import PageServer, Reply, Request, html
 from tests.support.system import System
 
@@ -118,6 +119,8 @@ def test_commands_beside_each_other(system: System, pages: PageServer) -> None:
     [
         ({"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1"}, "Redis does not answer"),
         ({"EGRESS_DIR": "/nonexistent"}, "gateway"),
+        ({"DOCKER_SOCKET_PATH": "/nonexistent"}, "Docker does not answer"),
+        ({"FETCHER_IMAGE": "safeurl-nothing:latest"}, "safeurl-nothing:latest"),
     ],
 )
 def test_a_part_that_is_away_is_named(tmp_path: Path, settings: dict[str, str], words: str) -> None:
@@ -127,3 +130,21 @@ def test_a_part_that_is_away_is_named(tmp_path: Path, settings: dict[str, str], 
     assert done.returncode == 75
     assert words in done.stderr
     assert _scans(system) == []
+
+
+def test_an_engine_that_goes_before_the_scan_begins(tmp_path: Path, pages: PageServer) -> None:
+    """The command does not wait for ever either: exit 75, and no attempt is spent."""
+    with DockerProxy(tmp_path / "docker.sock") as docker:
+        settings = {"DOCKER_SOCKET_PATH": str(docker.path), "EGRESS_ALLOW_CIDRS": "127.0.0.1/32"}
+        system = System(tmp_path / "state", **settings)
+        process = system.command("scan", pages.url("/"))
+        deadline = time.monotonic() + 30
+        while not (system.settings.state_dir / "worker.log").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        docker.vanish()  # its worker has still to start the queue
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 75, err
+    assert "Docker does not answer" in err
+    assert "stays queued" in err
+    assert [(scan.state, scan.attempt) for scan in _scans(system)] == [(State.QUEUED, 0)]
