@@ -302,6 +302,9 @@ class Sandbox(Protocol):
         container is killed and removed before it returns.
         """
 
+    def hear(self, *, failed: bool) -> None:
+        """Learn what a run says of the engine: that it failed, or that it works."""
+
     async def ping(self) -> str:
         """Return the engine's version, else raise `SandboxUnavailableError`."""
 

@@ -130,6 +130,8 @@ class Executor:
         try:
             findings = await self._fetch_held(scan)
         except asyncio.CancelledError:
+            if not self._is_told():
+                self._sandbox.hear(failed=True)  # nothing else is so late
             await self._hand_back(scan)
             raise
         if findings is None:
@@ -207,6 +209,9 @@ class Executor:
             fault=reader.fault, fault_detail=reader.fault_detail, report=reader.report
         )
         outcome, detail = classify(ended, facts)
+        # A sandbox that was ended from outside says neither: a cancelled scan's ends like that too.
+        if ended.error is not None or outcome is not Outcome.SANDBOX_UNAVAILABLE:
+            self._sandbox.hear(failed=ended.error is not None)
         await self._note_sandbox(scan, ended)
         return Findings(
             outcome=outcome,

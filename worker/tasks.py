@@ -87,9 +87,8 @@ def learn_runtime(settings: Settings) -> None:
         _log.warning("task.runtime_doubtful reason=%r", choice.warning)
 
 
-@cache
 def make_sandbox(settings: Settings) -> DockerSandbox:
-    """Return the Docker room as the settings want it: the one that may know the runtimes."""
+    """Return the Docker room as the settings want it: one for all settings that want the same."""
     options = SandboxSettings(
         image=settings.fetcher_image,
         memory_mb=settings.container_memory_limit_mb,
@@ -99,7 +98,13 @@ def make_sandbox(settings: Settings) -> DockerSandbox:
         runtime=settings.container_runtime or None,
         instance=settings.instance,
     )
-    return DockerSandbox(options, str(settings.docker_socket_path))
+    return _make_sandbox(options, str(settings.docker_socket_path))
+
+
+@cache
+def _make_sandbox(options: SandboxSettings, socket_path: str) -> DockerSandbox:
+    """Return the one that may know the runtimes, and that its forks tell of a failing engine."""
+    return DockerSandbox(options, socket_path)
 
 
 def make_egress(settings: Settings) -> GatewayEgress | None:

@@ -51,6 +51,8 @@ class ScriptedSandbox:
     takes_s: float = 0.0
     orders: list[SandboxOrder] = field(default_factory=list)
     cancelled: int = 0
+    #: What it was told of its runs: whether the engine failed.
+    heard: list[bool] = field(default_factory=list)
 
     async def run(self, order: SandboxOrder, sink: Sink) -> SandboxExit:
         """Follow the script."""
@@ -64,6 +66,10 @@ class ScriptedSandbox:
             if not sink(chunk):
                 return SandboxExit(container_id="c1", exit_code=137, stopped=Stop.SINK)
         return self.exit
+
+    def hear(self, *, failed: bool) -> None:
+        """Remember it."""
+        self.heard.append(failed)
 
     async def ping(self) -> str:
         """Answer as an engine would."""

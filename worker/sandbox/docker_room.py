@@ -52,16 +52,18 @@ class DockerSandbox:
         )
         work = asyncio.ensure_future(asyncio.to_thread(run.run))
         try:
-            ended = await asyncio.shield(work)
+            return await asyncio.shield(work)
         except asyncio.CancelledError:
             run.cancel()
             await _outlast(work)
             raise
-        if ended.error:
+
+    def hear(self, *, failed: bool) -> None:
+        """Let all processes forked from this one's parent know."""
+        if failed:
             self._trouble.tell()
         else:
             self._trouble.clear()
-        return ended
 
     def trouble(self) -> str:
         """Say why no sandbox should be started now, or nothing; blocks while it asks the engine.

@@ -66,7 +66,9 @@ class _World:
         self.scan = _scan()
         self.executor = self.make_executor(limits)
 
-    def make_executor(self, limits: AttemptLimits) -> Executor:
+    def make_executor(
+        self, limits: AttemptLimits, is_told: Callable[[], bool] = lambda: True
+    ) -> Executor:
         """Return an executor over this world's parts as they are now."""
         return Executor(
             store=self.store,
@@ -76,6 +78,7 @@ class _World:
             limits=limits,
             clock=_now,
             owner="w1",
+            is_told=is_told,
         )
 
     async def run(self) -> Scan:
@@ -175,6 +178,48 @@ def test_no_sandbox_puts_the_scan_off() -> None:
         assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.SANDBOX_UNAVAILABLE)
         assert scan.run_after - scan.updated_at == timedelta(minutes=1)
         assert "No engine." in (scan.detail or "")
+
+    asyncio.run(act())
+
+
+_FAILS, _WORKS = [True], [False]
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "heard"),
+    [
+        (ScriptedSandbox(), _WORKS),
+        (ScriptedSandbox(script=lambda _: [], exit=SandboxExit(exit_code=1)), _WORKS),
+        (ScriptedSandbox(script=lambda _: [], exit=SandboxExit(error="No disk.")), _FAILS),
+        (ScriptedSandbox(takes_s=30), _FAILS),
+        (ScriptedSandbox(script=lambda _: [], exit=SandboxExit(exit_code=137)), []),
+    ],
+    ids=["a page", "a crash", "an error", "too slow", "ended from outside"],
+)
+def test_what_a_run_says_of_the_engine(sandbox: ScriptedSandbox, heard: list[bool]) -> None:
+    """Whoever runs sandboxes hears of it: one that fails gets no scans for a while."""
+
+    async def act() -> None:
+        await _World(sandbox, replace(LIMITS, attempt_timeout=timedelta(seconds=0.2))).run()
+        assert sandbox.heard == heard
+
+    asyncio.run(act())
+
+
+@pytest.mark.parametrize(("told", "heard"), [(True, []), (False, _FAILS)])
+def test_what_is_too_late_for_rq_was_too_slow(*, told: bool, heard: list[bool]) -> None:
+    """RQ's deadline lies far behind an attempt's; an operator's stop says nothing."""
+
+    async def act() -> None:
+        world = _World(ScriptedSandbox(takes_s=30))
+        executor = world.make_executor(LIMITS, is_told=lambda: told)
+        await world.store.add([world.scan])
+        running = asyncio.create_task(executor.run(world.scan.id))
+        await asyncio.sleep(0.05)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert world.sandbox.heard == heard
 
     asyncio.run(act())
 

@@ -4,7 +4,18 @@ import os
 
 import pytest
 
+from safeurl.settings import Settings
 from worker.sandbox.trouble import EngineTrouble
+from worker.tasks import make_sandbox
+
+
+def test_a_job_tells_the_worker_that_was_told_another_concurrency() -> None:
+    """`safeurl worker --concurrency` changes nothing that a sandbox is made by."""
+    settings = Settings.read({})
+    job_settings = settings.model_copy(update={"worker_concurrency": 9})
+    assert make_sandbox(settings) is make_sandbox(job_settings)
+    other = settings.model_copy(update={"fetcher_image": "other"})
+    assert make_sandbox(settings) is not make_sandbox(other)
 
 
 def _at(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
