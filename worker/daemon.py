@@ -16,7 +16,7 @@ from worker.egress.place import short_path
 from worker.egress.protocol import CONTROL_NAME
 from worker.egress.server import run_gateway
 from worker.sandbox.engine import is_listening
-from worker.scan_worker import ScanWorker
+from worker.scan_worker import ANSWER_TIMEOUT_S, ScanWorker
 from worker.steward import run_steward
 from worker.supervisor import Role, Supervisor
 
@@ -65,7 +65,7 @@ def _run_scan_worker(settings: Settings) -> None:
 
 def make_scan_worker(settings: Settings) -> ScanWorker:
     """Return a worker once Redis answers and takes writes; SIGTERM still ends the process."""
-    connection = redis_server(settings).connect_worker()
+    connection = redis_server(settings).connect_worker(ANSWER_TIMEOUT_S)
     tell_at_s = time.monotonic() + _TELL_S
     while True:
         try:

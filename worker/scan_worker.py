@@ -18,10 +18,13 @@ _log = logging.getLogger("safeurl.daemon")
 
 #: How often a worker whose engine is away looks for it, and says so.
 _LOOK_S = 0.5
-#: RQ waits a third less for a wake-up, and ten seconds more than that for any answer: a connection
-#: that died without a word (failover, firewall) keeps a worker no longer.
+#: RQ waits for a wake-up a third less than this.
 _TTL_S = 45
+#: Wait for any answer: a connection that died without a word (failover, firewall) keeps a worker no
+#: longer. RQ wants ten seconds more than it waits for a wake-up.
+ANSWER_TIMEOUT_S = 40.0
 _TELL_S = 10.0
+_TRY_AGAIN_S = 1.0
 
 
 class ScanWorker(Worker):
@@ -59,9 +62,13 @@ class ScanWorker(Worker):
 
     def run(self) -> None:
         """Take wake-ups off the one queue until SIGTERM or the end of this life."""
-        # What RQ does not catch, at its start above all, ends this process, and another comes.
-        with _without_redis("work"):
+        try:
             self.work(logging_level="WARNING", max_jobs=self._max_scans or None)
+        except RedisError as error:
+            # What RQ does not catch, at its start above all, ends this process, and another comes;
+            # not at once, since a Redis that refuses a command of RQ's refuses the next one too.
+            _log.warning("worker.redis_lost at=work error=%s", error)
+            time.sleep(_TRY_AGAIN_S)
         if self._is_used_up():
             age_s = time.monotonic() - self._born_s
             _log.info("worker.used_up scans=%d age_s=%.1f", self._scans, age_s)

@@ -60,12 +60,33 @@ def _until_leading(run: RunningWorker) -> None:
 
 
 def test_a_connection_that_died_without_a_word_is_given_up_soon(tmp_path: Path) -> None:
-    """RQ itself would wait seven minutes for an answer that never comes."""
+    """RQ itself would wait seven minutes for an answer that never comes, or for ever."""
     with TcpValkey(tmp_path) as valkey:
         worker = make_scan_worker(_system(tmp_path, **valkey.settings).settings)
-        timeout_s = worker.connection.connection_pool.connection_kwargs["socket_timeout"]
+        pool = worker.connection.connection_pool
+        open_since_its_start = pool.get_connection()
+        timeout_s = open_since_its_start.socket_timeout or 0
         assert worker.dequeue_timeout < timeout_s <= 40
+        assert worker.connection_timeout <= timeout_s, "RQ sets none of its own"
+        pool.release(open_since_its_start)
         worker.connection.close()
+
+
+def test_a_redis_that_refuses_a_worker_is_not_asked_at_once_again(tmp_path: Path) -> None:
+    """As with access rules that forget what RQ needs: one line a second, and help by itself."""
+    with TcpValkey(tmp_path) as valkey, PageServer({"/": lambda _: html("Hi")}) as pages:
+        client = valkey.client()
+        refuse, allow = (("ACL", "SETUSER", "default", f"{sign}hset") for sign in "-+")
+        client.execute_command(*refuse)  # type: ignore[no-untyped-call]  # redis types a part
+        system = _system(tmp_path, WORKER_CONCURRENCY="1", **valkey.settings)
+        with RunningWorker(system) as run:
+            time.sleep(4)
+            assert 1 <= run.log.read_text().count("worker.redis_lost at=work") <= 8
+            client.execute_command(*allow)  # type: ignore[no-untyped-call]  # the same
+            scan_id = system.run(pages.url("/"), program="submit-scan").stdout.strip()
+            [scan] = system.wait_final([scan_id], timeout_s=20)
+        client.close()
+    assert scan.state is State.COMPLETED
 
 
 def test_rq_suspend_is_not_for_us(tmp_path: Path) -> None:

@@ -24,11 +24,14 @@ class RedisServer:
         """Return a client for short commands that fails soon when the server is gone."""
         return self._client(SOCKET_TIMEOUT_S)
 
-    def connect_worker(self) -> Redis:
-        """Return a client for RQ workers, which block while they wait and set their timeouts."""
-        return self._client(None)
+    def connect_worker(self, timeout_s: float) -> Redis:
+        """Return a client for RQ workers, which block while they wait for a wake-up.
 
-    def _client(self, timeout_s: float | None) -> Redis:
+        RQ would set a timeout of its own too late for the connection that is open by then.
+        """
+        return self._client(timeout_s)
+
+    def _client(self, timeout_s: float) -> Redis:
         retry = Retry(NoBackoff(), 1)
         if not self.host:
             return Redis(
