@@ -13,6 +13,8 @@ _log = logging.getLogger("safeurl.election")
 #: twice this part of it at most.
 _PART = 5
 _SHORTEST = timedelta(seconds=3)
+#: Long enough for any host to follow. The one we step aside for may have gone without a word.
+_ASIDE_AT_MOST = timedelta(seconds=10)
 
 
 def leader_lease(lease: timedelta) -> timedelta:
@@ -56,7 +58,8 @@ class Candidate:
     async def step_aside(self) -> None:
         """Let another lead who can do what we cannot; where nobody does, stand again."""
         if self.term is not None:
-            self._aside_until_s = time.monotonic() + self._lease.total_seconds()
+            aside = min(self._lease, _ASIDE_AT_MOST)
+            self._aside_until_s = time.monotonic() + aside.total_seconds()
             await self.resign()
 
     async def resign(self) -> None:

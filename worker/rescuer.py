@@ -93,9 +93,12 @@ class Rescuer:
         unwoken = [scan for scan in due if scan.id not in waiting]
         forgotten = [scan for scan in unwoken if scan.id in self._unwoken]
         self._unwoken = frozenset(scan.id for scan in unwoken)
-        await self._queue.push([scan.id for scan in forgotten if not scan.attempt])
-        # They were handed in before what waits now, and have waited for their turn already.
-        await self._queue.push([scan.id for scan in forgotten if scan.attempt], first=True)
+        # `due` comes in the order of turns: who stands before one that waits, or was tried before,
+        # has had theirs.
+        last = max((turn for turn, scan in enumerate(due) if scan.id in waiting), default=0)
+        overtaken = {scan.id for scan in due[:last]} | {scan.id for scan in due if scan.attempt}
+        await self._queue.push([scan.id for scan in forgotten if scan.id not in overtaken])
+        await self._queue.push([scan.id for scan in forgotten if scan.id in overtaken], first=True)
         if forgotten:
             _log.info("rescuer.pushed count=%d", len(forgotten))
         return len(forgotten)

@@ -3,6 +3,8 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from safeurl.adapters.memory import MemoryStore
 from safeurl.errors import StoreUnavailableError
 from worker.election import Candidate, leader_lease
@@ -35,6 +37,30 @@ def test_of_two_candidates_one_leads() -> None:
         world.now += timedelta(seconds=1)
         await b.stand()
         assert b.term == 2
+
+    asyncio.run(act())
+
+
+def test_a_leader_steps_aside_for_seconds_however_long_its_terms_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whom it makes way for may have gone without a word, and then nobody would lead for long."""
+    seconds = 1000.0
+    monkeypatch.setattr("worker.election.time.monotonic", lambda: seconds)
+
+    async def act() -> None:
+        nonlocal seconds
+        world = _World()
+        a = world.candidate("a", timedelta(minutes=12))
+        await a.stand()
+        await a.step_aside()
+        world.now += timedelta(seconds=11)
+        seconds += 9
+        await a.stand()
+        assert a.term is None
+        seconds += 2
+        await a.stand()
+        assert a.term == 1
 
     asyncio.run(act())
 

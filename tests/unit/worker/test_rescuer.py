@@ -63,6 +63,25 @@ def test_a_lost_scan_goes_before_those_that_wait() -> None:
     asyncio.run(act())
 
 
+def test_a_wake_up_that_is_lost_costs_no_turn() -> None:
+    """Whose worker took it and went before the claim runs before those that came later."""
+
+    async def act() -> None:
+        world = World()
+        first = await world.add()
+        world.now += PUSH_GRACE
+        waiting = await world.add()
+        world.now += PUSH_GRACE
+        last = await world.add()
+        world.now += PUSH_GRACE
+        await world.queue.push([waiting.id])
+        assert await world.rescuer.sweep(1) == (0, 0)
+        assert await world.rescuer.sweep(1) == (0, 2)
+        assert list(world.queue.ids) == [first.id, waiting.id, last.id]
+
+    asyncio.run(act())
+
+
 def test_a_lost_scan_goes_back_to_the_queue_at_once() -> None:
     """A scan whose lease ran out is QUEUED again without a pause."""
 
