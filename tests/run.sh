@@ -27,15 +27,15 @@ gate() {
 
 COVER=(--cov=safeurl --cov=worker --cov-branch)
 
-# The tests with sandboxes mostly wait, so that the others run beside them; what those say comes last.
+# The tests mostly wait, so that two halves run beside each other; what the second says comes last.
 all_tests() {
     local beside=.cache/tests-beside.log status=0 other
-    local -a without_sandbox=(tests/integration/test_{api,audit,backup,database,fetcher}_*.py)
+    local -a moved=(tests/integration/test_{api,audit,backup,database,fetcher,system}_*.py)
     COVERAGE_FILE=.coverage.beside pytest "${COVER[@]}" --cov-report= \
-        tests/contract tests/e2e tests/unit "${without_sandbox[@]}" >"$beside" 2>&1 &
+        tests/contract tests/e2e tests/unit "${moved[@]}" >"$beside" 2>&1 &
     other=$!
     COVERAGE_FILE=.coverage.integration pytest "${COVER[@]}" --cov-report= \
-        tests/integration "${without_sandbox[@]/#/--ignore=}" || status=1
+        tests/integration "${moved[@]/#/--ignore=}" || status=1
     wait "$other" || status=1
     cat "$beside"
     coverage combine --quiet .coverage.beside .coverage.integration && coverage report --skip-covered
