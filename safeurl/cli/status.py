@@ -1,6 +1,7 @@
 """`safeurl status`: one scan, or how the whole system does."""
 
 import asyncio
+import json
 import sys
 from types import MappingProxyType
 from typing import Annotated, Final
@@ -45,7 +46,8 @@ def _show_health(*, as_document: bool) -> None:
     if as_document:
         from api.health import document  # noqa: PLC0415 - other commands start sooner without it
 
-        sys.stdout.write(document(health).model_dump_json(by_alias=True, indent=2) + "\n")
+        facts = document(health).model_dump(mode="json", by_alias=True)
+        sys.stdout.write(json.dumps(facts, indent=2) + "\n")
     else:
         print_health(Console(), health)
     leave(_EXIT_CODES[health.status])
