@@ -7,7 +7,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from safeurl.bootstrap import make_queue, open_store, utc_now
+from safeurl.bootstrap import make_artefacts, make_queue, open_store, utc_now
 from safeurl.errors import QueueUnavailableError, UnavailableError
 from safeurl.health import WORKER_SILENCE
 from safeurl.ports import Sandbox, Store, WakeQueue
@@ -73,6 +73,7 @@ class _Steward:
         )
         self._reaper = Reaper(str(settings.docker_socket_path), settings.instance)
         self._egress = make_egress(settings)
+        self._artefacts = make_artefacts(settings)
         self._sealer = Sealer(store, clock=utc_now)
         self._rescuer = Rescuer(
             store,
@@ -95,6 +96,7 @@ class _Steward:
             (REAP_INTERVAL_S, self._close_sockets),
             (SEAL_INTERVAL_S, self._seal),
             (FORGET_INTERVAL_S, self._forget_workers),
+            (FORGET_INTERVAL_S, self._artefacts.sweep),
         ]
 
     async def leave(self) -> None:

@@ -5,19 +5,24 @@ import hashlib
 import os
 import re
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from safeurl.errors import StoreUnavailableError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _PRIVATE_DIRECTORY = 0o700
+_PART = ".part"
+#: No write takes nearly as long.
+_ABANDONED_S = 3600.0
 
 
 class FileArtefacts:
     """The port `ArtefactStore` in a directory that only its owner can read.
 
     A file appears under its name by a rename, after its bytes are on disk. A process that is
-    killed before that leaves at most a `.part` file, which nothing ever reads.
+    killed before that leaves at most a `.part` file, which nothing ever reads; `sweep` removes it.
     """
 
     def __init__(self, root: Path) -> None:
@@ -31,6 +36,23 @@ class FileArtefacts:
     async def get(self, sha256: str) -> bytes | None:
         """Return the bytes; `StoreUnavailableError` if they are not what was stored."""
         return await asyncio.to_thread(self._get, sha256)
+
+    async def sweep(self) -> int:
+        """Remove what killed processes have left half-written; return how many files."""
+        return await asyncio.to_thread(self._sweep)
+
+    def _sweep(self) -> int:
+        old = time.time() - _ABANDONED_S
+        removed = 0
+        try:
+            for part in self._root.glob(f"*/*{_PART}"):
+                with suppress(FileNotFoundError):  # it has just got its name
+                    if part.stat().st_mtime < old:
+                        part.unlink()
+                        removed += 1
+        except OSError as exc:
+            raise StoreUnavailableError(f"Old files of {self._root} stay: {exc}.") from exc
+        return removed
 
     def _put(self, data: bytes) -> str:
         sha256 = hashlib.sha256(data).hexdigest()
@@ -79,7 +101,7 @@ def _make_private(root: Path, directory: Path) -> None:
 
 def _write(path: Path, data: bytes) -> None:
     # `mkstemp` makes the file readable by its owner only.
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=_PART)
     part = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -99,6 +100,21 @@ def test_a_root_that_cannot_be_used_is_unavailable(tmp_path: Path) -> None:
         asyncio.run(files.put(_DATA))
     with pytest.raises(StoreUnavailableError):
         asyncio.run(files.get(_SHA256))
+
+
+def test_what_killed_processes_left_is_swept(tmp_path: Path) -> None:
+    """An hour later nobody can still be writing it; artefacts and fresh parts stay."""
+    files = FileArtefacts(tmp_path)
+    assert asyncio.run(files.sweep()) == 0
+    asyncio.run(files.put(_DATA))
+    (path,) = stored_files(tmp_path)
+    left, fresh = path.with_name("left.part"), path.with_name("fresh.part")
+    for part in (path, left, fresh):
+        part.touch()
+    for old in (path, left):
+        os.utime(old, (0, 0))
+    assert asyncio.run(files.sweep()) == 1
+    assert sorted(stored_files(tmp_path)) == sorted([path, fresh])
 
 
 def test_a_failed_write_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
