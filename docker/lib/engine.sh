@@ -17,6 +17,8 @@ setting() {
 }
 
 DOCKER_SOCKET=$(setting DOCKER_SOCKET_PATH "$DEFAULT_SOCKET")
+# Another builder of the user's would not see the base image, which only the engine has.
+export BUILDX_BUILDER=default
 
 # Always by socket: DOCKER_HOST and the client's context may name another engine than the worker's.
 dk() {

@@ -4,8 +4,6 @@
 # shellcheck shell=bash
 
 IMAGES=.cache/images
-# Another builder of the user's would not see the base image, which only the engine has.
-export BUILDX_BUILDER=default
 FETCHER_LOCK=docker/fetcher-requirements.lock
 # What the fetcher may know of ours; nothing else is copied next to it.
 FETCHER_CORE=(__init__ errors state report url address)
