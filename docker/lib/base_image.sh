@@ -102,11 +102,13 @@ make_root() {
     for file in "$1"/*.list "$1"/*.sources; do [ ! -s "$file" ] || present+=("$file"); done
     for file in "${UNWANTED_PATHS[@]}"; do excludes+=(--dpkgopt="path-exclude=$file"); done
     # libstdc++ is what compiled wheels expect of every system.
+    # TMPDIR on a disk, since /tmp may be half of the memory; and our own descriptors closed, since mmdebstrap 1.5
+    # lets `sh` write to its next free one, which has to have one digit.
     # shellcheck disable=SC1091,SC2016 # $1 is the hook's own: the folder of the new root
-    mmdebstrap --variant=essential --include=python3,ca-certificates,libstdc++6 \
+    TMPDIR=${TMPDIR:-/var/tmp} mmdebstrap --variant=essential --include=python3,ca-certificates,libstdc++6 \
         --hook-dir="$MERGED_USR_HOOK" --aptopt="$1/apt.conf" "${excludes[@]}" \
         --customize-hook='find "$1"/etc/apt -type f ! -name 00mmdebstrap -delete' \
         --customize-hook='rm -rf "$1"/etc/dpkg/dpkg.cfg.d/99mmdebstrap "$1"/var/log/*' \
         --customize-hook='find "$1" -xdev -perm /6000 -type f -exec chmod a-s {} +' \
-        "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$1/root.tar" "${present[@]}"
+        "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$1/root.tar" "${present[@]}" 3>&- 9>&-
 }
