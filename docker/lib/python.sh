@@ -30,10 +30,11 @@ venv_key() {
     { pwd && cat requirements.lock requirements-dev.lock pyproject.toml; } | sha256sum | cut -d' ' -f1
 }
 
-# The development environment holds everything the plain one does.
+# The development environment holds everything the plain one does. Python may have been replaced since by another
+# release, which does not find what is installed; -I, because our own code is found in this folder anyway.
 venv_is_current() {
     local kind key
-    [ -f "$VENV_STAMP" ] && .venv/bin/python -c '' 2>/dev/null || return 1
+    [ -f "$VENV_STAMP" ] && .venv/bin/python -I -c 'import pip, safeurl' 2>/dev/null || return 1
     read -r kind key <"$VENV_STAMP"
     [ "$key" = "$(venv_key)" ] && { [ "$kind" = "$1" ] || [ "$kind" = dev ]; }
 }

@@ -3,8 +3,11 @@
 import os
 import re
 import secrets
+import shutil
 import socket
 import subprocess
+import sysconfig
+import venv
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,18 @@ def test_a_stale_pid_file_names_no_engine(tmp_path: Path) -> None:
     file.write_text(str(os.getpid()))
     done = _shell(f"ENGINE_PIDFILE={file}; engine_pid || echo none")
     assert (done.stdout, done.stderr) == ("none\n", "")
+
+
+def test_an_environment_of_another_python_is_made_anew(tmp_path: Path) -> None:
+    """Where the system's Python was replaced in place, nothing that was installed is found."""
+    venv.create(tmp_path / ".venv", with_pip=False)
+    for name in ("requirements.lock", "requirements-dev.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    asked = 'echo "dev $(venv_key)" >"$VENV_STAMP"; venv_is_current dev && echo current || echo old'
+    assert _shell(asked, tmp_path).stdout == "old\n"
+    found = next(tmp_path.glob(".venv/lib/python3.*/site-packages"))
+    (found / "all.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n")
+    assert _shell(asked, tmp_path).stdout == "current\n"
 
 
 def test_an_installed_engine_is_to_be_started_not_installed() -> None:
