@@ -39,15 +39,47 @@ working_client() {
 ensure_engine() {
     local client
     if client=$(working_client); then
+        refuse_snap "$client"
         DOCKER_CLI=$client dk version --format 'engine {{.Server.Version}}'
         return
     fi
     explain_if_forbidden
+    ! type -ap docker >/dev/null || explain_if_not_understood
     [ "$DOCKER_SOCKET" = "$DEFAULT_SOCKET" ] ||
         die "No Docker engine answers at $DOCKER_SOCKET: start it, or unset DOCKER_SOCKET_PATH."
     may_install || die "$(what_to_do_without_root)"
     install_engine
-    working_client >/dev/null || start_engine
+    working_client >/dev/null && return
+    explain_if_not_understood
+    start_engine
+}
+
+# Ubuntu's snap of Docker sees the folders of its own and of a user's home, and not even all of these.
+refuse_snap() {
+    [[ $(readlink -m "$1") =~ ^(/usr/bin/snap$|/snap/) ]] || return 0
+    die "Docker is installed as a snap here ($1), which cannot read SafeURL's folders: replace it ('sudo snap remove" \
+        "docker && sudo apt-get install docker.io') and run this again."
+}
+
+# A second engine beside one that answers would do harm. One that was only starting is understood when asked again.
+explain_if_not_understood() {
+    local engine
+    engine=$(engine_version) && ! working_client >/dev/null || return 0
+    die "The Docker engine at $DOCKER_SOCKET is $engine, and no Docker client here speaks with it:" \
+        "install a docker-cli of its age and run this again."
+}
+
+# What the engine says of itself to everybody; fails where none answers.
+engine_version() {
+    "$(find_python)" -c '
+import http.client, json, socket, sys
+link = http.client.HTTPConnection("localhost")
+link.sock = socket.socket(socket.AF_UNIX)
+link.sock.settimeout(10)
+link.sock.connect(sys.argv[1])
+link.request("GET", "/version")
+print("{Version} (API {MinAPIVersion} to {ApiVersion})".format_map(json.load(link.getresponse())))
+' "$DOCKER_SOCKET" 2>/dev/null
 }
 
 explain_if_forbidden() {

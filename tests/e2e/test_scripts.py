@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fake_engine import engine
 from tests.support.images import BASE_IMAGE, docker_client
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,10 +89,39 @@ def test_an_installed_engine_is_to_be_started_not_installed() -> None:
     assert "install" not in said
 
 
+def test_an_engine_that_no_client_speaks_with_is_not_taken_for_none(tmp_path: Path) -> None:
+    """One that is much newer than the client answers, and beside it no other is started."""
+    client, socket_path = tmp_path / "bin/docker", tmp_path / "docker.sock"
+    client.parent.mkdir()
+    client.write_text("#!/bin/sh\nexit 1\n")
+    client.chmod(0o755)
+    with engine(socket_path, ApiVersion="1.52", MinAPIVersion="1.44"):
+        done = _shell(
+            f"PATH={client.parent}:$PATH; working_client() {{ return 1; }};"
+            " SETUP_SENTENCE=/dev/stdout; ensure_engine",
+            DOCKER_SOCKET_PATH=str(socket_path),
+        )
+    assert done.returncode == 78, done.stdout + done.stderr
+    assert f"The Docker engine at {socket_path} is fake (API 1.44 to 1.52)" in done.stdout
+    assert "docker-cli" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("program", "snap"),
+    [("/usr/bin/snap", True), ("/snap/docker/1/bin/docker", True), ("/bin/true", False)],
+)
+def test_docker_as_a_snap_is_refused(tmp_path: Path, program: str, *, snap: bool) -> None:
+    """It sees neither this folder nor the gateway's, and would fail without saying why."""
+    (tmp_path / "docker").symlink_to(program)
+    done = _shell(f"SETUP_SENTENCE=/dev/stdout; refuse_snap {tmp_path}/docker")
+    assert (done.returncode == 78) == snap, done.stderr
+    assert ("snap" in done.stdout) == snap
+
+
 def test_a_base_is_made_from_an_image_of_ones_own() -> None:
     """What a registry's image or BASE_IMAGE goes through: the result has Python and its recipe."""
     tag = f"safeurl-base-test-{secrets.token_hex(4)}:latest"
-    with docker_client() as engine:
+    with docker_client() as docker:
         try:
             done = _shell(
                 f'BASE_TAG={tag}; ensure_base_image; test "$(image_label {tag} safeurl.recipe)" ='
@@ -101,8 +131,8 @@ def test_a_base_is_made_from_an_image_of_ones_own() -> None:
             assert done.returncode == 0, done.stderr
             assert done.stdout.splitlines()[-1] == "42"
         finally:
-            if engine.images.list(tag):
-                engine.images.remove(tag)
+            if docker.images.list(tag):
+                docker.images.remove(tag)
 
 
 def _quickstart(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
