@@ -29,9 +29,29 @@ ensure_checkers() {
     command -v shellcheck >/dev/null || missing+=(shellcheck)
     command -v systemd-analyze >/dev/null || missing+=(systemd)
     command -v faketime >/dev/null || missing+=(faketime)
-    command -v docker-compose >/dev/null || dk compose version >/dev/null 2>&1 || missing+=(docker-compose)
+    # As a plugin of the client, or version 1 where a distribution has no newer one.
+    dk compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null ||
+        missing+=("$(first_known docker-compose-v2 docker-compose || echo docker-compose)")
+    has_chromium || explain_if_unknown chromium-headless-shell
     has_chromium || missing+=(chromium-headless-shell)
     [ ${#missing[@]} -eq 0 ] || install_for_tests "${missing[@]}"
+}
+
+# Prints the first of these packages that apt knows. Like apt_install: lists are refreshed when the first try fails.
+first_known() {
+    local package again
+    for again in apt-get false; do
+        for package; do
+            apt-cache show "$package" >/dev/null 2>&1 && echo "$package" && return
+        done
+        may_install && "$again" update >&2 || return 1
+    done
+}
+
+# Ubuntu has Chromium as a snap only, which does not run everywhere.
+explain_if_unknown() {
+    ! may_install || first_known "$1" || die "The tests need a browser, and apt knows no $1 here:" \
+        "install Chromium or Chrome, so that chromium or google-chrome is on PATH, and run this again."
 }
 
 has_chromium() {

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -62,11 +61,17 @@ def _run(*command: str, timeout_s: float, environ: Mapping[str, str]) -> str:
     return done.stdout
 
 
+def _tool() -> list[str]:
+    """Return the words that start compose: the client's plugin before version 1."""
+    plugin = ["docker", "compose"]
+    found = subprocess.run([*plugin, "version"], check=False, capture_output=True, timeout=30)
+    return ["docker-compose"] if found.returncode else plugin
+
+
 @contextmanager
 def _compose(project: str, environ: Mapping[str, str]) -> Iterator[None]:
     """Start the services, and remove them with their volumes."""
-    tool = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
-    command = [*tool, "-p", project, "-f", "docker/compose.yaml"]
+    command = [*_tool(), "-p", project, "-f", "docker/compose.yaml"]
     try:
         _run(*command, "up", "-d", timeout_s=_START_S, environ=environ)
         yield

@@ -16,7 +16,7 @@ from tests.support.fake_engine import engine
 from tests.support.images import BASE_IMAGE, docker_client
 
 ROOT = Path(__file__).resolve().parents[2]
-_PARTS = ("ui", "apt", "python", "engine", "base_image")
+_PARTS = ("ui", "apt", "python", "engine", "base_image", "tools")
 
 
 def _shell(
@@ -116,6 +116,37 @@ def test_docker_as_a_snap_is_refused(tmp_path: Path, program: str, *, snap: bool
     done = _shell(f"SETUP_SENTENCE=/dev/stdout; refuse_snap {tmp_path}/docker")
     assert (done.returncode == 78) == snap, done.stderr
     assert ("snap" in done.stdout) == snap
+
+
+#: As apt is on a bare machine: it knows these packages once its lists are fetched.
+_APT = """
+may_install() { true; }
+apt-get() { lists=fetched; echo refreshed >&2; }
+apt-cache() { [ "${lists:-}" ] && case " $known " in *" $2 "*) ;; *) false ;; esac; }
+SETUP_SENTENCE=/dev/stdout
+"""
+
+
+@pytest.mark.parametrize(
+    ("known", "chosen"),
+    [
+        ("docker-compose docker-compose-v2", "docker-compose-v2\n"),
+        ("docker-compose", "docker-compose\n"),
+        ("docker", "none\n"),
+    ],
+)
+def test_compose_is_whichever_package_apt_knows(known: str, chosen: str) -> None:
+    """Distributions differ in its name, and a bare machine has to fetch its lists first."""
+    asked = "first_known docker-compose-v2 docker-compose || echo none"
+    done = _shell(f"known='{known}'; {_APT} {asked}")
+    assert (done.stdout, done.stderr) == (chosen, "refreshed\n")
+
+
+def test_a_browser_that_apt_does_not_know_is_asked_for() -> None:
+    """In a sentence, not as apt's error."""
+    done = _shell(f"known=docker; {_APT} explain_if_unknown chromium-headless-shell")
+    assert done.returncode == 78, done.stderr
+    assert "install Chromium or Chrome" in done.stdout
 
 
 def test_a_base_is_made_from_an_image_of_ones_own() -> None:
