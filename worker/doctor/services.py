@@ -16,6 +16,9 @@ from worker.egress.client import EgressClient
 _GIB: Final = 1024**3
 _LOW_BYTES: Final = _GIB
 _FULL_BYTES: Final = _GIB // 5
+#: Where the system's containerd keeps images; one that the engine starts has them in the engine's.
+_CONTAINERD: Final = Path("/var/lib/containerd")
+_SNAPSHOTTER: Final = "io.containerd.snapshotter.v1"
 _START: Final = "It starts with `safeurl worker` or `safeurl up`."
 
 
@@ -76,8 +79,14 @@ def socket_mode(path: Path) -> Finding:
 def disk(settings: Settings, info: Info | None) -> Finding:
     """Judge the space that is left where SafeURL and Docker write."""
     root = Path(str(info.get("DockerRootDir", ""))) if info else Path()
-    folders = [folder for folder in (settings.state_dir, root) if folder.is_absolute()]
+    images = [_CONTAINERD] if info and _has_containerd_store(info) else []
+    folders = [each for each in (settings.state_dir, root, *images) if each.is_absolute()]
     return space({str(each): shutil.disk_usage(_existing(each)).free for each in folders})
+
+
+def _has_containerd_store(info: Info) -> bool:
+    """Tell whether the engine leaves its images to containerd, as new installations do."""
+    return any(_SNAPSHOTTER in each for each in info.get("DriverStatus") or ())
 
 
 def space(left: Mapping[str, int]) -> Finding:

@@ -158,6 +158,24 @@ def test_a_state_folder_that_is_not_made_yet_has_a_disk(tmp_path: Path) -> None:
     assert str(tmp_path / "not" / "yet") in services.disk(there, None).detail
 
 
+@pytest.mark.parametrize(
+    ("driver", "looked_at"),
+    [
+        ([["driver-type", "io.containerd.snapshotter.v1"]], True),
+        ([["Backing Filesystem", "extfs"]], False),
+        (None, False),
+    ],
+)
+def test_images_may_lie_on_containerds_disk(
+    tmp_path: Path, driver: list[list[str]] | None, *, looked_at: bool
+) -> None:
+    """Engines from 29 on leave their images to containerd, outside of their own folder."""
+    info = _INFO | {"DockerRootDir": str(tmp_path / "docker"), "DriverStatus": driver}
+    detail = services.disk(settings(SAFEURL_STATE_DIR=str(tmp_path)), info).detail
+    assert f"for {tmp_path}/docker" in detail
+    assert ("for /var/lib/containerd" in detail) == looked_at
+
+
 def test_the_worst_finding_speaks_for_all() -> None:
     """Failure before warning before success; nothing to tell is a success."""
     good, odd, bad = passed("a", ""), warned("b", "", ""), failed("c", "", "")
