@@ -5,7 +5,7 @@ ARG BASE_IMAGE=safeurl-base:latest
 FROM ${BASE_IMAGE}
 COPY debs /tmp/debs
 RUN export DEBIAN_FRONTEND=noninteractive && if command -v apt-get; then \
-        apt-get update && apt-get install -y --no-install-recommends systemd dbus && rm -rf /var/lib/apt/lists/*; \
+        apt-get update && apt-get install -y --no-install-recommends systemd dbus passwd && rm -rf /var/lib/apt/lists/*; \
     else dpkg --install --force-unsafe-io --path-exclude='/usr/share/doc/*' --path-exclude='/usr/share/locale/*' \
         --path-exclude='/usr/share/man/*' /tmp/debs/*.deb; fi \
     && rm -rf /tmp/debs && groupadd --system docker \

@@ -1,7 +1,8 @@
 # The image safeurl-systemd: systemd as PID 1 with SafeURL's units installed. Only the tests of the units use it.
 # shellcheck shell=bash
 
-SYSTEMD_PACKAGES=(systemd dbus)
+# The last for groupadd, which newer bases do not have.
+SYSTEMD_PACKAGES=(systemd dbus passwd)
 
 ensure_systemd_image() {
     ensure_image systemd requirements.lock stage_systemd docker/lib/systemd.sh docker/systemd "${SERVICE_FILES[@]}"
