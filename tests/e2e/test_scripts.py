@@ -166,6 +166,16 @@ def test_a_base_is_made_from_an_image_of_ones_own() -> None:
                 docker.images.remove(tag)
 
 
+def test_packages_are_unpacked_on_a_disk_and_with_no_descriptor_of_ours() -> None:
+    """With those open, mmdebstrap's own has two digits, which `sh` on Debian 13 does not take."""
+    done = _shell(
+        "exec 9>/dev/null; unset TMPDIR\n"
+        'mmdebstrap() { echo "in $TMPDIR"; for each in 3 9; do ! : >&$each || echo open; done; }\n'
+        "make_root .cache"
+    )
+    assert (done.stdout, done.returncode) == ("in /var/tmp\n", 0), done.stderr
+
+
 def _quickstart(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run the first command of README over a state folder of its own."""
     return _shell(
