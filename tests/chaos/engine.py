@@ -11,6 +11,8 @@ import requests
 from docker.api.client import APIClient  # type: ignore[import-not-found]  # - docker/ hides the SDK
 from docker.errors import DockerException  # type: ignore[import-not-found]  # - the same
 
+from worker.sandbox.engine import is_listening
+
 _START_TIMEOUT_S = 60.0
 _STARTS = 5
 _APART_S = 1.0
@@ -18,6 +20,11 @@ _APART_S = 1.0
 _TOLD = 12
 #: An engine that is told to stop gives each container ten seconds.
 _STOP_TIMEOUT_S = 60.0
+#: A `dockerd` that sees the system's containerd uses it, and both have what they call `moby`.
+#: What lives there of its own is found again when it was killed and started again.
+_WITHOUT_SYSTEM_CONTAINERD = """
+mkdir -p "$0" /run/containerd && mount --bind "$0" /run/containerd && exec "$@"
+"""
 
 
 class Engine:
@@ -40,8 +47,8 @@ class Engine:
         return self._process.pid if self._process else 0
 
     def client(self, timeout_s: float | None = 30.0) -> Any:
-        """Return a client, for which the SDK has no type; to be closed."""
-        return APIClient(f"unix://{self.socket}", version="1.41", timeout=timeout_s)
+        """Return a client, for which the SDK has no type; to be closed. It asks for the version."""
+        return APIClient(f"unix://{self.socket}", version="auto", timeout=timeout_s)
 
     def start(self) -> None:
         """Start it and return when it answers; one that ends at once is started again.
@@ -65,7 +72,8 @@ class Engine:
             self._process = subprocess.Popen(
                 [
                     # In the machine's own network namespace it would take docker0 away.
-                    *("unshare", "--net", "--"),
+                    *("unshare", "--net", "--mount", "--propagation", "slave", "--"),
+                    *("sh", "-c", _WITHOUT_SYSTEM_CONTAINERD, str(self.folder / "shims")),
                     *("dockerd", "--host", f"unix://{self.socket}"),
                     *("--data-root", str(self.folder / "data")),
                     *("--exec-root", str(self.folder / "exec")),
@@ -138,13 +146,13 @@ class Engine:
         return {each["Id"]: each["Labels"] for each in listed}
 
     def _answers(self) -> bool:
-        client = self.client(2.0)
+        if not is_listening(str(self.socket)):
+            return False
         try:
-            return bool(client.ping())
+            with contextlib.closing(self.client(2.0)) as client:
+                return bool(client.ping())
         except (DockerException, requests.RequestException, OSError):
             return False
-        finally:
-            client.close()
 
 
 def _lives(pid: int, name: str) -> bool:
