@@ -8,6 +8,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from safeurl.adapters.sql.schema import migrations, schema_sql
+
 #: Users and groups that no system has given a name.
 SERVICE, SERVICE_GROUP, STRANGER = 61_234, 61_235, 61_236
 
@@ -17,6 +19,9 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="Only root can become 
 @contextmanager
 def acting_as(user: int) -> Iterator[None]:
     """Be that user, without any of root's rights; every thread of this process is."""
+    # Read while we are root: our checkout may lie where nobody else may enter.
+    schema_sql()
+    migrations()
     groups = os.getgroups()
     os.setgroups([])
     os.setresgid(user, user, 0)

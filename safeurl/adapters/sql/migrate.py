@@ -27,7 +27,7 @@ async def migrate(database: Database) -> list[int]:
     if not done:
         steps = [(migrations(), schema)]
     else:
-        steps = [([m], statements_of(m.sql)) for m in migrations() if m.number not in done]
+        steps = [((m,), statements_of(m.sql)) for m in migrations() if m.number not in done]
     return [number for step in steps for number in await _apply(database, *step)]
 
 

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -17,6 +18,7 @@ class Migration:
     sql: str
 
 
+@cache
 def schema_sql() -> str:
     """Return the text of `schema.sql`, from the wheel or from the root of a checkout."""
     packaged = files("safeurl.adapters.sql") / "schema.sql"
@@ -25,13 +27,12 @@ def schema_sql() -> str:
     return (Path(__file__).parents[3] / "schema.sql").read_text(encoding="utf-8")
 
 
-def migrations() -> list[Migration]:
+@cache
+def migrations() -> tuple[Migration, ...]:
     """Return all migrations, oldest first; a file is named `<number>_<name>.sql`."""
     folder = files("safeurl.adapters.sql") / "migrations"
-    return sorted(
-        (_migration(file) for file in folder.iterdir() if file.name.endswith(".sql")),
-        key=lambda migration: migration.number,
-    )
+    found = (_migration(file) for file in folder.iterdir() if file.name.endswith(".sql"))
+    return tuple(sorted(found, key=lambda migration: migration.number))
 
 
 def _migration(file: Traversable) -> Migration:
