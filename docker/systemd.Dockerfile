@@ -6,8 +6,10 @@ FROM ${BASE_IMAGE}
 COPY debs /tmp/debs
 RUN export DEBIAN_FRONTEND=noninteractive && if command -v apt-get; then \
         apt-get update && apt-get install -y --no-install-recommends systemd dbus passwd && rm -rf /var/lib/apt/lists/*; \
-    else dpkg --install --force-unsafe-io --path-exclude='/usr/share/doc/*' --path-exclude='/usr/share/locale/*' \
-        --path-exclude='/usr/share/man/*' /tmp/debs/*.deb; fi \
+    # dpkg does not begin with what others need beforehand: what it has to leave, it installs the second time.
+    else put_in() { dpkg --install --force-unsafe-io --path-exclude='/usr/share/doc/*' \
+            --path-exclude='/usr/share/locale/*' --path-exclude='/usr/share/man/*' /tmp/debs/*.deb; } \
+        && { put_in || put_in; }; fi \
     && rm -rf /tmp/debs && groupadd --system docker \
     # What only a machine of its own needs.
     && systemctl mask systemd-udevd.service systemd-udev-trigger.service systemd-logind.service getty.target \
