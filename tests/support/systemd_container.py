@@ -29,6 +29,8 @@ LABEL = "safeurl.test-systemd"
 
 _ROOT = Path(__file__).resolve().parents[2]
 _BUILD_TIMEOUT_S = 270
+#: From release 256 on systemd refuses a host with cgroup v1, unless told by the kernel's words.
+_KERNEL_WORDS = "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"
 _BOOT_TIMEOUT_S = 60
 #: What systemd made for the gateway's user, the folder from outside gets as well.
 _GATEWAY = """[Service]
@@ -113,7 +115,7 @@ def _options(name: str, egress: str) -> dict[str, object]:
         "name": name,
         "network": name,
         "command": ["sh", "-c", start],
-        "environment": {"container": "docker"},
+        "environment": {"container": "docker", "SYSTEMD_PROC_CMDLINE": _KERNEL_WORDS},
         "cap_add": ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"],
         "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
         "cgroupns": "host",
