@@ -12,10 +12,12 @@ _ADVICE: Final = "Enable the cgroup controllers in the kernel, and look at the e
 
 
 def fork_bomb(tried: Tried, limit: int, *, gvisor: bool) -> Finding:
-    """Judge that processes are capped; gVisor ends the whole sandbox at the cap."""
+    """Judge that processes are capped; gVisor ends the whole sandbox at that cap or memory's."""
     name = "sandbox-fork-bomb"
     if gvisor and tried.exit.exit_code == _GVISOR_DIED:
         return passed(name, f"gVisor ended the sandbox at its limit of {limit} processes")
+    if gvisor and tried.exit.oom_killed:
+        return passed(name, f"gVisor ended the sandbox, out of memory before {limit} processes")
     try:
         seen = tried.seen("fork_bomb")
     except LookupError as error:
