@@ -119,7 +119,8 @@ def test_a_docker_that_hangs_holds_up_no_scan() -> None:
         await world.lead()
         assert await rescuer.sweep(1) == (2, 0)
         reaping = asyncio.create_task(rescuer.reap())
-        await asked.wait()
+        async with asyncio.timeout(5):
+            await asked.wait()
         third, forgotten = await world.add(), await world.add()
         await world.claim(third)
         world.now += PUSH_GRACE + timedelta(seconds=1)
@@ -285,6 +286,7 @@ def test_without_a_term_only_this_hosts_scans_are_taken_back() -> None:
         await world.add()
         world.now += PUSH_GRACE + timedelta(seconds=1)
         assert await world.rescuer.sweep(None) == (0, 0)
+        assert await world.rescuer.sweep(None) == (0, 0)
 
     asyncio.run(act())
 
@@ -304,6 +306,7 @@ def test_what_was_analysed_is_concluded_not_fetched_again() -> None:
         result = await world.store.result(scan.id)
         assert result is not None
         assert (result.http_status, result.attempt) == (200, 1)
+        assert await world.queue.waiting() == set()
         assert path_faults(await world.store.audit(scan.id)) == []
 
     asyncio.run(act())
