@@ -3,7 +3,7 @@
 import asyncio
 import multiprocessing
 import signal
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -12,8 +12,8 @@ from safeurl.ports import Ending
 from safeurl.report import Evidence, Hop
 from safeurl.scan import Scan
 from safeurl.state import State
-from tests.support.builders import NOW, analysed, brought_to
-from worker.conclude import conclude_stored
+from tests.support.builders import NOW, analysed, brought_to, make_ending
+from worker.conclude import EVENT, conclude_stored
 
 _EVIDENCE = msgspec.json.encode(
     Evidence(hops=(Hop(url="https://example.com/", status=200, http_version="1.1"),))
@@ -79,7 +79,57 @@ def test_a_process_that_outlived_its_judging_may_judge_again() -> None:
         assert await conclude(outlived) is not None
         assert await conclude(outlived) is not None
         assert await conclude(set()) is None
-        notes = [entry for entry in await store.audit(scan.id) if entry.event == "concluding"]
+        notes = [entry for entry in await store.audit(scan.id) if entry.event == EVENT]
         assert len(notes) == 1
+
+    asyncio.run(act())
+
+
+def test_the_judging_is_on_record_before_it_begins() -> None:
+    """Evidence that ends its judge would else end every leader in its turn."""
+    told: list[str] = []
+
+    async def act() -> None:
+        store = MemoryStore()
+
+        def judge(scan: Scan, _evidence: Evidence, _now: datetime) -> Ending:
+            told.extend(entry.event for entry in asyncio.run(store.audit(scan.id)))
+            return make_ending(scan)
+
+        await conclude_stored(
+            store, await _left(store), clock=lambda: NOW, actor="r", term=None, judge=judge
+        )
+
+    asyncio.run(act())
+    assert told[-1] == EVENT
+
+
+def test_a_process_that_has_judged_in_time_lives_on() -> None:
+    """The timer that would end it is off again, whatever it does next."""
+
+    async def act() -> None:
+        store = MemoryStore()
+        await conclude_stored(
+            store, await _left(store), clock=lambda: NOW, actor="r", term=None, max_cpu_s=60
+        )
+
+    asyncio.run(act())
+    assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
+
+
+def test_evidence_that_is_gone_is_fetched_again() -> None:
+    """A row that somebody took away ends no leader."""
+
+    class Emptied(MemoryStore):
+        async def evidence(self, scan_id: str) -> str | None:
+            """Find nothing."""
+            return await super().evidence(f"not {scan_id}")
+
+    async def act() -> None:
+        store = Emptied()
+        ending = await conclude_stored(
+            store, await _left(store), clock=lambda: NOW, actor="r", term=None
+        )
+        assert ending is None
 
     asyncio.run(act())
