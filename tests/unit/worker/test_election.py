@@ -7,6 +7,7 @@ import pytest
 
 from safeurl.adapters.memory import MemoryStore
 from safeurl.errors import StoreUnavailableError
+from safeurl.scan import Term
 from worker.election import Candidate, leader_lease
 
 LEASE = timedelta(seconds=10)
@@ -65,24 +66,29 @@ def test_a_leader_steps_aside_for_seconds_however_long_its_terms_are(
     asyncio.run(act())
 
 
-def test_a_leader_that_steps_aside_is_followed_by_another() -> None:
-    """It stands again after a term's time, and then leads where nobody has followed."""
+def test_a_leader_that_steps_aside_is_followed_by_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At once; it stands again after a term's time, and leads where nobody has followed."""
+    seconds = 1000.0
+    monkeypatch.setattr("worker.election.time.monotonic", lambda: seconds)
 
     async def act() -> None:
+        nonlocal seconds
         world = _World()
-        a = world.candidate("a", timedelta(seconds=0.2))
-        b = world.candidate("b")
+        a, b = world.candidate("a"), world.candidate("b")
         await a.stand()
         await a.step_aside()
         assert a.term is None
         world.now += timedelta(seconds=1)
+        seconds += 1
         await a.stand()
         assert a.term is None
         await b.stand()
         assert b.term == 2
         await b.step_aside()
-        world.now += timedelta(seconds=1)
-        await asyncio.sleep(0.21)
+        world.now += LEASE
+        seconds += LEASE.total_seconds()
         await a.stand()
         assert a.term == 3
 
@@ -98,6 +104,32 @@ def test_a_leader_that_cannot_renew_stops_believing() -> None:
         await leader.stand()
         assert leader.term == 1
         await asyncio.sleep(0.06)
+        assert leader.term is None
+
+    asyncio.run(act())
+
+
+def test_a_term_counts_from_when_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that takes its time to answer lengthens no term."""
+    seconds = 1000.0
+    monkeypatch.setattr("worker.election.time.monotonic", lambda: seconds)
+
+    class Slow(MemoryStore):
+        async def lead(self, holder: str, *, now: datetime, until: datetime) -> Term:
+            """Answer after most of the term."""
+            nonlocal seconds
+            term = await super().lead(holder, now=now, until=until)
+            seconds += LEASE.total_seconds() - 1
+            return term
+
+    async def act() -> None:
+        nonlocal seconds
+        world = _World()
+        world.store = Slow()
+        leader = world.candidate("a")
+        await leader.stand()
+        assert leader.term == 1
+        seconds += 1
         assert leader.term is None
 
     asyncio.run(act())
