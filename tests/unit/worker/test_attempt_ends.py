@@ -128,6 +128,7 @@ def test_an_attempt_that_is_given_up_is_not_handed_back() -> None:
         assert (world.sandbox.cancelled, world.egress.closed) == (1, ["r1"])
         scan = await world.found()
         assert (scan.state, scan.lease_owner) == (State.FETCHING, "w1")
+        assert scan.lease_until == scan.updated_at + _LIMITS.lease
 
     asyncio.run(act())
 
@@ -161,6 +162,30 @@ def test_a_cancelled_scan_ends_its_sandbox_long_before_its_lease() -> None:
             assert await attempt is None
         assert world.sandbox.cancelled == 1
         assert await world.found() == cancelled
+
+    asyncio.run(act())
+
+
+def test_a_scan_that_is_cancelled_before_its_record_stays_cancelled() -> None:
+    """The sandbox had ended, the page was seen: who loses that race ends without a fault."""
+
+    class Cancelled(MemoryArtefacts):
+        """While the artefacts are stored, a person cancels."""
+
+        async def put(self, data: bytes) -> str:
+            """Store, and let the scan be cancelled."""
+            held = await world.found()
+            ending = make_ending(held, Outcome.CANCELLED)
+            assert await world.store.finish(held, ending, now=_now(), actor="cli")
+            return await super().put(data)
+
+    world = _World(takes_s=0, artefacts=Cancelled())
+
+    async def act() -> None:
+        assert await (await world.start()) is None
+        scan = await world.found()
+        assert (scan.state, scan.outcome) == (State.FAILED, Outcome.CANCELLED)
+        assert await world.store.evidence(scan.id) is None
 
     asyncio.run(act())
 

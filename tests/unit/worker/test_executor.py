@@ -154,17 +154,19 @@ def test_how_attempts_end(
 
 
 def test_a_timeout_keeps_what_had_come() -> None:
-    """A TIMED_OUT scan has the evidence lines that arrived before the deadline."""
+    """A TIMED_OUT scan has the evidence and artefacts that arrived before the deadline."""
 
     async def act() -> None:
         ended = SandboxExit(exit_code=137, stopped=Stop.DEADLINE)
-        world = _World(ScriptedSandbox(script=lambda r: page_lines(r)[:2], exit=ended))
+        world = _World(ScriptedSandbox(script=lambda r: page_lines(r)[:-1], exit=ended))
         scan = await world.run()
         document = await world.store.evidence(scan.id)
         assert document is not None
         evidence = msgspec.json.decode(document, type=Evidence)
         assert evidence.hops[0].status == 200
         assert evidence.body is not None
+        [artefact] = await world.store.artefacts(scan.id)
+        assert await world.artefacts.get(artefact.sha256) == b"hello"
 
     asyncio.run(act())
 
@@ -310,6 +312,7 @@ def test_the_request_holds_only_what_the_fetcher_needs() -> None:
             *("dns64", "gateway"),
         }
         assert order.request.timeout_s < order.deadline_s
+        assert order.deadline_s == LIMITS.container_timeout.total_seconds()
 
     asyncio.run(act())
 
