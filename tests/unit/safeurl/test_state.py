@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 
 from safeurl.state import (
+    BROKEN,
     FINAL_STATES,
     OUTCOME_WORDS,
     SEEN,
@@ -73,11 +74,18 @@ def test_every_outcome_has_words_and_a_final_state(outcome: Outcome) -> None:
 def test_outcomes_end_where_the_design_says() -> None:
     """A page that was seen is COMPLETED, a timeout TIMED_OUT, everything else FAILED."""
     ends = {outcome: final_state(outcome) for outcome in Outcome}
+    assert {Outcome.OK, Outcome.BODY_TOO_LARGE} == SEEN
     assert {o for o, end in ends.items() if end is State.COMPLETED} == SEEN
     assert {o for o, end in ends.items() if end is State.TIMED_OUT} == {
         Outcome.FETCH_TIMEOUT,
         Outcome.WALL_TIMEOUT,
     }
+
+
+def test_what_breaks_with_us_is_told_apart_from_what_a_page_does() -> None:
+    """Health counts these: a sandbox that could not be had or crashed, a worker that was lost."""
+    assert {Outcome.SANDBOX_UNAVAILABLE, Outcome.SANDBOX_CRASHED, Outcome.LEASE_LOST} == BROKEN
+    assert {final_state(outcome) for outcome in BROKEN} == {State.FAILED}
 
 
 def test_the_diagram_shows_each_move_once() -> None:
