@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,27 @@ def test_a_process_that_ended_is_known() -> None:
     assert has_ended(name)
 
 
+def test_a_process_of_another_user_has_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it may not be looked at shows that it is there."""
+
+    def refuse(pid: int, number: int) -> None:
+        raise PermissionError(f"{pid} {number}")
+
+    monkeypatch.setattr("worker.owner.os.kill", refuse)
+    assert not has_ended(owner_name(os.getpid()))
+
+
+def test_a_process_is_not_taken_for_ended_by_its_name() -> None:
+    """The kernel tells the name in brackets, before the state, and a name may hold anything."""
+    command = "open('/proc/self/comm', 'w').write('a) Z (b'); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as odd:
+        assert odd.stdout is not None
+        odd.stdout.readline()
+        assert not has_ended(owner_name(odd.pid))
+
+
 @pytest.mark.parametrize(
     "owner", [None, "", "w1", "host-2/0123abcd:1", f"{os.uname().nodename}/00000000:999999", "a:b"]
 )
@@ -35,7 +58,49 @@ def test_of_other_hosts_and_boots_nothing_is_known(owner: str | None) -> None:
 
 
 def test_a_process_keeps_its_name_and_shares_it_with_none() -> None:
-    """The name holds the start of the process besides its id."""
+    """The name holds the start of the process besides its id, in ticks since this boot."""
     mine = process_name(os.getpid())
     assert mine == process_name(os.getpid())
-    assert mine.startswith(f"{owner_name(os.getpid())}+")
+    before_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        name, _, start = process_name(other.pid).rpartition("+")
+        assert name == owner_name(other.pid)
+        started_s = int(start) / os.sysconf("SC_CLK_TCK")
+        assert before_s - 1 <= started_s <= time.clock_gettime(time.CLOCK_BOOTTIME)
+        other.communicate(b"\n")
+
+
+#: Names process 7 as it would be called under another /proc.
+_ELSEWHERE = """
+import sys
+from pathlib import Path
+from worker import owner
+
+owner.Path = lambda name: Path(sys.argv[1] + name)
+print(owner.owner_name(7))
+"""
+
+
+def _named(folder: Path, boot: str, namespace: int) -> str:
+    """Return the name of process 7 of that boot and process namespace."""
+    random, own = folder / "proc/sys/kernel/random", folder / "proc/self/ns"
+    for made in (random, own):
+        made.mkdir(parents=True)
+    (random / "boot_id").write_text(f"{boot}\n")
+    (own / "pid").symlink_to(f"pid:[{namespace}]")
+    told = subprocess.run(
+        [sys.executable, "-c", _ELSEWHERE, str(folder)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    return told.stdout.strip()
+
+
+def test_each_boot_and_each_container_has_processes_of_its_own(tmp_path: Path) -> None:
+    """Process 7 of this host before it was started anew, or of a container on it, is another."""
+    name = _named(tmp_path / "a", "boot-1", 1)
+    assert name == _named(tmp_path / "b", "boot-1", 1)
+    assert name != _named(tmp_path / "c", "boot-2", 1)
+    assert name != _named(tmp_path / "d", "boot-1", 2)
