@@ -1,11 +1,16 @@
 """The reaper removes what nobody owns any more, and nothing else."""
 
 import asyncio
+import json
 import os
 import signal
+import socketserver
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
 
@@ -49,13 +54,20 @@ async def nothing_is_over(_scan: str, _attempt: int) -> bool:
     return False
 
 
-def place(room: Lab, scan: str, deadline_at: datetime, instance: str | None = None) -> str:
+def place(
+    room: Lab,
+    scan: str,
+    deadline_at: datetime,
+    instance: str | None = None,
+    role: str = labels.ROLE_SANDBOX,
+) -> str:
     """Create a container as an earlier worker would have left it; return its name."""
     owner = labels.SandboxLabels(
         instance=instance or room.settings.instance,
         scan=scan,
         attempt=1,
         deadline_at=deadline_at,
+        role=role,
     )
     name = labels.container_name(scan, 1)
     with docker_client() as client:
@@ -101,6 +113,89 @@ def test_containers_of_attempts_that_are_over_go() -> None:
             assert leftovers(room.settings.instance) == [runs]
         finally:
             clear(room.settings.instance)
+
+
+def test_a_container_from_before_the_clock_was_set_back_is_not_young() -> None:
+    """It would else outlive its attempt by as much as the clock was set back."""
+    scan = f"ahead-{os.getpid()}"
+
+    async def is_over(_scan: str, _attempt: int) -> bool:
+        return True
+
+    with lab("pass") as room:
+        try:
+            now = datetime.now(UTC)
+            over = place(room, scan, now + timedelta(hours=1))
+            reaper = Reaper(SOCKET_PATH, room.settings.instance)
+            assert asyncio.run(reaper.sweep(now - timedelta(hours=1), is_over)) == [over]
+        finally:
+            clear(room.settings.instance)
+
+
+def test_a_container_of_no_scan_keeps_its_time() -> None:
+    """What `safeurl doctor` tries things in has no attempt on record; its deadline ends it."""
+    scan = f"doctor-{os.getpid()}"
+
+    async def is_over(_scan: str, _attempt: int) -> bool:
+        return True
+
+    with lab("pass") as room:
+        try:
+            far = datetime.now(UTC) + timedelta(hours=1)
+            tried = place(room, scan, far, role=labels.ROLE_DOCTOR)
+            reaper = Reaper(SOCKET_PATH, room.settings.instance)
+            assert asyncio.run(reaper.sweep(datetime.now(UTC) + YOUTH, is_over)) == []
+            assert leftovers(room.settings.instance) == [tried]
+            assert asyncio.run(reaper.sweep(far + GRACE, nothing_is_over)) == [tried]
+        finally:
+            clear(room.settings.instance)
+
+
+class _Stubborn(BaseHTTPRequestHandler):
+    """An engine with two containers, the first of which it cannot remove."""
+
+    def do_GET(self) -> None:
+        listed = [
+            {"Id": f"c{attempt}", "Created": 0, "Labels": labels.build(_expired(attempt))}
+            for attempt in (1, 2)
+        ]
+        self._answer(200, listed if "/containers/" in self.path else {"ApiVersion": "1.41"})
+
+    def do_DELETE(self) -> None:
+        stays = "/containers/c1" in self.path
+        self._answer(*((500, {"message": "It is stuck."}) if stays else (200, {})))
+
+    def _answer(self, status: int, body: object) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet: a unix peer has no address to print."""
+
+
+def _expired(attempt: int) -> labels.SandboxLabels:
+    return labels.SandboxLabels(
+        instance="main", scan="stuck", attempt=attempt, deadline_at=_NOW - GRACE
+    )
+
+
+def test_a_container_that_cannot_be_removed_keeps_no_other(tmp_path: Path) -> None:
+    """The others go, and only they are told of."""
+    path = tmp_path / "docker.sock"
+    with socketserver.ThreadingUnixStreamServer(str(path), _Stubborn) as engine:
+        engine.daemon_threads = True
+        thread = threading.Thread(target=engine.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            removed = asyncio.run(Reaper(str(path), "main").sweep(_NOW, nothing_is_over))
+        finally:
+            engine.shutdown()
+            thread.join()
+    assert removed == [labels.container_name("stuck", 2)]
 
 
 def test_a_database_that_is_away_keeps_no_expired_container() -> None:
