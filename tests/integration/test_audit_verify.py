@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from safeurl.adapters.memory import MemoryStore
 from safeurl.adapters.sql.database import Statement
 from safeurl.audit import Seal
 from safeurl.seal import NO_ROW, digest, seal_over
 from safeurl.state import State
 from safeurl.verify import MAX_FAULTS, Anchor, verify
-from tests.support.builders import NOW, brought_to, make_scan
+from tests.support.builders import LEASE, NOW, brought_to, make_scan
 from tests.support.deeds import COPY, DEEDS, SET_BACK
 from tests.support.tampering import (
     ROWS,
@@ -22,6 +23,7 @@ from tests.support.tampering import (
     on_sqld,
     on_sqlite,
 )
+from worker.sealer import Sealer
 
 _SCAN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -243,6 +245,66 @@ def test_of_many_faults_the_first_are_told(cell: Cell, tmp_path: Path) -> None:
         assert found.fault_count == ROWS + 80
 
     _play(cell, tmp_path, scenario)
+
+
+def test_the_walk_turns_every_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little is read at a time, the same is seen and said."""
+
+    async def scenario(victim: Victim) -> None:
+        edit = "UPDATE audit_logs SET actor = 'nobody' WHERE id = 20"
+        await victim.suffer([edit, "DELETE FROM audit_logs WHERE id >= 28"])
+        whole = await verify(victim.store)
+        for page in ("_ROWS_PAGE", "_SEALS_PAGE", "_SCANS_PAGE"):
+            monkeypatch.setattr(f"safeurl.verify.{page}", 2)
+        assert await verify(victim.store) == whole
+        assert (whole.rows, whole.seals, whole.scans, whole.fault_count) == (27, 3, 8, 3)
+
+    _play(on_sqlite, tmp_path, scenario)
+
+
+def test_of_many_differences_the_first_are_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are counted all the same, in bounded memory."""
+    monkeypatch.setattr("safeurl.verify._MAX_DIFFERENCES", 10)
+
+    async def scenario(victim: Victim) -> None:
+        await victim.suffer(["UPDATE audit_logs SET actor = 'nobody'"])
+        found = await verify(victim.store)
+        assert (len(found.faults), found.fault_count) == (10, SEALED_ROWS)
+
+    _play(on_sqlite, tmp_path, scenario)
+
+
+def test_what_is_sealed_right_after_the_count_is_no_fault() -> None:
+    """A seal that is found where the walk has begun without it is the next walk's."""
+
+    class Counted(MemoryStore):
+        """Is written to and sealed between the count and the walk."""
+
+        is_quiet = False
+
+        async def last_numbers(self) -> tuple[int, int]:
+            """Count, and let others write before anybody knows."""
+            numbers = await super().last_numbers()
+            if not self.is_quiet:
+                await fill(self)
+            return numbers
+
+    async def fill(store: Counted) -> None:
+        store.is_quiet = True
+        await brought_to(store, State.COMPLETED)
+        term = (await store.lead("a", now=NOW, until=NOW + LEASE)).term
+        assert await Sealer(store, clock=lambda: NOW).seal(term) == 1
+
+    async def run() -> None:
+        store = Counted()
+        await fill(store)
+        store.is_quiet = False
+        found = await verify(store)
+        assert (found.faults, found.rows, found.seals) == ((), 4, 1)
+
+    asyncio.run(run())
 
 
 def test_what_comes_in_meanwhile_is_no_fault(cell: Cell, tmp_path: Path) -> None:

@@ -150,6 +150,13 @@ DEEDS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ],
         ["Row 100 (scan S) was put in: only 29 were counted."],
     ),
+    "the count set back below the seals": (
+        [SET_BACK.format(22, "logs")],
+        [
+            "Rows are sealed to 24, but only 22 were counted.",
+            *(f"Row {row} (scan S) was put in: only 22 were counted." for row in range(25, 30)),
+        ],
+    ),
     "an unsealed row deleted": (
         ["DELETE FROM audit_logs WHERE id = 27"],
         [
@@ -212,6 +219,25 @@ DEEDS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "a seal in the midst deleted": (
         ["DELETE FROM audit_seals WHERE number = 2"],
         ["Seal 2 is missing.", "Rows 9 to 16 lie under no seal."],
+    ),
+    "a seal put in above the count": (
+        [
+            (
+                "INSERT INTO audit_seals SELECT 9, first_id, last_id, digests, sha256,"
+                " previous_sha256, sealed_at, term FROM audit_seals WHERE number = 3"
+            ),
+            SET_BACK.format(3, "seals"),
+        ],
+        ["Seal 9 was put in: only 3 were counted."],
+    ),
+    "a seal put in before the first": (
+        [
+            (
+                "INSERT INTO audit_seals SELECT -1, first_id, last_id, digests, sha256,"
+                " previous_sha256, sealed_at, term FROM audit_seals WHERE number = 1"
+            )
+        ],
+        ["Seal -1 was put in before the first.", "…"],
     ),
     "a seal edited": (
         ["UPDATE audit_seals SET term = 7 WHERE number = 2"],

@@ -169,6 +169,9 @@ def test_a_trail_ends_where_its_scan_stands() -> None:
     assert trail_faults(Trail(scan_id="s1", state="FAILED", version=1, rows=(row,))) == [
         "It is FAILED at version 1, but its trail ends with entry 1: QUEUED at version 0."
     ]
+    assert trail_faults(Trail(scan_id="s1", state="QUEUED", version=2, rows=(row,))) == [
+        "It is QUEUED at version 2, but its trail ends with entry 1: QUEUED at version 0."
+    ]
     assert trail_faults(Trail(scan_id="s1", state="QUEUED", version=0, rows=())) == [
         "The trail has no entries."
     ]
