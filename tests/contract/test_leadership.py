@@ -64,13 +64,16 @@ async def test_a_deposed_leader_writes_nothing(store: Store) -> None:
     await store.lead("a", now=NOW, until=NOW + LEASE)
     await store.lead("b", now=NOW + LEASE, until=NOW + 2 * LEASE)
     scan = await brought_to(store, State.FETCHING)
+    trail = await store.audit(scan.id)
     ending = make_ending(scan, Outcome.LEASE_LOST, evidence_json="{}")
+    await store.note(scan, event="concluding", detail="", now=NOW, actor="a", term=1)
     assert await store.finish(scan, ending, now=NOW, actor="a", term=1) is None
     moved = await store.requeue(
         scan, outcome=Outcome.LEASE_LOST, detail=None, run_after=NOW, now=NOW, actor="a", term=1
     )
     assert moved is None
     assert await store.get(scan.id) == scan
+    assert await store.audit(scan.id) == trail
     assert await store.result(scan.id) is None
     assert await store.evidence(scan.id) is None
     ended = await store.finish(scan, ending, now=NOW, actor="b", term=2)

@@ -87,6 +87,9 @@ async def test_adding_is_all_or_nothing(store: ScanStore) -> None:
     await store.add([taken])
     for wrong in (
         replace(taken, url="https://elsewhere.example/"),
+        replace(taken, submitted_url="elsewhere.example"),
+        replace(taken, source="api"),
+        replace(taken, created_at=LATER),
         make_scan(state=State.FETCHING),
         make_scan(version=1),
         make_scan(created_at=NOW.replace(tzinfo=None)),
@@ -260,29 +263,6 @@ async def test_every_final_state_is_reached_from_wherever_it_may(store: ScanStor
         assert result.outcome == ended.outcome
         assert await store.evidence(scan.id) == before
         assert await store.artefacts(scan.id) == []
-
-
-@on_every_store
-async def test_a_late_worker_writes_nothing(store: ScanStore) -> None:
-    """After a rescue the old attempt's writes find no row, and leave no trace at all."""
-    scan = make_scan()
-    await store.add([scan])
-    late = await claimed(store, scan)
-    waiting = await _requeue(store, late)
-    assert waiting is not None
-    now_held = await claimed(store, waiting, at=LATER)
-    trail = await store.audit(scan.id)
-    ending = make_ending(late, artefacts=(make_artefact(),), evidence_json='{"late":1}')
-    failed = replace(ending, state=State.FAILED, outcome=Outcome.SANDBOX_CRASHED)
-    assert await analysed(store, late, "{}", LATER, "late") is None
-    assert await store.finish(late, failed, now=LATER, actor="late") is None
-    assert await _requeue(store, late) is None
-    await store.note(late, event="sandbox", detail="late", now=LATER, actor="late")
-    assert await store.get(scan.id) == now_held
-    assert await store.audit(scan.id) == trail
-    assert await store.result(scan.id) is None
-    assert await store.evidence(scan.id) is None
-    assert await store.artefacts(scan.id) == []
 
 
 @on_every_store

@@ -118,7 +118,7 @@ async def test_leased_scans_come_oldest_lease_first(store: ScanStore) -> None:
 
 @on_every_store
 async def test_metrics_count_what_is_open_and_what_just_ended(store: ScanStore) -> None:
-    """An hour and more ago does not count as recent."""
+    """An hour and more ago is not recent, and a page that could not be had is not broken."""
     empty = Metrics(
         pending=0,
         in_progress=0,
@@ -130,13 +130,14 @@ async def test_metrics_count_what_is_open_and_what_just_ended(store: ScanStore) 
     assert await store.metrics(now=NOW) == empty
     for state in State:
         await brought_to(store, state)
+    await finished(store, await brought_to(store, State.FETCHING), Outcome.DNS_NXDOMAIN)
     older = make_scan(NOW - 60 * SECOND, run_after=NOW + 60 * SECOND)
     await store.add([older])
     counted = Metrics(
         pending=2,
         in_progress=2,
         recently_completed=1,
-        recently_failed=2,
+        recently_failed=3,
         recently_broken=1,
         oldest_pending_at=older.created_at,
     )

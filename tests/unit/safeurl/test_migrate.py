@@ -1,0 +1,45 @@
+"""A migration that is refused is done by somebody else, or it is a fault; never silence."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from safeurl.adapters.sql.database import Row, RowRefusedError, Statement
+from safeurl.adapters.sql.migrate import migrate
+from safeurl.adapters.sql.schema import migrations
+
+
+class _Refusing:
+    """A database that takes the ledger of migrations and refuses the rest."""
+
+    def __init__(self, *, others_are_first: bool) -> None:
+        self.others_are_first = others_are_first
+        self.writes = 0
+
+    async def read(self, statement: Statement) -> list[Row]:
+        """List what the others have done, which is nothing before our own try."""
+        assert "schema_migrations" in statement.sql
+        done = self.others_are_first and self.writes > 1
+        return [{"number": migration.number} for migration in migrations() if done]
+
+    async def write(self, batch: Sequence[Statement]) -> list[list[Row]]:
+        """Refuse all but the first batch."""
+        self.writes += 1
+        if self.writes > 1:
+            raise RowRefusedError("The database refused a row.")
+        return [[] for _ in batch]
+
+    async def close(self) -> None:
+        """Hold nothing."""
+
+
+def test_who_comes_second_finds_the_work_done() -> None:
+    """Its own entry trips over theirs."""
+    assert asyncio.run(migrate(_Refusing(others_are_first=True))) == []
+
+
+def test_a_migration_that_a_row_breaks_is_told() -> None:
+    """Nobody has done it, so the schema is not that of this version."""
+    with pytest.raises(RowRefusedError):
+        asyncio.run(migrate(_Refusing(others_are_first=False)))
