@@ -110,6 +110,25 @@ def test_a_job_carries_only_the_id_as_json(tmp_path: Path) -> None:
             [job_id] = Queue(QUEUE_NAME, connection=connection).get_job_ids()
             job = Job.fetch(job_id, connection=connection, serializer="json")
             assert (job.func_name, list(job.args), job.kwargs) == (TASK, [IDS[0]], {})
+            # RQ's own deadline, and that nothing is kept of a job that went well.
+            assert (job.timeout, job.result_ttl, job.failure_ttl) == (90, 0, 24 * 3600)
+            connection.close()
+
+    asyncio.run(act())
+
+
+def test_each_wake_up_is_a_job_of_its_own(tmp_path: Path) -> None:
+    """What becomes of one, taken or failed or deleted, is nothing to the other."""
+
+    async def act() -> None:
+        async with _rq(tmp_path) as queue:
+            await queue.push([IDS[0]])
+            await queue.push([IDS[0]])
+            connection = Valkey(tmp_path).server.connect()
+            first, second = Queue(QUEUE_NAME, connection=connection).get_job_ids()
+            Job.fetch(first, connection=connection, serializer="json").delete()
+            assert Job.exists(second, connection=connection)
+            assert await queue.waiting() == {IDS[0]}
             connection.close()
 
     asyncio.run(act())
