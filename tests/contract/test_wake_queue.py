@@ -152,6 +152,20 @@ def test_a_gone_server_is_our_error(tmp_path: Path) -> None:
     asyncio.run(act())
 
 
+def test_a_server_that_refuses_is_told_apart_from_one_that_is_away(tmp_path: Path) -> None:
+    """It answers, and says why; here somebody keeps something else under the queue's name."""
+
+    async def act() -> None:
+        async with _rq(tmp_path) as queue:
+            connection = Valkey(tmp_path).server.connect()
+            connection.set(f"rq:queue:{QUEUE_NAME}", "no list")
+            with pytest.raises(QueueUnavailableError, match="Redis refuses: WRONGTYPE"):
+                await queue.waiting()
+            connection.close()
+
+    asyncio.run(act())
+
+
 def test_wake_ups_survive_a_killed_server(tmp_path: Path) -> None:
     """The append-only file brings the queue back after kill -9."""
 
