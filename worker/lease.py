@@ -29,16 +29,18 @@ class LeaseHolder:
         lease_s = self._lease.total_seconds()
         renewed_s = time.monotonic()
         renew_at_s = renewed_s + lease_s / 3
-        while time.monotonic() < renewed_s + lease_s:
+        while (left_s := renewed_s + lease_s - time.monotonic()) > 0:
             await asyncio.sleep(min(WATCH_S, lease_s / 3))
             asked_s = time.monotonic()
             try:
-                if asked_s >= renew_at_s:
-                    ours = await self._renew(scan)
-                    renewed_s, renew_at_s = asked_s, asked_s + lease_s / 3
-                else:
-                    ours = await self._is_ours(scan)
-            except UnavailableError as error:
+                # A database may hang for longer than the lease has left to run.
+                async with asyncio.timeout(left_s):
+                    if asked_s >= renew_at_s:
+                        ours = await self._renew(scan)
+                        renewed_s, renew_at_s = asked_s, asked_s + lease_s / 3
+                    else:
+                        ours = await self._is_ours(scan)
+            except (UnavailableError, TimeoutError) as error:
                 _log.warning("lease.unknown scan=%s error=%r", scan.id, str(error))
                 continue
             if not ours:

@@ -123,3 +123,21 @@ def test_a_scan_that_is_taken_away_is_let_go_within_two_seconds(time: _Time) -> 
 
     asyncio.run(act())
     assert time.seconds < 2
+
+
+def test_a_database_that_hangs_is_not_waited_for_past_the_lease() -> None:
+    """It is asked with patience for ten seconds; meanwhile others may take the scan."""
+
+    class Hanging(MemoryStore):
+        async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
+            await asyncio.Event().wait()
+            return await super().renew_lease(scan, lease_until=lease_until)
+
+    async def act() -> None:
+        store = Hanging()
+        scan = await brought_to(store, State.FETCHING)
+        holder = LeaseHolder(store, lease=timedelta(seconds=0.3), clock=lambda: NOW)
+        async with asyncio.timeout(5):
+            await holder.hold(scan)
+
+    asyncio.run(act())
