@@ -92,7 +92,7 @@ class Rescuer:
         waiting = await self._queue.waiting() if due else set()
         unwoken = [scan for scan in due if scan.id not in waiting]
         forgotten = [scan for scan in unwoken if scan.id in self._unwoken]
-        self._unwoken = frozenset(scan.id for scan in unwoken)
+        self._unwoken = frozenset(scan.id for scan in unwoken) - {scan.id for scan in forgotten}
         # `due` comes in the order of turns: who stands before one that waits, or was tried before,
         # has had theirs.
         last = max((turn for turn, scan in enumerate(due) if scan.id in waiting), default=0)
