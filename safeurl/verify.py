@@ -106,6 +106,9 @@ class _Walk:
         self._add(explained(self._differences))
 
     async def _seal(self, seal: Seal) -> None:
+        if seal.number <= 0:
+            self._add([f"Seal {seal.number} was put in before the first."])
+            return
         self._add(_chain_faults(self._previous, seal, self._sealed_to))
         self._add(self._anchor_faults(seal))
         self._previous = seal
@@ -238,9 +241,6 @@ class _Rows:
 
 def _chain_faults(previous: Seal | None, seal: Seal, sealed_to: int) -> Iterable[str]:
     number = previous.number if previous else 0
-    if seal.number <= 0:
-        yield f"Seal {seal.number} was put in before the first."
-        return
     if seal.number > number + 1:
         # That it does not follow on the last one there is needs no sentence of its own.
         yield from _missing_seals(number + 1, seal.number - 1)

@@ -237,7 +237,7 @@ DEEDS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
                 " previous_sha256, sealed_at, term FROM audit_seals WHERE number = 1"
             )
         ],
-        ["Seal -1 was put in before the first.", "…"],
+        ["Seal -1 was put in before the first."],
     ),
     "a seal edited": (
         ["UPDATE audit_seals SET term = 7 WHERE number = 2"],
