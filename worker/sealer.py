@@ -30,7 +30,7 @@ class Sealer:
         """`max_rows` bounds a seal, `max_seals` a call."""
         self._ledger = ledger
         self._clock = clock
-        self._max_rows = min(max_rows, MAX_ROWS)
+        self._max_rows = max_rows
         self._max_seals = max_seals
 
     async def seal(self, term: int) -> int:
@@ -59,7 +59,7 @@ class Sealer:
         if number != (previous.number if previous else 0):
             _log.error("sealer.seals_missing last=%d", number)
         return seal_over(
-            [row for row in rows if row.id <= last_id],
+            rows,
             number=number + 1,
             last_id=last_id,
             previous=previous,
