@@ -1,6 +1,7 @@
 """The suite every WakeQueue passes, and what the one on RQ adds."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from rq import Queue
 from rq.job import Job
 
 from safeurl.adapters.memory import MemoryQueue
+from safeurl.adapters.redis.connection import RedisServer
 from safeurl.adapters.redis.queue import QUEUE_NAME, TASK, RQQueue
 from safeurl.errors import QueueUnavailableError
 from safeurl.ports import WakeQueue
@@ -179,5 +181,19 @@ def test_wake_ups_survive_a_killed_server(tmp_path: Path) -> None:
         with valkey:
             assert await queue.waiting() == set(IDS)
             await queue.close()
+
+    asyncio.run(act())
+
+
+def test_a_redis_that_is_silent_is_told_soon() -> None:
+    """As where the network loses every packet: health does not keep its asker waiting."""
+
+    async def act() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            server = RedisServer(host="127.0.0.1", port=silent.getsockname()[1], socket_path=Path())
+            queue = RQQueue(server.connect(), job_timeout_s=90)
+            with pytest.raises(QueueUnavailableError, match=r"Redis .* silent for 3 seconds"):
+                await queue.ping()
+        await queue.close()
 
     asyncio.run(act())

@@ -17,6 +17,9 @@ QUEUE_NAME = "scan-jobs"
 TASK = "worker.tasks.run_scan"
 SERIALIZER = "json"
 
+#: Patience of a ping, below that of other commands.
+PING_TIMEOUT_S = 3.0
+
 T = TypeVar("T")
 
 #: A UUID's length; job ids are the scan's id and a random tail, so that pushing again is harmless.
@@ -76,8 +79,17 @@ class RQQueue:
         return {job_id[:_ID_LENGTH] for job_id in jobs}
 
     async def ping(self) -> int:
-        """Return how many wake-ups wait; a server that answers but takes no writes is no queue."""
-        return await self._answered(self._count)
+        """Return how many wake-ups wait; a server that answers but takes no writes is no queue.
+
+        Whoever asks for health waits no longer than a few seconds, also where the network loses
+        every packet.
+        """
+        try:
+            async with asyncio.timeout(PING_TIMEOUT_S):
+                return await self._answered(self._count)
+        except TimeoutError as error:
+            silence = f"{self._name()} does not answer: silent for {PING_TIMEOUT_S:g} seconds."
+            raise QueueUnavailableError(silence) from error
 
     def _count(self) -> int:
         require_writes(self._connection)
@@ -95,8 +107,10 @@ class RQQueue:
         except ResponseError as error:
             raise QueueUnavailableError(f"Redis refuses: {error}") from error
         except RedisError as error:
-            what = EMBEDDED_QUEUE if self._embedded else "Redis"
-            raise QueueUnavailableError(f"{what} does not answer: {error}") from error
+            raise QueueUnavailableError(f"{self._name()} does not answer: {error}") from error
+
+    def _name(self) -> str:
+        return EMBEDDED_QUEUE if self._embedded else "Redis"
 
 
 def require_writes(connection: Redis) -> None:
