@@ -1,11 +1,12 @@
 """Standing for election: who leads rescues and seals for all hosts, until its lease runs out."""
 
+import asyncio
 import logging
 import time
 from datetime import timedelta
 
-from safeurl.errors import UnavailableError
-from safeurl.ports import Clock, Leadership
+from safeurl.errors import StoreUnavailableError, UnavailableError
+from safeurl.ports import CLOCK_SKEW, Clock, Leadership
 
 _log = logging.getLogger("safeurl.election")
 
@@ -13,6 +14,9 @@ _log = logging.getLogger("safeurl.election")
 #: twice this part of it at most.
 _PART = 5
 _SHORTEST = timedelta(seconds=3)
+#: A store tries for ten seconds. To the rule for clocks that were set back, what it then asks by an
+#: old `now` looks as if another's term ended too far ahead: a living leader would be deposed.
+_PATIENCE_S = CLOCK_SKEW.total_seconds() / 2
 #: Long enough for any host to follow. The one we step aside for may have gone without a word.
 _ASIDE_AT_MOST = timedelta(seconds=10)
 
@@ -46,7 +50,11 @@ class Candidate:
         if asked_s < self._aside_until_s:
             return
         now = self._clock()
-        newest = await self._store.lead(self._holder, now=now, until=now + self._lease)
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                newest = await self._store.lead(self._holder, now=now, until=now + self._lease)
+        except TimeoutError as error:
+            raise StoreUnavailableError("The database is too slow for an election.") from error
         if newest.holder != self._holder:
             self._held_until_s = 0.0
             return

@@ -7,6 +7,7 @@ import pytest
 
 from safeurl.adapters.memory import MemoryStore
 from safeurl.errors import StoreUnavailableError
+from safeurl.ports import CLOCK_SKEW
 from safeurl.scan import Term
 from worker.election import Candidate, leader_lease
 
@@ -91,6 +92,41 @@ def test_a_leader_that_steps_aside_is_followed_by_another(
         seconds += LEASE.total_seconds()
         await a.stand()
         assert a.term == 3
+
+    asyncio.run(act())
+
+
+def test_what_is_asked_too_late_deposes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its old time the term that another began meanwhile would end too far ahead."""
+
+    class Slow(MemoryStore):
+        """Answers one holder only once it is told to."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.answer = asyncio.Event()
+
+        async def lead(self, holder: str, *, now: datetime, until: datetime) -> Term:
+            if holder == "a":
+                await self.answer.wait()
+            return await super().lead(holder, now=now, until=until)
+
+    monkeypatch.setattr("worker.election._PATIENCE_S", 0.05)
+
+    async def act() -> None:
+        world = _World()
+        world.store = store = Slow()
+        a, b = world.candidate("a"), world.candidate("b")
+        asking = asyncio.create_task(a.stand())
+        await asyncio.sleep(0)
+        world.now += CLOCK_SKEW + timedelta(seconds=1)
+        await b.stand()
+        with pytest.raises(StoreUnavailableError):
+            await asking
+        store.answer.set()
+        await asyncio.sleep(0)
+        await b.stand()
+        assert (a.term, b.term) == (None, 1)
 
     asyncio.run(act())
 
