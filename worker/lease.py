@@ -29,12 +29,12 @@ class LeaseHolder:
         lease_s = self._lease.total_seconds()
         renewed_s = time.monotonic()
         renew_at_s = renewed_s + lease_s / 3
-        while (left_s := renewed_s + lease_s - time.monotonic()) > 0:
+        while time.monotonic() < renewed_s + lease_s:
             await asyncio.sleep(min(WATCH_S, lease_s / 3))
             asked_s = time.monotonic()
             try:
                 # A database may hang for longer than the lease has left to run.
-                async with asyncio.timeout(left_s):
+                async with asyncio.timeout(renewed_s + lease_s - asked_s):
                     if asked_s >= renew_at_s:
                         ours = await self._renew(scan)
                         renewed_s, renew_at_s = asked_s, asked_s + lease_s / 3
