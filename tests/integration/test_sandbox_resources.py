@@ -1,16 +1,22 @@
 """Hostile output and hunger in a real sandbox: caps hold, and the facts are told apart."""
 
+import asyncio
 import json
 import os
 import random
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from safeurl.ports import Stop
 from safeurl.report import FetchRequest, ReportLine, encode_line
 from safeurl.state import Outcome
+from tests.support.docker_proxy import DockerProxy
 from tests.support.images import SOCKET_PATH
-from tests.support.sandbox_lab import instance_name, lab
+from tests.support.sandbox_lab import instance_name, lab, order
+from worker.sandbox.docker_room import DockerSandbox
 from worker.sandbox.failure import ReportFacts, classify
 from worker.sandbox.runtime import RUNC
 
@@ -39,14 +45,18 @@ while True:
     os.write(1, b"x" * 65536)
 """
 
+#: Goes off when the request has come, as whatever a page brings: nothing hostile runs before.
 _MEMORY_BOMB = """
+import sys
+sys.stdin.readline()
 hoard = []
 while True:
     hoard.append(bytearray(b"x") * 2**20)
 """
 
 _CHILD_BOMB = """
-import os
+import os, sys
+sys.stdin.readline()
 if os.fork() == 0:
     hoard = []
     while True:
@@ -54,8 +64,17 @@ if os.fork() == 0:
 os.wait()
 """
 
+#: Reads more than it may hold, so that the kernel has to take memory back, and finds enough.
 _KILLED_CHILD = """
 import os, signal, sys, time
+sys.stdin.readline()
+left = 2**27
+for folder, _, names in os.walk("/usr/lib"):
+    for name in names:
+        path = os.path.join(folder, name)
+        if left > 0 and os.path.isfile(path):
+            with open(path, "rb") as file:
+                left -= len(file.read(2**22))
 child = os.fork()
 if child == 0:
     time.sleep(60)
@@ -174,9 +193,25 @@ def test_lack_of_memory_is_told_of_a_child(runtime: str) -> None:
     assert classify(ran.exit, ReportFacts())[0] is Outcome.OUT_OF_MEMORY
 
 
+@pytest.mark.parametrize("script", [_MEMORY_BOMB, _CHILD_BOMB], ids=["itself", "child"])
+def test_lack_of_memory_is_told_though_the_engine_has_lost_it(
+    tmp_path: Path, runtime: str, script: str
+) -> None:
+    """The engine never says so, as it does at times; the kernel does, before it kills."""
+    with (
+        DockerProxy(tmp_path / "docker.sock") as forgetful,
+        lab(script, memory_mb=64, runtime=runtime) as room,
+    ):
+        forgetful.instead = {b'"OOMKilled":true': b'"OOMKilled":null'}
+        sandbox = DockerSandbox(room.settings, str(forgetful.path))
+        ended = asyncio.run(sandbox.run(order(), lambda _: True))
+    assert (ended.error, ended.stopped) == (None, None)
+    assert classify(ended, ReportFacts())[0] is Outcome.OUT_OF_MEMORY
+
+
 def test_a_kill_is_not_lack_of_memory(runtime: str) -> None:
     """A guard that passes its child's SIGKILL on as 137 was killed, not out of memory."""
-    with lab(_KILLED_CHILD, runtime=runtime) as room:
+    with lab(_KILLED_CHILD, memory_mb=64, runtime=runtime) as room:
         ran = room.run()
     assert (ran.exit.oom_killed, ran.exit.exit_code) == (False, 137)
     assert classify(ran.exit, ReportFacts())[0] is Outcome.SANDBOX_UNAVAILABLE

@@ -1,4 +1,4 @@
-"""A unix socket before the real Docker engine that is slow, refuses, hangs up or vanishes.
+"""A unix socket before the real Docker engine that is slow, lies, refuses, hangs up or vanishes.
 
 The engine itself is never touched: other tests use it.
 """
@@ -25,6 +25,8 @@ class DockerProxy:
         self.path = path
         #: Every answer comes so much later.
         self.delay_s = 0.0
+        #: What each answer says instead, in as many bytes; not looked for across two reads.
+        self.instead: dict[bytes, bytes] = {}
         self._listener: socket.socket | None = None
         self._accepting: threading.Thread | None = None
         self._threads: list[threading.Thread] = []
@@ -79,12 +81,20 @@ class DockerProxy:
                     data = source.recv(1 << 16)
                     if source is engine and asked:
                         stopped.wait(self.delay_s)
+                    if source is engine:
+                        data = self._changed(data)
                     asked = source is client
                     if data:
                         ways[source].sendall(data)
                     else:
                         # An attached client closes its half, and is answered all the same.
                         ways.pop(source).shutdown(socket.SHUT_WR)
+
+    def _changed(self, data: bytes) -> bytes:
+        for words, other in self.instead.items():
+            assert len(words) == len(other)
+            data = data.replace(words, other)
+        return data
 
     def __enter__(self) -> Self:
         """Listen."""

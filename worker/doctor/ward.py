@@ -27,7 +27,8 @@ _DOOR_S: Final = 60.0
 _FETCH_S: Final = 10.0
 #: A memory bomb of more would burden the host to prove the same.
 _MOST_MEMORY_MB: Final = 512
-#: The engine may lose the word of a bomb's end, 1 of 10 under gVisor where several end at once.
+#: Where the host's cgroups are not in sight (in a container), the engine alone tells of a bomb's
+#: end, and may lose the word: under gVisor 1 of 6 where several end at once.
 _MORE_BOMBS: Final = 3
 #: What the probe itself needs.
 _ROOM_MB: Final = 64

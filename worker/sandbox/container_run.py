@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -21,8 +21,9 @@ from safeurl.report import encode_line
 from worker.sandbox import labels
 from worker.sandbox.conversation import SLICE_S, Conversation
 from worker.sandbox.engine import Engine, EngineClient, NameTakenError, RuntimeUnknownError
-from worker.sandbox.failure import SIGKILL_STATUS
+from worker.sandbox.failure import SIGKILL_STATUS, lacked_memory
 from worker.sandbox.frames import FrameError
+from worker.sandbox.memory import MemoryWatch, watched
 from worker.sandbox.options import Options, SandboxSettings, container_options
 from worker.sandbox.reaper import remove_own
 from worker.sandbox.runtime import AUTO, choose
@@ -64,6 +65,7 @@ class ContainerRun:
         self._stopped: Stop | None = None
         self._error: str | None = None
         self._state: dict[str, Any] = {}  # as Docker gives it
+        self._oom_killed = False
         self._stderr_tail = ""
         self._timings_ms: dict[str, float] = {}
 
@@ -80,7 +82,7 @@ class ContainerRun:
         return SandboxExit(
             container_id=self._container_id,
             exit_code=self._state.get("ExitCode"),
-            oom_killed=bool(self._state.get("OOMKilled")),
+            oom_killed=self._oom_killed,
             stopped=self._stopped,
             error=self._error,
             stderr_tail=self._stderr_tail,
@@ -123,32 +125,42 @@ class ContainerRun:
     def _use(self, client: EngineClient, container_id: str) -> None:
         # The attached stream is closed before the container is killed: an engine that still
         # has output to hand over there does not notice the death.
-        with client.attach(container_id) as attached:
-            if self._cancelled.is_set():
-                return
-            with self._timed("start"):
-                client.start(container_id)
-            began = time.monotonic()
-            self._converse(attached, began + self._order.deadline_s)
-        ended_by_itself = self._outwait(client, container_id, began + self._order.deadline_s)
-        if not ended_by_itself:
-            self._kill(client, container_id)
-        self._timings_ms["run"] = (time.monotonic() - began) * 1000
-        # Read before the removal, which takes the state with it.
-        self._state = last_state(
-            lambda: client.inspect(container_id)["State"], killed_by_us=not ended_by_itself
-        )
+        with ExitStack() as stack:
+            with client.attach(container_id) as attached:
+                if self._cancelled.is_set():
+                    return
+                with self._timed("start"):
+                    client.start(container_id)
+                began = time.monotonic()
+                # Before the request goes in: until then nothing hostile runs.
+                memory = stack.enter_context(watched(container_id))
+                self._converse(attached, began + self._order.deadline_s, memory)
+            ended_by_itself = self._outwait(
+                client, container_id, began + self._order.deadline_s, memory
+            )
+            if not ended_by_itself:
+                self._kill(client, container_id)
+            self._timings_ms["run"] = (time.monotonic() - began) * 1000
+            # Read before the removal, which takes the state with it.
+            self._state, self._oom_killed = last_state(
+                lambda: client.inspect(container_id)["State"],
+                memory,
+                killed_by_us=not ended_by_itself,
+            )
 
-    def _converse(self, attached: socket.socket, until: float) -> None:
-        talk = Conversation(attached, encode_line(self._order.request), self._sink)
+    def _converse(self, attached: socket.socket, until: float, memory: MemoryWatch) -> None:
+        talk = Conversation(attached, encode_line(self._order.request), self._sink, memory)
         try:
             self._stopped = talk.hold(until, self._cancelled.is_set)
         finally:
             self._stderr_tail = talk.stderr_tail
 
-    def _outwait(self, client: EngineClient, container_id: str, until: float) -> bool:
+    def _outwait(
+        self, client: EngineClient, container_id: str, until: float, memory: MemoryWatch
+    ) -> bool:
         """Wait for the end of a container that says no more; False when it has to be killed."""
         while self._stopped is None and not self._cancelled.is_set():
+            memory.look()
             left_s = until - time.monotonic()
             if left_s <= 0:
                 self._stopped = Stop.DEADLINE
@@ -187,19 +199,27 @@ class ContainerRun:
             self._timings_ms[phase] = (time.perf_counter() - began) * 1000
 
 
-def last_state(look: Callable[[], dict[str, Any]], *, killed_by_us: bool) -> dict[str, Any]:
-    """Return the state of a container that has ended, once it is known what killed it.
+def last_state(
+    look: Callable[[], dict[str, Any]], memory: MemoryWatch, *, killed_by_us: bool
+) -> tuple[dict[str, Any], bool]:
+    """Return the state of a container that has ended, and whether it lacked memory.
 
-    The engine learns of a lack of memory by an event of its own, which can come after the end; a
-    SIGKILL that has no cause yet is looked at again for a moment.
+    The engine learns of a lack of memory by an event of its own, which can come after the end, and
+    the kernel's last signal comes once the cgroup is removed; a SIGKILL that has no cause yet is
+    looked at again for a moment.
     """
-    state = look()
+
+    def now() -> tuple[dict[str, Any], bool]:
+        state = look()
+        return state, lacked_memory(engine=bool(state["OOMKilled"]), facts=memory.look())
+
+    state, lacked = now()
     for _ in range(_LOOKS):
-        if killed_by_us or state["OOMKilled"] or state["ExitCode"] != SIGKILL_STATUS:
+        if killed_by_us or lacked or state["ExitCode"] != SIGKILL_STATUS:
             break
         time.sleep(_LOOK_S)
-        state = look()
-    return state
+        state, lacked = now()
+    return state, lacked
 
 
 def _is_over(client: EngineClient, container_id: str, slice_s: float) -> bool:

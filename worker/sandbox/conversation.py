@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from safeurl.ports import Sink, Stop
 from worker.sandbox.frames import FrameReader, Stream
+from worker.sandbox.memory import MemoryWatch, NoWatch
 
 #: How soon a cancelled conversation notices.
 SLICE_S = 0.25
@@ -21,12 +22,22 @@ _STDERR_TAIL_BYTES = 4096
 class Conversation:
     """One exchange with a container; for one thread."""
 
-    def __init__(self, attached: socket.socket, request: bytes, sink: Sink) -> None:
-        """Take over the socket's mode; closing it stays the caller's."""
+    def __init__(
+        self,
+        attached: socket.socket,
+        request: bytes,
+        sink: Sink,
+        memory: MemoryWatch | None = None,
+    ) -> None:
+        """Take over the socket's mode; closing it stays the caller's.
+
+        News of `memory` is looked at as it comes: what a cgroup tells can go with the cgroup.
+        """
         attached.settimeout(0)
         self._socket = attached
         self._unsent = memoryview(request)
         self._sink = sink
+        self._memory = memory or NoWatch()
         self._frames = FrameReader()
         self._stderr = bytearray()
         self._ended = False
@@ -54,11 +65,15 @@ class Conversation:
         wanted = select.POLLIN | (select.POLLOUT if self._unsent else 0)
         poll = select.poll()
         poll.register(self._socket, wanted)
-        for _, ready in poll.poll(timeout_s * 1000):
-            if self._unsent and ready & select.POLLOUT:
-                self._send()
-            if ready & ~select.POLLOUT:
-                return self._take(self._receive())
+        self._memory.register(poll)
+        woken = dict(poll.poll(timeout_s * 1000))
+        ready = woken.pop(self._socket.fileno(), 0)
+        if woken:
+            self._memory.look()
+        if self._unsent and ready & select.POLLOUT:
+            self._send()
+        if ready & ~select.POLLOUT:
+            return self._take(self._receive())
         return True
 
     def _send(self) -> None:

@@ -10,10 +10,10 @@ The facts are ambiguous, and this is how each ambiguity is settled:
   cut it (engine, memory, deadline, a crash) is the outcome; only a fetcher that ended by
   itself, with status 0, has malformed its own report.
 - Exit code 137 alone is not lack of memory: an administrator or the host may have sent SIGKILL,
-  and the guard in the sandbox passes 137 on for its child. `OOMKilled` alone says it, also with
-  status 0 when only a child was killed. The engine learns of it by an event that can lose a race
-  against the exit, so it is asked again for a moment; under gVisor the event can be lost for
-  good. Then 137 stands in the detail, and the scan is tried again.
+  and the guard in the sandbox passes 137 on for its child. The kernel or the engine has to say it
+  (`lacked_memory`), also with status 0 when only a child was killed. Where the worker cannot watch
+  the sandbox's cgroup, the engine's word can be lost, under gVisor more often. Then 137 stands in
+  the detail, and the scan is tried again.
 - SIGTERM (143) and SIGKILL (137) that we did not send came from outside: so an engine ends its
   containers when it is stopped. It says nothing about the page, so the scan is tried again. Code
   that took over the sandbox can end with these too, at each attempt; that costs the retries
@@ -37,6 +37,34 @@ _SIGTERM_STATUS = 143
 #: `fetcher.guard.Exit.LATE`, which is not ours to import.
 _LATE_STATUS = 124
 _LONGEST_EXCERPT = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryFacts:
+    """What the kernel told of a sandbox's cgroup."""
+
+    #: Signals of cgroup v1 that came while the cgroup was there: each a lack of memory.
+    signals_while_there: int = 0
+    #: All its signals; the last one says that the cgroup is gone.
+    signals: int = 0
+    #: Processes that cgroup v2 counts as killed.
+    kills: int = 0
+
+    def signalled(self, signals: int, *, while_there: bool) -> "MemoryFacts":
+        """Return the facts with more signals of cgroup v1."""
+        return MemoryFacts(
+            signals_while_there=self.signals_while_there + (signals if while_there else 0),
+            signals=self.signals + signals,
+            kills=self.kills,
+        )
+
+
+def lacked_memory(*, engine: bool, facts: MemoryFacts) -> bool:
+    """Tell whether the sandbox lacked memory; who says so is believed, silence proves nothing.
+
+    One signal that was read when the cgroup had gone may be the removal's own.
+    """
+    return engine or facts.kills > 0 or facts.signals_while_there > 0 or facts.signals > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,9 @@ user namespaces    `unshare` is refused                   it succeeds, inside gV
 process limit      a fork fails and the sandbox goes on   host threads are counted, gVisor's own
                                                           among them, so some are added; at the
                                                           limit gVisor ends with status 2: crashed
-memory, PID 1      status 137 and `OOMKilled`             the same
-memory, a child    the child dies, its parent goes on     all die, status 137 and `OOMKilled`
+memory, PID 1      status 137 and `OOMKilled`             status 137; `OOMKilled` can be lost,
+                                                          but not the kernel's signal (`memory`)
+memory, a child    the child dies, its parent goes on     all die, status 137, told likewise
 size of /tmp       capped                                 capped
 files in /tmp      16,384                                 bounded by memory alone
 open files         capped                                 capped

@@ -1,5 +1,7 @@
 """Talking with a container over a real socket pair, with a peer that misbehaves."""
 
+import os
+import select
 import socket
 import struct
 import threading
@@ -10,6 +12,7 @@ import pytest
 
 from safeurl.ports import Sink, Stop
 from worker.sandbox.conversation import Conversation
+from worker.sandbox.failure import MemoryFacts
 from worker.sandbox.frames import FrameError
 
 Pair = tuple[socket.socket, socket.socket]
@@ -156,3 +159,43 @@ def test_a_tty_stream_is_refused(pair: Pair) -> None:
     theirs.sendall(b"not framed at all")
     with pytest.raises(FrameError):
         Conversation(ours, b"", lambda _: True).hold(soon(), never)
+
+
+class Watched:
+    """A watch of memory that wakes when its descriptor is written to."""
+
+    def __init__(self, event_fd: int) -> None:
+        """Take the descriptor."""
+        self._event_fd = event_fd
+        self.looked = threading.Event()
+
+    def register(self, poll: select.poll) -> None:
+        """Wake with the descriptor."""
+        poll.register(self._event_fd, select.POLLIN)
+
+    def look(self) -> MemoryFacts:
+        """Take what there is."""
+        os.eventfd_read(self._event_fd)
+        self.looked.set()
+        return MemoryFacts()
+
+
+def test_news_of_memory_is_looked_at_while_the_container_still_talks(pair: Pair) -> None:
+    """What a cgroup tells can go with the cgroup, so it does not wait for the stream's end."""
+    ours, theirs = pair
+    event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+    memory = Watched(event_fd)
+    noticed: list[bool] = []
+
+    def peer() -> None:
+        os.eventfd_write(event_fd, 1)
+        noticed.append(memory.looked.wait(10))
+        theirs.close()
+
+    try:
+        thread = in_thread(peer)
+        assert Conversation(ours, b"", collector([]), memory).hold(soon(), never) is None
+        thread.join()
+    finally:
+        os.close(event_fd)
+    assert noticed == [True]

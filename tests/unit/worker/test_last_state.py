@@ -1,10 +1,31 @@
-"""A container's last state: the engine may learn late that memory was lacking."""
+"""A container's last state: engine and kernel may tell late that memory was lacking."""
 
+import select
 from typing import Any
 
 import pytest
 
 from worker.sandbox.container_run import last_state
+from worker.sandbox.failure import MemoryFacts
+from worker.sandbox.memory import NoWatch
+
+_SIGNAL = MemoryFacts(signals=1)
+_TWO = MemoryFacts(signals=2)
+
+
+class Told:
+    """A watch that has these facts to tell, one at each look and the last one for ever."""
+
+    def __init__(self, *facts: MemoryFacts) -> None:
+        """Take them in order."""
+        self._facts = list(facts)
+
+    def register(self, poll: select.poll) -> None:
+        """Register nothing."""
+
+    def look(self) -> MemoryFacts:
+        """Tell the next."""
+        return self._facts.pop(0) if len(self._facts) > 1 else self._facts[0]
 
 
 def _state(exit_code: int, *, oom: bool = False) -> dict[str, Any]:
@@ -15,12 +36,33 @@ def _state(exit_code: int, *, oom: bool = False) -> dict[str, Any]:
 def test_a_late_word_of_lacking_memory_is_waited_for() -> None:
     """The first look sees only the SIGKILL; the third one knows whose it was."""
     looks = iter([_state(137), _state(137), _state(137, oom=True)])
-    assert last_state(lambda: next(looks), killed_by_us=False) == _state(137, oom=True)
+    found = last_state(lambda: next(looks), NoWatch(), killed_by_us=False)
+    assert found == (_state(137, oom=True), True)
 
 
 def test_a_kill_from_outside_is_taken_for_one_in_the_end() -> None:
-    """No word comes: the looks are bounded."""
-    assert last_state(lambda: _state(137), killed_by_us=False) == _state(137)
+    """No word comes: the looks are bounded, and the removal's own signal says nothing."""
+    for memory in (NoWatch(), Told(_SIGNAL)):
+        found = last_state(lambda: _state(137), memory, killed_by_us=False)
+        assert found == (_state(137), False)
+
+
+@pytest.mark.parametrize("exit_code", [0, 1, 137])
+@pytest.mark.parametrize("killed_by_us", [False, True])
+def test_what_the_kernel_has_told_needs_no_word_of_the_engine(
+    exit_code: int, *, killed_by_us: bool
+) -> None:
+    """The engine's word is lost for good; nothing is waited for."""
+    looks = iter([_state(exit_code)])
+    found = last_state(lambda: next(looks), Told(_TWO), killed_by_us=killed_by_us)
+    assert found == (_state(exit_code), True)
+
+
+def test_the_removals_signal_is_waited_for() -> None:
+    """Until it comes, the signal of a cgroup that is gone may be the removal's or memory's."""
+    looks = iter([_state(137), _state(137)])
+    found = last_state(lambda: next(looks), Told(_SIGNAL, _TWO), killed_by_us=False)
+    assert found == (_state(137), True)
 
 
 @pytest.mark.parametrize(
@@ -36,4 +78,5 @@ def test_a_kill_from_outside_is_taken_for_one_in_the_end() -> None:
 def test_what_is_clear_is_looked_at_once(state: dict[str, Any], *, killed_by_us: bool) -> None:
     """Nobody waits where nothing is in doubt."""
     looks = iter([state])
-    assert last_state(lambda: next(looks), killed_by_us=killed_by_us) == state
+    found = last_state(lambda: next(looks), Told(_SIGNAL), killed_by_us=killed_by_us)
+    assert found == (state, state["OOMKilled"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 
 from worker.doctor.probe import files, gateway, hunger, network, rights
 from worker.doctor.probe.word import Task
@@ -17,6 +18,8 @@ _VECTORS = {
 
 def run(task: Task) -> None:
     """Run them in turn; one that breaks does not keep the others. Ends the process."""
+    # As the fetcher does: the worker watches a sandbox's memory from before the request is sent.
+    sys.stdin.buffer.read()
     for name in task["vectors"]:
         try:
             line = {"vector": name, "seen": _VECTORS[name](task)}
