@@ -4,18 +4,14 @@
 """
 
 import hashlib
-import ipaddress
 import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -25,42 +21,8 @@ from pydantic import (
 )
 
 from safeurl.errors import ConfigError
-
-
-def _split(value: object) -> object:
-    """Read `a, b` as a tuple; an empty text is an empty tuple."""
-    if not isinstance(value, str):
-        return value
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _cidr(value: str) -> str:
-    """Check one address range and write it in its shortest form."""
-    return str(ipaddress.ip_network(value))
-
-
-def _resolver(value: str) -> str:
-    """Check `192.0.2.53`, `192.0.2.53:5353`, `2001:db8::53` or `[2001:db8::53]:5353`."""
-    bare = value.count(":") > 1 and not value.startswith("[")
-    parts = urlsplit(f"//[{value}]" if bare else f"//{value}")
-    address = ipaddress.ip_address(parts.hostname or "")
-    if parts.netloc.count("@") or parts.path or parts.query or parts.fragment:
-        raise ValueError(f"{value!r} is not an address with or without a port")
-    port = 53 if parts.port is None else parts.port
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"  # noqa: PLR2004 - IPv6
-
-
-Cidrs = Annotated[tuple[Annotated[str, AfterValidator(_cidr)], ...], BeforeValidator(_split)]
-Ports = Annotated[
-    tuple[Annotated[int, Field(ge=1, le=65535)], ...],
-    BeforeValidator(_split),
-]
-Seconds = Annotated[tuple[Annotated[int, Field(ge=0, le=86_400)], ...], BeforeValidator(_split)]
-Resolvers = Annotated[
-    tuple[Annotated[str, AfterValidator(_resolver)], ...], BeforeValidator(_split)
-]
-_HostName = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+|[0-9A-Fa-f:]+)$")]
-Hosts = Annotated[tuple[_HostName, ...], BeforeValidator(_split)]
+from safeurl.setting_types import Cidrs, Hosts, Ports, Resolvers, Seconds, Uids
+from safeurl.uids import DEFAULT_UIDS, read_uids, write_uids
 
 
 class Settings(BaseModel):
@@ -153,6 +115,12 @@ class Settings(BaseModel):
         alias="CONTAINER_RUNTIME",
         description="runc, runsc (gVisor) or another OCI runtime that the engine knows. "
         "auto: runsc where docker/gvisor.sh has registered it, else the engine's default.",
+    )
+    sandbox_uids: Uids = Field(
+        default=write_uids(DEFAULT_UIDS),
+        alias="SANDBOX_UIDS",
+        description="User ids of this host, first-last, that belong to sandboxes alone. Each has "
+        "one of its own, so that none uses up another's per-user limits.",
     )
     max_redirects: int = Field(
         default=10, ge=0, le=50, alias="MAX_REDIRECTS", description="Redirects followed per scan."
@@ -298,6 +266,14 @@ class Settings(BaseModel):
             raise ValueError("runsc needs CONTAINER_NETWORK=none, not bridge")
         return value
 
+    @field_validator("sandbox_uids")
+    @classmethod
+    def _is_enough(cls, value: str, info: ValidationInfo) -> str:
+        """Refuse fewer user ids than sandboxes that run at a time."""
+        if len(read_uids(value)) < info.data.get("worker_concurrency", 0):
+            raise ValueError("fewer user ids than WORKER_CONCURRENCY")
+        return value
+
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Settings":
         """Read the settings from a mapping such as `os.environ`; raise ConfigError with all faults.
@@ -319,6 +295,11 @@ class Settings(BaseModel):
             fault = _fault(("SAFEURL_STATE_DIR",), f"{error} Name a folder that starts with /")
             raise ConfigError((fault,)) from error
         return settings.model_copy(update={"state_dir": state_dir})
+
+    @property
+    def uids(self) -> range:
+        """The user ids of this host that belong to sandboxes."""
+        return read_uids(self.sandbox_uids)
 
     @property
     def container_timeout(self) -> timedelta:

@@ -75,6 +75,7 @@ _.execute_job
 _.subscribe
 _.dequeue_job_and_maintain_ttl
 _._needs_no_bridge
+_._is_enough
 _.AuditSeal
 _.verify_trail
 _.export_trail

@@ -96,6 +96,7 @@ def make_sandbox(settings: Settings) -> DockerSandbox:
         pids_limit=settings.container_pids_limit,
         network=settings.container_network,
         runtime=settings.container_runtime or None,
+        uids=settings.uids,
         instance=settings.instance,
     )
     return _make_sandbox(options, str(settings.docker_socket_path))

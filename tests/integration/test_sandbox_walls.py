@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from safeurl.state import Outcome
+from safeurl.uids import DEFAULT_UIDS
 from tests.support.images import SOCKET_PATH
 from tests.support.sandbox_lab import lab
 from worker.sandbox.docker_room import DockerSandbox
@@ -109,16 +110,19 @@ def output(script: str, **caps: Any) -> str:
 
 
 def test_process_has_no_rights(runtime: str) -> None:
-    """The fetcher is nobody, holds no capability, can gain none and runs under seccomp.
+    """The fetcher is a user of its own, holds no capability, gains none, runs under seccomp.
 
     gVisor shows no ambient capabilities, and its filter is on gVisor, not on what runs in it.
     """
     none = ["0" * 16]
     shown = {"CapAmb": none, "Seccomp": ["2"]} if runtime == RUNC else {"Seccomp": ["0"]}
-    assert json.loads(output(_STATUS, runtime=runtime)) == {
-        "Uid": ["65534"] * 4,
-        "Gid": ["65534"] * 4,
-        "Groups": ["65534"],
+    found = json.loads(output(_STATUS, runtime=runtime))
+    [uid] = found["Groups"]
+    assert int(uid) in DEFAULT_UIDS
+    assert found == {
+        "Uid": [uid] * 4,
+        "Gid": [uid] * 4,
+        "Groups": [uid],
         "CapInh": none,
         "CapPrm": none,
         "CapEff": none,

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from safeurl.settings import Settings
+from safeurl.uids import write_uids
 from worker.doctor.finding import Finding, failed, passed, warned
 from worker.sandbox.runtime import Runtimes, choose
 
@@ -12,6 +13,8 @@ from worker.sandbox.runtime import Runtimes, choose
 Info = Mapping[str, Any]
 
 _CAPS = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "CPU time"}
+#: As many as an engine's user namespace maps.
+_MAPPED_UIDS = 65536
 _DRIFT = timedelta(seconds=5)
 #: A clock outside these years makes leases, deadlines and certificates meaningless.
 _YEARS = range(2025, 2100)
@@ -64,13 +67,44 @@ def seccomp(info: Info) -> Finding:
 
 
 def user_namespaces(info: Info) -> Finding:
-    """Say whether the engine's root is the host's; both are fine, since sandboxes are nobody."""
-    names = {_fields(option).get("name") for option in _options(info)}
-    if "rootless" in names:
+    """Say whether the engine's root is the host's; both are fine: no sandbox is root."""
+    name = _namespace(info)
+    if name == "rootless":
         return passed("user-namespaces", "the engine runs without root")
-    if "userns" in names:
+    if name == "userns":
         return passed("user-namespaces", "the engine maps its users to unprivileged ones")
     return passed("user-namespaces", "not used by the engine (userns-remap would be one more wall)")
+
+
+def sandbox_users(settings: Settings, info: Info, accounts: Mapping[int, str]) -> Finding:
+    """Say which user ids sandboxes have; warn where this host gave one to somebody else.
+
+    `accounts` are the host's, names by user id.
+    """
+    shown = f"each sandbox has a user id of its own, of {write_uids(settings.uids)}"
+    is_mapped = _namespace(info) is not None
+    if is_mapped and settings.uids[-1] >= _MAPPED_UIDS:
+        return failed(
+            "sandbox-users",
+            f"SANDBOX_UIDS={settings.sandbox_uids}: the engine maps its users to other ones, "
+            f"and none above {_MAPPED_UIDS - 1}",
+            f"Remove SANDBOX_UIDS, or set it to a range below {_MAPPED_UIDS}.",
+        )
+    shared = [name for uid, name in sorted(accounts.items()) if uid in settings.uids]
+    if shared and not is_mapped:
+        return warned(
+            "sandbox-users",
+            f"{shown}; on this host such an id belongs to {shared[0]}",
+            "Set SANDBOX_UIDS to a range that no account, service or container of this host has.",
+        )
+    where = "in the engine's user namespace" if is_mapped else "on this host"
+    return passed("sandbox-users", f"{shown} {where}")
+
+
+def _namespace(info: Info) -> str | None:
+    """Return `rootless` or `userns` where the engine's users are others on the host."""
+    names = {_fields(option).get("name") for option in _options(info)}
+    return next((name for name in ("rootless", "userns") if name in names), None)
 
 
 def clock(info: Info, now: datetime) -> Finding:

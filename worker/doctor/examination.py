@@ -89,5 +89,6 @@ def _judge_info(settings: Settings, info: docker_facts.Info) -> tuple[Finding, .
         docker_facts.seccomp(info),
         docker_facts.runtime(settings, info),
         docker_facts.user_namespaces(info),
+        docker_facts.sandbox_users(settings, info, services.accounts()),
         docker_facts.clock(info, utc_now()),
     )

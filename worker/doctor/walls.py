@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from safeurl.uids import DEFAULT_UIDS, write_uids
 from worker.doctor.finding import Finding, failed, ruled
 from worker.doctor.trial import Tried
 
 #: Facts of a vector, as the probe's docstrings describe them: JSON of any shape.
 Seen = Any
 
-_NOBODY: Final = "65534"
 _CAPABILITIES: Final = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 _FILTERED: Final = "2"
 #: Made by the runtime, private to the container, and either read-only or memory that is capped.
@@ -36,6 +36,8 @@ class Expected:
 
     #: `name=value`, of the options and of the image.
     environment: frozenset[str] = frozenset()
+    #: User ids of which the sandbox has one.
+    uids: range = DEFAULT_UIDS
     #: Values that may be in no sandbox.
     secrets: tuple[str, ...] = field(default=(), repr=False)
     #: Another kernel than the host's answers system calls.
@@ -107,14 +109,18 @@ def neighbour(seen: Seen, _: Expected) -> Judgement:
     return faults, fine
 
 
-def user(seen: Seen, _: Expected) -> Judgement:
-    """Judge that the sandbox's code is nobody."""
+def user(seen: Seen, expected: Expected) -> Judgement:
+    """Judge that the sandbox's code is one of the sandboxes' own users, and nobody else."""
+    held = {name: set(seen[name]) for name in ("Uid", "Gid", "Groups")}
+    uids = write_uids(expected.uids)
     faults = [
-        f"{name} is {' '.join(seen[name])}"
-        for name in ("Uid", "Gid", "Groups")
-        if set(seen[name]) != {_NOBODY}
+        f"{name} is {' '.join(seen[name])}, not one of {uids}"
+        for name, numbers in held.items()
+        if len(numbers) != 1 or not all(int(number) in expected.uids for number in numbers)
     ]
-    return faults, f"uid, gid and groups are {_NOBODY}"
+    if not faults and len(set.union(*held.values())) != 1:
+        faults = ["the group is another sandbox's"]
+    return faults, f"uid, gid and groups are {seen['Uid'][0]}, one of {uids}"
 
 
 def capabilities(seen: Seen, expected: Expected) -> Judgement:

@@ -134,6 +134,7 @@ class Ward:
         values = tuple(secret.get_secret_value() for secret in secrets)
         return Expected(
             environment=frozenset({"HOSTNAME=sandbox", *ENVIRONMENT, *self.image_environment}),
+            uids=settings.uids,
             secrets=tuple(value for value in values if value),
             gvisor=gvisor,
         )

@@ -27,6 +27,7 @@ from worker.sandbox.memory import MemoryWatch, watched
 from worker.sandbox.options import Options, SandboxSettings, container_options
 from worker.sandbox.reaper import remove_own
 from worker.sandbox.runtime import AUTO, choose
+from worker.sandbox.user import choose_uid, taken_uids
 
 _log = logging.getLogger("safeurl.sandbox")
 
@@ -37,6 +38,9 @@ _REMOVE_S = 20.0
 #: How often, and how far apart, a death without a cause is looked at again.
 _LOOKS = 5
 _LOOK_S = 0.2
+#: How often a sandbox is created anew because another has its user id; once is enough but where
+#: several that have just been created meet, or the range is almost used up.
+_UID_TRIES = 10
 
 
 class ContainerRun:
@@ -62,6 +66,7 @@ class ContainerRun:
         self._cancelled = threading.Event()
         self._name = labels.container_name(order.request.scan, order.request.attempt)
         self._container_id: str | None = None
+        self._uid = settings.uid
         self._stopped: Stop | None = None
         self._error: str | None = None
         self._state: dict[str, Any] = {}  # as Docker gives it
@@ -94,28 +99,43 @@ class ContainerRun:
             return
         try:
             with self._engine.client() as client:
-                self._container_id = self._create(client)
-                self._use(client, self._container_id)
+                with self._timed("create"):
+                    container_id = self._create_alone(client)
+                self._use(client, container_id)
         finally:
             self._remove()
 
+    def _create_alone(self, client: EngineClient) -> str:
+        """Create the container with a user id that no other of the engine has."""
+        taken: frozenset[int] = frozenset()
+        for _ in range(_UID_TRIES):
+            self._uid = choose_uid(self._settings.uids, taken)
+            self._container_id = self._create(client)
+            taken = taken_uids(client, self._container_id)
+            if self._uid not in taken:
+                return self._container_id
+            client.remove(self._container_id)
+            self._container_id = None
+        raise SandboxUnavailableError(
+            "Other sandboxes took each user id of SANDBOX_UIDS that was tried."
+        )
+
     def _create(self, client: EngineClient) -> str:
-        with self._timed("create"):
-            try:
-                return client.create(self._name, self._body(client))
-            except NameTakenError:
-                # A create whose answer was lost has left a container of this very attempt.
-                if not self._remove_namesake(client):
-                    raise
-            except RuntimeUnknownError:
-                # The list of runtimes was read a while ago, perhaps before our process was forked.
-                if self._settings.runtime != AUTO:
-                    raise
-                self._engine.forget_runtimes()
+        try:
             return client.create(self._name, self._body(client))
+        except NameTakenError:
+            # A create whose answer was lost has left a container of this very attempt.
+            if not self._remove_namesake(client):
+                raise
+        except RuntimeUnknownError:
+            # The list of runtimes was read a while ago, perhaps before our process was forked.
+            if self._settings.runtime != AUTO:
+                raise
+            self._engine.forget_runtimes()
+        return client.create(self._name, self._body(client))
 
     def _body(self, client: EngineClient) -> dict[str, Any]:
-        settings = self._settings
+        settings = replace(self._settings, uid=self._uid)
         if settings.runtime == AUTO:
             choice = choose(AUTO, settings.network, self._engine.runtimes(client))
             settings = replace(settings, runtime=choice.name)

@@ -14,6 +14,8 @@ SCAN = "safeurl.scan"
 ATTEMPT = "safeurl.attempt"
 DEADLINE = "safeurl.deadline"
 ROLE = "safeurl.role"
+#: The user id that the sandbox has on this host; not needed to know whose a container is.
+UID = "safeurl.uid"
 
 ROLE_SANDBOX = "sandbox"
 #: A container in which `safeurl doctor` tries the isolation.

@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 from safeurl.ports import SandboxOrder
+from safeurl.uids import DEFAULT_UIDS
 from worker.sandbox import labels
 from worker.sandbox.runtime import RUNSC
 
 _MIB = 1024 * 1024
-_NOBODY = 65534
 #: What gVisor itself needs below the limit, which counts the host's tasks: a fetch works with 64
 #: in all and fails with 48.
 _GVISOR_TASKS = 64
@@ -41,6 +41,10 @@ class SandboxSettings:
     #: Processes and threads.
     pids_limit: int = 64
     tmpfs_mb: int = 64
+    #: User ids of the host that belong to sandboxes.
+    uids: range = DEFAULT_UIDS
+    #: The one of them that this sandbox has; the room gives each its own. The group is the same.
+    uid: int = DEFAULT_UIDS[0]
     #: An OCI runtime that the engine knows, or `auto`, which the room turns into one; None for
     #: the engine's default.
     runtime: str | None = None
@@ -70,9 +74,9 @@ def container_options(
     return {
         "Image": settings.image,
         "Hostname": "sandbox",
-        "User": f"{_NOBODY}:{_NOBODY}",
+        "User": f"{settings.uid}:{settings.uid}",
         "Env": list(ENVIRONMENT),
-        "Labels": labels.build(owner),
+        "Labels": labels.build(owner) | {labels.UID: str(settings.uid)},
         "AttachStdin": True,
         "AttachStdout": True,
         "AttachStderr": True,
@@ -130,7 +134,7 @@ def _isolation(settings: SandboxSettings) -> dict[str, Any]:
         "Tmpfs": {
             "/tmp": (  # noqa: S108 - a path inside the sandbox, not on this host
                 f"rw,noexec,nosuid,nodev,size={settings.tmpfs_mb}m,nr_inodes=16384,"
-                f"mode=0700,uid={_NOBODY},gid={_NOBODY}"
+                f"mode=0700,uid={settings.uid},gid={settings.uid}"
             )
         },
         "CapAdd": [],

@@ -20,6 +20,10 @@ process limit      a fork fails and the sandbox goes on   host threads are count
 memory, PID 1      status 137 and `OOMKilled`             status 137; `OOMKilled` can be lost,
                                                           but not the kernel's signal (`memory`)
 memory, a child    the child dies, its parent goes on     all die, status 137, told likewise
+user id            the sandbox's own on the host          its own inside; all gVisors are nobody
+                                                          on the host, each in a namespace of its
+                                                          own, and give out none of its per-user
+                                                          limits
 size of /tmp       capped                                 capped
 files in /tmp      16,384                                 bounded by memory alone
 open files         capped                                 capped

@@ -64,3 +64,12 @@ def test_swap_is_never_more_than_memory() -> None:
     for settings in (_PLAIN, _STRICT):
         host = container_options(settings, _ORDER, _AT)["HostConfig"]
         assert host["MemorySwap"] == host["Memory"] == settings.memory_mb * 2**20
+
+
+def test_user_group_folder_and_label_follow_the_user_id() -> None:
+    """One number, in each place that the sandbox or the reaper reads it from."""
+    body = container_options(dataclasses.replace(_STRICT, uid=70007), _ORDER, _AT)
+    assert body["User"] == "70007:70007"
+    assert body["Labels"]["safeurl.uid"] == "70007"
+    [tmpfs] = body["HostConfig"]["Tmpfs"].values()
+    assert tmpfs.endswith("mode=0700,uid=70007,gid=70007")

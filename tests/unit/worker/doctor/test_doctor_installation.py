@@ -98,6 +98,28 @@ def test_user_namespaces_are_told_and_judged_by_nobody(option: str, word: str) -
 
 
 @pytest.mark.parametrize(
+    ("option", "uids", "accounts", "status", "word"),
+    [
+        ("name=cgroupns", "", {0: "root", 1000: "alice"}, Status.PASS, "60706-61183 on this host"),
+        ("name=cgroupns", "70000-71000", {70000: "bob"}, Status.WARN, "belongs to bob"),
+        ("name=cgroupns", "", {61183: "bob", 60800: "carol"}, Status.WARN, "belongs to carol"),
+        ("name=userns", "", {60800: "carol"}, Status.PASS, "in the engine's user namespace"),
+        ("name=rootless", "", {}, Status.PASS, "in the engine's user namespace"),
+        ("name=userns", "70000-71000", {}, Status.FAIL, "none above 65535"),
+        ("name=rootless", "70000-71000", {}, Status.FAIL, "none above 65535"),
+    ],
+)
+def test_the_users_of_sandboxes_are_shown_and_have_to_be_theirs_alone(
+    option: str, uids: str, accounts: dict[int, str], status: Status, word: str
+) -> None:
+    """An account with such an id would share its limits and its files with sandboxes."""
+    given = settings(**({"SANDBOX_UIDS": uids} if uids else {}))
+    info = _INFO | {"SecurityOptions": [option]}
+    finding = docker_facts.sandbox_users(given, info, accounts)
+    assert (finding.status, word in finding.detail) == (status, True)
+
+
+@pytest.mark.parametrize(
     ("wanted", "arguments", "status"),
     [
         ("runc", [], Status.PASS),

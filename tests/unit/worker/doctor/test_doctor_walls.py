@@ -12,11 +12,11 @@ from worker.doctor.trial import Tried
 from worker.doctor.walls import NEIGHBOUR, WALLS, Expected, connection_walls
 
 _NONE = ["0" * 16]
-_NOBODY = ["65534"] * 4
+_OWN = ["60706"] * 4
 _STATUS = {
-    "Uid": _NOBODY,
-    "Gid": _NOBODY,
-    "Groups": ["65534"],
+    "Uid": _OWN,
+    "Gid": _OWN,
+    "Groups": ["60706"],
     **dict.fromkeys(("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), _NONE),
     "NoNewPrivs": ["1"],
     "Seccomp": ["2"],
@@ -77,6 +77,11 @@ def test_a_sandbox_as_it_should_be_passes_every_wall() -> None:
         ("routes", ["eth0 00000000 010011AC"], "sandbox-routes"),
         ("dns", "answered", "sandbox-dns"),
         ("identity", _STATUS | {"Gid": ["0"] * 4}, "sandbox-user"),
+        ("identity", _STATUS | {"Groups": ["60706", "999"]}, "sandbox-user"),
+        ("identity", _STATUS | {"Groups": []}, "sandbox-user"),
+        ("identity", _STATUS | {"Gid": ["60707"] * 4}, "sandbox-user"),
+        ("identity", _STATUS | dict.fromkeys(("Uid", "Gid"), ["65534"] * 4), "sandbox-user"),
+        ("identity", _STATUS | {"Uid": ["60706", "60707", "60706", "60706"]}, "sandbox-user"),
         ("identity", _STATUS | {"CapBnd": ["0000000000002000"]}, "sandbox-capabilities"),
         ("identity", _STATUS | {"NoNewPrivs": ["0"]}, "sandbox-no-new-privileges"),
         ("identity", _STATUS | {"Seccomp": ["0"]}, "sandbox-seccomp"),

@@ -1,0 +1,195 @@
+"""Each sandbox has a user id of its own on the host, and with it per-user limits of its own."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from safeurl.ports import SandboxExit
+from safeurl.state import Outcome
+from tests.support.cell import cell
+from tests.support.images import docker_client
+from tests.support.pages import PageServer
+from tests.support.routes import STANDARD_ROUTES
+from tests.support.sandbox_lab import PATIENCE_S, Lab, collector, lab, leftovers, order
+from worker.sandbox import labels
+from worker.sandbox.runtime import RUNC
+
+#: Says who it is, and then stays until it is killed.
+_STAY = """
+import os, signal
+print(os.getuid(), flush=True)
+signal.pause()
+"""
+
+#: With an even attempt number it takes all it can of each limit that the kernel counts per user,
+#: and stays; with an odd one it takes a little of each and says what it got. The attempt comes with
+#: the request, so that both are the same program. Python has no names for these calls.
+_GREED = r"""
+import ctypes, errno, fcntl, itertools, json, os, signal, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+F_SETPIPE_SZ, F_GETPIPE_SZ, SIGRTMIN = 1031, 1032, 34
+attempt = json.loads(sys.stdin.readline())["attempt"]
+greedy = attempt % 2 == 0
+
+def said(result):
+    return "got" if result >= 0 else errno.errorcode[ctypes.get_errno()]
+
+def watches():
+    return said(libc.inotify_init1(0))
+
+def pipe():
+    source, _ = os.pipe()
+    size = fcntl.fcntl(source, F_GETPIPE_SZ)
+    if greedy:
+        try:
+            fcntl.fcntl(source, F_SETPIPE_SZ, 2**20)
+        except PermissionError:
+            return "EPERM"
+    return "got" if size == 65536 else f"{size} bytes"
+
+names = itertools.count()
+
+def queue():
+    return said(libc.mq_open(b"/q%d" % next(names), os.O_CREAT | os.O_RDWR, 0o600, None))
+
+def queued_signal():
+    return said(libc.sigqueue(os.getpid(), SIGRTMIN, None))
+
+signal.pthread_sigmask(signal.SIG_BLOCK, {SIGRTMIN})
+found = {}
+for take, most in ((watches, 400), (pipe, 100), (queue, 200), (queued_signal, 500_000)):
+    for number in range(most if greedy else 1):
+        word = take()
+        if word != "got":
+            break
+    found[take.__name__] = word
+print(json.dumps(found), flush=True)
+while greedy:
+    signal.pause()
+"""
+
+
+@asynccontextmanager
+async def staying(room: Lab, attempt: int) -> AsyncIterator[str]:
+    """Run a sandbox that stays; yields its first line once it has come."""
+    said = asyncio.get_running_loop().create_future()
+    got = bytearray()
+
+    def sink(piece: bytes) -> bool:
+        got.extend(piece)
+        if b"\n" in got:
+            said.get_loop().call_soon_threadsafe(settle, got.decode().partition("\n")[0])
+        return True
+
+    def settle(line: str) -> None:
+        if not said.done():
+            said.set_result(line)
+
+    run = asyncio.ensure_future(room.sandbox.run(order(attempt=attempt), sink))
+    try:
+        await asyncio.wait({run, said}, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE_S)
+        assert said.done(), run
+        yield said.result()
+    finally:
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+
+
+async def once(room: Lab, attempt: int) -> tuple[SandboxExit, str]:
+    """Run a sandbox to its end; return how it ended and what it said."""
+    got: list[bytes] = []
+    ended = await room.sandbox.run(order(attempt=attempt), collector(got))
+    return ended, b"".join(got).decode()
+
+
+def test_what_one_sandbox_uses_up_another_still_has(runtime: str) -> None:
+    """Inotify instances, pipe buffers, message queues and queued signals count per user."""
+
+    async def attacked(room: Lab) -> tuple[Any, Any, Any]:
+        _, calm = await once(room, 1)
+        async with staying(room, 2) as taken:
+            _, beside = await once(room, 3)
+        return json.loads(calm), json.loads(taken), json.loads(beside)
+
+    with lab(_GREED, runtime=runtime) as room:
+        calm, taken, beside = asyncio.run(attacked(room))
+    assert beside == calm
+    assert calm["pipe"] == "got"
+    if runtime == RUNC:
+        # No filter of system calls keeps code from this one: it was used up indeed.
+        assert taken["pipe"] == "EPERM"
+
+
+def test_sandboxes_that_start_together_have_users_of_their_own() -> None:
+    """Six out of 16 ids: by chance alone, two of them would be the same two times of three."""
+    uids = range(60706, 60722)
+
+    async def together(room: Lab) -> list[str]:
+        said: list[str] = []
+        everybody = asyncio.Event()
+
+        async def one(attempt: int) -> None:
+            async with staying(room, attempt) as uid:
+                said.append(uid)
+                if len(said) == 6:
+                    everybody.set()
+                await asyncio.wait_for(everybody.wait(), PATIENCE_S)
+
+        await asyncio.gather(*(one(attempt) for attempt in range(1, 7)))
+        return said
+
+    with lab(_STAY, uids=uids, runtime=RUNC) as room:
+        said = asyncio.run(together(room))
+    assert len(set(said)) == len(said) == 6
+    assert {int(uid) for uid in said} <= set(uids)
+
+
+@contextmanager
+def leftover(image: str, uid: str) -> Iterator[None]:
+    """Leave a container of another installation, as a killed worker does; it may have any label."""
+    with docker_client() as client:
+        container = client.containers.create(image, labels={labels.UID: uid})
+        try:
+            yield
+        finally:
+            container.remove(force=True)
+
+
+def test_what_a_killed_worker_has_left_keeps_its_user() -> None:
+    """Of two ids the other one is taken, each time; a label that is no number is nobody's."""
+    with lab("import os; print(os.getuid())", uids=range(60706, 60708), runtime=RUNC) as room:
+        image = room.settings.image
+        with leftover(image, "60706"), leftover(image, "someone"), leftover(image, ""):
+            assert [room.run().stdout for _ in range(4)] == [b"60707\n"] * 4
+
+
+def test_without_a_free_user_no_sandbox_starts() -> None:
+    """The error names the setting, no container is left, and then there is room again."""
+    with lab("import os; print(os.getuid())", uids=range(60706, 60708), runtime=RUNC) as room:
+        image = room.settings.image
+        with leftover(image, "60706"), leftover(image, "60707"):
+            ran = room.run()
+            assert ran.stdout == b""
+            assert "All 2 user ids of SANDBOX_UIDS" in (ran.exit.error or "")
+            assert leftovers(room.settings.instance) == []
+        assert room.run().exit.error is None
+
+
+@pytest.mark.parametrize("uids", [range(60706, 61184), range(2_000_000_001, 2_000_000_099)])
+def test_the_fetcher_works_as_any_user(tmp_path: Path, runtime: str, uids: range) -> None:
+    """Its files, its /tmp and its gateway's socket are open to it, also through gVisor's gofer."""
+    instance = f"users-{runtime}-{uids[0]}"
+    with (
+        PageServer(STANDARD_ROUTES) as pages,
+        cell(tmp_path, instance, ["127.0.0.1/32"]) as made,
+    ):
+        room = replace(made, settings=replace(made.settings, runtime=runtime, uids=uids))
+        fetched = room.fetch(pages.url("/"), allow_cidrs=("127.0.0.1/32",))
+    assert fetched.report is not None
+    assert (fetched.report.outcome, fetched.exit.exit_code) == (Outcome.OK, 0)
