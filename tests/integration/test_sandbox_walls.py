@@ -100,6 +100,39 @@ print(json.dumps({"routes": routes, "reached": reached, "names": [socket.gethost
 
 _SEARCH = 'print(open("/etc/resolv.conf").read())'
 
+#: Looks into every file of /etc and /proc for words, which come in hexadecimal, so that the script
+#: does not find itself; and shows the files that the engine writes.
+_OVERHEAR = """
+import json, os, socket, stat
+words = [bytes.fromhex(word) for word in WORDS]
+found = {}
+def look(path):
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            text = os.read(descriptor, 2**20)
+            for word in words:
+                if word in text:
+                    found.setdefault(path, []).append(word.decode())
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+read = 0
+for top in ("/etc", "/proc"):
+    for folder, _, names in os.walk(top):
+        for name in names:
+            # What looks into the process's own memory, where the words are.
+            if name not in {"mem", "kcore", "kmsg", "pagemap"}:
+                look(os.path.join(folder, name))
+                read += 1
+shown = {name: open("/etc/" + name).read() for name in ("resolv.conf", "hosts", "hostname")}
+print(json.dumps([read, found, shown, [socket.gethostname(), socket.getfqdn(), os.uname()[1]]]))
+"""
+
 
 def output(script: str, **caps: Any) -> str:
     """Return what the script printed in a sandbox that ended by itself."""
@@ -192,6 +225,24 @@ def test_without_network_there_is_no_route(runtime: str) -> None:
     unreachable = "ENETUNREACH" if runtime == RUNC else "EHOSTUNREACH"
     assert (found["routes"], found["reached"]) == ([], unreachable)
     assert found["names"] == ["sandbox"]
+
+
+def test_nothing_tells_of_the_hosts_name_and_resolver(runtime: str) -> None:
+    """Neither servers, search list and options of its resolver nor its name are in sight."""
+    host = [line.split() for line in Path("/etc/resolv.conf").read_text().splitlines()]
+    servers = [line[1] for line in host if line[:1] == ["nameserver"]]
+    assert servers, "this host has no resolver to hide"
+    words = [word.encode().hex() for word in servers]
+    script = _OVERHEAR.replace("WORDS", repr(words))
+    read, found, shown, names = json.loads(output(script, runtime=runtime))
+    assert read > 100
+    assert found == {}
+    assert names == ["sandbox"] * 3
+    lines = [line for line in shown["resolv.conf"].splitlines() if not line.startswith("#")]
+    assert lines == ["nameserver 127.0.0.1", "options attempts:1"]
+    assert shown["hostname"] == "sandbox\n"
+    aliases = {name for line in shown["hosts"].splitlines() for name in line.split()[1:]}
+    assert {name for name in aliases if not name.startswith("ip6-")} == {"localhost"}
 
 
 def test_bridge_uses_the_given_resolver_and_no_search_list() -> None:

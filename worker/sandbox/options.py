@@ -21,6 +21,10 @@ _MIB = 1024 * 1024
 #: in all and fails with 48.
 _GVISOR_TASKS = 64
 
+#: Fills /etc/resolv.conf where nothing resolves names; what is not given, the engine copies from
+#: the host's: servers, search list and options, which name the operator's network.
+_NO_RESOLVER = {"Dns": ["127.0.0.1"], "DnsSearch": ["."], "DnsOptions": ["attempts:1"]}
+
 #: Where the fetcher looks for the gateway's socket.
 EGRESS_MOUNT = "/run/egress"
 
@@ -160,7 +164,7 @@ def _mounts(egress_dir: str | None) -> dict[str, Any]:
 
 def _network(settings: SandboxSettings) -> dict[str, Any]:
     if settings.network == "none":
-        return {"NetworkMode": "none"}
+        return {"NetworkMode": "none", **_NO_RESOLVER}
     return {
         "NetworkMode": "bridge",
         "Dns": list(settings.dns),
