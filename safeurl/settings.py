@@ -202,12 +202,15 @@ class Settings(BaseModel):
     egress_allow_cidrs: Cidrs = Field(
         default=(),
         alias="EGRESS_ALLOW_CIDRS",
-        description="Exceptions from the address policy, for labs and tests only.",
+        description="Exceptions from the address policy, for labs and tests only. A network of "
+        "this host is opened only by an exception that names it or a part of it.",
     )
     egress_deny_cidrs: Cidrs = Field(
         default=(),
         alias="EGRESS_DENY_CIDRS",
-        description="More address ranges that no scan may reach.",
+        description="More address ranges that no scan may reach. This host's addresses, links and "
+        "routes are refused without it. What it cannot know belongs here: the site's public "
+        "ranges, and its public address behind NAT.",
     )
     egress_allow_ports: Ports = Field(
         default=(),

@@ -9,8 +9,9 @@ from typing import Final
 import msgspec
 
 from safeurl import __version__
-from safeurl.errors import ConfigError
+from safeurl.errors import ConfigError, EgressUnavailableError
 from worker.egress.gateway import Gateway, GatewayError
+from worker.egress.host import Host
 from worker.egress.protocol import (
     BAD_REQUEST,
     UNAVAILABLE,
@@ -28,8 +29,10 @@ from worker.egress.protocol import (
     Pong,
     Record,
     Request,
+    Surroundings,
     encode,
 )
+from worker.egress.surroundings import describe
 
 _REQUESTS: Final = msgspec.json.Decoder(Request)
 
@@ -37,9 +40,11 @@ _REQUESTS: Final = msgspec.json.Decoder(Request)
 class Control:
     """Answers workers."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        """Note when the gateway began."""
+    def __init__(self, gateway: Gateway, deny_cidrs: tuple[str, ...] = ()) -> None:
+        """Note when the gateway began, and what its own settings deny."""
         self._gateway = gateway
+        self._host = Host()
+        self._deny_cidrs = deny_cidrs
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._pong = Pong(version=__version__, pid=os.getpid(), started_at=started_at)
 
@@ -53,6 +58,9 @@ class Control:
         finally:
             writer.close()
 
+    def _describe_host(self) -> Surroundings:
+        return describe(self._host.networks(), self._deny_cidrs)
+
     async def _answer(self, line: bytes) -> Answer:
         try:
             return await self._do(_REQUESTS.decode(line))
@@ -60,6 +68,8 @@ class Control:
             return Failed(code=error.code, message=str(error))
         except (msgspec.DecodeError, ConfigError) as error:
             return Failed(code=BAD_REQUEST, message=f"The gateway cannot read this: {error}")
+        except EgressUnavailableError as error:
+            return Failed(code=UNAVAILABLE, message=str(error))
         except OSError as error:
             return Failed(code=UNAVAILABLE, message=f"The gateway cannot do this: {error}.")
 
@@ -77,7 +87,7 @@ class Control:
             case List():
                 return Listed(sockets=self._gateway.bound_to(request.instance))
             case Ping():
-                return self._pong
+                return msgspec.structs.replace(self._pong, host=self._describe_host())
 
 
 async def _read_line(reader: asyncio.StreamReader) -> bytes:

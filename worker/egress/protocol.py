@@ -132,6 +132,17 @@ class Listed(_Message, frozen=True, tag_field="answer", tag="listed"):
     sockets: tuple[BoundSocket, ...]
 
 
+class Surroundings(_Message, frozen=True):
+    """What the gateway knows of the networks of its host."""
+
+    #: Networks that are refused because they are beside the host; how many of them are public.
+    neighbours: Count = 0
+    public_neighbours: Count = 0
+    #: IP versions by which the host reaches the Internet from an address that is not public, where
+    #: no setting names its public one.
+    unknown_public: tuple[int, ...] = ()
+
+
 class Pong(_Message, frozen=True, tag_field="answer", tag="pong"):
     """Who is there; another `started_at` means another gateway, which knows no older socket."""
 
@@ -139,6 +150,7 @@ class Pong(_Message, frozen=True, tag_field="answer", tag="pong"):
     pid: int
     #: ISO 8601, UTC.
     started_at: str
+    host: Surroundings = Surroundings()
 
 
 class Failed(_Message, frozen=True, tag_field="answer", tag="failed"):

@@ -63,7 +63,7 @@ async def _serve(directory: Path, settings: Settings) -> None:
     gateway = Gateway(directory / SOCKETS_NAME, means, settings.egress_unbound_seconds)
     listener = listen_in(directory, CONTROL_NAME, _control_mode(directory), _BACKLOG)
     control = await asyncio.start_unix_server(
-        Control(gateway).serve, sock=listener, limit=MAX_REQUEST_BYTES
+        Control(gateway, settings.egress_deny_cidrs).serve, sock=listener, limit=MAX_REQUEST_BYTES
     )
     _log.info("egress.started dir=%s pid=%d", directory, os.getpid())
     try:
