@@ -4,18 +4,14 @@
 """
 
 import hashlib
-import ipaddress
 import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -25,42 +21,7 @@ from pydantic import (
 )
 
 from safeurl.errors import ConfigError
-
-
-def _split(value: object) -> object:
-    """Read `a, b` as a tuple; an empty text is an empty tuple."""
-    if not isinstance(value, str):
-        return value
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _cidr(value: str) -> str:
-    """Check one address range and write it in its shortest form."""
-    return str(ipaddress.ip_network(value))
-
-
-def _resolver(value: str) -> str:
-    """Check `192.0.2.53`, `192.0.2.53:5353`, `2001:db8::53` or `[2001:db8::53]:5353`."""
-    bare = value.count(":") > 1 and not value.startswith("[")
-    parts = urlsplit(f"//[{value}]" if bare else f"//{value}")
-    address = ipaddress.ip_address(parts.hostname or "")
-    if parts.netloc.count("@") or parts.path or parts.query or parts.fragment:
-        raise ValueError(f"{value!r} is not an address with or without a port")
-    port = 53 if parts.port is None else parts.port
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"  # noqa: PLR2004 - IPv6
-
-
-Cidrs = Annotated[tuple[Annotated[str, AfterValidator(_cidr)], ...], BeforeValidator(_split)]
-Ports = Annotated[
-    tuple[Annotated[int, Field(ge=1, le=65535)], ...],
-    BeforeValidator(_split),
-]
-Seconds = Annotated[tuple[Annotated[int, Field(ge=0, le=86_400)], ...], BeforeValidator(_split)]
-Resolvers = Annotated[
-    tuple[Annotated[str, AfterValidator(_resolver)], ...], BeforeValidator(_split)
-]
-_HostName = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+|[0-9A-Fa-f:]+)$")]
-Hosts = Annotated[tuple[_HostName, ...], BeforeValidator(_split)]
+from safeurl.setting_types import Cidrs, Hosts, Ports, Resolvers, Seconds, Users
 
 
 class Settings(BaseModel):
@@ -231,6 +192,12 @@ class Settings(BaseModel):
         alias="EGRESS_DIR",
         description="Folder of a gateway that a unit of its own runs (`safeurl gateway`). Empty: "
         "the worker runs one, in the state folder.",
+    )
+    egress_control_users: Users = Field(
+        default=(),
+        alias="EGRESS_CONTROL_USERS",
+        description="Users, by name or number, that may command the egress gateway besides root "
+        "and its own. One that a sandbox may have is refused.",
     )
     egress_resolver: Resolvers = Field(
         default=(),

@@ -27,6 +27,7 @@ UNKNOWN_SOCKET: Final = "unknown_socket"
 ALREADY_BOUND: Final = "already_bound"
 BAD_REQUEST: Final = "bad_request"
 UNAVAILABLE: Final = "unavailable"
+FORBIDDEN: Final = "forbidden"
 
 SocketId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
