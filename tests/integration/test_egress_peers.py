@@ -2,18 +2,21 @@
 
 import json
 import os
-import shutil
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.support.egress import GatewayProcess, refusal
-from tests.support.user import SERVICE, STRANGER, needs_root
+from tests.support.user import (
+    SERVICE,
+    SERVICE_GROUP,
+    STRANGER,
+    needs_root,
+    open_folder,
+    run_as,
+)
 from worker.egress.peers import NOBODY
 from worker.egress.protocol import CONTROL_NAME, FORBIDDEN, SOCKET_NAME, EgressPolicy
 
@@ -54,30 +57,9 @@ except EgressUnavailableError as error:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Make a folder that every user may enter; pytest's own are below one of root's."""
-    with TemporaryDirectory() as name:
-        path = Path(name)
-        path.chmod(0o755)
-        yield path
-
-
-def _run_as(uid: int, program: str, *arguments: str, given: str = "", group: int = 0) -> str:
-    """Run a program as a user without any of root's rights, in this group beside its own."""
-    done = subprocess.run(
-        (
-            *(shutil.which("setpriv") or "setpriv", f"--reuid={uid}", f"--regid={uid}"),
-            *(f"--groups={group}" if group else "--clear-groups", "--no-new-privs"),
-            *(sys.executable, "-c", program, *arguments),
-        ),
-        input=given,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ["PATH"]},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """Make a folder that every user may enter."""
+    with open_folder() as made:
+        yield made
 
 
 def _opened(gateway: GatewayProcess) -> Path:
@@ -99,8 +81,8 @@ def test_no_other_user_commands_the_gateway(folder: Path, uid: int) -> None:
             json.dumps(each).replace(_ID, other.id if each["op"] == "bind" else socket_id) + "\n"
             for each in _REQUESTS
         )
-        answers = [json.loads(each) for each in _run_as(uid, _COMMAND, str(control), given=lines)
-                   .splitlines()]  # fmt: skip
+        said = run_as(uid, uid, _COMMAND, str(control), given=lines)
+        answers = [json.loads(each) for each in said.splitlines()]
         assert [each.get("code") for each in answers] == [FORBIDDEN] * len(_REQUESTS)
         assert len(list(directory.parent.iterdir())) == 2
         assert refusal(directory, "10.0.0.1:80") == "private"
@@ -112,7 +94,7 @@ def test_a_refused_user_is_told_why(folder: Path, capfd: pytest.CaptureFixture[s
     """The client says whom the gateway serves, and the gateway's log who it was."""
     with GatewayProcess(folder) as gateway:
         _opened(gateway)
-        said = _run_as(STRANGER, _PING, str(gateway.egress_dir))
+        said = run_as(STRANGER, STRANGER, _PING, str(gateway.egress_dir))
         assert str(STRANGER) in said
         assert "EGRESS_CONTROL_USERS" in said
     logged = capfd.readouterr().err
@@ -124,14 +106,14 @@ def test_a_user_of_the_setting_is_served(folder: Path) -> None:
     """Through the group that the folder lets in; that group alone is not enough."""
     shared = folder / "shared"
     shared.mkdir()
-    os.chown(shared, 0, SERVICE)
+    os.chown(shared, 0, SERVICE_GROUP)
     shared.chmod(0o2710)
     settings = {"EGRESS_DIR": str(shared), "EGRESS_CONTROL_USERS": str(SERVICE)}
     with GatewayProcess(folder, settings) as gateway:
         pid = str(gateway.process.pid)
-        assert _run_as(SERVICE, _PING, str(shared)).strip() == pid
-        assert "EGRESS_CONTROL_USERS" in _run_as(STRANGER, _PING, str(shared), group=SERVICE)
-        assert "may not speak" in _run_as(STRANGER, _PING, str(shared))
+        assert run_as(SERVICE, SERVICE_GROUP, _PING, str(shared)).strip() == pid
+        assert "EGRESS_CONTROL_USERS" in run_as(STRANGER, SERVICE_GROUP, _PING, str(shared))
+        assert "may not speak" in run_as(STRANGER, STRANGER, _PING, str(shared))
 
 
 @pytest.mark.parametrize("users", [str(NOBODY), "nobody", f"{SERVICE},{NOBODY}", "no-such-user"])
@@ -159,4 +141,4 @@ def test_no_other_user_finds_a_sandboxs_socket(folder: Path) -> None:
             "except PermissionError: print('refused')"
         )
         for uid in (NOBODY, STRANGER):
-            assert _run_as(uid, program, str(directory / SOCKET_NAME)).strip() == "refused"
+            assert run_as(uid, uid, program, str(directory / SOCKET_NAME)).strip() == "refused"
