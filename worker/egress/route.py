@@ -32,17 +32,13 @@ _CLONED: Final = 0x200
 
 
 class Kind(IntEnum):
-    """What a route says of its destination (`rtm_type`)."""
+    """What a route says of its destination (`rtm_type`); the others refuse it."""
 
     UNICAST = 1
     LOCAL = 2
     BROADCAST = 3
     ANYCAST = 4
     MULTICAST = 5
-    BLACKHOLE = 6
-    UNREACHABLE = 7
-    PROHIBIT = 8
-    THROW = 9
 
 
 @dataclass(frozen=True, slots=True)
