@@ -133,6 +133,7 @@ def _as_user(user: str, folder: Path, *command: str) -> str:
             list(command[1:]),
             entrypoint=command[0],
             user=user,
+            working_dir="/",
             volumes={str(folder): {"bind": "/folder", "mode": "rw"}},
             network_mode="none",
             remove=True,
