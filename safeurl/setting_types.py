@@ -41,6 +41,9 @@ Seconds = Annotated[tuple[Annotated[int, Field(ge=0, le=86_400)], ...], BeforeVa
 Resolvers = Annotated[
     tuple[Annotated[str, AfterValidator(_resolver)], ...], BeforeValidator(_split)
 ]
+#: A user's name, or its number.
+_User = Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})$")]
+Users = Annotated[tuple[_User, ...], BeforeValidator(_split)]
 _HostName = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+|[0-9A-Fa-f:]+)$")]
 Hosts = Annotated[tuple[_HostName, ...], BeforeValidator(_split)]
 

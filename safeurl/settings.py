@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from safeurl.errors import ConfigError
-from safeurl.setting_types import Cidrs, Hosts, Ports, Resolvers, Seconds, Uids
+from safeurl.setting_types import Cidrs, Hosts, Ports, Resolvers, Seconds, Uids, Users
 from safeurl.uids import DEFAULT_UIDS, read_uids, write_uids
 
 
@@ -170,12 +170,15 @@ class Settings(BaseModel):
     egress_allow_cidrs: Cidrs = Field(
         default=(),
         alias="EGRESS_ALLOW_CIDRS",
-        description="Exceptions from the address policy, for labs and tests only.",
+        description="Exceptions from the address policy, for labs and tests only. A network of "
+        "this host is opened only by an exception that names it or a part of it.",
     )
     egress_deny_cidrs: Cidrs = Field(
         default=(),
         alias="EGRESS_DENY_CIDRS",
-        description="More address ranges that no scan may reach.",
+        description="More address ranges that no scan may reach. This host's addresses, links and "
+        "routes are refused without it. What it cannot know belongs here: the site's public "
+        "ranges, and its public address behind NAT.",
     )
     egress_allow_ports: Ports = Field(
         default=(),
@@ -196,6 +199,12 @@ class Settings(BaseModel):
         alias="EGRESS_DIR",
         description="Folder of a gateway that a unit of its own runs (`safeurl gateway`). Empty: "
         "the worker runs one, in the state folder.",
+    )
+    egress_control_users: Users = Field(
+        default=(),
+        alias="EGRESS_CONTROL_USERS",
+        description="Users, by name or number, that may command the egress gateway besides root "
+        "and its own. One that a sandbox may have is refused.",
     )
     egress_resolver: Resolvers = Field(
         default=(),

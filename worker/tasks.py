@@ -12,7 +12,7 @@ from safeurl.errors import SandboxUnavailableError
 from safeurl.settings import Settings
 from worker.egress.client import EgressClient
 from worker.egress.door import GatewayEgress
-from worker.egress.host import own_addresses, without_exceptions
+from worker.egress.host import closed_networks, host_networks
 from worker.egress.protocol import Caps, EgressPolicy
 from worker.executor import AttemptLimits, Executor
 from worker.owner import owner_name
@@ -152,9 +152,10 @@ def make_limits(settings: Settings) -> AttemptLimits:
 def _deny_cidrs(settings: Settings) -> tuple[str, ...]:
     """Return what the fetcher must refuse besides its table.
 
-    On the bridge it judges alone, and from in there it cannot see which addresses are this host's.
+    On the bridge it judges alone, and from in there it cannot see which networks are this host's
+    or beside it.
     """
     if settings.container_network == "none":
         return settings.egress_deny_cidrs
-    own = without_exceptions(own_addresses(), make_policy(settings).allow)
-    return (*settings.egress_deny_cidrs, *own)
+    closed = closed_networks(host_networks(), make_policy(settings).allow)
+    return (*settings.egress_deny_cidrs, *dict.fromkeys(map(str, closed)))

@@ -71,12 +71,16 @@ def _tool() -> list[str]:
 @contextmanager
 def _compose(project: str, environ: Mapping[str, str]) -> Iterator[None]:
     """Start the services, and remove them with their volumes."""
-    command = [*_tool(), "-p", project, "-f", "docker/compose.yaml"]
     try:
-        _run(*command, "up", "-d", timeout_s=_START_S, environ=environ)
+        _do(project, environ, "up", "-d")
         yield
     finally:
-        _run(*command, "down", "--volumes", "-t", "30", timeout_s=_START_S, environ=environ)
+        _do(project, environ, "down", "--volumes", "-t", "30")
+
+
+def _do(project: str, environ: Mapping[str, str], *words: str) -> None:
+    command = [*_tool(), "-p", project, "-f", "docker/compose.yaml", *words]
+    _run(*command, timeout_s=_START_S, environ=environ)
 
 
 def _answer(
@@ -97,8 +101,86 @@ def _answer(
     raise TimeoutError(f"{path}: {seen}")
 
 
+#: Asks the gateway who is there, and prints the answer or what kept it from asking.
+_PING = """
+import socket, sys
+control = socket.socket(socket.AF_UNIX)
+control.settimeout(10)
+try:
+    control.connect("/folder/egress/control.sock")
+    control.sendall(b'{"op": "ping"}' + bytes([10]))
+    print(control.makefile().readline())
+except OSError as error:
+    print(type(error).__name__)
+"""
+#: Who asks, and what must be in the answer. The last but one has the group that may enter the
+#: folder, without being the worker's user.
+_ASKING = {
+    "safeurl-worker:safeurl-egress": "pong",
+    "safeurl-gateway:safeurl-egress": "pong",
+    "65534:65534": "PermissionError",
+    "safeurl-api:safeurl": "PermissionError",
+    "65534:safeurl-egress": "forbidden",
+    "safeurl-api:safeurl-egress": "forbidden",
+}
+
+
+def _as_user(user: str, folder: Path, *command: str) -> str:
+    """Run a command of the service image as this user, with the folder; return what it said."""
+    with docker_client() as client:
+        said: bytes = client.containers.run(
+            "safeurl-service:latest",
+            list(command[1:]),
+            entrypoint=command[0],
+            user=user,
+            working_dir="/",
+            volumes={str(folder): {"bind": "/folder", "mode": "rw"}},
+            network_mode="none",
+            remove=True,
+        )
+    return said.decode()
+
+
+def _users(project: str) -> dict[str, str]:
+    """Return what each service runs as, by the host's own numbers."""
+    with docker_client() as client:
+        return {
+            each.labels["com.docker.compose.service"]: each.top(ps_args="-eo uid")["Processes"][-1][
+                0
+            ]
+            for each in client.containers.list()
+            if each.labels.get("com.docker.compose.project") == project
+        }
+
+
+def _make_old(project: str) -> None:
+    """Give the state volume back to nobody, with the modes that older releases gave."""
+    change = "chown -R 65534:65534 /state && chmod -R u=rwX,go= /state && chmod 0700 /state"
+    with docker_client() as client:
+        client.containers.run(
+            BASE_IMAGE,
+            ["sh", "-c", change],
+            volumes={f"{project}_state": {"bind": "/state", "mode": "rw"}},
+            network_mode="none",
+            remove=True,
+        )
+
+
+def _scan(client: httpx.Client, url: str) -> str:
+    """Have a page scanned; return the scan's id once it is completed."""
+    scan = str(client.post("/api/scans", json={"url": url}).json()["id"])
+    final = {"COMPLETED", "FAILED", "TIMED_OUT", "CANCELLED"}
+    state = _answer(client, f"/api/scans/{scan}", _SCAN_S, "state", last=final)
+    assert state == "COMPLETED", client.get(f"/api/scans/{scan}").text
+    return scan
+
+
 def test_the_services_of_compose_scan_a_page(folder: Path) -> None:
-    """A scan that is posted to the published port is completed, and afterwards nothing is left."""
+    """A scan that is posted to the published port is completed, and afterwards nothing is left.
+
+    Each service has a user of its own, and the gateway serves the worker's alone. What an older
+    release has left in the state volume is still there after an upgrade.
+    """
     project, port = f"safeurl-test-{secrets.token_hex(4)}", _free_port()
     environ = {
         "DOCKER_HOST": f"unix://{SOCKET_PATH}",
@@ -118,10 +200,20 @@ def test_the_services_of_compose_scan_a_page(folder: Path) -> None:
         _answer(client, "/health", _START_S, "health", "status", last=("healthy", "degraded"))
         rebound = client.get("/health", headers={"host": "rebound.example"})
         assert rebound.status_code == httpx.codes.MISDIRECTED_REQUEST
-        scan = client.post("/api/scans", json={"url": pages.url("/")}).json()
-        final = {"COMPLETED", "FAILED", "TIMED_OUT", "CANCELLED"}
-        state = _answer(client, f"/api/scans/{scan['id']}", _SCAN_S, "state", last=final)
-        assert state == "COMPLETED", client.get(f"/api/scans/{scan['id']}").text
+        before = _scan(client, pages.url("/"))
+        users = _users(project)
+        assert (users["gateway"], users["worker"], users["api"]) == ("65521", "65522", "65523")
+        said = {who: _as_user(who, folder, "python3", "-c", _PING) for who in _ASKING}
+        assert {who: word for who, word in _ASKING.items() if word not in said[who]} == {}, said
+        _do(project, environ, "down", "-t", "30")
+        _make_old(project)
+        (folder / "egress").chmod(0o711)
+        os.chown(folder / "egress", 65534, 65534)
+        _do(project, environ, "up", "-d")
+        _answer(client, "/health", _START_S, "health", "status", last=("healthy", "degraded"))
+        after = _scan(client, pages.url("/"))
+        assert client.get(f"/api/scans/{before}").json()["state"] == "COMPLETED"
+        assert before != after
     with docker_client() as engine:
         assert [c for c in engine.containers.list(all=True) if project in c.name] == []
         assert [v for v in engine.volumes.list() if project in v.name] == []

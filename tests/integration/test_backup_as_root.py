@@ -4,6 +4,7 @@ To stop the units takes root, so that root is who restores.
 """
 
 import os
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,6 +103,14 @@ def test_what_root_left_there_before_is_named(system: System, file: Path, name: 
     assert _of_others(system.settings.state_dir) == [left]
     os.chown(left, SERVICE, SERVICE_GROUP)
     assert system.run("restore", str(file), "--force").returncode == 0
+
+
+def test_a_restored_database_is_the_groups_where_the_folder_is(system: System, file: Path) -> None:
+    """API and worker share it as they shared the one before."""
+    system.settings.state_dir.chmod(0o2770)
+    assert system.run("restore", str(file)).returncode == 0
+    found = system.settings.database_path.stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o660, SERVICE_GROUP)
 
 
 def test_a_root_that_owns_the_folder_stays_root(file: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.support.egress import (
 )
 from tests.support.pages import PageServer, html
 from tests.support.vectors import LITERALS
-from worker.egress.host import own_addresses
+from worker.egress.host import host_networks
 from worker.egress.protocol import EgressPolicy
 
 
@@ -74,7 +74,8 @@ def test_the_gateways_own_settings_deny_more(tmp_path: Path) -> None:
 
 def test_the_host_itself_is_refused_unless_named(gateway: GatewayProcess) -> None:
     """An exception as wide as the Internet does not open this host; its own address does."""
-    own = next(each for each in own_addresses() if ":" not in each and _is_here(each))
+    hosts = [str(each.network_address) for each in host_networks().own if each.version == 4]
+    own = next(filter(_is_here, hosts))
     wide = EgressPolicy(allow_cidrs=("0.0.0.0/0",))
     assert refusal(gateway.open(wide)[1], f"{own}:8080") == Rule.OWN_ADDRESS
     exact = EgressPolicy(allow_cidrs=(f"{own}/32",))

@@ -35,7 +35,17 @@ wait
 #: Enough for what a test asks of a loaded host while the scan runs.
 SLOW_S = 8.0
 TEXT = "<p>How to grow tomatoes on a balcony: sun, water, and patience.</p>"
-USER = ("--reuid=safeurl", "--regid=safeurl")
+#: The group that may enter the gateway's folder.
+EGRESS = "safeurl-egress"
+#: Asks the gateway who is there, and prints the answer.
+ASK = """
+import socket
+control = socket.socket(socket.AF_UNIX)
+control.settimeout(10)
+control.connect({control!r})
+control.sendall(b'{{"op": "ping"}}\\n')
+print(control.makefile().readline())
+"""
 INSTALLED = "/opt/safeurl/docker/systemd"
 #: Connects as what runs in the control group that the argument names, to where the API listens.
 CONNECT = """
@@ -173,10 +183,35 @@ def test_the_api_cannot_ask_the_gateway(host: SystemdHost) -> None:
     control = host.settings.gateway_dir / "control.sock"
     connect = f"import socket; socket.socket(socket.AF_UNIX).connect({str(control)!r})"
     as_unit = ("nsenter", "--mount", "--target", str(host.main_pid("safeurl-api")), "setpriv")
-    api = host.run(*as_unit, *USER, "--clear-groups", "python3", "-c", connect)
-    worker = host.run(*as_unit, *USER, "--groups=safeurl-egress", "python3", "-c", connect)
+    api = host.run(*as_unit, *user("safeurl-api"), "--clear-groups", "python3", "-c", connect)
+    worker = host.run(*as_unit, *user("safeurl"), f"--groups={EGRESS}", "python3", "-c", connect)
     assert (api.status, worker.status) == (1, 0), (api, worker)
     assert "PermissionError" in api.text
+
+
+def test_the_control_socket_serves_the_workers_user_alone(host: SystemdHost) -> None:
+    """The kernel tells it who asks: the group that may enter the folder is not enough."""
+    control = host.settings.gateway_dir / "control.sock"
+    ask = ASK.format(control=str(control))
+    for name, answer in (
+        *(("safeurl", "pong"), ("root", "pong")),
+        *(("safeurl-api", "forbidden"), ("nobody", "forbidden"), ("daemon", "forbidden")),
+    ):
+        groups = f"--groups={EGRESS}"
+        said = host.run("setpriv", *user(name), groups, "python3", "-c", ask)
+        assert f'"{answer}"' in said.text, (name, said)
+
+
+def test_worker_and_api_are_two_users(host: SystemdHost, web: Web) -> None:
+    """Both write one database by their group, and neither owns what the other runs as."""
+    owners = {
+        unit: host.check("stat", "-c", "%U", f"/proc/{host.main_pid(unit)}").strip()
+        for unit in (WORKER, "safeurl-api")
+    }
+    assert owners == {WORKER: "safeurl", "safeurl-api": "safeurl-api"}
+    host.completed(host.submit(web.url("/")))
+    modes = host.check("sh", "-c", f"stat -c '%a %G %n' {host.settings.database_path}*")
+    assert {line.rpartition(" ")[0] for line in modes.splitlines()} == {"660 safeurl"}
 
 
 def test_systemd_never_gives_up(host: SystemdHost, web: Web) -> None:
@@ -221,3 +256,8 @@ def seconds(span: str) -> int:
     """Read systemd's `2min 30s`."""
     units = {"min": 60, "s": 1}
     return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)(min|s)\b", span))
+
+
+def user(name: str) -> tuple[str, ...]:
+    """Return the options of setpriv that make a process this user's."""
+    return (f"--reuid={name}", f"--regid={name if name != 'nobody' else 'nogroup'}")

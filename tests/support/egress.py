@@ -48,6 +48,8 @@ class GatewayProcess:
 
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
+    #: What runs it, such as `nsenter`; it must become the gateway's process.
+    prefix: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,7 +65,9 @@ class GatewayProcess:
 
     def start(self, *, wait: bool = True) -> None:
         """Start it and wait until it answers."""
-        self.process = subprocess.Popen([sys.executable, "-c", _PROGRAM], env=self.environ)
+        self.process = subprocess.Popen(
+            [*self.prefix, sys.executable, "-c", _PROGRAM], env=self.environ
+        )
         deadline = time.monotonic() + _START_S
         while wait and not self.answers():
             if self.process.poll() is not None or time.monotonic() > deadline:

@@ -7,16 +7,16 @@ from pydantic import SecretStr
 from safeurl.settings import Settings
 
 FILE = Path(__file__).parents[2] / ".env.example"
-#: Paths that the units set themselves. systemd lets a settings file override them, so that a copy
-#: of ours, unchanged, would move the data and do without the gateway's own unit.
-OWN_OF_UNITS = frozenset({"SAFEURL_STATE_DIR", "EGRESS_DIR"})
+#: What the units set themselves. systemd lets a settings file override it, so that a copy of ours,
+#: unchanged, would move the data, do without the gateway's own unit and shut the worker out of it.
+OWN_OF_UNITS = frozenset({"SAFEURL_STATE_DIR", "EGRESS_DIR", "EGRESS_CONTROL_USERS"})
 
 
 def env_example() -> str:
     """Return its text: every variable with its meaning and default."""
     lines = [
         "# Every setting of SafeURL with its default. Copy to .env and change what you need.",
-        "# Two are commented out, because the units in docker/systemd/ set them themselves.",
+        "# Three are commented out, because the units in docker/systemd/ set them themselves.",
         "",
     ]
     for field in Settings.model_fields.values():

@@ -32,9 +32,11 @@ _BUILD_TIMEOUT_S = 270
 #: From release 256 on systemd refuses a host with cgroup v1, unless told by the kernel's words.
 _KERNEL_WORDS = "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"
 _BOOT_TIMEOUT_S = 60
-#: What systemd made for the gateway's user, the folder from outside gets as well.
+#: What systemd made for the gateway's user, the folder from outside gets as well; and what it makes
+#: of the worker's StateDirectory=, the installation's own folder.
 _GATEWAY = """[Service]
 ReadWritePaths={egress}
+ExecStartPre=+/usr/bin/install -d -o safeurl -g safeurl -m 2770 {state}
 ExecStartPre=+/bin/chown --reference=/run/safeurl-egress {egress}
 ExecStartPre=+/bin/chmod --reference=/run/safeurl-egress {egress}
 IPAddressAllow={outside}
@@ -76,7 +78,7 @@ def _boot(client: DockerClient, name: str) -> Iterator[SystemdHost]:
             "etc/safeurl/safeurl.env": _lines(environ_of(settings)),
             "etc/safeurl/gateway.env": f"EGRESS_DIR={egress}\n",
             DROP_IN.format(unit="safeurl-gateway", name="test"): _GATEWAY.format(
-                egress=egress, outside=outside
+                state=settings.state_dir, egress=egress, outside=outside
             ),
         }
     )

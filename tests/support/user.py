@@ -1,6 +1,9 @@
 """Being another user for a while, in a folder that everybody may enter. Needs root."""
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,14 +20,18 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="Only root can become 
 
 
 @contextmanager
-def acting_as(user: int) -> Iterator[None]:
-    """Be that user, without any of root's rights; every thread of this process is."""
+def acting_as(user: int, group: int | None = None) -> Iterator[None]:
+    """Be that user, without any of root's rights; every thread of this process is.
+
+    The group is the user's own where none is given.
+    """
+    group = user if group is None else group
     # Read while we are root: our checkout may lie where nobody else may enter.
     schema_sql()
     migrations()
     groups = os.getgroups()
     os.setgroups([])
-    os.setresgid(user, user, 0)
+    os.setresgid(group, group, 0)
     os.setresuid(user, user, 0)
     try:
         yield
@@ -32,6 +39,29 @@ def acting_as(user: int) -> Iterator[None]:
         os.setresuid(0, 0, 0)
         os.setresgid(0, 0, 0)
         os.setgroups(groups)
+
+
+def command_as(uid: int, gid: int, program: str, *arguments: str) -> tuple[str, ...]:
+    """Return the command that runs a Python program as this user and group, with no other right."""
+    return (
+        *(shutil.which("setpriv") or "setpriv", f"--reuid={uid}", f"--regid={gid}"),
+        *("--clear-groups", "--no-new-privs", sys.executable, "-c", program, *arguments),
+    )
+
+
+def run_as(uid: int, gid: int, program: str, *arguments: str, given: str = "") -> str:
+    """Run a Python program so to its end; return what it printed."""
+    done = subprocess.run(
+        command_as(uid, gid, program, *arguments),
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ["PATH"]},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @contextmanager

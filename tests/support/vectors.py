@@ -33,6 +33,7 @@ LITERALS: dict[str, str] = {
     "[2002:7f00:1::]": Rule.SIXTOFOUR,
     "[fd00:ec2::254]": Rule.METADATA,
     "[fec0::1]": Rule.PRIVATE,
+    "[3ffe::1]": Rule.RESERVED,
     "[fe80::1%25eth0]": Rule.SCOPED,
     "[fe80::1%eth0]": Rule.SCOPED,
     "169.254.169.254": Rule.METADATA,

@@ -216,6 +216,7 @@ def test_compose_passes_every_setting() -> None:
         "SAFEURL_STATE_DIR",  # the image's volume
         "REDIS_HOST",  # the service valkey
         "REDIS_PORT",
+        "EGRESS_CONTROL_USERS",  # the image's user for the worker
         "DOCKER_SOCKET_PATH",  # mounted where the default expects it
         "API_HOST",  # all of the container's, published on loopback
         "API_PORT",  # the published one is set

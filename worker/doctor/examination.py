@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from safeurl.bootstrap import utc_now
 from safeurl.errors import SandboxUnavailableError
 from safeurl.settings import Settings
-from worker.doctor import docker_facts, services
+from worker.doctor import docker_facts, services, surroundings
+from worker.doctor.command import control_socket
 from worker.doctor.configuration import check_settings
 from worker.doctor.finding import Finding, Status, failed, passed
 from worker.doctor.isolation import Tell, try_isolation
@@ -49,6 +50,8 @@ async def examine(
         await services.database(settings),
         await services.queue(settings),
         await services.gateway(settings),
+        await asyncio.to_thread(control_socket, settings),
+        await surroundings.neighbours(settings),
     ):
         note(finding)
     if docker.image_environment is None:

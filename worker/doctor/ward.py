@@ -15,7 +15,7 @@ from worker.doctor.trial import Trials, Tried
 from worker.doctor.walls import NEIGHBOUR, WALLS, Expected, connection_walls
 from worker.egress.client import EgressClient
 from worker.egress.door import GatewayEgress
-from worker.egress.host import own_addresses
+from worker.egress.host import host_networks
 from worker.egress.protocol import SOCKET_NAME, EgressPolicy
 from worker.sandbox.failure import SIGKILL_STATUS
 from worker.sandbox.options import ENVIRONMENT
@@ -76,7 +76,11 @@ class Ward:
 
     async def _walls(self) -> list[Finding]:
         port = self.lure.ports[BEHIND_WALLS]
-        own = [each for each in own_addresses() if not each.startswith("fe80:")]
+        own = [
+            str(each.network_address)
+            for each in host_networks().own
+            if each.num_addresses == 1 and not each.is_link_local
+        ]
         groups = (
             ((PRIVATE, port), ("::1", port)),
             tuple((address, 80) for address in own[:_MOST_ADDRESSES]),

@@ -6,14 +6,13 @@ import dataclasses
 import errno
 import logging
 import socket
-from ipaddress import ip_network
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from safeurl.address import AddressPolicy
 from safeurl.report import EgressEvidence
 from worker.egress.connection import Connection, Means, Standing
-from worker.egress.host import own_addresses, without_exceptions
 from worker.egress.ledger import Entry
 from worker.egress.place import listen_in
 from worker.egress.protocol import SOCKET_NAME, Bind, EgressPolicy
@@ -67,7 +66,7 @@ class Channel:
 
     def bind(self, request: Bind) -> None:
         """Let it connect from now until the deadline; raises `ConfigError` on a bad policy."""
-        self._standing.policy = _address_policy(request.policy, self._means)
+        self._standing.current_policy = _address_policy(request.policy, self._means)
         ledger = self._standing.ledger
         ledger.scan, ledger.attempt = request.scan, request.attempt
         ledger.caps, ledger.shut = request.policy.caps, ""
@@ -171,7 +170,8 @@ def remove_folder(directory: Path) -> None:
         directory.rmdir()
 
 
-def _address_policy(policy: EgressPolicy, means: Means) -> AddressPolicy:
+def _address_policy(policy: EgressPolicy, means: Means) -> Callable[[], AddressPolicy]:
+    """Return what tells the policy as the host's networks are at that moment."""
     parsed = AddressPolicy.parse(
         policy.allow_cidrs,
         (*policy.deny_cidrs, *means.deny_cidrs),
@@ -179,6 +179,11 @@ def _address_policy(policy: EgressPolicy, means: Means) -> AddressPolicy:
         (*policy.deny_ports, *means.deny_ports),
         dns64=policy.dns64,
     )
-    # Looked up each time: addresses come and go while the gateway runs.
-    own = without_exceptions(own_addresses(), parsed.allow)
-    return dataclasses.replace(parsed, own=tuple(map(ip_network, own)))
+    # Read here too, so that a kernel that does not tell them fails the bind.
+    means.host.networks(anew=True)
+
+    def current() -> AddressPolicy:
+        host = means.host.networks()
+        return dataclasses.replace(parsed, own=host.own, neighbours=host.neighbours)
+
+    return current

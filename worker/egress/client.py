@@ -121,6 +121,11 @@ class EgressClient:
                 writer.write(encode(request))
                 line = await reader.readuntil(b"\n")
             answer = _ANSWERS.decode(line)
+        except PermissionError as error:
+            raise EgressUnavailableError(
+                f"This user may not speak to the egress gateway in {self._dir}: the folder lets in "
+                "the gateway's own user and one group."
+            ) from error
         except (
             OSError,
             TimeoutError,

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,6 +13,7 @@ from safeurl.errors import UrlRefusedError
 from safeurl.url import ParsedUrl
 from worker.egress import answer
 from worker.egress.dial import DialError, dial
+from worker.egress.host import Host
 from worker.egress.ledger import Entry, Ledger
 from worker.egress.plain import PlainForward
 from worker.egress.request import HEAD_TIMEOUT_S, Ask, RequestError, read_ask
@@ -26,6 +28,8 @@ class Means:
     """What all connections of the gateway share."""
 
     resolver: Resolver
+    #: What is on and beside this host.
+    host: Host = field(default_factory=Host)
     #: How long a sandbox may take to say what it wants.
     head_timeout_s: float = HEAD_TIMEOUT_S
     #: See `worker.egress.tunnel`.
@@ -40,7 +44,13 @@ class Standing:
     """What a socket's connections go by; changed once, when the socket is bound."""
 
     ledger: Ledger = field(default_factory=Ledger)
-    policy: AddressPolicy = DEFAULT_POLICY
+    #: Asked for each judgement, because the host's networks change while a scan runs.
+    current_policy: Callable[[], AddressPolicy] = lambda: DEFAULT_POLICY
+
+    @property
+    def policy(self) -> AddressPolicy:
+        """The policy as it is now; raises `EgressUnavailableError` as `Host.networks` does."""
+        return self.current_policy()
 
 
 class _RefusedError(Exception):

@@ -27,6 +27,7 @@ UNKNOWN_SOCKET: Final = "unknown_socket"
 ALREADY_BOUND: Final = "already_bound"
 BAD_REQUEST: Final = "bad_request"
 UNAVAILABLE: Final = "unavailable"
+FORBIDDEN: Final = "forbidden"
 
 SocketId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -132,6 +133,17 @@ class Listed(_Message, frozen=True, tag_field="answer", tag="listed"):
     sockets: tuple[BoundSocket, ...]
 
 
+class Surroundings(_Message, frozen=True):
+    """What the gateway knows of the networks of its host."""
+
+    #: Networks that are refused because they are beside the host; how many of them are public.
+    neighbours: Count = 0
+    public_neighbours: Count = 0
+    #: IP versions by which the host reaches the Internet from an address that is not public, where
+    #: no setting names its public one.
+    unknown_public: tuple[int, ...] = ()
+
+
 class Pong(_Message, frozen=True, tag_field="answer", tag="pong"):
     """Who is there; another `started_at` means another gateway, which knows no older socket."""
 
@@ -139,6 +151,7 @@ class Pong(_Message, frozen=True, tag_field="answer", tag="pong"):
     pid: int
     #: ISO 8601, UTC.
     started_at: str
+    host: Surroundings = Surroundings()
 
 
 class Failed(_Message, frozen=True, tag_field="answer", tag="failed"):

@@ -6,6 +6,7 @@ import logging
 import os
 import resource
 import signal
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from worker.egress.channel import remove_folder
 from worker.egress.connection import Means
 from worker.egress.control import Control
 from worker.egress.gateway import Gateway
+from worker.egress.peers import Peers
 from worker.egress.place import listen_in
 from worker.egress.protocol import CONTROL_NAME, LOCK_NAME, MAX_REQUEST_BYTES, SOCKETS_NAME
 from worker.egress.resolver import Resolver
@@ -41,16 +43,18 @@ def run_gateway(settings: Settings) -> None:
         _log.warning("egress.left_to_its_owner dir=%s", directory)
         while True:
             signal.pause()
+    peers = Peers.read(settings.egress_control_users)
+    _shut_out_others(directory)
     with _held(directory / LOCK_NAME):
         _clean(directory)
         _raise_descriptor_limit()
         try:
-            asyncio.run(_serve(directory, settings))
+            asyncio.run(_serve(directory, settings, peers))
         finally:
             _clean(directory)
 
 
-async def _serve(directory: Path, settings: Settings) -> None:
+async def _serve(directory: Path, settings: Settings, peers: Peers) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -62,9 +66,8 @@ async def _serve(directory: Path, settings: Settings) -> None:
     )
     gateway = Gateway(directory / SOCKETS_NAME, means, settings.egress_unbound_seconds)
     listener = listen_in(directory, CONTROL_NAME, _control_mode(directory), _BACKLOG)
-    control = await asyncio.start_unix_server(
-        Control(gateway).serve, sock=listener, limit=MAX_REQUEST_BYTES
-    )
+    serve = Control(gateway, peers, settings.egress_deny_cidrs).serve
+    control = await asyncio.start_unix_server(serve, sock=listener, limit=MAX_REQUEST_BYTES)
     _log.info("egress.started dir=%s pid=%d", directory, os.getpid())
     try:
         async with announced():
@@ -97,6 +100,17 @@ def _clean(directory: Path) -> None:
         except OSError as error:
             # Not ours, then; whoever put it there knows why.
             _log.warning("egress.not_removed path=%s error=%s", each, error)
+
+
+def _shut_out_others(directory: Path) -> None:
+    """Let nobody but owner and group enter the folder, also where it was made before.
+
+    In it each sandbox's socket is open to any user, and is found by any process that may look at
+    that sandbox's mounts, such as one of the same user.
+    """
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    if mode & stat.S_IRWXO:
+        directory.chmod(mode & ~stat.S_IRWXO)
 
 
 def _control_mode(directory: Path) -> int:

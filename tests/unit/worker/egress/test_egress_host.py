@@ -1,86 +1,143 @@
-"""The host's own addresses, as the kernel's tables name them."""
+"""What is the host's own and what is beside it, sorted from routes and addresses."""
 
-from ipaddress import ip_network
-from pathlib import Path
+import os
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 import pytest
 
-from worker.egress.host import own_addresses, without_exceptions
-
-_TRIE = """Main:
-  +-- 0.0.0.0/0 3 0 4
-     |-- 198.51.100.7
-        /32 link UNICAST
-Local:
-  +-- 0.0.0.0/0 3 0 4
-     |-- 127.0.0.0
-        /8 host LOCAL
-     |-- 127.0.0.1
-        /32 host LOCAL
-     |-- 172.17.0.1
-        /32 host LOCAL
-     |-- 192.0.2.0
-        /24 link UNICAST
-     |-- 192.0.2.9
-        /32 link UNICAST
-        /32 host LOCAL
-     |-- 192.0.2.255
-        /32 link BROADCAST
-"""
-_INET6 = """00000000000000000000000000000001 01 80 10 80       lo
-20010db8000000000000000000000005 02 40 00 80     eth0
-"""
-_ROUTES = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
-"""
-_MORE_ROUTES = """eth0\t00000000\t010012AC\t0003\t0\t0\t0\t00000000\t0\t0\t0
-tun0\t00000000\t00000000\t0001\t0\t0\t9\t00000000\t0\t0\t0
-eth0\t000200C0\t070200C0\t0003\t0\t0\t0\t00FFFFFF\t0\t0\t0
-eth0\t00000000\t080200C0\t0003\t0\t0\t0\t00000080\t0\t0\t0
-"""
-_ZEROS = "0" * 32
-_ROUTES_6 = f"""{_ZEROS} 00 {_ZEROS} 00 20010db8000000000000000000000001 00000400 1 0 3     eth0
-{_ZEROS} 00 {_ZEROS} 00 {_ZEROS} ffffffff 1 0 200200       lo
-20010db8000000000000000000000000 20 {_ZEROS} 00 20010db8000000000000000000000002 100 1 0 3 eth0
-"""
+from safeurl.address import AddressPolicy, Network, Rule, judge_address
+from worker.egress.host import Host, HostNetworks, closed_networks, host_networks, read_host
+from worker.egress.route import InterfaceAddress, Kind, Route
 
 
-@pytest.fixture
-def net(tmp_path: Path) -> Path:
-    """Return a folder with the tables that every kernel has."""
-    (tmp_path / "fib_trie").write_text(_TRIE)
-    (tmp_path / "route").write_text(_ROUTES)
-    return tmp_path
+def _route(network: str, *hops: str, kind: Kind = Kind.UNICAST, table: int = 254) -> Route:
+    return Route(ip_network(network), kind, table, (2,), tuple(map(ip_address, hops)))
 
 
-def test_every_local_address_is_found_and_nothing_else(net: Path) -> None:
-    """Broadcast addresses, networks and remote hosts are not ours; loopback has its own rule."""
-    (net / "if_inet6").write_text(_INET6)
-    assert own_addresses(net) == ("172.17.0.1", "192.0.2.9", "2001:db8::5")
+def _address(local: str, network: str) -> InterfaceAddress:
+    return InterfaceAddress(ip_address(local), ip_network(network))
 
 
-def test_the_next_hop_of_a_default_route_is_ours(net: Path) -> None:
-    """In a container it is the host; those of other routes are neighbours like any."""
-    before = set(own_addresses(net))
-    (net / "route").write_text(_ROUTES + _MORE_ROUTES)
-    (net / "ipv6_route").write_text(_ROUTES_6)
-    assert set(own_addresses(net)) - before == {"172.18.0.1", "2001:db8::1"}
+def _names(networks: tuple[Network, ...]) -> list[str]:
+    return list(map(str, networks))
 
 
-def test_a_kernel_without_ipv6_has_none_of_it(net: Path) -> None:
-    """A missing table of IPv6 addresses means that there are none."""
-    assert own_addresses(net) == ("172.17.0.1", "192.0.2.9")
+def test_a_host_with_docker() -> None:
+    """Addresses and default next hops are its own, links are beside it, loopback is neither."""
+    routes = [
+        _route("0.0.0.0/0", "192.0.2.1"),
+        _route("172.17.0.0/16"),
+        _route("192.0.2.0/24"),
+        _route("127.0.0.0/8", kind=Kind.LOCAL, table=255),
+        _route("172.17.0.1/32", kind=Kind.LOCAL, table=255),
+        _route("192.0.2.9/32", kind=Kind.LOCAL, table=255),
+        _route("192.0.2.255/32", kind=Kind.BROADCAST, table=255),
+        _route("2001:db8::5/128", kind=Kind.LOCAL, table=255),
+        _route("ff00::/8", kind=Kind.MULTICAST, table=255),
+    ]
+    addresses = [
+        _address("127.0.0.1", "127.0.0.0/8"),
+        _address("192.0.2.9", "192.0.2.0/24"),
+        _address("::1", "::1/128"),
+        _address("2001:db8::5", "2001:db8::/64"),
+    ]
+    host = read_host(routes, addresses)
+    assert _names(host.own) == [
+        *("172.17.0.1/32", "192.0.2.1/32", "192.0.2.9/32", "2001:db8::5/128"),
+    ]
+    assert _names(host.neighbours) == ["172.17.0.0/16", "192.0.2.0/24", "2001:db8::/64"]
+    assert host.defaults == {4}
 
 
-@pytest.mark.parametrize("table", ["fib_trie", "route"])
-def test_not_knowing_is_an_error(net: Path, table: str) -> None:
-    """Without the IPv4 tables nothing can be let through, so the call fails."""
-    (net / table).unlink()
-    with pytest.raises(FileNotFoundError):
-        own_addresses(net)
+@pytest.mark.parametrize(
+    ("networks", "pieces"),
+    [
+        (("0.0.0.0/1", "128.0.0.0/1"), 2),
+        (("0.0.0.0/1",), 1),
+        (("1.0.0.0/8", "2.0.0.0/7", "4.0.0.0/6", "8.0.0.0/5", "16.0.0.0/4", "32.0.0.0/3",
+          "64.0.0.0/2", "128.0.0.0/1"), 8),
+        # All but one host, as a VPN routes around its own server.
+        (tuple(map(str, IPv4Network("0.0.0.0/0").address_exclude(IPv4Network("9.9.9.9/32")))), 32),
+        (("0.0.0.0/1", "128.0.0.0/1", "203.0.113.0/24", "203.0.113.7/32"), 2),
+        (("10.0.0.0/8", "172.16.0.0/12"), 0),
+        (("17.0.0.0/8",), 0),
+        (("2000::/3",), 1),
+        (("::/1", "8000::/1"), 2),
+        (("2000::/4", "3000::/4"), 2),
+        (("2600::/12",), 1),
+        (("2a00::/13",), 0),
+        (("8000::/1", "fd00::/48"), 1),
+        (tuple(map(str, IPv6Network("2000::/3").address_exclude(IPv6Network("2a01::/32")))), 29),
+    ],
+)  # fmt: skip
+def test_pieces_of_a_default_route_are_no_neighbours(
+    networks: tuple[str, ...], pieces: int
+) -> None:
+    """What leads to most of the Internet by one way is none; what lies inside of it is one."""
+    host = read_host([_route(each, "fe80::1") for each in networks], [])
+    kept = [each for each in host.neighbours if each != ip_network("fe80::1/128")]
+    assert len(kept) == len(networks) - pieces
+    assert bool(host.defaults) == bool(pieces)
 
 
-def test_only_an_exception_for_the_single_address_opens_it() -> None:
-    """A range around the host leaves it closed."""
-    own = ("172.17.0.1", "192.0.2.9", "2001:db8::5")
-    exceptions = map(ip_network, ("172.16.0.0/12", "192.0.2.9/32", "2001:db8::5/128"))
-    assert without_exceptions(own, exceptions) == ("172.17.0.1",)
+def test_closed_networks_leave_out_what_an_exception_opens() -> None:
+    """Whoever knows only denied ranges refuses the same as who knows networks and exceptions."""
+    allow = tuple(
+        ip_network(each)
+        for each in ("0.0.0.0/0", "11.1.0.0/24", "11.2.0.7/32", "11.3.0.0/16", "2a00::/64")
+    )
+    own = tuple(map(ip_network, ("11.1.0.1/32", "11.2.0.7/32", "2a00::1/128")))
+    beside = (
+        "11.1.0.0/24",
+        "11.2.0.0/24",
+        "11.3.4.0/24",
+        "11.3.4.5/32",
+        "2a00::/64",
+        "2a00::2/128",
+    )
+    host = HostNetworks(own, tuple(map(ip_network, beside)))
+    direct = AddressPolicy(allow=allow, own=host.own, neighbours=host.neighbours)
+    denied = AddressPolicy(allow=allow, deny=tuple(closed_networks(host, allow)))
+    opened = {"11.1.0.9", "11.2.0.7", "2a00::9", "11.3.9.9", "9.9.9.9"}
+    shut = {"11.1.0.1", "11.2.0.8", "11.3.4.9", "11.3.4.5", "2a00::1", "2a00::2"}
+    for address in opened | shut:
+        rulings = [judge_address(address, each).allowed for each in (direct, denied)]
+        assert rulings == [address in opened] * 2, address
+
+
+def test_the_kernel_is_asked_and_says_the_same_again() -> None:
+    """The tables of this machine are read through a real socket, also after a fork."""
+    known = Host()
+    first = known.networks()
+    assert known.networks() is first
+    assert known.networks(anew=True) == first == host_networks()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if known.networks() == first else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "rule"),
+    [
+        ("9.1.1.1", Rule.NEIGHBOUR),
+        ("10.1.1.1", Rule.NEIGHBOUR),
+        ("10.2.2.2", Rule.ALLOWED_BY_SETTING),
+        ("192.168.1.1", Rule.PRIVATE),
+        ("9.2.1.1", Rule.PUBLIC),
+        ("::ffff:9.1.1.1", Rule.NEIGHBOUR),
+        ("64:ff9b::901:101", Rule.NEIGHBOUR),
+        ("64:ff9b::902:101", Rule.PUBLIC),
+    ],
+)
+def test_a_neighbour_is_named_where_the_table_does_not_say_more(address: str, rule: Rule) -> None:
+    """The table's name stays for what it refuses by itself.
+
+    An exception that is too wide does not open a neighbour, and the rule says why.
+    """
+    policy = AddressPolicy(
+        allow=(ip_network("10.0.0.0/8"),),
+        neighbours=tuple(map(ip_network, ("9.1.0.0/16", "10.1.0.0/16", "192.168.1.0/24"))),
+        dns64=True,
+    )
+    assert judge_address(address, policy).rule is rule

@@ -1,0 +1,43 @@
+"""The modes of what is made in the state folder: its owner's alone, or also its group's.
+
+Worker and API may run as users of their own that share a group. They share what they must, the
+database and the embedded queue's socket, where whoever installed them made the folder so: its mode
+is 2770, by which it hands its group on to what is made in it. No folder is made so here.
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+#: Set-group-ID, all rights for owner and group, none for others.
+_SHARED: Final = 0o2770
+_ALONE_FILE, _SHARED_FILE = 0o600, 0o660
+
+
+def is_shared(folder: Path) -> bool:
+    """Tell whether the folder is shared with its group; one that is not there is not."""
+    try:
+        return stat.S_IMODE(folder.stat().st_mode) == _SHARED
+    except OSError:
+        return False
+
+
+def file_mode(folder: Path) -> int:
+    """Return the mode of a file in the folder that worker and API both use."""
+    return _SHARED_FILE if is_shared(folder) else _ALONE_FILE
+
+
+def share_file(file: Path) -> None:
+    """Give a file that was made for its owner alone the mode that its folder wants by now.
+
+    Only its owner can, and only where the folder is shared: a mode that somebody has narrowed
+    stays as it is elsewhere.
+    """
+    try:
+        found = file.stat()
+    except OSError:
+        return
+    is_ours = found.st_uid == os.geteuid() and stat.S_ISREG(found.st_mode)
+    if is_ours and is_shared(file.parent) and stat.S_IMODE(found.st_mode) != _SHARED_FILE:
+        file.chmod(_SHARED_FILE)

@@ -1,0 +1,142 @@
+"""Worker and API as two users: they share database and queue by their group, and no more."""
+
+import asyncio
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from safeurl.adapters.sharing import file_mode, is_shared
+from safeurl.adapters.sql.database import Statement
+from safeurl.adapters.sqlite.database import SQLiteDatabase
+from safeurl.errors import StoreUnavailableError
+from tests.support.user import (
+    SERVICE,
+    SERVICE_GROUP,
+    STRANGER,
+    acting_as,
+    command_as,
+    needs_root,
+    open_folder,
+    run_as,
+)
+
+pytestmark = needs_root
+
+#: The two users of the group, and the modes of an installation of theirs.
+WORKER, API = SERVICE, 61_237
+_TABLE = "CREATE TABLE IF NOT EXISTS notes (word TEXT)"
+_SERVE = """
+import os, sys
+from pathlib import Path
+from safeurl.adapters.redis.embedded import serve
+serve(Path(sys.argv[1]), Path(sys.argv[1]) / "valkey.sock")
+"""
+_ANSWERS = """
+import sys, time
+from pathlib import Path
+from safeurl.adapters.redis.embedded import answers
+end = time.monotonic() + float(sys.argv[2])
+while not (found := answers(Path(sys.argv[1]))) and time.monotonic() < end:
+    time.sleep(0.05)
+print(found)
+"""
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """Make a state folder as units and images do."""
+    with open_folder() as folder:
+        made = folder / "state"
+        made.mkdir()
+        os.chown(made, WORKER, SERVICE_GROUP)
+        made.chmod(0o2770)
+        yield made
+
+
+def _write(database: Path, user: int, group: int, mask: int = 0o022) -> list[int]:
+    """Write a row as this user and group; return how many there are, and the files' modes."""
+
+    async def act() -> list[int]:
+        opened = SQLiteDatabase(database, synchronous="NORMAL", busy_timeout_s=5)
+        try:
+            await opened.write([Statement(_TABLE), Statement("INSERT INTO notes VALUES ('x')")])
+            [row] = await opened.read(Statement("SELECT count(*) AS found FROM notes"))
+            modes = {stat.S_IMODE(each.stat().st_mode) for each in database.parent.iterdir()}
+            return [int(str(row["found"])), *sorted(modes)]
+        finally:
+            await opened.close()
+
+    before = os.umask(mask)
+    try:
+        with acting_as(user, group):
+            return asyncio.run(act())
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o007, 0])
+@pytest.mark.parametrize("first", [WORKER, API])
+def test_two_users_write_one_database(state: Path, first: int, mask: int) -> None:
+    """Whoever makes it, and whatever the mask; its companions too are the group's."""
+    database = state / "safeurl.db"
+    second = API if first == WORKER else WORKER
+    for count, user in enumerate((first, second, first, second), start=1):
+        assert _write(database, user, SERVICE_GROUP, mask) == [count, 0o660]
+
+
+def test_a_third_user_is_shut_out(state: Path) -> None:
+    """Neither the folder nor the file is anybody else's."""
+    database = state / "safeurl.db"
+    _write(database, WORKER, SERVICE_GROUP)
+    for mode in (0o2770, 0o2777):
+        state.chmod(mode)
+        for uid in (STRANGER, 65534):
+            with pytest.raises(StoreUnavailableError):
+                _write(database, uid, uid)
+
+
+def test_an_older_releases_database_becomes_the_groups(state: Path) -> None:
+    """Its owner gives it to the group when it opens it."""
+    database = state / "safeurl.db"
+    state.chmod(0o700)
+    assert _write(database, WORKER, SERVICE_GROUP) == [1, 0o600]
+    state.chmod(0o2770)
+    with pytest.raises(StoreUnavailableError):
+        _write(database, API, SERVICE_GROUP)
+    assert _write(database, WORKER, SERVICE_GROUP) == [2, 0o660]
+    assert _write(database, API, SERVICE_GROUP) == [3, 0o660]
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o750, 0o770, 0o775, 0o2750, 0o2775, 0o2777, 0o1777])
+def test_only_a_folder_that_was_made_so_is_shared(state: Path, mode: int) -> None:
+    """A team's folder, a public one and one of a group by accident are not."""
+    state.chmod(mode)
+    assert not is_shared(state)
+    assert file_mode(state) == 0o600
+    assert _write(state / "safeurl.db", WORKER, SERVICE_GROUP, 0) == [1, 0o600]
+
+
+def test_the_api_reaches_the_embedded_queue_of_the_worker(state: Path) -> None:
+    """Its socket and nothing else of its folder; another user reaches neither."""
+    folder = state / "valkey"
+    serving = command_as(WORKER, SERVICE_GROUP, _SERVE, str(folder))
+    environ = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(serving, env=environ, stdout=subprocess.DEVNULL) as server:
+        try:
+            socket_path = str(folder / "valkey.sock")
+            for uid, gid, patience_s, found in (
+                (API, SERVICE_GROUP, "20", "True"),
+                (STRANGER, STRANGER, "0", "False"),
+                (65534, 65534, "0", "False"),
+            ):
+                said = run_as(uid, gid, _ANSWERS, socket_path, patience_s)
+                assert said.strip() == found, uid
+            listing = "import os, sys\ntry: os.listdir(sys.argv[1])\nexcept OSError: print('no')"
+            assert run_as(API, SERVICE_GROUP, listing, str(folder)).strip() == "no"
+        finally:
+            server.kill()

@@ -1,0 +1,53 @@
+"""The doctor's line about the control socket: its owner, its mode, and a trial as nobody."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from safeurl.settings import Settings
+from tests.support.egress import GatewayProcess
+from tests.support.user import needs_root
+from worker.doctor.command import Trial, control_socket, judge
+from worker.doctor.finding import Status
+from worker.egress.peers import NOBODY
+from worker.egress.protocol import CONTROL_NAME
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode", "served", "status"),
+    [
+        (0, 0o600, False, Status.PASS),
+        (65_521, 0o660, None, Status.PASS),
+        (65_521, 0o660, True, Status.FAIL),
+        (NOBODY, 0o600, False, Status.FAIL),
+        (0, 0o666, False, Status.WARN),
+        (0, 0o602, None, Status.WARN),
+    ],
+)
+def test_owner_mode_and_trial_are_judged(
+    owner: int, mode: int, *, served: bool | None, status: Status
+) -> None:
+    """A sandbox's user that owns it or is served is a failure; a socket for all is a warning."""
+    assert judge(owner, mode, Trial(NOBODY, served)).status is status
+
+
+@needs_root
+def test_a_gateway_in_use_refuses_nobody(tmp_path: Path) -> None:
+    """As it was started; and where its modes let every user connect, the line says so."""
+    with GatewayProcess(tmp_path) as gateway:
+        settings = Settings.read({"SAFEURL_STATE_DIR": str(tmp_path)})
+        fine = control_socket(settings)
+        assert (fine.status, "nobody is refused" in fine.detail) == (Status.PASS, True)
+        (gateway.egress_dir / CONTROL_NAME).chmod(0o666)
+        assert control_socket(settings).status is Status.WARN
+        os.chown(gateway.egress_dir / CONTROL_NAME, NOBODY, NOBODY)
+        assert control_socket(settings).status is Status.FAIL
+
+
+def test_without_a_gateway_the_line_says_so(tmp_path: Path) -> None:
+    """It is no failure: the worker starts one."""
+    settings = {"SAFEURL_STATE_DIR": str(tmp_path)}
+    assert control_socket(Settings.read(settings)).status is Status.WARN
+    bridged = Settings.read(settings | {"CONTAINER_NETWORK": "bridge"})
+    assert control_socket(bridged).status is Status.PASS

@@ -1,0 +1,52 @@
+"""The doctor's line about the networks of this host, from what the gateway said."""
+
+from ipaddress import ip_network
+
+import pytest
+
+from worker.doctor.finding import Status
+from worker.doctor.surroundings import judge
+from worker.egress.host import HostNetworks
+from worker.egress.protocol import Surroundings
+from worker.egress.surroundings import describe
+
+
+def _host(*own: str, defaults: tuple[int, ...] = (4, 6)) -> HostNetworks:
+    beside = ("10.0.0.0/24", "11.0.0.0/24", "2a00:1::/64")
+    return HostNetworks(
+        tuple(map(ip_network, own)), tuple(map(ip_network, beside)), frozenset(defaults)
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "denied", "unknown"),
+    [
+        (_host("11.0.0.1", "2a00:1::1"), (), ()),
+        (_host("10.0.0.1", "2a00:1::1"), (), (4,)),
+        (_host("10.0.0.1", "fd00::1", "fe80::1"), (), (4, 6)),
+        (_host("10.0.0.1", "fd00::1", defaults=(4,)), (), (4,)),
+        (_host("10.0.0.1", "fe80::1", defaults=()), (), ()),
+        (_host("10.0.0.1", "2a00:1::1"), ("8.8.8.0/24",), ()),
+        (_host("10.0.0.1", "2a00:1::1"), ("10.9.0.0/16", "2a00:2::/32"), (4,)),
+    ],
+)
+def test_a_public_address_is_known_from_an_interface_or_a_setting(
+    host: HostNetworks, denied: tuple[str, ...], unknown: tuple[int, ...]
+) -> None:
+    """Where there is a default route, one of the two must name it; private ranges do not."""
+    seen = describe(host, denied)
+    assert seen == Surroundings(neighbours=3, public_neighbours=2, unknown_public=unknown)
+
+
+def test_the_line_counts_and_warns() -> None:
+    """It passes where all is known, and else names the setting and what may belong there."""
+    known = Surroundings(neighbours=3, public_neighbours=2)
+    assert judge(known, (), ()).status is Status.PASS
+    assert "3 networks" in judge(known, (), ()).detail
+    hidden = Surroundings(neighbours=3, unknown_public=(4,))
+    found = judge(hidden, (), ("8.8.8.8",))
+    assert found.status is Status.WARN
+    assert "IPv4" in found.detail
+    assert "EGRESS_DENY_CIDRS" in found.advice
+    assert "8.8.8.8" in found.advice
+    assert judge(hidden, ("9.9.9.0/24",), ()).status is Status.PASS
