@@ -72,7 +72,6 @@ class Ledger:
     open: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
-    expired: bool = False
     _entries: list[Entry] = field(default_factory=list)
 
     @property
@@ -143,5 +142,4 @@ class Ledger:
             requests=self.requests,
             bytes_out=self.bytes_out,
             bytes_in=self.bytes_in,
-            expired=self.expired,
         )

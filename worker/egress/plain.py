@@ -60,6 +60,8 @@ class PlainForward:
                 await self._loop.sock_sendall(self._server, data)
                 if isinstance(event, h11.EndOfMessage):
                     break
+                # A socket that takes and gives at once never suspends: others get their turn here.
+                await asyncio.sleep(0)
                 event = await self._next_event()
         except OSError:
             # The server may have answered before it had read all; its answer is still carried.
@@ -73,6 +75,7 @@ class PlainForward:
         while (event := self._ask.http.next_event()) is h11.NEED_DATA:
             data = await self._loop.sock_recv(self._client, _READ_BYTES)
             self._ask.http.receive_data(data)
+            await asyncio.sleep(0)
         if isinstance(event, h11.Data):
             return event
         if isinstance(event, h11.EndOfMessage):

@@ -95,6 +95,8 @@ async def _read_request(connection: socket.socket, http: h11.Connection) -> h11.
         if event is not h11.NEED_DATA:
             return None
         http.receive_data(await loop.sock_recv(connection, _READ_BYTES))
+        # Bytes that come one by one, and are there at once, would never suspend this.
+        await asyncio.sleep(0)
 
 
 def _ask(request: h11.Request, http: h11.Connection) -> Ask:
