@@ -52,6 +52,7 @@ class Channel:
     def bind(self, request: Bind) -> None:
         """Let it connect from now until the deadline; raises `ConfigError` on a bad policy."""
         self._standing.policy = _address_policy(request.policy, self._means)
+        self._standing.allow_sni_mismatch = request.policy.allow_sni_mismatch
         ledger = self._standing.ledger
         ledger.scan, ledger.attempt = request.scan, request.attempt
         ledger.caps, ledger.shut = request.policy.caps, ""

@@ -12,6 +12,7 @@ from safeurl.errors import UrlRefusedError
 from safeurl.url import ParsedUrl
 from worker.egress import answer
 from worker.egress.dial import DialError, dial
+from worker.egress.gate import HelloGate
 from worker.egress.ledger import Entry, Ledger
 from worker.egress.plain import PlainForward
 from worker.egress.request import HEAD_TIMEOUT_S, Ask, RequestError, read_ask
@@ -41,6 +42,7 @@ class Standing:
 
     ledger: Ledger = field(default_factory=Ledger)
     policy: AddressPolicy = DEFAULT_POLICY
+    allow_sni_mismatch: bool = False
 
 
 class _RefusedError(Exception):
@@ -157,7 +159,9 @@ class Connection:
             return
         head = answer.tunnel_open(self.entry.freeze())
         await asyncio.get_running_loop().sock_sendall(self._client, head)
-        tunnel = Tunnel(self._client, server, ledger, self.entry, buffer)
+        allow = self._standing.allow_sni_mismatch
+        gate = HelloGate(target.host, self.entry, allow_mismatch=allow)
+        tunnel = Tunnel(self._client, server, ledger, self.entry, buffer, gate)
         self._ended(await tunnel.carry(ask.rest()))
 
     def _ended(self, outcome: str) -> None:

@@ -55,6 +55,8 @@ class EgressPolicy(_Message, frozen=True):
     allow_ports: tuple[Port, ...] = ()
     deny_ports: tuple[Port, ...] = ()
     dns64: bool = False
+    #: Whether a tunnel's ClientHello may name another host than its CONNECT did.
+    allow_sni_mismatch: bool = False
     caps: Caps = Caps()
 
 
