@@ -13,7 +13,7 @@ import h11
 
 from safeurl.url import ParsedUrl
 from worker.egress.ledger import Entry, Ledger
-from worker.egress.request import Ask
+from worker.egress.request import Ask, named_by_connection
 from worker.egress.tunnel import Tunnel, has_hung_up
 
 _READ_BYTES: Final = 64 * 1024
@@ -86,8 +86,7 @@ class PlainForward:
         request = self._ask.plain
         if request is None:
             raise ValueError("a CONNECT is not forwarded")
-        listed = [value for name, value in request.headers if name == b"connection"]
-        named = {token.strip().lower() for value in listed for token in value.split(b",")}
+        named = named_by_connection(request)
         # A normalised URL: what follows the authority begins with a slash.
         url = self._target.url.partition("#")[0]
         authority, slash, rest = url.removeprefix("http://").partition("/")
