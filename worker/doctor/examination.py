@@ -9,6 +9,7 @@ from safeurl.errors import SandboxUnavailableError
 from safeurl.settings import Settings
 from worker.doctor import docker_facts, services
 from worker.doctor.configuration import check_settings
+from worker.doctor.fairness import fairness
 from worker.doctor.finding import Finding, Status, failed, passed
 from worker.doctor.isolation import Tell, try_isolation
 from worker.sandbox.engine import Engine
@@ -49,6 +50,7 @@ async def examine(
         await services.database(settings),
         await services.queue(settings),
         await services.gateway(settings),
+        await fairness(settings),
     ):
         note(finding)
     if docker.image_environment is None:
