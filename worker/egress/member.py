@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from safeurl.errors import ConfigError
+from safeurl.errors import ConfigError, EgressUnavailableError
 from worker.egress.channel import MAX_WAITING, Channel
 from worker.egress.connection import Means
 from worker.egress.protocol import (
@@ -48,16 +48,18 @@ _CPU_STEP_S: Final = 0.1
 _NICE_STEP: Final = 4
 _LAST_NICE: Final = 8
 #: The kernel ends this process, rather than the gateway or the worker, where memory is short.
-_OOM_SCORE: Final = "500"
+_OOM_SCORE: Final = b"500"
+#: New objects between two looks for garbage. Each look writes to pages that are shared until then.
+_GARBAGE: Final = 10_000
 
 
 def serve_member(listener: socket.socket, link: socket.socket, means: Means) -> None:
     """Serve the sandbox's socket until the gateway closes the link or asks for the end."""
-    # A process of a few minutes, whose garbage is small; the parent's objects stay shared.
-    gc.freeze()
+    gc.set_threshold(_GARBAGE)
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
-    asyncio.run(_serve(listener, link, means))
+        Path("/proc/self/oom_score_adj").write_bytes(_OOM_SCORE)
+    # Not `asyncio.run`, whose tidying costs as much as a small scan: this process ends at once.
+    asyncio.new_event_loop().run_until_complete(_serve(listener, link, means))
 
 
 async def _serve(listener: socket.socket, link: socket.socket, means: Means) -> None:
@@ -100,6 +102,8 @@ def _bind(channel: Channel, request: Bind) -> Answer:
         channel.bind(request)
     except ConfigError as error:
         return Failed(code=BAD_REQUEST, message=f"The gateway cannot read this: {error}")
+    except EgressUnavailableError as error:
+        return Failed(code=UNAVAILABLE, message=str(error))
     except OSError as error:
         return Failed(code=UNAVAILABLE, message=f"The gateway cannot do this: {error}.")
     _limit_descriptors(request.policy.caps.max_concurrent)

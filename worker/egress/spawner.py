@@ -4,6 +4,7 @@ It is forked before the gateway's loop begins, so that what it forks has neither
 control socket nor the folder's lock. It ends, and kills what it forked, when the gateway does.
 """
 
+import asyncio
 import contextlib
 import gc
 import logging
@@ -88,7 +89,9 @@ def _run(commands: socket.socket, serve: Serve, close: Iterable[int]) -> None:
     # A signal to the whole group ends the gateway, which then ends us in order.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    # What exists now is shared with all that is forked, as long as nobody writes to it.
+    # What exists now is shared with all that is forked, as long as nobody writes to it: a loop that
+    # ran once has made what every loop makes.
+    asyncio.run(asyncio.sleep(0))
     gc.collect()
     gc.freeze()
     _Forks(commands, serve).run()
