@@ -228,12 +228,21 @@ class EgressDecision(_Strict, frozen=True):
     #: Whether the policy and the caps let it through; `outcome` then says what became of it.
     allowed: bool = False
     #: The rule that let it through or refused it; a word of `safeurl.address` or `safeurl.url`,
-    #: a cap's, or one of the gateway's own: `unbound`, `bad_request`, `method`.
+    #: a cap's, or one of the gateway's own: `unbound`, `bad_request`, `method`, `version`. After
+    #: it was dialled, and before a byte was sent: `sni_mismatch`, `tls_malformed`, `tls_timeout`.
     rule: Short = ""
     #: What went wrong after it was let through: an outcome such as `dns_nxdomain`, the cap that
     #: cut the connection, `closed` where the worker did; empty where both ends had finished. And
     #: `gateway_failed` where the gateway itself did.
     outcome: Short = ""
+    #: What a tunnel's first bytes were: `tls`, or `other`; empty where there were none.
+    protocol: Short = ""
+    #: The ClientHello's host (SNI), empty where it names none, and its protocols (ALPN); bytes
+    #: that are no visible ASCII are written as `\\x00`.
+    sni: Short = ""
+    alpn: Annotated[tuple[Short, ...], Meta(max_length=16)] = ()
+    #: Whether it holds Encrypted Client Hello, or what looks like it: `sni` is the outer name.
+    ech: bool = False
     #: Bytes that left the sandbox, and bytes that came into it.
     bytes_out: Count = 0
     bytes_in: Count = 0

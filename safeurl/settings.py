@@ -194,6 +194,12 @@ class Settings(BaseModel):
         description="For networks with DNS64: judge addresses in 64:ff9b::/96 by the IPv4 address "
         "in them, where they are refused otherwise.",
     )
+    egress_allow_sni_mismatch: bool = Field(
+        default=False,
+        alias="EGRESS_ALLOW_SNI_MISMATCH",
+        description="Let a TLS connection name another host than the one it was opened to. It "
+        "weakens a wall: the record then no longer says which site was reached.",
+    )
     egress_dir: str = Field(
         default="",
         alias="EGRESS_DIR",

@@ -119,6 +119,7 @@ def make_egress(settings: Settings) -> GatewayEgress | None:
         allow_ports=settings.egress_allow_ports,
         deny_ports=settings.egress_deny_ports,
         dns64=settings.egress_dns64,
+        allow_sni_mismatch=settings.egress_allow_sni_mismatch,
         caps=Caps(
             max_connections=settings.egress_max_connections,
             max_concurrent=settings.egress_max_concurrent,

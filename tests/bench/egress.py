@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import psutil
-
 from tests.support.egress import (
     GatewayProcess,
     connect,
@@ -51,10 +49,10 @@ def throughput(folder: Path, tunnels: int = 200, seconds: float = 5.0) -> Throug
         directory = gateway.open(_ROOMY)[1]
         direct = _pull([_direct(port) for _ in range(tunnels)], seconds)
         pulled = [tunnel(directory, f"127.0.0.1:{port}")[0] for _ in range(tunnels)]
-        before = _cpu_s(gateway.process.pid)
+        before = gateway.cpu_s()
         started = time.monotonic()
         rate = _pull(pulled, seconds)
-        cores = (_cpu_s(gateway.process.pid) - before) / (time.monotonic() - started)
+        cores = (gateway.cpu_s() - before) / (time.monotonic() - started)
     return Throughput(rate, cores, direct)
 
 
@@ -65,11 +63,11 @@ def idle_megabytes(folder: Path, tunnels: int = 1000) -> tuple[float, float]:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128))
         where = f"127.0.0.1:{listener.getsockname()[1]}"
         directory = gateway.open(_ROOMY)[1]
-        before = gateway.rss_bytes()
+        before = gateway.memory_bytes()
         for _ in range(tunnels):
             stack.enter_context(tunnel(directory, where)[0])
             stack.enter_context(listener.accept()[0])
-        return before / 1e6, gateway.rss_bytes() / 1e6
+        return before / 1e6, gateway.memory_bytes() / 1e6
 
 
 def connect_milliseconds(folder: Path, rounds: int = 300) -> tuple[float, float]:
@@ -139,11 +137,6 @@ def _pull(takers: list[socket.socket], seconds: float) -> float:
             for key, _ in selector.select(1.0):
                 total += key.data.recv_into(buffer)
     return total * 8 / elapsed / 1e9
-
-
-def _cpu_s(pid: int) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
 
 
 def main() -> None:

@@ -2,6 +2,9 @@
 
 import asyncio
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,9 +23,21 @@ from tests.support.egress import (
 )
 from worker.egress.connection import Means
 from worker.egress.gateway import Gateway
+from worker.egress.member import serve_member
 from worker.egress.place import short_path
 from worker.egress.protocol import CONTROL_NAME, Bind, EgressPolicy
 from worker.egress.resolver import Resolver
+from worker.egress.spawner import Spawner
+
+
+@contextmanager
+def _spawner(means: Means) -> Iterator[Spawner]:
+    """Start the process that forks for a gateway in this process."""
+    spawner = Spawner.start(partial(serve_member, means=means))
+    try:
+        yield spawner
+    finally:
+        spawner.stop()
 
 
 def test_closing_cuts_removes_and_tells(tmp_path: Path) -> None:
@@ -80,25 +95,25 @@ def test_a_socket_that_nobody_binds_expires(tmp_path: Path) -> None:
 def test_a_socket_that_nobody_closes_expires(tmp_path: Path) -> None:
     """After the deadline and a grace a bound socket goes too, with its record kept."""
 
-    async def outlive() -> None:
-        gateway = Gateway(tmp_path, Means(Resolver()), unbound_s=60.0, grace_s=0.1)
-        socket_id, directory = gateway.create()
-        gateway.bind(Bind(id=socket_id, scan="s", attempt=3, deadline_s=0.1))
+    async def outlive(spawner: Spawner) -> None:
+        gateway = Gateway(tmp_path, spawner, unbound_s=60.0, grace_s=0.1)
+        socket_id, directory = await gateway.create()
+        await gateway.bind(Bind(id=socket_id, scan="s", attempt=3, deadline_s=0.1))
         await asyncio.to_thread(until, lambda: not directory.exists())
         evidence = await gateway.close(socket_id)
         assert (evidence.attempt, evidence.expired) == (3, True)
         await gateway.close_all()
 
-    asyncio.run(asyncio.wait_for(outlive(), PATIENCE_S))
+    with _spawner(Means(Resolver())) as spawner:
+        asyncio.run(asyncio.wait_for(outlive(spawner), PATIENCE_S))
 
 
 def test_heads_have_little_time(tmp_path: Path) -> None:
     """Half a request is answered, noted and cut; silence is cut without a word."""
 
-    async def dawdle() -> None:
-        means = Means(Resolver(), head_timeout_s=0.2)
-        gateway = Gateway(tmp_path, means, unbound_s=60.0)
-        socket_id, directory = gateway.create()
+    async def dawdle(spawner: Spawner) -> None:
+        gateway = Gateway(tmp_path, spawner, unbound_s=60.0)
+        socket_id, directory = await gateway.create()
         half, silent = connect(directory), connect(directory)
         half.sendall(b"CONNECT site.te")
         with half, silent:
@@ -107,7 +122,8 @@ def test_heads_have_little_time(tmp_path: Path) -> None:
         evidence = await gateway.close(socket_id)
         assert [each.rule for each in evidence.decisions] == ["head_timeout"]
 
-    asyncio.run(asyncio.wait_for(dawdle(), PATIENCE_S))
+    with _spawner(Means(Resolver(), head_timeout_s=0.2)) as spawner:
+        asyncio.run(asyncio.wait_for(dawdle(spawner), PATIENCE_S))
 
 
 def test_the_control_socket_answers_line_by_line(tmp_path: Path) -> None:

@@ -138,3 +138,25 @@ def test_an_upload_is_capped(gateway: GatewayProcess, server: socket.socket) -> 
         with accept(server) as accepted:
             assert len(read_all(accepted)) <= 2_000
     assert gateway.evidence(socket_id).decisions[0].outcome == "cap_bytes"
+
+
+@pytest.mark.parametrize(
+    ("line", "framing", "status"),
+    [
+        ("HTTP/1.1", "Content-Length: 3\r\nTransfer-Encoding: chunked", 400),
+        ("HTTP/1.1", "Connection: Content-Length\r\nContent-Length: 3", 400),
+        ("HTTP/2.0", "X: y", 505),
+    ],
+)
+def test_what_could_be_read_in_two_ways_reaches_no_server(
+    gateway: GatewayProcess, server: socket.socket, line: str, framing: str, status: int
+) -> None:
+    """Neither its head nor a connection."""
+    socket_id, directory = gateway.open()
+    head = f"POST {_url(server)} {line}\r\nHost: x\r\n{framing}\r\n\r\n"
+    assert ask(directory, head.encode() + b"0\r\n\r\n").status == status
+    (decision,) = gateway.evidence(socket_id).decisions
+    assert (decision.allowed, decision.address) == (False, "")
+    server.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        server.accept()

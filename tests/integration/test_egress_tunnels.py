@@ -49,11 +49,11 @@ def test_a_page_comes_through_whole(gateway: GatewayProcess) -> None:
 def test_tls_is_carried_and_not_opened(gateway: GatewayProcess, tmp_path: Path) -> None:
     """The handshake is with the server itself: its certificate verifies through the tunnel."""
     root = make_authority()
-    certificate = make_certificate("site.test", issuer=root).write(tmp_path / "site.pem")
+    certificate = make_certificate("127.0.0.1", issuer=root).write(tmp_path / "site.pem")
     context = ssl.create_default_context(cadata=root.pem.decode())
     with PageServer({"/": lambda _: html("safe")}, certificate=certificate) as pages:
         connection, _ = tunnel(gateway.open()[1], f"127.0.0.1:{pages.port}")
-        with connection, context.wrap_socket(connection, server_hostname="site.test") as secure:
+        with connection, context.wrap_socket(connection, server_hostname="127.0.0.1") as secure:
             secure.sendall(b"GET / HTTP/1.1\r\nHost: site.test\r\n\r\n")
             assert parse_answer(read_all(secure)).rest == b"safe"
 

@@ -82,9 +82,13 @@ class GatewayProcess:
             return False
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """End it as a crash would, and wait until its other processes have noticed."""
+        processes = self.processes() if self.process.poll() is None else []
         self.process.kill()
         self.process.wait(_STOP_S)
+        _, left = psutil.wait_procs(processes, _STOP_S)
+        if left:
+            raise RuntimeError(f"processes outlived the gateway: {left}")
 
     def stop(self) -> int:
         """End it in order and return its exit code."""
@@ -92,9 +96,19 @@ class GatewayProcess:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(_STOP_S)
 
-    def rss_bytes(self) -> int:
-        """Return the memory it holds."""
-        return int(psutil.Process(self.process.pid).memory_info().rss)
+    def memory_bytes(self) -> int:
+        """Return the memory that its processes hold; what they share is counted once."""
+        return sum(int(each.memory_full_info().pss) for each in self.processes())
+
+    def cpu_s(self) -> float:
+        """Return the processor time that its processes have used."""
+        times = [each.cpu_times() for each in self.processes()]
+        return float(sum(each.user + each.system for each in times))
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the gateway's process, the one that forks, and one for each socket."""
+        process = psutil.Process(self.process.pid)
+        return [process, *process.children(recursive=True)]
 
     def open(self, policy: EgressPolicy = LOOPBACK, deadline_s: float = 60.0) -> tuple[str, Path]:
         """Make a socket, bind it, and return its id and folder."""

@@ -28,6 +28,12 @@ def _asked(name: str, rule: str) -> Evidence:
     return _recorded(None, EgressDecision(name=name, port=80, rule=rule))
 
 
+def _named(sni: str, rule: str, *, reported: str | None = None) -> Evidence:
+    """Return a connection that was dialled, and then judged by what its ClientHello names."""
+    asked = EgressDecision(name="example.net", port=443, address="1.1.1.1", rule=rule, sni=sni)
+    return _recorded(reported, asked)
+
+
 def _rebound(rule: str, *addresses: str) -> Evidence:
     """Return a submitted host that was connected to once, and then asked for again."""
     first = EgressDecision(
@@ -138,6 +144,7 @@ FIRES = (
         ),
     ),
     Case("chain.undialled_address", "behind junk", SOME, _crowded("198.51.100.7")),
+    Case("chain.other_name", "another name", SOME, _named("other.example", "sni_mismatch")),
 )
 
 SILENT = (
@@ -219,4 +226,12 @@ SILENT = (
         _recorded("1.1.1.1", EgressDecision(name="x", port=443, address="1.1.1.1", allowed=True)),
     ),
     Case("chain.undialled_address", "no connection", SOME, _recorded(None)),
+    Case(
+        "chain.undialled_address",
+        "dialled, then refused",
+        SOME,
+        _named("other.example", "sni_mismatch", reported="1.1.1.1"),
+    ),
+    Case("chain.other_name", "its own name", SOME, _named("example.net", "public")),
+    Case("chain.other_name", "a broken handshake", SOME, _named("", "tls_malformed")),
 )

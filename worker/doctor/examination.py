@@ -10,6 +10,7 @@ from safeurl.settings import Settings
 from worker.doctor import docker_facts, services, surroundings
 from worker.doctor.command import control_socket
 from worker.doctor.configuration import check_settings
+from worker.doctor.fairness import fairness
 from worker.doctor.finding import Finding, Status, failed, passed
 from worker.doctor.isolation import Tell, try_isolation
 from worker.sandbox.engine import Engine
@@ -52,6 +53,7 @@ async def examine(
         await services.gateway(settings),
         await asyncio.to_thread(control_socket, settings),
         await surroundings.neighbours(settings),
+        await fairness(settings),
     ):
         note(finding)
     if docker.image_environment is None:

@@ -1,33 +1,25 @@
 """One sandbox's socket: listens, accepts, and ends all that came of it."""
 
 import asyncio
-import contextlib
 import dataclasses
 import errno
 import logging
 import socket
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from safeurl.address import AddressPolicy
 from safeurl.report import EgressEvidence
 from worker.egress.connection import Connection, Means, Standing
 from worker.egress.ledger import Entry
-from worker.egress.place import listen_in
-from worker.egress.protocol import SOCKET_NAME, Bind, EgressPolicy
+from worker.egress.protocol import Bind, EgressPolicy
 
 _log = logging.getLogger("safeurl.egress")
 
-#: A folder for anybody to enter and a socket for anybody to use: who sees them is decided by
-#: the mount into the container, and on the host by the mode of the gateway's own folder.
-_FOLDER_MODE: Final = 0o755
-_SOCKET_MODE: Final = 0o666
-_BACKLOG: Final = 128
 #: Accepted at a time before others get their turn; and held beyond those that may be open, while
 #: they say what they want or are told why not.
 _MAX_ACCEPTS: Final = 16
-_MAX_WAITING: Final = 64
+MAX_WAITING: Final = 64
 #: How long accepting rests when the process has no descriptor or memory left.
 _REST_S: Final = 0.2
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -36,27 +28,19 @@ _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.
 class Channel:
     """Made when a sandbox is; bound when its scan is known; closed once."""
 
-    def __init__(self, directory: Path, means: Means) -> None:
-        """Take the folder that will be made."""
-        self.directory = directory
+    def __init__(self, listener: socket.socket, means: Means) -> None:
+        """Take the socket that listens, which is closed with the channel."""
         self._loop = asyncio.get_running_loop()
         self._means = means
         self._standing = Standing()
-        self._listener: socket.socket | None = None
+        self._listener: socket.socket | None = listener
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._deadline: asyncio.TimerHandle | None = None
         self._has_failed = False
 
     def open(self) -> None:
-        """Make folder and socket, and listen."""
-        self.directory.mkdir(mode=0o700)
-        try:
-            self.directory.chmod(_FOLDER_MODE)
-            self._listener = listen_in(self.directory, SOCKET_NAME, _SOCKET_MODE, _BACKLOG)
-        except OSError:
-            remove_folder(self.directory)
-            raise
-        self._loop.add_reader(self._listener, self._accept, self._listener)
+        """Accept from now on."""
+        self._resume()
 
     @property
     def owner(self) -> tuple[str, int] | None:
@@ -67,28 +51,28 @@ class Channel:
     def bind(self, request: Bind) -> None:
         """Let it connect from now until the deadline; raises `ConfigError` on a bad policy."""
         self._standing.current_policy = _address_policy(request.policy, self._means)
+        self._standing.allow_sni_mismatch = request.policy.allow_sni_mismatch
         ledger = self._standing.ledger
         ledger.scan, ledger.attempt = request.scan, request.attempt
         ledger.caps, ledger.shut = request.policy.caps, ""
-        self._deadline = self._loop.call_later(request.deadline_s, self._end_time)
+        self._deadline = self._loop.call_later(request.deadline_s, self.expire)
 
     def evidence(self) -> EgressEvidence:
         """Return the record so far."""
         return self._standing.ledger.evidence()
 
-    async def close(self, *, expired: bool = False) -> EgressEvidence:
-        """Cut what is open, remove socket and folder, and return the whole record."""
+    async def close(self) -> EgressEvidence:
+        """Cut what is open, listen no more, and return the whole record."""
         if self._deadline is not None:
             self._deadline.cancel()
         self._close_listener()
         self._cut("closed")
         if self._connections:
             await asyncio.wait(self._connections)
-        remove_folder(self.directory)
-        self._standing.ledger.expired = expired
         return self.evidence()
 
-    def _end_time(self) -> None:
+    def expire(self) -> None:
+        """Cut what is open and refuse more, because the time is up."""
         self._standing.ledger.shut = "cap_time"
         self._cut("cap_time")
 
@@ -112,7 +96,7 @@ class Channel:
             if self._standing.ledger.is_spent:
                 client.close()
                 self._standing.ledger.count()
-            elif len(self._connections) < self._standing.ledger.caps.max_concurrent + _MAX_WAITING:
+            elif len(self._connections) < self._standing.ledger.caps.max_concurrent + MAX_WAITING:
                 self._start(client)
             else:
                 client.close()
@@ -161,13 +145,6 @@ class Channel:
 async def _serve(connection: Connection, client: socket.socket) -> None:
     with client:
         await connection.serve()
-
-
-def remove_folder(directory: Path) -> None:
-    """Remove a socket's folder, and nothing in it but the socket."""
-    with contextlib.suppress(FileNotFoundError):
-        (directory / SOCKET_NAME).unlink(missing_ok=True)
-        directory.rmdir()
 
 
 def _address_policy(policy: EgressPolicy, means: Means) -> Callable[[], AddressPolicy]:

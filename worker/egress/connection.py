@@ -13,6 +13,7 @@ from safeurl.errors import UrlRefusedError
 from safeurl.url import ParsedUrl
 from worker.egress import answer
 from worker.egress.dial import DialError, dial
+from worker.egress.gate import HelloGate
 from worker.egress.host import Host
 from worker.egress.ledger import Entry, Ledger
 from worker.egress.plain import PlainForward
@@ -46,6 +47,7 @@ class Standing:
     ledger: Ledger = field(default_factory=Ledger)
     #: Asked for each judgement, because the host's networks change while a scan runs.
     current_policy: Callable[[], AddressPolicy] = lambda: DEFAULT_POLICY
+    allow_sni_mismatch: bool = False
 
     @property
     def policy(self) -> AddressPolicy:
@@ -167,7 +169,9 @@ class Connection:
             return
         head = answer.tunnel_open(self.entry.freeze())
         await asyncio.get_running_loop().sock_sendall(self._client, head)
-        tunnel = Tunnel(self._client, server, ledger, self.entry, buffer)
+        allow = self._standing.allow_sni_mismatch
+        gate = HelloGate(target.host, self.entry, allow_mismatch=allow)
+        tunnel = Tunnel(self._client, server, ledger, self.entry, buffer, gate)
         self._ended(await tunnel.carry(ask.rest()))
 
     def _ended(self, outcome: str) -> None:

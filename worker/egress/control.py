@@ -12,8 +12,9 @@ import msgspec
 
 from safeurl import __version__
 from safeurl.errors import ConfigError, EgressUnavailableError
-from worker.egress.gateway import Gateway, GatewayError
+from worker.egress.gateway import Gateway
 from worker.egress.host import Host
+from worker.egress.link import GatewayError
 from worker.egress.peers import Peer, Peers, peer_of
 from worker.egress.protocol import (
     BAD_REQUEST,
@@ -124,12 +125,12 @@ class Control:
     async def _do(self, request: Request) -> Answer:
         match request:
             case Create():
-                return Created(id=self._gateway.create()[0])
+                return Created(id=(await self._gateway.create())[0])
             case Bind():
-                self._gateway.bind(request)
+                await self._gateway.bind(request)
                 return Bound()
             case Collect():
-                return Record(evidence=self._gateway.collect(request.id))
+                return Record(evidence=await self._gateway.collect(request.id))
             case Close():
                 return Record(evidence=await self._gateway.close(request.id))
             case List():

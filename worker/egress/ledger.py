@@ -26,6 +26,10 @@ class Entry:
     allowed: bool = False
     rule: str = ""
     outcome: str = ""
+    protocol: str = ""
+    sni: str = ""
+    alpn: tuple[str, ...] = ()
+    ech: bool = False
     bytes_out: int = 0
     bytes_in: int = 0
     dns_ms: float | None = None
@@ -50,6 +54,10 @@ class Entry:
             allowed=self.allowed,
             rule=self.rule,
             outcome=self.outcome,
+            protocol=self.protocol,
+            sni=self.sni,
+            alpn=self.alpn,
+            ech=self.ech,
             bytes_out=self.bytes_out,
             bytes_in=self.bytes_in,
             started_at=self.started_at.isoformat(timespec="milliseconds"),
@@ -72,7 +80,6 @@ class Ledger:
     open: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
-    expired: bool = False
     _entries: list[Entry] = field(default_factory=list)
 
     @property
@@ -98,7 +105,10 @@ class Ledger:
         entry.allowed = True
         if any(kept is entry for kept in self._entries):
             return
-        refused = (i for i, kept in enumerate(self._entries) if not kept.allowed)
+        # One that was dialled and refused afterwards stays too.
+        refused = (
+            i for i, kept in enumerate(self._entries) if not kept.allowed and not kept.address
+        )
         if (last := max(refused, default=None)) is not None:
             del self._entries[last]
             self._entries.append(entry)
@@ -143,5 +153,4 @@ class Ledger:
             requests=self.requests,
             bytes_out=self.bytes_out,
             bytes_in=self.bytes_in,
-            expired=self.expired,
         )

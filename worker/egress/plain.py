@@ -13,7 +13,7 @@ import h11
 
 from safeurl.url import ParsedUrl
 from worker.egress.ledger import Entry, Ledger
-from worker.egress.request import Ask
+from worker.egress.request import Ask, named_by_connection
 from worker.egress.tunnel import Tunnel, has_hung_up
 
 _READ_BYTES: Final = 64 * 1024
@@ -60,6 +60,8 @@ class PlainForward:
                 await self._loop.sock_sendall(self._server, data)
                 if isinstance(event, h11.EndOfMessage):
                     break
+                # A socket that takes and gives at once never suspends: others get their turn here.
+                await asyncio.sleep(0)
                 event = await self._next_event()
         except OSError:
             # The server may have answered before it had read all; its answer is still carried.
@@ -73,6 +75,7 @@ class PlainForward:
         while (event := self._ask.http.next_event()) is h11.NEED_DATA:
             data = await self._loop.sock_recv(self._client, _READ_BYTES)
             self._ask.http.receive_data(data)
+            await asyncio.sleep(0)
         if isinstance(event, h11.Data):
             return event
         if isinstance(event, h11.EndOfMessage):
@@ -83,8 +86,7 @@ class PlainForward:
         request = self._ask.plain
         if request is None:
             raise ValueError("a CONNECT is not forwarded")
-        listed = [value for name, value in request.headers if name == b"connection"]
-        named = {token.strip().lower() for value in listed for token in value.split(b",")}
+        named = named_by_connection(request)
         # A normalised URL: what follows the authority begins with a slash.
         url = self._target.url.partition("#")[0]
         authority, slash, rest = url.removeprefix("http://").partition("/")

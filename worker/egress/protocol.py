@@ -56,6 +56,8 @@ class EgressPolicy(_Message, frozen=True):
     allow_ports: tuple[Port, ...] = ()
     deny_ports: tuple[Port, ...] = ()
     dns64: bool = False
+    #: Whether a tunnel's ClientHello may name another host than its CONNECT did.
+    allow_sni_mismatch: bool = False
     caps: Caps = Caps()
 
 
@@ -88,6 +90,10 @@ class Close(_Message, frozen=True, tag_field="op", tag="close"):
     id: SocketId
 
 
+class Expire(_Message, frozen=True, tag_field="op", tag="expire"):
+    """Cut the connections and refuse more, because the time is up; said by the gateway itself."""
+
+
 class List(_Message, frozen=True, tag_field="op", tag="list"):
     """Name the sockets that belong to attempts of this instance."""
 
@@ -99,6 +105,8 @@ class Ping(_Message, frozen=True, tag_field="op", tag="ping"):
 
 
 Request = Create | Bind | Collect | Close | List | Ping
+#: What the gateway asks of the process of one socket.
+MemberRequest = Bind | Collect | Close | Expire
 
 
 class Created(_Message, frozen=True, tag_field="answer", tag="created"):
@@ -164,6 +172,6 @@ class Failed(_Message, frozen=True, tag_field="answer", tag="failed"):
 Answer = Created | Bound | Record | Listed | Pong | Failed
 
 
-def encode(message: Request | Answer) -> bytes:
+def encode(message: Request | MemberRequest | Answer) -> bytes:
     """Return the message as a line of JSON."""
     return msgspec.json.encode(message) + b"\n"

@@ -27,8 +27,12 @@ _MAX_NAME: Final = 512
 #: Of what is resolved against it nothing is left but the scheme; see `safeurl.url.resolve`.
 _BASE: Final = "http://base.invalid/"
 _HTTP_PORT: Final = 80
-#: h11 would wait for a body that no CONNECT has (RFC 9110, 9.3.6).
-_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
+#: Where a body ends. h11 would wait for one that no CONNECT has (RFC 9110, 9.3.6).
+_LENGTH: Final = b"content-length"
+_CODING: Final = b"transfer-encoding"
+_FRAMING: Final = frozenset((_LENGTH, _CODING))
+_CONNECTION: Final = b"connection"
+_VERSIONS: Final = frozenset((b"1.0", b"1.1"))
 
 
 class RequestError(Exception):
@@ -95,6 +99,8 @@ async def _read_request(connection: socket.socket, http: h11.Connection) -> h11.
         if event is not h11.NEED_DATA:
             return None
         http.receive_data(await loop.sock_recv(connection, _READ_BYTES))
+        # Bytes that come one by one, and are there at once, would never suspend this.
+        await asyncio.sleep(0)
 
 
 def _ask(request: h11.Request, http: h11.Connection) -> Ask:
@@ -102,6 +108,10 @@ def _ask(request: h11.Request, http: h11.Connection) -> Ask:
         target = request.target.decode("ascii")
     except UnicodeDecodeError:
         raise RequestError(400, "bad_request") from None
+    if request.http_version not in _VERSIONS:
+        raise RequestError(505, "version")
+    if not _is_framed_once(request):
+        raise RequestError(400, "bad_request")
     if request.method == b"CONNECT":
         if _FRAMING & {name for name, _ in request.headers}:
             raise RequestError(400, "bad_request")
@@ -109,6 +119,25 @@ def _ask(request: h11.Request, http: h11.Connection) -> Ask:
         http.next_event()
         return _tunnel_ask(target, http)
     return _plain_ask(request, target, http)
+
+
+def _is_framed_once(request: h11.Request) -> bool:
+    """Tell whether all who read the request, h11 and servers, find the end of its body alike.
+
+    RFC 9112 (6.1, 6.3): a length beside a coding, or a coding in HTTP/1.0, is how requests are
+    smuggled. What `Connection` names ends here, so that it may not name the framing itself. That
+    lengths agree, and that no coding but `chunked` is there, h11 has seen to.
+    """
+    names = {name for name, _ in request.headers}
+    if names >= _FRAMING or (_CODING in names and request.http_version == b"1.0"):
+        return False
+    return not named_by_connection(request) & (_FRAMING | {b"host"})
+
+
+def named_by_connection(request: h11.Request) -> frozenset[bytes]:
+    """Return the names of headers that are meant for this hop alone."""
+    listed = [value for name, value in request.headers if name == _CONNECTION]
+    return frozenset(token.strip().lower() for value in listed for token in value.split(b","))
 
 
 def _tunnel_ask(target: str, http: h11.Connection) -> Ask:

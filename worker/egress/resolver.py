@@ -31,6 +31,8 @@ _UDP_BYTES: Final = 1232
 _TCP_BYTES: Final = 8 * 1024
 #: After this long the system's resolv.conf is read again.
 _REREAD_S: Final = 60.0
+#: Of one sandbox at a time; each asks for both types. More wait their turn.
+MAX_LOOKUPS: Final = 16
 _TYPES: Final = (RdataType.A, RdataType.AAAA)
 
 
@@ -51,6 +53,7 @@ class Resolver:
         self._servers = tuple(_nameserver(server) for server in servers)
         self._made_s = 0.0
         self._made: dns.asyncresolver.Resolver | None = None
+        self._turns = asyncio.Semaphore(MAX_LOOKUPS)
 
     async def addresses(self, name: str) -> tuple[str, ...]:
         """Return every address, IPv4 first; raise `ResolveError`. Nothing is remembered."""
@@ -59,7 +62,8 @@ class Resolver:
             resolver = self._resolver()
         except dns.exception.DNSException as error:
             raise ResolveError(Outcome.DNS_FAILED) from error
-        answers = await asyncio.gather(*(_ask(resolver, absolute, kind) for kind in _TYPES))
+        async with self._turns:
+            answers = await asyncio.gather(*(_ask(resolver, absolute, kind) for kind in _TYPES))
         found = tuple(dict.fromkeys(text for answer in answers for text in answer[0]))
         if found:
             if len(found) > MAX_ADDRESSES:

@@ -9,19 +9,22 @@ import signal
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from safeurl.notify import announced
 from safeurl.settings import Settings
-from worker.egress.channel import remove_folder
 from worker.egress.connection import Means
 from worker.egress.control import Control
 from worker.egress.gateway import Gateway
+from worker.egress.link import remove_folder
+from worker.egress.member import serve_member
 from worker.egress.peers import Peers
 from worker.egress.place import listen_in
 from worker.egress.protocol import CONTROL_NAME, LOCK_NAME, MAX_REQUEST_BYTES, SOCKETS_NAME
 from worker.egress.resolver import Resolver
+from worker.egress.spawner import Spawner
 
 _log = logging.getLogger("safeurl.egress")
 
@@ -43,28 +46,32 @@ def run_gateway(settings: Settings) -> None:
         _log.warning("egress.left_to_its_owner dir=%s", directory)
         while True:
             signal.pause()
-    peers = Peers.read(settings.egress_control_users)
+    peers = Peers.read(settings.egress_control_users, settings.uids)
     _shut_out_others(directory)
-    with _held(directory / LOCK_NAME):
+    with _held(directory / LOCK_NAME) as lock:
         _clean(directory)
         _raise_descriptor_limit()
+        means = Means(
+            Resolver(settings.egress_resolver),
+            deny_cidrs=settings.egress_deny_cidrs,
+            deny_ports=settings.egress_deny_ports,
+        )
+        spawner = Spawner.start(partial(serve_member, means=means), close=(lock,))
         try:
-            asyncio.run(_serve(directory, settings, peers))
+            asyncio.run(_serve(directory, settings, peers, spawner))
         finally:
+            spawner.stop()
             _clean(directory)
 
 
-async def _serve(directory: Path, settings: Settings, peers: Peers) -> None:
+async def _serve(directory: Path, settings: Settings, peers: Peers, spawner: Spawner) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    means = Means(
-        Resolver(settings.egress_resolver),
-        deny_cidrs=settings.egress_deny_cidrs,
-        deny_ports=settings.egress_deny_ports,
-    )
-    gateway = Gateway(directory / SOCKETS_NAME, means, settings.egress_unbound_seconds)
+    # Without it no sandbox gets a socket any more: whoever started us starts us again.
+    loop.add_reader(spawner.fileno(), stopped.set)
+    gateway = Gateway(directory / SOCKETS_NAME, spawner, settings.egress_unbound_seconds)
     listener = listen_in(directory, CONTROL_NAME, _control_mode(directory), _BACKLOG)
     serve = Control(gateway, peers, settings.egress_deny_cidrs).serve
     control = await asyncio.start_unix_server(serve, sock=listener, limit=MAX_REQUEST_BYTES)
@@ -79,12 +86,15 @@ async def _serve(directory: Path, settings: Settings, peers: Peers) -> None:
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[None]:
-    """Hold the lock file's lock; the kernel lets go of it whatever becomes of this process."""
+def _held(path: Path) -> Iterator[int]:
+    """Hold the lock file's lock; the kernel lets go of it whatever becomes of this process.
+
+    Yields the lock's descriptor: a fork that kept it would keep the lock.
+    """
     with path.open("a") as lock:
         path.chmod(0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        yield lock.fileno()
 
 
 def _clean(directory: Path) -> None:

@@ -12,24 +12,35 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
+from worker.egress.gate import (
+    HELLO_TIMEOUT_S,
+    TLS_MALFORMED,
+    TLS_TIMEOUT,
+    GateError,
+    HelloGate,
+)
 from worker.egress.ledger import Entry, Ledger
 
 #: Big enough that the copies cost more than the calls; a kernel's socket buffer holds about it.
 BUFFER_BYTES: Final = 256 * 1024
+#: Records of one byte take a few microseconds each to read.
+_HELLO_BYTES: Final = 16 * 1024
 
 
 class Tunnel:
     """Two pipes between two sockets, neither of which it closes; the caller does."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what is carried, and what it goes by
         self,
         client: socket.socket,
         server: socket.socket,
         ledger: Ledger,
         entry: Entry,
         buffer: memoryview,
+        gate: HelloGate | None = None,
     ) -> None:
-        """Take the connected, non-blocking sockets and the buffer to share."""
+        """Take the connected, non-blocking sockets, the buffer to share, and who judges TLS."""
+        self._entry = entry
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[str] = self._loop.create_future()
         self._open = 2
@@ -40,6 +51,7 @@ class Tunnel:
             ledger.left_out,
             lambda count: ledger.spend_out(entry, count),
             ("", "reset"),
+            gate,
         )
         self._inward = _Pipe(
             self,
@@ -68,6 +80,11 @@ class Tunnel:
         finally:
             self.stop()
 
+    def refuse(self, rule: str) -> None:
+        """End both ways because of what the client wants to say, of which nothing was sent."""
+        self._entry.allowed, self._entry.rule = False, rule
+        self.finish("")
+
     def finish(self, outcome: str) -> None:
         """End both ways; the first outcome counts."""
         if not self._done.done():
@@ -91,6 +108,8 @@ class _Pipe:
 
     __slots__ = (
         "_buffer",
+        "_gate",
+        "_hello_clock",
         "_left",
         "_loop",
         "_outcomes",
@@ -112,7 +131,10 @@ class _Pipe:
         left: Callable[[], int],
         spend: Callable[[int], None],
         outcomes: tuple[str, str],
+        gate: HelloGate | None = None,
     ) -> None:
+        self._gate = gate
+        self._hello_clock: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._tunnel = tunnel
         self._source, self._sink = ends
@@ -137,13 +159,14 @@ class _Pipe:
     def stop(self) -> None:
         if not self._stopped:
             self._stopped = True
+            self._stop_hello_clock()
             self._loop.remove_reader(self._source_fd)
             self._loop.remove_writer(self._sink_fd)
 
     def _on_readable(self) -> None:
         try:
             # One more than is left, so that a cap is met by those who exceed it, not reach it.
-            count = self._source.recv_into(self._buffer, min(len(self._buffer), self._left() + 1))
+            count = self._source.recv_into(self._buffer, min(self._most(), self._left() + 1))
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -154,7 +177,39 @@ class _Pipe:
         else:
             self._end()
 
+    def _most(self) -> int:
+        """Return how much is read at a time: a ClientHello is parsed in small steps."""
+        return len(self._buffer) if self._gate is None else _HELLO_BYTES
+
     def _take(self, data: memoryview) -> None:
+        if self._gate is None:
+            self._carry(data)
+        elif judged := self._judged(self._gate, data):
+            self._carry(memoryview(judged))
+
+    def _judged(self, gate: HelloGate, data: memoryview) -> bytes:
+        """Return what may go on; no more is judged once nothing can name a host any more."""
+        try:
+            judged = gate.take(bytes(data))
+        except GateError as error:
+            self._tunnel.refuse(error.rule)
+            return b""
+        if gate.is_open:
+            self._gate = None
+        if not gate.is_holding:
+            self._stop_hello_clock()
+        elif self._hello_clock is None:
+            self._hello_clock = self._loop.call_later(
+                HELLO_TIMEOUT_S, self._tunnel.refuse, TLS_TIMEOUT
+            )
+        return judged
+
+    def _stop_hello_clock(self) -> None:
+        if self._hello_clock is not None:
+            self._hello_clock.cancel()
+            self._hello_clock = None
+
+    def _carry(self, data: memoryview) -> None:
         if len(data) > self._left():
             self._tunnel.finish("cap_bytes")
             return
@@ -182,6 +237,9 @@ class _Pipe:
             return 0
 
     def _end(self) -> None:
+        if self._gate is not None and self._gate.is_holding:
+            self._tunnel.refuse(TLS_MALFORMED)
+            return
         self._loop.remove_reader(self._source_fd)
         if self._source.family == socket.AF_UNIX and has_hung_up(self._source):
             # Not half-closed but gone: whatever the server still sends, nobody reads it.

@@ -90,11 +90,23 @@ def undialled_address(ctx: Context) -> Iterator[Finding]:
     if record is None:
         return
     # What was dialled is always on record (`worker.egress.ledger`), however much was dropped.
-    dialled = {asked.address for asked in record.decisions if asked.allowed}
+    dialled = {asked.address for asked in record.decisions}
     for i, hop in enumerate(ctx.evidence.hops):
         if hop.address is not None and hop.address not in dialled:
             reason = "The sandbox reported a connection that the gateway never made."
             yield Finding(f"/hops/{i}/address", reason, hop.address)
+
+
+def other_name(ctx: Context) -> Iterator[Finding]:
+    """Find a TLS connection that was opened to one host and asked for another.
+
+    The gateway sent nothing of it. Neither our fetcher nor a browser does so, whatever the page.
+    """
+    record = ctx.evidence.egress
+    for i, asked in enumerate(record.decisions if record else ()):
+        if asked.rule == "sni_mismatch":
+            reason = "A connection that was opened to one host asked for another one."
+            yield Finding(f"/egress/decisions/{i}", reason, f"{asked.name} > {asked.sni}")
 
 
 def _led_to(ctx: Context) -> Iterator[tuple[str, Refusal]]:
@@ -127,7 +139,8 @@ def _by_fetcher(ctx: Context) -> Iterator[tuple[str, Refusal]]:
 def _by_gateway(ctx: Context) -> Iterator[tuple[str, Refusal]]:
     record = ctx.evidence.egress
     for i, asked in enumerate(record.decisions if record else ()):
-        if not asked.allowed:
+        # What was refused after it was dialled was not refused for its address.
+        if not asked.allowed and not asked.address:
             refusal = Refusal(
                 host=asked.name, port=asked.port, rule=asked.rule, address=_refused_address(asked)
             )
@@ -191,5 +204,12 @@ RULES = (
         weight=Weight.STRONG,
         categories=(Category.MALWARE,),
         check=undialled_address,
+    ),
+    Rule(
+        id="chain.other_name",
+        group=Group.CHAIN,
+        weight=Weight.MODERATE,
+        categories=(Category.SUSPICIOUS,),
+        check=other_name,
     ),
 )

@@ -9,7 +9,8 @@ import pytest
 from tests.support.egress import ask, connect, connect_head, has_ended
 from worker.egress.channel import Channel
 from worker.egress.connection import Means
-from worker.egress.protocol import Bind
+from worker.egress.place import listen_in
+from worker.egress.protocol import SOCKET_NAME, Bind
 from worker.egress.resolver import Resolver
 
 
@@ -28,12 +29,13 @@ def test_no_fault_of_a_connection_is_lost(tmp_path: Path, caplog: pytest.LogCapt
     """Each is on record, the first is in the log, and the socket goes on serving."""
 
     async def fail() -> None:
-        channel = Channel(tmp_path / "0", Means(_FailingResolver()))
+        listener = listen_in(tmp_path, SOCKET_NAME, 0o600, 8)
+        channel = Channel(listener, Means(_FailingResolver()))
         channel.open()
         channel.bind(Bind(id="0" * 16, scan="s", attempt=1, deadline_s=30))
         for _ in range(3):
-            assert await asyncio.to_thread(_fail_on, channel.directory)
-        answer = await asyncio.to_thread(ask, channel.directory, connect_head("10.0.0.1:80"))
+            assert await asyncio.to_thread(_fail_on, tmp_path)
+        answer = await asyncio.to_thread(ask, tmp_path, connect_head("10.0.0.1:80"))
         assert answer.word == "private"
         decisions = (await channel.close()).decisions
         assert [each.outcome for each in decisions] == ["gateway_failed"] * 3 + [""]

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 
+import h11
 import pytest
 
 from safeurl.address import AddressPolicy, Rule
@@ -193,3 +194,76 @@ def test_a_slow_head_is_a_fault() -> None:
     with pytest.raises(RequestError) as caught:
         _read(b"CONNECT a.te", end=False, timeout_s=0.05)
     assert (caught.value.status, caught.value.rule) == (408, "head_timeout")
+
+
+_PLAIN = b"POST http://a.test/ HTTP/1.1\r\nHost: a.test\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400),
+        (b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", 400),
+        (b"Transfer-Encoding: Chunked\r\nContent-Length: 0\r\n", 400),
+        (b"Content-Length: 5\r\nContent-Length: 6\r\n", 400),
+        (b"Content-Length: 5, 6\r\n", 400),
+        (b"Content-Length: +5\r\n", 400),
+        (b"Content-Length: 0x5\r\n", 400),
+        (b"Content-Length: 5 5\r\n", 400),
+        (b"Content-Length: \r\n", 400),
+        (b"Transfer-Encoding: gzip, chunked\r\n", 501),
+        (b"Transfer-Encoding: chunked, identity\r\n", 501),
+        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 501),
+        (b"Transfer-Encoding: xchunked\r\n", 501),
+        (b"Transfer-Encoding: \x0bchunked\r\n", 400),
+        (b"Transfer-Encoding : chunked\r\n", 400),
+        (b"Content-Length : 5\r\n", 400),
+        (b" Content-Length: 5\r\nX: y\r\n", None),
+        (b"Connection: Content-Length\r\nContent-Length: 5\r\n", 400),
+        (b"Connection: close, transfer-ENCODING\r\nTransfer-Encoding: chunked\r\n", 400),
+        (b"Connection: host\r\n", 400),
+        (b"X: a\rContent-Length: 5\r\n", 400),
+        (b"X: a\0b\r\n", 400),
+        (b"X\0: a\r\n", 400),
+        (b"X Y: a\r\n", 400),
+        (b": a\r\n", 400),
+        (b"X\r\n", 400),
+        (b"Host: b.test\r\n", 400),
+    ],
+)
+def test_a_body_whose_end_two_readers_could_see_apart_is_refused(
+    head: bytes, status: int | None
+) -> None:
+    """Lengths beside codings, other codings, and headers that are not quite headers."""
+    data = _PLAIN + head + b"\r\n5\r\nhello\r\n0\r\n\r\n"
+    if status is None:
+        # A folded line is one header's value, with a space for the fold, and frames nothing.
+        assert b"content-length" not in dict(_plain(data).headers)
+    else:
+        assert _refused(data) == (status, "bad_request")
+
+
+def _plain(data: bytes) -> h11.Request:
+    request = _some(data).plain
+    assert request is not None
+    return request
+
+
+def test_the_same_length_twice_is_one_length() -> None:
+    """RFC 9110, 8.6: it may be sent on once."""
+    request = _plain(_PLAIN + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello")
+    assert [value for name, value in request.headers if name == b"content-length"] == [b"5"]
+
+
+@pytest.mark.parametrize("version", ["2.0", "3.0", "1.2", "1.9", "0.9", "0.0", "9.9"])
+@pytest.mark.parametrize("line", ["CONNECT a.test:80", "GET http://a.test/"])
+def test_another_version_is_not_served(line: str, version: str) -> None:
+    """Nobody speaks it here, and a server might take it for another protocol."""
+    assert _refused(f"{line} HTTP/{version}\r\nHost: a.test\r\n\r\n".encode()) == (505, "version")
+
+
+def test_the_version_before_is_served_without_a_coding() -> None:
+    """HTTP/1.0 knew lengths only."""
+    head = b"POST http://a.test/ HTTP/1.0\r\n"
+    assert _plain(head + b"Content-Length: 1\r\n\r\na").method == b"POST"
+    assert _refused(head + b"Transfer-Encoding: chunked\r\n\r\n") == (400, "bad_request")

@@ -1,0 +1,167 @@
+"""The processes of a gateway's sockets: one that is busy, hung or gone does not touch others."""
+
+import os
+import resource
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from safeurl.errors import EgressLostError
+from tests.support.egress import (
+    PATIENCE_S,
+    GatewayProcess,
+    connect,
+    connect_head,
+    has_ended,
+    lab_policy,
+    refusal,
+    tunnel,
+    until,
+    where_of,
+)
+from tests.support.floods import flooding, hostile_servers, tiny_chunks
+
+_ROOMY = lab_policy(max_connections=2**31, max_bytes_in=2**40, max_bytes_out=2**40)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[GatewayProcess]:
+    """Run a gateway whose processes a test may harm."""
+    gateway = GatewayProcess(tmp_path)
+    gateway.start()
+    try:
+        yield gateway
+    finally:
+        gateway.kill()
+
+
+def _opened(gateway: GatewayProcess, deadline_s: float = 60.0) -> tuple[str, Path, psutil.Process]:
+    before = {each.pid for each in gateway.processes()}
+    socket_id, directory = gateway.open(_ROOMY, deadline_s)
+    (member,) = [each for each in gateway.processes() if each.pid not in before]
+    return socket_id, directory, member
+
+
+def _is_refused(directory: Path) -> bool:
+    try:
+        connect(directory).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_deadline_comes_in_the_middle_of_a_flood(own: GatewayProcess) -> None:
+    """The flood is cut by its own deadline, and the control socket answers all the while."""
+    with hostile_servers() as ports:
+        socket_id, directory, member = _opened(own, deadline_s=3.0)
+        with flooding(tiny_chunks, directory, ports) as flood:
+            flood.go_on()
+            until(lambda: member.nice() > 0)
+            assert own.evidence(socket_id).decisions[0].outcome in {"", "cap_time"}
+            until(lambda: own.evidence(socket_id).decisions[0].outcome == "cap_time")
+    evidence = own.close(socket_id)
+    assert (evidence.scan, evidence.expired) == ("s", False)
+
+
+def test_a_flood_gets_a_lower_priority_and_others_keep_theirs(own: GatewayProcess) -> None:
+    """Who has used much processor time gives way; it is not stopped."""
+    calm = _opened(own)[2]
+    with hostile_servers() as ports:
+        _, directory, busy = _opened(own)
+        with flooding(tiny_chunks, directory, ports) as flood:
+            flood.go_on()
+            until(lambda: busy.nice() == calm.nice() + 8)
+            flood.rest()
+            flood.go_on()
+    assert calm.nice() == psutil.Process(own.process.pid).nice()
+
+
+def test_a_hung_process_is_killed_at_its_deadline(
+    own: GatewayProcess, server: socket.socket
+) -> None:
+    """Whatever it does, its tunnels end; others go on, and its record is lost as a whole."""
+    other_id, other, _ = _opened(own)
+    socket_id, directory, member = _opened(own, deadline_s=1.0)
+    connection, _ = tunnel(directory, where_of(server))
+    with connection, server.accept()[0] as accepted:
+        member.suspend()
+        accepted.settimeout(PATIENCE_S)
+        assert own.answers()
+        assert refusal(other, "10.0.0.1:80") == "private"
+        assert has_ended(accepted)
+        assert has_ended(connection)
+    with pytest.raises(EgressLostError):
+        own.close(socket_id)
+    assert not directory.exists()
+    assert own.close(other_id).requests == 1
+
+
+def test_a_killed_process_takes_its_own_socket_along_and_no_other(own: GatewayProcess) -> None:
+    """A scan whose record is gone is lost; its neighbour's is whole."""
+    other_id, other, _ = _opened(own)
+    socket_id, directory, member = _opened(own)
+    member.kill()
+    with pytest.raises(EgressLostError):
+        own.evidence(socket_id)
+    until(lambda: _is_refused(directory))
+    with pytest.raises(EgressLostError):
+        own.close(socket_id)
+    assert not directory.exists()
+    assert refusal(other, "10.0.0.1:80") == "private"
+    assert own.close(other_id).requests == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_no_process_outlives_the_gateway(own: GatewayProcess, number: signal.Signals) -> None:
+    """However it ends, also where a process hangs."""
+    _opened(own)
+    hung = _opened(own)[2]
+    hung.suspend()
+    processes = own.processes()
+    os.kill(own.process.pid, number)
+    own.process.wait(PATIENCE_S)
+    _, left = psutil.wait_procs(processes, PATIENCE_S)
+    assert left == []
+
+
+def test_closed_sockets_leave_no_process(own: GatewayProcess) -> None:
+    """Neither a running one nor one that nobody waited for."""
+    before = {each.pid for each in own.processes()}
+    for _ in range(5):
+        own.close(own.create().id)
+    until(lambda: {each.pid for each in own.processes()} == before)
+
+
+def test_a_gateway_that_can_fork_no_more_ends(own: GatewayProcess) -> None:
+    """Who started it starts it again; a gateway without sockets to give would serve nobody."""
+    gateway, *others = own.processes()
+    assert len(others) == 1
+    others[0].kill()
+    assert gateway.wait(PATIENCE_S) in {0, None} or own.process.wait(PATIENCE_S) == 0
+
+
+def test_a_sandbox_has_descriptors_of_its_own(own: GatewayProcess) -> None:
+    """As many as its caps need: it can use up its own and nobody else's."""
+    limit = _opened(own)[2].rlimit(resource.RLIMIT_NOFILE)[0]
+    assert 2 * _ROOMY.caps.max_concurrent < limit < 512
+
+
+def test_a_sandbox_that_fills_its_backlog_leaves_others_room(own: GatewayProcess) -> None:
+    """Connections that nobody accepts wait at their own socket."""
+    _, directory, member = _opened(own)
+    other = _opened(own)[1]
+    member.suspend()
+    held = []
+    try:
+        for _ in range(64):
+            held.append(connect(directory))
+            held[-1].sendall(connect_head("10.0.0.1:80"))
+        assert refusal(other, "10.0.0.1:80") == "private"
+    finally:
+        for each in held:
+            each.close()
+        member.resume()

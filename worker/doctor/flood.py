@@ -1,0 +1,58 @@
+"""One sandbox's flood, for the doctor: a request whose body is chunks of one byte, without end.
+
+A process of its own: `python -m worker.doctor.flood FOLDER`, with the folder of the sandbox's
+socket. It writes a line when the flood has begun, and ends when its standard input does.
+"""
+
+import contextlib
+import os
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Final
+
+from worker.egress.place import short_path
+from worker.egress.protocol import SOCKET_NAME
+
+_CHUNKS: Final = b"1\r\na\r\n" * 10_000
+_READ_BYTES: Final = 256 * 1024
+#: Gives way to whoever measures: it is the gateway that is to be kept busy, not the machine.
+_NICE: Final = 19
+
+
+def main() -> None:
+    """Flood until standard input ends."""
+    os.nice(_NICE)
+    folder = Path(sys.argv[1])
+    listener = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=_swallow, args=(listener,), daemon=True).start()
+    threading.Thread(target=_flood, args=(folder, listener), daemon=True).start()
+    sys.stdin.read()
+    os._exit(0)
+
+
+def _swallow(listener: socket.socket) -> None:
+    """Be the server that the flood is sent to."""
+    buffer = bytearray(_READ_BYTES)
+    while True:
+        with listener.accept()[0] as accepted, contextlib.suppress(OSError):
+            while accepted.recv_into(buffer):
+                pass
+
+
+def _flood(folder: Path, listener: socket.socket) -> None:
+    where = f"127.0.0.1:{listener.getsockname()[1]}"
+    head = f"POST http://{where}/ HTTP/1.1\r\nHost: {where}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.socket(socket.AF_UNIX) as connection, contextlib.suppress(OSError):
+        with short_path(folder, SOCKET_NAME) as path:
+            connection.connect(path)
+        connection.sendall(head.encode() + _CHUNKS)
+        sys.stdout.write("flooding\n")
+        sys.stdout.flush()
+        while True:
+            connection.sendall(_CHUNKS)
+
+
+if __name__ == "__main__":
+    main()

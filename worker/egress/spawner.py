@@ -1,0 +1,161 @@
+"""Starts one process for each sandbox's socket: a small process that forks, and does nothing else.
+
+It is forked before the gateway's loop begins, so that what it forks has neither that loop nor the
+control socket nor the folder's lock. It ends, and kills what it forked, when the gateway does.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable, Iterable
+from typing import Final, Self
+
+_log = logging.getLogger("safeurl.egress")
+
+#: Serves a sandbox's listening socket until the other socket, which leads to the gateway, ends.
+Serve = Callable[[socket.socket, socket.socket], None]
+
+_START: Final = b"+"
+_KILL: Final = b"-"
+_MAX_COMMAND_BYTES: Final = 64
+#: A command waits this long where the spawner has many to do; a fork takes a few milliseconds.
+_COMMAND_S: Final = 5.0
+
+
+class Spawner:
+    """The gateway's side: sends commands, which are not answered.
+
+    A process that could not be started shows as the end of its socket.
+    """
+
+    def __init__(self, commands: socket.socket, pid: int) -> None:
+        """Take the socket to the process with this pid, which is a child of ours."""
+        self._commands = commands
+        self._pid = pid
+        commands.settimeout(_COMMAND_S)
+
+    @classmethod
+    def start(cls, serve: Serve, *, close: Iterable[int] = ()) -> Self:
+        """Fork the spawner; `close` names descriptors of ours that it must not keep.
+
+        Call it while no other thread and no event loop runs.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = os.fork()
+        if not pid:
+            _end_after(lambda: _run(theirs, serve, (ours.fileno(), *close)))
+        theirs.close()
+        return cls(ours, pid)
+
+    def fileno(self) -> int:
+        """Return the descriptor that becomes readable when the spawner has ended."""
+        return self._commands.fileno()
+
+    def spawn(self, key: str, listener: socket.socket, link: socket.socket) -> None:
+        """Start a process for these two sockets, which the caller closes."""
+        socket.send_fds(self._commands, [_START + key.encode()], [listener.fileno(), link.fileno()])
+
+    def kill(self, key: str) -> None:
+        """Kill that process if it still runs; one that ended is no error."""
+        with contextlib.suppress(OSError):
+            self._commands.send(_KILL + key.encode())
+
+    def stop(self) -> None:
+        """Let the spawner kill all its processes, and wait until it has ended."""
+        self._commands.close()
+        os.waitpid(self._pid, 0)
+
+
+def _end_after(work: Callable[[], None]) -> None:
+    """Run the whole life of a forked process; nothing of its parent's runs after it."""
+    status = 1
+    try:
+        work()
+        status = 0
+    except BaseException:  # noqa: BLE001 - its last act is to say why: the parent sees no more than a socket that ended
+        _log.exception("egress.process_failed pid=%d", os.getpid())
+    finally:
+        os._exit(status)
+
+
+def _run(commands: socket.socket, serve: Serve, close: Iterable[int]) -> None:
+    for descriptor in close:
+        os.close(descriptor)
+    # A signal to the whole group ends the gateway, which then ends us in order.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    # What exists now is shared with all that is forked, as long as nobody writes to it: a loop that
+    # ran once has made what every loop makes.
+    asyncio.run(asyncio.sleep(0))
+    gc.collect()
+    gc.freeze()
+    _Forks(commands, serve).run()
+
+
+class _Forks:
+    """The processes that the spawner has started and not yet waited for."""
+
+    def __init__(self, commands: socket.socket, serve: Serve) -> None:
+        self._commands = commands
+        self._serve = serve
+        self._pids: dict[str, int] = {}
+        self._woken, self._waker = socket.socketpair()
+
+    def run(self) -> None:
+        """Obey until the gateway ends; then kill what runs."""
+        self._woken.settimeout(0)
+        self._waker.settimeout(0)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(self._commands, select.POLLIN)
+        poll.register(self._woken, select.POLLIN)
+        while True:
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            self._reap()
+            if self._commands.fileno() in ready and not self._obey():
+                break
+        for pid in self._pids.values():
+            os.kill(pid, signal.SIGKILL)
+
+    def _obey(self) -> bool:
+        """Carry out one command; false where there will be no more."""
+        command, descriptors, _, _ = socket.recv_fds(self._commands, _MAX_COMMAND_BYTES, 2)
+        key = command[1:].decode()
+        if command.startswith(_START):
+            self._fork(key, [socket.socket(fileno=each) for each in descriptors])
+        elif key in self._pids:
+            os.kill(self._pids[key], signal.SIGKILL)
+        return bool(command)
+
+    def _fork(self, key: str, sockets: list[socket.socket]) -> None:
+        listener, link = sockets
+        with listener, link:
+            try:
+                pid = os.fork()
+            except OSError as error:
+                # The gateway sees the link's end.
+                _log.warning("egress.no_process error=%s", error)
+                return
+            if not pid:
+                _end_after(lambda: self._serve_in_child(listener, link))
+        self._pids[key] = pid
+
+    def _serve_in_child(self, listener: socket.socket, link: socket.socket) -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for each in (self._commands, self._woken, self._waker):
+            each.close()
+        self._serve(listener, link)
+
+    def _reap(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._woken.recv(_MAX_COMMAND_BYTES)
+        with contextlib.suppress(ChildProcessError):
+            while pid := os.waitpid(-1, os.WNOHANG)[0]:
+                self._pids = {key: each for key, each in self._pids.items() if each != pid}
