@@ -14,7 +14,7 @@ from safeurl.analysis.rules import (
 )
 
 CORE = Ruleset(
-    "core-2",
+    "core-3",
     url.RULES
     + host.RULES
     + tls.RULES

@@ -7,7 +7,7 @@ import pytest
 
 from safeurl.analysis import CORE, inconclusive, judge
 from safeurl.analysis.rule import Ruleset
-from safeurl.report import Body, Evidence, Hop, Page, Refusal, Script
+from safeurl.report import Body, Evidence, Hop, MetaRefresh, Page, Refusal, Script
 from safeurl.state import OUTCOME_WORDS, Outcome
 from safeurl.verdict import Category, Judgement, Verdict
 from tests.support.page_cases import CLICKFIX_COMMAND
@@ -98,6 +98,16 @@ def test_a_cloaked_page_is_still_judged_by_what_it_shows() -> None:
     assert _of(login("PayPal login"), status=404).judgement is Judgement.MALICIOUS
 
 
+@pytest.mark.parametrize(
+    "url", ["https://a!b.example.org/", "http://a..b/", "https://e.example:22/"]
+)
+def test_a_page_that_leads_to_where_nobody_followed_is_inconclusive(url: str) -> None:
+    """Whatever waits there was not seen, be it refused, unreadable or away."""
+    verdict = _of(Page(text="Please wait", meta_refresh=MetaRefresh(delay_s=0, url=url)))
+    assert verdict.judgement is Judgement.INCONCLUSIVE
+    assert "sends its visitor on" in verdict.summary
+
+
 def test_a_cut_body_is_inconclusive() -> None:
     """What was not read cannot be vouched for."""
     body = Body(wire_bytes=9, size_bytes=9, sha256=SHA256, truncated=True)
@@ -136,7 +146,7 @@ def test_a_redirect_to_cloud_metadata_is_suspicious() -> None:
 
 def test_the_verdict_names_its_ruleset() -> None:
     """A rescored verdict can be told from the old one."""
-    assert CORE.version == "core-2"
+    assert CORE.version == "core-3"
     named = judge(Evidence(), url=SOME, seen_at=SEEN_AT, ruleset=Ruleset("mine-7", ()))
     assert named.ruleset == "mine-7"
 
