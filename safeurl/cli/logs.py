@@ -36,7 +36,9 @@ def log_to(level: str, file: Path | None = None) -> None:
     """Send this process's log lines to standard error, or to a file."""
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handler = logging.FileHandler(file) if file is not None else logging.StreamHandler()
+    handler: logging.Handler = logging.StreamHandler()
+    if file is not None:
+        handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(LineFormatter(_FORMAT))
     logging.basicConfig(level=level, handlers=[handler], force=True)
 

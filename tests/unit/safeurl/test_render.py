@@ -142,3 +142,18 @@ def test_what_the_gateway_refused_is_shown_whatever_the_sandbox_says() -> None:
         "refused: hidden.example:8080 10.0.0.1 — private",
         "refused: unreadable:0 — bad_request",
     ]
+
+
+def test_evidence_of_another_version_does_not_hide_the_scan() -> None:
+    """The rest is shown, and it is said what is not."""
+    view = ScanView(
+        scan=make_scan(), result=None, artefacts=(), evidence_json='{"later": 1}', audit=()
+    )
+    console = Console(file=StringIO(), width=200)
+    print_view(Screen(console), view)
+    assert isinstance(console.file, StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert lines[2:] == [
+        "state: QUEUED (attempt 0)",
+        "evidence: written by another version of SafeURL; --json shows it as it is stored",
+    ]
