@@ -10,6 +10,7 @@ from rich.console import Console
 
 from safeurl.bootstrap import open_service
 from safeurl.cli.render import print_view, safe_url
+from safeurl.cli.screen import Screen
 from safeurl.cli.watch import state_line
 from safeurl.service import ScanView
 from safeurl.settings import Settings
@@ -27,14 +28,15 @@ def main() -> None:
     view = asyncio.run(_view(sys.argv[1]))
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         console = Console(record=True, width=100, force_terminal=True, file=nowhere)
-        console.print("[bold]$[/] bash docker/quickstart.sh", highlight=False)
+        screen = Screen(console)
+        screen.line(("$", "bold"), " bash docker/quickstart.sh")
         for entry in view.audit:
             if entry.to_state is not None:
                 took = (entry.at - view.scan.created_at).total_seconds()
                 line = state_line(entry.to_state, took)
                 suffix = f"  {safe_url(view.scan.url)}" if entry.from_state is None else ""
-                console.print(line + suffix, markup=False, highlight=False)
-        print_view(console, view)
+                screen.line(line + suffix)
+        print_view(screen, view)
         # The fonts it would fetch from elsewhere: a reader's own monospace serves.
         drawing = re.sub(
             r"@font-face \{.*?\}\s*", "", console.export_svg(title="SafeURL"), flags=re.DOTALL

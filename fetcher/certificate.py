@@ -59,7 +59,8 @@ def _read(field: Callable[[], str], limit: int = SHORT) -> str:
 
 
 def _iso(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Not strftime, which writes the years before 1000 without their zeros.
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:

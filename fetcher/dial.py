@@ -6,6 +6,7 @@ there is no second look-up that could answer otherwise (DNS rebinding).
 
 import errno
 import os
+import re
 import socket
 import threading
 import time
@@ -22,6 +23,9 @@ from safeurl.state import Outcome
 _DNS_S = 10.0
 _CONNECT_S = 10.0
 _MAX_TRIES = 4
+
+#: Names that glibc asks the DNS about; of any other it says, unasked, that it does not exist.
+_ASKABLE = re.compile(r"[a-z0-9_][a-z0-9._-]*")
 
 #: Returns every address of a host name, or raises `socket.gaierror`. May block.
 Resolver = Callable[[str], tuple[str, ...]]
@@ -104,6 +108,12 @@ def _resolve(resolver: Resolver, host: str, deadline: Deadline) -> tuple[str, ..
 
 
 def _dns_failure(host: str, error: socket.gaierror) -> FetchFailedError:
+    if error.errno == socket.EAI_NONAME and not _ASKABLE.fullmatch(host):
+        return FetchFailedError(
+            Outcome.DNS_FAILED,
+            f"The system's resolver does not ask for names such as {host}. "
+            "The egress gateway does (CONTAINER_NETWORK=none).",
+        )
     if error.errno == socket.EAI_NONAME:
         return FetchFailedError(Outcome.DNS_NXDOMAIN, f"The host name {host} does not exist.")
     if error.errno == socket.EAI_NODATA:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import h11
 
-from fetcher.clean import SHORT, clean
+from fetcher.clean import address, clean
 from fetcher.deadline import Deadline
 from fetcher.ending import FetchFailedError
 from fetcher.trace import Trace
@@ -82,9 +82,9 @@ def _ask(connection: socket.socket, trace: Trace) -> h11.Response:
 def _read(answer: h11.Response, trace: Trace) -> None:
     """Note what the gateway did; raise when there is no tunnel."""
     said = {name.decode(): clean(value.decode("latin-1")) for name, value in answer.headers}
-    addresses = tuple(part for part in said.get("x-safeurl-addresses", "").split(",") if part)
-    trace.addresses = tuple(clean(address.strip(), SHORT) for address in addresses[:_MAX_ADDRESSES])
-    trace.address = said.get("x-safeurl-address") or None
+    addresses = map(address, said.get("x-safeurl-addresses", "").split(","))
+    trace.addresses = tuple(filter(None, addresses))[:_MAX_ADDRESSES]
+    trace.address = address(said.get("x-safeurl-address", "")) or None
     trace.dns_ms = _milliseconds(said.get("x-safeurl-dns-ms", ""))
     trace.connect_ms = _milliseconds(said.get("x-safeurl-connect-ms", ""))
     if answer.status_code in _SUCCESSES:

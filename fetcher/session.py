@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from fetcher.body import Load, load
-from fetcher.clean import LONG, URL, clean
+from fetcher.clean import LONG, clean, opened
 from fetcher.client import DEFAULT_USER_AGENT, Client
 from fetcher.deadline import Deadline, milliseconds_since
 from fetcher.dial import Dialler, DirectDialler
@@ -82,7 +82,7 @@ class Session:
                 attempt=self.request.attempt,
                 outcome=ending.outcome,
                 detail=clean(ending.detail, LONG),
-                final_url=clean(seen.target.url if seen else "", URL),
+                final_url=opened(seen.target.url) if seen else "",
                 elapsed_ms=milliseconds_since(self.started),
                 fetcher=f"safeurl-fetcher/{__version__}",
             )

@@ -1,6 +1,7 @@
 """TLS with whoever answers: a bad certificate or an old version is evidence, not an end."""
 
 import os
+import re
 import socket
 import ssl
 import time
@@ -19,6 +20,10 @@ _HANDSHAKE_S = 10.0
 #: All that OpenSSL still has, except what encrypts or authenticates nothing.
 _CIPHERS = "ALL:!aNULL:!eNULL:@SECLEVEL=0"
 
+#: Hosts for which OpenSSL's own comparison of names does. In a label that a wildcard stands for it
+#: takes no other character, where browsers take any.
+_COMPARABLE = re.compile(r"[a-z0-9.:-]+")
+
 
 def secure(
     connection: socket.socket, dialler: Dialler, trace: Trace, deadline: Deadline
@@ -30,27 +35,34 @@ def secure(
     started = time.monotonic()
     verify_error = ""
     try:
-        secured = _handshake(connection, _context(verify=True), trace.host, deadline)
+        secured = _handshake(connection, _verifying(trace.host), trace.host, deadline)
     except ssl.SSLCertVerificationError as error:
         verify_error = error.verify_message or str(error)
         again = dialler.redial(trace, deadline)
-        secured = _handshake(again, _context(verify=False), trace.host, deadline)
+        secured = _handshake(again, _context(), trace.host, deadline)
     trace.tls_ms = milliseconds_since(started)
-    trace.tls = _evidence(secured, verify_error)
+    trace.tls = _evidence(secured, verify_error, trace.host)
     return secured
 
 
-def _context(*, verify: bool) -> ssl.SSLContext:
+def _verifying(host: str) -> ssl.SSLContext:
+    """Return a context that verifies chain and validity, and the host where OpenSSL can."""
+    context = _context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.check_hostname = _COMPARABLE.fullmatch(host) is not None
+    _load_roots(context)
+    return context
+
+
+def _context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = verify
-    context.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     # Versions and ciphers that browsers no longer take still say what a server is.
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     context.options |= getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0)
     context.set_ciphers(_CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
-    if verify:
-        _load_roots(context)
     return context
 
 
@@ -86,14 +98,27 @@ def _handshake(
         ) from error
 
 
-def _evidence(secured: ssl.SSLSocket, verify_error: str) -> Tls:
+def _evidence(secured: ssl.SSLSocket, verify_error: str, host: str) -> Tls:
     cipher = secured.cipher()
-    der = secured.getpeercert(binary_form=True) or b""
+    details = describe(secured.getpeercert(binary_form=True) or b"")
+    if not (verify_error or _COMPARABLE.fullmatch(host) or covers(details.get("sans", ()), host)):
+        verify_error = f"Hostname mismatch, certificate is not valid for '{host}'."
     return Tls(
         version=secured.version() or "",
         cipher=cipher[0] if cipher else "",
         alpn=secured.selected_alpn_protocol() or "",
         verified=not verify_error,
         verify_error=clean(verify_error, SHORT),
-        **describe(der),
+        **details,
     )
+
+
+def covers(names: tuple[str, ...], host: str) -> bool:
+    """Tell whether one of the certificate's names is the host's, as browsers compare (RFC 9525).
+
+    `*` stands for the whole first label, and for no label right below a top-level domain.
+    """
+    wanted = host.removesuffix(".")
+    parent = wanted.partition(".")[2]
+    accepted = {wanted, f"*.{parent}"} if "." in parent else {wanted}
+    return any(name.lower() in accepted for name in names)

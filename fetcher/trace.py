@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
-from fetcher.clean import LONG, SHORT, URL, clean
+from fetcher.clean import LONG, SHORT, URL, address, clean, opened, token, visible, word
 from fetcher.deadline import milliseconds_since
 from fetcher.exchange import Head
 from safeurl.report import Hop, Refusal, Timings, Tls
@@ -35,13 +35,13 @@ class Trace:
     error: str = ""
     started: float = field(default_factory=time.monotonic)
 
-    def refuse(self, rule: str, address: str = "") -> None:
-        """Note that the address policy stopped this hop."""
+    def refuse(self, rule: str, refused: str = "") -> None:
+        """Note that the address policy stopped this hop, and for which address."""
         self.refusal = Refusal(
-            host=clean(self.host),
+            host=visible(self.host),
             port=self.port,
-            rule=clean(rule),
-            address=clean(address),
+            rule=word(rule),
+            address=address(refused),
             url=clean(self.url, URL),
         )
 
@@ -50,14 +50,14 @@ class Trace:
         headers, truncated = _headers(self.head)
         status = self.head.status if self.head else None
         return Hop(
-            url=clean(self.url, URL),
+            url=opened(self.url),
             via=self.via,
             status=status if status in _HTTP_STATUSES else None,
             http_version=self.head.http_version if self.head else "",
             headers=headers,
             headers_truncated=truncated,
-            addresses=self.addresses[:_MAX_ADDRESSES],
-            address=self.address,
+            addresses=tuple(filter(None, map(address, self.addresses)))[:_MAX_ADDRESSES],
+            address=address(self.address or "") or None,
             port=self.port,
             location=None if self.location is None else clean(self.location, URL),
             timings=Timings(
@@ -80,9 +80,10 @@ def _headers(head: Head | None) -> tuple[tuple[tuple[str, str], ...], bool]:
     shortened = False
     for name, value in given[:_MAX_HEADERS]:
         shortened = shortened or len(name) > SHORT or len(value) > URL
-        pair = (clean(name), clean(value, URL))
+        pair = (token(name), clean(value, URL))
         room -= len(pair[0]) + len(pair[1])
         if room < 0:
             break
-        kept.append(pair)
+        if pair[0]:  # h11 lets no other name through
+            kept.append(pair)
     return tuple(kept), shortened or len(kept) < len(given)

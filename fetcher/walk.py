@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from fetcher.clean import SHORT, URL, clean
+from fetcher.clean import SHORT, URL, clean, visible, word
 from fetcher.client import Client, Visit
 from fetcher.deadline import Deadline
 from fetcher.ending import FetchFailedError
@@ -59,4 +59,4 @@ def refusal(reason: str, location: str) -> Refusal:
         host, port = parts.hostname or "", parts.port or 0
     except ValueError:
         host, port = "", 0
-    return Refusal(host=clean(host), port=port, rule=clean(str(reason)), url=clean(location, URL))
+    return Refusal(host=visible(host), port=port, rule=word(str(reason)), url=clean(location, URL))

@@ -2,6 +2,9 @@
 
 Everything here that comes from a sandbox is hostile until `safeurl.report_reader` has parsed it.
 Fields are strict and bounded: an unknown field, a wrong type or an over-long value is a fault.
+Text holds no control character and no line break, and what has a known shape holds nothing else:
+an address field cannot hold the escapes of a terminal. Evidence that older versions stored may be
+looser; `safeurl.stored` reads it.
 """
 
 from enum import StrEnum
@@ -12,9 +15,41 @@ from msgspec import Meta, Struct
 
 from safeurl.state import Outcome
 
-Short = Annotated[str, Meta(max_length=512)]
-Long = Annotated[str, Meta(max_length=4096)]
-Url = Annotated[str, Meta(max_length=8192)]
+#: Free text: no control character of C0 or C1. The fetcher has made spaces of them.
+_TEXT = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
+Short = Annotated[str, Meta(max_length=512, pattern=_TEXT)]
+Long = Annotated[str, Meta(max_length=4096, pattern=_TEXT)]
+#: A URL as a page or a server wrote it, which may be any text.
+Url = Annotated[str, Meta(max_length=8192, pattern=_TEXT)]
+#: A URL that was opened: as `safeurl.url` returns it.
+OpenedUrl = Annotated[str, Meta(max_length=8192, pattern=r"^(?:https?://[!-~]+)?\Z")]
+#: An address as the system's printers write it; the report's reader checks that it is one.
+Address = Annotated[str, Meta(max_length=45, pattern=r"^[0-9a-f]*[:.][0-9a-f:.]+\Z")]
+AddressOrNone = Annotated[str, Meta(max_length=45, pattern=r"^(?:[0-9a-f]*[:.][0-9a-f:.]+)?\Z")]
+#: A host name, an address or what was refused as one: visible ASCII.
+Host = Annotated[str, Meta(max_length=512, pattern=r"^[!-~]*\Z")]
+#: A word of a closed list: an outcome, a rule.
+Word = Annotated[str, Meta(max_length=64, pattern=r"^[a-z0-9_]*\Z")]
+#: An id of ours, and the names that libraries give to versions and ciphers.
+Name = Annotated[str, Meta(max_length=128, pattern=r"^[A-Za-z0-9_.:/+-]*\Z")]
+#: A field name of HTTP (RFC 9110, 5.6.2).
+Token = Annotated[str, Meta(max_length=512, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")]
+Hex = Annotated[str, Meta(max_length=512, pattern=r"^-?[0-9a-f]*\Z")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Sha256OrNone = Annotated[str, Meta(pattern=r"^(?:[0-9a-f]{64})?\Z")]
+MediaType = Annotated[
+    str,
+    Meta(max_length=255, pattern=r"^(?:[a-z0-9_!#$&^.+*-]+/[a-z0-9_!#$&^.+*-]+)?\Z"),
+]
+#: ISO 8601 with its offset.
+Time = Annotated[
+    str,
+    Meta(
+        max_length=40,
+        pattern=r"^(?:[0-9]{4}(?:-[0-9]{2}){2}T[0-9]{2}(?::[0-9]{2}){2}(?:\.[0-9]+)?"
+        r"(?:Z|[+-][0-9]{2}:[0-9]{2}))?\Z",
+    ),
+]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Millis = Annotated[float, Meta(ge=0, le=1e9)]
 
@@ -66,18 +101,18 @@ class Timings(_Strict, frozen=True):
 class Tls(_Strict, frozen=True):
     """What the server's certificate and handshake said; a bad certificate is evidence."""
 
-    version: Short
-    cipher: Short = ""
-    alpn: Short = ""
+    version: Name
+    cipher: Name = ""
+    alpn: Name = ""
     issuer: Long = ""
     subject: Long = ""
     sans: Annotated[tuple[Short, ...], Meta(max_length=256)] = ()
     #: ISO 8601, UTC.
-    not_before: Short = ""
-    not_after: Short = ""
-    serial: Short = ""
+    not_before: Time = ""
+    not_after: Time = ""
+    serial: Hex = ""
     #: SHA-256 of the DER certificate, lower-case hex.
-    sha256: Short = ""
+    sha256: Sha256OrNone = ""
     #: Whether chain, validity and host name verify against the system's roots.
     verified: bool = False
     verify_error: Short = ""
@@ -86,17 +121,17 @@ class Tls(_Strict, frozen=True):
 class Hop(_Strict, frozen=True):
     """One request of the redirect chain."""
 
-    url: Url
+    url: OpenedUrl
     #: `submitted`, `redirect` or `meta_refresh`.
-    via: Short = "submitted"
+    via: Word = "submitted"
     status: Annotated[int, Meta(ge=100, le=999)] | None = None
-    http_version: Short = ""
-    headers: Annotated[tuple[tuple[Short, Url], ...], Meta(max_length=256)] = ()
+    http_version: Name = ""
+    headers: Annotated[tuple[tuple[Token, Url], ...], Meta(max_length=256)] = ()
     #: True where headers were left out or shortened to fit.
     headers_truncated: bool = False
     #: Every address the name resolved to, then the one that was dialled.
-    addresses: Annotated[tuple[Short, ...], Meta(max_length=64)] = ()
-    address: Short | None = None
+    addresses: Annotated[tuple[Address, ...], Meta(max_length=64)] = ()
+    address: Address | None = None
     port: Annotated[int, Meta(ge=1, le=65535)] | None = None
     location: Url | None = None
     timings: Timings = Timings()
@@ -112,12 +147,12 @@ class Body(_Strict, frozen=True):
     wire_bytes: Count
     size_bytes: Count
     #: Of the decompressed bytes, lower-case hex.
-    sha256: Short
+    sha256: Sha256
     truncated: bool = False
     content_encoding: Short = ""
-    charset: Short = ""
-    declared_type: Short = ""
-    sniffed_type: Short = ""
+    charset: Name = ""
+    declared_type: MediaType = ""
+    sniffed_type: MediaType = ""
 
 
 class FormField(_Strict, frozen=True):
@@ -133,7 +168,7 @@ class Form(_Strict, frozen=True):
 
     #: Absolute; empty when the page gives none.
     action: Url = ""
-    method: Short = "get"
+    method: Word = "get"
     fields: Annotated[tuple[FormField, ...], Meta(max_length=128)] = ()
     has_password: bool = False
     #: Whether the action's origin differs from the page's.
@@ -172,7 +207,7 @@ class Favicon(_Strict, frozen=True):
     """The site's icon; `mmh3` is the hash that Shodan and others index."""
 
     url: Url
-    sha256: Short = ""
+    sha256: Sha256OrNone = ""
     mmh3: int | None = None
     size_bytes: Count = 0
     #: Why there is no hash; empty when there is one.
@@ -188,7 +223,7 @@ class Page(_Strict, frozen=True):
     language: Short = ""
     generator: Short = ""
     #: The start of the visible text, white space folded.
-    text: Annotated[str, Meta(max_length=8192)] = ""
+    text: Annotated[str, Meta(max_length=8192, pattern=_TEXT)] = ""
     forms: Annotated[tuple[Form, ...], Meta(max_length=64)] = ()
     links: Annotated[tuple[Link, ...], Meta(max_length=512)] = ()
     #: All anchors, and those that lead nowhere (`#`, `javascript:`, empty).
@@ -206,11 +241,11 @@ class Page(_Strict, frozen=True):
 class Refusal(_Strict, frozen=True):
     """A connection that the address policy did not allow."""
 
-    host: Short
+    host: Host
     port: Annotated[int, Meta(ge=0, le=65535)]
     #: The policy's named reason, for example `loopback` or `port`.
-    rule: Short
-    address: Short = ""
+    rule: Word
+    address: AddressOrNone = ""
     #: Which URL led there.
     url: Url = ""
 
@@ -220,23 +255,23 @@ class EgressDecision(_Strict, frozen=True):
 
     #: The host, in ASCII: as it was dialled, or where it was refused as it was asked for; empty
     #: where the request could not be read.
-    name: Short
+    name: Host
     port: Annotated[int, Meta(ge=0, le=65535)]
     #: Every address the name resolved to, then the one that was dialled.
-    addresses: Annotated[tuple[Short, ...], Meta(max_length=64)] = ()
-    address: Short = ""
+    addresses: Annotated[tuple[Address, ...], Meta(max_length=64)] = ()
+    address: AddressOrNone = ""
     #: Whether the policy and the caps let it through; `outcome` then says what became of it.
     allowed: bool = False
     #: The rule that let it through or refused it; a word of `safeurl.address` or `safeurl.url`,
     #: a cap's, or one of the gateway's own: `unbound`, `bad_request`, `method`, `version`. After
     #: it was dialled, and before a byte was sent: `sni_mismatch`, `tls_malformed`, `tls_timeout`.
-    rule: Short = ""
+    rule: Word = ""
     #: What went wrong after it was let through: an outcome such as `dns_nxdomain`, the cap that
     #: cut the connection, `closed` where the worker did; empty where both ends had finished. And
     #: `gateway_failed` where the gateway itself did.
-    outcome: Short = ""
+    outcome: Word = ""
     #: What a tunnel's first bytes were: `tls`, or `other`; empty where there were none.
-    protocol: Short = ""
+    protocol: Word = ""
     #: The ClientHello's host (SNI), empty where it names none, and its protocols (ALPN); bytes
     #: that are no visible ASCII are written as `\\x00`.
     sni: Short = ""
@@ -247,7 +282,7 @@ class EgressDecision(_Strict, frozen=True):
     bytes_out: Count = 0
     bytes_in: Count = 0
     #: ISO 8601, UTC.
-    started_at: Short = ""
+    started_at: Time = ""
     dns_ms: Millis | None = None
     connect_ms: Millis | None = None
     duration_ms: Millis = 0.0
@@ -256,7 +291,7 @@ class EgressDecision(_Strict, frozen=True):
 class EgressEvidence(_Strict, frozen=True):
     """The gateway's own record of one sandbox's connections, in the order they were asked for."""
 
-    scan: Short = ""
+    scan: Name = ""
     attempt: Count = 0
     decisions: Annotated[tuple[EgressDecision, ...], Meta(max_length=512)] = ()
     #: Requests beyond the 512 that are kept.
@@ -286,19 +321,19 @@ class ArtefactLine(_Strict, frozen=True, tag_field="type", tag="artefact"):
     #: At most 256 KiB, as base64 on the wire.
     data: Annotated[bytes, Meta(max_length=256 * 1024)]
     last: bool = False
-    media_type: Short = "application/octet-stream"
+    media_type: MediaType = "application/octet-stream"
 
 
 class ReportLine(_Strict, frozen=True, tag_field="type", tag="report"):
     """The last line: how the fetch ended, in the fetcher's own words."""
 
-    scan: Short
+    scan: Name
     attempt: Count
     outcome: Outcome
     detail: Long = ""
-    final_url: Url = ""
+    final_url: OpenedUrl = ""
     elapsed_ms: Millis = 0.0
-    fetcher: Short = ""
+    fetcher: Name = ""
 
 
 Line = EvidenceLine | ArtefactLine | ReportLine

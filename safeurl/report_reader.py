@@ -9,6 +9,8 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
+from socket import AF_INET6, inet_ntop
 from typing import Final
 
 import msgspec
@@ -245,6 +247,8 @@ class _Gathered:
     def _add_evidence(self, line: EvidenceLine) -> None:
         if sum(part is not None for part in (line.hop, line.body, line.page, line.refusal)) != 1:
             raise _malformed("An evidence line does not hold exactly one piece of evidence.")
+        if not all(map(_is_address, _addresses(line))):
+            raise _malformed("An address of the report is not one, or is not written as one is.")
         # A page may cause any number of hops and refusals; the first ones are enough to judge it.
         if line.hop is not None and len(self._hops) < self._limits.max_hops:
             self._hops.append(line.hop)
@@ -276,6 +280,33 @@ class _Gathered:
         if hashlib.sha256(box.data).hexdigest() != self._body.sha256:
             self.whole.remove(box)
             raise _malformed("The body that came is not the one whose SHA-256 was reported.")
+
+
+def _addresses(line: EvidenceLine) -> Iterator[str]:
+    """Yield every address that a line speaks of."""
+    if line.hop is not None:
+        yield from line.hop.addresses
+        if line.hop.address is not None:
+            yield line.hop.address
+    if line.refusal is not None and line.refusal.address:
+        yield line.refusal.address
+
+
+def _is_address(text: str) -> bool:
+    """Tell whether the text is an address as Python, the C library or a browser writes it.
+
+    They differ in IPv6 addresses that carry an IPv4 one.
+    """
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    spellings = {str(address)}
+    if isinstance(address, IPv6Address):
+        spellings.add(inet_ntop(AF_INET6, address.packed))
+        if (inner := address.ipv4_mapped) is not None:
+            spellings.add(f"::ffff:{int(inner) >> 16:x}:{int(inner) & 0xFFFF:x}")
+    return text in spellings
 
 
 def _malformed(detail: str) -> _FaultError:

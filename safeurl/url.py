@@ -9,6 +9,7 @@ as another host is refused rather than guessed, and so is whatever the address p
 - User name and password are dropped from what is sent; the host is what follows the last `@`.
 - The fragment is kept: phishing pages carry the victim's address there.
 - A trailing dot of the host is kept, since servers see it; the rules apply without it.
+- A host may hold what the DNS can hold, `a!b.example` too: wildcard records serve such names.
 
 A URL that `parse` returned is parsed to itself.
 """
@@ -91,13 +92,21 @@ _WEB_SCHEME: Final = re.compile(
 _SCHEME: Final = re.compile(
     r"([a-z][a-z0-9+.-]*):(?P<port>[0-9]{1,5}(?:[/?#\\]|\Z))?", re.IGNORECASE
 )
-_DOT: Final = re.compile(r"[\[({](?:\.|dot)[\])}]", re.IGNORECASE)
-_SPACED_DOT: Final = re.compile(rf" ?{_DOT.pattern} ?| dot ", re.IGNORECASE)
+#: Dots as defanged text writes them. No host can hold the first kind; the second kind can also be
+#: a host's own characters.
+_BRACKET_DOT: Final = re.compile(r" ?\[(?:\.|dot)\] ?", re.IGNORECASE)
+_ANY_DOT: Final = re.compile(r" ?[\[({](?:\.|dot)[\])}] ?| dot ", re.IGNORECASE)
+_TAIL_BRACKET_DOT: Final = re.compile(r"\[(?:\.|dot)\]", re.IGNORECASE)
+_TAIL_DOT: Final = re.compile(r"[\[({](?:\.|dot)[\])}]", re.IGNORECASE)
 _TLS_PORT: Final = re.compile(r":0*443\Z")
 #: Where RFC 3986 sees the authority end; a browser ends it at the first backslash too.
 _AUTHORITY: Final = re.compile(r"(?:https?:[/\\]*|[/\\]{2,})([^/?#]*)", re.IGNORECASE)
 _PORT: Final = re.compile(r":[^\]:]*\Z")
-_LABEL: Final = re.compile(rf"[a-z0-9_-]{{1,{_MAX_LABEL}}}")
+#: What a browser's parser leaves in a label and the DNS can hold (RFC 2181, section 11): all of
+#: printable ASCII but the WHATWG URL Standard's forbidden domain code points.
+_LABEL: Final = re.compile(rf"[!\"$&'()*+,\-0-9;=_`a-z{{}}~]{{1,{_MAX_LABEL}}}")
+#: No top-level domain of the public DNS has one of these, so there they are a defanged dot's.
+_DOT_MARKS: Final = frozenset("(){}")
 _DEFANGABLE: Final = re.compile(r"(http)(s?://)([^/?#]*)(.*)", re.DOTALL)
 
 
@@ -106,7 +115,14 @@ def parse(text: str, policy: AddressPolicy = DEFAULT_POLICY) -> ParsedUrl:
     text = _clean(text, MAX_BYTES)
     if not text:
         _refuse(Reason.EMPTY, "There is no URL in this text. Submit one, such as example.com.")
-    return _judged(_refang(text), None, policy, MAX_BYTES)
+    parsed = _judged(_refang(text), None, policy, MAX_BYTES)
+    if _refang(parsed.url) != parsed.url:
+        _refuse(
+            Reason.AMBIGUOUS,
+            "The URL's host looks like a defanged one, and as it stands it is another. Submit it "
+            "as a browser's address bar shows it.",
+        )
+    return parsed
 
 
 def resolve(
@@ -181,12 +197,27 @@ def _refang(text: str) -> str:
     web = _WEB_SCHEME.match(text)
     rest = text[web.end() :] if web else _without_scheme(text)
     end = next((at for at, char in enumerate(rest) if char in "/?#\\"), len(rest))
-    authority = _SPACED_DOT.sub(".", rest[:end]).replace("[:]", ":")
+    is_plain = web is not None and (web[1].lower(), web[3]) == ("http", ":")
+    authority, tail_dot = _undotted(rest[:end], is_plain=is_plain)
     tail = rest[end:]
-    if authority != rest[:end] or (web and (web[1].lower(), web[3]) != ("http", ":")):
-        tail = _DOT.sub(".", tail)
+    if authority != rest[:end] or (web and not is_plain):
+        tail = tail_dot.sub(".", tail)
     scheme = f"http{web[2].lower()}" if web else _guessed_scheme(authority)
     return f"{scheme}://{authority}{tail}"
+
+
+def _undotted(authority: str, *, is_plain: bool) -> tuple[str, re.Pattern[str]]:
+    """Return the authority with its dots, and the pattern of the dots that a path may then have.
+
+    `(.)`, `{.}` and `(dot)` can be a host's own. They are read as dots where nothing says
+    otherwise: neither a scheme that was not defanged nor dots that were defanged with brackets.
+    """
+    text = _BRACKET_DOT.sub(".", authority)
+    host = _PORT.sub("", text).removesuffix(".")
+    can_be_host = " " not in host and _DOT_MARKS.isdisjoint(host.rpartition(".")[2])
+    if can_be_host and (is_plain or text != authority):
+        return text.replace("[:]", ":"), _TAIL_BRACKET_DOT
+    return _ANY_DOT.sub(".", authority).replace("[:]", ":"), _TAIL_DOT
 
 
 def _without_scheme(text: str) -> str:

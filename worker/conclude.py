@@ -12,6 +12,7 @@ from safeurl.ending import concluded
 from safeurl.ports import Clock, Ending, ScanStore
 from safeurl.report import Evidence
 from safeurl.scan import Scan
+from safeurl.stored import read_evidence
 
 _log = logging.getLogger("safeurl.conclude")
 
@@ -52,9 +53,9 @@ async def conclude_stored(  # noqa: PLR0913 - the parts it touches, each handed 
     if document is None:
         return None
     try:
-        evidence = msgspec.json.decode(document, type=Evidence)
+        evidence = read_evidence(document)
     except msgspec.MsgspecError:
-        # Written by another version of SafeURL.
+        # Damaged, or written by a later version of SafeURL.
         _log.warning("conclude.unreadable scan=%s", scan.id)
         return None
     if not is_told:

@@ -1,11 +1,9 @@
 """The commands of `safeurl` and `submit-scan`."""
 
 import asyncio
-import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from safeurl import __version__
 from safeurl.bootstrap import open_service, open_store
@@ -16,7 +14,8 @@ from safeurl.cli.daemons import api, gateway, up, worker
 from safeurl.cli.doctor import doctor
 from safeurl.cli.entry import guarded, read_settings
 from safeurl.cli.foreground import scan
-from safeurl.cli.render import list_as_json, print_list
+from safeurl.cli.render import list_document, print_list
+from safeurl.cli.screen import Screen
 from safeurl.cli.status import status
 from safeurl.cli.submit import submit
 from safeurl.service import MAX_PAGE
@@ -62,9 +61,9 @@ def list_scans(
             scans = await service.page(limit=limit, before=before)
             judged = await service.judged(scans)
         if as_document:
-            sys.stdout.write(list_as_json(scans, judged) + "\n")
+            Screen().document(list_document(scans, judged), indent=2)
         else:
-            print_list(Console(), scans, judged)
+            print_list(Screen(), scans, judged)
 
     asyncio.run(run())
 
@@ -80,13 +79,13 @@ def migrate() -> None:
 
     applied = asyncio.run(run())
     done = f"Applied migrations {', '.join(map(str, applied))}." if applied else "Up to date."
-    sys.stdout.write(done + "\n")
+    Screen().line(done)
 
 
 @app.command()
 def version() -> None:
     """Print the version."""
-    sys.stdout.write(f"safeurl {__version__}\n")
+    Screen().line(f"safeurl {__version__}")
 
 
 def main() -> None:

@@ -1,23 +1,22 @@
 """`safeurl audit`: verify the trail, show a scan's part of it, export all of it."""
 
 import asyncio
-import json
 import re
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import asdict
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 
 from safeurl.bootstrap import open_store
 from safeurl.cli.audit_export import export
 from safeurl.cli.entry import leave, read_settings
-from safeurl.cli.render import clean, print_audit, print_lines, print_table, stamp
+from safeurl.cli.render import print_audit, stamp
+from safeurl.cli.screen import Screen
 from safeurl.errors import RequestError, ScanNotFoundError
+from safeurl.plain import clean
 from safeurl.scan import AuditEntry
 from safeurl.verify import Anchor, Tell, Verification, verify
 
@@ -58,10 +57,11 @@ def verify_trail(
     """
     kept = [_anchor(text) for text in anchors or []]
     found = asyncio.run(_verify(kept))
+    screen = Screen()
     if as_document:
-        sys.stdout.write(_verification_json(found) + "\n")
+        screen.document(_verification(found), indent=2)
     else:
-        _print(Console(highlight=False), found)
+        _print(screen, found)
     leave(_EXIT_FAULTS if found.fault_count else 0)
 
 
@@ -83,46 +83,35 @@ async def _verify(anchors: Sequence[Anchor]) -> Verification:
 @contextmanager
 def _progress() -> Iterator[Tell]:
     """Show on a terminal how far the walk is."""
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        yield lambda *_: None
-        return
-    with console.status("reading the audit trail …") as status:
-        yield lambda rows, seals, scans: status.update(
-            f"{rows:,} rows, {seals:,} seals, {scans:,} scans"
-        )
+    with Screen(stderr=True).progress() as show:
+        show("reading the audit trail …")
+        yield lambda rows, seals, scans: show(f"{rows:,} rows, {seals:,} seals, {scans:,} scans")
 
 
-def _print(console: Console, found: Verification) -> None:
+def _print(screen: Screen, found: Verification) -> None:
     for fault in found.faults:
-        _say(console, clean(fault, _MAX_TEXT), "red")
+        screen.line((clean(fault, _MAX_TEXT), "red"))
     more = found.fault_count - len(found.faults)
     if more:
-        _say(console, f"And {more:,} more.", "red")
-    _say(
-        console,
+        screen.line((f"And {more:,} more.", "red"))
+    screen.line(
         f"Seen: {found.rows:,} rows ({found.unsealed:,} of them not sealed yet), "
         f"{found.seals:,} seals, {found.scans:,} scans.",
     )
     if found.fault_count:
-        _say(console, f"The audit trail is not as it was written: {found.fault_count:,} faults.")
+        screen.line(f"The audit trail is not as it was written: {found.fault_count:,} faults.")
         return
-    _say(console, "Nothing is wrong.", "green")
+    screen.line(("Nothing is wrong.", "green"))
     if found.head:
-        _say(console, f"Head, to be kept elsewhere: {_named(found.head)}")
-
-
-def _say(console: Console, line: str, style: str | None = None) -> None:
-    console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+        screen.line(f"Head, to be kept elsewhere: {_named(found.head)}")
 
 
 def _named(anchor: Anchor) -> str:
     return f"{anchor.number}:{anchor.sha256}"
 
 
-def _verification_json(found: Verification) -> str:
-    head = _named(found.head) if found.head else None
-    return json.dumps({**asdict(found), "head": head}, indent=2)
+def _verification(found: Verification) -> Mapping[str, object]:
+    return {**asdict(found), "head": _named(found.head) if found.head else None}
 
 
 @audit_app.command()
@@ -134,10 +123,9 @@ def show(
     """Show the audit trail of a scan."""
     trail = asyncio.run(_trail(scan_id))
     if as_document:
-        document = {"id": scan_id, "audit": msgspec.to_builtins(trail)}
-        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        Screen().document({"id": scan_id, "audit": msgspec.to_builtins(trail)}, indent=2)
     else:
-        _print_trail(Console(), trail)
+        _print_trail(Screen(), trail)
 
 
 async def _trail(scan_id: str) -> list[AuditEntry]:
@@ -149,9 +137,9 @@ async def _trail(scan_id: str) -> list[AuditEntry]:
         return trail
 
 
-def _print_trail(console: Console, trail: Sequence[AuditEntry]) -> None:
-    if console.is_terminal and console.width < _WIDE:
-        print_audit(console, trail)
+def _print_trail(screen: Screen, trail: Sequence[AuditEntry]) -> None:
+    if screen.is_terminal and screen.width < _WIDE:
+        print_audit(screen, trail)
         return
     rows = [
         (
@@ -165,7 +153,10 @@ def _print_trail(console: Console, trail: Sequence[AuditEntry]) -> None:
         )
         for entry in trail
     ]
-    (print_table if console.is_terminal else print_lines)(console, _NAMES, rows)
+    if screen.is_terminal:
+        screen.table(_NAMES, rows)
+    else:
+        screen.tabbed([_NAMES, *rows])
 
 
 @audit_app.command(name="export")
@@ -185,6 +176,7 @@ def export_trail(
 
     Rows come in order of id, each seal after the last row that it covers; "kind" tells which.
     """
+    screen = Screen()
 
     async def run() -> None:
         async with (
@@ -192,6 +184,6 @@ def export_trail(
             aclosing(export(store, after=after)) as lines,
         ):
             async for line in lines:
-                sys.stdout.write(json.dumps(line) + "\n")
+                screen.document(line)
 
     asyncio.run(run())

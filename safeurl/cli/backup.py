@@ -1,23 +1,23 @@
 """`safeurl backup` and `safeurl restore`: the embedded installation in one file, and back."""
 
-import json
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from safeurl import __version__
 from safeurl.adapters.backup import BackupTaker, Place, Restored, Restorer, Taken
 from safeurl.bootstrap import utc_now
 from safeurl.cli.entry import complain, leave, read_settings
-from safeurl.cli.render import clean, stamp
+from safeurl.cli.render import stamp
+from safeurl.cli.screen import Screen
 from safeurl.errors import RequestError
+from safeurl.plain import clean
 from safeurl.settings import Settings
 
 #: The backup was written, and something that the database names was not there to be saved.
@@ -105,8 +105,8 @@ def restore(
         restorer = Restorer(_place(settings), at=utc_now(), progress=bar)
         restored = restorer.restore(source, replace=force)
     _print(_restore_facts(source, restored), as_document=as_document)
-    if not as_document:
-        sys.stdout.write(_outlook(restored))
+    for sentence in () if as_document else _outlook(restored):
+        Screen().line(sentence)
 
 
 def _require_embedded(settings: Settings, sentence: str) -> None:
@@ -123,38 +123,19 @@ def _place(settings: Settings) -> Place:
     )
 
 
-class _Bar:
-    """Tells a person how far it is; a pipe gets the result only."""
-
-    def __init__(self, command: str, console: Console) -> None:
-        self._command = command
-        self._status = console.status("") if console.is_terminal else None
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        if self._status is not None:
-            words = _WORDS[self._command, what]
-            self._status.update(f"{words} … {100 * done // max(total, 1)} %")
-
-    def start(self) -> None:
-        if self._status is not None:
-            self._status.start()
-
-    def stop(self) -> None:
-        if self._status is not None:
-            self._status.stop()
+#: What is copied or read, how much of it is done, and of how much.
+Progress = Callable[[str, int, int], None]
 
 
 @contextmanager
-def _bar(command: str) -> Iterator[_Bar]:
-    """Show progress, and let SIGTERM and SIGHUP clean up as Ctrl-C does."""
+def _bar(command: str) -> Iterator[Progress]:
+    """Show progress to a person, and let SIGTERM and SIGHUP clean up as Ctrl-C does."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
-    bar = _Bar(command, Console(stderr=True, highlight=False))
-    bar.start()
-    try:
-        yield bar
-    finally:
-        bar.stop()
+    with Screen(stderr=True).progress() as show:
+        yield lambda what, done, total: show(
+            f"{_WORDS[command, what]} … {100 * done // max(total, 1)} %"
+        )
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
@@ -189,26 +170,25 @@ def _restore_facts(file: Path, restored: Restored) -> dict[str, str | int | None
     }
 
 
-def _outlook(restored: Restored) -> str:
+def _outlook(restored: Restored) -> Iterator[str]:
     """Say what becomes of the scans that were not final."""
     counted = restored.unpacked.census
-    lines = []
     if counted.queued:
-        lines.append(f"{counted.queued} queued scans run once a worker is started.\n")
+        yield f"{counted.queued} queued scans run once a worker is started."
     if counted.in_progress:
-        lines.append(
+        yield (
             f"{counted.in_progress} scans were in progress: a worker takes them back once their "
-            "leases are out, and they go on.\n"
+            "leases are out, and they go on."
         )
-    return "".join(lines)
 
 
 def _print(facts: Mapping[str, object], *, as_document: bool) -> None:
+    screen = Screen()
     if as_document:
-        sys.stdout.write(json.dumps(facts, indent=2) + "\n")
+        screen.document(facts, indent=2)
         return
     for name, value in facts.items():
         shown = len(value) if isinstance(value, list) else value
         if shown is not None:
             text = f"{shown:,}" if isinstance(shown, int) else str(shown)
-            sys.stdout.write(f"{name.replace('_', ' ')}: {text}\n")
+            screen.line(f"{name.replace('_', ' ')}: {text}")

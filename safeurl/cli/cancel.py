@@ -1,8 +1,6 @@
 """`safeurl cancel`: end scans that have not ended yet."""
 
 import asyncio
-import json
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -10,6 +8,7 @@ import typer
 
 from safeurl.bootstrap import open_service
 from safeurl.cli.entry import EXIT_USAGE, complain, leave, read_settings
+from safeurl.cli.screen import Screen
 from safeurl.errors import RequestError
 from safeurl.settings import Settings
 
@@ -30,6 +29,7 @@ def cancel(
 async def _cancel(settings: Settings, scan_ids: Sequence[str], *, as_document: bool) -> int:
     """Cancel all that can be; one that cannot does not keep the others."""
     code = 0
+    screen = Screen()
     async with open_service(settings, required=True) as service:
         for scan_id in scan_ids:
             try:
@@ -38,6 +38,8 @@ async def _cancel(settings: Settings, scan_ids: Sequence[str], *, as_document: b
                 complain(str(error))
                 code = EXIT_USAGE
                 continue
-            document = {"id": scan.id, "state": scan.state, "outcome": scan.outcome}
-            sys.stdout.write((json.dumps(document) if as_document else scan.id) + "\n")
+            if as_document:
+                screen.document({"id": scan.id, "state": scan.state, "outcome": scan.outcome})
+            else:
+                screen.line(scan.id)
     return code

@@ -1,17 +1,14 @@
 """`safeurl doctor`: one line for each check, and an exit code for scripts."""
 
 import asyncio
-import json
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from safeurl.cli.entry import leave, read_settings
-from safeurl.cli.render import clean
+from safeurl.cli.screen import Cell, Screen
+from safeurl.plain import clean
 
 if TYPE_CHECKING:
     from worker.doctor.finding import Finding
@@ -32,25 +29,25 @@ def doctor(
     """
     from worker.doctor.examination import examine, worst  # noqa: PLC0415 - loads what no other needs
 
-    console = Console(highlight=False)
+    screen = Screen()
     settings = read_settings()
 
     def tell(finding: "Finding") -> None:
         if not as_document:
-            console.print(line(finding), soft_wrap=True)
+            screen.line(*line(finding))
 
     findings = asyncio.run(examine(settings, tell))
     status = worst(findings)
     if as_document:
         document = {"status": status, "findings": [asdict(finding) for finding in findings]}
-        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        screen.document(document, indent=2)
     leave(_EXIT_FAILED if status == "fail" else 0)
 
 
-def line(finding: "Finding") -> Text:
-    """Return the finding as one line; the advice comes last."""
+def line(finding: "Finding") -> tuple[Cell, ...]:
+    """Return the parts of the finding's line; the advice comes last."""
     advice = f" — {clean(finding.advice, _MAX_TEXT)}" if finding.advice else ""
-    return Text.assemble(
+    return (
         (f"{finding.status:<5} ", _STYLES[finding.status]),
         (f"{finding.name:<{_NAME_WIDTH}} ", "bold"),
         clean(finding.detail, _MAX_TEXT),

@@ -3,15 +3,15 @@
 import logging
 import os
 import sys
-from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
+from safeurl.cli import logs
 from safeurl.cli.dotenv_file import read_dotenv
 from safeurl.cli.output import OutputError, prepare_output, silence
+from safeurl.cli.screen import Cell, Screen
 from safeurl.errors import ConfigError, RequestError, SafeURLError, UnavailableError
 from safeurl.settings import SETTING_NAMES, Settings
 
@@ -40,14 +40,7 @@ def read_settings() -> Settings:
 
 def log_to(settings: Settings, file: Path | None = None) -> None:
     """Send log lines to standard error, or to a file where the screen belongs to a person."""
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    logging.basicConfig(
-        level=settings.log_level,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        filename=file,
-        force=True,
-    )
+    logs.log_to(settings.log_level, file)
 
 
 def exit_code(error: SafeURLError) -> int:
@@ -59,12 +52,13 @@ def exit_code(error: SafeURLError) -> int:
     return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_INTERNAL
 
 
-def guarded(app: Callable[[], object]) -> None:
+def guarded(app: typer.Typer) -> None:
     """Run a command: our errors become one sentence and an exit code, others are logged."""
     prepare_output()
+    logs.clean_last_resort()
     try:
         try:
-            app()
+            sys.exit(app(standalone_mode=False) or 0)
         finally:
             _flush()  # here, because the interpreter's own flush could not say what went wrong
     except OutputError as error:
@@ -74,7 +68,10 @@ def guarded(app: Callable[[], object]) -> None:
     except SafeURLError as error:
         complain(str(error))
         sys.exit(exit_code(error))
-    except KeyboardInterrupt:
+    except typer.TyperException as error:
+        _explain(error)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         _leave_unread()
@@ -90,6 +87,21 @@ def guarded(app: Callable[[], object]) -> None:
         sys.exit(EXIT_INTERNAL)
 
 
+def _explain(error: typer.TyperException) -> None:
+    """Say what is wrong with the command line; it may quote what somebody pasted there."""
+    text = StringIO()
+    # The method that prints usage and message is in no public class of typer's.
+    show = getattr(error, "show", None)
+    if show is None:
+        complain(str(error))
+        return
+    show(text)
+    said = f"Error: {error.format_message()}"
+    head = text.getvalue().removesuffix(f"{said}\n")
+    is_last = head != text.getvalue()
+    _print_error(*((line,) for line in (*head.splitlines(), *[said] * is_last)))
+
+
 def _flush() -> None:
     if sys.stdout is not None:  # None when the command was started with it closed
         sys.stdout.flush()
@@ -103,12 +115,15 @@ def _leave_unread() -> None:
 
 def complain(sentence: str) -> None:
     """Say what is wrong on standard error, if there is one."""
+    _print_error((("Error:", "bold red"), f" {sentence}"))
+
+
+def _print_error(*lines: tuple[Cell, ...]) -> None:
     if sys.stderr is None:
         return
     try:
-        Console(stderr=True, highlight=False).print(
-            f"[bold red]Error:[/] {escape(sentence)}", soft_wrap=True
-        )
+        for line in lines:
+            Screen(stderr=True).line(*line)
     except (OSError, SystemExit):  # rich's word for a closed pipe; the exit code still tells
         silence(sys.stderr)
 

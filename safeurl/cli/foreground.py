@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,12 +12,12 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from safeurl.bootstrap import make_policy, open_service, prepare
 from safeurl.cli.daemons import with_concurrency
 from safeurl.cli.entry import EXIT_UNAVAILABLE, complain, leave, log_to, read_settings
-from safeurl.cli.render import as_json, print_view, read_verdict
+from safeurl.cli.render import print_view, read_verdict, view_document
+from safeurl.cli.screen import Screen
 from safeurl.cli.watch import is_ended, is_ended_or_put_off, watch
 from safeurl.errors import QueueUnavailableError, UnavailableError
 from safeurl.scan import Scan
@@ -72,11 +71,12 @@ def scan(
     with _worker_beside(settings) as worker:
         view = asyncio.run(_scan(settings, url, worker, parts))
         # Before the worker is stopped, which may still be busy with somebody else's scan.
+        screen = Screen()
         if as_document:
-            sys.stdout.write(as_json(view) + "\n")
+            screen.document(view_document(view), indent=2)
         else:
-            print_view(Console(), view)
-        sys.stdout.flush()
+            print_view(screen, view)
+        screen.flush()
     if not is_ended(view.scan):
         complain(_why_not(view.scan, parts, settings))
         leave(EXIT_UNAVAILABLE)
@@ -99,7 +99,7 @@ async def _scan(settings: Settings, url: str, worker: "_Worker", parts: "_Parts"
         await watch(
             service,
             scan_id,
-            Console(stderr=True),
+            Screen(stderr=True),
             ended=lambda scan: is_ended_or_put_off(scan) or worker.has_ended() or parts.lack(scan),
         )
         return await service.view(scan_id)

@@ -4,13 +4,10 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Final
 
-from rich.console import Console, Group, RenderableType
-from rich.panel import Panel
-from rich.table import Table
-from rich.text import Text
-
-from safeurl.cli.render import clean, stamp
+from safeurl.cli.render import FACTS, stamp
+from safeurl.cli.screen import Column, Grid, Screen
 from safeurl.health import Health
+from safeurl.plain import clean
 
 _STYLES: Final = MappingProxyType(
     {"healthy": "bold green", "degraded": "bold yellow", "unhealthy": "bold red"}
@@ -20,49 +17,31 @@ _GIBIBYTE: Final = 1024**3
 _MAX_TEXT: Final = 600
 
 
-def print_health(console: Console, health: Health) -> None:
+def print_health(screen: Screen, health: Health) -> None:
     """Print status, issues with advice, and the figures of the work there is."""
-    if console.is_terminal:
-        console.print(_panel(health))
+    facts = [(name, clean(value, _MAX_TEXT)) for name, value in _facts(health)]
+    if screen.is_terminal:
+        style = _STYLES[health.status]
+        grids = [Grid(columns=FACTS, rows=facts)]
+        if health.issues:
+            grids += [
+                _sentences("✗", style, health.issues),
+                _sentences("→", "bold", health.recommendations),
+            ]
+        screen.panel(health.status.upper(), style, grids)
         return
-    lines = [
+    said = [
         ("status", health.status),
-        *(("issue", words) for words in health.issues),
-        *(("recommendation", words) for words in health.recommendations),
-        *_facts(health),
+        *(("issue", clean(words, _MAX_TEXT)) for words in health.issues),
+        *(("recommendation", clean(words, _MAX_TEXT)) for words in health.recommendations),
     ]
-    for name, value in lines:
-        shown = f"{name}: {clean(value, _MAX_TEXT)}"
-        console.print(shown, markup=False, highlight=False, soft_wrap=True)
+    for name, value in (*said, *facts):
+        screen.line(f"{name}: {value}")
 
 
-def _panel(health: Health) -> RenderableType:
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
-    for name, value in _facts(health):
-        facts.add_row(name, Text(clean(value, _MAX_TEXT)))
-    style = _STYLES[health.status]
-    parts: list[RenderableType] = [facts]
-    if health.issues:
-        parts += [_sentences("✗", style, health.issues), Text()]
-        parts += [_sentences("→", "bold", health.recommendations)]
-        parts.insert(1, Text())
-    return Panel(
-        Group(*parts),
-        title=Text(f" {health.status.upper()} ", style=style),
-        border_style=style,
-        padding=(1, 2),
-    )
-
-
-def _sentences(mark: str, style: str, sentences: tuple[str, ...]) -> Table:
-    listed = Table.grid(padding=(0, 1))
-    listed.add_column(style=style)
-    listed.add_column(overflow="fold")
-    for sentence in sentences:
-        listed.add_row(mark, Text(clean(sentence, _MAX_TEXT)))
-    return listed
+def _sentences(mark: str, style: str, sentences: tuple[str, ...]) -> Grid:
+    rows = [(mark, clean(sentence, _MAX_TEXT)) for sentence in sentences]
+    return Grid(columns=(Column(style=style), Column()), rows=rows, gap=1)
 
 
 def _facts(health: Health) -> Iterator[tuple[str, str]]:

@@ -1,18 +1,16 @@
 """`safeurl status`: one scan, or how the whole system does."""
 
 import asyncio
-import json
-import sys
 from types import MappingProxyType
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 
 from safeurl.bootstrap import open_service
 from safeurl.cli.entry import EXIT_UNAVAILABLE, leave, read_settings
 from safeurl.cli.health import print_health
-from safeurl.cli.render import as_json, print_audit, print_view
+from safeurl.cli.render import print_audit, print_view, view_document
+from safeurl.cli.screen import Screen
 from safeurl.health import Health
 from safeurl.service import ScanView
 
@@ -33,12 +31,12 @@ def status(
         _show_health(as_document=as_document)
         return
     view = asyncio.run(_view(scan_id))
+    screen = Screen()
     if as_document:
-        sys.stdout.write(as_json(view) + "\n")
+        screen.document(view_document(view), indent=2)
         return
-    console = Console()
-    print_view(console, view)
-    print_audit(console, view.audit)
+    print_view(screen, view)
+    print_audit(screen, view.audit)
 
 
 def _show_health(*, as_document: bool) -> None:
@@ -47,9 +45,9 @@ def _show_health(*, as_document: bool) -> None:
         from api.health import document  # noqa: PLC0415 - other commands start sooner without it
 
         facts = document(health).model_dump(mode="json", by_alias=True)
-        sys.stdout.write(json.dumps(facts, indent=2) + "\n")
+        Screen().document(facts, indent=2)
     else:
-        print_health(Console(), health)
+        print_health(Screen(), health)
     leave(_EXIT_CODES[health.status])
 
 

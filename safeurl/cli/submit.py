@@ -1,22 +1,21 @@
 """`submit-scan`: hand scans to a running system."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, BinaryIO
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from safeurl.bootstrap import open_service
 from safeurl.cli.entry import EXIT_USAGE, complain, leave, read_settings
 from safeurl.cli.foreground import WORST_FIRST, verdict_code
-from safeurl.cli.render import as_json, clean, print_view, safe_url
+from safeurl.cli.render import print_view, safe_url, view_document
+from safeurl.cli.screen import Screen
 from safeurl.cli.watch import is_ended, watch
 from safeurl.errors import RequestError
+from safeurl.plain import clean
 from safeurl.service import MAX_SUBMIT, ScanView, Service, Submission
 from safeurl.settings import Settings
 
@@ -115,21 +114,21 @@ async def _run(settings: Settings, order: _Order) -> int:
 
 def _print(view: ScanView, *, as_document: bool) -> None:
     if as_document:
-        sys.stdout.write(as_json(view, indent=None) + "\n")
+        Screen().document(view_document(view))
     else:
-        print_view(Console(), view)
+        print_view(Screen(), view)
 
 
 def _print_line(**document: object) -> None:
-    sys.stdout.write(json.dumps(document) + "\n")
+    Screen().document(document)
 
 
 async def _wait(service: Service, ids: Sequence[str], timeout_s: float) -> list[ScanView]:
-    console = Console(stderr=True)
+    screen = Screen(stderr=True)
     deadline = asyncio.get_running_loop().time() + timeout_s
     for scan_id in ids:
         left = max(0.0, deadline - asyncio.get_running_loop().time())
-        await watch(service, scan_id, console, timeout_s=left)
+        await watch(service, scan_id, screen, timeout_s=left)
     return [await service.view(scan_id) for scan_id in ids]
 
 
@@ -148,10 +147,10 @@ def _code(views: Sequence[ScanView], *, refused_any: bool) -> int:
 
 def _tell(submission: Submission, order: _Order, warned: set[str]) -> None:
     """Print the ids: on standard output, or, where results are to come there, beside it."""
-    console = Console(stderr=True, highlight=False)
+    screen, beside = Screen(), Screen(stderr=True)
     if submission.warning not in {"", *warned}:
         warned.add(submission.warning)
-        console.print(f"[bold yellow]Warning:[/] {escape(submission.warning)}", soft_wrap=True)
+        beside.line(("Warning:", "bold yellow"), f" {submission.warning}")
     for scan in submission.scans:
         if order.wait_s is None and order.as_document:
             _print_line(
@@ -161,7 +160,7 @@ def _tell(submission: Submission, order: _Order, warned: set[str]) -> None:
                 queued=submission.queued,
             )
         elif order.wait_s is None:
-            sys.stdout.write(scan.id + "\n")
+            screen.line(scan.id)
         else:
-            console.print(f"{scan.id}  {safe_url(scan.url)}", markup=False, soft_wrap=True)
-    sys.stdout.flush()
+            beside.line(f"{scan.id}  {safe_url(scan.url)}")
+    screen.flush()

@@ -3,12 +3,9 @@
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
-
-from rich.console import Console
-from rich.status import Status
 
 from safeurl.cli.render import safe_url
+from safeurl.cli.screen import Screen
 from safeurl.scan import Scan
 from safeurl.service import Service
 from safeurl.state import Outcome, State, is_final
@@ -42,33 +39,31 @@ def is_ended_or_put_off(scan: Scan) -> bool:
 async def watch(
     service: Service,
     scan_id: str,
-    console: Console,
+    screen: Screen,
     *,
     ended: Ended = is_ended,
     timeout_s: float | None = None,
 ) -> Scan:
     """Show each state as it comes until the scan ended or the time is over; return it as it is."""
     started = time.monotonic()
-    spinner = console.status("") if console.is_terminal else nullcontext()
     seen: State | None = None
-    with spinner as status:
+    with screen.progress() as show:
         while True:
             scan = await service.scan(scan_id)
             if scan.state is not seen:
-                _announce(console, scan, started)
+                _announce(screen, scan, started)
                 seen = scan.state
             if ended(scan) or (timeout_s is not None and time.monotonic() - started > timeout_s):
                 return scan
-            if isinstance(status, Status):
-                status.update(f"{_WORDS[scan.state]} … {time.monotonic() - started:.1f} s")
+            show(f"{_WORDS[scan.state]} … {time.monotonic() - started:.1f} s")
             await asyncio.sleep(_POLL_S)
 
 
-def _announce(console: Console, scan: Scan, started: float) -> None:
+def _announce(screen: Screen, scan: Scan, started: float) -> None:
     line = state_line(scan.state, time.monotonic() - started)
     if scan.state is State.QUEUED:
         line += f"  {safe_url(scan.url)}"
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    screen.line(line)
 
 
 def state_line(state: State, took_s: float) -> str:

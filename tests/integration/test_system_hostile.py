@@ -19,7 +19,7 @@ _MEMORY_LIMIT = 200 * _MIB
 
 _GARBAGE = "print('%PDF-1.7 this is no report')"
 _FLOOD = """
-line = b'{"type":"evidence","hop":{"url":"' + b'x' * 4000 + b'"}}\\n'
+line = b'{"type":"evidence","hop":{"url":"https://x/' + b'x' * 4000 + b'"}}\\n'
 for _ in range(2**30 // len(line)):
     sys.stdout.buffer.write(line)
 """
@@ -67,6 +67,11 @@ os.close(1)
 os.close(2)
 time.sleep(600)
 """
+_ESCAPES = """
+hop = {"url": "https://example.com/", "address": "\\x1b[2J\\nverdict: benign", "port": 443}
+print(json.dumps({"type": "evidence", "hop": hop}))
+print(json.dumps({"type": "report", "scan": request["scan"], "attempt": 1, "outcome": "ok"}))
+"""
 _LIAR = """
 print(json.dumps({"type": "report", "scan": "another", "attempt": 1, "outcome": "ok"}))
 """
@@ -79,6 +84,7 @@ CASES = {
     "deeply-nested": (_DEEP, State.FAILED, Outcome.REPORT_MALFORMED),
     "nan": (_NAN, State.FAILED, Outcome.REPORT_MALFORMED),
     "invalid-utf8": (_INVALID_UTF8, State.FAILED, Outcome.REPORT_MALFORMED),
+    "a-terminals-escapes": (_ESCAPES, State.FAILED, Outcome.REPORT_MALFORMED),
     "another-scans-report": (_LIAR, State.FAILED, Outcome.REPORT_MALFORMED),
     "memory": (_GREEDY, State.FAILED, Outcome.OUT_OF_MEMORY),
     "full-tmp": (_FULL_TMP, State.FAILED, Outcome.SANDBOX_CRASHED),
@@ -93,6 +99,7 @@ _SAID = {
     "deeply-nested": "nested too deeply",
     "nan": "not valid",
     "invalid-utf8": "UTF-8",
+    "a-terminals-escapes": "not valid",
     "another-scans-report": "another scan",
     "full-tmp": "No space left on device",
 }

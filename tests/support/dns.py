@@ -2,6 +2,8 @@
 
     with DnsServer() as dns:
         dns.add("site.test", "127.0.0.1", "::1")
+        dns.add("*.wild.test", "127.0.0.1")
+    dns.add("*.wild.test", "127.0.0.1")
         dns.sequence("rebinds.test", ["192.0.2.1"], ["127.0.0.1"])
         dns.alias("www.site.test", "site.test")
         dns.fail("broken.test", "SERVFAIL")
@@ -164,7 +166,7 @@ class DnsServer:
         name = _key(str(question.q.qname))
         self.questions.append((name, kind, transport))
         reply = question.reply()
-        rule = self._names.get(name)
+        rule = self._names.get(name) or self._wildcard(name)
         for _ in range(_MAX_ALIASES):
             if rule is None or not rule.alias:
                 break
@@ -180,6 +182,12 @@ class DnsServer:
             reply.header.rcode = getattr(RCODE, rule.rcode)
             _add_addresses(reply, name, kind, rule)
         return bytes(reply.pack())
+
+    def _wildcard(self, name: str) -> _Name | None:
+        """Return what `*` below the nearest name above answers (RFC 4592)."""
+        labels = name.split(".")
+        above = (self._names.get(f"*.{'.'.join(labels[i:])}") for i in range(1, len(labels)))
+        return next(filter(None, above), None)
 
 
 def _add_addresses(reply: DNSRecord, name: str, kind: str, rule: _Name) -> None:

@@ -1,6 +1,8 @@
 """Cases of the rules about pages, forms, lures, files and context."""
 
-from safeurl.report import Evidence, Form, FormField, Link, MetaRefresh, Page
+from msgspec.structs import replace
+
+from safeurl.report import Evidence, Form, FormField, Hop, Link, MetaRefresh, Page, Refusal
 from tests.support.rule_cases import Case, download, form, login, seen, way
 
 SOME = "https://shop.example.net/"
@@ -38,6 +40,27 @@ SUPPORT = (
 _ARTICLE = "An analysis of the campaign follows. " * 80
 _SEED = tuple(FormField(name=f"word{i}", type="text") for i in range(1, 13))
 _BROUGHT = (("Content-Disposition", 'attachment; filename="invoice.pdf.exe"'),)
+
+
+def _refreshing(url: str, delay_s: float = 0) -> Page:
+    return Page(text="Please wait", meta_refresh=MetaRefresh(delay_s=delay_s, url=url))
+
+
+def _refused_refresh(url: str) -> Evidence:
+    led = Refusal(host="example.net", port=22, rule="port_privileged", url=url)
+    return replace(seen(SOME, _refreshing(url)), refusals=(led,))
+
+
+def _refresh_header(value: str) -> Evidence:
+    return seen(SOME, Page(text="Please wait"), headers=(("Refresh", value),))
+
+
+def _led(via: str, **last: object) -> Evidence:
+    """Return a page and one more hop after it, which brought no page of its own."""
+    more = replace(Hop(url="https://e.example/", via=via, status=200), **last)
+    first = seen(SOME, Page(text="Please wait"))
+    return replace(first, hops=(*first.hops, more))
+
 
 FIRES = (
     _on("html.title_brand", "sign-in title", SOME, Page(title="Log in to your PayPal account")),
@@ -116,6 +139,15 @@ FIRES = (
     Case("context.blocked", "403", SOME, seen(SOME, Page(text="no"), status=403)),
     Case("context.gone", "404", SOME, seen(SOME, Page(text="no"), status=404)),
     Case("context.gone", "502", SOME, seen(SOME, Page(text="no"), status=502)),
+    _on("context.unfollowed", "another site", SOME, _refreshing("https://a!b.example.org/")),
+    _on("context.unfollowed", "an unreadable one", SOME, _refreshing("http://[/x")),
+    _on("context.unfollowed", "much later", SOME, _refreshing("https://e.example/", delay_s=90)),
+    Case("context.unfollowed", "refused", SOME, _refused_refresh("https://shop.example.net:22/")),
+    Case("context.unfollowed", "no answer", SOME, _led("meta_refresh", status=None)),
+    Case(
+        "context.unfollowed", "a redirect", SOME, _led("meta_refresh", location="http://e.example/")
+    ),
+    Case("context.unfollowed", "a header", SOME, _refresh_header("0;URL='https://e.example/'")),
 )
 
 SILENT = (
@@ -201,4 +233,17 @@ SILENT = (
     _on("context.suspended", "a lure", SOME, login(text="Account suspended")),
     Case("context.blocked", "200", SOME, seen(SOME, Page(text="x"))),
     Case("context.gone", "no answer", SOME, Evidence()),
+    _on("context.unfollowed", "itself", SOME, _refreshing(SOME)),
+    _on("context.unfollowed", "its own site", SOME, _refreshing("https://www.example.net/new")),
+    _on("context.unfollowed", "no URL", SOME, _refreshing("")),
+    _on("context.unfollowed", "no page", SOME, _refreshing("javascript:x()")),
+    _on(
+        "context.unfollowed",
+        "a form",
+        SOME,
+        replace(login("Garden"), meta_refresh=MetaRefresh(delay_s=900, url="https://e.example/")),
+    ),
+    Case("context.unfollowed", "followed", SOME, _led("meta_refresh")),
+    Case("context.unfollowed", "its own header", SOME, _refresh_header(f"30; url={SOME}")),
+    Case("context.unfollowed", "no page came", SOME, Evidence(hops=_led("redirect").hops)),
 )

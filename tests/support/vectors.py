@@ -104,8 +104,8 @@ CONFUSIONS: dict[str, str] = {
     "http://example.com%23.example.net/": Reason.HOST_INVALID,
     "http://example.com\uff0f.example.net/": Reason.HOST_INVALID,
     "http://example.com\u2100.example.net/": Reason.HOST_INVALID,
-    "http://example.com;.example.net/": Reason.HOST_INVALID,
-    "http://example.com&x.example.net/": Reason.HOST_INVALID,
+    "http://example.com%3c.example.net/": Reason.HOST_INVALID,
+    "http://example.com%7c.example.net/": Reason.HOST_INVALID,
     "http://exam ple.com/": Reason.AMBIGUOUS,
     "http://exam\u00a0ple.com/": Reason.AMBIGUOUS,
     "http:// example.com/": Reason.AMBIGUOUS,
@@ -141,3 +141,30 @@ CONFUSIONS: dict[str, str] = {
     f"http://example.com/{'a' * MAX_BYTES}": Reason.TOO_LONG,
     "http://example.com/" + "\u00e4" * 1000: Reason.TOO_LONG,
 }
+
+#: What a label may hold besides letters, digits and `-`: browsers open such hosts, and the DNS
+#: serves them.
+ODD_CHARACTERS = "!\"$&'()*+,;=_`{}~"
+#: Hosts as browsers write them, each of which has to be opened.
+ODD_HOSTS = (
+    *(f"a{char}b.example" for char in ODD_CHARACTERS),
+    *(f"{char}.example" for char in ODD_CHARACTERS),
+    *(f"a.b{char}.example." for char in ODD_CHARACTERS),
+    f"{ODD_CHARACTERS}.example",
+    "example.com;.example.net",
+    "example.com&x.example.net",
+    "a(dot)b.example",
+    "a(.)b.example",
+    "a{.}b.example",
+    "-a-.example",
+    "--.example",
+    "_dmarc._tcp.example",
+    "007.example",
+    "0x7f.1.example",
+    "1.2.3.4.example",
+    "xn--.example",
+    "xn--a.example",
+    "a.b.c.xn--pokxncvks",
+    f"{'x' * 63}.example",
+    f"{'x.' * 123}example",
+)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from safeurl.analysis.context import Context
 from safeurl.analysis.rule import Finding, Rule, Weight
+from safeurl.analysis.site import site_of
+from safeurl.analysis.target import split
 from safeurl.verdict import Group
 
 _CHALLENGE = re.compile(
@@ -27,9 +29,15 @@ _SUSPENDED = re.compile(
 )
 #: Longer texts are about such pages rather than being one.
 _NOTICE_CHARS = 1500
+#: Inputs with which the page itself wants something, so that it is the one to be judged.
+_ASKING = frozenset({"email", "password", "tel", "text", "number", "url", "file"})
 _BLOCKED = frozenset({401, 403, 407, 429, 451})
 _GONE = frozenset({404, 410})
 _SERVER_FAULT = 500
+#: The URL in a `Refresh` header, as far as a rule needs it: absolute, quoted or not.
+_REFRESH_URL = re.compile(
+    r"[;,]\s{0,9}(?:url\s{0,9}=\s{0,9})?[\"']?(https?:[^\"'\s]{1,8192})", re.IGNORECASE
+)
 _ARCHIVES = frozenset({"archive.org", "archive.ph", "archive.is", "archive.today"})
 
 
@@ -81,6 +89,47 @@ def gone(ctx: Context) -> Iterator[Finding]:
         yield Finding(f"{ctx.final_hop_pointer}/status", reason, str(status))
 
 
+def unfollowed(ctx: Context) -> Iterator[Finding]:
+    """Find a page that sends its visitor on to where the fetcher did not follow.
+
+    What is there was not seen: the target was refused, did not answer, or came too late.
+    """
+    hop, page = ctx.final_hop, ctx.evidence.page
+    if hop is None or page is None:
+        return
+    here = ctx.final_hop_pointer
+    if hop.via == "meta_refresh" and hop.status is None:
+        reason = "The page sends its visitor on, and its target did not answer."
+        yield Finding(f"{here}/url", reason, hop.url)
+    elif hop.location is not None:
+        reason = "The page leads to a redirect that was not followed."
+        yield Finding(f"{here}/location", reason, hop.location)
+    else:
+        refused = {refusal.url for refusal in ctx.evidence.refusals}
+        for pointer, url in _refreshes(ctx):
+            if url in refused or _leads_away(ctx, url):
+                reason = "The page sends its visitor on, and its target was not opened."
+                yield Finding(pointer, reason, url)
+
+
+def _refreshes(ctx: Context) -> Iterator[tuple[str, str]]:
+    """Yield where the page refreshes itself to, with where that stands."""
+    refresh = ctx.page.meta_refresh
+    if refresh is not None and refresh.url:
+        yield "/page/meta_refresh/url", refresh.url
+    header = ctx.headers.get("refresh", "")
+    if match := _REFRESH_URL.search(header):
+        yield f"{ctx.final_hop_pointer}/headers", match[1]
+
+
+def _leads_away(ctx: Context, url: str) -> bool:
+    """Tell whether a refresh leads off the site of a page that asks its visitor for nothing."""
+    target = split(url)
+    asks = any(field.type in _ASKING for _, form in ctx.forms for field in form.fields)
+    is_web = url.lower().startswith(("http:", "https:"))
+    return is_web and not asks and site_of(target.host).name != ctx.final.site.name
+
+
 def _notice(ctx: Context, pattern: re.Pattern[str], reason: str) -> Iterator[Finding]:
     for pointer, raw, text in (
         ("/page/title", ctx.page.title, ctx.title),
@@ -119,6 +168,13 @@ RULES = (
         group=Group.CONTEXT,
         weight=Weight.REMARK,
         check=blocked,
+        hides_page=True,
+    ),
+    Rule(
+        id="context.unfollowed",
+        group=Group.CONTEXT,
+        weight=Weight.REMARK,
+        check=unfollowed,
         hides_page=True,
     ),
     Rule(

@@ -144,3 +144,19 @@ def test_a_task_apart_that_fails_says_how(
     capfd.readouterr()
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_page_that_leads_to_an_odd_host_says_so() -> None:
+    """Form, link, frame and refresh name the host that a browser would open."""
+    host = "a!b(.$.evil.example"
+    reading = read_dom(
+        f'<form action="//{host}/x.php"><input type=password></form><a href="http://{host}/">x</a>'
+        f'<iframe src="//{host}/"></iframe><meta http-equiv=refresh content="0;//{host}/">',
+        _URL,
+    )
+    page = reading.page
+    assert page.forms[0].action == f"http://{host}/x.php"
+    assert page.forms[0].cross_origin
+    assert page.meta_refresh is not None
+    urls = {page.links[0].url, page.iframes[0].url, page.meta_refresh.url}
+    assert urls == {f"http://{host}/"}

@@ -1,11 +1,15 @@
 """Small readers of hostile text: cleaning, refresh headers, headers' bytes."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.clean import clean, fold, from_header
+from fetcher.clean import address, clean, fold, from_header, opened, token, visible, word
 from fetcher.refresh import Refresh, parse_refresh
+from fetcher.walk import refusal
+from safeurl.report import EvidenceLine, Hop, encode_line
+from safeurl.report_reader import ReportReader
 
 
 @given(st.text(alphabet=st.characters(), max_size=100), st.integers(1, 50))
@@ -29,6 +33,43 @@ def test_headers_are_utf8_or_latin1() -> None:
     """As browsers read them."""
     assert from_header("/\u00fc".encode()) == "/\u00fc"
     assert from_header(b"/\xfc") == "/\u00fc"
+
+
+@given(st.text(st.characters(), max_size=50), st.text(st.characters(), max_size=700))
+def test_whatever_a_refused_url_is_its_refusal_is_taken(reason: str, location: str) -> None:
+    """An honest page with a broken link in it does not become a malformed report."""
+    for url in (location, f"//{location}/", f"http://{location}:8080/x"):
+        line = EvidenceLine(refusal=refusal(reason, url))
+        assert msgspec.json.decode(encode_line(line), type=EvidenceLine) == line
+
+
+@given(st.text(st.characters(), max_size=60) | st.ip_addresses().map(str) | st.just("fe80::1%eth0"))
+def test_whatever_a_resolver_says_is_taken(text: str) -> None:
+    """What is no address is left out; what is one is spelt so that the worker takes it."""
+    shown = address(text)
+    hop = Hop(
+        url=opened(text),
+        via=word(text),
+        headers=((token(text) or "x", clean(text)),),
+        address=shown or None,
+    )
+    reader = ReportReader("s", 1)
+    assert reader.feed(encode_line(EvidenceLine(hop=hop))), reader.fault_detail
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("a!b.example", "a!b.example"),
+        ("127\u30020.0.1", r"127\u30020.0.1"),
+        ("a b\x1b[2J", r"a\x20b\x1b[2J"),
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_a_refused_host_is_shown_in_visible_ascii(host: str, shown: str) -> None:
+    """Nothing of it is lost, and nothing of it moves a cursor."""
+    assert visible(host) == shown
+    assert len(visible(host * 600)) == 512
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Literal
 from rich.console import Console
 
 from safeurl.cli.doctor import line
+from safeurl.cli.screen import Screen
 from worker.doctor.finding import failed, passed
 
 
@@ -15,7 +16,7 @@ def shown(*, terminal: bool) -> list[str]:
     colours: Literal["standard"] | None = "standard" if terminal else None
     console = Console(file=out, force_terminal=terminal, color_system=colours, width=40)
     for finding in (passed("disk", "plenty"), failed("image", "[red]gone\x1b[2J", "Build it.")):
-        console.print(line(finding), soft_wrap=True)
+        Screen(console).line(*line(finding))
     return out.getvalue().splitlines()
 
 

@@ -7,6 +7,7 @@ from io import StringIO
 from rich.console import Console
 
 from safeurl.cli.health import print_health
+from safeurl.cli.screen import Screen
 from safeurl.health import Health, Part
 from safeurl.scan import Metrics
 from tests.support.builders import NOW, make_beat
@@ -29,7 +30,7 @@ _HEALTH = Health(
 
 def _shown(health: Health, *, on_terminal: bool) -> str:
     console = Console(file=StringIO(), force_terminal=on_terminal, width=80, color_system=None)
-    print_health(console, health)
+    print_health(Screen(console), health)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 

@@ -7,7 +7,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from safeurl.cli.render import clean, print_audit, print_list, print_view, safe_url
+from safeurl.cli.render import print_audit, print_list, print_view, safe_url
+from safeurl.cli.screen import Screen
+from safeurl.plain import clean
 from safeurl.report import EgressDecision, EgressEvidence, Evidence, Refusal
 from safeurl.scan import AuditEntry, Judged
 from safeurl.service import ScanView
@@ -64,8 +66,8 @@ def test_tables_fit_a_terminal_of_eighty_columns() -> None:
     console = Console(file=StringIO(), force_terminal=True, width=80, color_system=None)
     done = make_scan(state=State.COMPLETED, finished_at=NOW)
     judged = Judged(scan_id=done.id, score=35, verdict="inconclusive")
-    print_list(console, [make_scan(), done], {done.id: judged})
-    print_audit(console, TRAIL)
+    print_list(Screen(console), [make_scan(), done], {done.id: judged})
+    print_audit(Screen(console), TRAIL)
     assert isinstance(console.file, StringIO)
     shown = console.file.getvalue()
     assert max(map(len, shown.splitlines())) <= 80
@@ -87,8 +89,8 @@ def test_nothing_is_dropped_where_a_table_has_no_room(width: int) -> None:
     console = Console(file=StringIO(), force_terminal=True, width=width, color_system=None)
     scan = make_scan()
     host = "ip-10-0-12-34.eu-west-1.compute.internal/3f2c9a:4821"
-    print_list(console, [scan], {})
-    print_audit(console, [replace(TRAIL[0], actor=host), replace(TRAIL[1], actor=host)])
+    print_list(Screen(console), [scan], {})
+    print_audit(Screen(console), [replace(TRAIL[0], actor=host), replace(TRAIL[1], actor=host)])
     assert isinstance(console.file, StringIO)
     shown = console.file.getvalue()
     for whole in (scan.id, safe_url(scan.url), "QUEUED", "ANALYZING → COMPLETED", host):
@@ -100,7 +102,7 @@ def test_nothing_is_dropped_where_a_table_has_no_room(width: int) -> None:
 def test_a_pipe_gets_everything_between_tabs() -> None:
     """Scripts see each column whole, whatever the width."""
     console = Console(file=StringIO(), width=20)
-    print_audit(console, TRAIL)
+    print_audit(Screen(console), TRAIL)
     assert isinstance(console.file, StringIO)
     rows = [line.split("\t") for line in console.file.getvalue().splitlines()]
     assert rows[0] == ["time", "event", "move", "version", "actor", "detail"]
@@ -131,12 +133,27 @@ def test_what_the_gateway_refused_is_shown_whatever_the_sandbox_says() -> None:
         audit=(),
     )
     console = Console(file=StringIO(), width=200)
-    print_view(console, view)
+    print_view(Screen(console), view)
     assert isinstance(console.file, StringIO)
     lines = console.file.getvalue().splitlines()
     assert [line for line in lines if line.startswith("refused")] == [
         "refused: ::1:80 ::1 — loopback",
-        "refused: [1mx:80 — a [2mb",
+        "refused: unreadable:80 — unknown rule",
         "refused: hidden.example:8080 10.0.0.1 — private",
         "refused: unreadable:0 — bad_request",
+    ]
+
+
+def test_evidence_of_another_version_does_not_hide_the_scan() -> None:
+    """The rest is shown, and it is said what is not."""
+    view = ScanView(
+        scan=make_scan(), result=None, artefacts=(), evidence_json='{"later": 1}', audit=()
+    )
+    console = Console(file=StringIO(), width=200)
+    print_view(Screen(console), view)
+    assert isinstance(console.file, StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert lines[2:] == [
+        "state: QUEUED (attempt 0)",
+        "evidence: written by another version of SafeURL; --json shows it as it is stored",
     ]

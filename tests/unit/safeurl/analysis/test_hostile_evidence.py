@@ -25,6 +25,7 @@ from safeurl.report import (
     Tls,
 )
 from safeurl.state import Outcome
+from safeurl.stored import read_evidence
 from safeurl.verdict import Verdict
 from tests.support.page_cases import FIRES as PAGES
 from tests.support.rule_cases import SEEN_AT, SHA256, Case
@@ -160,8 +161,9 @@ def test_the_same_evidence_gives_the_same_bytes(
     evidence: Evidence, url: str, mixed: Sequence[Any]
 ) -> None:
     """Neither a second run nor another order of rules changes a byte."""
-    once = judge(evidence, url=url, seen_at=SEEN_AT)
-    read_back = msgspec.json.decode(msgspec.json.encode(evidence), type=Evidence)
+    stored = read_evidence(msgspec.json.encode(evidence))
+    once = judge(stored, url=url, seen_at=SEEN_AT)
+    read_back = msgspec.json.decode(msgspec.json.encode(stored), type=Evidence)
     shuffled = Ruleset(CORE.version, tuple(mixed))
     again = judge(read_back, url=url, seen_at=SEEN_AT, ruleset=shuffled)
     assert msgspec.json.encode(again) == msgspec.json.encode(once)

@@ -7,7 +7,7 @@ import pytest
 
 from safeurl.analysis import CORE, inconclusive, judge
 from safeurl.analysis.rule import Ruleset
-from safeurl.report import Body, Evidence, Hop, Page, Refusal, Script
+from safeurl.report import Body, Evidence, Hop, MetaRefresh, Page, Refusal, Script
 from safeurl.state import OUTCOME_WORDS, Outcome
 from safeurl.verdict import Category, Judgement, Verdict
 from tests.support.page_cases import CLICKFIX_COMMAND
@@ -96,6 +96,16 @@ def test_a_refusing_server_is_inconclusive(status: int) -> None:
 def test_a_cloaked_page_is_still_judged_by_what_it_shows() -> None:
     """A status of 404 over a brand's sign-in form hides nothing."""
     assert _of(login("PayPal login"), status=404).judgement is Judgement.MALICIOUS
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a!b.example.org/", "http://a..b/", "https://e.example:22/"]
+)
+def test_a_page_that_leads_to_where_nobody_followed_is_inconclusive(url: str) -> None:
+    """Whatever waits there was not seen, be it refused, unreadable or away."""
+    verdict = _of(Page(text="Please wait", meta_refresh=MetaRefresh(delay_s=0, url=url)))
+    assert verdict.judgement is Judgement.INCONCLUSIVE
+    assert "sends its visitor on" in verdict.summary
 
 
 def test_a_cut_body_is_inconclusive() -> None:

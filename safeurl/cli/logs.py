@@ -1,0 +1,54 @@
+"""Log lines that nobody can forge: one record is one line, whatever it quotes.
+
+URLs, titles, engines' errors and names of workers come from elsewhere. Their line breaks and
+control characters are escaped as in Python. A traceback keeps its lines, each of them indented, so
+that none looks like a record's own.
+"""
+
+import logging
+from pathlib import Path
+from typing import Final
+
+from safeurl.plain import escaped
+
+_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
+_INDENT: Final = "    "
+
+
+class LineFormatter(logging.Formatter):
+    """Formats a record as one line, and its traceback as indented lines below."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's name
+        """Return the record's line without its traceback."""
+        return escaped(super().formatMessage(record))
+
+    # No annotation of the argument fits the base class's in all versions that are checked.
+    def formatException(self, ei) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001, N802
+        """Return the traceback, indented."""
+        return _indented(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - the base class's name
+        """Return the stack, indented."""
+        return _indented(super().formatStack(stack_info))
+
+
+def log_to(level: str, file: Path | None = None) -> None:
+    """Send this process's log lines to standard error, or to a file."""
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handler: logging.Handler = logging.StreamHandler()
+    if file is not None:
+        handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(LineFormatter(_FORMAT))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def clean_last_resort() -> None:
+    """Let the lines of processes that configure no log be clean too."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(LineFormatter())
+
+
+def _indented(text: str) -> str:
+    # Not splitlines: what else it takes for a line's end is escaped.
+    return "\n".join(f"{_INDENT}{escaped(line)}" for line in text.split("\n"))
