@@ -337,7 +337,7 @@ class Settings(BaseModel):
 
     @property
     def job_timeout(self) -> timedelta:
-        """RQ's own deadline; above the attempt's."""
+        """A job's deadline in the worker; above the attempt's."""
         return self.attempt_timeout + timedelta(seconds=30)
 
     @property

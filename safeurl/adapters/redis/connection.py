@@ -25,10 +25,7 @@ class RedisServer:
         return self._client(SOCKET_TIMEOUT_S)
 
     def connect_worker(self, timeout_s: float) -> Redis:
-        """Return a client for RQ workers, which block while they wait for a wake-up.
-
-        RQ would set a timeout of its own too late for the connection that is open by then.
-        """
+        """Return a client for workers, which block while they wait for a wake-up."""
         return self._client(timeout_s)
 
     def _client(self, timeout_s: float) -> Redis:
