@@ -71,7 +71,7 @@ class ScanWorker:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         with suppress(_Stopped):
-            while not self._is_used_up():
+            while not (self._is_told or self._is_used_up()):
                 self._step()
         if self._is_used_up():
             age_s = time.monotonic() - self._born_s

@@ -4,16 +4,20 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+from safeurl.cli import settings_file
 from safeurl.cli.dotenv_file import read_dotenv
 from safeurl.cli.output import OutputError, prepare_output, silence
 from safeurl.errors import ConfigError, RequestError, SafeURLError, UnavailableError
 from safeurl.settings import SETTING_NAMES, Settings
+from safeurl.weakness import weaknesses
 
 EXIT_USAGE = 2
 EXIT_INTERNAL = 70
@@ -23,19 +27,74 @@ EXIT_INTERRUPTED = 130
 #: 128 and SIGPIPE, as of any program whose reader has gone: never 0, which would say "benign".
 EXIT_UNREAD = 141
 
+#: The option of every command that reads settings.
+EnvFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Read settings from this file and no other."),
+]
+
 _log = logging.getLogger("safeurl.cli")
 
 
-def read_settings() -> Settings:
-    """Read the settings from the environment, and below it from `.env` in this folder.
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """The settings, and what is to be said of where they are from."""
 
-    What `.env` adds goes into the environment too, because forked workers read it there; names
+    settings: Settings
+    notes: tuple[str, ...]
+
+
+def read_settings() -> Settings:
+    """Read the settings of a command; say which file was read, and what weakens the isolation."""
+    loaded = _load()
+    for note in loaded.notes:
+        _say(f"[dim]{escape(note)}[/]")
+    for weakness in weaknesses(loaded.settings):
+        _say(f"[bold yellow]Warning:[/] {escape(str(weakness))}")
+    return loaded.settings
+
+
+def start_logging() -> Settings:
+    """Read the settings of a daemon, whose log says the same as a command's standard error."""
+    loaded = _load()
+    log_to(loaded.settings)
+    for note in loaded.notes:
+        _log.info("settings.file %s", note)
+    for weakness in weaknesses(loaded.settings):
+        _log.warning("settings.weakness setting=%s %s", weakness.setting, weakness)
+    return loaded.settings
+
+
+def name_env_file(path: Path | None) -> None:
+    """Take the file of `--env-file` instead of the one that the environment names."""
+    if path is not None:
+        os.environ[settings_file.VARIABLE] = str(path.absolute())
+
+
+def _load() -> _Loaded:
+    """Read the settings from the environment, and below it from one file.
+
+    What the file adds goes into the environment too, because forked workers read it there; names
     that are not ours stay out of it.
     """
-    for name, value in read_dotenv().items():
-        if name in SETTING_NAMES and value is not None:
-            os.environ.setdefault(name, value)
-    return Settings.read(os.environ)
+    file = settings_file.find(os.environ)
+    notes = []
+    if file == settings_file.SYSTEM_FILE and not settings_file.is_readable(file):
+        # The units get it from systemd; a user without root's rights has settings of their own.
+        notes.append(f"{file} is not read: this user may not.")
+        file = None
+    if file is not None:
+        for name, value in read_dotenv(file).items():
+            if name in SETTING_NAMES and value is not None:
+                os.environ.setdefault(name, value)
+        notes.append(f"Settings are read from {file}.")
+    if settings_file.passed_over(file):
+        notes.append("The .env of this folder is not read; `--env-file .env` would read it.")
+    try:
+        settings = Settings.read(os.environ)
+    except ConfigError as error:
+        raise ConfigError((*error.faults, *notes)) from error
+    return _Loaded(settings, tuple(notes))
 
 
 def log_to(settings: Settings, file: Path | None = None) -> None:
@@ -103,12 +162,14 @@ def _leave_unread() -> None:
 
 def complain(sentence: str) -> None:
     """Say what is wrong on standard error, if there is one."""
+    _say(f"[bold red]Error:[/] {escape(sentence)}")
+
+
+def _say(markup: str) -> None:
     if sys.stderr is None:
         return
     try:
-        Console(stderr=True, highlight=False).print(
-            f"[bold red]Error:[/] {escape(sentence)}", soft_wrap=True
-        )
+        Console(stderr=True, highlight=False).print(markup, soft_wrap=True)
     except (OSError, SystemExit):  # rich's word for a closed pipe; the exit code still tells
         silence(sys.stderr)
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from safeurl.bootstrap import open_service
-from safeurl.cli.entry import EXIT_USAGE, complain, leave, read_settings
+from safeurl.cli.entry import EXIT_USAGE, EnvFile, complain, leave, name_env_file, read_settings
 from safeurl.cli.foreground import WORST_FIRST, verdict_code
 from safeurl.cli.render import as_json, clean, print_view, safe_url
 from safeurl.cli.watch import is_ended, watch
@@ -25,7 +25,7 @@ _EXIT_TIMEOUT = 75
 _MAX_LINE = 16 * 1024
 
 
-def submit(
+def submit(  # noqa: PLR0913 - each is an option of the command
     urls: Annotated[
         list[str] | None,
         typer.Argument(metavar="URL...", help="What to scan; `-` or none reads lines from a pipe."),
@@ -37,6 +37,7 @@ def submit(
     ] = 300.0,
     source: Annotated[str, typer.Option(help="Who asks, for the audit trail.")] = "cli",
     as_document: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    env_file: EnvFile = None,
 ) -> None:
     """Hand URLs to a running SafeURL.
 
@@ -45,6 +46,7 @@ def submit(
     With --wait, the first of these that holds: 20 some are malicious, 75 some have not ended
     in time, 2 some are refused, 10 some are suspicious, 30 some are not concluded, 0 all benign.
     """
+    name_env_file(env_file)
     order = _Order(
         urls=tuple(_given(urls or [])),
         wait_s=timeout if wait else None,

@@ -135,6 +135,22 @@ def test_hostile_ids_do_not_stop_whoever_counts_what_waits(tmp_path: Path) -> No
     asyncio.run(act())
 
 
+@pytest.mark.parametrize("missing", ["", "engine"])
+def test_a_worker_ends_when_it_is_told_to(tmp_path: Path, missing: str) -> None:
+    """Whether it waits for a wake-up or for what a scan needs; it takes nothing any more."""
+    with TcpValkey(tmp_path) as valkey:
+        worker = ScanWorkerProcess(valkey.settings, tmp_path, {"MISSING": missing})
+        with worker:
+            if missing:
+                worker.wait_for_log("worker.waiting_for_engine")
+            else:
+                lab = Lab(valkey, valkey.client(), worker, tmp_path)
+                lab.push(honest := _scan_id())
+                assert lab.expect_scan() == honest
+                lab.redis.close()
+            assert worker.stop() == 0
+
+
 def test_a_queue_of_another_type_is_waited_out(tmp_path: Path) -> None:
     """The worker says that Redis refuses, and goes on once the key is gone."""
     with TcpValkey(tmp_path) as valkey:

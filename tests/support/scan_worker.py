@@ -32,7 +32,8 @@ def record(scan_id):
 logging.basicConfig(level="INFO")
 connection = redis_server(Settings.read(os.environ)).connect_worker(ANSWER_TIMEOUT_S)
 ScanWorker(
-    connection, tasks={TASK: record}, deadline_s=30, max_scans=0, lifetime_s=0, missing=str
+    connection, tasks={TASK: record}, deadline_s=30, max_scans=0, lifetime_s=0,
+    missing=lambda: os.environ.get("MISSING", ""),
 ).run()
 """
 
