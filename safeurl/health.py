@@ -142,9 +142,9 @@ def _queue(health: Health) -> Iterator[Issue]:
     if not health.queue.ok:
         embedded = health.queue.detail.startswith(EMBEDDED_QUEUE)
         start = (
-            "Run `safeurl up` or `safeurl worker` on this host, which bring it, or set REDIS_HOST"
+            "Run `safeurl up` or `safeurl worker` on this host, which bring it, or set REDIS_URL"
             if embedded
-            else "Start Redis, or check REDIS_HOST, REDIS_PORT and REDIS_PASSWORD"
+            else "Start Redis, or check REDIS_URL, or REDIS_HOST, REDIS_PORT and REDIS_PASSWORD"
         )
         yield Issue(
             health.queue.detail,

@@ -4,18 +4,13 @@
 """
 
 import hashlib
-import ipaddress
 import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -25,45 +20,12 @@ from pydantic import (
 )
 
 from safeurl.errors import ConfigError
+from safeurl.redis_settings import RedisSettings
+from safeurl.redis_url import RedisPlace
+from safeurl.setting_types import Cidrs, Hosts, Ports, Resolvers, Seconds
 
 
-def _split(value: object) -> object:
-    """Read `a, b` as a tuple; an empty text is an empty tuple."""
-    if not isinstance(value, str):
-        return value
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _cidr(value: str) -> str:
-    """Check one address range and write it in its shortest form."""
-    return str(ipaddress.ip_network(value))
-
-
-def _resolver(value: str) -> str:
-    """Check `192.0.2.53`, `192.0.2.53:5353`, `2001:db8::53` or `[2001:db8::53]:5353`."""
-    bare = value.count(":") > 1 and not value.startswith("[")
-    parts = urlsplit(f"//[{value}]" if bare else f"//{value}")
-    address = ipaddress.ip_address(parts.hostname or "")
-    if parts.netloc.count("@") or parts.path or parts.query or parts.fragment:
-        raise ValueError(f"{value!r} is not an address with or without a port")
-    port = 53 if parts.port is None else parts.port
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"  # noqa: PLR2004 - IPv6
-
-
-Cidrs = Annotated[tuple[Annotated[str, AfterValidator(_cidr)], ...], BeforeValidator(_split)]
-Ports = Annotated[
-    tuple[Annotated[int, Field(ge=1, le=65535)], ...],
-    BeforeValidator(_split),
-]
-Seconds = Annotated[tuple[Annotated[int, Field(ge=0, le=86_400)], ...], BeforeValidator(_split)]
-Resolvers = Annotated[
-    tuple[Annotated[str, AfterValidator(_resolver)], ...], BeforeValidator(_split)
-]
-_HostName = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+|[0-9A-Fa-f:]+)$")]
-Hosts = Annotated[tuple[_HostName, ...], BeforeValidator(_split)]
-
-
-class Settings(BaseModel):
+class Settings(RedisSettings):
     """All settings; the alias is the environment variable, the description its documentation."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -89,18 +51,6 @@ class Settings(BaseModel):
         default="NORMAL",
         alias="SQLITE_SYNCHRONOUS",
         description="NORMAL survives a killed process, FULL also a power cut.",
-    )
-    redis_host: str = Field(
-        default="",
-        alias="REDIS_HOST",
-        description="Redis or Valkey server, of one SafeURL alone. "
-        "Empty: an embedded Valkey in the state folder.",
-    )
-    redis_port: int = Field(
-        default=6379, ge=1, le=65535, alias="REDIS_PORT", description="Its TCP port."
-    )
-    redis_password: SecretStr = Field(
-        default=SecretStr(""), alias="REDIS_PASSWORD", description="Its password, if it has one."
     )
     docker_socket_path: Path = Field(
         default=Path("/var/run/docker.sock"),
@@ -319,6 +269,11 @@ class Settings(BaseModel):
             fault = _fault(("SAFEURL_STATE_DIR",), f"{error} Name a folder that starts with /")
             raise ConfigError((fault,)) from error
         return settings.model_copy(update={"state_dir": state_dir})
+
+    @property
+    def redis(self) -> RedisPlace:
+        """Where the queue is, and as whom we speak to it."""
+        return self.own_redis or RedisPlace(path=str(self.valkey_socket))
 
     @property
     def container_timeout(self) -> timedelta:

@@ -9,6 +9,8 @@ from safeurl.settings import Settings
 #: Where clouds give out credentials to whoever asks from inside: AWS and most others, their
 #: IPv6 address, Azure, Alibaba.
 _METADATA = ("169.254.169.254", "fd00:ec2::254", "168.63.129.16", "100.100.100.200")
+#: Instead of a setting, since two can name the server.
+REDIS = "Redis"
 _LOOPBACK = ("127.0.0.1", "::1")
 
 
@@ -88,6 +90,17 @@ def _api_host(settings: Settings) -> Iterator[Weakness]:
         yield Weakness("API_HOST", words)
 
 
+def _redis(settings: Settings) -> Iterator[Weakness]:
+    place = settings.redis
+    if place.path or is_loopback(place.host):
+        return
+    if not place.is_tls:
+        words = f" at {place} is used without TLS: who is on the way reads its password."
+        yield Weakness(REDIS, words)
+    if not place.password:
+        yield Weakness(REDIS, f" at {place} is used without a password: who reaches it, writes.")
+
+
 #: Each returns what one setting weakens; a new setting gets a check of its own here.
 _CHECKS: tuple[Callable[[Settings], Iterator[Weakness]], ...] = (
     _allow_cidrs,
@@ -95,4 +108,5 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Weakness]], ...] = (
     _network,
     _dns64,
     _api_host,
+    _redis,
 )

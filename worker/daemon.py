@@ -36,7 +36,7 @@ def run_worker(settings: Settings, *, more: tuple[Role, ...] = ()) -> None:
         Role(f"worker-{number}", lambda: _run_scan_worker(settings))
         for number in range(1, settings.worker_concurrency + 1)
     ]
-    if not settings.redis_host:
+    if settings.is_redis_embedded:
         valkey = Role(
             "valkey",
             lambda: serve(settings.valkey_dir, settings.valkey_socket),

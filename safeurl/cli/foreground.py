@@ -92,7 +92,7 @@ def _why_not(scan: Scan, parts: "_Parts", settings: Settings) -> str:
 
 async def _scan(settings: Settings, url: str, worker: "_Worker", parts: "_Parts") -> ScanView:
     async with open_service(settings) as service, parts.asked_meanwhile():
-        patience_s = _QUEUE_PATIENCE_S if settings.redis_host else _EMBEDDED_START_S
+        patience_s = _EMBEDDED_START_S if settings.is_redis_embedded else _QUEUE_PATIENCE_S
         await _until_queue_answers(service, worker, patience_s)
         submission = await service.submit([url], source="cli")
         scan_id = submission.scans[0].id

@@ -8,7 +8,9 @@ from typing import Final
 
 from safeurl.bootstrap import make_queue, open_store
 from safeurl.errors import EgressUnavailableError, SafeURLError
+from safeurl.redis_url import RedisPlace
 from safeurl.settings import Settings
+from safeurl.weakness import REDIS, weaknesses
 from worker.doctor.docker_facts import Info
 from worker.doctor.finding import Finding, failed, passed, warned
 from worker.egress.client import EgressClient
@@ -19,6 +21,7 @@ _FULL_BYTES: Final = _GIB // 5
 #: Where the system's containerd keeps images; one that the engine starts has them in the engine's.
 _CONTAINERD: Final = Path("/var/lib/containerd")
 _SNAPSHOTTER: Final = "io.containerd.snapshotter.v1"
+_PROTECT: Final = "Use rediss:// in REDIS_URL, and a user of its own for each service."
 _START: Final = "It starts with `safeurl worker` or `safeurl up`."
 
 
@@ -39,18 +42,30 @@ async def database(settings: Settings) -> Finding:
 
 async def queue(settings: Settings) -> Finding:
     """Fail where Redis does not answer; the embedded one may be at rest."""
-    where = f"Redis at {settings.redis_host}:{settings.redis_port}"
-    where = where if settings.redis_host else "the embedded Valkey"
+    place = settings.redis
+    where = "the embedded Valkey" if settings.is_redis_embedded else f"Redis at {place}"
     wakeups = make_queue(settings)
     try:
         waiting = await wakeups.ping()
     except SafeURLError as error:
-        if not settings.redis_host:
+        if settings.is_redis_embedded:
             return warned("queue", "the embedded Valkey does not run", _START)
-        return failed("queue", str(error), "Start it, or mend REDIS_HOST and REDIS_PASSWORD.")
+        return failed("queue", str(error), "Start it, or mend REDIS_URL or REDIS_HOST.")
     finally:
         await wakeups.close()
-    return passed("queue", f"{where} answers, {waiting} wake-ups wait")
+    words = f"{where} answers, {waiting} wake-ups wait"
+    if settings.is_redis_embedded:
+        return passed("queue", f"{words}; its socket is this user's alone")
+    words = f"{words}; {_how(place)}"
+    exposed = [each.words for each in weaknesses(settings) if each.setting == REDIS]
+    return warned("queue", words, _PROTECT) if exposed else passed("queue", words)
+
+
+def _how(place: RedisPlace) -> str:
+    """Return how well the way to the server is protected, and as whom we use it."""
+    way = "TLS" if place.is_tls else "a unix socket" if place.path else "no TLS"
+    user = f"user {place.username}" if place.username else "the default user"
+    return f"{way}, {user}, {'a' if place.password else 'no'} password"
 
 
 async def gateway(settings: Settings) -> Finding:

@@ -19,7 +19,7 @@ def check_socket_path(path: Path) -> None:
     if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
         fault = (
             f"SAFEURL_STATE_DIR: {path.parent.parent} is too long for a unix socket. "
-            "Choose a shorter folder, or set REDIS_HOST to use a server of your own."
+            "Choose a shorter folder, or set REDIS_URL to use a server of your own."
         )
         raise ConfigError((fault,))
 
@@ -55,6 +55,8 @@ def serve(directory: Path, path: Path) -> None:
         "save": "",
         "logfile": str(directory / "valkey.log"),
         "maxmemory-policy": "noeviction",
+        # The least that it takes. A value of ours has a few hundred bytes.
+        "proto-max-bulk-len": "1048576",
     }
     binary = str(get_binary_path())
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]

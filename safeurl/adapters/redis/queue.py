@@ -5,11 +5,12 @@ RQ writes them; nothing of RQ's reads them back (see `wakeup`).
 
 import asyncio
 import secrets
+import ssl
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from redis import Redis
-from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, OutOfMemoryError, RedisError, ResponseError
 from rq import Queue
 
 from safeurl.adapters.redis.wakeup import QUEUE_KEY, QUEUE_NAME, REFUSED_KEY, scan_id_of
@@ -22,6 +23,9 @@ SERIALIZER = "json"
 
 #: Patience of a ping, below that of other commands.
 PING_TIMEOUT_S = 3.0
+
+#: OpenSSL's numbers (x509_vfy.h) for a certificate of another host name or address.
+_OTHER_NAME = frozenset({62, 64})
 
 T = TypeVar("T")
 
@@ -105,11 +109,30 @@ class RQQueue:
             raise QueueUnavailableError("Redis is full: it takes no writes (maxmemory).") from error
         except ResponseError as error:
             raise QueueUnavailableError(f"Redis refuses: {error}") from error
+        except AuthenticationError as error:
+            refusal = f"Redis refuses our user or password: {error}"
+            raise QueueUnavailableError(refusal) from error
         except RedisError as error:
-            raise QueueUnavailableError(f"{self._name()} does not answer: {error}") from error
+            silence = f"{self._name()} does not answer: {error}"
+            raise QueueUnavailableError(_distrust(error) or silence) from error
 
     def _name(self) -> str:
         return EMBEDDED_QUEUE if self._embedded else "Redis"
+
+
+def _distrust(error: BaseException) -> str:
+    """Return what is wrong with the server's certificate; empty where it is something else."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return ""
+    advice = (
+        "REDIS_URL has to name the host as the certificate does."
+        if cause.verify_code in _OTHER_NAME
+        else "REDIS_TLS_CA names the authority that issued it."
+    )
+    return f"Redis has a certificate that is not trusted: {cause.verify_message} {advice}"
 
 
 def require_writes(connection: Redis) -> None:
