@@ -3,12 +3,13 @@
 import os
 import shutil
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from safeurl.adapters.artefacts import FileArtefacts
+from safeurl.adapters.privacy import make_private
 from safeurl.adapters.redis.connection import RedisServer, Tls
 from safeurl.adapters.redis.embedded import check_socket_path
 from safeurl.adapters.redis.queue import RQQueue
@@ -37,9 +38,19 @@ def prepare(settings: Settings) -> None:
         raise ConfigError((fault,)) from error
     if not usable:
         raise ConfigError((f"SAFEURL_STATE_DIR: {folder} may not be written by this user.",))
+    make_private(private_paths(settings))
     if settings.is_redis_embedded:
         check_socket_path(settings.valkey_socket)
     make_store(settings)  # opens nothing, but knows whether the URL and the packages will do
+
+
+def private_paths(settings: Settings) -> Iterator[Path]:
+    """Return what the state folder holds and only its owner needs; some may not be there yet."""
+    yield from (Path(f"{settings.database_path}{ending}") for ending in ("", "-wal", "-shm"))
+    yield settings.worker_log
+    for folder in (settings.artefact_dir, settings.valkey_dir):
+        yield folder
+        yield from folder.glob("*")
 
 
 def make_store(settings: Settings) -> Store:

@@ -318,6 +318,11 @@ class Settings(RedisSettings):
         return self.state_dir / "safeurl.db"
 
     @property
+    def worker_log(self) -> Path:
+        """Where the worker of `safeurl scan` logs."""
+        return self.state_dir / "worker.log"
+
+    @property
     def artefact_dir(self) -> Path:
         """Where blobs are stored."""
         return self.state_dir / "artefacts"

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from safeurl.adapters.privacy import private_file
 from safeurl.cli import settings_file
 from safeurl.cli.dotenv_file import read_dotenv
 from safeurl.cli.output import OutputError, prepare_output, silence
@@ -26,6 +27,9 @@ EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
 #: 128 and SIGPIPE, as of any program whose reader has gone: never 0, which would say "benign".
 EXIT_UNREAD = 141
+
+#: What we make is for this user alone; what others need is opened where it is made.
+_PRIVATE = 0o077
 
 #: The option of every command that reads settings.
 EnvFile = Annotated[
@@ -101,6 +105,7 @@ def log_to(settings: Settings, file: Path | None = None) -> None:
     """Send log lines to standard error, or to a file where the screen belongs to a person."""
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_file(file)
     logging.basicConfig(
         level=settings.log_level,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
@@ -121,6 +126,7 @@ def exit_code(error: SafeURLError) -> int:
 def guarded(app: Callable[[], object]) -> None:
     """Run a command: our errors become one sentence and an exit code, others are logged."""
     prepare_output()
+    os.umask(_PRIVATE)
     try:
         try:
             app()

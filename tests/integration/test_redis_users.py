@@ -148,7 +148,7 @@ _BEYOND_THE_API = (
 def test_what_is_not_needed_is_refused(valkey: TcpValkey, user: str, command: str) -> None:
     """By name, by key, and by the direction of what is done with a key."""
     with _server(valkey, user).connect() as client, pytest.raises(NoPermissionError):
-        client.execute_command(*command.split())  # type: ignore[no-untyped-call]  # redis types a part
+        client.execute_command(*command.split())
 
 
 def test_nobody_is_let_in_without_a_password(valkey: TcpValkey) -> None:

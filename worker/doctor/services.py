@@ -1,12 +1,14 @@
 """The parts that SafeURL needs besides Docker: whether each answers now."""
 
+import shlex
 import shutil
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from safeurl.bootstrap import make_queue, open_store
+from safeurl.adapters.privacy import open_to_others
+from safeurl.bootstrap import make_queue, open_store, private_paths
 from safeurl.errors import EgressUnavailableError, SafeURLError
 from safeurl.redis_url import RedisPlace
 from safeurl.settings import Settings
@@ -22,6 +24,8 @@ _FULL_BYTES: Final = _GIB // 5
 _CONTAINERD: Final = Path("/var/lib/containerd")
 _SNAPSHOTTER: Final = "io.containerd.snapshotter.v1"
 _PROTECT: Final = "Use rediss:// in REDIS_URL, and a user of its own for each service."
+#: Paths that a line shows; the first ones tell enough.
+_LISTED: Final = 4
 _START: Final = "It starts with `safeurl worker` or `safeurl up`."
 
 
@@ -77,6 +81,17 @@ async def gateway(settings: Settings) -> Finding:
     except EgressUnavailableError:
         return warned("gateway", f"none runs in {settings.gateway_dir}", _START)
     return passed("gateway", f"version {pong.version} answers in {settings.gateway_dir}")
+
+
+def state_folder(settings: Settings) -> Finding:
+    """Warn where others can enter the folder that holds what scans found, or read a file of it."""
+    folder = settings.state_dir
+    exposed = list(open_to_others((folder, *private_paths(settings))))
+    if not exposed:
+        return passed("state-folder", f"{folder} and its files are this user's alone")
+    listed = ", ".join(map(str, exposed[:_LISTED]))
+    advice = f"chmod go-rwx {' '.join(shlex.quote(str(each)) for each in exposed[:_LISTED])}"
+    return warned("state-folder", f"open to other users: {listed}", advice)
 
 
 def socket_mode(path: Path) -> Finding:

@@ -42,6 +42,8 @@ def serve(directory: Path, path: Path) -> None:
     that the kernel lets go of the lock when the server ends, however it ends.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    directory.chmod(0o700)  # also one that was there before
+    os.umask(0o077)  # of the server that this process becomes
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     os.set_inheritable(lock, True)  # noqa: FBT003 - the function takes it by position only
