@@ -23,8 +23,8 @@ _CLEAR = "is used without TLS: who is on the way reads its password."
             ["EGRESS_ALLOW_CIDRS=192.168.1.0/24: pages reach these addresses."],
         ),
         (
-            {"EGRESS_ALLOW_CIDRS": "169.254.0.0/16,127.0.0.1/32"},
-            [f"EGRESS_ALLOW_CIDRS=169.254.0.0/16,127.0.0.1/32{_REACH}{_METADATA}, {_LOOPBACK}."],
+            {"EGRESS_ALLOW_CIDRS": "169.254.0.0/16,::1/128"},
+            [f"EGRESS_ALLOW_CIDRS=169.254.0.0/16,::1/128{_REACH}{_METADATA}, {_LOOPBACK}."],
         ),
         (
             {"EGRESS_ALLOW_CIDRS": "::/0"},
