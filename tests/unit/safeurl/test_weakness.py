@@ -40,9 +40,7 @@ _CLEAR = "is used without TLS: who is on the way reads its password."
         ),
         (
             {"EGRESS_DNS64": "true"},
-            [
-                "EGRESS_DNS64=true: addresses in 64:ff9b::/96 are judged by the IPv4 address in them."
-            ],
+            [f"EGRESS_DNS64=true: {_DNS64}"],
         ),
         (
             {"API_HOST": "0.0.0.0"},
