@@ -156,7 +156,7 @@ def _intruder(health: Health) -> Iterator[Issue]:
     if health.refused_jobs:
         yield Issue(
             "Somebody else writes to the queue: workers refused "
-            f"{health.refused_jobs} jobs of the last hour.",
+            f"{health.refused_jobs} job{'s' if health.refused_jobs > 1 else ''} of the last hour.",
             "Find out who can reach Redis, change its passwords, and give API and workers users "
             "of their own (docker/valkey/users.acl); nothing of those jobs was run.",
         )

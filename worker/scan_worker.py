@@ -82,8 +82,7 @@ class ScanWorker:
         if not self._wait_until_ready():
             return
         try:
-            with self._waiting():
-                taken = take(self._connection, self._patience_s())
+            taken = take(self._connection, self._patience_s(), waiting=self._waiting())
         except RedisError as error:
             self._tell("worker.redis_lost at=take error=%s", error)
             self._pause(_TRY_AGAIN_S)

@@ -31,7 +31,10 @@ def test_hostile_jobs_run_nothing_and_an_honest_scan_completes(tmp_path: Path) -
             scan_id = system.run(pages.url("/"), program="submit-scan").stdout.strip()
             [scan] = system.wait_final([scan_id], timeout_s=60)
             log = run.log.read_text()
+            health = system.with_service(lambda service: service.health())
     assert not canary.exists()
     assert (scan.state, scan.attempt) == (State.COMPLETED, 1)
     assert log.count("worker.refused_job") == len(ON_THE_QUEUE)
     assert "Traceback" not in log
+    assert health.refused_jobs == len(ON_THE_QUEUE)
+    assert health.status == "degraded"

@@ -8,6 +8,7 @@ reason for the refusal is returned, a constant, and the job is deleted.
 
 import re
 import zlib
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,6 +53,9 @@ _FORBIDDEN = (
 )
 
 
+_PLAIN = nullcontext()
+
+
 class Refusal(StrEnum):
     """Why a job is no wake-up of ours."""
 
@@ -82,9 +86,18 @@ class _RefusedError(Exception):
         self.reason = reason
 
 
-def take(connection: Redis, timeout_s: float) -> Wakeup | Refusal | None:
-    """Wait for a job, remove it, and return what it asks for; None where none came in time."""
-    popped = connection.blpop([QUEUE_KEY], timeout_s)
+def take(
+    connection: Redis,
+    timeout_s: float,
+    *,
+    waiting: AbstractContextManager[None] = _PLAIN,
+) -> Wakeup | Refusal | None:
+    """Wait for a job, remove it, and return what it asks for; None where none came in time.
+
+    `waiting` is entered for the wait alone: who leaves it by an error leaves no half-read job.
+    """
+    with waiting:
+        popped = connection.blpop([QUEUE_KEY], timeout_s)
     return None if popped is None else _open(connection, _bytes(popped[1]))
 
 
