@@ -5,6 +5,7 @@ FROM ${BASE_IMAGE}
 COPY site /opt/safeurl
 RUN ["python3", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "/opt/safeurl"]
 COPY app /opt/safeurl
+COPY users.acl /etc/valkey/users.acl
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/safeurl/safeurl /opt/safeurl/worker /opt/safeurl/api \
     && printf '#!/usr/bin/env python3\nimport sys\nfrom safeurl.cli import main\nsys.exit(main())\n' >/usr/local/bin/safeurl \
     && printf '#!/usr/bin/env python3\nimport sys\nfrom safeurl.cli import submit_main\nsys.exit(submit_main())\n' >/usr/local/bin/submit-scan \

@@ -3,12 +3,14 @@
 import os
 import shutil
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from safeurl.adapters.artefacts import FileArtefacts
-from safeurl.adapters.redis.connection import RedisServer
+from safeurl.adapters.privacy import make_private
+from safeurl.adapters.redis.connection import RedisServer, Tls
 from safeurl.adapters.redis.embedded import check_socket_path
 from safeurl.adapters.redis.queue import RQQueue
 from safeurl.adapters.sqlite import SQLiteStore
@@ -36,9 +38,19 @@ def prepare(settings: Settings) -> None:
         raise ConfigError((fault,)) from error
     if not usable:
         raise ConfigError((f"SAFEURL_STATE_DIR: {folder} may not be written by this user.",))
-    if not settings.redis_host:
+    make_private(folder, private_paths(settings))
+    if settings.is_redis_embedded:
         check_socket_path(settings.valkey_socket)
     make_store(settings)  # opens nothing, but knows whether the URL and the packages will do
+
+
+def private_paths(settings: Settings) -> Iterator[Path]:
+    """Return what the state folder holds and only its owner needs; some may not be there yet."""
+    yield from (Path(f"{settings.database_path}{ending}") for ending in ("", "-wal", "-shm"))
+    yield settings.worker_log
+    for folder in (settings.artefact_dir, settings.valkey_dir):
+        yield folder
+        yield from folder.glob("*")
 
 
 def make_store(settings: Settings) -> Store:
@@ -65,11 +77,16 @@ def make_policy(settings: Settings) -> AddressPolicy:
 
 def redis_server(settings: Settings) -> RedisServer:
     """Return where the queue lives."""
+    place = settings.redis
+    tls = Tls(ca=settings.redis_tls_ca, cert=settings.redis_tls_cert, key=settings.redis_tls_key)
     return RedisServer(
-        host=settings.redis_host,
-        port=settings.redis_port,
-        password=settings.redis_password.get_secret_value(),
-        socket_path=settings.valkey_socket,
+        host=place.host,
+        port=place.port,
+        username=place.username,
+        password=place.password,
+        database=place.database,
+        socket_path=Path(place.path),
+        tls=tls if place.is_tls else None,
     )
 
 
@@ -78,7 +95,7 @@ def make_queue(settings: Settings) -> RQQueue:
     return RQQueue(
         redis_server(settings).connect(),
         job_timeout_s=settings.job_timeout.total_seconds(),
-        embedded=not settings.redis_host,
+        embedded=settings.is_redis_embedded,
     )
 
 

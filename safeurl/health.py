@@ -78,6 +78,8 @@ class Health:
     silent: tuple[WorkerBeat, ...] = ()
     #: None where the database does not answer.
     metrics: Metrics | None = None
+    #: Jobs of the last hour that workers refused, because SafeURL had not written them.
+    refused_jobs: int = 0
     #: Of the host that asks, where the database lies on it.
     disk: Disk | None = None
 
@@ -87,6 +89,7 @@ class Health:
         found = [
             *_database(self),
             *_queue(self),
+            *_intruder(self),
             *_workers(self),
             *_docker(self),
             *_pending(self),
@@ -139,13 +142,23 @@ def _queue(health: Health) -> Iterator[Issue]:
     if not health.queue.ok:
         embedded = health.queue.detail.startswith(EMBEDDED_QUEUE)
         start = (
-            "Run `safeurl up` or `safeurl worker` on this host, which bring it, or set REDIS_HOST"
+            "Run `safeurl up` or `safeurl worker` on this host, which bring it, or set REDIS_URL"
             if embedded
-            else "Start Redis, or check REDIS_HOST, REDIS_PORT and REDIS_PASSWORD"
+            else "Start Redis, or check REDIS_URL, or REDIS_HOST, REDIS_PORT and REDIS_PASSWORD"
         )
         yield Issue(
             health.queue.detail,
             f"{start}; scans handed in meanwhile are recorded and start when it is back.",
+        )
+
+
+def _intruder(health: Health) -> Iterator[Issue]:
+    if health.refused_jobs:
+        yield Issue(
+            "Somebody else writes to the queue: workers refused "
+            f"{health.refused_jobs} job{'s' if health.refused_jobs > 1 else ''} of the last hour.",
+            "Find out who can reach Redis, change its passwords, and give API and workers users "
+            "of their own (docker/valkey/users.acl); nothing of those jobs was run.",
         )
 
 

@@ -214,6 +214,9 @@ class WakeQueue(Protocol):
     async def ping(self) -> int:
         """Return how many wake-ups wait, else raise."""
 
+    async def refused(self) -> int:
+        """Return how many messages of the last hour were none of ours, and were refused."""
+
     async def close(self) -> None:
         """Release connections."""
 

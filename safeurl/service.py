@@ -186,20 +186,24 @@ class Service:
             database = Part(ok=True, detail="The database answers.")
         except UnavailableError as error:
             heard, metrics, database = [], None, Part(ok=False, detail=str(error))
+        queue, refused = await self._queue_part()
         silent_since = now - WORKER_SILENCE
         return Health(
             at=now,
             database=database,
-            queue=await self._queue_part(),
+            queue=queue,
+            refused_jobs=refused,
             workers=tuple(beat for beat in heard if beat.beat_at >= silent_since),
             silent=tuple(beat for beat in heard if beat.beat_at < silent_since),
             metrics=metrics,
             disk=self._disk(),
         )
 
-    async def _queue_part(self) -> Part:
+    async def _queue_part(self) -> tuple[Part, int]:
+        """Return how the queue does, and how many of its jobs were refused of late."""
         try:
             waiting = await self._queue.ping()
+            refused = await self._queue.refused()
         except UnavailableError as error:
-            return Part(ok=False, detail=str(error))
-        return Part(ok=True, detail=f"The queue answers; {waiting} wake-ups wait.")
+            return Part(ok=False, detail=str(error)), 0
+        return Part(ok=True, detail=f"The queue answers; {waiting} wake-ups wait."), refused

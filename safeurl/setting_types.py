@@ -1,6 +1,7 @@
 """What the values of settings may be: how each kind is read from text and checked."""
 
 import ipaddress
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -54,3 +55,18 @@ def _uids(value: str) -> str:
 
 
 Uids = Annotated[str, AfterValidator(_uids)]
+
+
+def _file(value: str) -> str:
+    """Check that a file can be read, and write its whole path; an empty text names none."""
+    if not value:
+        return value
+    path = Path(value).expanduser().absolute()
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    return str(path)
+
+
+File = Annotated[str, AfterValidator(_file)]

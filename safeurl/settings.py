@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     SecretStr,
@@ -21,11 +20,13 @@ from pydantic import (
 )
 
 from safeurl.errors import ConfigError
+from safeurl.redis_settings import RedisSettings
+from safeurl.redis_url import RedisPlace
 from safeurl.setting_types import Cidrs, Hosts, Ports, Resolvers, Seconds, Uids, Users
 from safeurl.uids import DEFAULT_UIDS, read_uids, write_uids
 
 
-class Settings(BaseModel):
+class Settings(RedisSettings):
     """All settings; the alias is the environment variable, the description its documentation."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -51,18 +52,6 @@ class Settings(BaseModel):
         default="NORMAL",
         alias="SQLITE_SYNCHRONOUS",
         description="NORMAL survives a killed process, FULL also a power cut.",
-    )
-    redis_host: str = Field(
-        default="",
-        alias="REDIS_HOST",
-        description="Redis or Valkey server, of one SafeURL alone. "
-        "Empty: an embedded Valkey in the state folder.",
-    )
-    redis_port: int = Field(
-        default=6379, ge=1, le=65535, alias="REDIS_PORT", description="Its TCP port."
-    )
-    redis_password: SecretStr = Field(
-        default=SecretStr(""), alias="REDIS_PASSWORD", description="Its password, if it has one."
     )
     docker_socket_path: Path = Field(
         default=Path("/var/run/docker.sock"),
@@ -317,6 +306,11 @@ class Settings(BaseModel):
         return read_uids(self.sandbox_uids)
 
     @property
+    def redis(self) -> RedisPlace:
+        """Where the queue is, and as whom we speak to it."""
+        return self.own_redis or RedisPlace(path=str(self.valkey_socket))
+
+    @property
     def container_timeout(self) -> timedelta:
         """Until when the worker ends a sandbox from outside, counted from its start."""
         return timedelta(milliseconds=self.container_timeout_ms)
@@ -333,7 +327,7 @@ class Settings(BaseModel):
 
     @property
     def job_timeout(self) -> timedelta:
-        """RQ's own deadline; above the attempt's."""
+        """A job's deadline in the worker; above the attempt's."""
         return self.attempt_timeout + timedelta(seconds=30)
 
     @property
@@ -357,6 +351,11 @@ class Settings(BaseModel):
     def database_path(self) -> Path:
         """The embedded SQLite file."""
         return self.state_dir / "safeurl.db"
+
+    @property
+    def worker_log(self) -> Path:
+        """Where the worker of `safeurl scan` logs."""
+        return self.state_dir / "worker.log"
 
     @property
     def artefact_dir(self) -> Path:

@@ -71,11 +71,10 @@ _.connection_made
 _.datagram_received
 _.duration_ms
 _.lifetime
-_.execute_job
-_.subscribe
-_.dequeue_job_and_maintain_ttl
 _._needs_no_bridge
 _._is_enough
+_._is_one_place
+_._needs_tls
 _.AuditSeal
 _.verify_trail
 _.export_trail

@@ -1,13 +1,9 @@
-"""What a worker's process tree consists of: RQ workers, the steward, and the embedded Valkey."""
+"""What a worker's process tree consists of: scan workers, the steward, and the embedded Valkey."""
 
 import asyncio
 import logging
-import time
-
-from redis.exceptions import RedisError
 
 from safeurl.adapters.redis.embedded import serve
-from safeurl.adapters.redis.queue import require_writes
 from safeurl.analysis import preload
 from safeurl.bootstrap import prepare, redis_server
 from safeurl.settings import Settings
@@ -24,9 +20,6 @@ _log = logging.getLogger("safeurl.daemon")
 
 #: Added to the attempt's deadline when the tree stops, so that what runs can be recorded.
 _STOP_MARGIN_S = 10.0
-_POLL_S = 0.1
-#: How often a worker that waits for another part says so.
-_TELL_S = 10.0
 
 #: The steward still signs and reaps while scans end; what both use outlives it.
 _STEWARD_WAVE = 1
@@ -43,7 +36,7 @@ def run_worker(settings: Settings, *, more: tuple[Role, ...] = ()) -> None:
         Role(f"worker-{number}", lambda: _run_scan_worker(settings))
         for number in range(1, settings.worker_concurrency + 1)
     ]
-    if not settings.redis_host:
+    if settings.is_redis_embedded:
         valkey = Role(
             "valkey",
             lambda: serve(settings.valkey_dir, settings.valkey_socket),
@@ -64,24 +57,15 @@ def _run_scan_worker(settings: Settings) -> None:
 
 
 def make_scan_worker(settings: Settings) -> ScanWorker:
-    """Return a worker once Redis answers and takes writes; SIGTERM still ends the process."""
-    connection = redis_server(settings).connect_worker(ANSWER_TIMEOUT_S)
-    tell_at_s = time.monotonic() + _TELL_S
-    while True:
-        try:
-            require_writes(connection)
-            # It tells Redis its name, and Redis may be gone again by then.
-            return ScanWorker(
-                connection,
-                max_scans=settings.max_scans_per_worker,
-                lifetime_s=settings.worker_max_lifetime,
-                missing=lambda: _missing(settings),
-            )
-        except RedisError as error:
-            if time.monotonic() >= tell_at_s:
-                _log.warning("worker.waiting_for_redis error=%s", error)
-                tell_at_s += _TELL_S
-            time.sleep(_POLL_S)
+    """Return a worker; it asks Redis for nothing before it runs."""
+    return ScanWorker(
+        redis_server(settings).connect_worker(ANSWER_TIMEOUT_S),
+        tasks=tasks.TASKS,
+        deadline_s=settings.job_timeout.total_seconds(),
+        max_scans=settings.max_scans_per_worker,
+        lifetime_s=settings.worker_max_lifetime,
+        missing=lambda: _missing(settings),
+    )
 
 
 def _missing(settings: Settings) -> str:

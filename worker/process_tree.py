@@ -23,7 +23,7 @@ def send(pid: int, number: signal.Signals) -> None:
 
 
 def kill_tree(pid: int) -> None:
-    """Kill our child with all that it has started: a job outlives the RQ worker that forked it."""
+    """Kill our child with all that it has started: a job outlives the worker that forked it."""
     for each in (pid, *_descendants(pid)):
         send(each, signal.SIGKILL)
     os.waitpid(pid, 0)

@@ -160,7 +160,7 @@ class Supervisor:
             if self._signals >= _KILL:
                 break
             if self._signals >= _HAND_BACK and time.monotonic() >= tell_at_s:
-                # The role itself was told once: at a second SIGTERM RQ kills its job.
+                # The role itself was told once, and waits for its job.
                 for job in [each for child in living for each in process_tree.children(child.pid)]:
                     process_tree.send(job, signal.SIGTERM)
                 tell_at_s = time.monotonic() + _TELL_S

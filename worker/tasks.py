@@ -1,12 +1,14 @@
-"""The function RQ calls, in a forked child that inherited every import."""
+"""What a wake-up may ask for, run in a forked child that inherited every import."""
 
 import asyncio
 import logging
 import os
 import signal
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cache
 
+from safeurl.adapters.redis.queue import TASK
 from safeurl.bootstrap import make_artefacts, make_policy, open_store, utc_now
 from safeurl.errors import SandboxUnavailableError
 from safeurl.settings import Settings
@@ -27,9 +29,13 @@ def run_scan(scan_id: str) -> None:
     try:
         asyncio.run(_run(scan_id, Settings.read(os.environ)))
     except Exception:
-        # A worker must survive whatever an attempt does; RQ then files the job as failed.
+        # A worker must survive whatever an attempt does; the child's exit status then says so.
         _log.exception("task.failed scan=%s", scan_id)
         raise
+
+
+#: All that a job on the queue can make a worker call: by its name there, with a scan's id.
+TASKS: Mapping[str, Callable[[str], None]] = {TASK: run_scan}
 
 
 async def _run(scan_id: str, settings: Settings) -> None:
@@ -55,7 +61,7 @@ async def _run(scan_id: str, settings: Settings) -> None:
 async def _run_until_told(executor: Executor, scan_id: str, told: asyncio.Event) -> None:
     """Run the attempt; SIGTERM cancels it, and then it hands its scan back before it ends.
 
-    RQ's own deadline cancels it too, but does not set `told`: such an attempt was no good.
+    The job's deadline cancels it too, but does not set `told`: such an attempt was no good.
     """
     attempt = asyncio.create_task(executor.run(scan_id))
 

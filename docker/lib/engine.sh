@@ -6,10 +6,13 @@ ENGINE_LOG=/var/log/safeurl/dockerd.log
 ENGINE_PIDFILE=/var/run/docker.pid
 ENGINE_START_SECONDS=60
 
-# setting NAME DEFAULT: from the environment, else from .env in this folder, as safeurl reads it; never run as code.
+# setting NAME DEFAULT: from the environment, else from .env in this folder, as safeurl reads it; never run as code. The
+# scripts have made the checkout their folder.
 setting() {
     local value=${!1:-}
-    if [ -z "${!1+set}" ] && [ -r .env ]; then
+    if [ -z "${!1+set}" ] && [ -f .env ] && [ -r .env ]; then
+        [ -n "$(find -L .env -maxdepth 0 \( -uid "$(id -u)" -o -uid 0 \) ! -perm /022)" ] ||
+            die "$PWD/.env is not yours alone: run 'chown $(id -un) .env && chmod go-w .env' if its settings are yours."
         value=$(sed -nE "s/^[[:space:]]*(export[[:space:]]+)?$1[[:space:]]*=[[:space:]]*//p" .env | tail -n 1 |
             sed -E "s/^(['\"])(.*)\1.*/\2/; t; s/[[:space:]]+#.*//; s/[[:space:]]+$//")
     fi

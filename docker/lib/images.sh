@@ -10,7 +10,7 @@ FETCHER_CORE=(__init__ errors state report url address)
 
 FETCHER_FILES=(fetcher)
 for module in "${FETCHER_CORE[@]}"; do FETCHER_FILES+=("safeurl/$module.py"); done
-SERVICE_FILES=(safeurl worker api fetcher schema.sql pyproject.toml)
+SERVICE_FILES=(safeurl worker api fetcher schema.sql pyproject.toml docker/valkey)
 
 ensure_fetcher_image() {
     ensure_image fetcher "$FETCHER_LOCK" stage_fetcher "${FETCHER_FILES[@]}"
@@ -80,4 +80,6 @@ stage_fetcher() {
 stage_service() {
     .venv/bin/python -m pip install --target "$1" --no-compile --no-deps --no-build-isolation .
     rm -rf "${1:?}/bin"
+    cp docker/valkey/users.acl "$(dirname "$1")/"
+    chmod 0644 "$(dirname "$1")/users.acl"
 }

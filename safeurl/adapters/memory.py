@@ -330,6 +330,10 @@ class MemoryQueue:
         """Count them."""
         return len(self.ids)
 
+    async def refused(self) -> int:
+        """Refuse none: nobody else can write here."""
+        return 0
+
     async def close(self) -> None:
         """Hold nothing that needs releasing."""
 

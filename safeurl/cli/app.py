@@ -12,7 +12,7 @@ from safeurl.cli.backup import backup, restore
 from safeurl.cli.cancel import cancel
 from safeurl.cli.daemons import api, gateway, up, worker
 from safeurl.cli.doctor import doctor
-from safeurl.cli.entry import guarded, read_settings
+from safeurl.cli.entry import EnvFile, guarded, name_env_file, read_settings
 from safeurl.cli.foreground import scan
 from safeurl.cli.render import list_document, print_list
 from safeurl.cli.screen import Screen
@@ -25,7 +25,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="SafeURL opens suspicious URLs in disposable sandboxes and explains what it saw.",
 )
 submit_app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -43,6 +42,13 @@ app.command()(doctor)
 app.command()(backup)
 app.command()(restore)
 app.add_typer(audit_app, name="audit")
+
+
+@app.callback()
+def choose(*, env_file: EnvFile = None) -> None:
+    """SafeURL opens suspicious URLs in disposable sandboxes and explains what it saw."""
+    name_env_file(env_file)
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from safeurl.cli.entry import log_to, read_settings
+from safeurl.cli.entry import start_logging
 from safeurl.settings import Settings
 
 
@@ -21,8 +21,7 @@ def worker(
     """
     from worker.daemon import run_worker  # noqa: PLC0415 - other commands start sooner without it
 
-    settings = read_settings()
-    log_to(settings)
+    settings = start_logging()
     run_worker(with_concurrency(settings, concurrency))
 
 
@@ -33,8 +32,7 @@ def api() -> None:
     """
     from api.app import serve  # noqa: PLC0415 - other commands start sooner without it
 
-    settings = read_settings()
-    log_to(settings)
+    settings = start_logging()
     if settings.enable_worker:
         _run_all(settings)
     else:
@@ -46,8 +44,7 @@ def up() -> None:
 
     Queue and database are embedded where REDIS_HOST and TURSO_CONNECTION_URL are empty.
     """
-    settings = read_settings()
-    log_to(settings)
+    settings = start_logging()
     _run_all(settings)
 
 
@@ -59,8 +56,7 @@ def gateway() -> None:
     """
     from worker.egress.server import run_gateway  # noqa: PLC0415 - loads what no other needs
 
-    settings = read_settings()
-    log_to(settings)
+    settings = start_logging()
     run_gateway(settings)
 
 

@@ -1,4 +1,4 @@
-"""`.env` in this folder: settings, beside what other programs keep there.
+"""A settings file such as `.env`: settings, beside what other programs keep there.
 
 A slip of the pen there must not go unheard, since a default would be in force instead: sandboxes
 would reach what somebody believes to be denied.
@@ -12,6 +12,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
 
+from safeurl.cli import settings_file
 from safeurl.errors import ConfigError
 from safeurl.settings import SETTING_NAMES
 
@@ -23,27 +24,13 @@ _SHARED = ("CONTAINER_",)
 _VERY_LIKE = 0.9
 
 
-def read_dotenv() -> dict[str, str | None]:
+def read_dotenv(path: Path) -> dict[str, str | None]:
     """Return all that it sets, variables expanded; ConfigError names every line that is wrong."""
-    text = _text()
-    faults = tuple(_faults(text))
+    text = settings_file.read(path)
+    faults = tuple(f"{path}, {fault}" for fault in _faults(text))
     if faults:
         raise ConfigError(faults)
     return dotenv_values(stream=StringIO(text))
-
-
-def _text() -> str:
-    try:
-        text = Path(".env").read_text(encoding="utf-8")
-    except (FileNotFoundError, IsADirectoryError):
-        return ""
-    except OSError as error:
-        raise ConfigError((f".env cannot be read: {error.strerror}.",)) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError((".env is not UTF-8 text.",)) from error
-    if "\0" in text:
-        raise ConfigError((".env is not text: it holds a NUL.",))
-    return text
 
 
 def _faults(text: str) -> Iterator[str]:
@@ -51,6 +38,8 @@ def _faults(text: str) -> Iterator[str]:
         name = binding.key or ""
         if binding.error or (name and binding.value is None and not _may_be_bare(name)):
             yield f"{_where(binding)}: this is no NAME=value."
+        elif name == settings_file.VARIABLE:
+            yield f"{_where(binding)}: {name} is read from the environment only."
         elif nearest := _meant(name):
             yield f"{_where(binding)}: {name} is no setting; the nearest is {nearest}."
 
@@ -68,7 +57,7 @@ def _where(binding: Binding) -> str:
     statement = binding.original.string
     blank = statement[: len(statement) - len(statement.lstrip())]
     line = binding.original.line + blank.count("\n")
-    return f".env, line {line}"
+    return f"line {line}"
 
 
 def _meant(name: str) -> str | None:

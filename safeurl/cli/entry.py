@@ -3,17 +3,20 @@
 import logging
 import os
 import sys
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from safeurl.cli import logs
+from safeurl.cli import logs, settings_file
 from safeurl.cli.dotenv_file import read_dotenv
 from safeurl.cli.output import OutputError, prepare_output, silence
 from safeurl.cli.screen import Cell, Screen
 from safeurl.errors import ConfigError, RequestError, SafeURLError, UnavailableError
 from safeurl.settings import SETTING_NAMES, Settings
+from safeurl.weakness import weaknesses
 
 EXIT_USAGE = 2
 EXIT_INTERNAL = 70
@@ -23,19 +26,77 @@ EXIT_INTERRUPTED = 130
 #: 128 and SIGPIPE, as of any program whose reader has gone: never 0, which would say "benign".
 EXIT_UNREAD = 141
 
+#: What we make is for this user alone; what others need is opened where it is made.
+_PRIVATE = 0o077
+
+#: The option of every command that reads settings.
+EnvFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Read settings from this file and no other."),
+]
+
 _log = logging.getLogger("safeurl.cli")
 
 
-def read_settings() -> Settings:
-    """Read the settings from the environment, and below it from `.env` in this folder.
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """The settings, and what is to be said of where they are from."""
 
-    What `.env` adds goes into the environment too, because forked workers read it there; names
+    settings: Settings
+    notes: tuple[str, ...]
+
+
+def read_settings() -> Settings:
+    """Read the settings of a command; say which file was read, and what weakens the isolation."""
+    loaded = _load()
+    for note in loaded.notes:
+        _print_error(((note, "dim"),))
+    for weakness in weaknesses(loaded.settings):
+        _print_error((("Warning:", "bold yellow"), f" {weakness}"))
+    return loaded.settings
+
+
+def start_logging() -> Settings:
+    """Read the settings of a daemon, whose log says the same as a command's standard error."""
+    loaded = _load()
+    log_to(loaded.settings)
+    for note in loaded.notes:
+        _log.info("settings.file %s", note)
+    for weakness in weaknesses(loaded.settings):
+        _log.warning("settings.weakness setting=%s %s", weakness.setting, weakness)
+    return loaded.settings
+
+
+def name_env_file(path: Path | None) -> None:
+    """Take the file of `--env-file` instead of the one that the environment names."""
+    if path is not None:
+        os.environ[settings_file.VARIABLE] = str(path.absolute())
+
+
+def _load() -> _Loaded:
+    """Read the settings from the environment, and below it from one file.
+
+    What the file adds goes into the environment too, because forked workers read it there; names
     that are not ours stay out of it.
     """
-    for name, value in read_dotenv().items():
-        if name in SETTING_NAMES and value is not None:
-            os.environ.setdefault(name, value)
-    return Settings.read(os.environ)
+    file = settings_file.find(os.environ)
+    notes = []
+    if file == settings_file.SYSTEM_FILE and not settings_file.is_readable(file):
+        # The units get it from systemd; a user without root's rights has settings of their own.
+        notes.append(f"{file} is not read: this user may not.")
+        file = None
+    if file is not None:
+        for name, value in read_dotenv(file).items():
+            if name in SETTING_NAMES and value is not None:
+                os.environ.setdefault(name, value)
+        notes.append(f"Settings are read from {file}.")
+    if settings_file.passed_over(file):
+        notes.append("The .env of this folder is not read; `--env-file .env` would read it.")
+    try:
+        settings = Settings.read(os.environ)
+    except ConfigError as error:
+        raise ConfigError((*error.faults, *notes)) from error
+    return _Loaded(settings, tuple(notes))
 
 
 def log_to(settings: Settings, file: Path | None = None) -> None:
@@ -55,6 +116,7 @@ def exit_code(error: SafeURLError) -> int:
 def guarded(app: typer.Typer) -> None:
     """Run a command: our errors become one sentence and an exit code, others are logged."""
     prepare_output()
+    os.umask(_PRIVATE)
     logs.clean_last_resort()
     try:
         try:

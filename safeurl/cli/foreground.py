@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Annotated
@@ -85,14 +84,14 @@ def scan(
 
 def _why_not(scan: Scan, parts: "_Parts", settings: Settings) -> str:
     """Return why the scan did not end, and what becomes of it."""
-    by_itself = f"The worker ended by itself; {_log_file(settings)} says why."
+    by_itself = f"The worker ended by itself; {settings.worker_log} says why."
     reason = scan.detail or parts.missing or by_itself
     return f"{reason} The scan stays queued and is tried again by `safeurl worker`."
 
 
 async def _scan(settings: Settings, url: str, worker: "_Worker", parts: "_Parts") -> ScanView:
     async with open_service(settings) as service, parts.asked_meanwhile():
-        patience_s = _QUEUE_PATIENCE_S if settings.redis_host else _EMBEDDED_START_S
+        patience_s = _EMBEDDED_START_S if settings.is_redis_embedded else _QUEUE_PATIENCE_S
         await _until_queue_answers(service, worker, patience_s)
         submission = await service.submit([url], source="cli")
         scan_id = submission.scans[0].id
@@ -185,7 +184,7 @@ def _be_worker(settings: Settings) -> None:
     from worker.daemon import run_worker  # noqa: PLC0415 - other commands start sooner without it
     from worker.egress.server import run_gateway  # noqa: PLC0415 - the same
 
-    log_to(settings, _log_file(settings))
+    log_to(settings, settings.worker_log)
     one = with_concurrency(settings, 1)
     if settings.egress_dir or settings.container_network != "none":
         run_worker(one)
@@ -239,7 +238,3 @@ class _Parts:
                 self.missing = str(error)
             else:
                 self.missing, self._seen_s = "", time.monotonic()
-
-
-def _log_file(settings: Settings) -> Path:
-    return settings.state_dir / "worker.log"

@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 from typing import Final
 
+from safeurl.adapters.privacy import private_file
 from safeurl.plain import escaped
 
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -36,6 +37,7 @@ def log_to(level: str, file: Path | None = None) -> None:
     """Send this process's log lines to standard error, or to a file."""
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_file(file)
     handler: logging.Handler = logging.StreamHandler()
     if file is not None:
         handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")

@@ -9,7 +9,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from safeurl.bootstrap import open_service
-from safeurl.cli.entry import EXIT_USAGE, complain, leave, read_settings
+from safeurl.cli.entry import EXIT_USAGE, EnvFile, complain, leave, name_env_file, read_settings
 from safeurl.cli.foreground import WORST_FIRST, verdict_code
 from safeurl.cli.render import print_view, safe_url, view_document
 from safeurl.cli.screen import Screen
@@ -24,7 +24,7 @@ _EXIT_TIMEOUT = 75
 _MAX_LINE = 16 * 1024
 
 
-def submit(
+def submit(  # noqa: PLR0913 - each is an option of the command
     urls: Annotated[
         list[str] | None,
         typer.Argument(metavar="URL...", help="What to scan; `-` or none reads lines from a pipe."),
@@ -36,6 +36,7 @@ def submit(
     ] = 300.0,
     source: Annotated[str, typer.Option(help="Who asks, for the audit trail.")] = "cli",
     as_document: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    env_file: EnvFile = None,
 ) -> None:
     """Hand URLs to a running SafeURL.
 
@@ -44,6 +45,7 @@ def submit(
     With --wait, the first of these that holds: 20 some are malicious, 75 some have not ended
     in time, 2 some are refused, 10 some are suspicious, 30 some are not concluded, 0 all benign.
     """
+    name_env_file(env_file)
     order = _Order(
         urls=tuple(_given(urls or [])),
         wait_s=timeout if wait else None,

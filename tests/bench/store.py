@@ -102,5 +102,9 @@ class _NoQueue:
         """Return nothing."""
         return 0
 
+    async def refused(self) -> int:
+        """Refuse none."""
+        return 0
+
     async def close(self) -> None:
         """Hold nothing."""

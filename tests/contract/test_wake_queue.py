@@ -13,7 +13,8 @@ from rq.job import Job
 
 from safeurl.adapters.memory import MemoryQueue
 from safeurl.adapters.redis.connection import RedisServer
-from safeurl.adapters.redis.queue import QUEUE_NAME, TASK, RQQueue
+from safeurl.adapters.redis.queue import TASK, RQQueue
+from safeurl.adapters.redis.wakeup import QUEUE_NAME, Wakeup, take
 from safeurl.errors import QueueUnavailableError
 from safeurl.ports import WakeQueue
 from safeurl.scan import new_scan_id
@@ -92,6 +93,16 @@ def test_what_is_pushed_first_comes_next(tmp_path: Path) -> None:
     asyncio.run(act())
 
 
+def test_nothing_is_refused_of_what_is_pushed(scenario: Play) -> None:
+    """The count is of messages that are none of ours."""
+
+    async def act(queue: WakeQueue) -> None:
+        await queue.push(IDS)
+        assert await queue.refused() == 0
+
+    scenario(act)
+
+
 def test_an_empty_push_does_nothing(scenario: Play) -> None:
     """Pushing nothing leaves the queue empty."""
 
@@ -112,8 +123,23 @@ def test_a_job_carries_only_the_id_as_json(tmp_path: Path) -> None:
             [job_id] = Queue(QUEUE_NAME, connection=connection).get_job_ids()
             job = Job.fetch(job_id, connection=connection, serializer="json")
             assert (job.func_name, list(job.args), job.kwargs) == (TASK, [IDS[0]], {})
-            # RQ's own deadline, and that nothing is kept of a job that went well.
-            assert (job.timeout, job.result_ttl, job.failure_ttl) == (90, 0, 24 * 3600)
+            assert (job.timeout, job.result_ttl) == (90, 0)
+            connection.close()
+
+    asyncio.run(act())
+
+
+def test_a_wake_up_is_taken_as_it_was_pushed(tmp_path: Path) -> None:
+    """In the order of the queue; nothing of it stays behind."""
+
+    async def act() -> None:
+        async with _rq(tmp_path) as queue:
+            await queue.push(IDS)
+            connection = Valkey(tmp_path).server.connect()
+            assert [take(connection, 1) for _ in IDS] == [Wakeup(TASK, each) for each in IDS]
+            assert take(connection, 0.1) is None
+            # The set of all queues' names, which RQ keeps for its own commands.
+            assert connection.keys() == [b"rq:queues"]
             connection.close()
 
     asyncio.run(act())
@@ -145,6 +171,7 @@ def test_a_gone_server_is_our_error(tmp_path: Path) -> None:
             lambda: queue.push(IDS),
             queue.waiting,
             queue.ping,
+            queue.refused,
         ]
         for call in calls:
             with pytest.raises(QueueUnavailableError, match="Redis does not answer"):

@@ -119,8 +119,9 @@ def test_standard_input_that_is_closed(system: System) -> None:
 def test_a_dotenv_that_is_no_dotenv(
     system: System, tmp_path: Path, content: bytes, words: bytes
 ) -> None:
-    """What `.env` has wrong is said, exit 78."""
-    (tmp_path / ".env").write_bytes(content)
+    """What a settings file has wrong is said, exit 78."""
+    (tmp_path / "x.env").write_bytes(content)
+    system.environ["SAFEURL_ENV_FILE"] = "x.env"
     done = _run(system, _SAFEURL, b"list", cwd=tmp_path)
     assert done.returncode == 78
     assert words in done.stderr
@@ -128,7 +129,8 @@ def test_a_dotenv_that_is_no_dotenv(
 
 def test_a_dotenv_sets_only_what_is_ours(system: System, tmp_path: Path) -> None:
     """Other programs' variables in it are none of our business."""
-    (tmp_path / ".env").write_text("TMPDIR=/nowhere\nAPI_PORT=1234\n")
+    (tmp_path / "x.env").write_text("TMPDIR=/nowhere\nAPI_PORT=1234\n")
+    system.environ["SAFEURL_ENV_FILE"] = "x.env"
     code = (
         "import os; from safeurl.cli.entry import read_settings; "
         "print(read_settings().api_port, os.environ.get('TMPDIR'))"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.installation import without_own_warning
 from tests.support.pages import PageServer, html
 from tests.support.routes import LOGIN_PAGE
 from tests.support.system import RunningWorker, System
@@ -93,7 +94,7 @@ def test_submit_and_look(system: System, pages: PageServer) -> None:
         assert done.returncode == 20, "the worst of both"
         ids = re.findall(r"^scan: (\S+)", done.stdout, re.MULTILINE)
         assert len(ids) == 2
-        told = done.stderr.splitlines()[:2]
+        told = without_own_warning(done.stderr).splitlines()[:2]
         assert [line.split()[0] for line in told] == ids, "ids come before the wait"
         alone = system.run("--wait", pages.url("/login"), program="submit-scan")
         assert alone.returncode == 20

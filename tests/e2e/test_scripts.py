@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.fake_engine import engine
 from tests.support.images import BASE_IMAGE, docker_client
+from tests.support.user import STRANGER, needs_root
 
 ROOT = Path(__file__).resolve().parents[2]
 _PARTS = ("ui", "apt", "python", "engine", "base_image", "tools")
@@ -53,6 +54,25 @@ def test_scripts_read_env_as_text(tmp_path: Path, line: str, value: str) -> None
     (tmp_path / ".env").write_text(f"{line}\n")
     assert _shell('echo "$DOCKER_SOCKET"', tmp_path).stdout == f"{value}\n"
     assert [path.name for path in tmp_path.iterdir()] == [".env"]
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_an_env_that_others_can_write_stops_the_scripts(tmp_path: Path, mode: int) -> None:
+    """It could name an engine of somebody else's; the sentence says what mends it."""
+    (tmp_path / ".env").write_text("DOCKER_SOCKET_PATH=/run/a.sock\n")
+    (tmp_path / ".env").chmod(mode)
+    done = _shell('echo "$DOCKER_SOCKET"', tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{tmp_path}/.env is not yours alone" in done.stderr
+    assert "chmod go-w .env" in done.stderr
+
+
+@needs_root
+def test_an_env_of_another_user_stops_the_scripts(tmp_path: Path) -> None:
+    """Whoever it belongs to could write it."""
+    (tmp_path / ".env").write_text("DOCKER_SOCKET_PATH=/run/a.sock\n")
+    os.chown(tmp_path / ".env", STRANGER, STRANGER)
+    assert _shell('echo "$DOCKER_SOCKET"', tmp_path).returncode == 1
 
 
 def test_the_environment_comes_before_env(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_redis_down(site: Installation, valkey: TcpValkey) -> None:
     assert answer.json()["warning"].endswith(_RECORDED)
     site.release()
     assert site.expect_completed([running])[0].attempt == 1
-    until(lambda: "worker.redis_lost at=end" in site.worker.log.read_text())
+    until(lambda: "worker.redis_lost at=take" in site.worker.log.read_text())
     valkey.start()
     site.expect_completed([*told.ids, answer.json()["id"]])
     site.expect_health("healthy")

@@ -61,7 +61,8 @@ def test_a_worker_that_ends_before_the_engine_is_back_spends_no_attempt(tmp_path
     with DockerProxy(tmp_path / "docker.sock") as docker:
         system = _system(
             tmp_path / "state",
-            WORKER_MAX_LIFETIME="4",
+            # Long enough for `submit-scan` on a busy machine, after the pause below.
+            WORKER_MAX_LIFETIME="8",
             MAX_SCANS_PER_WORKER="0",
             DOCKER_SOCKET_PATH=str(docker.path),
         )

@@ -19,9 +19,11 @@ _START_TIMEOUT_S = 10.0
 class TcpValkey:
     """One server on a free loopback port; it keeps nothing on disk, so a restart loses all."""
 
-    def __init__(self, folder: Path) -> None:
-        """Prepare; nothing runs before `start`."""
+    def __init__(self, folder: Path, *options: str, user: str = "", password: str = "") -> None:
+        """Prepare; nothing runs before `start`. With users of its own, say who we are."""
         self._folder = folder
+        self._options = options
+        self._user, self._password = user, password
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -34,13 +36,19 @@ class TcpValkey:
 
     def client(self) -> Redis:
         """Return a client; to be closed."""
-        return Redis(host="127.0.0.1", port=self.port, socket_timeout=5)
+        return Redis(
+            host="127.0.0.1",
+            port=self.port,
+            username=self._user or None,
+            password=self._password or None,
+            socket_timeout=5,
+        )
 
     def start(self) -> None:
         """Start it and return when it answers."""
         options = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "")
         self._process = subprocess.Popen(
-            [str(get_binary_path()), *options, "--dir", str(self._folder)],
+            [str(get_binary_path()), *options, "--dir", str(self._folder), *self._options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )

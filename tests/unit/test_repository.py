@@ -217,11 +217,18 @@ def test_compose_passes_every_setting() -> None:
         "REDIS_HOST",  # the service valkey
         "REDIS_PORT",
         "EGRESS_CONTROL_USERS",  # the image's user for the worker
+        "REDIS_USERNAME",  # each service is a user of its own
+        "REDIS_PASSWORD",
+        "REDIS_URL",  # the valkey of these services speaks no TLS
+        "REDIS_TLS_CA",
+        "REDIS_TLS_CERT",
+        "REDIS_TLS_KEY",
         "DOCKER_SOCKET_PATH",  # mounted where the default expects it
         "API_HOST",  # all of the container's, published on loopback
         "API_PORT",  # the published one is set
         "ENABLE_WORKER",  # would need the Docker socket in what faces the network
     }
+    passed -= {"REDIS_API_PASSWORD", "REDIS_WORKER_PASSWORD"}  # of the service valkey
     assert passed | fixed == SETTING_NAMES
     assert passed & fixed == set()
     assert "${API_PORT:-8321}:8321" in compose

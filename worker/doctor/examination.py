@@ -47,6 +47,7 @@ async def examine(
         *check_settings(settings),
         *docker.found,
         services.socket_mode(settings.docker_socket_path),
+        services.state_folder(settings),
         services.disk(settings, docker.info),
         await services.database(settings),
         await services.queue(settings),

@@ -1,15 +1,19 @@
 """The parts that SafeURL needs besides Docker: whether each answers now."""
 
 import pwd
+import shlex
 import shutil
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from safeurl.bootstrap import make_queue, open_store
+from safeurl.adapters.privacy import open_to_others
+from safeurl.bootstrap import make_queue, open_store, private_paths
 from safeurl.errors import EgressUnavailableError, SafeURLError
+from safeurl.redis_url import RedisPlace
 from safeurl.settings import Settings
+from safeurl.weakness import REDIS, weaknesses
 from worker.doctor.docker_facts import Info
 from worker.doctor.finding import Finding, failed, passed, warned
 from worker.egress.client import EgressClient
@@ -20,6 +24,9 @@ _FULL_BYTES: Final = _GIB // 5
 #: Where the system's containerd keeps images; one that the engine starts has them in the engine's.
 _CONTAINERD: Final = Path("/var/lib/containerd")
 _SNAPSHOTTER: Final = "io.containerd.snapshotter.v1"
+_PROTECT: Final = "Use rediss:// in REDIS_URL, and a user of its own for each service."
+#: Paths that a line shows; the first ones tell enough.
+_LISTED: Final = 4
 _START: Final = "It starts with `safeurl worker` or `safeurl up`."
 
 
@@ -40,18 +47,30 @@ async def database(settings: Settings) -> Finding:
 
 async def queue(settings: Settings) -> Finding:
     """Fail where Redis does not answer; the embedded one may be at rest."""
-    where = f"Redis at {settings.redis_host}:{settings.redis_port}"
-    where = where if settings.redis_host else "the embedded Valkey"
+    place = settings.redis
+    where = "the embedded Valkey" if settings.is_redis_embedded else f"Redis at {place}"
     wakeups = make_queue(settings)
     try:
         waiting = await wakeups.ping()
     except SafeURLError as error:
-        if not settings.redis_host:
+        if settings.is_redis_embedded:
             return warned("queue", "the embedded Valkey does not run", _START)
-        return failed("queue", str(error), "Start it, or mend REDIS_HOST and REDIS_PASSWORD.")
+        return failed("queue", str(error), "Start it, or mend REDIS_URL or REDIS_HOST.")
     finally:
         await wakeups.close()
-    return passed("queue", f"{where} answers, {waiting} wake-ups wait")
+    words = f"{where} answers, {waiting} wake-ups wait"
+    if settings.is_redis_embedded:
+        return passed("queue", f"{words}; its socket is this user's alone")
+    words = f"{words}; {_how(place)}"
+    exposed = [each.words for each in weaknesses(settings) if each.setting == REDIS]
+    return warned("queue", words, _PROTECT) if exposed else passed("queue", words)
+
+
+def _how(place: RedisPlace) -> str:
+    """Return how well the way to the server is protected, and as whom we use it."""
+    way = "TLS" if place.is_tls else "a unix socket" if place.path else "no TLS"
+    user = f"user {place.username}" if place.username else "the default user"
+    return f"{way}, {user}, {'a' if place.password else 'no'} password"
 
 
 async def gateway(settings: Settings) -> Finding:
@@ -63,6 +82,17 @@ async def gateway(settings: Settings) -> Finding:
     except EgressUnavailableError:
         return warned("gateway", f"none runs in {settings.gateway_dir}", _START)
     return passed("gateway", f"version {pong.version} answers in {settings.gateway_dir}")
+
+
+def state_folder(settings: Settings) -> Finding:
+    """Warn where others can enter the folder that holds what scans found, or read a file of it."""
+    folder = settings.state_dir
+    exposed = list(open_to_others(folder, private_paths(settings)))
+    if not exposed:
+        return passed("state-folder", f"{folder} and its files are this user's alone")
+    listed = ", ".join(map(str, exposed[:_LISTED]))
+    advice = f"chmod go-rwx {' '.join(shlex.quote(str(each)) for each in exposed[:_LISTED])}"
+    return warned("state-folder", f"open to other users: {listed}", advice)
 
 
 def socket_mode(path: Path) -> Finding:

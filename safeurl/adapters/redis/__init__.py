@@ -1,1 +1,1 @@
-"""The Redis room: the wake-up queue on RQ, and the connection both sides of it share."""
+"""Redis: the wake-up queue, and the connections of those who write and read it."""

@@ -1,7 +1,9 @@
 """Connections to Redis, or to the embedded Valkey over its unix socket."""
 
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -12,36 +14,61 @@ SOCKET_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Files for TLS, each empty where it is not needed. There is no way to verify less."""
+
+    #: Authorities; the system's where it is empty.
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RedisServer:
     """Where the queue lives: a TCP address, or the unix socket where `host` is empty."""
 
     host: str = ""
     port: int = 6379
+    username: str = ""
     password: str = field(default="", repr=False)
+    database: int = 0
     socket_path: Path
+    #: None: the connection is not encrypted.
+    tls: Tls | None = None
 
     def connect(self) -> Redis:
         """Return a client for short commands that fails soon when the server is gone."""
         return self._client(SOCKET_TIMEOUT_S)
 
     def connect_worker(self, timeout_s: float) -> Redis:
-        """Return a client for RQ workers, which block while they wait for a wake-up.
-
-        RQ would set a timeout of its own too late for the connection that is open by then.
-        """
+        """Return a client for workers, which block while they wait for a wake-up."""
         return self._client(timeout_s)
 
     def _client(self, timeout_s: float) -> Redis:
-        retry = Retry(NoBackoff(), 1)
-        if not self.host:
-            return Redis(
-                unix_socket_path=str(self.socket_path), socket_timeout=timeout_s, retry=retry
-            )
         return Redis(
-            host=self.host,
-            port=self.port,
+            **self._place(),
+            username=self.username or None,
             password=self.password or None,
+            db=self.database,
             socket_timeout=timeout_s,
             socket_connect_timeout=SOCKET_TIMEOUT_S,
-            retry=retry,
+            retry=Retry(NoBackoff(), 1),
         )
+
+    def _place(self) -> dict[str, Any]:
+        """Return the client's arguments, of many types, that say where the server is."""
+        if not self.host:
+            return {"unix_socket_path": str(self.socket_path)}
+        place = {"host": self.host, "port": self.port}
+        if self.tls is None:
+            return place
+        return {
+            **place,
+            "ssl": True,
+            "ssl_cert_reqs": "required",
+            "ssl_check_hostname": True,
+            "ssl_min_version": ssl.TLSVersion.TLSv1_2,
+            "ssl_ca_certs": self.tls.ca or None,
+            "ssl_certfile": self.tls.cert or None,
+            "ssl_keyfile": self.tls.key or None,
+        }

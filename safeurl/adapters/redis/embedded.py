@@ -20,7 +20,7 @@ def check_socket_path(path: Path) -> None:
     if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
         fault = (
             f"SAFEURL_STATE_DIR: {path.parent.parent} is too long for a unix socket. "
-            "Choose a shorter folder, or set REDIS_HOST to use a server of your own."
+            "Choose a shorter folder, or set REDIS_URL to use a server of your own."
         )
         raise ConfigError((fault,))
 
@@ -44,9 +44,10 @@ def serve(directory: Path, path: Path) -> None:
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     shared = is_shared(directory.parent)
-    if shared:
-        # The API's user enters it for the socket, and sees nothing else there.
-        directory.chmod(0o710)
+    # The API's user, where it is another one, enters it for the socket and sees nothing else there.
+    # Also a folder that was there before.
+    directory.chmod(0o710 if shared else 0o700)
+    os.umask(0o077)  # of the server that this process becomes; it sets its socket's mode itself
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     os.set_inheritable(lock, True)  # noqa: FBT003 - the function takes it by position only
@@ -60,6 +61,8 @@ def serve(directory: Path, path: Path) -> None:
         "save": "",
         "logfile": str(directory / "valkey.log"),
         "maxmemory-policy": "noeviction",
+        # The least that it takes. A value of ours has a few hundred bytes.
+        "proto-max-bulk-len": "1048576",
     }
     binary = str(get_binary_path())
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]

@@ -1,33 +1,36 @@
-"""Wake-ups as RQ jobs on the queue `scan-jobs`: JSON, the scan id as their only argument."""
+"""Wake-ups as RQ jobs on the queue `scan-jobs`: JSON, the scan id as their only argument.
+
+RQ writes them; nothing of RQ's reads them back (see `wakeup`).
+"""
 
 import asyncio
 import secrets
+import ssl
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from redis import Redis
-from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, OutOfMemoryError, RedisError, ResponseError
 from rq import Queue
 
+from safeurl.adapters.redis.wakeup import QUEUE_KEY, QUEUE_NAME, REFUSED_KEY, scan_id_of
 from safeurl.errors import QueueUnavailableError
 from safeurl.health import EMBEDDED_QUEUE
 
-QUEUE_NAME = "scan-jobs"
-#: RQ imports the task by name, so that submitting needs no worker code.
+#: The worker looks it up in a table of its own, so that submitting needs no worker code.
 TASK = "worker.tasks.run_scan"
 SERIALIZER = "json"
 
 #: Patience of a ping, below that of other commands.
 PING_TIMEOUT_S = 3.0
 
+#: OpenSSL's numbers (x509_vfy.h) for a certificate of another host name or address.
+_OTHER_NAME = frozenset({62, 64})
+
 T = TypeVar("T")
 
-#: A UUID's length; job ids are the scan's id and a random tail, so that pushing again is harmless.
-_ID_LENGTH = 36
 #: A key that is written to learn whether the server takes writes, and goes by itself.
 _PROBE, _PROBE_TTL_S = "safeurl:probe", 60
-#: How long RQ keeps a failed job for people to look at. The scan's row is the truth.
-_FAILURE_TTL_S = 24 * 3600
 
 
 class RQQueue:
@@ -38,17 +41,16 @@ class RQQueue:
         connection: Redis,
         *,
         job_timeout_s: float,
-        name: str = QUEUE_NAME,
         embedded: bool = False,
     ) -> None:
-        """Take a connection, and RQ's own deadline for a job, which lies above the attempt's.
+        """Take a connection, and a job's deadline, which is stored with it for people to see.
 
         One that is `embedded` is a part of SafeURL, and is named so where it is away.
         """
         self._connection = connection
         self._embedded = embedded
         self._job_timeout_s = int(job_timeout_s)
-        self._queue = Queue(name, connection=connection, serializer=SERIALIZER)
+        self._queue = Queue(QUEUE_NAME, connection=connection, serializer=SERIALIZER)
 
     async def push(self, scan_ids: Sequence[str], *, first: bool = False) -> None:
         """Put one wake-up per scan on the queue, in one round trip."""
@@ -61,7 +63,6 @@ class RQQueue:
                 job_id=f"{scan_id}-{secrets.token_hex(4)}",
                 timeout=self._job_timeout_s,
                 result_ttl=0,
-                failure_ttl=_FAILURE_TTL_S,
                 description=f"scan {scan_id}",
                 at_front=first,
             )
@@ -71,12 +72,14 @@ class RQQueue:
         await self._answered(lambda: self._queue.enqueue_many(jobs))
 
     async def waiting(self) -> set[str]:
-        """Return the ids of scans whose wake-up lies on the queue.
+        """Return the ids of scans whose wake-up lies on the queue; other jobs name none."""
+        jobs = await self._answered(lambda: self._connection.lrange(QUEUE_KEY, 0, -1))
+        return {scan_id for job_id in jobs if (scan_id := scan_id_of(job_id))}
 
-        RQ's intermediate list does not count: what a killed worker left there wakes nobody.
-        """
-        jobs = await self._answered(self._queue.get_job_ids)
-        return {job_id[:_ID_LENGTH] for job_id in jobs}
+    async def refused(self) -> int:
+        """Return how many jobs a worker refused of late, because they were no wake-ups of ours."""
+        count = await self._answered(lambda: self._connection.get(REFUSED_KEY))
+        return int(count) if count is not None and count.isdigit() else 0
 
     async def ping(self) -> int:
         """Return how many wake-ups wait; a server that answers but takes no writes is no queue.
@@ -93,7 +96,7 @@ class RQQueue:
 
     def _count(self) -> int:
         require_writes(self._connection)
-        return int(self._queue.count)
+        return int(self._connection.llen(QUEUE_KEY))
 
     async def close(self) -> None:
         """Close the connection."""
@@ -106,11 +109,30 @@ class RQQueue:
             raise QueueUnavailableError("Redis is full: it takes no writes (maxmemory).") from error
         except ResponseError as error:
             raise QueueUnavailableError(f"Redis refuses: {error}") from error
+        except AuthenticationError as error:
+            refusal = f"Redis refuses our user or password: {error}"
+            raise QueueUnavailableError(refusal) from error
         except RedisError as error:
-            raise QueueUnavailableError(f"{self._name()} does not answer: {error}") from error
+            silence = f"{self._name()} does not answer: {error}"
+            raise QueueUnavailableError(_distrust(error) or silence) from error
 
     def _name(self) -> str:
         return EMBEDDED_QUEUE if self._embedded else "Redis"
+
+
+def _distrust(error: BaseException) -> str:
+    """Return what is wrong with the server's certificate; empty where it is something else."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return ""
+    advice = (
+        "REDIS_URL has to name the host as the certificate does."
+        if cause.verify_code in _OTHER_NAME
+        else "REDIS_TLS_CA names the authority that issued it."
+    )
+    return f"Redis has a certificate that is not trusted: {cause.verify_message} {advice}"
 
 
 def require_writes(connection: Redis) -> None:

@@ -66,6 +66,12 @@ def _oldest(age: timedelta) -> Health:
             "`safeurl up`",
         ),
         (
+            replace(_HEALTHY, refused_jobs=3),
+            "degraded",
+            "Somebody else writes to the queue: workers refused 3 jobs of the last hour.",
+            "docker/valkey/users.acl",
+        ),
+        (
             replace(_HEALTHY, workers=()),
             "degraded",
             "No worker is running.",

@@ -1,0 +1,188 @@
+"""What a wake-up on the queue looks like, and how one is taken off without trusting it.
+
+Wake-ups are stored as RQ's jobs. RQ's own worker imports and calls whatever a job names: its
+function, its callbacks, those of abandoned jobs. So nothing of RQ's reads them here. A wake-up is
+exactly what `RQQueue.push` writes: one task, one scan id, nothing else. From anything else the
+reason for the refusal is returned, a constant, and the job is deleted.
+"""
+
+import re
+import zlib
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+from redis import Redis
+from redis.exceptions import RedisError
+
+from safeurl.scan import is_scan_id
+
+QUEUE_NAME = "scan-jobs"
+QUEUE_KEY = f"rq:queue:{QUEUE_NAME}"
+_JOB_KEY = b"rq:job:"
+#: The scan's id, and a random tail that makes pushing again harmless.
+_JOB_ID = re.compile(rb"([0-9a-f-]{36})-[0-9a-f]{8}")
+#: How many refused jobs there were of late; it goes by itself.
+REFUSED_KEY, _REFUSED_TTL_S = "safeurl:refused", 3600
+
+#: RQ 3.0 writes 19 fields; later versions may write more, which nobody reads.
+_MAX_FIELDS = 64
+#: A call is about 90 bytes, compressed or not.
+_MAX_DATA = 512
+_MAX_ORIGIN = len(QUEUE_NAME)
+#: What RQ would import, call, fetch or unpack. A wake-up has each empty, or has it not.
+_FORBIDDEN = (
+    "success_callback_name",
+    "failure_callback_name",
+    "stopped_callback_name",
+    "dependency_id",
+    "dependency_ids",
+    "repeats_left",
+    "repeat_intervals",
+    "retries_left",
+    "retry_intervals",
+    "number_of_retries",
+    "webhooks",
+    "group_id",
+    "rate_limit_key",
+    "rate_limit_concurrency",
+    "result",
+    "exc_info",
+    "meta",
+)
+
+
+_PLAIN = nullcontext()
+
+
+class Refusal(StrEnum):
+    """Why a job is no wake-up of ours."""
+
+    ID = "id"
+    GONE = "gone"
+    TYPE = "type"
+    FIELDS = "fields"
+    SIZE = "size"
+    ORIGIN = "origin"
+    DATA = "data"
+    ARGUMENTS = "arguments"
+    TASK = "task"
+
+
+@dataclass(frozen=True, slots=True)
+class Wakeup:
+    """A task to run for a scan; the worker looks the task up in a table of its own."""
+
+    task: str
+    scan_id: str
+
+
+class _RefusedError(Exception):
+    """Leaves the checks below with a reason."""
+
+    def __init__(self, reason: Refusal) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def take(
+    connection: Redis,
+    timeout_s: float,
+    *,
+    waiting: AbstractContextManager[None] = _PLAIN,
+) -> Wakeup | Refusal | None:
+    """Wait for a job, remove it, and return what it asks for; None where none came in time.
+
+    `waiting` is entered for the wait alone: who leaves it by an error leaves no half-read job.
+    """
+    with waiting:
+        popped = connection.blpop([QUEUE_KEY], timeout_s)
+    return None if popped is None else _open(connection, _bytes(popped[1]))
+
+
+def count_refused(connection: Redis) -> None:
+    """Add to the number that `RQQueue.refused` returns for an hour from now on."""
+    with connection.pipeline() as pipeline:
+        pipeline.incr(REFUSED_KEY)
+        pipeline.expire(REFUSED_KEY, _REFUSED_TTL_S)
+        pipeline.execute()
+
+
+def scan_id_of(job_id: bytes | str) -> str | None:
+    """Return the scan that a job's id names; None where no job of ours has such an id."""
+    match = _JOB_ID.fullmatch(_bytes(job_id))
+    scan_id = match[1].decode() if match else ""
+    return scan_id if is_scan_id(scan_id) else None
+
+
+def _open(connection: Redis, job_id: bytes) -> Wakeup | Refusal:
+    """Check the job, delete it whatever it is, and return what was found."""
+    key = _JOB_KEY + job_id
+    scan_id = scan_id_of(job_id)
+    try:
+        if scan_id is None:
+            return Refusal.ID
+        _check_shape(connection, key)
+        return _call(connection, key, scan_id)
+    except _RefusedError as refused:
+        return refused.reason
+    finally:
+        connection.unlink(key)
+
+
+def _bytes(value: bytes | str | None) -> bytes:
+    """Return a value as our connections give it: they decode nothing."""
+    return value if isinstance(value, bytes) else (value or "").encode()
+
+
+def _check_shape(connection: Redis, key: bytes) -> None:
+    """Judge the job by its size and by what is absent, before any of it is fetched."""
+    with connection.pipeline(transaction=False) as pipeline:
+        pipeline.type(key)
+        pipeline.hlen(key)
+        for name in ("data", "origin", *_FORBIDDEN):
+            pipeline.hstrlen(key, name)
+        kind, *sizes = pipeline.execute(raise_on_error=False)
+    if kind == b"none":
+        raise _RefusedError(Refusal.GONE)
+    if kind != b"hash" and not isinstance(kind, RedisError):
+        raise _RefusedError(Refusal.TYPE)
+    for answer in (kind, *sizes):
+        if isinstance(answer, RedisError):
+            raise answer  # access rules that are too narrow: no fault of the job
+    fields, data_size, origin_size, *forbidden = sizes
+    if any(forbidden):
+        raise _RefusedError(Refusal.FIELDS)
+    if fields > _MAX_FIELDS or data_size > _MAX_DATA or origin_size > _MAX_ORIGIN:
+        raise _RefusedError(Refusal.SIZE)
+
+
+def _call(connection: Redis, key: bytes, scan_id: str) -> Wakeup:
+    """Return what the job calls, if that is a task with its own scan's id and no more."""
+    data, origin = connection.hmget(key, "data", "origin")
+    if _bytes(origin) != QUEUE_NAME.encode():
+        raise _RefusedError(Refusal.ORIGIN)
+    try:
+        task, _, arguments, keywords = msgspec.json.decode(
+            _unpacked(_bytes(data)), type=tuple[str, None, tuple[str], dict[str, None]]
+        )
+    except msgspec.ValidationError as error:
+        raise _RefusedError(Refusal.ARGUMENTS) from error
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise _RefusedError(Refusal.DATA) from error
+    if keywords or arguments != (scan_id,):
+        raise _RefusedError(Refusal.ARGUMENTS)
+    return Wakeup(task, scan_id)
+
+
+def _unpacked(data: bytes) -> bytes:
+    """Decompress one short zlib stream; what is longer than a call is never unpacked."""
+    unpacker = zlib.decompressobj()
+    try:
+        text = unpacker.decompress(data, _MAX_DATA)
+    except zlib.error as error:
+        raise _RefusedError(Refusal.DATA) from error
+    if not unpacker.eof or unpacker.unused_data:
+        raise _RefusedError(Refusal.DATA)
+    return text
