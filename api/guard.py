@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,7 +46,10 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        body = await _read(receive)
+        try:
+            body = await _read(receive)
+        except ClientDisconnect:
+            return  # what came may be a whole document, but it is not the request that was meant
         if body is None:
             await _too_large()(scope, receive, send)
             return
@@ -101,15 +105,19 @@ def media_type(headers: Headers) -> str:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """Return the whole body, or None when it is longer than it may be."""
+    """Return the whole body, or None when it is longer than it may be.
+
+    Raises ClientDisconnect when the connection ends before the body does.
+    """
     body, seen, more = bytearray(), 0, True
     while more and seen <= _DRAIN_BYTES:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
         chunk = message.get("body", b"")
         seen += len(chunk)
         if seen <= MAX_BODY_BYTES:
             body += chunk
-        # A disconnect says no `more_body` either; the route then finds half a document invalid.
         more = message.get("more_body", False)
     return bytes(body) if seen <= MAX_BODY_BYTES else None
 
