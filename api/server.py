@@ -13,14 +13,13 @@ from uvicorn.config import HTTPProtocolType
 
 from api.clients import Clients, Limits
 from api.connection import HTTP_LOG, Connection
+from api.guard import MAX_HEAD_BYTES
 from safeurl.settings import Settings
 
 _log = logging.getLogger("safeurl.api")
 
 #: Seconds that requests get to end after SIGTERM.
 GRACE_S: Final = 10
-#: A request's head may be this long, in all.
-MAX_HEAD_BYTES: Final = 16 * 1024
 #: Connections that wait in the kernel to be accepted.
 _BACKLOG: Final = 1024
 #: So many are accepted before those that are over a cap are closed. asyncio takes this number from
