@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 import safeurl
-from api import health, page, scans
+from api import health, page, pasted, scans
 from api.errors import install_handlers
 from api.guard import LOOPBACK_HOSTS, Guard
 from api.schemas import ErrorDocument
@@ -55,6 +55,7 @@ def create_app(service: Service, hosts: frozenset[str] | None = LOOPBACK_HOSTS) 
     app.add_middleware(Guard, hosts=hosts)
     install_handlers(app)
     app.include_router(scans.router)
+    app.include_router(pasted.router)
     app.include_router(health.router)
     app.include_router(page.router)
     app.mount("/ui", StaticFiles(directory=page.FOLDER))

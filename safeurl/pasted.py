@@ -9,7 +9,8 @@ Line by line:
 2. A line that begins with a URL that has a path, and holds no other beginning, is one URL with
    spaces in its path: so browsers read it. `example.com/a b` is one, too.
 3. Else a URL ends at a space, or at what closes the quote or bracket before it. A dot that is
-   defanged with spaces (`a [.] b`) is no space.
+   defanged with spaces (`a [.] b`) is no space, and a space before an `@` ends no URL: browsers
+   take what follows the `@` for the host.
 4. Words that are left over are URLs without a scheme where they are defanged (`a[.]b`), where all
    of them are host names or addresses, or where they look so and the line holds no other URL.
 5. A line in which nothing is found is given back whole: parsing it says what is wrong.
@@ -167,7 +168,12 @@ def _length(text: str, opener: str) -> int:
         if closer and char == closer and depth == 0:
             return at
         depth += (char == opener != closer) - (char == closer != opener)
-    space = re.search(r"\s", text)
+    scheme = _SCHEME.match(text)
+    begin = scheme.end() if scheme else 0
+    path = _PATH.search(text, begin)
+    # What stands before an `@` belongs to the URL, spaces included; it is refused for them later.
+    at_sign = text.rfind("@", begin, path.start() if path else len(text))
+    space = re.compile(r"\s").search(text, max(at_sign, 0))
     return space.start() if space else len(text)
 
 

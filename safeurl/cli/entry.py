@@ -103,12 +103,19 @@ def _leave_unread() -> None:
 
 def complain(sentence: str) -> None:
     """Say what is wrong on standard error, if there is one."""
+    _say("[bold red]Error:[/]", sentence)
+
+
+def note(sentence: str) -> None:
+    """Say on standard error what is not wrong, but may not be what was meant."""
+    _say("[bold yellow]Note:[/]", sentence)
+
+
+def _say(mark: str, sentence: str) -> None:
     if sys.stderr is None:
         return
     try:
-        Console(stderr=True, highlight=False).print(
-            f"[bold red]Error:[/] {escape(sentence)}", soft_wrap=True
-        )
+        Console(stderr=True, highlight=False).print(f"{mark} {escape(sentence)}", soft_wrap=True)
     except (OSError, SystemExit):  # rich's word for a closed pipe; the exit code still tells
         silence(sys.stderr)
 
