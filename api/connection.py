@@ -220,7 +220,7 @@ class Connection(H11Protocol):
         if self.conn.our_state in _CAN_ANSWER and not self.transport.is_closing():
             headers = [*answer.raw_headers, (b"connection", b"close")]
             response = h11.Response(status_code=answer.status_code, headers=headers)
-            for event in (response, h11.Data(data=answer.body), h11.EndOfMessage()):
+            for event in (response, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
 
     def _abandon(self) -> None:

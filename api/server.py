@@ -96,7 +96,7 @@ def _config(app: Any, clients: "Clients[Connection]") -> uvicorn.Config:
     return uvicorn.Config(
         app,
         # uvicorn calls it as it would call the class.
-        http=cast("HTTPProtocolType", partial(Connection, clients=clients)),
+        http=cast(HTTPProtocolType, partial(Connection, clients=clients)),
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         backlog=_ACCEPTED_AT_ONCE,
         ws="none",

@@ -62,8 +62,16 @@ _DEFANGED: Final = re.compile(rf"\w{_DOT}\w", re.IGNORECASE)
 _BETWEEN: Final = re.compile(r"(?:\s|(?<=\S)[,;|](?=\S)|[,;|](?=\s|\Z)|(?<=\s)[,;|])+")
 _LIST: Final = re.compile(r"\s*[,;|]\s*")
 _CLOSERS: Final = {
-    **{"<": ">", '"': '"', "'": "'", "`": "`", "(": ")", "[": "]", "{": "}"},
-    **{"\u201c": "\u201d", "\u2018": "\u2019", "\xab": "\xbb"},
+    "<": ">",
+    '"': '"',
+    "'": "'",
+    "`": "`",
+    "(": ")",
+    "[": "]",
+    "{": "}",
+    "\u201c": "\u201d",
+    "\u2018": "\u2019",
+    "\xab": "\xbb",
 }
 _OPENING: Final = "".join(_CLOSERS)
 _CLOSING: Final = "".join(_CLOSERS.values())
@@ -96,7 +104,8 @@ def _in_line(line: str) -> Pasted:
     pieces = _pieces(line) if starts else [_Piece(word, is_url=False) for word in _words(line)]
     words = [piece.text for piece in pieces if not piece.is_url]
     are_all_hosts = all(map(_is_bare, words))
-    urls, left_out = [], []
+    urls: list[str] = []
+    left_out: list[str] = []
     for piece in pieces:
         is_host = are_all_hosts or (not starts and _is_bare(piece.text))
         is_url = piece.is_url or is_host or _DEFANGED.search(piece.text)

@@ -187,8 +187,14 @@ _JSON_LINE = "Content-Type: application/json"
             "header_repeated",
         ),
         (
-            [_LIST_HEAD, _HOST_LINE, "Sec-Fetch-Site: cross-site"]
-            + ["Sec-Fetch-Dest: document", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Mode: cors"],
+            [
+                _LIST_HEAD,
+                _HOST_LINE,
+                "Sec-Fetch-Site: cross-site",
+                "Sec-Fetch-Dest: document",
+                "Sec-Fetch-Mode: navigate",
+                "Sec-Fetch-Mode: cors",
+            ],
             400,
             "header_repeated",
         ),
@@ -205,15 +211,26 @@ _JSON_LINE = "Content-Type: application/json"
             "bad_request",
         ),
         (
-            [_POST_HEAD, _HOST_LINE, _JSON_LINE, "Content-Length: 2"]
-            + ["Transfer-Encoding: chunked", "", "0"],
+            [
+                _POST_HEAD,
+                _HOST_LINE,
+                _JSON_LINE,
+                "Content-Length: 2",
+                "Transfer-Encoding: chunked",
+                "",
+                "0",
+            ],
             400,
             "header_repeated",
         ),
         ([_LIST_HEAD, _HOST_LINE, "X-HTTP-Method-Override: DELETE"], 200, None),
         (
-            ["POST /api/scans/none HTTP/1.1", _HOST_LINE, _JSON_LINE]
-            + ["X-HTTP-Method-Override: DELETE"],
+            [
+                "POST /api/scans/none HTTP/1.1",
+                _HOST_LINE,
+                _JSON_LINE,
+                "X-HTTP-Method-Override: DELETE",
+            ],
             405,
             "method_not_allowed",
         ),

@@ -26,7 +26,8 @@ WAYS = {
     "half a line": b"GET /heal",
     "half a head": b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-A: ",
     "half a body": _POST + b'{"url": "https://www.example.com/"}',
-    "half a chunk": _POST.replace(b"Content-Length: 1000", b"Transfer-Encoding: chunked") + b"ff\r\n{",
+    "half a chunk": _POST.replace(b"Content-Length: 1000", b"Transfer-Encoding: chunked")
+    + b"ff\r\n{",
     "no body": _POST,
     "an early answer": _POST.replace(b"application/json", b"text/plain") + b"x",
     "expected": _POST.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"),

@@ -55,7 +55,11 @@ _TEXTS = [
     ("http://a.example b.example", ["http://a.example", "b.example"], []),
     ("a.example http://b.example", ["a.example", "http://b.example"], []),
     ("www.a.example www.b.example/x", ["www.a.example", "www.b.example/x"], []),
-    ("hxxp://a[.]example hxxps://b[.]example/x", ["hxxp://a[.]example", "hxxps://b[.]example/x"], []),
+    (
+        "hxxp://a[.]example hxxps://b[.]example/x",
+        ["hxxp://a[.]example", "hxxps://b[.]example/x"],
+        [],
+    ),
     ("a[.]example b[.]example", ["a[.]example", "b[.]example"], []),
     ("hxxp://a [.] example hxxp://b[.]example", ["hxxp://a[.]example", "hxxp://b[.]example"], []),
     # With words around.
