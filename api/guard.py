@@ -69,12 +69,14 @@ def refuse_form(scope: Scope) -> JSONResponse | None:
     """
     target: bytes = scope["raw_path"]
     names = [name.decode("latin-1") for name, _ in scope["headers"]]
-    size = sum(len(name) + len(value) for name, value in scope["headers"])
+    # As on the wire: with a colon, a space and the line's end.
+    size = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
     if size + len(target) + len(scope["query_string"]) > MAX_HEAD_BYTES:
         return error_response(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
             "head_too_large",
             f"A request's head may have {MAX_HEAD_BYTES // 1024} KiB.",
+            headers={"connection": "close"},
         )
     if not target.startswith(b"/"):
         return error_response(
