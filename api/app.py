@@ -16,10 +16,11 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 import safeurl
-from api import health, page, scans
+from api import health, page, pasted, scans
 from api.errors import install_handlers
 from api.guard import LOOPBACK_HOSTS, Guard
 from api.schemas import ErrorDocument
+from api.server import Server, limits_of, raise_file_limit
 from safeurl.bootstrap import make_queue, make_service, make_store
 from safeurl.errors import ConfigError, UnavailableError
 from safeurl.notify import announced
@@ -31,8 +32,6 @@ _log = logging.getLogger("safeurl.api")
 
 #: Seconds between attempts to bring the schema up to date while the database is down.
 MIGRATE_EVERY_S: Final = 1.0
-#: Seconds that requests get to end after SIGTERM.
-GRACE_S: Final = 10
 
 #: Whoever started the server through a pipe waits for the address.
 _print = partial(print, flush=True)
@@ -56,6 +55,7 @@ def create_app(service: Service, hosts: frozenset[str] | None = LOOPBACK_HOSTS) 
     app.add_middleware(Guard, hosts=hosts)
     install_handlers(app)
     app.include_router(scans.router)
+    app.include_router(pasted.router)
     app.include_router(health.router)
     app.include_router(page.router)
     app.mount("/ui", StaticFiles(directory=page.FOLDER))
@@ -84,7 +84,7 @@ async def _serve(
 ) -> None:
     async with _open_parts(settings) as (store, service):
         app = create_app(service, allowed_hosts(settings, listener.getsockname()[0]))
-        server = uvicorn.Server(server_config(app))
+        server = Server(app, limits_of(settings, raise_file_limit()))
         migration = asyncio.create_task(_migrate(store))
         migration.add_done_callback(partial(_stop_on_failure, server))
         announce(f"SafeURL's API listens on {_address(listener)}")
@@ -96,21 +96,6 @@ async def _serve(
             migration.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await migration
-
-
-def server_config(app: FastAPI) -> uvicorn.Config:
-    """Return how the server runs; logging is the command's, and no proxy is believed."""
-    return uvicorn.Config(
-        app,
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_S,
-    )
 
 
 @contextlib.asynccontextmanager

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,12 +20,17 @@ from api.errors import SECURITY_HEADERS, error_response
 #: How a loopback server is called by those who mean it.
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
+#: A request's head may be this long. The server's own limit counts only what has not come whole.
+MAX_HEAD_BYTES: Final = 16 * 1024
 #: A request's body may be this long.
 MAX_BODY_BYTES: Final = 64 * 1024
 #: An over-long body is read and dropped up to here, so that its sender gets to see the answer.
 _DRAIN_BYTES: Final = 1024 * 1024
 
 _BARE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+#: Headers that decide about a request, and all that begin with `sec-fetch-`. Of two that differ we
+#: and whatever stands between might each believe another one.
+_ONCE: Final = frozenset({"host", "origin", "content-type", "content-length", "transfer-encoding"})
 _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
@@ -41,15 +47,50 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refusal = refuse(scope["method"], Headers(scope=scope), self._hosts)
+        refusal = refuse_form(scope) or refuse(scope["method"], Headers(scope=scope), self._hosts)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        body = await _read(receive)
+        try:
+            body = await _read(receive)
+        except ClientDisconnect:
+            return  # what came may be a whole document, but it is not the request that was meant
         if body is None:
             await _too_large()(scope, receive, send)
             return
         await self._app(scope, _Replay(body, receive), _secured(send))
+
+
+def refuse_form(scope: Scope) -> JSONResponse | None:
+    """Return the refusal of a request whose head is too long or can be read in two ways, or None.
+
+    A target with a host of its own (`GET http://other/ HTTP/1.1`) would count for more than `Host`
+    (RFC 9112, 3.2.2), so that none is taken.
+    """
+    target: bytes = scope["raw_path"]
+    names = [name.decode("latin-1") for name, _ in scope["headers"]]
+    # As on the wire: with a colon, a space and the line's end.
+    size = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+    if size + len(target) + len(scope["query_string"]) > MAX_HEAD_BYTES:
+        return error_response(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head_too_large",
+            f"A request's head may have {MAX_HEAD_BYTES // 1024} KiB.",
+            headers={"connection": "close"},
+        )
+    if not target.startswith(b"/"):
+        return error_response(
+            HTTPStatus.BAD_REQUEST, "target_refused", "The request's target must begin with `/`."
+        )
+    deciding = [name for name in names if name in _ONCE or name.startswith("sec-fetch-")]
+    if len(deciding) > len(set(deciding)) or {"content-length", "transfer-encoding"} <= set(names):
+        return error_response(
+            HTTPStatus.BAD_REQUEST,
+            "header_repeated",
+            "A header that decides about the request stands there twice, or contradicts another.",
+            headers={"connection": "close"},
+        )
+    return None
 
 
 def refuse(method: str, headers: Headers, hosts: frozenset[str] | None) -> JSONResponse | None:
@@ -101,15 +142,19 @@ def media_type(headers: Headers) -> str:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """Return the whole body, or None when it is longer than it may be."""
+    """Return the whole body, or None when it is longer than it may be.
+
+    Raises ClientDisconnect when the connection ends before the body does.
+    """
     body, seen, more = bytearray(), 0, True
     while more and seen <= _DRAIN_BYTES:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
         chunk = message.get("body", b"")
         seen += len(chunk)
         if seen <= MAX_BODY_BYTES:
             body += chunk
-        # A disconnect says no `more_body` either; the route then finds half a document invalid.
         more = message.get("more_body", False)
     return bytes(body) if seen <= MAX_BODY_BYTES else None
 

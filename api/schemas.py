@@ -35,6 +35,38 @@ class SubmitRequest(BaseModel):
     )
 
 
+class PastedRequest(BaseModel):
+    """Text in which URLs are to be found."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: str = Field(
+        description="What was pasted: URLs with spaces, commas, lines or words between them.",
+        examples=["Look at hxxps://login[.]example[.]com/session, and at example.org"],
+    )
+
+
+class FoundUrl(_Document):
+    """A URL in a text, and whether it can be scanned."""
+
+    text: str = Field(description="As it stands there.")
+    url: str | None = Field(description="Normalised; null where it is refused.")
+    code: str | None = Field(
+        default=None, description="`url_refused` where it is.", examples=["url_refused"]
+    )
+    reason: str | None = Field(
+        default=None, description="The rule behind it.", examples=["loopback"]
+    )
+    message: str | None = Field(default=None, description="Why, in one sentence.")
+
+
+class PastedDocument(_Document):
+    """What a text holds."""
+
+    urls: tuple[FoundUrl, ...] = Field(description="In their order, each once.")
+    left_out: tuple[str, ...] = Field(description="The words that are no URLs.")
+
+
 class ScanDocument(_Document):
     """One submitted URL and where it stands."""
 

@@ -83,6 +83,10 @@ class Service:
                 good.append(url)
         return good, refused
 
+    def normalised(self, url: str) -> str:
+        """Return the URL as it would be fetched, or raise UrlRefusedError."""
+        return parse(url, self._policy).url
+
     async def submit(
         self, urls: Sequence[str], *, source: str, profile: Profile = Profile.HTTP
     ) -> Submission:

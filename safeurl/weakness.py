@@ -84,6 +84,12 @@ def _dns64(settings: Settings) -> Iterator[Weakness]:
         yield Weakness("EGRESS_DNS64", words)
 
 
+def _sni(settings: Settings) -> Iterator[Weakness]:
+    if settings.egress_allow_sni_mismatch:
+        words = "=true: a page may speak TLS to another host than the one that is on record."
+        yield Weakness("EGRESS_ALLOW_SNI_MISMATCH", words)
+
+
 def _api_host(settings: Settings) -> Iterator[Weakness]:
     if not is_loopback(settings.api_host):
         words = f"={settings.api_host}: other hosts reach the API, which asks nobody who they are."
@@ -107,6 +113,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Weakness]], ...] = (
     _allow_ports,
     _network,
     _dns64,
+    _sni,
     _api_host,
     _redis,
 )

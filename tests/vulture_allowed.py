@@ -79,3 +79,6 @@ _.AuditSeal
 _.verify_trail
 _.export_trail
 _.show
+_.logger
+_.send_400_response
+_.disconnected

@@ -1,7 +1,7 @@
 // The page: hand in a URL, watch its scan, list the recent ones. `#<id>` shows a scan.
 
 import * as client from "./client.js";
-import {at, el, update} from "./dom.js";
+import {at, el, update, urlText} from "./dom.js";
 import {health} from "./health.js";
 import {keepUp, mark, older, refresh} from "./recent.js";
 import {render, sentence} from "./scan.js";
@@ -9,6 +9,8 @@ import {render, sentence} from "./scan.js";
 const POLL_MS = 700;
 const POLL_AFTER_FAILURE_MS = 3000;
 const WATCH_MS = 15000;
+// More than people paste by hand; each is a request.
+const MOST_URLS = 50;
 // Whatever else stands in the address could lead to something else of the API than a scan.
 const ID = /^[\w-]{1,64}$/;
 
@@ -26,17 +28,66 @@ async function submit(event) {
   const button = event.target.querySelector("button");
   button.disabled = true;
   problem("");
+  update(at("found"));
   try {
-    const scan = await client.submit(at("url").value.trim());
-    warnings.set(scan.id, scan.warning);
-    at("url").value = "";
-    location.hash = scan.id;
-    await refresh();
+    await handIn(at("url").value.trim());
   } catch (error) {
     problem(error.message);
   } finally {
     button.disabled = false;
   }
+}
+
+// One URL is shown as soon as it is handed in; of several, what became of each is listed.
+async function handIn(text) {
+  const {urls, left_out: leftOut} = await client.read(text);
+  if (urls.length > MOST_URLS)
+    throw new Error(`This text holds ${urls.length} URLs, and ${MOST_URLS} are taken here at once. Use submit-scan for more.`);
+  if (urls.length > 1) {
+    at("url").value = (await handInAll(urls, leftOut)).join("\n");
+  } else {
+    const scan = await client.submit(urls[0]?.text ?? text);
+    warnings.set(scan.id, scan.warning);
+    update(at("found"), aside(leftOut));
+    at("url").value = "";
+    location.hash = scan.id;
+  }
+  await refresh();
+}
+
+// Returns those that were not taken, though they may be later.
+async function handInAll(urls, leftOut) {
+  const rows = [];
+  const kept = [];
+  for (const {text, url, message} of urls) {
+    let fault = message;
+    let id = null;
+    if (url !== null) {
+      try {
+        const scan = await client.submit(text);
+        warnings.set(scan.id, scan.warning);
+        id = scan.id;
+      } catch (error) {
+        fault = error.message;
+        kept.push(text);
+      }
+    }
+    rows.push(el("li", {}, id ? el("a", {href: `#${id}`}, urlText(url)) : urlText(text),
+      id ? null : el("p", {class: "problem"}, fault)));
+    update(at("found"), el("ul", {}, rows), aside(leftOut));
+  }
+  return kept;
+}
+
+function aside(leftOut) {
+  return leftOut.length ? el("p", {class: "hint"}, `Left out, because it is no URL: ${leftOut.join(" ")}`) : null;
+}
+
+// Enter hands in, as in a box of one line; the box has more, because pasted lines would be joined.
+function onKey(event) {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  at("submit").requestSubmit();
 }
 
 function announce(text) {
@@ -114,6 +165,7 @@ function watch() {
 }
 
 at("submit").addEventListener("submit", submit);
+at("url").addEventListener("keydown", onKey);
 at("older").addEventListener("click", older);
 addEventListener("hashchange", route);
 document.addEventListener("visibilitychange", watch);

@@ -20,6 +20,11 @@ export const health = () => ask("/health");
 export const page = (limit, before) =>
   ask(`/api/scans?${new URLSearchParams(before ? {limit, before} : {limit})}`);
 export const scan = (id) => ask(`/api/scans/${encodeURIComponent(id)}`);
+export const read = (text) => ask("/api/pasted", {
+  method: "POST",
+  headers: {"content-type": "application/json"},
+  body: JSON.stringify({text}),
+});
 export const submit = (url) => ask("/api/scans", {
   method: "POST",
   headers: {"content-type": "application/json"},

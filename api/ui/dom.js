@@ -10,6 +10,11 @@ export function plain(value) {
     `⟨U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 }
 
+// What a table of ours holds under a name that may be hostile: no object's own `constructor`.
+export function lookUp(table, name) {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
+}
+
 // el("p", {class: "hint"}, "text", node, null): null and undefined children are left out.
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);

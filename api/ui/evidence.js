@@ -1,6 +1,6 @@
 // What the sandbox saw, as lists and tables. Every field may be missing.
 
-import {el, facts, size, table, urlText} from "./dom.js";
+import {el, facts, lookUp, size, table, urlText} from "./dom.js";
 
 const VIA = {submitted: "Submitted", redirect: "Redirect", meta_refresh: "Page refresh"};
 
@@ -12,7 +12,7 @@ export function chain(hops) {
         el("span", {class: `status s${String(hop.status ?? "x")[0]}`}, hop.status ?? "–"),
         urlText(hop.url)),
       el("p", {class: "meta"}, [
-        VIA[hop.via ?? "submitted"] ?? hop.via,
+        lookUp(VIA, hop.via ?? "submitted") ?? hop.via,
         hop.address && `${hop.address} port ${hop.port}`,
         hop.http_version && `HTTP ${hop.http_version.replace(/^HTTP\//i, "")}`,
         hop.tls && `${hop.tls.version}${hop.tls.verified ? "" : ", certificate does not verify"}`,

@@ -1,6 +1,6 @@
 // One scan: its progress while it runs, its verdict and the evidence when it is done.
 
-import {el, table, time, urlText} from "./dom.js";
+import {el, lookUp, table, time, urlText} from "./dom.js";
 import {chain, evidence, folded} from "./evidence.js";
 
 const STEPS = {QUEUED: "Queued", FETCHING: "Opening", ANALYZING: "Analysing", COMPLETED: "Done"};
@@ -12,14 +12,14 @@ const titled = (word) => word[0].toUpperCase() + word.slice(1);
 export function badge(scan) {
   if (scan.state === "COMPLETED" && scan.verdict)
     return el("span", {class: `badge ${scan.verdict}`}, `${titled(scan.verdict)} ${scan.score}`);
-  const words = ENDS[scan.state] ?? STEPS[scan.state];
+  const words = lookUp(ENDS, scan.state) ?? lookUp(STEPS, scan.state) ?? scan.state;
   return el("span", {class: `badge ${scan.state.toLowerCase()}`}, words);
 }
 
 // A sentence for those who cannot see the page change.
 export function sentence(scan) {
-  if (!scan.final) return `${STEPS[scan.state]}.`;
-  return scan.result?.summary || scan.outcome_text || ENDS[scan.state];
+  if (!scan.final) return `${lookUp(STEPS, scan.state) ?? scan.state}.`;
+  return scan.result?.summary || scan.outcome_text || (lookUp(ENDS, scan.state) ?? scan.state);
 }
 
 // `cancel` is called by the button of a scan that has not ended.
@@ -68,7 +68,7 @@ function conclusion(scan) {
       el("p", {class: "judgement"}, kind[0].toUpperCase() + kind.slice(1),
         (result?.categories ?? []).map((name) => el("span", {class: "tag"}, name.replaceAll("_", " ")))),
       el("p", {}, result?.summary ?? ""),
-      text ? el("p", {class: "meta"}, `${ENDS[scan.state]}: ${text}`) : null,
+      text ? el("p", {class: "meta"}, `${lookUp(ENDS, scan.state) ?? scan.state}: ${text}`) : null,
       el("meter", {min: 0, max: 100, value: result?.score ?? 0, "aria-label": "Score"})));
 }
 

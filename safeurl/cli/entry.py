@@ -180,6 +180,11 @@ def complain(sentence: str) -> None:
     _print_error((("Error:", "bold red"), f" {sentence}"))
 
 
+def note(sentence: str) -> None:
+    """Say on standard error what is not wrong, but may not be what was meant."""
+    _print_error((("Note:", "bold yellow"), f" {sentence}"))
+
+
 def _print_error(*lines: tuple[Cell, ...]) -> None:
     if sys.stderr is None:
         return

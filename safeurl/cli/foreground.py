@@ -18,7 +18,8 @@ from safeurl.cli.entry import EXIT_UNAVAILABLE, complain, leave, log_to, read_se
 from safeurl.cli.render import print_view, read_verdict, view_document
 from safeurl.cli.screen import Screen
 from safeurl.cli.watch import is_ended, is_ended_or_put_off, watch
-from safeurl.errors import QueueUnavailableError, UnavailableError
+from safeurl.errors import QueueUnavailableError, RequestError, UnavailableError
+from safeurl.pasted import find_urls
 from safeurl.scan import Scan
 from safeurl.service import ScanView, Service
 from safeurl.settings import Settings
@@ -63,6 +64,12 @@ def scan(
     Exit code: 0 benign, 10 suspicious, 20 malicious, 30 not concluded.
     """
     settings = read_settings()
+    found = find_urls(url).urls
+    if len(found) > 1:
+        raise RequestError(
+            f"This text holds {len(found)} URLs, and `safeurl scan` opens one. Scan them one by "
+            "one, or hand them in with `submit-scan`."
+        )
     parse(url, make_policy(settings))  # refused before anything is started
     prepare(settings)  # here too, because the forked worker can only write to its log
     parts = _Parts(settings)

@@ -9,12 +9,21 @@ from typing import Annotated, BinaryIO
 import typer
 
 from safeurl.bootstrap import open_service
-from safeurl.cli.entry import EXIT_USAGE, EnvFile, complain, leave, name_env_file, read_settings
+from safeurl.cli.entry import (
+    EXIT_USAGE,
+    EnvFile,
+    complain,
+    leave,
+    name_env_file,
+    note,
+    read_settings,
+)
 from safeurl.cli.foreground import WORST_FIRST, verdict_code
 from safeurl.cli.render import print_view, safe_url, view_document
 from safeurl.cli.screen import Screen
 from safeurl.cli.watch import is_ended, watch
 from safeurl.errors import RequestError
+from safeurl.pasted import find_urls
 from safeurl.plain import clean
 from safeurl.service import MAX_SUBMIT, ScanView, Service, Submission
 from safeurl.settings import Settings
@@ -40,6 +49,7 @@ def submit(  # noqa: PLR0913 - each is an option of the command
 ) -> None:
     """Hand URLs to a running SafeURL.
 
+    An argument or a line may hold several URLs, and words around them, which are left out.
     Prints one scan id per URL; with --json a document a line, also for URLs that are refused.
     Exit code: 0 all are handed in, 2 some are refused.
     With --wait, the first of these that holds: 20 some are malicious, 75 some have not ended
@@ -66,21 +76,34 @@ class _Order:
     as_document: bool
 
 
-def _given(urls: Sequence[str]) -> list[str]:
-    """Return the URLs of the arguments, and those on standard input where it is asked for."""
-    if urls and "-" not in urls:
-        return list(urls)
-    if sys.stdin is None or (not urls and sys.stdin.isatty()):
+def _given(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield the URLs of the arguments, and those on standard input where it is asked for."""
+    reads_input = not arguments or "-" in arguments
+    if reads_input and (sys.stdin is None or (not arguments and sys.stdin.isatty())):
         raise RequestError("Name at least one URL, or pipe a list of them.")
-    return [url for url in urls if url != "-"] + list(_lines(sys.stdin.buffer))
+    for argument in arguments:
+        if argument != "-":
+            yield from _found(argument) or [argument]
+    if reads_input:
+        yield from _lines(sys.stdin.buffer)
+
+
+def _found(text: str) -> tuple[str, ...]:
+    """Return the URLs in a text, and say which words of it are none."""
+    found = find_urls(text)
+    if found.left_out:
+        note(f"Left out, because it is no URL: {clean(' '.join(found.left_out))}")
+    return found.urls
 
 
 def _lines(stream: BinaryIO) -> Iterator[str]:
     """Return the lines that are neither empty nor comments; bytes that are no text are refused."""
     while line := stream.readline(_MAX_LINE):
         text = line.decode(errors="surrogateescape").strip()
+        is_whole = len(line) < _MAX_LINE or line.endswith(b"\n")
         if text and not text.startswith("#"):
-            yield text
+            # What was cut off could be the rest of a URL: such a line is refused as too long.
+            yield from _found(text) if is_whole else [text]
         while line and not line.endswith(b"\n"):
             line = stream.readline(_MAX_LINE)  # the rest of a line that is too long
 

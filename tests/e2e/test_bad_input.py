@@ -1,5 +1,6 @@
 """Commands that are given nonsense: one sentence, the right exit code, and never a traceback."""
 
+import json
 import os
 import subprocess
 import sys
@@ -90,6 +91,44 @@ def test_a_list_with_bytes_that_are_no_text(system: System) -> None:
     assert b"not valid Unicode" in done.stderr
     assert b"longer than" in done.stderr
     assert len(done.stderr) < 10_000
+
+
+def test_several_urls_on_a_line_are_each_a_scan(system: System) -> None:
+    """As arguments and in a pipe; what is refused or left out is said, and keeps no other out."""
+    arguments = (
+        b"--json",
+        b"https://a.example/x http://b.example",
+        b"see hxxp://c[.]example c",
+        b"-",
+    )
+    lines = b"d.example, e.example\nhttp://127.0.0.1/ and http://f.example\n"
+    done = _run(system, _SUBMIT, *arguments, stdin=lines)
+    documents = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [each["submitted_url"] for each in documents if "id" in each] == [
+        *("https://a.example/x", "http://b.example", "hxxp://c[.]example"),
+        *("d.example", "e.example", "http://f.example"),
+    ]
+    refused = [each for each in documents if "id" not in each]
+    assert [(each["submitted_url"], each["reason"]) for each in refused] == [
+        ("http://127.0.0.1/", "loopback")
+    ]
+    assert done.returncode == 2
+    assert b"Note: Left out, because it is no URL: see c\n" in done.stderr
+
+
+def test_a_line_that_was_cut_off_is_refused_whole(system: System) -> None:
+    """The URL at the cut would be another one, and those behind it would be lost."""
+    line = b" ".join(b"https://a.example/%d" % number for number in range(2000))
+    done = _run(system, _SUBMIT, stdin=line + b"\nhttps://b.example\n")
+    assert (done.returncode, len(done.stdout.split())) == (2, 1)
+    assert b"longer than" in done.stderr
+
+
+def test_scan_opens_one_url(system: System) -> None:
+    """Two in its argument are counted, not called an odd URL."""
+    done = _run(system, _SAFEURL, b"scan", b"https://a.example/x http://b.example")
+    assert done.returncode == 2
+    assert b"This text holds 2 URLs" in done.stderr
 
 
 @pytest.mark.parametrize("stdin", [b"", b"\n# nothing but words\n"])

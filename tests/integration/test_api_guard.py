@@ -1,5 +1,6 @@
 """The wall before the routes, on a real socket: foreign requests, long bodies, defects, headers."""
 
+import json
 import socket
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -150,6 +151,104 @@ def test_a_request_without_host_is_refused(api: MemoryApi) -> None:
     with socket.create_connection((url.host, url.port), timeout=10) as stream:
         stream.sendall(b"GET /health HTTP/1.0\r\n\r\n")
         assert stream.recv(64).startswith(b"HTTP/1.1 421")
+
+
+_HOST_LINE = "Host: localhost"
+_OURS = "Origin: http://localhost"
+_THEIRS = "Origin: https://evil.example"
+_LIST_HEAD = "GET /api/scans HTTP/1.1"
+_POST_HEAD = "POST /api/scans HTTP/1.1"
+_JSON_LINE = "Content-Type: application/json"
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "code"),
+    [
+        ([_LIST_HEAD, _HOST_LINE, _OURS], 200, None),
+        ([_LIST_HEAD, _HOST_LINE, _OURS, _THEIRS], 400, "header_repeated"),
+        ([_LIST_HEAD, _HOST_LINE, _OURS, _OURS], 400, "header_repeated"),
+        ([_LIST_HEAD, _HOST_LINE, _OURS, _THEIRS.upper()], 400, "header_repeated"),
+        ([_LIST_HEAD, _HOST_LINE, _OURS, " , https://evil.example"], 403, "cross_site"),
+        ([_LIST_HEAD, _HOST_LINE, "Origin:"], 403, "cross_site"),
+        ([_LIST_HEAD, _HOST_LINE, "Origin: null"], 403, "cross_site"),
+        ([_LIST_HEAD, _HOST_LINE, "oRiGiN: https://evil.example"], 403, "cross_site"),
+        ([_LIST_HEAD, _HOST_LINE, "Host: evil.example"], 400, "bad_request"),
+        ([_LIST_HEAD, _HOST_LINE, "hOST: localhost"], 400, "bad_request"),
+        ([_LIST_HEAD], 400, "bad_request"),
+        ([_LIST_HEAD, "Host: evil.example", "X-Forwarded-Host: localhost"], 421, "host_refused"),
+        ([_LIST_HEAD, "Host: evil.example", "Forwarded: host=localhost"], 421, "host_refused"),
+        ([_LIST_HEAD, _HOST_LINE, "X-Forwarded-Host: evil.example"], 200, None),
+        (["GET http://evil.example/api/scans HTTP/1.1", _HOST_LINE], 400, "target_refused"),
+        (["GET http://localhost/api/scans HTTP/1.1", _HOST_LINE], 400, "target_refused"),
+        (["OPTIONS * HTTP/1.1", _HOST_LINE], 400, "target_refused"),
+        (
+            [_LIST_HEAD, _HOST_LINE, "Sec-Fetch-Site: none", "Sec-Fetch-Site: cross-site"],
+            400,
+            "header_repeated",
+        ),
+        (
+            [
+                _LIST_HEAD,
+                _HOST_LINE,
+                "Sec-Fetch-Site: cross-site",
+                "Sec-Fetch-Dest: document",
+                "Sec-Fetch-Mode: navigate",
+                "Sec-Fetch-Mode: cors",
+            ],
+            400,
+            "header_repeated",
+        ),
+        ([_LIST_HEAD, _HOST_LINE, "Sec-Fetch-Site: none, cross-site"], 403, "cross_site"),
+        (
+            [_POST_HEAD, _HOST_LINE, _JSON_LINE, "Content-Type: text/plain"],
+            400,
+            "header_repeated",
+        ),
+        ([_POST_HEAD, _HOST_LINE, _JSON_LINE + ", text/plain"], 415, "json_required"),
+        (
+            [_POST_HEAD, _HOST_LINE, _JSON_LINE, "Content-Length: 2", "Content-Length: 3"],
+            400,
+            "bad_request",
+        ),
+        (
+            [
+                _POST_HEAD,
+                _HOST_LINE,
+                _JSON_LINE,
+                "Content-Length: 2",
+                "Transfer-Encoding: chunked",
+                "",
+                "0",
+            ],
+            400,
+            "header_repeated",
+        ),
+        ([_LIST_HEAD, _HOST_LINE, "X-HTTP-Method-Override: DELETE"], 200, None),
+        (
+            [
+                "POST /api/scans/none HTTP/1.1",
+                _HOST_LINE,
+                _JSON_LINE,
+                "X-HTTP-Method-Override: DELETE",
+            ],
+            405,
+            "method_not_allowed",
+        ),
+        (["TRACE / HTTP/1.1", _HOST_LINE], 415, "json_required"),
+    ],
+)
+def test_every_value_of_a_header_counts(
+    api: MemoryApi, lines: list[str], status: int, code: str | None
+) -> None:
+    """What two programs could read differently is refused, on the wire as it really comes."""
+    url = api.client.base_url
+    with socket.create_connection((url.host, url.port), timeout=10) as stream:
+        stream.sendall("\r\n".join([lines[0], "Connection: close", *lines[1:], "", ""]).encode())
+        answer = b"".join(iter(lambda: stream.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert json.loads(body).get("code") == code
+    assert b"nosniff" in head
 
 
 def test_many_clients_at_once_are_all_served(api: MemoryApi) -> None:

@@ -46,6 +46,13 @@ def _answers(api: MemoryApi) -> Iterator[tuple[str, httpx.Response]]:
         yield path, client.request(method, "/api/scans/none")
         yield path, client.request(method, f"/api/scans/{'x' * 65}")
     yield "/health", client.get("/health")
+    pasted = "/api/pasted"
+    yield pasted, client.post(pasted, json={"text": "a.example, http://127.0.0.1/ words"})
+    yield pasted, client.post(pasted, json={"text": "x" * MAX_BODY_BYTES})
+    yield pasted, client.post(pasted, content=b"{}")
+    yield pasted, client.post(pasted, json={})
+    for headers in (_FOREIGN, _REBOUND):
+        yield pasted, client.post(pasted, json={"text": ""}, headers=headers)
     for headers in (_FOREIGN, _REBOUND):
         yield "/api/scans", client.post("/api/scans", json=_SUBMIT, headers=headers)
         yield "/api/scans", client.get("/api/scans", headers=headers)

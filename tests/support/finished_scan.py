@@ -40,6 +40,8 @@ class Life:
     score: int = 94
     title: str = HOSTILE_TITLE
     now: datetime = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    #: Each is also a hop's way and header, a rule, and an artefact's kind.
+    words: tuple[str, ...] = ()
 
 
 async def finish_as_phishing(store: ScanStore, scan_id: str, life: Life) -> Scan:
@@ -49,7 +51,11 @@ async def finish_as_phishing(store: ScanStore, scan_id: str, life: Life) -> Scan
         scan_id, owner="host-1:7", now=life.now, lease_until=life.now + timedelta(seconds=30)
     )
     assert claimed is not None
-    evidence = msgspec.json.encode(phishing_evidence(claimed, life.title)).decode()
+    seen = phishing_evidence(claimed, life.title)
+    headers = tuple((word, word) for word in life.words)
+    more = tuple(Hop(url=claimed.url, via=word, headers=headers) for word in life.words)
+    seen = msgspec.structs.replace(seen, hops=(*seen.hops, *more))
+    evidence = msgspec.json.encode(seen).decode()
     analysing = await store.begin_analysis(
         claimed,
         outcome=Outcome.OK,
@@ -64,10 +70,9 @@ async def finish_as_phishing(store: ScanStore, scan_id: str, life: Life) -> Scan
         outcome=Outcome.OK,
         detail=None,
         result=_result(analysing, life),
-        artefacts=(
-            Artefact(
-                kind="body", sha256=_sha256("body"), size_bytes=48_213, media_type="text/html"
-            ),
+        artefacts=tuple(
+            Artefact(kind=kind, sha256=_sha256(kind), size_bytes=48_213, media_type="text/html")
+            for kind in ("body", *life.words)
         ),
     )
     finished = await store.finish(analysing, ending, now=later, actor="host-1:7")
@@ -154,7 +159,7 @@ def _result(scan: Scan, life: Life) -> Result:
         score=life.score,
         judgement=life.judgement,
         categories=(Category.PHISHING,),
-        hits=_hits(life.title),
+        hits=(*_hits(life.title), *map(_hit_of, life.words)),
         ruleset="core-1",
         summary="The page asks for a password and sends it to another site.",
     )
@@ -213,6 +218,10 @@ def _hits(title: str) -> tuple[Hit, ...]:
             pointer="/hops/0/url",
         ),
     )
+
+
+def _hit_of(word: str) -> Hit:
+    return Hit(rule=word, version=1, group=Group.LURE, weight=0.1, reason=word, pointer=f"/{word}")
 
 
 def _sha256(text: str) -> str:

@@ -7,15 +7,16 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 
 import httpx
-import uvicorn
 
-from api.app import create_app, server_config
+from api.app import create_app
+from api.clients import Limits
 from api.guard import LOOPBACK_HOSTS
+from api.server import Server
 from safeurl.service import Service
 from tests.support.failing import FailingQueue, FailingStore
 from tests.support.finished_scan import Life, finish_as_phishing
@@ -60,11 +61,13 @@ def memory_api() -> Iterator[MemoryApi]:
 
 @contextlib.contextmanager
 def api_thread(
-    service: Service, hosts: frozenset[str] | None = LOOPBACK_HOSTS
+    service: Service,
+    hosts: frozenset[str] | None = LOOPBACK_HOSTS,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> Iterator[httpx.Client]:
     """Serve from a thread and yield a client of it."""
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        server = uvicorn.Server(server_config(create_app(service, hosts)))
+        server = Server(create_app(service, hosts), limits)
         thread = threading.Thread(target=_run, args=(server, listener))
         thread.start()
         try:
@@ -77,10 +80,15 @@ def api_thread(
 
 
 @contextlib.contextmanager
-def api_process(environ: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Serve from a process of its own; yield it and its address once it listens."""
+def api_process(
+    environ: Mapping[str, str], prefix: Sequence[str] = ()
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Serve from a process of its own; yield it and its address once it listens.
+
+    `prefix` is a command that runs the one after it, such as `prlimit`.
+    """
     with subprocess.Popen(
-        [sys.executable, "-c", _SERVE],
+        [*prefix, sys.executable, "-c", _SERVE],
         env=dict(environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -101,5 +109,5 @@ def client_of(address: str) -> httpx.Client:
     return httpx.Client(base_url=address, trust_env=False, timeout=30.0, verify=nothing)
 
 
-def _run(server: uvicorn.Server, listener: socket.socket) -> None:
+def _run(server: Server, listener: socket.socket) -> None:
     asyncio.run(server.serve(sockets=[listener]))

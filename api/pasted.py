@@ -1,0 +1,37 @@
+"""Pasted text: which URLs it holds, before any of them is handed in."""
+
+from fastapi import APIRouter
+
+from api.dependency import ServiceOf
+from api.schemas import ErrorDocument, FoundUrl, PastedDocument, PastedRequest
+from safeurl.errors import UrlRefusedError
+from safeurl.pasted import find_urls
+from safeurl.service import Service
+
+router = APIRouter(prefix="/api/pasted", tags=["scans"])
+
+
+@router.post(
+    "",
+    summary="Find the URLs in a text",
+    responses={
+        413: {"model": ErrorDocument, "description": "The body is too long."},
+        415: {"model": ErrorDocument, "description": "The body is not JSON."},
+        422: {"model": ErrorDocument, "description": "The request is not valid."},
+    },
+)
+async def find(request: PastedRequest, service: ServiceOf) -> PastedDocument:
+    """Return the URLs in the text and what is no URL. Nothing is recorded or opened."""
+    found = find_urls(request.text)
+    return PastedDocument(
+        urls=tuple(_read(service, text) for text in found.urls), left_out=found.left_out
+    )
+
+
+def _read(service: Service, text: str) -> FoundUrl:
+    try:
+        return FoundUrl(text=text, url=service.normalised(text))
+    except UrlRefusedError as error:
+        return FoundUrl(
+            text=text, url=None, code=error.code, reason=error.reason, message=str(error)
+        )
