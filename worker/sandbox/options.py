@@ -14,6 +14,7 @@ from typing import Any, Literal
 from safeurl.ports import SandboxOrder
 from worker.sandbox import labels
 from worker.sandbox.runtime import RUNSC
+from worker.sandbox.seccomp import security_option
 
 _MIB = 1024 * 1024
 _NOBODY = 65534
@@ -135,8 +136,7 @@ def _isolation(settings: SandboxSettings) -> dict[str, Any]:
         },
         "CapAdd": [],
         "CapDrop": ["ALL"],
-        # No `seccomp=` entry: the engine's default profile applies.
-        "SecurityOpt": ["no-new-privileges:true"],
+        "SecurityOpt": ["no-new-privileges:true", security_option(settings.network)],
         "IpcMode": "private",
         "CgroupnsMode": "private",
         "PidMode": "",

@@ -3,7 +3,7 @@
 import json
 import os
 
-from worker.doctor.probe import files, gateway, hunger, network, rights
+from worker.doctor.probe import calls, files, gateway, hunger, network, rights
 from worker.doctor.probe.word import Task
 
 _VECTORS = {
@@ -11,6 +11,7 @@ _VECTORS = {
     **gateway.VECTORS,
     **files.VECTORS,
     **rights.VECTORS,
+    **calls.VECTORS,
     **hunger.VECTORS,
 }
 
