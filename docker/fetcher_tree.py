@@ -133,7 +133,7 @@ def application() -> Iterator[Path]:
 
 def libraries(binaries: Iterable[Path]) -> set[Path]:
     """Return the shared libraries that these binaries need, the dynamic loader among them."""
-    listed = subprocess.run(
+    listed = subprocess.run(  # noqa: S603 - files of this image
         ["ldd", *map(str, binaries)],  # noqa: S607 - of the base image, whatever its folder
         check=True,
         capture_output=True,
@@ -195,8 +195,8 @@ def main(target: str) -> None:
     tree = Tree(Path(target))
     for folder in FOLDERS:
         (tree.root / folder).mkdir(parents=True, exist_ok=True)
-    for path, text in TEXTS.items():
-        tree.write(path, text)
+    for name, text in TEXTS.items():
+        tree.write(name, text)
     interpreter = Path(sys.executable)
     tree.add(interpreter, executable=True)
     compiled = [*extensions(), *(p for p in application() if ".so" in p.suffixes)]

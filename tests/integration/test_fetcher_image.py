@@ -1,4 +1,4 @@
-"""The fetcher's image holds the interpreter, its libraries and our code: no tool for an intruder."""
+"""The fetcher's image holds the interpreter, its libraries and our code, and no other program."""
 
 import io
 import json
