@@ -21,6 +21,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 APP = Path("/opt/safeurl")
+#: The image's, as its Dockerfile says.
+PATH = "/usr/local/bin:/usr/bin"
 #: Of the standard library: installers, tests, windows, databases and what needs a terminal.
 NOT_PACKAGES = frozenset(
     {
@@ -117,8 +119,7 @@ def standard_library() -> Iterator[Path]:
 
 def extensions() -> Iterator[Path]:
     """Yield the compiled modules of the standard library."""
-    folder = sysconfig.get_config_var("DESTSHARED")
-    for path in Path(folder).glob("*.so"):
+    for path in Path(sysconfig.get_path("platstdlib"), "lib-dynload").glob("*.so"):
         if not NOT_EXTENSIONS.match(path.name):
             yield path
 
@@ -149,7 +150,8 @@ def certificates() -> Iterator[Path]:
     """Yield the authorities as OpenSSL looks for them: by hash, or all in one file."""
     paths = ssl.get_default_verify_paths()
     folder = Path(paths.openssl_capath)
-    hashed = [path for path in folder.glob("*") if HASHED.fullmatch(path.name)]
+    found = (path for path in folder.glob("*") if path.exists())
+    hashed = [path for path in found if HASHED.fullmatch(path.name)]
     if hashed:
         yield from hashed
     elif Path(paths.openssl_cafile).exists():
@@ -184,7 +186,8 @@ def load_all(root: Path) -> None:
         os.execve(  # noqa: S606 - the interpreter under test
             sys.executable,
             ["python3", "-P", "-c", LOAD_ALL],
-            {"PYTHONPATH": str(APP), "PYTHONDONTWRITEBYTECODE": "1"},
+            # PATH as in the image: by it Python finds where its library lies.
+            {"PATH": PATH, "PYTHONPATH": str(APP), "PYTHONDONTWRITEBYTECODE": "1"},
         )
     if os.waitpid(child, 0)[1]:
         sys.exit("the fetcher does not load in its own tree")
