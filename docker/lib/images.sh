@@ -22,7 +22,7 @@ ensure_service_image() {
 
 # ensure_image ROLE LOCK STAGE FILE…: STAGE is the function that lays our own code into the build context.
 ensure_image() {
-    local role=$1 lock=$2 stage=$3 tag=safeurl-$1:latest context=$IMAGES/$1 key
+    local role=$1 lock=$2 stage=$3 tag=safeurl-$1:latest context=$IMAGES/$1 key label value labels=()
     shift 3
     key=$(content_key "docker/$role.Dockerfile" docker/lib/images.sh "$lock" "$@")
     [ "$(image_label "$tag" safeurl.content)" != "$key" ] || return 0
@@ -30,13 +30,18 @@ ensure_image() {
     stage_wheels "$lock" "$context"
     rm -rf "$context/app"
     "$stage" "$context/app"
+    # A stage from scratch inherits no label.
+    for label in "$BASE_NAME_LABEL" "$BASE_DIGEST_LABEL"; do
+        value=$(image_label "$BASE_TAG" "$label")
+        [ -z "$value" ] || labels+=(--label "$label=$value")
+    done
     note "building"
     # Without a network: what a build needs is in its context.
     replacing "$tag" dk build --quiet --network none --tag "$tag" \
         --file "docker/$role.Dockerfile" --build-arg BASE_IMAGE="$BASE_TAG" \
         --label safeurl.content="$key" --label safeurl.image="$role" \
         --label org.opencontainers.image.title="safeurl-$role" --label org.opencontainers.image.licenses=Apache-2.0 \
-        "$context"
+        "${labels[@]}" "$context"
     # The stages before the last, which have no tag.
     dk image prune --force --filter label=safeurl.stage >/dev/null
 }
