@@ -1,15 +1,19 @@
-# What opens a page: Python, the fetcher and the few modules of ours which it may know. No shell script, no secret,
-# no set-uid program; everything compiled, because its root is read-only and it must be ready at once.
-# The context is laid out by docker/lib/images.sh: site/ holds the locked wheels, app/ our code.
+# What opens a page: the Python interpreter, the libraries it needs, the fetcher and the few modules of ours which it
+# may know. No shell, no package manager, no other program; everything compiled, because its root is read-only and it
+# must be ready at once. The context is laid out by docker/lib/images.sh: site/ holds the locked wheels, app/ our code.
 ARG BASE_IMAGE=safeurl-base:latest
 FROM ${BASE_IMAGE}
+# By this label images.sh finds the stage and removes it.
+LABEL safeurl.stage=fetcher
 COPY site /opt/safeurl
-RUN ["python3", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "/opt/safeurl"]
 COPY app /opt/safeurl
-RUN ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "/opt/safeurl/safeurl", "/opt/safeurl/fetcher"]
-ENV PYTHONPATH=/opt/safeurl PYTHONDONTWRITEBYTECODE=1
-# Every module must load with what is here: nothing else of ours, no library missing.
-RUN ["python3", "-P", "-c", "import fetcher, importlib, pkgutil; [importlib.import_module(m.name) for m in pkgutil.walk_packages(fetcher.__path__, 'fetcher.') if not m.name.endswith('__main__')]"]
+COPY fetcher_tree.py /
+# Loads every module of the fetcher inside the new tree: nothing else of ours, no library missing.
+RUN ["python3", "/fetcher_tree.py", "/tree"]
+
+FROM scratch
+COPY --from=0 /tree /
+ENV PATH=/usr/local/bin:/usr/bin PYTHONPATH=/opt/safeurl PYTHONDONTWRITEBYTECODE=1
 WORKDIR /
 USER 65534:65534
 # -P: the working directory is no place to import from.

@@ -1,10 +1,19 @@
 # The base image safeurl-base:latest: Python and certificates, nothing else.
 # From a registry if one answers; otherwise from Debian packages by the host's own apt sources, so that no
-# mirror is named here. BASE_IMAGE=name:tag uses an image of yours instead.
+# mirror is named here. BASE_IMAGE=name@sha256:… (or name:tag) uses an image of yours instead.
+#
+# What is pinned: a reference with a digest names one content for ever. A tag does not: it is resolved to its digest
+# when it is pulled, the base is made from that, and the digest is printed and kept as a label of all images. A file
+# docker/base-image.digest with one line name@sha256:… pins what a registry is asked for; without it the tag below is
+# taken as it stands on that day. Packages are pinned by nothing: apt verifies their signatures and takes the newest.
 # shellcheck shell=bash
 
 BASE_TAG=safeurl-base:latest
 REGISTRY_IMAGE=python:3.11-slim-bookworm
+# The names that the OCI image specification gives them.
+BASE_NAME_LABEL=org.opencontainers.image.base.name
+BASE_DIGEST_LABEL=org.opencontainers.image.base.digest
+BASE_PIN=docker/base-image.digest
 REGISTRY_ANSWER_SECONDS=20
 REGISTRY_PULL_SECONDS=180
 
@@ -24,28 +33,58 @@ replacing() {
 
 # A change of this file or of the Dockerfile, or another BASE_IMAGE, makes a new base.
 base_recipe() {
-    { cat docker/lib/base_image.sh docker/base.Dockerfile && echo "${BASE_IMAGE:-}"; } | sha256sum | cut -d' ' -f1
+    { cat docker/lib/base_image.sh docker/base.Dockerfile && wanted_image; } | sha256sum | cut -d' ' -f1
+}
+
+# The reference that the base is to be made from.
+wanted_image() {
+    if [ -n "${BASE_IMAGE:-}" ]; then
+        echo "$BASE_IMAGE"
+    elif [ -s "$BASE_PIN" ]; then
+        pinned_image
+    else
+        echo "$REGISTRY_IMAGE"
+    fi
+}
+
+pinned_image() {
+    local pinned
+    pinned=$(grep -v '^#' "$BASE_PIN") || true
+    [[ $pinned =~ ^[^[:space:]@]+@sha256:[0-9a-f]{64}$ ]] ||
+        die "$BASE_PIN has to hold one line name@sha256:… and comments."
+    echo "$pinned"
+}
+
+# by_digest IMAGE: the same with its digest, as the registry gave it; as it is where no registry did.
+by_digest() {
+    local name=${1%%@*} found
+    case $1 in *@sha256:*) echo "$1" && return ;; esac
+    case ${name##*/} in *:*) name=${name%:*} ;; esac
+    while read -r found; do
+        [ "${found%@*}" != "$name" ] || { echo "$found" && return; }
+    done < <(dk image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$1")
+    echo "$1"
 }
 
 ensure_base_image() {
     [ "$(image_label "$BASE_TAG" safeurl.recipe)" != "$(base_recipe)" ] || return 0
-    if [ -n "${BASE_IMAGE:-}" ]; then
-        replacing "$BASE_TAG" base_from_image "$BASE_IMAGE"
-    elif registry_answers; then
-        replacing "$BASE_TAG" base_from_image "$REGISTRY_IMAGE"
+    local wanted
+    wanted=$(wanted_image)
+    if [ -n "${BASE_IMAGE:-}" ] || registry_answers "$wanted"; then
+        replacing "$BASE_TAG" base_from_image "$wanted"
     else
         note "no image registry answers: building from Debian packages"
         replacing "$BASE_TAG" base_from_packages
     fi
 }
 
-# Pulls in the background and looks whether anything comes: a registry which is out of reach can be silent for
+# registry_answers IMAGE: pulls in the background and looks whether anything comes: a registry which is out of reach can be silent for
 # minutes, one which answers may need minutes for the download.
 registry_answers() {
     local log=.cache/pull.log puller waited=0
     note "asking the registry"
     timeout "$REGISTRY_PULL_SECONDS" "${DOCKER_CLI:-docker}" -H "unix://$DOCKER_SOCKET" \
-        pull "$REGISTRY_IMAGE" >"$log" 2>&1 9>&- &
+        pull "$1" >"$log" 2>&1 9>&- &
     puller=$!
     while kill -0 "$puller" 2>/dev/null && ! grep -q 'Pulling from' "$log"; do
         if [ "$waited" -ge $((REGISTRY_ANSWER_SECONDS * 5)) ]; then
@@ -59,8 +98,18 @@ registry_answers() {
 }
 
 base_from_image() {
-    dk build --tag "$BASE_TAG" --build-arg SOURCE_IMAGE="$1" --label safeurl.recipe="$(base_recipe)" \
-        - <docker/base.Dockerfile
+    local source labels=()
+    dk image inspect --format '{{.Id}}' "$1" >/dev/null 2>&1 || dk pull "$1"
+    source=$(by_digest "$1")
+    case $source in
+        *@sha256:*)
+            note "base image: $source"
+            labels=(--label "$BASE_NAME_LABEL=$1" --label "$BASE_DIGEST_LABEL=${source#*@}")
+            ;;
+        *) note "base image: $1, which no registry gave: it has no digest" ;;
+    esac
+    dk build --tag "$BASE_TAG" --build-arg SOURCE_IMAGE="$source" --label safeurl.recipe="$(base_recipe)" \
+        "${labels[@]}" - <docker/base.Dockerfile
 }
 
 base_from_packages() {

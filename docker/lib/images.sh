@@ -13,7 +13,7 @@ for module in "${FETCHER_CORE[@]}"; do FETCHER_FILES+=("safeurl/$module.py"); do
 SERVICE_FILES=(safeurl worker api fetcher schema.sql pyproject.toml docker/valkey)
 
 ensure_fetcher_image() {
-    ensure_image fetcher "$FETCHER_LOCK" stage_fetcher "${FETCHER_FILES[@]}"
+    ensure_image fetcher "$FETCHER_LOCK" stage_fetcher docker/fetcher_tree.py "${FETCHER_FILES[@]}"
 }
 
 ensure_service_image() {
@@ -22,7 +22,7 @@ ensure_service_image() {
 
 # ensure_image ROLE LOCK STAGE FILE…: STAGE is the function that lays our own code into the build context.
 ensure_image() {
-    local role=$1 lock=$2 stage=$3 tag=safeurl-$1:latest context=$IMAGES/$1 key
+    local role=$1 lock=$2 stage=$3 tag=safeurl-$1:latest context=$IMAGES/$1 key label value labels=()
     shift 3
     key=$(content_key "docker/$role.Dockerfile" docker/lib/images.sh "$lock" "$@")
     [ "$(image_label "$tag" safeurl.content)" != "$key" ] || return 0
@@ -30,11 +30,20 @@ ensure_image() {
     stage_wheels "$lock" "$context"
     rm -rf "$context/app"
     "$stage" "$context/app"
+    # A stage from scratch inherits no label.
+    for label in "$BASE_NAME_LABEL" "$BASE_DIGEST_LABEL"; do
+        value=$(image_label "$BASE_TAG" "$label")
+        [ -z "$value" ] || labels+=(--label "$label=$value")
+    done
     note "building"
-    replacing "$tag" dk build --quiet --tag "$tag" --file "docker/$role.Dockerfile" --build-arg BASE_IMAGE="$BASE_TAG" \
+    # Without a network: what a build needs is in its context.
+    replacing "$tag" dk build --quiet --network none --tag "$tag" \
+        --file "docker/$role.Dockerfile" --build-arg BASE_IMAGE="$BASE_TAG" \
         --label safeurl.content="$key" --label safeurl.image="$role" \
         --label org.opencontainers.image.title="safeurl-$role" --label org.opencontainers.image.licenses=Apache-2.0 \
-        "$context"
+        "${labels[@]}" "$context"
+    # The stages before the last, which have no tag.
+    dk image prune --force --filter label=safeurl.stage >/dev/null
 }
 
 # A hash over the base image and over names and contents of all files given, folders included.
@@ -74,6 +83,7 @@ stage_fetcher() {
         cp -R "$file" "$1/$file"
     done
     find "$1" -name __pycache__ -prune -exec rm -rf {} +
+    cp docker/fetcher_tree.py "$1/.."
 }
 
 # As an installed wheel: with its version, its schema.sql and nothing of the tests.

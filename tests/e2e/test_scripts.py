@@ -186,6 +186,75 @@ def test_a_base_is_made_from_an_image_of_ones_own() -> None:
                 docker.images.remove(tag)
 
 
+_DIGEST = "sha256:" + "5f" * 32
+#: An engine whose images came from a registry, but for those named `local…`; it prints each build.
+_REGISTRY = f"""
+dk() {{
+    case "$*" in
+        *RepoDigests*local*) echo ;;
+        *RepoDigests*) printf '%s\n' other/python@{"sha256:" + "00" * 32} "${{!#%:*}}@{_DIGEST}" ;;
+        build*) echo "$*" ;;
+    esac
+}}
+note() {{ echo "note: $*"; }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("image", "source"),
+    [
+        ("python:3.11-slim-bookworm", f"python@{_DIGEST}"),
+        ("registry.example:5000/team/python:3", f"registry.example:5000/team/python@{_DIGEST}"),
+        (f"python@{_DIGEST}", f"python@{_DIGEST}"),
+    ],
+)
+def test_a_base_from_a_registry_is_made_by_digest(image: str, source: str) -> None:
+    """A tag may move between the pull and the build; the digest is printed, and kept as a label."""
+    done = _shell(f"{_REGISTRY} base_from_image {image}")
+    assert done.returncode == 0, done.stderr
+    said, built = done.stdout.splitlines()
+    assert said == f"note: base image: {source}"
+    assert f"--build-arg SOURCE_IMAGE={source} " in built
+    assert f"--label org.opencontainers.image.base.digest={_DIGEST} " in built
+    assert f"--label org.opencontainers.image.base.name={image} " in built
+
+
+def test_a_local_base_is_said_to_have_no_digest() -> None:
+    """Nothing is claimed of an image that no registry gave."""
+    done = _shell(f"{_REGISTRY} base_from_image local:1")
+    assert done.returncode == 0, done.stderr
+    said, built = done.stdout.splitlines()
+    assert "no digest" in said
+    assert "--build-arg SOURCE_IMAGE=local:1 " in built
+    assert "base.digest" not in built
+
+
+@pytest.mark.parametrize(
+    ("pin", "given", "wanted"),
+    [
+        (None, "", "python:3.11-slim-bookworm"),
+        ("", "", "python:3.11-slim-bookworm"),
+        (f"# why\npython@{_DIGEST}\n", "", f"python@{_DIGEST}"),
+        (f"python@{_DIGEST}\n", "mine:1", "mine:1"),
+        ("python:3.11\n", "", None),
+        (f"python@{_DIGEST}\nother@{_DIGEST}\n", "", None),
+    ],
+)
+def test_a_file_may_pin_the_base(
+    tmp_path: Path, pin: str | None, given: str, wanted: str | None
+) -> None:
+    """By digest alone; BASE_IMAGE comes before it; what is not a digest ends the set-up."""
+    if pin is not None:
+        (tmp_path / "docker").mkdir()
+        (tmp_path / "docker/base-image.digest").write_text(pin)
+    done = _shell("SETUP_SENTENCE=/dev/stdout; wanted_image", tmp_path, BASE_IMAGE=given)
+    if wanted is None:
+        assert done.returncode == 78, done.stdout
+        assert "name@sha256" in done.stdout
+    else:
+        assert (done.returncode, done.stdout) == (0, f"{wanted}\n"), done.stderr
+
+
 def test_packages_are_unpacked_on_a_disk_and_with_no_descriptor_of_ours() -> None:
     """With those open, mmdebstrap's own has two digits, which `sh` on Debian 13 does not take."""
     done = _shell(

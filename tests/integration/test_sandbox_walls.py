@@ -62,9 +62,9 @@ print(json.dumps({"total": total, "error": error}))
 """
 
 _EXECUTE_TMP = """
-import os, shutil, subprocess
-shutil.copy("/bin/true", "/tmp/true")
-os.chmod("/tmp/true", 0o755)
+import os, subprocess
+with open("/tmp/true", "xb", opener=lambda path, flags: os.open(path, flags, 0o755)) as file:
+    file.write(open("/bin/true", "rb").read())
 try:
     subprocess.run(["/tmp/true"], check=True)
     print("ran")

@@ -17,7 +17,7 @@ from tests.support.sandbox_lab import clear, leftovers
 from worker.egress.door import GatewayEgress
 from worker.egress.protocol import EgressPolicy
 from worker.sandbox.docker_room import DockerSandbox
-from worker.sandbox.options import SandboxSettings
+from worker.sandbox.options import Options, SandboxSettings, container_options
 
 _DEADLINE_S = 60.0
 
@@ -40,6 +40,8 @@ class Cell:
     settings: SandboxSettings
     policy: EgressPolicy
     runs: int = 0
+    #: Makes the body of the create request.
+    options: Options = container_options
 
     def under(self, runtime: str) -> "Cell":
         """Return the same cell, its sandboxes under this OCI runtime."""
@@ -78,7 +80,7 @@ class Cell:
             return True
 
         order = SandboxOrder(request=request, deadline_s=_DEADLINE_S, egress_dir=room.directory)
-        ended = await DockerSandbox(settings, SOCKET_PATH).run(order, sink)
+        ended = await DockerSandbox(settings, SOCKET_PATH, options=self.options).run(order, sink)
         reader.close()
         record = await door.close(room)
         return Fetched(reader.report, reader.evidence(), record, ended)

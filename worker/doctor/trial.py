@@ -21,7 +21,7 @@ from worker.sandbox.options import Options, SandboxSettings
 
 _PACKAGE = "worker.doctor.probe"
 #: In the order in which they import each other.
-_MODULES = ("word", "network", "gateway", "files", "rights", "hunger", "run")
+_MODULES = ("word", "network", "gateway", "files", "rights", "calls", "hunger", "run")
 _BOOT = f"""
 import json, sys, types
 package = types.ModuleType({_PACKAGE!r})

@@ -12,13 +12,14 @@ from worker.doctor.finding import Finding, failed, ruled
 from worker.doctor.lure import BEHIND_WALLS, Lure
 from worker.doctor.names import OPEN, PRIVATE, PUBLIC
 from worker.doctor.trial import Trials, Tried
-from worker.doctor.walls import NEIGHBOUR, WALLS, Expected, connection_walls
+from worker.doctor.walls import FILTER, NEIGHBOUR, WALLS, Expected, connection_walls
 from worker.egress.client import EgressClient
 from worker.egress.door import GatewayEgress
 from worker.egress.host import host_networks
 from worker.egress.protocol import SOCKET_NAME, EgressPolicy
 from worker.sandbox.failure import SIGKILL_STATUS
 from worker.sandbox.options import ENVIRONMENT
+from worker.sandbox.runtime import RUNC
 
 #: A trial, by what it is called where it cannot be made.
 Work = Coroutine[Any, Any, list[Finding]]
@@ -39,6 +40,8 @@ _METADATA: Final = (
 _MOST_ADDRESSES: Final = 8
 _EVERYTHING: Final = ("0.0.0.0/0", "::/0")
 _ONLY_PUBLIC: Final = (f"{PUBLIC}/32",)
+#: Socket families of the network: UNIX, and for a bridge INET and INET6.
+_FAMILIES: Final = {"none": frozenset({1}), "bridge": frozenset({1, 2, 10})}
 _MEND: Final = "Mend what it names, and run the doctor again."
 
 
@@ -102,9 +105,16 @@ class Ward:
             tried = await self._behind(self.gateway, task)
         expected = self._expected(gvisor=_is_gvisor(tried))
         found = [wall.find(tried, expected) for wall in walls]
+        found.append(await self._filter(tried, expected))
         if self.gateway is not None:
             found += _policy(tried)
         return [*found, _resolver(tried)] if self._is_in_use else found
+
+    async def _filter(self, tried: Tried, expected: Expected) -> Finding:
+        """Judge our filter under runc, which sandboxes may fall back to; gVisor ignores it."""
+        if expected.gvisor:
+            tried = await self.trials.probe({"vectors": [FILTER.vector]}, runtime=RUNC)
+        return FILTER.find(tried, expected)
 
     @property
     def _is_in_use(self) -> bool:
@@ -140,6 +150,7 @@ class Ward:
             environment=frozenset({"HOSTNAME=sandbox", *ENVIRONMENT, *self.image_environment}),
             uids=settings.uids,
             secrets=tuple(value for value in values if value),
+            families=_FAMILIES[settings.container_network],
             gvisor=gvisor,
         )
 

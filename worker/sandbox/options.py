@@ -15,6 +15,7 @@ from safeurl.ports import SandboxOrder
 from safeurl.uids import DEFAULT_UIDS
 from worker.sandbox import labels
 from worker.sandbox.runtime import RUNSC
+from worker.sandbox.seccomp import security_option
 
 _MIB = 1024 * 1024
 #: What gVisor itself needs below the limit, which counts the host's tasks: a fetch works with 64
@@ -151,8 +152,7 @@ def _isolation(settings: SandboxSettings) -> dict[str, Any]:
         },
         "CapAdd": [],
         "CapDrop": ["ALL"],
-        # No `seccomp=` entry: the engine's default profile applies.
-        "SecurityOpt": ["no-new-privileges:true"],
+        "SecurityOpt": ["no-new-privileges:true", security_option(settings.network)],
         "IpcMode": "private",
         "CgroupnsMode": "private",
         "PidMode": "",

@@ -11,8 +11,11 @@ What differs under runsc, each held by a test in tests/integration/test_sandbox_
 what               runc                                   runsc
 =================  =====================================  =====================================
 kernel             the host's                             gVisor's; the host's sees gVisor only
-seccomp            Docker's profile on the code itself    gVisor's own filter on gVisor; the
+seccomp            our profile on the code itself         gVisor's own filter on gVisor; the
                                                           status of the code shows none
+W+X memory,        refused                                they succeed, inside gVisor only
+memfd programs,
+io_uring
 user namespaces    `unshare` is refused                   it succeeds, inside gVisor only
 process limit      a fork fails and the sandbox goes on   host threads are counted, gVisor's own
                                                           among them, so some are added; at the

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from safeurl.report import FetchRequest
 from worker.sandbox.options import ENVIRONMENT, SandboxSettings, container_options
 
 _GOLDEN = Path(__file__).parent / "golden"
+_SANDBOX = Path(__file__).parents[3] / "worker/sandbox"
 _AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _REQUEST = FetchRequest(scan="0197", attempt=3, url="http://example.com/")
 _ORDER = SandboxOrder(request=_REQUEST, deadline_s=30.0)
@@ -23,6 +25,16 @@ _RESOLVER = dataclasses.replace(_PLAIN, dns=("192.0.2.53",))
 _CANARY = "canary-5f3a"
 
 
+def _golden(name: str) -> dict[str, Any]:
+    """Return the golden file with the profile's content in the place of its file's name."""
+    golden: dict[str, Any] = json.loads((_GOLDEN / f"sandbox_{name}.json").read_text())
+    *others, seccomp = golden["HostConfig"]["SecurityOpt"]
+    profile = json.loads((_SANDBOX / seccomp.removeprefix("seccomp=")).read_text())
+    inline = json.dumps(profile, separators=(",", ":"))
+    golden["HostConfig"]["SecurityOpt"] = [*others, f"seccomp={inline}"]
+    return golden
+
+
 def _order(request: FetchRequest) -> SandboxOrder:
     return SandboxOrder(request=request, deadline_s=30.0)
 
@@ -31,11 +43,10 @@ def _order(request: FetchRequest) -> SandboxOrder:
     ("name", "settings"), [("bridge", _PLAIN), ("none_runsc", _STRICT), ("dns", _RESOLVER)]
 )
 def test_options_equal_the_golden_file(name: str, settings: SandboxSettings) -> None:
-    """Each way to run a sandbox is held as a whole, defaults included."""
-    golden = json.loads((_GOLDEN / f"sandbox_{name}.json").read_text())
+    """Each way to run a sandbox is held as a whole, defaults included; the profile by its file."""
     egress_dir = "/state/egress/sockets/1f" if settings.network == "none" else None
     order = SandboxOrder(request=_REQUEST, deadline_s=30.0, egress_dir=egress_dir)
-    assert container_options(settings, order, _AT) == golden
+    assert container_options(settings, order, _AT) == _golden(name)
 
 
 def test_no_setting_and_nothing_of_the_request_reaches_the_environment(

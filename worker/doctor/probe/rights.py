@@ -2,26 +2,17 @@
 
 import ctypes
 import os
-import platform
-import socket
-from collections.abc import Callable
 from pathlib import Path
 
 from worker.doctor.probe.word import LIBC, Task, called, lines, said
 
 _PTRACE_SEIZE = 0x4206
-_CLONE_NEWUSER = 0x10000000
 _MS_BIND = 4096
 _SYSLOG_READ_ALL = 3
 _LOG_BYTES = 65536
 #: Process ids that are tried though nothing is seen there.
 _UNSEEN = range(2, 64)
-#: Numbers of system calls that glibc has no name for, on the machines the image is built for.
-_CALLS = {
-    "x86_64": {"keyctl": 250, "add_key": 248, "bpf": 321, "perf_event_open": 298},
-    "aarch64": {"keyctl": 219, "add_key": 217, "bpf": 280, "perf_event_open": 241},
-}
-_NEW = "/tmp/new"  # noqa: S108 - inside the sandbox
+_TMP = b"/tmp"
 
 
 def kernel(_task: Task) -> str:
@@ -51,50 +42,13 @@ def ptrace(_task: Task) -> list[int]:
 
 def mount(_task: Task) -> dict[str, str]:
     """Return what became of mounting over and around the walls."""
-    Path(_NEW).mkdir(exist_ok=True)
-    new = _NEW.encode()
     return {
-        "tmpfs": called(lambda: LIBC.mount(b"tmpfs", new, b"tmpfs", 0, None)),
-        "proc": called(lambda: LIBC.mount(b"proc", new, b"proc", 0, None)),
-        "bind": called(lambda: LIBC.mount(b"/", new, None, _MS_BIND, None)),
-        "umount": called(lambda: LIBC.umount2(b"/tmp", 0)),
-        "chroot": said(lambda: os.chroot(_NEW)),
+        "tmpfs": called(lambda: LIBC.mount(b"tmpfs", _TMP, b"tmpfs", 0, None)),
+        "proc": called(lambda: LIBC.mount(b"proc", _TMP, b"proc", 0, None)),
+        "bind": called(lambda: LIBC.mount(b"/", _TMP, None, _MS_BIND, None)),
+        "umount": called(lambda: LIBC.umount2(_TMP, 0)),
+        "chroot": said(lambda: os.chroot(_TMP)),
     }
 
 
-def syscalls(_task: Task) -> dict[str, str]:
-    """Return what became of calls that the engine's filter refuses, or that need a right."""
-    seen = {
-        "unshare": _in_child(lambda: called(lambda: LIBC.unshare(_CLONE_NEWUSER))),
-        "sethostname": said(lambda: socket.sethostname("doctor")),
-        "setuid": said(lambda: os.setuid(0)),
-        "raw_socket": said(_raw_socket),
-    }
-    for name, number in _CALLS.get(platform.machine(), {}).items():
-        seen[name] = called(_numbered(number))
-    return seen
-
-
-def _numbered(number: int) -> Callable[[], int]:
-    return lambda: int(LIBC.syscall(number, 0, 0, 0, 0, 0))
-
-
-def _raw_socket() -> None:
-    socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).close()
-
-
-def _in_child(act: Callable[[], str]) -> str:
-    """Run what would change this process for good, in a child."""
-    source, sink = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(sink, act().encode())
-        os._exit(0)
-    os.close(sink)
-    with os.fdopen(source) as answer:
-        heard = answer.read()
-    os.waitpid(child, 0)
-    return heard
-
-
-VECTORS = {each.__name__: each for each in (kernel, identity, processes, ptrace, mount, syscalls)}
+VECTORS = {each.__name__: each for each in (kernel, identity, processes, ptrace, mount)}

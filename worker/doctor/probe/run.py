@@ -4,7 +4,7 @@ import json
 import os
 import sys
 
-from worker.doctor.probe import files, gateway, hunger, network, rights
+from worker.doctor.probe import calls, files, gateway, hunger, network, rights
 from worker.doctor.probe.word import Task
 
 _VECTORS = {
@@ -12,6 +12,7 @@ _VECTORS = {
     **gateway.VECTORS,
     **files.VECTORS,
     **rights.VECTORS,
+    **calls.VECTORS,
     **hunger.VECTORS,
 }
 

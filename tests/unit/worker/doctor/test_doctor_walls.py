@@ -40,7 +40,8 @@ _GOOD: dict[str, Any] = {
     "processes": [],
     "ptrace": [],
     "mount": {"tmpfs": "EPERM"},
-    "syscalls": {"unshare": "EPERM", "keyctl": "EPERM"},
+    "system_calls": {"unshare": "EPERM", "clone3": "ENOSYS", "vsock": "EAFNOSUPPORT"},
+    "socket_families": {"plain": [1], "high_bit": []},
     "connections": {"127.0.0.1 80": "ECONNREFUSED", "192.0.2.1 80": "ENETUNREACH"},
     "neighbour": {"knocked": {"/x/egress.sock": "ENOENT"}, "folder": ["egress.sock"]},
 }
@@ -99,7 +100,11 @@ def test_a_sandbox_as_it_should_be_passes_every_wall() -> None:
         ("processes", ["7 sshd"], "sandbox-processes"),
         ("ptrace", [7], "sandbox-ptrace"),
         ("mount", {"tmpfs": "done"}, "sandbox-mount"),
-        ("syscalls", {"unshare": "done"}, "sandbox-syscalls"),
+        ("system_calls", {"unshare": "done"}, "sandbox-syscalls"),
+        # The kernel looked at it, so that no filter was before it.
+        ("system_calls", {"bpf": "EINVAL"}, "sandbox-syscalls"),
+        ("socket_families", {"plain": [1, 40], "high_bit": []}, "sandbox-socket-families"),
+        ("socket_families", {"plain": [1], "high_bit": [40]}, "sandbox-socket-families"),
         ("neighbour", {"knocked": {"/x": "connected"}, "folder": []}, "sandbox-neighbour"),
         ("neighbour", {"knocked": {}, "folder": ["other"]}, "sandbox-neighbour"),
     ],
@@ -130,12 +135,15 @@ def test_gvisors_own_kernel_is_not_taken_for_the_hosts() -> None:
     facts = _GOOD | {
         "identity": told | {"Seccomp": ["0"]},
         "devices": {"found": ["/dev/fuse", "/dev/net/tun"], "made": "done", "used": False},
-        "syscalls": {"unshare": "done", "keyctl": "EACCES"},
+        "system_calls": {"mmap_wx": "done", "keyctl": "EACCES"},
+        "socket_families": {"plain": [1, 2, 10, 16, 17], "high_bit": [1]},
     }
-    assert fallen(facts, Expected(_EXPECTED.environment, gvisor=True)) == set()
+    gvisor = Expected(_EXPECTED.environment, gvisor=True)
+    assert fallen(facts, gvisor) == set()
+    assert fallen(facts | {"system_calls": {"vsock": "done"}}, gvisor) == {"sandbox-syscalls"}
     assert fallen(facts) == {
         *("sandbox-capabilities", "sandbox-no-new-privileges", "sandbox-seccomp"),
-        *("sandbox-devices", "sandbox-syscalls"),
+        *("sandbox-devices", "sandbox-syscalls", "sandbox-socket-families"),
     }
 
 

@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""Lays out the file tree of the fetcher's image: the interpreter, its libraries, and no more.
+
+`fetcher_tree.py TARGET` runs in the first stage of docker/fetcher.Dockerfile, on a base that has
+a shell and a package manager, and copies what Python and /opt/safeurl need. Where things lie is
+asked of the interpreter, so that Debian's own and one under /usr/local are both found. At the end
+every module of the fetcher is loaded inside the new tree. Only the standard library is needed.
+"""
+
+import compileall
+import importlib.machinery
+import os
+import py_compile
+import re
+import shutil
+import ssl
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+APP = Path("/opt/safeurl")
+#: The image's, as its Dockerfile says.
+PATH = "/usr/local/bin:/usr/bin"
+#: Of the standard library: installers, tests, windows, databases and what needs a terminal.
+NOT_PACKAGES = frozenset(
+    {
+        *("dbm", "distutils", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "sqlite3", "test"),
+        *("tkinter", "turtledemo", "unittest", "venv", "wsgiref", "xmlrpc", "curses"),
+        *("site-packages", "dist-packages", "__pycache__", "__phello__", "lib-dynload"),
+    }
+)
+NOT_MODULES = frozenset(
+    {
+        *("antigravity", "cgi", "cgitb", "crypt", "doctest", "ftplib", "imaplib", "nntplib"),
+        *("pdb", "poplib", "pty", "pydoc", "smtpd", "smtplib", "telnetlib", "this", "turtle"),
+        *("webbrowser", "cProfile", "profile", "pstats", "zipapp", "sitecustomize"),
+    }
+)
+NOT_EXTENSIONS = re.compile(
+    r"_(crypt|ctypes_test|curses|curses_panel|dbm|gdbm|lsprof|sqlite3|test\w*|tkinter|xx\w+)\."
+    r"|(audioop|nis|ossaudiodev|readline|spwd|xx\w+)\."
+)
+#: In the wheels: what compilers and type checkers read.
+NOT_SUFFIXES = frozenset({".pyi", ".pyx", ".pxd", ".h", ".c", ".typed"})
+#: The C library opens these by name, which no `ldd` shows; the second line before glibc 2.34.
+OPENED_BY_NAME = ("libgcc_s.so.1", "libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2")
+FOLDERS = ("dev", "etc", "proc", "run/egress", "sys", "tmp")
+TEXTS = {
+    "etc/passwd": "root:x:0:0:root:/:/nonexistent\nnobody:x:65534:65534:nobody:/:/nonexistent\n",
+    "etc/group": "root:x:0:\nnogroup:x:65534:\n",
+    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+}
+#: A name by which OpenSSL looks for an authority.
+HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
+LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
+LOAD_ALL = (
+    "import ctypes, fetcher, importlib, pkgutil, ssl\n"
+    "for module in pkgutil.walk_packages(fetcher.__path__, 'fetcher.'):\n"
+    "    if not module.name.endswith('__main__'):\n"
+    "        importlib.import_module(module.name)\n"
+    "for name in ('brotli', 'mmh3', 'zstandard'):\n"
+    "    importlib.import_module(name)\n"
+)
+
+
+class Tree:
+    """The new root."""
+
+    def __init__(self, root: Path) -> None:
+        """Begin with nothing in it."""
+        self.root = root
+        #: Files that are there, by their own paths.
+        self.files: set[Path] = set()
+
+    def add(self, path: Path, *, executable: bool = False) -> None:
+        """Copy a file, with every symbolic link on the way to it; nobody but root may write."""
+        real = self._links(path)
+        if real in self.files:
+            return
+        self.files.add(real)
+        target = self.root / real.relative_to("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(real, target)
+        target.chmod(0o755 if executable else 0o644)
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file of our own."""
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+
+    def _links(self, path: Path) -> Path:
+        """Make the links that lead from a path to its file, and return the file's own path."""
+        walked = Path("/")
+        for number, part in enumerate(path.parts[1:], start=2):
+            step = walked / part
+            if step.is_symlink():
+                link = self.root / step.relative_to("/")
+                link.parent.mkdir(parents=True, exist_ok=True)
+                if not link.is_symlink():
+                    link.symlink_to(step.readlink())
+                onward = Path(os.path.normpath(walked / step.readlink()))
+                return self._links(onward.joinpath(*path.parts[number:]))
+            walked = step
+        return walked
+
+
+def standard_library() -> Iterator[Path]:
+    """Yield the files of the standard library that the image holds."""
+    top = Path(sysconfig.get_path("stdlib"))
+    for path in top.iterdir():
+        if path.is_dir() and path.name not in NOT_PACKAGES:
+            yield from (each for each in path.rglob("*.py") if "test" not in each.parts)
+        elif path.suffix == ".py" and path.stem not in NOT_MODULES and path.exists():
+            yield path
+
+
+def extensions() -> Iterator[Path]:
+    """Yield the compiled modules of the standard library."""
+    for path in Path(sysconfig.get_path("platstdlib"), "lib-dynload").glob("*.so"):
+        if not NOT_EXTENSIONS.match(path.name):
+            yield path
+
+
+def application() -> Iterator[Path]:
+    """Yield our code and the wheels'."""
+    for path in APP.rglob("*"):
+        parts = path.relative_to(APP).parts
+        if path.is_file() and path.suffix not in NOT_SUFFIXES and parts[0] not in {"docs", "bin"}:
+            yield path
+
+
+def libraries(binaries: Iterable[Path]) -> set[Path]:
+    """Return the shared libraries that these binaries need, the dynamic loader among them."""
+    listed = subprocess.run(  # noqa: S603 - files of this image
+        ["ldd", *map(str, binaries)],  # noqa: S607 - of the base image, whatever its folder
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    found = {Path(match[1]) for match in LIBRARY.finditer(listed)}
+    beside = {path.resolve().parent for path in found}
+    named = (folder / name for folder in beside for name in OPENED_BY_NAME)
+    return found | {path for path in named if path.exists()}
+
+
+def certificates() -> Iterator[Path]:
+    """Yield the authorities as OpenSSL looks for them: by hash, or all in one file."""
+    paths = ssl.get_default_verify_paths()
+    folder = Path(paths.openssl_capath)
+    found = (path for path in folder.glob("*") if path.exists())
+    hashed = [path for path in found if HASHED.fullmatch(path.name)]
+    if hashed:
+        yield from hashed
+    elif Path(paths.openssl_cafile).exists():
+        yield Path(paths.openssl_cafile)
+    settings = folder.parent / "openssl.cnf"
+    if settings.exists():
+        yield settings
+
+
+def compile_all(root: Path) -> None:
+    """Compile every module: the root is read-only where the image runs."""
+    done = compileall.compile_dir(
+        root,
+        maxlevels=64,
+        quiet=1,
+        force=True,
+        workers=0,
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        stripdir=str(root),
+        prependdir="/",
+    )
+    if not done:
+        sys.exit("a module could not be compiled")
+
+
+def load_all(root: Path) -> None:
+    """Load every module of the fetcher inside the tree, with nothing else in sight."""
+    child = os.fork()
+    if child == 0:
+        os.chroot(root)
+        os.chdir("/")
+        os.execve(  # noqa: S606 - the interpreter under test
+            sys.executable,
+            ["python3", "-P", "-c", LOAD_ALL],
+            # PATH as in the image: by it Python finds where its library lies.
+            {"PATH": PATH, "PYTHONPATH": str(APP), "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+    if os.waitpid(child, 0)[1]:
+        sys.exit("the fetcher does not load in its own tree")
+
+
+def main(target: str) -> None:
+    """Lay out the tree, compile what is in it, and try it."""
+    tree = Tree(Path(target))
+    for folder in FOLDERS:
+        (tree.root / folder).mkdir(parents=True, exist_ok=True)
+    for name, text in TEXTS.items():
+        tree.write(name, text)
+    interpreter = Path(sys.executable)
+    tree.add(interpreter, executable=True)
+    compiled = [*extensions(), *(p for p in application() if ".so" in p.suffixes)]
+    loader_name = re.compile(r"ld-linux|ld-musl|ld64")
+    for path in libraries([interpreter, *compiled]):
+        tree.add(path, executable=bool(loader_name.match(path.name)))
+    for path in (*standard_library(), *extensions(), *application(), *certificates()):
+        if path.suffix != importlib.machinery.BYTECODE_SUFFIXES[0]:
+            tree.add(path)
+    if Path("/etc/ld.so.cache").exists():
+        tree.add(Path("/etc/ld.so.cache"))
+    compile_all(tree.root)
+    load_all(tree.root)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,182 @@
+"""The seccomp profile from inside real containers: what attacks need is refused, fetches work."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from safeurl.ports import SandboxOrder
+from safeurl.settings import Settings
+from safeurl.state import Outcome
+from tests.support.cell import Cell, cell
+from tests.support.certificates import make_certificate
+from tests.support.images import SOCKET_PATH
+from tests.support.pages import PageServer
+from tests.support.runtimes import need
+from tests.support.sandbox_lab import collector, instance_name, leftovers, order
+from tests.support.syscall_trace import pages
+from worker.doctor.trial import probe_command
+from worker.doctor.walls import FILTER, Expected, families, syscalls
+from worker.sandbox.docker_room import DockerSandbox
+from worker.sandbox.options import SandboxSettings, container_options
+from worker.sandbox.runtime import RUNC, RUNSC
+
+Body = dict[str, Any]
+
+_VECTORS = ("system_calls", "socket_families")
+#: What nothing but a filter keeps from a process without rights, on every kernel that has it.
+_UNFILTERED = {"memfd", "execveat", "mmap_wx", "mmap_wx_file", "mprotect_wx", "mprotect_w_to_x"}
+_UNIX, _INET, _INET6 = 1, 2, 10
+_DEAD_BY_SIGNAL = 128
+
+
+def probe(runtime: str, change: Callable[[Body], None] = lambda _: None, **caps: Any) -> Body:
+    """Return what became of the attacks in a sandbox of the real image; `change` weakens it."""
+    command = probe_command({"vectors": list(_VECTORS)})
+
+    def options(settings: SandboxSettings, wanted: SandboxOrder, deadline_at: datetime) -> Body:
+        body = container_options(settings, wanted, deadline_at) | {"Entrypoint": command}
+        change(body["HostConfig"])
+        return body
+
+    settings = SandboxSettings(
+        image=Settings.read({}).fetcher_image,
+        instance=instance_name(),
+        runtime=runtime,
+        cpus=1.0,
+        **{"network": "none", **caps},
+    )
+    got: list[bytes] = []
+    sandbox = DockerSandbox(settings, SOCKET_PATH, options=options)
+    ended = asyncio.run(sandbox.run(order(), collector(got)))
+    assert (ended.error, ended.exit_code) == (None, 0), ended.stderr_tail
+    assert leftovers(settings.instance) == []
+    answers = [json.loads(line) for line in b"".join(got).splitlines()]
+    return {each["vector"]: each["seen"] for each in answers}
+
+
+def done(seen: Body) -> set[str]:
+    """Return the attempts that succeeded."""
+    return {name for name, how in seen["system_calls"].items() if how == "done"}
+
+
+def test_under_runc_the_filter_answers_every_attack() -> None:
+    """Each call is refused before the kernel looks at it, and UNIX sockets are the only ones."""
+    seen = probe(RUNC)
+    assert len(seen["system_calls"]) > 50
+    assert FILTER.judge(seen["system_calls"], Expected())[0] == []
+    assert seen["socket_families"] == {"plain": [_UNIX], "high_bit": []}
+
+
+def test_the_attacks_are_real() -> None:
+    """Under the engine's default profile many of them succeed: the probe can see success."""
+
+    def drop_profile(host: Body) -> None:
+        host["SecurityOpt"] = [each for each in host["SecurityOpt"] if "seccomp" not in each]
+
+    seen = probe(RUNC, drop_profile)
+    assert done(seen) >= _UNFILTERED
+    assert FILTER.judge(seen["system_calls"], Expected())[0]
+    assert {_UNIX, _INET, _INET6} < set(seen["socket_families"]["plain"])
+
+
+def test_under_gvisor_what_succeeds_is_gvisors_own() -> None:
+    """Its kernel takes no filter from us; memory and programs are its own, the ways out shut."""
+    seen = probe(need(RUNSC))
+    expected = Expected(gvisor=True)
+    assert syscalls(seen["system_calls"], expected)[0] == []
+    assert families(seen["socket_families"], expected)[0] == []
+    # Said, not hidden: neither of these is refused there.
+    assert {"mmap_wx", "memfd", "clone_newuser"} <= done(seen)
+
+
+def test_a_bridge_adds_internet_sockets_and_nothing_else() -> None:
+    """CONTAINER_NETWORK=bridge needs IPv4 and IPv6; all the rest is as refused as without."""
+    seen = probe(RUNC, network="bridge")
+    assert FILTER.judge(seen["system_calls"], Expected())[0] == []
+    assert seen["socket_families"] == {"plain": [_UNIX, _INET, _INET6], "high_bit": []}
+
+
+def deadly(settings: SandboxSettings, wanted: SandboxOrder, deadline_at: datetime) -> Body:
+    """Return options whose filter ends the process at the first call that no rule names."""
+    body = container_options(settings, wanted, deadline_at)
+    *others, seccomp = body["HostConfig"]["SecurityOpt"]
+    profile = json.loads(seccomp.removeprefix("seccomp="))
+    profile["defaultAction"] = "SCMP_ACT_KILL_PROCESS"
+    del profile["defaultErrnoRet"]
+    body["HostConfig"]["SecurityOpt"] = [*others, f"seccomp={json.dumps(profile)}"]
+    return body
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
+    """Return a cell whose sandboxes die of a call that the profile does not name."""
+    allow = ("127.0.0.0/8",)
+    with cell(tmp_path_factory.mktemp("deadly"), "seccomp-deadly", allow) as made:
+        yield replace(made.under(RUNC), options=deadly)
+
+
+_PATHS = [
+    *("/", "/login", "/redirect?n=3", "/gzip", "/br", "/zstd", "/deflate", "/icon", "/meta"),
+    *("/headers?n=10000", "/deep"),
+]
+
+
+@pytest.mark.parametrize("path", _PATHS)
+def test_every_call_of_a_fetch_is_named(strict: Cell, path: str) -> None:
+    """Pages of all kinds are read under a filter that forgives nothing, runc's last calls too."""
+    with pages() as server:
+        seen = strict.fetch(server.url(path), allow_cidrs=("127.0.0.0/8",))
+    assert seen.exit.exit_code == 0, seen.exit.stderr_tail
+    assert seen.report is not None
+    assert seen.report.outcome is Outcome.OK
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "outcome"),
+    [
+        ("/endless", {}, Outcome.BODY_TOO_LARGE),
+        ("/slow?s=30", {"timeout_s": 1.0}, Outcome.FETCH_TIMEOUT),
+        ("/garbage", {}, Outcome.HTTP_ERROR),
+        ("/inside", {}, Outcome.ADDRESS_REFUSED),
+    ],
+)
+def test_every_call_of_a_failing_fetch_is_named(
+    strict: Cell, path: str, fields: Body, outcome: Outcome
+) -> None:
+    """Deadlines, caps and refusals take other ways through the fetcher."""
+    with pages() as server:
+        seen = strict.fetch(server.url(path), allow_cidrs=("127.0.0.0/8",), **fields)
+    assert seen.exit.exit_code == 0, seen.exit.stderr_tail
+    assert seen.report is not None
+    assert seen.report.outcome is outcome
+
+
+def test_every_call_of_a_fetch_over_tls_is_named(strict: Cell, tmp_path: Path) -> None:
+    """OpenSSL and the reading of certificates make calls of their own."""
+    pem = make_certificate("127.0.0.1").write(tmp_path / "tls.pem")
+    with PageServer(dict(pages().routes), certificate=pem) as server:
+        seen = strict.fetch(server.url("/"), allow_cidrs=("127.0.0.0/8",))
+    assert seen.exit.exit_code == 0, seen.exit.stderr_tail
+    assert seen.report is not None
+    assert seen.report.outcome is Outcome.OK
+
+
+def test_a_call_that_is_not_named_is_noticed(strict: Cell) -> None:
+    """The filter of these tests does end a process: the probe's first attack is its last."""
+
+    def options(settings: SandboxSettings, wanted: SandboxOrder, deadline_at: datetime) -> Body:
+        command = probe_command({"vectors": list(_VECTORS)})
+        return deadly(settings, wanted, deadline_at) | {"Entrypoint": command}
+
+    got: list[bytes] = []
+    sandbox = DockerSandbox(strict.settings, SOCKET_PATH, options=options)
+    ended = asyncio.run(sandbox.run(order(), collector(got)))
+    assert ended.exit_code is not None
+    assert ended.exit_code > _DEAD_BY_SIGNAL
+    assert got == []
