@@ -10,6 +10,7 @@ _METADATA = "cloud metadata and its credentials"
 _LOOPBACK = "this host's own services (loopback)"
 _BRIDGE = "code that breaks the fetcher reaches this host and its networks."
 _DNS64 = "addresses in 64:ff9b::/96 are judged by the IPv4 address in them."
+_SNI = "a page may speak TLS to another host than the one that is on record."
 _CLEAR = "is used without TLS: who is on the way reads its password."
 
 
@@ -41,6 +42,10 @@ _CLEAR = "is used without TLS: who is on the way reads its password."
         (
             {"EGRESS_DNS64": "true"},
             [f"EGRESS_DNS64=true: {_DNS64}"],
+        ),
+        (
+            {"EGRESS_ALLOW_SNI_MISMATCH": "true"},
+            [f"EGRESS_ALLOW_SNI_MISMATCH=true: {_SNI}"],
         ),
         (
             {"API_HOST": "0.0.0.0"},
