@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from safeurl.settings import SETTING_NAMES, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = (".ci", "api", "docker", "fetcher", "safeurl", "tests", "worker")
+FOLDERS = (".ci", "api", "docker", "docs", "fetcher", "safeurl", "tests", "worker")
 CODE_SUFFIXES = {".py", ".sh", ".sql", ".toml", ".yaml", ".Dockerfile", ".service"}
 MAX_LINES = 400
 

@@ -1,0 +1,1 @@
+"""Fuzz targets: functions that take hostile bytes and assert what must hold whatever they are."""

@@ -1,0 +1,38 @@
+"""The kept inputs of each target: one zip file, replayed by the ordinary tests.
+
+An input that once was a finding stays in it for good; others are the smallest that reach the code.
+"""
+
+import hashlib
+import zipfile
+from pathlib import Path
+from typing import Final
+
+_FOLDER: Final = Path(__file__).parent
+#: The archive is the same to the byte for the same inputs.
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+_MAX_KEPT: Final = 400
+_MAX_KEPT_BYTES: Final = 4096
+
+
+def read_corpus(target: str) -> dict[str, bytes]:
+    """Return the kept inputs by their names; none where the target has no file yet."""
+    path = _FOLDER / f"{target}.zip"
+    if not path.exists():
+        return {}
+    with zipfile.ZipFile(path) as packed:
+        return {name: packed.read(name) for name in packed.namelist()}
+
+
+def write_corpus(target: str, folder: Path) -> None:
+    """Keep what is kept already, and of the folder's inputs the smallest."""
+    kept = read_corpus(target)
+    found = sorted(
+        (each.read_bytes() for each in folder.iterdir()), key=lambda data: (len(data), data)
+    )
+    for data in found:
+        if len(kept) < _MAX_KEPT and len(data) <= _MAX_KEPT_BYTES:
+            kept.setdefault(hashlib.sha256(data).hexdigest()[:16], data)
+    with zipfile.ZipFile(_FOLDER / f"{target}.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in sorted(kept):
+            packed.writestr(zipfile.ZipInfo(name, _EPOCH), kept[name], zipfile.ZIP_DEFLATED)

@@ -1,0 +1,160 @@
+"""What fuzzing begins with: valid inputs and known attacks, which show the formats."""
+
+import gzip
+import io
+import json
+import sqlite3
+import tempfile
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import dns.flags
+import dns.message
+import dns.rrset
+
+from safeurl.adapters.backup.archive import ArchiveWriter
+from tests.support.vectors import CONFUSIONS, LITERALS
+
+_NOW: Final = datetime(2026, 1, 2, tzinfo=UTC)
+_HOST: Final = b"Host: example.com\r\n"
+
+
+def seeds(target: str) -> list[bytes]:
+    """Return the first inputs of a target; KeyError where there is none of this name."""
+    return _SEEDS[target]()
+
+
+def _archive() -> list[bytes]:
+    stream = io.BytesIO()
+    writer = ArchiveWriter(stream, _NOW)
+    database = _empty_database()
+    writer.add("manifest.json", 2, [b"{}"])
+    writer.add("safeurl.db", len(database), [database])
+    writer.finish()
+    return [stream.getvalue(), stream.getvalue()[:700]]
+
+
+def _empty_database() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "small.db"
+        database = sqlite3.connect(path)
+        database.execute("CREATE TABLE scan_jobs (id TEXT)")
+        database.close()
+        return path.read_bytes()
+
+
+def _answers() -> list[bytes]:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+    return [
+        head + b"Content-Length: 5\r\n\r\nhello",
+        head + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        head + b"Transfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nTrailer: z\r\n\r\n",
+        head + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"hello", mtime=0),
+        head + b"Content-Encoding: br\r\n\r\n\x0b\x02\x80hello\x03",
+        head + b"Content-Encoding: deflate, gzip\r\n\r\n\x78\x9c\x03\0\0\0\0\x01",
+        head + b"Content-Encoding: zstd\r\n\r\n\x28\xb5\x2f\xfd\x20\x05\x29\0\0hello",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 404 Not Found\r\n\r\nbody",
+        b"HTTP/1.1 302 Found\r\nLocation: //other.example\r\nRefresh: 0; url=/next\r\n\r\n",
+    ]
+
+
+def _requests() -> list[bytes]:
+    post = b"POST http://example.com/form HTTP/1.1\r\n" + _HOST
+    return [
+        b"GET http://example.com/ HTTP/1.1\r\n" + _HOST + b"\r\n",
+        b"GET http://u:p@example.com:8080/a?b#c HTTP/1.1\r\nProxy-Auth: x\r\n" + _HOST + b"\r\n",
+        b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n\x16\x03\x01",
+        b"CONNECT [2001:4860:4860::8888]:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+        post + b"Content-Length: 3\r\n\r\nabc",
+        post + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nA: b\r\n\r\n",
+        post + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        post + b"Content-Length: 3\r\n\r\nabcGET http://b.example/ HTTP/1.1\r\n\r\n",
+        b"GET http://example.com/ HTTP/2.0\r\n" + _HOST + b"\r\n",
+        *(f"GET http://{host}/ HTTP/1.1\r\n\r\n".encode() for host in LITERALS),
+    ]
+
+
+def _dns_answers() -> list[bytes]:
+    texts = (
+        ("site.example.", "A", "93.184.216.34"),
+        ("site.example.", "AAAA", "2606:2800:220:1::1"),
+        ("site.example.", "CNAME", "other.example."),
+        ("site.example.", "A", "127.0.0.1"),
+        ("site.example.", "TXT", '"text"'),
+    )
+    found = [_dns_answer([text]) for text in texts]
+    return [*found, _dns_answer([texts[2], ("other.example.", "A", "93.184.216.34")]), b""]
+
+
+def _dns_answer(records: list[tuple[str, str, str]]) -> bytes:
+    query = dns.message.make_query("site.example.", "A", use_edns=False)
+    answer = dns.message.make_response(query)
+    answer.flags |= dns.flags.RA
+    for name, kind, text in records:
+        answer.answer.append(dns.rrset.from_text(name, 60, "IN", kind, text))
+    wire = answer.to_wire()
+    question = len(query.to_wire())
+    return wire[2:12] + wire[question:]
+
+
+def _pages() -> list[bytes]:
+    return [
+        b"<!doctype html><title>Log in</title><form action=/in method=post><input type=password>",
+        b'<meta charset=utf-16><meta http-equiv=refresh content="0; url=//x">',
+        b"<base href=//y><a href=z>text</a>",
+        b"<svg><title>t</title><foreignObject><form><input></form></foreignObject></svg>",
+        b"<table><form><tr><td><input form=f></table></form><form id=f></form>",
+        b"<iframe hidden src=a>",
+        b"\xff\xfe<\0b\0>\0",
+        b"\xef\xbb\xbf<p>x",
+        b"<script>location='//e'</script><link rel=icon href=data:,>",
+        b"<!-- saved from url=(0023)https://example.com/ --><template><form></template>",
+    ]
+
+
+def _reports() -> list[bytes]:
+    hop = {"url": "http://example.com/", "status": 302, "location": "/next", "address": "192.0.2.1"}
+    lines: list[dict[str, object]] = [
+        {"type": "evidence", "hop": hop},
+        {"type": "evidence", "page": {"title": "t", "forms": [{"has_password": True}]}},
+        {"type": "evidence", "refusal": {"host": "10.0.0.1", "port": 80, "rule": "private"}},
+        {"type": "artefact", "kind": "favicon", "data": "aGVsbG8=", "last": True},
+        {"type": "report", "scan": "s1", "attempt": 2, "outcome": "ok"},
+    ]
+    encoded = [json.dumps(line).encode() for line in lines]
+    return [b"\n".join(encoded) + b"\n", *encoded, b'{"type":"later","x":[[[[]]]]}\n' + encoded[-1]]
+
+
+def _urls() -> list[bytes]:
+    texts = [*CONFUSIONS, *(f"http://{host}/" for host in LITERALS)]
+    texts += [
+        "hxxps://example[.]com/a(dot)b",
+        "example.com:8443",
+        "http://b\u00fccher.example/%zz?q#f",
+        "http://example.com/x[.]y(dot)z",
+    ]
+    texts += [
+        "//example.com",
+        "?q",
+        "#f",
+        "https://u:p@xn--bcher-kva.example./",
+        "http://a!$&'()*+,;=b.example/",
+    ]
+    return [text.encode("utf-8", "surrogatepass") for text in texts if len(text) < 200]
+
+
+_SEEDS: Final[Mapping[str, Callable[[], list[bytes]]]] = MappingProxyType(
+    {
+        "archive": _archive,
+        "chunked_answer": _answers,
+        "chunked_request": _requests,
+        "dns_answer": _dns_answers,
+        "html": _pages,
+        "report": _reports,
+        "request_head": _requests,
+        "url": _urls,
+    }
+)

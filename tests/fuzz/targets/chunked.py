@@ -1,0 +1,31 @@
+"""A server's answer: head, framing and content encodings, over a real socket."""
+
+import socket
+
+from fetcher.body import load
+from fetcher.deadline import Deadline
+from fetcher.ending import FetchFailedError
+from fetcher.exchange import Exchange
+
+_CAP = 4096
+_TIMEOUT_S = 5.0
+
+
+def fuzz_answer(data: bytes) -> None:
+    """Hold that an answer is read or named broken, within its cap and without waiting."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(data[: 64 * 1024])
+        theirs.shutdown(socket.SHUT_WR)
+        deadline = Deadline.after(_TIMEOUT_S)
+        exchange = Exchange(ours, deadline)
+        try:
+            head = exchange.ask("/", (("Host", "example.com"),))
+            loaded = load(exchange, head, _CAP, deadline)
+        except FetchFailedError as failure:
+            assert failure.ending.detail
+            return
+        assert not deadline.is_over()
+        assert 100 <= head.status <= 999
+        assert len(loaded.data) == loaded.body.size_bytes <= _CAP
+        assert loaded.body.wire_bytes <= _CAP

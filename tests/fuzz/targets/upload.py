@@ -1,0 +1,66 @@
+"""A plain request with a body, forwarded by the gateway: one request in, one request out."""
+
+import asyncio
+import contextlib
+import socket
+
+import h11
+
+from safeurl.address import AddressPolicy
+from safeurl.errors import UrlRefusedError
+from worker.egress.ledger import Entry, Ledger
+from worker.egress.plain import PlainForward
+from worker.egress.request import RequestError, read_ask
+
+_LOOP = asyncio.new_event_loop()
+_TIMEOUT_S = 5.0
+_POLICY = AddressPolicy.parse((), ())
+_BUFFER = memoryview(bytearray(64 * 1024))
+#: What a socket pair holds before anybody reads: more would have to be read meanwhile.
+_MAX_BYTES = 32 * 1024
+
+
+def fuzz_request(data: bytes) -> None:
+    """Hold that the server gets exactly one request, framed in one way, or the start of one."""
+    forwarded = _LOOP.run_until_complete(_forward(data[:_MAX_BYTES]))
+    if not forwarded:
+        return
+    http = h11.Connection(h11.SERVER)
+    http.receive_data(forwarded)
+    request = http.next_event()
+    assert isinstance(request, h11.Request), request
+    names = [name for name, _ in request.headers]
+    assert not {b"content-length", b"transfer-encoding"} <= set(names)
+    assert names.count(b"host") == 1
+    assert not any(name.startswith(b"proxy-") for name in names)
+    while isinstance(http.next_event(), h11.Data):
+        pass
+    assert not http.trailing_data[0], http.trailing_data
+
+
+async def _forward(data: bytes) -> bytes:
+    sandbox, client = socket.socketpair()
+    gateway, server = socket.socketpair()
+    with sandbox, client, gateway, server:
+        for each in (client, gateway):
+            each.settimeout(0)
+        sandbox.sendall(data)
+        sandbox.shutdown(socket.SHUT_WR)
+        try:
+            ask = await read_ask(client, _TIMEOUT_S)
+            if ask is None or ask.plain is None:
+                return b""
+            target = ask.target(_POLICY)
+        except (RequestError, UrlRefusedError):
+            return b""
+        forward = PlainForward(ask, target, client, gateway)
+        carried = asyncio.create_task(forward.carry(Ledger(), Entry(), _BUFFER))
+        # One turn of the loop lets the upload run as far as the bytes reach; then the server ends.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_WR)
+        async with asyncio.timeout(_TIMEOUT_S):
+            await carried
+        gateway.shutdown(socket.SHUT_RDWR)
+        return b"".join(iter(lambda: server.recv(64 * 1024), b""))
