@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from safeurl.adapters.sql import ledger_statements as statements
-from safeurl.adapters.sql.contents import check_faults
+from safeurl.adapters.sql.contents import rule_faults
 from safeurl.adapters.sql.database import Row, Statement
 from safeurl.adapters.sql.migrate import require_current
 from safeurl.adapters.sql.room import SQLRoom
@@ -72,7 +72,7 @@ class SQLLedger(SQLRoom):
 
     async def content_faults(self) -> list[str]:
         """Ask every CHECK of every row."""
-        return await check_faults(
+        return await rule_faults(
             lambda statement: self._patiently(lambda: self._database.read(statement))
         )
 
