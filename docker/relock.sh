@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes the three locks anew from pyproject.toml: for Linux and CPython 3.11 and later, each package with the hashes
+# Writes the four locks anew from pyproject.toml: for Linux and CPython 3.11 and later, each package with the hashes
 # of all its files and none with a host. Versions already locked stay unless --upgrade is given.
 # Without environment markers on purpose: pip judges those by the interpreter it runs in, and the images' wheels are
 # fetched for another one. What only 3.11 needs is installed on newer versions too and does no harm.
@@ -29,7 +29,7 @@ lock() {
     local output=$1
     shift
     "$UV" pip compile --python-platform linux --python-version 3.11 --generate-hashes \
-        --no-header --no-annotate --quiet "${MORE[@]}" "${@/#/--constraints=}" --output-file "$output" - >/dev/null
+        --no-header --no-annotate --quiet --overrides docker/left-out.txt "${MORE[@]}" "${@/#/--constraints=}" --output-file "$output" - >/dev/null
     echo "$output: $(grep -c '==' "$output") packages"
 }
 
@@ -38,5 +38,7 @@ EXTRAS=project.optional-dependencies
 # hatchling and editables: the project itself is installed without asking any index for its build backend.
 { requirements project.dependencies $EXTRAS.turso build-system.requires && echo editables; } |
     lock requirements.lock
+# What the service image carries: nothing that only builds or tests.
+requirements project.dependencies $EXTRAS.turso | lock docker/service-requirements.lock requirements.lock
 requirements project.dependencies $EXTRAS.{turso,fetcher,dev} | lock requirements-dev.lock requirements.lock
 requirements $EXTRAS.fetcher | lock docker/fetcher-requirements.lock requirements-dev.lock

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 from itertools import pairwise
 
 from safeurl.scan import AuditEntry
@@ -28,6 +29,29 @@ class Seal:
     sealed_at: str
     #: The term of the leader that sealed.
     term: int
+
+
+class Risk(IntEnum):
+    """What an object of a foreign schema can run, and so how far its database may be read."""
+
+    #: It runs only when somebody writes, or reads it by its name: a trigger, a view.
+    NONE = 0
+    #: It may run when every row is checked: an index, or another table.
+    CHECKING = 1
+    #: It may run when our tables are read.
+    READING = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaFault:
+    """One difference between the schema of a database and the one that SafeURL makes."""
+
+    #: `table`, `index`, `trigger`, `view`, or what else the database calls it.
+    kind: str
+    name: str
+    #: One sentence that names both, for people.
+    text: str
+    risk: Risk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from safeurl.audit import AuditRow, Seal, Trail
+from safeurl.audit import AuditRow, SchemaFault, Seal, Trail
 from safeurl.report import EgressEvidence, FetchRequest
 from safeurl.scan import Artefact, AuditEntry, Judged, Metrics, Result, Scan, Term, WorkerBeat
 from safeurl.state import Outcome, State
@@ -195,6 +195,18 @@ class AuditLedger(Protocol):
         """Return the highest row id and the highest seal number that were ever given.
 
         Kept by the database apart from the rows, so that a tail that was cut off is missed.
+        """
+
+    async def schema_faults(self) -> list[SchemaFault]:
+        """Compare the schema as it stands with `schema.sql`, without reading any table of it.
+
+        A schema that is older or newer, or none at all, raises StoreUnavailableError instead.
+        """
+
+    async def content_faults(self) -> list[str]:
+        """Name the rules of the tables that rows break, and what is damaged in the database.
+
+        Ask only where the schema bears no risk for that.
         """
 
 

@@ -19,14 +19,15 @@ from pydantic import (
     field_validator,
 )
 
+from safeurl.api_settings import ApiSettings
 from safeurl.errors import ConfigError
 from safeurl.redis_settings import RedisSettings
 from safeurl.redis_url import RedisPlace
-from safeurl.setting_types import Cidrs, Hosts, Ports, Resolvers, Seconds, Uids, Users
+from safeurl.setting_types import Cidrs, Ports, Resolvers, Seconds, Uids, Users
 from safeurl.uids import DEFAULT_UIDS, read_uids, write_uids
 
 
-class Settings(RedisSettings):
+class Settings(RedisSettings, ApiSettings):
     """All settings; the alias is the environment variable, the description its documentation."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -241,41 +242,6 @@ class Settings(RedisSettings):
         max_length=512,
         alias="FETCH_USER_AGENT",
         description="User-Agent sent to pages. Empty: a current browser's.",
-    )
-    api_host: str = Field(
-        default="127.0.0.1", alias="API_HOST", description="Address the HTTP API listens on."
-    )
-    api_port: int = Field(
-        default=8321, ge=0, le=65535, alias="API_PORT", description="Its TCP port."
-    )
-    api_allowed_hosts: Hosts = Field(
-        default=(),
-        alias="API_ALLOWED_HOSTS",
-        description="Names it answers to, without port. Empty: on loopback its own, else any.",
-    )
-    api_max_connections: int = Field(
-        default=1024,
-        ge=16,
-        le=65_536,
-        alias="API_MAX_CONNECTIONS",
-        description="Connections it holds at a time; over that, the client with the most loses "
-        "one that waits for it. Needs as many open files.",
-    )
-    api_max_connections_per_client: int = Field(
-        default=32,
-        ge=1,
-        le=65_536,
-        alias="API_MAX_CONNECTIONS_PER_CLIENT",
-        description="Of these, those of one address (IPv6: one /64 network). Behind a reverse "
-        "proxy all clients have its address: raise this to what the proxy opens.",
-    )
-    api_client_timeout_seconds: int = Field(
-        default=10,
-        ge=1,
-        le=300,
-        alias="API_CLIENT_TIMEOUT_SECONDS",
-        description="How long it waits for a request's head, or between two pieces of a request's "
-        "body or of an answer. A body may take three times as long, an answer six times.",
     )
     enable_worker: bool = Field(
         default=False,

@@ -156,12 +156,17 @@ def origin(url: ParsedUrl | str) -> str:
 
 
 def defang(url: ParsedUrl | str) -> str:
-    """Return the URL so that no program makes a link of it: `hxxp://example[.]com/`."""
+    """Return the URL so that no program makes a link of it: `hxxp://example[.]com/`.
+
+    Brackets of its own that `parse` would take for a defanged dot's are percent-encoded, so that
+    the text leads to the same page again.
+    """
     text = url if isinstance(url, str) else url.url
     match = _DEFANGABLE.match(text)
     if match is None:
         return text.replace(".", "[.]")
     _, rest, authority, tail = match.groups()
+    tail = _TAIL_DOT.sub(lambda dot: f"%{ord(dot[0][0]):02X}{dot[0][1:]}", tail)
     return f"hxxp{rest}{authority.replace('.', '[.]')}{tail}"
 
 

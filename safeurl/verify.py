@@ -1,5 +1,7 @@
 """Walking the whole audit trail: every row, every seal over it, and the trail of every scan.
 
+The schema comes first: the triggers and CHECKs are what kept the rows as they should be, and a
+table that somebody replaced, by a view that never ends for one, must not be read.
 What is written while it walks is no fault: rows and seals are looked at up to where they ended
 when the walk began, and each scan is read at one moment with its trail.
 """
@@ -8,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from safeurl.audit import NO_SEAL, AuditRow, Seal, trail_faults
+from safeurl.audit import NO_SEAL, AuditRow, Risk, Seal, trail_faults
 from safeurl.ports import AuditLedger
 from safeurl.seal_check import Difference, compare, explained, is_shaped, missing
 
@@ -59,6 +61,8 @@ async def verify(
 ) -> Verification:
     """Walk everything with bounded memory and name what is wrong."""
     walk = _Walk(ledger, anchors, tell)
+    if not await walk.schema():
+        return walk.verification()
     last_row, last_seal = await ledger.last_numbers()
     await walk.rows_before_the_first()
     await walk.seals(last_seal)
@@ -83,6 +87,19 @@ class _Walk:
         self._differences: list[Difference] = []
         self._faults: list[str] = []
         self._fault_count = 0
+
+    async def schema(self) -> bool:
+        """Compare the schema, then the rows with its rules; tell whether the rows may be read."""
+        faults = await self._ledger.schema_faults()
+        self._add(fault.text for fault in faults)
+        risk = max((fault.risk for fault in faults), default=Risk.NONE)
+        if risk is Risk.READING:
+            self._add(["The audit trail was not read, because its tables are not SafeURL's."])
+        elif risk is Risk.CHECKING:
+            self._add(["The rows were not checked: checking may run what is not SafeURL's."])
+        else:
+            self._add(await self._ledger.content_faults())
+        return risk is not Risk.READING
 
     async def rows_before_the_first(self) -> None:
         """Rows are numbered from 1."""

@@ -5,6 +5,7 @@
 
 IMAGES=.cache/images
 FETCHER_LOCK=docker/fetcher-requirements.lock
+SERVICE_LOCK=docker/service-requirements.lock
 # What the fetcher may know of ours; nothing else is copied next to it.
 FETCHER_CORE=(__init__ errors state report url address)
 
@@ -17,7 +18,7 @@ ensure_fetcher_image() {
 }
 
 ensure_service_image() {
-    ensure_image service requirements.lock stage_service "${SERVICE_FILES[@]}"
+    ensure_image service "$SERVICE_LOCK" stage_service "${SERVICE_FILES[@]}"
 }
 
 # ensure_image ROLE LOCK STAGE FILE…: STAGE is the function that lays our own code into the build context.

@@ -39,6 +39,15 @@ venv_is_current() {
     [ "$key" = "$(venv_key)" ] && { [ "$kind" = "$1" ] || [ "$kind" = dev ]; }
 }
 
+# Whether the environment has a package that docker/left-out.txt names.
+has_left_out() {
+    local name
+    while read -r name _; do
+        .venv/bin/python -m pip show --quiet "$name" 2>/dev/null && return 0
+    done < <(grep -v '^#' docker/left-out.txt)
+    return 1
+}
+
 # ensure_venv runtime|dev
 ensure_venv() {
     local lock=requirements.lock
@@ -46,10 +55,11 @@ ensure_venv() {
     [ "$1" = runtime ] || lock=requirements-dev.lock
     note "installing $(grep -c == "$lock") packages"
     rm -f "$VENV_STAMP"
-    .venv/bin/python -m pip --version 2>/dev/null || "$(find_python)" -m venv --clear .venv
+    # pip takes nothing away that an older lock brought.
+    { .venv/bin/python -m pip --version 2>/dev/null && ! has_left_out; } || "$(find_python)" -m venv --clear .venv
     # The lock names everything, so nothing is resolved: an older pip would take an extra's newest release, not ours.
     .venv/bin/python -m pip install --no-deps --require-hashes -r "$lock"
     .venv/bin/python -m pip install --no-deps --no-build-isolation -e .
-    .venv/bin/python -m pip check
+    .venv/bin/python docker/lib/check_requirements.py docker/left-out.txt
     printf '%s %s\n' "$1" "$(venv_key)" >"$VENV_STAMP"
 }

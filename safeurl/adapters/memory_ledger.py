@@ -3,7 +3,7 @@
 import msgspec
 
 from safeurl.adapters.sql.rows import columns
-from safeurl.audit import NO_SEAL, AuditRow, Seal, Trail
+from safeurl.audit import NO_SEAL, AuditRow, SchemaFault, Seal, Trail
 from safeurl.scan import AuditEntry, Scan, Term
 
 
@@ -53,6 +53,14 @@ class MemoryLedger:
     async def last_numbers(self) -> tuple[int, int]:
         """Count both lists."""
         return len(self._audit), len(self._seals)
+
+    async def schema_faults(self) -> list[SchemaFault]:
+        """Return none: there is no schema in memory that somebody could change."""
+        return []
+
+    async def content_faults(self) -> list[str]:
+        """Return none: the fake has the same rules in code and keeps nothing that breaks them."""
+        return []
 
     def _trail(self, scan: Scan) -> Trail:
         rows = tuple(_row(entry) for entry in self._audit if entry.scan_id == scan.id)

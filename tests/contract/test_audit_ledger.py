@@ -154,3 +154,12 @@ async def test_a_deposed_leader_seals_nothing(store: Store) -> None:
     last = await store.last_seal()
     assert last is not None
     assert last.term == term + 1
+
+
+@on_every_store
+async def test_schema_and_rows_are_as_made(store: Store) -> None:
+    """Nothing is named, whatever states the scans are in."""
+    for state in State:
+        await brought_to(store, state)
+    assert await store.schema_faults() == []
+    assert await store.content_faults() == []

@@ -15,7 +15,7 @@ from tests.fuzz.targets import load_target
 
 #: Of our own code and of what reads hostile bytes for it; the rest would only slow it down.
 _INSTRUMENTED = ["safeurl", "worker", "fetcher", "h11", "dns"]
-_MAX_INPUT_BYTES = 16 * 1024
+_MAX_INPUT_BYTES = 64 * 1024
 #: One input that takes longer, or more memory, is a finding.
 _MAX_INPUT_S = 10
 _MAX_RSS_MB = 2048

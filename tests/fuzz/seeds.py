@@ -1,11 +1,13 @@
 """What fuzzing begins with: valid inputs and known attacks, which show the formats."""
 
 import gzip
+import hashlib
 import io
 import json
 import sqlite3
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -16,8 +18,10 @@ import dns.message
 import dns.rrset
 
 from safeurl.adapters.backup.archive import ArchiveWriter
+from safeurl.adapters.backup.document import FORMAT, Manifest, Seal, encode
 from tests.support.vectors import CONFUSIONS, LITERALS
 
+_SCHEMA: Final = Path(__file__).parents[2] / "schema.sql"
 _NOW: Final = datetime(2026, 1, 2, tzinfo=UTC)
 _HOST: Final = b"Host: example.com\r\n"
 
@@ -28,21 +32,37 @@ def seeds(target: str) -> list[bytes]:
 
 
 def _archive() -> list[bytes]:
+    database = b"\0" * 100
+    manifest = Manifest(
+        format=FORMAT,
+        safeurl="0.1.0",
+        created_at=_NOW,
+        migrations=(1,),
+        database_bytes=len(database),
+        database_sha256=hashlib.sha256(database).hexdigest(),
+    )
     stream = io.BytesIO()
     writer = ArchiveWriter(stream, _NOW)
-    database = _empty_database()
-    writer.add("manifest.json", 2, [b"{}"])
-    writer.add("safeurl.db", len(database), [database])
+    for name, data in (("manifest.json", encode(manifest)), ("safeurl.db", database)):
+        writer.add(name, len(data), [data])
+    seal = encode(Seal(artefacts=0, missing=1, sha256=writer.sha256))
+    writer.add("seal.json", len(seal), [seal])
     writer.finish()
     return [stream.getvalue(), stream.getvalue()[:700]]
 
 
-def _empty_database() -> bytes:
+def _databases() -> list[bytes]:
+    return [_database(""), _database("DROP TRIGGER audit_logs_no_update"), b"SQLite format 3\0"]
+
+
+def _database(change: str) -> bytes:
+    """Return a database of this version's schema, on small pages, after one change."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "small.db"
-        database = sqlite3.connect(path)
-        database.execute("CREATE TABLE scan_jobs (id TEXT)")
-        database.close()
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA page_size = 512")
+            database.executescript(_SCHEMA.read_text(encoding="utf-8"))
+            database.executescript(change)
         return path.read_bytes()
 
 
@@ -149,6 +169,7 @@ def _urls() -> list[bytes]:
 _SEEDS: Final[Mapping[str, Callable[[], list[bytes]]]] = MappingProxyType(
     {
         "archive": _archive,
+        "database": _databases,
         "chunked_answer": _answers,
         "chunked_request": _requests,
         "dns_answer": _dns_answers,

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from safeurl.adapters.memory import MemoryStore
-from safeurl.adapters.sql.database import Statement
 from safeurl.audit import Seal
 from safeurl.seal import NO_ROW, digest, seal_over
 from safeurl.state import State
@@ -198,12 +197,7 @@ def test_seals_that_were_cut_off_are_missed_for_ever(
     """The sealer seals the rows again, but gives no number twice."""
 
     async def scenario(victim: Victim) -> None:
-        await victim.database.write(
-            [
-                Statement("DROP TRIGGER audit_seals_no_delete"),
-                Statement("DELETE FROM audit_seals WHERE number > 1"),
-            ]
-        )
+        await victim.suffer(["DELETE FROM audit_seals WHERE number > 1"])
         assert await victim.seal() == 3
         assert "sealer.seals_missing last=3" in caplog.text
         found = await verify(victim.store)

@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from safeurl.adapters.backup import BackupTaker, Place, Restorer
 from safeurl.adapters.backup.archive import ArchiveWriter
 from safeurl.adapters.backup.document import Manifest, Seal, decode, encode
 from safeurl.adapters.backup.snapshot import copy_database
+from safeurl.adapters.sql.schema import migrations, schema_sql, statements_of
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.errors import RequestError
 from tests.support.builders import NOW
@@ -233,10 +235,55 @@ def test_a_database_that_is_not_sound_is_refused(good: bytes, tmp_path: Path) ->
     assert "is damaged" in _refused(_fitting(good, b"no database " * 1000), tmp_path)
 
 
-def test_an_older_schema_is_migrated_later(good: bytes, tmp_path: Path) -> None:
-    """Migrations that are fewer than this code's are no reason to refuse."""
-    fewer = _with_database(good, tmp_path, "DELETE FROM schema_migrations WHERE number > 1")
-    _restore(_changed(fewer, lambda manifest: replace(manifest, migrations=(1,))), tmp_path)
+def _of_version(good: bytes, folder: Path, applied: tuple[int, ...]) -> bytes:
+    """Return a backup of an empty database that has these migrations."""
+    path = folder / "older.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute(statements_of(schema_sql())[0])
+        for step in migrations():
+            if step.number in applied:
+                database.executescript(step.sql)
+                database.execute(
+                    "INSERT INTO schema_migrations VALUES (?, ?, '2026-01-02T03:04:05.000000Z')",
+                    (step.number, step.name),
+                )
+    members = {"manifest.json": _members(good)["manifest.json"], "safeurl.db": path.read_bytes()}
+    return _changed(
+        _fitting(_sealed(members), members["safeurl.db"]),
+        lambda manifest: replace(manifest, migrations=applied),
+    )
+
+
+@pytest.mark.parametrize("count", range(1, len(migrations())))
+def test_an_older_schema_is_migrated_later(good: bytes, tmp_path: Path, count: int) -> None:
+    """It is held against the schema of its own version, and works once it is migrated."""
+    applied = tuple(range(1, count + 1))
+    _restore(_of_version(good, tmp_path, applied), tmp_path)
+
+    async def migrate() -> None:
+        store = SQLiteStore(_place(tmp_path / "state").database)
+        assert await store.migrate() == list(range(count + 1, len(migrations()) + 1))
+        assert await store.schema_faults() == []
+        await store.close()
+
+    asyncio.run(migrate())
+
+
+def test_a_schema_of_another_version_than_it_says_is_refused(good: bytes, tmp_path: Path) -> None:
+    """Fewer migrations than the schema shows, none, and some that never were together."""
+    for kept in (1, 0):
+        sql = f"DELETE FROM schema_migrations WHERE number > {kept}"  # noqa: S608 - our numbers
+        fewer = _with_database(good, tmp_path, sql)
+        numbers = tuple(range(1, kept + 1))
+        lying = _changed(fewer, partial(_with_migrations, numbers=numbers))
+        assert "none of SafeURL's" in _refused(lying, tmp_path)
+    other = _with_database(good, tmp_path, "DELETE FROM schema_migrations WHERE number = 2")
+    lying = _changed(other, partial(_with_migrations, numbers=(1, 3)))
+    assert "no version of SafeURL has together" in _refused(lying, tmp_path)
+
+
+def _with_migrations(manifest: Manifest, numbers: tuple[int, ...]) -> Manifest:
+    return replace(manifest, migrations=numbers)
 
 
 def test_a_copy_is_of_one_moment_and_ends(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ def env_example() -> str:
         "# Three are commented out, because the units in docker/systemd/ set them themselves.",
         "",
     ]
-    for field in Settings.model_fields.values():
+    # Those of the installation first: pydantic begins with what a class inherits.
+    names = [name for kind in (Settings, *Settings.__bases__) for name in kind.__annotations__]
+    for field in (Settings.model_fields[name] for name in names if name in Settings.model_fields):
         mark = "#" if field.alias in OWN_OF_UNITS else ""
         lines += [f"# {field.description}", f"{mark}{field.alias}={_text(field.default)}", ""]
     return "\n".join(lines)

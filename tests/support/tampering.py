@@ -9,6 +9,7 @@ from safeurl.adapters.libsql import LibSQLStore
 from safeurl.adapters.libsql.address import parse_address
 from safeurl.adapters.libsql.database import LibSQLDatabase
 from safeurl.adapters.sql.database import Database, Statement
+from safeurl.adapters.sql.schema import schema_sql, statements_of
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.adapters.sqlite.database import SQLiteDatabase
 from safeurl.ports import Store
@@ -36,9 +37,10 @@ class Victim:
     database: Database
 
     async def suffer(self, changes: Sequence[str]) -> None:
-        """Drop the triggers and make the changes, in one batch."""
+        """Drop the triggers, make the changes and put the triggers back, in one batch."""
         drops = [f"DROP TRIGGER IF EXISTS {name}" for name in _TRIGGERS]
-        await self.database.write([Statement(sql) for sql in (*drops, *changes)])
+        makes = [sql for sql in statements_of(schema_sql()) if sql.split()[2] in _TRIGGERS]
+        await self.database.write([Statement(sql) for sql in (*drops, *changes, *makes)])
 
     async def seal(self) -> int:
         """Seal what is unsealed, as the leader."""

@@ -21,6 +21,8 @@ MAX_LINES = 400
 RUNTIME_LOCK = ROOT / "requirements.lock"
 DEV_LOCK = ROOT / "requirements-dev.lock"
 FETCHER_LOCK = ROOT / "docker/fetcher-requirements.lock"
+SERVICE_LOCK = ROOT / "docker/service-requirements.lock"
+LOCKS = [RUNTIME_LOCK, DEV_LOCK, FETCHER_LOCK, SERVICE_LOCK]
 LOCKED_LINE = re.compile(r"([a-z0-9][a-z0-9-]*)(?:\[[a-z,-]+\])?==(\S+) \\")
 HASH_LINE = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
 
@@ -129,7 +131,7 @@ def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
     assert found == set()
 
 
-@pytest.mark.parametrize("lock", [RUNTIME_LOCK, DEV_LOCK, FETCHER_LOCK], ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 def test_a_lock_holds_exact_versions_with_hashes_and_nothing_else(lock: Path) -> None:
     """Each package has one version and at least one hash; no options, hosts or paths."""
     lines = lock.read_text().splitlines()
@@ -148,6 +150,7 @@ def test_the_locks_hold_everything_the_project_asks_for() -> None:
         RUNTIME_LOCK: [*dependencies, *extras["turso"], *build, "editables"],
         DEV_LOCK: [*dependencies, *extras["turso"], *extras["fetcher"], *extras["dev"], *build],
         FETCHER_LOCK: extras["fetcher"],
+        SERVICE_LOCK: [*dependencies, *extras["turso"]],
     }
     for lock, requirements in wanted.items():
         versions = locked(lock)
@@ -162,6 +165,51 @@ def test_the_locks_agree() -> None:
     versions = locked(DEV_LOCK)
     assert locked(RUNTIME_LOCK).items() <= versions.items()
     assert locked(FETCHER_LOCK).items() <= versions.items()
+    assert locked(SERVICE_LOCK).items() <= locked(RUNTIME_LOCK).items()
+
+
+#: What nothing of ours imports: libsql-client lists the theme of its documentation, which needs
+#: the rest; hatchling builds, and is no part of a service.
+_DOCUMENTATION = {"alabaster", "babel", "docutils", "imagesize", "snowballstemmer"}
+_BUILD = {"hatchling", "editables", "pathspec", "trove-classifiers"}
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_no_lock_holds_what_is_never_imported(lock: Path) -> None:
+    """No documentation tools anywhere, and no build tools in an image."""
+    names = set(locked(lock))
+    assert {name for name in names if name.startswith("sphinx")} == set()
+    unwanted = _DOCUMENTATION if lock != SERVICE_LOCK else _DOCUMENTATION | _BUILD
+    assert names & unwanted == set()
+
+
+def test_the_service_image_is_made_of_its_lock() -> None:
+    """Of nothing more: every wheel comes from there, without what it requires besides."""
+    script = (ROOT / "docker/lib/images.sh").read_text()
+    assert "SERVICE_LOCK=docker/service-requirements.lock\n" in script
+    assert 'ensure_image service "$SERVICE_LOCK" stage_service' in script
+    assert script.count("pip install") == script.count("--no-deps") == 2
+
+
+def test_what_is_installed_has_what_it_requires() -> None:
+    """But for what was left out on purpose, and the client of libSQL loads without it."""
+    check = ROOT / "docker/lib/check_requirements.py"
+    done = run(sys.executable, check, ROOT / "docker/left-out.txt")
+    assert (done.returncode, done.stdout) == (0, "")
+    done = run(
+        sys.executable, "-c", "import libsql_client, sys; assert 'sphinx' not in sys.modules"
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_requirement_that_is_not_met_is_found(tmp_path: Path) -> None:
+    """One that nobody left out on purpose, and one that should have been left out."""
+    file = tmp_path / "left-out.txt"
+    file.write_text("# a comment\nidna ; sys_platform == 'none'\n")
+    done = run(sys.executable, ROOT / "docker/lib/check_requirements.py", file)
+    assert done.returncode == 1
+    assert "idna is installed, and should be left out." in done.stdout
+    assert "libsql-client requires sphinx-press-theme" in done.stdout
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)

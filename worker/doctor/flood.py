@@ -48,8 +48,7 @@ def _flood(folder: Path, listener: socket.socket) -> None:
         with short_path(folder, SOCKET_NAME) as path:
             connection.connect(path)
         connection.sendall(head.encode() + _CHUNKS)
-        sys.stdout.write("flooding\n")
-        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), b"flooding\n")
         while True:
             connection.sendall(_CHUNKS)
 

@@ -15,7 +15,7 @@ from safeurl.redis_url import RedisPlace
 from safeurl.settings import Settings
 from safeurl.weakness import REDIS, weaknesses
 from worker.doctor.docker_facts import Info
-from worker.doctor.finding import Finding, failed, passed, warned
+from worker.doctor.finding import Finding, failed, passed, ruled, warned
 from worker.egress.client import EgressClient
 
 _GIB: Final = 1024**3
@@ -27,22 +27,27 @@ _SNAPSHOTTER: Final = "io.containerd.snapshotter.v1"
 _PROTECT: Final = "Use rediss:// in REDIS_URL, and a user of its own for each service."
 #: Paths that a line shows; the first ones tell enough.
 _LISTED: Final = 4
+_CHANGED: Final = (
+    "Somebody changed the schema: see `safeurl audit verify`, and restore a backup of before."
+)
 _START: Final = "It starts with `safeurl worker` or `safeurl up`."
 
 
 async def database(settings: Settings) -> Finding:
-    """Fail where the database does not answer or its schema is not this version's."""
+    """Fail where the database does not answer, or its schema is not as this version makes it."""
     embedded = not settings.turso_connection_url
     if embedded and not settings.database_path.exists():
         advice = "It is made by `safeurl migrate`, or when the first command needs it."
         return warned("database", f"there is no {settings.database_path} yet", advice)
     try:
         async with open_store(settings, migrate=False) as store:
-            await store.ping()
+            faults = await store.schema_faults()
     except SafeURLError as error:
         return failed("database", str(error), "Run `safeurl migrate`, or mend what it names.")
+    if faults:
+        return ruled("database", [fault.text for fault in faults], "", _CHANGED)
     where = f"SQLite in {settings.database_path}" if embedded else "libSQL"
-    return passed("database", f"{where} answers, its schema is current")
+    return passed("database", f"{where} answers, its schema is as made")
 
 
 async def queue(settings: Settings) -> Finding:

@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 from safeurl.adapters.backup.archive import ArchiveReader
 from safeurl.adapters.backup.document import DATABASE_NAME
+from safeurl.adapters.backup.examiner import Examiner
+from safeurl.adapters.backup.limits import Limits
 from safeurl.adapters.backup.place import (
     COMPANIONS,
     Place,
@@ -28,6 +30,9 @@ from safeurl.adapters.sharing import file_mode
 from safeurl.adapters.sql.schema import migrations
 from safeurl.errors import RequestError, UnavailableError
 
+#: How the names of the folders begin that hold a backup until it is put in place.
+_ROOM = ".restore-"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
@@ -41,11 +46,17 @@ class Restored:
 class Restorer:
     """Restores backups to one installation."""
 
-    def __init__(self, place: Place, *, at: datetime, progress: Progress) -> None:
-        """Take where to put it, the time for the name of what is kept, and whom to tell."""
+    def __init__(
+        self, place: Place, *, at: datetime, progress: Progress, limits: Limits | None = None
+    ) -> None:
+        """Take where to put it, the time for the name of what is kept, and whom to tell.
+
+        `limits` bound what the backup's database may cost; the default suits every honest one.
+        """
         self._place = place
         self._at = at
         self._progress = progress
+        self._limits = limits or Limits()
 
     def restore(self, file: Path, *, replace: bool) -> Restored:
         """Read the whole backup and judge it; only then put it in place, the database last.
@@ -54,19 +65,29 @@ class Restorer:
         nothing names. Wake-ups that the embedded queue still holds do no harm: whose scan is not
         there or does not wait is dropped.
         """
+        # Read now, because the owner of the folder need not be able to read our code.
         place, known = self._place, frozenset(step.number for step in migrations())
         with written(place.folder), _open(file) as stream:
             self._require_vacancy(replace=replace)
             # One by one, because `parents` gives those in between the process's default mode.
             place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with as_owner(place.folder):
-                place.artefacts.mkdir(mode=0o700, exist_ok=True)
-                with kept_idle(place), self._rooms() as rooms:
-                    with kept_closed(place):
-                        pass  # asked first, so that nobody waits for what will be refused
-                    self._require_disk(os.fstat(stream.fileno()).st_size)
-                    unpacked = unpack(ArchiveReader(stream), rooms, known, self._progress)
-                    kept = self._put_in_place(rooms, replace=replace)
+            with Examiner(self._limits) as examiner:
+                if place.folder.stat().st_uid != os.geteuid():
+                    examiner.start()
+                with as_owner(place.folder):
+                    return self._restore(stream, known, examiner, replace=replace)
+
+    def _restore(
+        self, stream: BinaryIO, known: frozenset[int], examiner: Examiner, *, replace: bool
+    ) -> Restored:
+        place = self._place
+        place.artefacts.mkdir(mode=0o700, exist_ok=True)
+        with kept_idle(place), self._rooms() as rooms:
+            with kept_closed(place):
+                pass  # asked first, so that nobody waits for what will be refused
+            self._require_disk(os.fstat(stream.fileno()).st_size)
+            unpacked = unpack(ArchiveReader(stream), rooms, known, self._progress, examiner)
+            kept = self._put_in_place(rooms, replace=replace)
         return Restored(unpacked=unpacked, kept=kept)
 
     def _require_vacancy(self, *, replace: bool) -> None:
@@ -87,10 +108,14 @@ class Restorer:
 
     @contextmanager
     def _rooms(self) -> Iterator[Rooms]:
+        # What a restore left that was killed; no other one runs, because the queue is kept idle.
+        for folder in (self._place.folder, self._place.artefacts):
+            for left in folder.glob(f"{_ROOM}*"):
+                shutil.rmtree(left)
         # Each on the disk where its content belongs, so that a rename is all that is left to do.
         with (
-            TemporaryDirectory(dir=self._place.folder, prefix=".restore-") as database,
-            TemporaryDirectory(dir=self._place.artefacts, prefix=".restore-") as artefacts,
+            TemporaryDirectory(dir=self._place.folder, prefix=_ROOM) as database,
+            TemporaryDirectory(dir=self._place.artefacts, prefix=_ROOM) as artefacts,
         ):
             yield Rooms(database=Path(database), artefacts=Path(artefacts))
 

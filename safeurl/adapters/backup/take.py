@@ -24,14 +24,13 @@ from safeurl.adapters.backup.document import (
     blob_name,
     encode,
 )
+from safeurl.adapters.backup.judgement import judge
 from safeurl.adapters.backup.place import Place, create, sync_folder, written
 from safeurl.adapters.backup.snapshot import (
     Census,
     blobs,
-    census,
     copy_database,
     damaged,
-    fault,
     open_copy,
     reading,
 )
@@ -97,10 +96,11 @@ class BackupTaker:
         with reading(source):
             copy_database(source, copy, lambda done, total: self._progress("database", done, total))
             with open_copy(copy) as database:
-                wrong = fault(database)
-                if wrong is not None:
-                    raise damaged(source, wrong)
-                counted = census(database)
+                judged = judge(database)
+                counted = judged.census
+                if counted is None:
+                    wrong = judged.damage or judged.foreign or judged.exceeded or ""
+                    raise damaged(source, wrong.removesuffix("."))
                 with create(part) as stream:
                     return self._write(stream, copy, database, counted)
 

@@ -4,9 +4,7 @@ Nothing in the file is trusted: not its names, sizes and order, and not the data
 """
 
 import hashlib
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +21,9 @@ from safeurl.adapters.backup.document import (
     decode,
     require_known,
 )
+from safeurl.adapters.backup.examiner import Examiner
 from safeurl.adapters.backup.place import create
-from safeurl.adapters.backup.snapshot import Census, blobs, census, fault, open_copy
+from safeurl.adapters.backup.snapshot import Census
 from safeurl.errors import RequestError
 
 
@@ -50,23 +49,26 @@ def unpack(
     rooms: Rooms,
     known: frozenset[int],
     progress: Callable[[str, int, int], None],
+    examiner: Examiner,
 ) -> Unpacked:
     """Read the whole backup into the rooms; RequestError says what is wrong with it.
 
-    `known` are the numbers of the migrations that this code has.
+    `known` are the numbers of the migrations that this code has. The database is opened by the
+    examiner only.
     """
     manifest = _read_manifest(reader, known)
     path = rooms.database / DATABASE_NAME
     _read_database(reader, manifest, path)
     progress("database", manifest.database_bytes, manifest.database_bytes)
-    with _judging(), open_copy(path) as database:
-        counted = _examine(database, manifest)
-        named = blobs(database)
-        found = 0
-        while (member := reader.next()).name != SEAL_NAME:
-            _read_blob(reader, member, named, rooms.artefacts)
-            found += 1
-            progress("artefacts", found, counted.artefacts)
+    counted = examiner.census(path, manifest.database_bytes)
+    if counted.migrations != manifest.migrations:
+        raise RequestError(f"{DAMAGED}: its database has other migrations than it says.")
+    named = examiner.blobs()
+    found = 0
+    while (member := reader.next()).name != SEAL_NAME:
+        _read_blob(reader, member, named, rooms.artefacts)
+        found += 1
+        progress("artefacts", found, counted.artefacts)
     seal = decode(_read_document(reader, member), Seal)
     reader.finish()
     whole = Seal(artefacts=found, missing=counted.artefacts - found, sha256=member.sha256_before)
@@ -127,21 +129,3 @@ def _store(reader: ArchiveReader, member: Member, path: Path) -> str:
             digest.update(chunk)
             stream.write(chunk)
     return digest.hexdigest()
-
-
-def _examine(database: sqlite3.Connection, manifest: Manifest) -> Census:
-    wrong = fault(database)
-    if wrong is not None:
-        raise RequestError(f"The backup's database is damaged: {wrong}.")
-    counted = census(database)
-    if counted.migrations != manifest.migrations:
-        raise RequestError(f"{DAMAGED}: its database has other migrations than it says.")
-    return counted
-
-
-@contextmanager
-def _judging() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as exc:
-        raise RequestError(f"The backup's database is none of SafeURL's: {exc}.") from exc

@@ -7,10 +7,20 @@ from typing import TypeVar
 import msgspec
 
 from safeurl.adapters.sql import ledger_statements as statements
+from safeurl.adapters.sql.contents import rule_faults
 from safeurl.adapters.sql.database import Row, Statement
+from safeurl.adapters.sql.migrate import require_current
 from safeurl.adapters.sql.room import SQLRoom
 from safeurl.adapters.sql.rows import columns
-from safeurl.audit import NO_SEAL, AuditRow, Seal, Trail
+from safeurl.adapters.sql.schema_check import (
+    LEDGER,
+    OBJECTS,
+    current,
+    has_ledger,
+    objects_of,
+    schema_faults,
+)
+from safeurl.audit import NO_SEAL, AuditRow, SchemaFault, Seal, Trail
 from safeurl.errors import StoreUnavailableError
 
 Kind = TypeVar("Kind")
@@ -51,6 +61,20 @@ class SQLLedger(SQLRoom):
         (row,) = await self._read(statements.LAST_NUMBERS)
         numbers = msgspec.convert((row["last_row"], row["last_seal"]), tuple[int, int])
         return numbers[0], numbers[1]
+
+    async def schema_faults(self) -> list[SchemaFault]:
+        """Look at the table of migrations before it is read, then at all the rest."""
+        objects = objects_of(await self._read(OBJECTS))
+        if any(each.name.lower() == LEDGER for each in objects) and not has_ledger(objects):
+            return schema_faults(objects, current())
+        await self._patiently(lambda: require_current(self._database))
+        return schema_faults(objects, current())
+
+    async def content_faults(self) -> list[str]:
+        """Ask every CHECK of every row."""
+        return await rule_faults(
+            lambda statement: self._patiently(lambda: self._database.read(statement))
+        )
 
 
 def _by_scan(row: Row) -> str:

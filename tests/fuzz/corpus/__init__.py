@@ -11,8 +11,9 @@ from typing import Final
 _FOLDER: Final = Path(__file__).parent
 #: The archive is the same to the byte for the same inputs.
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+#: Of a target: so many inputs, and so many bytes of them before they are packed.
 _MAX_KEPT: Final = 400
-_MAX_KEPT_BYTES: Final = 4096
+_MAX_KEPT_BYTES: Final = 1024 * 1024
 
 
 def read_corpus(target: str) -> dict[str, bytes]:
@@ -31,7 +32,8 @@ def write_corpus(target: str, folder: Path) -> None:
         (each.read_bytes() for each in folder.iterdir()), key=lambda data: (len(data), data)
     )
     for data in found:
-        if len(kept) < _MAX_KEPT and len(data) <= _MAX_KEPT_BYTES:
+        is_full = len(kept) >= _MAX_KEPT or sum(map(len, kept.values())) > _MAX_KEPT_BYTES
+        if not is_full:
             kept.setdefault(hashlib.sha256(data).hexdigest()[:16], data)
     with zipfile.ZipFile(_FOLDER / f"{target}.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         for name in sorted(kept):

@@ -11,6 +11,7 @@ TARGETS: Final[Mapping[str, str]] = MappingProxyType(
         "archive": "tests.fuzz.targets.archive:fuzz_archive",
         "chunked_answer": "tests.fuzz.targets.chunked:fuzz_answer",
         "chunked_request": "tests.fuzz.targets.upload:fuzz_request",
+        "database": "tests.fuzz.targets.database:fuzz_database",
         "dns_answer": "tests.fuzz.targets.dns_answer:fuzz_dns_answer",
         "html": "tests.fuzz.targets.html:fuzz_html",
         "report": "tests.fuzz.targets.report:fuzz_report",

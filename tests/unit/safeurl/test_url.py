@@ -1,6 +1,6 @@
 """URLs: what is refused and why, what passes and how it is normalised, redirects, defanging."""
 
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from hypothesis import given
@@ -246,6 +246,7 @@ def test_a_redirect_may_be_longer_than_a_submitted_url() -> None:
         ("https://www.example.com/a.b?c=d.e", "hxxps://www[.]example[.]com/a.b?c=d.e"),
         ("http://1.1.1.1:8080/", "hxxp://1[.]1[.]1[.]1:8080/"),
         ("http://[2606:4700::1111]/", "hxxp://[2606:4700::1111]/"),
+        ("http://example.com/x[.]y(dot)z?{.}", "hxxp://example[.]com/x%5B.]y%28dot)z?%7B.}"),
         ("javascript:a.b", "javascript:a[.]b"),
         ("not a url.", "not a url[.]"),
     ],
@@ -262,6 +263,13 @@ def test_what_was_defanged_is_parsed_to_the_same_url(text: str) -> None:
     """Our own output can be pasted back."""
     parsed = parse(text)
     assert parse(defang(parsed)) == parsed
+
+
+@pytest.mark.parametrize("tail", ["/x[.]y", "/a(dot)b", "/?q={.}", "/#[dot]", "/[.](.){DOT}"])
+def test_brackets_of_a_path_are_not_taken_for_a_defanged_dot(tail: str) -> None:
+    """What we print of such a URL leads to the same page, though a bracket is spelled otherwise."""
+    parsed = parse(f"http://example.com{tail}")
+    assert unquote(parse(defang(parsed)).url) == unquote(parsed.url)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,79 @@
+"""The rows of a database against the CHECKs and foreign keys of its tables.
+
+SQLite asks a CHECK when a row is written. Who takes the CHECK away, writes and puts it back leaves
+rows that the schema alone does not show. `PRAGMA integrity_check` would name the table only, and
+passes such rows where the database was opened read-only.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from safeurl.adapters.sql.database import Row, Statement
+from safeurl.adapters.sql.schema_check import SchemaObject, current
+from safeurl.adapters.sql.sql_text import checks, links
+
+#: Rows of one statement, so that no answer of a server takes long.
+_PAGE = 5_000
+#: The row ids that SQLite can give.
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
+
+Read = Callable[[Statement], Awaitable[list[Row]]]
+
+
+class RuleCount:
+    """How many rows of a table break each of its rules; counted page by page."""
+
+    def __init__(self, table: str, rules: Mapping[str, str]) -> None:
+        """Take the rules by their names, each as an expression in brackets."""
+        self._table = table
+        self._broken = dict.fromkeys(rules, 0)
+        self._first = _LOWEST
+        # A CHECK that gives NULL lets the row pass. CASE, because like a CHECK, and unlike an
+        # operand, it does not ask json_type() of what json_valid() has refused.
+        counts = [f"sum(CASE WHEN NOT {rule} THEN 1 END) AS {name}" for name, rule in rules.items()]
+        self._sql = (
+            f"SELECT max(row_id) AS last, {', '.join(counts)} FROM (SELECT rowid AS row_id, * "  # noqa: S608 - names and rules are those of our schema.sql
+            f"FROM {table} WHERE rowid >= :first ORDER BY rowid LIMIT :limit)"
+        )
+
+    def next(self) -> Statement | None:
+        """Return what to ask next; None once every row was counted."""
+        if self._first > _HIGHEST:
+            return None
+        return Statement(self._sql, {"first": self._first, "limit": _PAGE})
+
+    def add(self, row: Row) -> None:
+        """Take the answer to what was asked."""
+        for rule in self._broken:
+            self._broken[rule] += int(row[rule] or 0)
+        self._first = (_HIGHEST if row["last"] is None else int(row["last"])) + 1
+
+    def faults(self) -> list[str]:
+        """Name each rule that rows break."""
+        return [
+            f"{count:,} rows of {self._table} break the rule {rule}."
+            for rule, count in self._broken.items()
+            if count
+        ]
+
+
+def rule_counts(objects: Iterable[SchemaObject]) -> list[RuleCount]:
+    """Return a count for each table of the schema that has rules."""
+    rules = [
+        (each.name, checks(each.sql) | links(each.sql))
+        for each in objects
+        if each.kind == "table" and each.sql
+    ]
+    return [RuleCount(name, found) for name, found in rules if found]
+
+
+async def rule_faults(read: Read) -> list[str]:
+    """Name each rule of `schema.sql` that rows break, in a database of this version.
+
+    Its schema must have been compared before.
+    """
+    counts = rule_counts(current())
+    for count in counts:
+        while (statement := count.next()) is not None:
+            (row,) = await read(statement)
+            count.add(row)
+    return [fault for count in counts for fault in count.faults()]
