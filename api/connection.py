@@ -8,6 +8,7 @@ import asyncio
 import logging
 import math
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
@@ -29,6 +30,8 @@ _RETRY_AFTER_S: Final = 5
 #: A client that was answered before it had sent its body gets this long to end it, so that it reads
 #: the answer: closed at once, the connection may be reset, and the answer with it.
 _DRAIN_S: Final = 2.0
+#: When the server stops, an answer has this long to be read: less than the server waits for all.
+_LAST_S: Final = 5.0
 _CAN_ANSWER: Final = frozenset({h11.IDLE, h11.SEND_RESPONSE})
 
 
@@ -121,7 +124,10 @@ class Connection(H11Protocol):
         self._settle(Wait.NEXT)
 
     def shutdown(self) -> None:
-        """Let an answer end; do not wait for a request that has not come whole."""
+        """Let an answer end, soon; do not wait for a request that has not come whole."""
+        self._limits = replace(self._limits, answer_s=_LAST_S, answer_stall_s=_LAST_S)
+        if self._wait is Wait.ANSWER:
+            self._deadline = min(self._deadline, self.loop.time() + _LAST_S)
         if self.transport.is_closing():
             return
         if self._wait in {Wait.BODY, Wait.CLOSE}:
