@@ -31,7 +31,7 @@ size of /tmp       capped                                 capped
 files in /tmp      16,384                                 bounded by memory alone
 open files         capped                                 capped
 SIGKILL, signals   128 + n                                128 + n
-no route           ENETUNREACH                            EHOSTUNREACH
+no network         EAFNOSUPPORT: no socket opens          EHOSTUNREACH
 /proc/self/status  all fields                             no `NoNewPrivs`, no `CapAmb`
 start              as ever                                see tests/bench/runtime.py
 =================  =====================================  =====================================
