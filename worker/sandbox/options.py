@@ -21,6 +21,10 @@ _MIB = 1024 * 1024
 #: in all and fails with 48.
 _GVISOR_TASKS = 64
 
+#: Queued signals and timers; the fetcher has none. All the host's users together may have as many
+#: times more as there can be sandboxes.
+_PENDING_SIGNALS = 128
+
 #: Fills /etc/resolv.conf where nothing resolves names; what is not given, the engine copies from
 #: the host's: servers, search list and options, which name the operator's network.
 _NO_RESOLVER = {"Dns": ["127.0.0.1"], "DnsSearch": ["."], "DnsOptions": ["attempts:1"]}
@@ -123,6 +127,10 @@ def _resources(settings: SandboxSettings) -> dict[str, Any]:
         "ShmSize": _MIB,
         "Ulimits": [
             {"Name": "core", "Soft": 0, "Hard": 0},
+            # What the kernel counts per user it also counts for whoever made a user namespace,
+            # which is root for every sandbox of an engine that maps its users.
+            {"Name": "msgqueue", "Soft": 0, "Hard": 0},
+            {"Name": "sigpending", "Soft": _PENDING_SIGNALS, "Hard": _PENDING_SIGNALS},
             {"Name": "fsize", "Soft": tmpfs, "Hard": tmpfs},
             {"Name": "nofile", "Soft": 1024, "Hard": 1024},
         ],
