@@ -143,14 +143,13 @@ def _as_user(user: str, folder: Path, *command: str) -> str:
 
 def _users(project: str) -> dict[str, str]:
     """Return what each service runs as, by the host's own numbers."""
+    users: dict[str, str] = {}
     with docker_client() as client:
-        return {
-            each.labels["com.docker.compose.service"]: each.top(ps_args="-eo uid")["Processes"][-1][
-                0
-            ]
-            for each in client.containers.list()
-            if each.labels.get("com.docker.compose.project") == project
-        }
+        for each in client.containers.list():
+            if each.labels.get("com.docker.compose.project") == project:
+                _, uid = each.top(ps_args="-eo pid,uid")["Processes"][-1]
+                users[each.labels["com.docker.compose.service"]] = uid
+    return users
 
 
 def _make_old(project: str) -> None:
