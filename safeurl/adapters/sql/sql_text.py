@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator
 
 #: Quoted text, a run of white space and comments, or one other character: as in SQLite's
-#: tokenizer, where a comment that is not closed ends with the text. White space is SQLite's five
-#: characters only.
+#: tokenizer, where a comment that is not closed ends with the text, and one needs something after
+#: its opening. White space is SQLite's five characters only.
 _PIECE = re.compile(
     r"""
     (?P<quoted> '(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*` | \[[^\]]*\] )
-    | (?P<space> (?: [ \t\n\f\r]+ | --[^\n]* | /\*.*?(?:\*/|\Z) )+ )
+    | (?P<space> (?: [ \t\n\f\r]+ | --[^\n]* | /\*(?=.).*?(?:\*/|\Z) )+ )
     | (?P<other> . )
     """,
     re.VERBOSE | re.DOTALL,

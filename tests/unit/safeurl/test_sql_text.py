@@ -39,6 +39,7 @@ def test_white_space_and_comments_make_no_difference(one: str, other: str) -> No
         ("SELECT 1\u00a0", "SELECT 1"),
         ("SELECT 1\0 + 1", "SELECT 1 + 1"),
         ("SELECT 1 /*/ + 1 -- */", "SELECT 1 + 1"),
+        ("SELECT 1 /*", "SELECT 1"),
     ],
 )
 def test_all_else_makes_a_difference(one: str, other: str) -> None:
