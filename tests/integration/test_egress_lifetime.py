@@ -121,6 +121,7 @@ def test_heads_have_little_time(tmp_path: Path) -> None:
             assert await asyncio.to_thread(silent.recv, 1) == b""
         evidence = await gateway.close(socket_id)
         assert [each.rule for each in evidence.decisions] == ["head_timeout"]
+        await gateway.close_all()
 
     with _spawner(Means(Resolver(), head_timeout_s=0.2)) as spawner:
         asyncio.run(asyncio.wait_for(dawdle(spawner), PATIENCE_S))

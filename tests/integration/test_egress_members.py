@@ -128,12 +128,48 @@ def test_no_process_outlives_the_gateway(own: GatewayProcess, number: signal.Sig
     assert left == []
 
 
-def test_closed_sockets_leave_no_process(own: GatewayProcess) -> None:
-    """Neither a running one nor one that nobody waited for."""
-    before = {each.pid for each in own.processes()}
+def test_a_process_serves_one_sandbox_after_another(own: GatewayProcess) -> None:
+    """A process whose sandbox was ordinary is used again, and knows nothing of it."""
+    socket_id, directory, member = _opened(own)
+    assert refusal(directory, "10.0.0.1:80") == "private"
+    assert own.close(socket_id).requests == 1
+    processes = {each.pid for each in own.processes()}
     for _ in range(5):
-        own.close(own.create().id)
-    until(lambda: {each.pid for each in own.processes()} == before)
+        again, folder = own.open(_ROOMY, 60.0)
+        assert {each.pid for each in own.processes()} == processes
+        assert own.close(again).requests == 0
+        assert not folder.exists()
+    assert member.is_running()
+
+
+def test_two_sandboxes_at_a_time_have_two_processes(own: GatewayProcess) -> None:
+    """Whatever was used before."""
+    own.close(_opened(own)[0])
+    first, _ = own.open(_ROOMY, 60.0)
+    processes = {each.pid for each in own.processes()}
+    _, _, member = _opened(own)
+    assert member.pid not in processes
+    own.close(first)
+
+
+def test_a_process_whose_sandbox_was_busy_ends(own: GatewayProcess) -> None:
+    """It has a low priority, and nobody else's scan is to have that."""
+    with hostile_servers() as ports:
+        socket_id, directory, member = _opened(own)
+        with flooding(tiny_chunks, directory, ports) as flood:
+            flood.go_on()
+            until(lambda: member.nice() > 0)
+        own.close(socket_id)
+    until(lambda: member.pid not in {each.pid for each in own.processes()})
+
+
+def test_a_process_that_was_killed_while_idle_is_replaced(own: GatewayProcess) -> None:
+    """The next sandbox gets another one."""
+    socket_id, _, member = _opened(own)
+    own.close(socket_id)
+    member.kill()
+    _, directory = own.open(_ROOMY, 60.0)
+    assert refusal(directory, "10.0.0.1:80") == "private"
 
 
 def test_a_gateway_that_can_fork_no_more_ends(own: GatewayProcess) -> None:

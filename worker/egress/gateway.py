@@ -39,6 +39,7 @@ _MAX_KEPT: Final = 256
 _KEPT_S: Final = 600.0
 #: Each has a process of a few megabytes.
 _MAX_CHANNELS: Final = 1024
+_MAX_IDLE: Final = 16
 #: The process of a socket ends its scan's time itself. So long after that it is told to, and is
 #: killed where it does not answer: no sandbox holds up its own deadline.
 _LATE_S: Final = 0.5
@@ -73,6 +74,9 @@ class Gateway:
         self._grace_s = grace_s
         self._held: dict[str, _Held] = {}
         self._kept: OrderedDict[str, tuple[float, EgressEvidence]] = OrderedDict()
+        #: Processes that have served a sandbox and serve none now: a new one costs more than an
+        #: ordinary scan does here.
+        self._idle: list[Link] = []
         #: What was begun by a clock, and not yet ended.
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -81,10 +85,32 @@ class Gateway:
         if len(self._held) >= _MAX_CHANNELS:
             raise GatewayError(UNAVAILABLE, "The gateway has as many sockets as it may have.")
         socket_id = secrets.token_hex(8)
-        link = await Link.open(socket_id, self._sockets / socket_id, self._spawner)
+        directory = self._sockets / socket_id
+        link = await self._open(directory)
         expiry = self._call_later(self._unbound_s, lambda: self._expire(socket_id))
         self._held[socket_id] = _Held(link, expiry)
-        return socket_id, link.directory
+        return socket_id, directory
+
+    async def _open(self, directory: Path) -> Link:
+        """Have a process that serves nobody open the socket, or a new one."""
+        while self._idle:
+            link = self._idle.pop()
+            if not link.has_ended:
+                try:
+                    await link.open(directory)
+                except GatewayError as error:
+                    link.let_go()
+                    if error.code != UNKNOWN_SOCKET:
+                        raise
+                else:
+                    return link
+        link = await Link.start(self._spawner)
+        try:
+            await link.open(directory)
+        except BaseException:
+            link.kill()
+            raise
+        return link
 
     async def bind(self, request: Bind) -> None:
         """Give the socket to an attempt; raises `GatewayError` on a bad policy."""
@@ -133,13 +159,18 @@ class Gateway:
         )
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await asyncio.gather(*(link.end() for link in self._idle))
 
     async def _end(self, socket_id: str, held: _Held, *, expired: bool) -> EgressEvidence:
         held.stop_clocks()
         try:
             record = await held.link.record(Close(id=socket_id))
         finally:
-            held.link.remove()
+            held.link.clear()
+        if len(self._idle) < _MAX_IDLE:
+            self._idle.append(held.link)
+        else:
+            held.link.let_go()
         evidence = msgspec.structs.replace(record, expired=expired)
         _log.info(
             "egress.closed socket=%s scan=%s attempt=%d requests=%d bytes_in=%d bytes_out=%d "

@@ -1,7 +1,8 @@
-"""The gateway's end of the socket to the process that serves one sandbox."""
+"""The gateway's end of the socket to a process that serves sandboxes, one at a time."""
 
 import asyncio
 import contextlib
+import secrets
 import socket
 from pathlib import Path
 from typing import Final, Self
@@ -9,7 +10,6 @@ from typing import Final, Self
 import msgspec
 
 from safeurl.report import EgressEvidence
-from worker.egress.place import listen_in
 from worker.egress.protocol import (
     MAX_ANSWER_BYTES,
     SOCKET_NAME,
@@ -17,17 +17,16 @@ from worker.egress.protocol import (
     Answer,
     Failed,
     MemberRequest,
+    Open,
     Record,
     encode,
 )
 from worker.egress.spawner import Spawner
 
 _ANSWERS: Final = msgspec.json.Decoder(Answer)
-#: A folder for anybody to enter and a socket for anybody to use: who sees them is decided by
-#: the mount into the container, and on the host by the mode of the gateway's own folder.
+#: For anybody to enter: who sees it is decided by the mount into the container, and on the host by
+#: the mode of the gateway's own folder.
 _FOLDER_MODE: Final = 0o755
-_SOCKET_MODE: Final = 0o666
-_BACKLOG: Final = 128
 #: Less than the worker waits for its own answer. The process has small steps only, so that one
 #: which needs longer has a fault, and is killed.
 ANSWER_S: Final = 5.0
@@ -43,28 +42,51 @@ class GatewayError(Exception):
 
 
 class Link:
-    """One sandbox's process: asked one thing at a time, and killed where it does not answer."""
+    """A process that serves one sandbox at a time: asked one thing at a time, killed if silent."""
 
     def __init__(
         self,
         key: str,
-        directory: Path,
         spawner: Spawner,
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     ) -> None:
-        """Take the streams of the link; `open` makes one."""
-        self.directory = directory
+        """Take the streams of the link; `start` makes one."""
         self._key = key
         self._spawner = spawner
         self._reader, self._writer = streams
         self._turn = asyncio.Lock()
+        #: The folder of the sandbox that it serves; None while it serves none.
+        self.directory: Path | None = None
 
     @classmethod
-    async def open(cls, key: str, directory: Path, spawner: Spawner) -> Self:
-        """Make the sandbox's folder with its socket, and the process that serves it."""
-        ours = _start(key, directory, spawner)
-        streams = await asyncio.open_unix_connection(sock=ours, limit=MAX_ANSWER_BYTES)
-        return cls(key, directory, spawner, streams)
+    async def start(cls, spawner: Spawner) -> Self:
+        """Start a process, which serves nobody yet."""
+        key = secrets.token_hex(8)
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                spawner.spawn(key, theirs)
+            ours.settimeout(0)
+            streams = await asyncio.open_unix_connection(sock=ours, limit=MAX_ANSWER_BYTES)
+        except BaseException:
+            ours.close()
+            raise
+        return cls(key, spawner, streams)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is known to have ended."""
+        return self._reader.at_eof() or self._writer.is_closing()
+
+    async def open(self, directory: Path) -> None:
+        """Make a sandbox's folder, and have the process listen on a socket in it."""
+        _make_folder(directory)
+        try:
+            await self.ask(Open(directory=str(directory)))
+        except BaseException:
+            remove_folder(directory)
+            raise
+        self.directory = directory
 
     async def ask(self, request: MemberRequest, within_s: float = ANSWER_S) -> Answer:
         """Return the answer; without one in time the process is killed, and its record lost."""
@@ -94,27 +116,27 @@ class Link:
         self._spawner.kill(self._key)
         self._writer.transport.abort()
 
-    def remove(self) -> None:
-        """Let the process go, and remove the folder."""
+    def clear(self) -> None:
+        """Remove the folder of the sandbox that it served."""
+        if self.directory is not None:
+            with contextlib.suppress(OSError):
+                remove_folder(self.directory)
+            self.directory = None
+
+    def let_go(self) -> None:
+        """Let the process end."""
         self._writer.close()
+
+    async def end(self) -> None:
+        """Let the process end, and wait until the link is closed here."""
+        self.let_go()
         with contextlib.suppress(OSError):
-            remove_folder(self.directory)
+            await self._writer.wait_closed()
 
 
-def _start(key: str, directory: Path, spawner: Spawner) -> socket.socket:
-    """Make the folder, the listening socket and its process; return our end of the link."""
+def _make_folder(directory: Path) -> None:
     directory.mkdir(mode=0o700)
-    ours, theirs = socket.socketpair()
-    try:
-        directory.chmod(_FOLDER_MODE)
-        with theirs, listen_in(directory, SOCKET_NAME, _SOCKET_MODE, _BACKLOG) as listener:
-            spawner.spawn(key, listener, theirs)
-    except BaseException:
-        ours.close()
-        remove_folder(directory)
-        raise
-    ours.settimeout(0)
-    return ours
+    directory.chmod(_FOLDER_MODE)  # whatever the umask
 
 
 def remove_folder(directory: Path) -> None:

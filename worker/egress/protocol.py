@@ -90,6 +90,12 @@ class Close(_Message, frozen=True, tag_field="op", tag="close"):
     id: SocketId
 
 
+class Open(_Message, frozen=True, tag_field="op", tag="open"):
+    """Listen on a new socket in this folder; said by the gateway to a process that serves none."""
+
+    directory: str
+
+
 class Expire(_Message, frozen=True, tag_field="op", tag="expire"):
     """Cut the connections and refuse more, because the time is up; said by the gateway itself."""
 
@@ -106,13 +112,17 @@ class Ping(_Message, frozen=True, tag_field="op", tag="ping"):
 
 Request = Create | Bind | Collect | Close | List | Ping
 #: What the gateway asks of the process of one socket.
-MemberRequest = Bind | Collect | Close | Expire
+MemberRequest = Open | Bind | Collect | Close | Expire
 
 
 class Created(_Message, frozen=True, tag_field="answer", tag="created"):
     """The socket listens, in the folder of this name; where that is, the worker knows itself."""
 
     id: SocketId
+
+
+class Opened(_Message, frozen=True, tag_field="answer", tag="opened"):
+    """The socket listens, and refuses everything until it is bound."""
 
 
 class Bound(_Message, frozen=True, tag_field="answer", tag="bound"):
@@ -169,7 +179,7 @@ class Failed(_Message, frozen=True, tag_field="answer", tag="failed"):
     message: str
 
 
-Answer = Created | Bound | Record | Listed | Pong | Failed
+Answer = Created | Opened | Bound | Record | Listed | Pong | Failed
 
 
 def encode(message: Request | MemberRequest | Answer) -> bytes:

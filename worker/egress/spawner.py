@@ -1,4 +1,4 @@
-"""Starts one process for each sandbox's socket: a small process that forks, and does nothing else.
+"""Starts the processes that serve sandboxes: a small process that forks, and does nothing else.
 
 It is forked before the gateway's loop begins, so that what it forks has neither that loop nor the
 control socket nor the folder's lock. It ends, and kills what it forked, when the gateway does.
@@ -17,8 +17,8 @@ from typing import Final, Self
 
 _log = logging.getLogger("safeurl.egress")
 
-#: Serves a sandbox's listening socket until the other socket, which leads to the gateway, ends.
-Serve = Callable[[socket.socket, socket.socket], None]
+#: Serves sandboxes until the socket, which leads to the gateway, ends.
+Serve = Callable[[socket.socket], None]
 
 _START: Final = b"+"
 _KILL: Final = b"-"
@@ -45,6 +45,11 @@ class Spawner:
 
         Call it while no other thread and no event loop runs.
         """
+        # What exists now is shared by all processes, as long as nobody writes to it, as a look for
+        # garbage does. A loop that ran once has made what every loop makes.
+        asyncio.run(asyncio.sleep(0))
+        gc.collect()
+        gc.freeze()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if not pid:
@@ -56,9 +61,9 @@ class Spawner:
         """Return the descriptor that becomes readable when the spawner has ended."""
         return self._commands.fileno()
 
-    def spawn(self, key: str, listener: socket.socket, link: socket.socket) -> None:
-        """Start a process for these two sockets, which the caller closes."""
-        socket.send_fds(self._commands, [_START + key.encode()], [listener.fileno(), link.fileno()])
+    def spawn(self, key: str, link: socket.socket) -> None:
+        """Start a process that obeys this socket, which the caller closes."""
+        socket.send_fds(self._commands, [_START + key.encode()], [link.fileno()])
 
     def kill(self, key: str) -> None:
         """Kill that process if it still runs; one that ended is no error."""
@@ -89,11 +94,6 @@ def _run(commands: socket.socket, serve: Serve, close: Iterable[int]) -> None:
     # A signal to the whole group ends the gateway, which then ends us in order.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    # What exists now is shared with all that is forked, as long as nobody writes to it: a loop that
-    # ran once has made what every loop makes.
-    asyncio.run(asyncio.sleep(0))
-    gc.collect()
-    gc.freeze()
     _Forks(commands, serve).run()
 
 
@@ -125,17 +125,16 @@ class _Forks:
 
     def _obey(self) -> bool:
         """Carry out one command; false where there will be no more."""
-        command, descriptors, _, _ = socket.recv_fds(self._commands, _MAX_COMMAND_BYTES, 2)
+        command, descriptors, _, _ = socket.recv_fds(self._commands, _MAX_COMMAND_BYTES, 1)
         key = command[1:].decode()
         if command.startswith(_START):
-            self._fork(key, [socket.socket(fileno=each) for each in descriptors])
+            self._fork(key, socket.socket(fileno=descriptors[0]))
         elif key in self._pids:
             os.kill(self._pids[key], signal.SIGKILL)
         return bool(command)
 
-    def _fork(self, key: str, sockets: list[socket.socket]) -> None:
-        listener, link = sockets
-        with listener, link:
+    def _fork(self, key: str, link: socket.socket) -> None:
+        with link:
             try:
                 pid = os.fork()
             except OSError as error:
@@ -143,15 +142,15 @@ class _Forks:
                 _log.warning("egress.no_process error=%s", error)
                 return
             if not pid:
-                _end_after(lambda: self._serve_in_child(listener, link))
+                _end_after(lambda: self._serve_in_child(link))
         self._pids[key] = pid
 
-    def _serve_in_child(self, listener: socket.socket, link: socket.socket) -> None:
+    def _serve_in_child(self, link: socket.socket) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for each in (self._commands, self._woken, self._waker):
             each.close()
-        self._serve(listener, link)
+        self._serve(link)
 
     def _reap(self) -> None:
         with contextlib.suppress(BlockingIOError):
