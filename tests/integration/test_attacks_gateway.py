@@ -5,28 +5,27 @@ Each goes through the gateway's real processes, by bytes and descriptors that no
 
 import json
 import os
+import select
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import psutil
 import pytest
 
 from safeurl.report import EgressDecision
 from tests.support.dns import DnsServer
 from tests.support.egress import (
     LOOPBACK,
+    PATIENCE_S,
     GatewayProcess,
     accept,
     connect,
     connect_head,
-    has_ended,
     lab_policy,
     read_all,
     read_head,
     tunnel,
-    until,
     where_of,
 )
 from tests.support.hello import body, extension, hello, message, record
@@ -161,6 +160,7 @@ def test_descriptors_that_come_along_are_not_kept(
             socket.send_fds(client, [b"CONNECT" if where == "head" else b"a"], [passed] * 200)
             os.close(passed)
             # The end of the pipe: nobody holds its other side any more.
+            assert select.select([reader], [], [], PATIENCE_S)[0]
             assert reader.read() == b""
 
 
@@ -185,7 +185,7 @@ def test_a_process_holds_nothing_of_another_sandbox_nor_of_the_gateway(
 
 def _files(pid: int) -> set[str]:
     folder = Path(f"/proc/{pid}/fd")
-    return {os.readlink(each) for each in folder.iterdir() if int(each.name) > 2}
+    return {str(each.readlink()) for each in folder.iterdir() if int(each.name) > 2}
 
 
 def _sockets(pid: int) -> set[str]:
