@@ -35,7 +35,8 @@ _ALERT: Final = 0x15
 _HANDSHAKE: Final = 0x16
 _DATA: Final = 0x17
 _HEARTBEAT: Final = 0x18
-#: Servers pass over some of these before a ClientHello, though no client begins with them.
+#: Servers pass over some of these before a ClientHello, the first or a second one, though no
+#: client begins with them.
 _NO_BEGINNING: Final = frozenset((_CHANGE_CIPHER_SPEC, _ALERT, _DATA, _HEARTBEAT))
 #: So much early data is looked through for a second ClientHello: servers that ask for one throw
 #: early data away, 16 KiB of it by default.
@@ -74,6 +75,7 @@ class HelloGate:
         self._at = 0
         self._message = bytearray()
         self._has_hello = False
+        self._has_named_other = False
         self._early_left = 0
         self._is_open = False
 
@@ -146,7 +148,9 @@ class HelloGate:
             raise HelloError
         if not self._has_hello:
             return False
-        return kind in {_CHANGE_CIPHER_SPEC, _ALERT} or (kind == _DATA and self._early_left > 0)
+        if kind == _DATA:
+            return self._early_left > 0
+        return kind in _NO_BEGINNING
 
     def _open(self) -> None:
         self._is_open = True
@@ -177,13 +181,17 @@ class HelloGate:
         entry.protocol = "tls"
         if hello.has_early_data and not self._has_hello:
             self._early_left = _MAX_EARLY_BYTES
+        # A later hello may follow early data that was sent, and answered, under the first one's
+        # name: it hides neither that a host was named nor that it was another one.
+        if not self._has_hello or (hello.server_name and not self._has_named_other):
+            entry.sni = _shown(hello.server_name, _MAX_SHOWN)
+            entry.alpn = tuple(_shown(name, _MAX_ALPN_NAME) for name in hello.alpn[:_MAX_ALPN])
         self._has_hello = True
-        entry.sni = _shown(hello.server_name, _MAX_SHOWN)
-        entry.alpn = tuple(_shown(name, _MAX_ALPN_NAME) for name in hello.alpn[:_MAX_ALPN])
         entry.ech = entry.ech or hello.has_ech
-        is_same = not hello.server_name or is_host(hello.server_name, self._host)
-        if not is_same and not self._allow_mismatch:
-            raise GateError(SNI_MISMATCH)
+        if hello.server_name and not is_host(hello.server_name, self._host):
+            self._has_named_other = True
+            if not self._allow_mismatch:
+                raise GateError(SNI_MISMATCH)
 
 
 def is_host(name: bytes, host: str) -> bool:
