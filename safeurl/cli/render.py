@@ -136,7 +136,10 @@ def _chain(view: ScanView) -> Iterable[tuple[str, str]]:
 
 
 def _refused(evidence: Evidence) -> Iterable[str]:
-    """Yield each refusal once: the fetcher's, and the gateway's, which hold what it kept quiet."""
+    """Yield each refusal once: the fetcher's, and the gateway's, which hold what it kept quiet.
+
+    The gateway's come last, so that its address stands where the sandbox named another one.
+    """
     asked = evidence.egress.decisions if evidence.egress else ()
     found = (
         *((each.host, each.port, each.rule, each.address) for each in evidence.refusals),
@@ -148,7 +151,8 @@ def _refused(evidence: Evidence) -> Iterable[str]:
     )
     distinct: dict[tuple[str, int, str], str] = {}
     for host, port, rule, address in found:
-        distinct.setdefault((host.strip("[]"), port, rule), address)
+        key = (host.strip("[]"), port, rule)
+        distinct[key] = address or distinct.get(key, "")
     for (host, port, rule), address in distinct.items():
         where = f"{clean(host) or 'unreadable'}:{port} {clean(address)}".rstrip()
         yield f"{where} — {clean(rule) or 'unknown rule'}"
