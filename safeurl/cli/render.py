@@ -189,14 +189,25 @@ def _why(entry: AuditEntry) -> str:
     return " ".join(part for part in (entry.outcome, entry.detail) if part)
 
 
+class _SandboxFacts(msgspec.Struct):
+    """What is shown of the document that a sandbox's entry holds."""
+
+    exit_code: int | None = None
+    error: str | None = None
+    ms: dict[str, float] = {}
+
+
 def _gist(entry: AuditEntry) -> str:
-    """Return why, with a document of facts made short."""
+    """Return why, with a document of facts made short; one that is none stands as it is."""
     if entry.event != "sandbox" or entry.detail is None:
         return _why(entry)
-    facts = json.loads(entry.detail)
-    took = facts.get("ms", {}).get("run")
-    ended = f"status {facts.get('exit_code')}" + (f" after {took:.0f} ms" if took else "")
-    return str(facts.get("error") or ended)
+    try:
+        facts = msgspec.json.decode(entry.detail, type=_SandboxFacts)
+    except (msgspec.MsgspecError, RecursionError):
+        return _why(entry)
+    took = facts.ms.get("run")
+    ended = f"status {facts.exit_code}" + (f" after {took:.0f} ms" if took else "")
+    return facts.error or ended
 
 
 def print_list(screen: Screen, scans: Sequence[Scan], judged: Mapping[str, Judged]) -> None:

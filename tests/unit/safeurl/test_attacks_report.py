@@ -4,7 +4,8 @@ import hashlib
 import io
 import json
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import permutations
 
 import msgspec
@@ -12,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from safeurl.analysis.text import fold
-from safeurl.cli.render import print_view
+from safeurl.cli.render import print_audit, print_view
 from safeurl.cli.screen import Screen
 from safeurl.pasted import find_urls
 from safeurl.plain import clean, escaped, plain
@@ -29,9 +30,12 @@ from safeurl.report import (
     encode_line,
 )
 from safeurl.report_reader import ReportReader
+from safeurl.scan import AuditEntry
 from safeurl.service import ScanView
 from safeurl.state import Outcome
+from safeurl.stored import read_evidence
 from tests.support.builders import make_scan
+from tests.support.filled import fill
 
 _SEEN = b"<title>what the evidence speaks of</title>"
 _OTHER = b"<title>what is stored in its place</title>"
@@ -52,11 +56,15 @@ _ENDS: Mapping[str, bytes] = {
 }
 
 
-def _read(lines: tuple[Line, ...], end: bytes) -> ReportReader:
+def _read(lines: Iterable[Line], end: bytes) -> ReportReader:
     reader = ReportReader("s1", 1)
     reader.feed(b"".join(map(encode_line, lines)) + end)
     reader.close()
     return reader
+
+
+def _orders(*lines: Line) -> Iterable[tuple[Line, ...]]:
+    return permutations(lines)
 
 
 @pytest.mark.parametrize("end", _ENDS)
@@ -65,12 +73,12 @@ def test_no_other_body_is_kept_however_the_report_ends(end: str) -> None:
     lie = ArtefactLine(kind="body", data=_OTHER, last=True, media_type="text/html")
     truth = ArtefactLine(kind="body", data=_SEEN, last=True, media_type="text/html")
     icon = ArtefactLine(kind="favicon", data=b"icon", last=True, media_type="image/png")
-    for lines in permutations((_BODY, lie, icon)):
+    for lines in _orders(_BODY, lie, icon):
         reader = _read(lines, _ENDS[end])
         assert reader.artefacts == [("favicon", "image/png", b"icon")]
         assert reader.fault is not None or end == "silence"
     # And nothing is lost that is what it was said to be.
-    for lines in permutations((_BODY, truth, icon)):
+    for lines in _orders(_BODY, truth, icon):
         assert ("body", "text/html", _SEEN) in _read(lines, _ENDS[end]).artefacts
 
 
@@ -80,7 +88,7 @@ def test_a_second_body_does_not_excuse_the_first() -> None:
         body=Body(wire_bytes=1, size_bytes=1, sha256=hashlib.sha256(_OTHER).hexdigest())
     )
     blob = ArtefactLine(kind="body", data=_OTHER, last=True)
-    for lines in permutations((other, blob, _BODY)):
+    for lines in _orders(other, blob, _BODY):
         for end in ("silence", "rubbish"):
             reader = _read(lines, _ENDS[end])
             said = reader.evidence().body
@@ -154,3 +162,39 @@ def test_a_number_of_any_length_is_shown() -> None:
     out = io.StringIO()
     Screen(Console(file=out)).document(json.loads(stored))
     assert out.getvalue()
+
+
+_DEEP = "[" * 200_000
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        *("", "{", "[]", "7", "NaN", '{"ms":7}', '{"ms":{"run":"x"}}', '{"ms":null}'),
+        *('{"error":{"a":1}}', _DEEP, f'{{"later":{_DEEP}'),
+    ],
+    ids=lambda detail: detail[:20],
+)
+def test_a_sandboxs_entry_of_any_text_is_shown(detail: str) -> None:
+    """A restored backup may hold any text where a document of facts is due."""
+    entry = replace(fill(AuditEntry, "x"), event="sandbox", detail=detail)
+    out = io.StringIO()
+    print_audit(Screen(Console(file=out, force_terminal=True, width=120)), [entry])
+    assert out.getvalue().count("\n") >= 1
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        f'{{"later":{_DEEP}',
+        f'{{"page":{{"title":{_DEEP}',
+        _DEEP,
+        '{"hops":[' + '{"a":' * 200_000,
+        '{"page":{"favicon":{"url":"x","mmh3":1' + "0" * 9_000 + "}}}",
+    ],
+    ids=lambda document: document[:20],
+)
+def test_stored_evidence_of_any_depth_is_one_error(document: str) -> None:
+    """Who judges or shows it knows that error, and goes on with the next scan."""
+    with pytest.raises(msgspec.MsgspecError):
+        read_evidence(document)
