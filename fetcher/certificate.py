@@ -42,8 +42,9 @@ def describe(der: bytes) -> Details:
         certificate = x509.load_der_x509_certificate(der)
     except _MALFORMED:
         return details
-    details["issuer"] = _read(certificate.issuer.rfc4514_string, LONG)
-    details["subject"] = _read(certificate.subject.rfc4514_string, LONG)
+    # Each is parsed when it is first asked for, so inside of `_read`.
+    details["issuer"] = _read(lambda: _written(certificate.issuer), LONG)
+    details["subject"] = _read(lambda: _written(certificate.subject), LONG)
     details["not_before"] = _read(lambda: _iso(certificate.not_valid_before_utc))
     details["not_after"] = _read(lambda: _iso(certificate.not_valid_after_utc))
     details["serial"] = _read(lambda: f"{certificate.serial_number:x}")
@@ -56,6 +57,10 @@ def _read(field: Callable[[], str], limit: int = SHORT) -> str:
         return clean(field(), limit)
     except _MALFORMED:
         return ""
+
+
+def _written(name: x509.Name) -> str:
+    return name.rfc4514_string()
 
 
 def _iso(moment: datetime) -> str:

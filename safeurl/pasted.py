@@ -116,20 +116,22 @@ def _in_line(line: str) -> Pasted:
 def _starts(line: str) -> list[int]:
     """Return where in the line URLs begin."""
     starts: list[int] = []
+    # What the URL so far holds; each part of the line is looked at once, however many begin in it.
+    seen, has_space, has_query = 0, False, False
     for match in _START.finditer(line):
         at = match.start()
-        if not starts or not _is_inside(line[starts[-1] : at]):
+        part, seen = line[seen:at], at
+        has_space = has_space or re.search(r"\s", part) is not None
+        has_query = has_query or "?" in part or "#" in part
+        if not starts or has_space or not _is_inside(line[at - 1], has_query=has_query):
             starts.append(at)
+            has_space = has_query = False
     return starts
 
 
-def _is_inside(before: str) -> bool:
-    """Tell whether a URL goes on after this part of it, though another one seems to begin."""
-    if re.search(r"\s", before):
-        return False
-    if before[-1] in ",;|":
-        return "?" in before or "#" in before
-    return before[-1] in "([{'`"
+def _is_inside(last: str, *, has_query: bool) -> bool:
+    """Tell whether a URL goes on after this character, though another one seems to begin."""
+    return has_query if last in ",;|" else last in "([{'`"
 
 
 def _is_one(line: str, starts: list[int]) -> bool:

@@ -10,8 +10,14 @@ from typing import Final
 
 #: Controls, formats (direction marks, zero width), line and paragraph separators, surrogates.
 _UNFIT_CATEGORIES: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
-#: Characters without width that Unicode does not count among the formats.
-_NO_WIDTH: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+#: What programs draw as nothing or as a blank though Unicode does not count it among the formats:
+#: its property Default_Ignorable_Code_Point, without the formats.
+_IGNORABLE: Final = (
+    *(range(0x34F, 0x350), range(0x115F, 0x1161), range(0x17B4, 0x17B6), range(0x180B, 0x1810)),
+    *(range(0x2065, 0x2066), range(0x3164, 0x3165), range(0xFE00, 0xFE10), range(0xFFA0, 0xFFA1)),
+    *(range(0xFFF0, 0xFFF9), range(0xE0000, 0xE1000)),
+)
+_NO_WIDTH: Final = frozenset(chr(code) for codes in _IGNORABLE for code in codes)
 #: What needs no closer look.
 _FIT: Final = re.compile(r"[ -~]*")
 
@@ -19,6 +25,11 @@ _FIT: Final = re.compile(r"[ -~]*")
 def is_unfit(char: str) -> bool:
     """Tell whether neither a terminal nor a log may get this character."""
     return unicodedata.category(char) in _UNFIT_CATEGORIES or char in _NO_WIDTH
+
+
+def is_invisible(char: str) -> bool:
+    """Tell whether a reader sees nothing of this character, though it parts a word for programs."""
+    return unicodedata.category(char) == "Cf" or char in _NO_WIDTH
 
 
 def plain(text: str) -> str:

@@ -108,8 +108,11 @@ class ReportReader:
 
     @property
     def artefacts(self) -> list[tuple[str, str, bytes]]:
-        """Kind, media type and bytes of each blob that came whole, in the order they ended."""
-        return [(box.kind, box.media_type, bytes(box.data)) for box in self._gathered.whole]
+        """Kind, media type and bytes of each blob that came whole, in the order they ended.
+
+        Without a body that is not the one the evidence speaks of, however the report ended.
+        """
+        return [(box.kind, box.media_type, bytes(box.data)) for box in self._gathered.believed()]
 
     def evidence(self) -> Evidence:
         """Return what has come so far."""
@@ -220,7 +223,7 @@ class _Gathered:
         self._body: Body | None = None
         self._page: Page | None = None
         self._boxes: dict[str, _Box] = {}
-        self.whole: list[_Box] = []
+        self._whole: list[_Box] = []
         self.report: ReportLine | None = None
 
     def evidence(self) -> Evidence:
@@ -241,8 +244,15 @@ class _Gathered:
             case ArtefactLine():
                 self._add_piece(item)
             case ReportLine():
-                self._check_body()
+                if not all(map(self._is_as_reported, self._whole)):
+                    raise _malformed(
+                        "The body that came is not the one whose SHA-256 was reported."
+                    )
                 self.report = item
+
+    def believed(self) -> list[_Box]:
+        """Return what came whole and is what the evidence says it is."""
+        return [box for box in self._whole if self._is_as_reported(box)]
 
     def _add_evidence(self, line: EvidenceLine) -> None:
         if sum(part is not None for part in (line.hop, line.body, line.page, line.refusal)) != 1:
@@ -270,16 +280,13 @@ class _Gathered:
         box.data += piece.data
         if piece.last:
             box.is_whole = True
-            self.whole.append(box)
+            self._whole.append(box)
 
-    def _check_body(self) -> None:
-        """Refuse a body that is not the one the evidence speaks of, and do not keep it."""
-        box = self._boxes.get("body")
-        if self._body is None or box is None or not box.is_whole:
-            return
-        if hashlib.sha256(box.data).hexdigest() != self._body.sha256:
-            self.whole.remove(box)
-            raise _malformed("The body that came is not the one whose SHA-256 was reported.")
+    def _is_as_reported(self, box: _Box) -> bool:
+        """Tell whether a blob is not a body, or is the body that the evidence speaks of."""
+        if box.kind != "body" or self._body is None:
+            return True
+        return hashlib.sha256(box.data).hexdigest() == self._body.sha256
 
 
 def _addresses(line: EvidenceLine) -> Iterator[str]:

@@ -26,6 +26,13 @@ def read_evidence(document: str | bytes) -> Evidence:
     Raises `msgspec.MsgspecError` where it is none, or has fields of a later version.
     """
     try:
+        return _read(document)
+    except RecursionError as error:
+        raise msgspec.ValidationError("The stored evidence is nested too deeply.") from error
+
+
+def _read(document: str | bytes) -> Evidence:
+    try:
         return msgspec.json.decode(document, type=Evidence)
     except msgspec.ValidationError:
         loose = msgspec.json.decode(document)

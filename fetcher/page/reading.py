@@ -67,7 +67,9 @@ class FormDraft:
     def add(self, tag: str, attributes: Attributes) -> None:
         """Take in an input, select, textarea or button."""
         default = {"input": "text", "button": "submit"}.get(tag, tag)
-        kind = fold(attribute(attributes, "type")).lower() if tag in {"input", "button"} else ""
+        # Lower case first: it can be longer than what it was made of.
+        given = attribute(attributes, "type").lower() if tag in {"input", "button"} else ""
+        kind = fold(given)
         self.has_password = self.has_password or kind == "password"
         if len(self.fields) >= _MAX_FIELDS:
             self.dropped += 1

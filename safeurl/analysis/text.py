@@ -2,6 +2,8 @@
 
 import unicodedata
 
+from safeurl.plain import is_invisible
+
 EXCERPT_CHARS = 200
 
 #: Cyrillic, Greek and other letters drawn like a Latin one (a part of Unicode's confusables),
@@ -36,10 +38,14 @@ _LATIN = str.maketrans({sign: latin for latin, signs in _LOOKALIKES.items() for 
 _HOST_SIGNS = str.maketrans("013457i", "oleastl")
 
 
+#: Letters that are drawn as a blank: fillers of Hangul, and the empty pattern of Braille.
+_BLANK = str.maketrans(dict.fromkeys("\u115f\u1160\u2800", " "))
+
+
 def fold(text: str) -> str:
     """Return the text compatibility-normalised, caseless, without invisible characters."""
-    normal = unicodedata.normalize("NFKC", text)
-    seen = "".join(c for c in normal if unicodedata.category(c) != "Cf")
+    normal = unicodedata.normalize("NFKC", text).translate(_BLANK)
+    seen = "".join(c for c in normal if not is_invisible(c))
     return " ".join(seen.casefold().split())
 
 

@@ -136,7 +136,10 @@ def _chain(view: ScanView) -> Iterable[tuple[str, str]]:
 
 
 def _refused(evidence: Evidence) -> Iterable[str]:
-    """Yield each refusal once: the fetcher's, and the gateway's, which hold what it kept quiet."""
+    """Yield each refusal once: the fetcher's, and the gateway's, which hold what it kept quiet.
+
+    The gateway's come last, so that its address stands where the sandbox named another one.
+    """
     asked = evidence.egress.decisions if evidence.egress else ()
     found = (
         *((each.host, each.port, each.rule, each.address) for each in evidence.refusals),
@@ -148,7 +151,8 @@ def _refused(evidence: Evidence) -> Iterable[str]:
     )
     distinct: dict[tuple[str, int, str], str] = {}
     for host, port, rule, address in found:
-        distinct.setdefault((host.strip("[]"), port, rule), address)
+        key = (host.strip("[]"), port, rule)
+        distinct[key] = address or distinct.get(key, "")
     for (host, port, rule), address in distinct.items():
         where = f"{clean(host) or 'unreadable'}:{port} {clean(address)}".rstrip()
         yield f"{where} — {clean(rule) or 'unknown rule'}"
@@ -185,14 +189,25 @@ def _why(entry: AuditEntry) -> str:
     return " ".join(part for part in (entry.outcome, entry.detail) if part)
 
 
+class _SandboxFacts(msgspec.Struct):
+    """What is shown of the document that a sandbox's entry holds."""
+
+    exit_code: int | None = None
+    error: str | None = None
+    ms: dict[str, float] = {}
+
+
 def _gist(entry: AuditEntry) -> str:
-    """Return why, with a document of facts made short."""
+    """Return why, with a document of facts made short; one that is none stands as it is."""
     if entry.event != "sandbox" or entry.detail is None:
         return _why(entry)
-    facts = json.loads(entry.detail)
-    took = facts.get("ms", {}).get("run")
-    ended = f"status {facts.get('exit_code')}" + (f" after {took:.0f} ms" if took else "")
-    return str(facts.get("error") or ended)
+    try:
+        facts = msgspec.json.decode(entry.detail, type=_SandboxFacts)
+    except (msgspec.MsgspecError, RecursionError):
+        return _why(entry)
+    took = facts.ms.get("run")
+    ended = f"status {facts.exit_code}" + (f" after {took:.0f} ms" if took else "")
+    return facts.error or ended
 
 
 def print_list(screen: Screen, scans: Sequence[Scan], judged: Mapping[str, Judged]) -> None:
