@@ -87,6 +87,13 @@ def test_a_scans_life_on_the_queue(valkey: TcpValkey) -> None:
 
 
 _BEYOND = (
+    # A key of another type than ours would stop the queue until somebody removes it.
+    "SET rq:queue:scan-jobs x",
+    "HSET rq:queue:scan-jobs a b",
+    "SADD rq:queue:scan-jobs a",
+    "RPUSH rq:queues a",
+    "SET rq:queues a",
+    "RPUSH safeurl:probe a",
     "CONFIG GET *",
     "CONFIG SET dir /tmp",
     "KEYS *",

@@ -15,11 +15,13 @@ from safeurl.errors import ConfigError
 #: Without them, whoever reaches the socket has scripts and replication of a server that is the
 #: worker's process.
 RIGHTS = (
-    *("on", "nopass", "resetkeys", "%W~rq:queues", "%RW~rq:queue:scan-jobs", "%RW~rq:job:*"),
-    *("%W~safeurl:probe", "%R~safeurl:refused", "resetchannels", "-@all", "+hello", "+auth"),
-    *("+ping", "+select", "+client|setinfo", "+multi", "+exec", "+discard", "+sadd", "+hset"),
-    *("+rpush", "+lpush", "+set", "+llen", "+get", "+lrange", "+blpop", "+type", "+hlen"),
-    *("+hstrlen", "+hmget", "+unlink", "(%RW~safeurl:refused +incrby +expire)"),
+    *("on", "nopass", "resetkeys", "resetchannels", "-@all", "+hello", "+auth", "+ping", "+select"),
+    *("+client|setinfo", "+multi", "+exec", "+discard"),
+    "(%W~rq:queues +sadd)",
+    "(%RW~rq:queue:scan-jobs +rpush +lpush +llen +lrange +blpop)",
+    "(%RW~rq:job:* +hset +type +hlen +hstrlen +hmget +unlink)",
+    "(%W~safeurl:probe +set)",
+    "(%RW~safeurl:refused +get +incrby +expire)",
 )
 
 #: What `sun_path` holds on Linux, less the final NUL.
