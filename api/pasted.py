@@ -1,5 +1,8 @@
 """Pasted text: which URLs it holds, before any of them is handed in."""
 
+import re
+from typing import Final
+
 from fastapi import APIRouter
 
 from api.dependency import ServiceOf
@@ -9,6 +12,11 @@ from safeurl.pasted import find_urls
 from safeurl.service import Service
 
 router = APIRouter(prefix="/api/pasted", tags=["scans"])
+
+#: Halves of a character that a text was cut in. JSON can hold them, UTF-8 and so our answer cannot;
+#: a browser reads them in a URL as it is done here.
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_REPLACEMENT: Final = "\ufffd"
 
 
 @router.post(
@@ -22,7 +30,7 @@ router = APIRouter(prefix="/api/pasted", tags=["scans"])
 )
 async def find(request: PastedRequest, service: ServiceOf) -> PastedDocument:
     """Return the URLs in the text and what is no URL. Nothing is recorded or opened."""
-    found = find_urls(request.text)
+    found = find_urls(_SURROGATE.sub(_REPLACEMENT, request.text))
     return PastedDocument(
         urls=tuple(_read(service, text) for text in found.urls), left_out=found.left_out
     )

@@ -21,6 +21,7 @@ Nothing is lost: what is no URL is given back as left out.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from safeurl.url import NAMED_SCHEMES
@@ -83,6 +84,7 @@ _BARE: Final = re.compile(
     re.IGNORECASE,
 )
 _PATH: Final = re.compile(r"[/?#\\]")
+_SPACE: Final = re.compile(r"\s")
 
 
 def find_urls(text: str) -> Pasted:
@@ -116,22 +118,22 @@ def _in_line(line: str) -> Pasted:
 def _starts(line: str) -> list[int]:
     """Return where in the line URLs begin."""
     starts: list[int] = []
-    # What the URL so far holds; each part of the line is looked at once, however many begin in it.
+    # What stands between the last beginning and the next is looked at once, however many there are.
     seen, has_space, has_query = 0, False, False
     for match in _START.finditer(line):
         at = match.start()
-        part, seen = line[seen:at], at
-        has_space = has_space or re.search(r"\s", part) is not None
-        has_query = has_query or "?" in part or "#" in part
+        between, seen = line[seen:at], at
+        has_space = has_space or bool(_SPACE.search(between))
+        has_query = has_query or "?" in between or "#" in between
         if not starts or has_space or not _is_inside(line[at - 1], has_query=has_query):
             starts.append(at)
             has_space = has_query = False
     return starts
 
 
-def _is_inside(last: str, *, has_query: bool) -> bool:
-    """Tell whether a URL goes on after this character, though another one seems to begin."""
-    return has_query if last in ",;|" else last in "([{'`"
+def _is_inside(before: str, *, has_query: bool) -> bool:
+    """Tell whether a URL goes on after this character of it, though another one seems to begin."""
+    return has_query if before in ",;|" else before in "([{'`"
 
 
 def _is_one(line: str, starts: list[int]) -> bool:
@@ -150,7 +152,7 @@ def _is_one(line: str, starts: list[int]) -> bool:
 
 
 def _has_path_before_space(text: str) -> bool:
-    path, space = _PATH.search(text), re.search(r"\s", text)
+    path, space = _PATH.search(text), _SPACE.search(text)
     return space is None or (path is not None and path.start() < space.start())
 
 
@@ -163,9 +165,10 @@ def _is_list(line: str) -> bool:
 def _pieces(line: str) -> list[_Piece]:
     """Cut a line into the URLs that begin in it and the words beside them."""
     line = _SPACED_DOT.sub("[.]", line)
-    starts = _starts(line)
-    pieces = [_Piece(word, is_url=False) for word in _words(line[: starts[0]])]
-    for start, end in zip(starts, [*starts[1:], len(line)], strict=True):
+    # None is left where the only beginning stood behind such a dot.
+    ends = [*_starts(line), len(line)]
+    pieces = [_Piece(word, is_url=False) for word in _words(line[: ends[0]])]
+    for start, end in pairwise(ends):
         size = _length(line[start:end], line[start - 1] if start else "")
         pieces.append(_Piece(_trimmed(line[start : start + size]), is_url=True))
         pieces += [_Piece(word, is_url=False) for word in _words(line[start + size : end])]
@@ -184,7 +187,7 @@ def _length(text: str, opener: str) -> int:
     path = _PATH.search(text, begin)
     # What stands before an `@` belongs to the URL, spaces included; it is refused for them later.
     at_sign = text.rfind("@", begin, path.start() if path else len(text))
-    space = re.compile(r"\s").search(text, max(at_sign, 0))
+    space = _SPACE.search(text, max(at_sign, 0))
     return space.start() if space else len(text)
 
 

@@ -88,6 +88,20 @@ def test_a_url_that_can_never_be_scanned_is_refused(api: MemoryApi, url: str, re
     assert api.client.get("/api/scans").json()["scans"] == []
 
 
+def test_half_a_character_in_pasted_text_is_replaced(api: MemoryApi) -> None:
+    """JSON can hold one, and UTF-8 cannot: as in a browser's URL, another one stands for it."""
+    answer = api.client.post(
+        "/api/pasted",
+        content=json.dumps({"text": "see\ud800 https://www.example.com/\ud800"}),
+        headers={"content-type": "application/json"},
+    )
+    assert answer.status_code == HTTPStatus.OK
+    assert [found["url"] for found in answer.json()["urls"]] == [
+        "https://www.example.com/%EF%BF%BD"
+    ]
+    assert answer.json()["left_out"] == ["see\ufffd"]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -10,6 +10,7 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
 from safeurl.adapters.redis.connection import RedisServer
+from safeurl.adapters.redis.embedded import RIGHTS
 from safeurl.adapters.redis.queue import TASK, RQQueue
 from safeurl.adapters.redis.wakeup import QUEUE_KEY, Refusal, Wakeup, count_refused, take
 from safeurl.errors import QueueUnavailableError
@@ -86,6 +87,13 @@ def test_a_scans_life_on_the_queue(valkey: TcpValkey) -> None:
 
 
 _BEYOND = (
+    # A key of another type than ours would stop the queue until somebody removes it.
+    "SET rq:queue:scan-jobs x",
+    "HSET rq:queue:scan-jobs a b",
+    "SADD rq:queue:scan-jobs a",
+    "RPUSH rq:queues a",
+    "SET rq:queues a",
+    "RPUSH safeurl:probe a",
     "CONFIG GET *",
     "CONFIG SET dir /tmp",
     "KEYS *",
@@ -179,3 +187,11 @@ def test_the_file_gives_no_password_away() -> None:
     assert "nopass" not in text
     assert ">" not in text
     assert "#" not in text
+
+
+def test_a_shared_embedded_server_grants_what_the_file_grants_a_worker() -> None:
+    """Its one user has the worker's rights, and needs no password beyond the folder's mode."""
+    [line] = [each for each in FILE.read_text().splitlines() if each.startswith("user safeurl-w")]
+    assert " ".join(RIGHTS) == line.removeprefix("user safeurl-worker ").replace(
+        "on ", "on nopass ", 1
+    )

@@ -140,3 +140,51 @@ def test_the_api_reaches_the_embedded_queue_of_the_worker(state: Path) -> None:
             assert run_as(API, SERVICE_GROUP, listing, str(folder)).strip() == "no"
         finally:
             server.kill()
+
+
+_ATTACK = """
+import asyncio
+import sys
+import time
+from pathlib import Path
+from redis.exceptions import NoPermissionError
+from safeurl.adapters.redis.connection import RedisServer
+from safeurl.adapters.redis.embedded import answers
+from safeurl.adapters.redis.queue import RQQueue
+path = Path(sys.argv[1])
+end = time.monotonic() + 20
+while not answers(path) and time.monotonic() < end:
+    time.sleep(0.05)
+server = RedisServer(socket_path=path)
+queue = RQQueue(server.connect(), job_timeout_s=60)
+asyncio.run(queue.push(["01890000-0000-7000-8000-000000000000"]))
+asyncio.run(queue.ping())
+for command in (
+    ["EVAL", "return 1", "0"],
+    ["REPLICAOF", "127.0.0.1", "1"],
+    ["CONFIG", "SET", "maxmemory", "1"],
+    ["FUNCTION", "LIST"],
+    ["ACL", "SETUSER", "default", "+@all"],
+    ["SHUTDOWN", "NOSAVE"],
+    ["FLUSHALL"],
+    ["KEYS", "*"],
+):
+    try:
+        server.connect().execute_command(*command)
+        print(command[0], end=" ")
+    except NoPermissionError:
+        pass
+"""
+
+
+def test_the_api_commands_the_queue_and_not_its_server(state: Path) -> None:
+    """The server is the worker's process: its scripts and its replication are not the API's."""
+    folder = state / "valkey"
+    serving = command_as(WORKER, SERVICE_GROUP, _SERVE, str(folder))
+    environ = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(serving, env=environ, stdout=subprocess.DEVNULL) as server:
+        try:
+            socket_path = str(folder / "valkey.sock")
+            assert run_as(API, SERVICE_GROUP, _ATTACK, socket_path).strip() == ""
+        finally:
+            server.kill()

@@ -293,3 +293,15 @@ def test_compose_uses_our_images_and_gives_the_docker_socket_to_the_worker_alone
     bodies = dict(zip(services[1::2], services[2::2], strict=True))
     assert {"valkey", "api", "worker"} <= bodies.keys()
     assert [name for name, body in bodies.items() if "docker.sock" in body] == ["worker"]
+
+
+def test_no_service_in_a_container_runs_python_code_of_the_state_folder() -> None:
+    """The API may write there, and the worker holds the Docker socket.
+
+    Python runs the `.pth` files of the user's home, and imports from the working folder.
+    """
+    text = (ROOT / "docker/service.Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    environment = " ".join(re.findall(r"(?m)^ENV (.*)$", text)).split()
+    assert {"PYTHONNOUSERSITE=1", "PYTHONSAFEPATH=1"} <= set(environment)
+    homes = re.findall(r":SafeURL:([^:]*):/usr/sbin/nologin", text)
+    assert homes == ["/nonexistent"]

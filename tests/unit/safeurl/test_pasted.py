@@ -1,11 +1,13 @@
 """Where one URL ends in a text and the next begins: a table of what people paste."""
 
+from typing import SupportsIndex
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from safeurl.errors import UrlRefusedError
-from safeurl.pasted import find_urls
+from safeurl.pasted import _starts, find_urls
 from safeurl.url import parse
 from tests.support.vectors import CONFUSIONS
 
@@ -75,6 +77,8 @@ _TEXTS = [
     ("http://1.1.1.1 &@2.2.2.2/ x", ["http://1.1.1.1 &@2.2.2.2/"], ["x"]),
     # None: given back whole, so that parsing it says what is wrong.
     ("two words", ["two words"], []),
+    ("see mail [.] www.a.example now", ["mail[.]www.a.example"], ["see", "now"]),
+    (" [.] www.#", ["[.] www.#"], []),
     ("bob@example.com", ["bob@example.com"], []),
     ("localhost", ["localhost"], []),
     ("\ud800", ["\ud800"], []),
@@ -107,10 +111,41 @@ def test_what_names_two_hosts_does_not_pass_in_pieces(text: str) -> None:
         assert [url for url in find_urls(text).urls if _reads(url)] == []
 
 
-@given(st.text(alphabet=st.sampled_from(" \n,;|<>\"'()[].:/?#ahtpxw@\u202e"), max_size=60))
+#: Characters, and what a line is cut at.
+_PARTS = [
+    *" \n,;|<>\"'()[].:/?#ahtpxw@\u202e",
+    "http://",
+    "hxxp[:]//",
+    "www.",
+    "a.b",
+    " [.] ",
+]
+
+
+@given(st.lists(st.sampled_from(_PARTS), max_size=40).map("".join))
 def test_nothing_is_lost(text: str) -> None:
     """All letters of a text are in a URL or are left out, whatever stands between them."""
     found = find_urls(text)
     kept = set("".join((*found.urls, *found.left_out)))
     assert {char for char in text if char.isalnum()} <= kept
     assert all(url.strip() for url in found.urls)
+
+
+class _Counted(str):
+    """A text that counts the characters that are copied out of it."""
+
+    __slots__ = ("copied",)
+
+    def __getitem__(self, key: SupportsIndex | slice) -> str:
+        """Copy a part."""
+        part = super().__getitem__(key)
+        self.copied = getattr(self, "copied", 0) + len(part)
+        return part
+
+
+@pytest.mark.parametrize("part", ["www.a(", "http://a?,", "'www.b", "http://a.b/ "])
+def test_a_long_line_is_read_once(part: str) -> None:
+    """However many URLs seem to begin in it: the API reads such lines for anybody."""
+    line = _Counted(part * 4_000)
+    _starts(line)
+    assert line.copied <= 2 * len(line)
