@@ -17,7 +17,7 @@ RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/safeurl/saf
 RUN printf '%s\n' safeurl:x:65520: safeurl-gateway:x:65521: safeurl-egress:x:65525: >>/etc/group \
     && for user in gateway:65521:65521 worker:65522:65520 api:65523:65520; do \
         echo "safeurl-$(echo "$user" | sed 's/:/:x:/'):SafeURL:/nonexistent:/usr/sbin/nologin" >>/etc/passwd; done \
-    && install -d -o safeurl-worker -g safeurl -m 2770 /var/lib/safeurl
+    && install -d -o safeurl-worker -g safeurl -m 3770 /var/lib/safeurl
 # The last two and the missing home: Python would also run what lies in the user's home and in the working folder. Both are
 # in the state folder, which the API may write, and the worker holds the Docker socket.
 ENV PYTHONPATH=/opt/safeurl PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 SAFEURL_STATE_DIR=/var/lib/safeurl \

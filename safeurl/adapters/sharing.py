@@ -2,7 +2,8 @@
 
 Worker and API may run as users of their own that share a group. They share what they must, the
 database and the embedded queue's socket, where whoever installed them made the folder so: its mode
-is 2770, by which it hands its group on to what is made in it. No folder is made so here.
+is 3770, by which it hands its group on to what is made in it, and by which nobody but its owner
+removes or replaces what another user made. No folder is made so here.
 """
 
 import os
@@ -10,8 +11,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
-#: Set-group-ID, all rights for owner and group, none for others.
-_SHARED: Final = 0o2770
+#: Set-group-ID, sticky, all rights for owner and group, none for others.
+_SHARED: Final = 0o3770
 _ALONE_FILE, _SHARED_FILE = 0o600, 0o660
 
 

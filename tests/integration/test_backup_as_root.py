@@ -107,7 +107,7 @@ def test_what_root_left_there_before_is_named(system: System, file: Path, name: 
 
 def test_a_restored_database_is_the_groups_where_the_folder_is(system: System, file: Path) -> None:
     """API and worker share it as they shared the one before."""
-    system.settings.state_dir.chmod(0o2770)
+    system.settings.state_dir.chmod(0o3770)
     assert system.run("restore", str(file)).returncode == 0
     found = system.settings.database_path.stat()
     assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o660, SERVICE_GROUP)

@@ -54,7 +54,7 @@ def state() -> Iterator[Path]:
         made = folder / "state"
         made.mkdir()
         os.chown(made, WORKER, SERVICE_GROUP)
-        made.chmod(0o2770)
+        made.chmod(0o3770)
         yield made
 
 
@@ -93,7 +93,7 @@ def test_a_third_user_is_shut_out(state: Path) -> None:
     """Neither the folder nor the file is anybody else's."""
     database = state / "safeurl.db"
     _write(database, WORKER, SERVICE_GROUP)
-    for mode in (0o2770, 0o2777):
+    for mode in (0o3770, 0o2770, 0o3777):
         state.chmod(mode)
         for uid in (STRANGER, 65534):
             with pytest.raises(StoreUnavailableError):
@@ -105,7 +105,7 @@ def test_an_older_releases_database_becomes_the_groups(state: Path) -> None:
     database = state / "safeurl.db"
     state.chmod(0o700)
     assert _write(database, WORKER, SERVICE_GROUP) == [1, 0o600]
-    state.chmod(0o2770)
+    state.chmod(0o3770)
     with pytest.raises(StoreUnavailableError):
         _write(database, API, SERVICE_GROUP)
     assert _write(database, WORKER, SERVICE_GROUP) == [2, 0o660]
@@ -188,3 +188,16 @@ def test_the_api_commands_the_queue_and_not_its_server(state: Path) -> None:
             assert run_as(API, SERVICE_GROUP, _ATTACK, socket_path).strip() == ""
         finally:
             server.kill()
+
+
+def test_the_api_cannot_replace_what_is_the_workers(state: Path) -> None:
+    """Neither its folders nor its log: their place in the shared folder is its own."""
+    with acting_as(WORKER, SERVICE_GROUP):
+        (state / "artefacts").mkdir(mode=0o700)
+        (state / "worker.log").touch(mode=0o600)
+    with acting_as(API, SERVICE_GROUP):
+        for name in ("artefacts", "worker.log"):
+            with pytest.raises(PermissionError):
+                (state / name).rename(state / "elsewhere")
+        with pytest.raises(PermissionError):
+            (state / "worker.log").unlink()

@@ -36,7 +36,7 @@ _BOOT_TIMEOUT_S = 60
 #: of the worker's StateDirectory=, the installation's own folder.
 _GATEWAY = """[Service]
 ReadWritePaths={egress}
-ExecStartPre=+/usr/bin/install -d -o safeurl -g safeurl -m 2770 {state}
+ExecStartPre=+/usr/bin/install -d -o safeurl -g safeurl -m 3770 {state}
 ExecStartPre=+/bin/chown --reference=/run/safeurl-egress {egress}
 ExecStartPre=+/bin/chmod --reference=/run/safeurl-egress {egress}
 IPAddressAllow={outside}

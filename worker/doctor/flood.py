@@ -26,13 +26,13 @@ def main() -> None:
     os.nice(_NICE)
     folder = Path(sys.argv[1])
     listener = socket.create_server(("127.0.0.1", 0))
-    threading.Thread(target=_swallow, args=(listener,), daemon=True).start()
+    threading.Thread(target=_read_all, args=(listener,), daemon=True).start()
     threading.Thread(target=_flood, args=(folder, listener), daemon=True).start()
     sys.stdin.read()
     os._exit(0)
 
 
-def _swallow(listener: socket.socket) -> None:
+def _read_all(listener: socket.socket) -> None:
     """Be the server that the flood is sent to."""
     buffer = bytearray(_READ_BYTES)
     while True:

@@ -23,8 +23,6 @@ Serve = Callable[[socket.socket], None]
 _START: Final = b"+"
 _KILL: Final = b"-"
 _MAX_COMMAND_BYTES: Final = 64
-#: A command waits this long where the spawner has many to do; a fork takes a few milliseconds.
-_COMMAND_S: Final = 5.0
 
 
 class Spawner:
@@ -37,7 +35,9 @@ class Spawner:
         """Take the socket to the process with this pid, which is a child of ours."""
         self._commands = commands
         self._pid = pid
-        commands.settimeout(_COMMAND_S)
+        # The gateway's loop waits for nobody: its deadlines are everybody's. The kernel holds some
+        # hundred commands for a spawner that is busy; beyond that, one fails.
+        commands.settimeout(0)
 
     @classmethod
     def start(cls, serve: Serve, *, close: Iterable[int] = ()) -> Self:

@@ -164,6 +164,6 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
 def _no_answer() -> RequestError:
     """Return the error for a process that ended, or was ended by a limit, before its answer."""
     return RequestError(
-        "The backup's database could not be checked: whoever opens it comes to grief, or reaches "
-        "the limits of time and memory for one of its size."
+        "The backup's database could not be checked: the process that opened it ended, or reached "
+        "the limits of time and memory for a database of this size."
     )
