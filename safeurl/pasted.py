@@ -82,6 +82,8 @@ _BARE: Final = re.compile(
     r"\.?(?::[0-9]{1,5})?(?:[/?#]\S*)?",
     re.IGNORECASE,
 )
+_SPACE: Final = re.compile(r"\s")
+_QUERY: Final = re.compile(r"[?#]")
 _PATH: Final = re.compile(r"[/?#\\]")
 
 
@@ -116,20 +118,31 @@ def _in_line(line: str) -> Pasted:
 def _starts(line: str) -> list[int]:
     """Return where in the line URLs begin."""
     starts: list[int] = []
+    spaces, queries = _Finder(_SPACE, line), _Finder(_QUERY, line)
     for match in _START.finditer(line):
         at = match.start()
-        if not starts or not _is_inside(line[starts[-1] : at]):
-            starts.append(at)
+        if starts and spaces.first(starts[-1]) >= at:
+            # Another one seems to begin within a URL, which may go on after this part of it.
+            before = line[at - 1]
+            has_query = before in ",;|" and queries.first(starts[-1]) < at
+            if has_query or before in "([{'`":
+                continue
+        starts.append(at)
     return starts
 
 
-def _is_inside(before: str) -> bool:
-    """Tell whether a URL goes on after this part of it, though another one seems to begin."""
-    if re.search(r"\s", before):
-        return False
-    if before[-1] in ",;|":
-        return "?" in before or "#" in before
-    return before[-1] in "([{'`"
+class _Finder:
+    """Finds a pattern's first match from places on that never go back; each part is read once."""
+
+    def __init__(self, pattern: re.Pattern[str], text: str) -> None:
+        self._pattern, self._text, self._at = pattern, text, -1
+
+    def first(self, begin: int) -> int:
+        """Return where the first match from there on begins; the text's length without one."""
+        if self._at < begin:
+            found = self._pattern.search(self._text, begin)
+            self._at = found.start() if found else len(self._text)
+        return self._at
 
 
 def _is_one(line: str, starts: list[int]) -> bool:
@@ -162,6 +175,8 @@ def _pieces(line: str) -> list[_Piece]:
     """Cut a line into the URLs that begin in it and the words beside them."""
     line = _SPACED_DOT.sub("[.]", line)
     starts = _starts(line)
+    if not starts:  # the dot in brackets that was glued was all that stood before its beginning
+        return [_Piece(word, is_url=False) for word in _words(line)]
     pieces = [_Piece(word, is_url=False) for word in _words(line[: starts[0]])]
     for start, end in zip(starts, [*starts[1:], len(line)], strict=True):
         size = _length(line[start:end], line[start - 1] if start else "")
@@ -197,14 +212,18 @@ def _words(text: str) -> Iterator[str]:
 
 def _trimmed(text: str) -> str:
     """Return text without the punctuation of the sentence around it."""
-    while text:
-        last = text[-1]
+    end = len(text)
+    counts = {char: text.count(char) for char in "([{)]}"}
+    while end:
+        last = text[end - 1]
         opener = next((each for each in "([{" if _CLOSERS[each] == last), "")
-        is_balanced = bool(opener) and text.count(opener) >= text.count(last)
+        is_balanced = bool(opener) and counts[opener] >= counts[last]
         if is_balanced or last not in _POINTS + _OPENING + _CLOSING:
             break
-        text = text[:-1]
-    return text
+        if last in counts:
+            counts[last] -= 1
+        end -= 1
+    return text[:end]
 
 
 def _is_bare(word: str) -> bool:
