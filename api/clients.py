@@ -7,13 +7,15 @@ nothing, so only that kind is dropped to make room:
 - A client over its own cap loses the one of its connections that waits longest. Where the server
   works for all of them, the new one is answered with 429 instead.
 - Over the total cap, the client with the most waiting connections loses the one that waits
-  longest. A client with one connection is therefore the last that is affected.
+  longest. A client with one connection is therefore the last that is affected; where all have one,
+  it is the one that waits longest.
 
 How long something waits is counted from the moment the wait began, not from its last byte: sending
 slowly does not help. Pure data: it opens, closes and measures nothing.
 """
 
 import ipaddress
+import itertools
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -65,8 +67,12 @@ class _Client(Generic[Connection]):
     """The connections of one client."""
 
     all: set[Connection] = field(default_factory=set)
-    #: Those that wait for the client, longest first.
-    waiting: OrderedDict[Connection, None] = field(default_factory=OrderedDict)
+    #: Those that wait for the client, longest first, each with its wait's number.
+    waiting: OrderedDict[Connection, int] = field(default_factory=OrderedDict)
+
+    def weight(self) -> tuple[int, int]:
+        """Return what makes a client the one to lose a connection: how many wait, how long."""
+        return len(self.waiting), -next(iter(self.waiting.values()), 0)
 
 
 def client_key(address: str) -> str:
@@ -90,6 +96,8 @@ class Clients(Generic[Connection]):
         self.limits = limits
         self._clients: dict[str, _Client[Connection]] = {}
         self._keys: dict[Connection, str] = {}
+        #: Of waits, in the order in which they began.
+        self._numbers = itertools.count(1)
 
     def __len__(self) -> int:
         """Return how many connections count."""
@@ -108,7 +116,7 @@ class Clients(Generic[Connection]):
             if not is_working_for_all or over >= self.limits.per_client:
                 dropped += self._drop_longest(client, Over.CLIENT)
         if len(self) >= self.limits.total:
-            largest = max(self._clients.values(), key=lambda each: len(each.waiting))
+            largest = max(self._clients.values(), key=_Client.weight)
             room = self._drop_longest(largest, Over.TOTAL)
             if not room:
                 return Admission(Over.TOTAL, ((connection, Over.TOTAL),))
@@ -116,7 +124,7 @@ class Clients(Generic[Connection]):
         # Looked up again: with its last connection dropped, the client was forgotten.
         client = self._clients.setdefault(key, _Client())
         client.all.add(connection)
-        client.waiting[connection] = None
+        client.waiting[connection] = next(self._numbers)
         self._keys[connection] = key
         return Admission(refused, tuple(dropped))
 
@@ -124,7 +132,7 @@ class Clients(Generic[Connection]):
         """Take down that a new wait for the connection's client begins now."""
         client = self._of(connection)
         if client is not None:
-            client.waiting[connection] = None
+            client.waiting[connection] = next(self._numbers)
             client.waiting.move_to_end(connection)
 
     def works(self, connection: Connection) -> None:

@@ -32,6 +32,9 @@ _RETRY_AFTER_S: Final = 5
 _DRAIN_S: Final = 2.0
 #: When the server stops, an answer has this long to be read: less than the server waits for all.
 _LAST_S: Final = 5.0
+#: What is read of a connection before the next one has its turn. asyncio's 256 KiB hold so many
+#: chunks of one byte that they take half a second.
+_READ_AT_ONCE: Final = 4 * 1024
 _CAN_ANSWER: Final = frozenset({h11.IDLE, h11.SEND_RESPONSE})
 
 
@@ -80,6 +83,8 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         # Paused whenever anything is unsent: so it is known that the client does not read.
         transport.set_write_buffer_limits(high=0)
+        # asyncio's own name for what it reads at once.
+        transport.max_size = _READ_AT_ONCE  # type: ignore[attr-defined]
         admission = self._clients.admit(self, self.client[0] if self.client else "")
         if admission.refused is not None:
             self.app = _refusal(admission.refused)

@@ -27,6 +27,8 @@ MAX_BODY_BYTES: Final = 64 * 1024
 #: An over-long body is read and dropped up to here, so that its sender gets to see the answer.
 _DRAIN_BYTES: Final = 1024 * 1024
 
+#: h11 takes any two digits for a version, and reads all as 1.1.
+_VERSIONS: Final = frozenset({"1.0", "1.1"})
 _BARE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 #: Headers that decide about a request, and all that begin with `sec-fetch-`. Of two that differ we
 #: and whatever stands between might each believe another one.
@@ -78,6 +80,13 @@ def refuse_form(scope: Scope) -> JSONResponse | None:
             f"A request's head may have {MAX_HEAD_BYTES // 1024} KiB.",
             headers={"connection": "close"},
         )
+    if scope["http_version"] not in _VERSIONS:
+        return error_response(
+            HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
+            "version_refused",
+            "This server speaks HTTP/1.1.",
+            headers={"connection": "close"},
+        )
     if not target.startswith(b"/"):
         return error_response(
             HTTPStatus.BAD_REQUEST, "target_refused", "The request's target must begin with `/`."
@@ -126,8 +135,11 @@ def is_cross_site(method: str, headers: Headers) -> bool:
     Following a link to us is allowed: the page that holds it cannot see the answer.
     """
     origin = headers.get("origin")
-    if origin is not None and origin.partition("://")[2].lower() != headers.get("host", "").lower():
-        return True
+    if origin is not None:
+        scheme, _, host = origin.lower().partition("://")
+        # Apps serve pages of theirs as `capacitor://localhost`, which is nobody's web server.
+        if scheme not in {"http", "https"} or host != headers.get("host", "").lower():
+            return True
     is_link = (
         method == "GET"
         and headers.get("sec-fetch-mode") == "navigate"

@@ -28,8 +28,9 @@ _REPLACEMENT: Final = "\ufffd"
         422: {"model": ErrorDocument, "description": "The request is not valid."},
     },
 )
-async def find(request: PastedRequest, service: ServiceOf) -> PastedDocument:
+def find(request: PastedRequest, service: ServiceOf) -> PastedDocument:
     """Return the URLs in the text and what is no URL. Nothing is recorded or opened."""
+    # Not `async`: it computes for as long as the text is, in a thread, and others are served.
     found = find_urls(_SURROGATE.sub(_REPLACEMENT, request.text))
     return PastedDocument(
         urls=tuple(_read(service, text) for text in found.urls), left_out=found.left_out

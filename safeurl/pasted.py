@@ -202,14 +202,18 @@ def _words(text: str) -> Iterator[str]:
 
 def _trimmed(text: str) -> str:
     """Return text without the punctuation of the sentence around it."""
-    while text:
-        last = text[-1]
+    end = len(text)
+    counts = {char: text.count(char) for char in "([{)]}"}
+    while end:
+        last = text[end - 1]
         opener = next((each for each in "([{" if _CLOSERS[each] == last), "")
-        is_balanced = bool(opener) and text.count(opener) >= text.count(last)
+        is_balanced = bool(opener) and counts[opener] >= counts[last]
         if is_balanced or last not in _POINTS + _OPENING + _CLOSING:
             break
-        text = text[:-1]
-    return text
+        if last in counts:
+            counts[last] -= 1
+        end -= 1
+    return text[:end]
 
 
 def _is_bare(word: str) -> bool:

@@ -30,7 +30,7 @@ def parse_redis_url(url: str) -> RedisPlace:
 
     Options are refused but for a socket's `db`: with some clients they turn verification off.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.scheme not in {"redis", "rediss", "unix"}:
         raise ValueError("it begins with redis://, rediss:// or unix://")
     if parts.fragment:
@@ -40,6 +40,20 @@ def parse_redis_url(url: str) -> RedisPlace:
         username=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
     )
+
+
+def _split(url: str) -> SplitResult:
+    """Split the URL; what the library says of one that it cannot read quotes parts of it.
+
+    A `/`, `?`, `[` or `@` in a password that is not escaped makes a host or a port of a part of it.
+    """
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - it is read for its ValueError
+    except ValueError:
+        advice = "write special characters in a password as %2F and the like"
+        raise ValueError(f"its host or port cannot be read; {advice}") from None
+    return parts
 
 
 def _socket(parts: SplitResult) -> RedisPlace:
@@ -59,7 +73,7 @@ def _server(parts: SplitResult) -> RedisPlace:
         raise ValueError("it names no host")
     return RedisPlace(
         host=parts.hostname,
-        port=_DEFAULT_PORT if parts.port is None else parts.port,  # ValueError for one that is none
+        port=_DEFAULT_PORT if parts.port is None else parts.port,
         database=_number(parts.path.strip("/") or "0"),
         is_tls=parts.scheme == "rediss",
     )

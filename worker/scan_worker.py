@@ -30,6 +30,9 @@ ANSWER_TIMEOUT_S = 40.0
 #: How often the same trouble is logged.
 _TELL_S = 10.0
 _TRY_AGAIN_S = 1.0
+#: So many refused jobs are logged in so many seconds; health counts them all. Whoever writes to
+#: Redis could fill a disk with them.
+_MOST_REFUSALS, _REFUSALS_S = 200, 3600.0
 
 
 class _Stopped(BaseException):
@@ -65,6 +68,8 @@ class ScanWorker:
         self._is_told = False
         self._is_waiting = False
         self._tell_at_s = 0.0
+        self._refusals = 0
+        self._refusals_until_s = 0.0
 
     def run(self) -> None:
         """Take wake-ups off the one queue until SIGTERM or the end of this life."""
@@ -97,7 +102,14 @@ class ScanWorker:
 
     def _refuse(self, reason: Refusal) -> None:
         """Say that somebody else writes to this Redis; nothing of the job itself is repeated."""
-        _log.warning("worker.refused_job reason=%s", reason)
+        now = time.monotonic()
+        if now >= self._refusals_until_s:
+            self._refusals, self._refusals_until_s = 0, now + _REFUSALS_S
+        self._refusals += 1
+        if self._refusals <= _MOST_REFUSALS:
+            _log.warning("worker.refused_job reason=%s", reason)
+        elif self._refusals == _MOST_REFUSALS + 1:
+            _log.warning("worker.refusals_not_logged for_s=%d", self._refusals_until_s - now)
         try:
             count_refused(self._connection)
         except RedisError as error:

@@ -2,8 +2,9 @@
 
 export const at = (id) => document.getElementById(id);
 
-// Characters that are invisible or turn the reading direction; shown by their code instead.
-const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+// Characters that are invisible or turn the reading direction; shown by their code instead. The same
+// as `safeurl.plain` takes out of what terminals and logs get.
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0]/gu;
 
 export function plain(value) {
   return String(value ?? "").replace(UNSEEN, (found) =>

@@ -6,11 +6,13 @@ RQ writes them; nothing of RQ's reads them back (see `wakeup`).
 import asyncio
 import secrets
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from redis import Redis
 from redis.exceptions import AuthenticationError, OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as SilenceError
 from rq import Queue
 
 from safeurl.adapters.redis.wakeup import QUEUE_KEY, QUEUE_NAME, REFUSED_KEY, scan_id_of
@@ -26,6 +28,12 @@ PING_TIMEOUT_S = 3.0
 
 #: OpenSSL's numbers (x509_vfy.h) for a certificate of another host name or address.
 _OTHER_NAME = frozenset({62, 64})
+
+#: So many jobs of the queue are read at once; each may be as long as the server allows, 1 MiB with
+#: the embedded one.
+_LOOK_AT_ONCE = 200
+#: A queue that takes longer to read is none that can be worked with.
+_LOOK_S = 60.0
 
 T = TypeVar("T")
 
@@ -73,13 +81,26 @@ class RQQueue:
 
     async def waiting(self) -> set[str]:
         """Return the ids of scans whose wake-up lies on the queue; other jobs name none."""
-        jobs = await self._answered(lambda: self._connection.lrange(QUEUE_KEY, 0, -1))
-        return {scan_id for job_id in jobs if (scan_id := scan_id_of(job_id))}
+        return await self._answered(self._look_through)
+
+    def _look_through(self) -> set[str]:
+        """Read the queue in parts: in one, what others write there could be more than our memory.
+
+        A job that moves on from one part into another meanwhile counts as not waiting, and what
+        comes meanwhile too. The caller asks twice before it pushes a scan again, which is harmless.
+        """
+        found: set[str] = set()
+        end_s = time.monotonic() + _LOOK_S
+        for begin in range(0, int(self._connection.llen(QUEUE_KEY)), _LOOK_AT_ONCE):
+            jobs = self._connection.lrange(QUEUE_KEY, begin, begin + _LOOK_AT_ONCE - 1)
+            found |= {scan_id for job_id in jobs if (scan_id := scan_id_of(job_id))}
+            if time.monotonic() > end_s:
+                raise SilenceError("the queue is too long to be read")
+        return found
 
     async def refused(self) -> int:
         """Return how many jobs a worker refused of late, because they were no wake-ups of ours."""
-        count = await self._answered(lambda: self._connection.get(REFUSED_KEY))
-        return int(count) if count is not None and count.isdigit() else 0
+        return await self._answered(lambda: int(self._connection.get(REFUSED_KEY) or 0))
 
     async def ping(self) -> int:
         """Return how many wake-ups wait; a server that answers but takes no writes is no queue.
@@ -115,6 +136,10 @@ class RQQueue:
         except RedisError as error:
             silence = f"{self._name()} does not answer: {error}"
             raise QueueUnavailableError(_distrust(error) or silence) from error
+        except Exception as error:
+            # The client fails in many ways on answers that no Redis gives, and keeps no connection
+            # then. The scan that was to be told of is recorded, and whoever asks for health waits.
+            raise QueueUnavailableError(f"{self._name()} answers what no Redis does.") from error
 
     def _name(self) -> str:
         return EMBEDDED_QUEUE if self._embedded else "Redis"

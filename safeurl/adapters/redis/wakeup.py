@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import msgspec
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import InvalidResponse, RedisError
 
 from safeurl.scan import is_scan_id
 
@@ -95,10 +95,17 @@ def take(
     """Wait for a job, remove it, and return what it asks for; None where none came in time.
 
     `waiting` is entered for the wait alone: who leaves it by an error leaves no half-read job.
+    Raises RedisError alone, whatever the server answers.
     """
-    with waiting:
-        popped = connection.blpop([QUEUE_KEY], timeout_s)
-    return None if popped is None else _open(connection, _bytes(popped[1]))
+    try:
+        with waiting:
+            popped = connection.blpop([QUEUE_KEY], timeout_s)
+        return None if popped is None else _open(connection, _bytes(popped[1]))
+    except RedisError:
+        raise
+    except Exception as error:
+        # The client fails in many ways on answers that no Redis gives; so may we on their types.
+        raise InvalidResponse("it answers what no Redis does") from error
 
 
 def count_refused(connection: Redis) -> None:
