@@ -91,6 +91,33 @@ _STATELESS |= {f"/dev/{name}" for name in ("stderr", "stdin", "stdout")}
 #: Made by its kernel, behind which is nothing of the host.
 _GVISORS_FILES = {"/dev/fuse", "/dev/net/tun", "/dev/ptmx", "/dev/pts/ptmx"}
 
+#: Neither needs a right: pages of the pool that an operator has reserved for a database or virtual
+#: machines, which no cap on memory counts, and the kernel's search for pages of equal content.
+_SHARED_MEMORY = """
+LIBC.mmap.restype = ctypes.c_long
+LIBC.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
+LIBC.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+SIZE, BOTH, HUGE = 2**21, mmap.PROT_READ | mmap.PROT_WRITE, 0x40000
+OWN = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+memory = LIBC.mmap(None, SIZE, BOTH, OWN, -1, 0)
+def mapped(protection, flags):
+    return called(LIBC.mmap(None, SIZE, protection, flags, -1, 0))
+def advised(advice):
+    return called(LIBC.madvise(memory, SIZE, advice))
+told({
+    "plain": called(memory),
+    "huge": mapped(BOTH, OWN | HUGE),
+    "huge, not yet readable": mapped(0, OWN | HUGE),
+    "huge, of 1 GiB": mapped(BOTH, OWN | HUGE | 30 << 26),
+    "huge, shared": mapped(BOTH, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | HUGE),
+    "mergeable": advised(12),
+    "cold": advised(20),
+    "paged out": advised(21),
+    "poisoned": advised(100),
+    "given back": advised(4),
+})
+"""
+
 #: Everything that exists is opened for writing, without a byte being written.
 _OPEN_ALL = """
 files, folders, tried = set(), set(), 0
@@ -225,3 +252,13 @@ def test_no_program_that_was_brought_runs(runtime: str) -> None:
         found = {how: what for how, what in found.items() if how.split()[1] not in _BY_MAPPING}
     assert len(found) >= 6
     assert set(found.values()) <= {"refused", "EPERM", "EACCES"}, found
+
+
+def test_no_memory_comes_from_the_hosts_reserve_or_is_merged() -> None:
+    """Huge pages are the host's pool, beside the sandbox's cap; merged pages tell what others hold.
+
+    The answer is the filter's: a host without huge pages, or without the merging, has others.
+    """
+    found = seen(_SHARED_MEMORY, runtime=RUNC)
+    assert (found.pop("plain"), found.pop("given back")) == ("done", "done")
+    assert set(found.values()) == {"EPERM"}, found

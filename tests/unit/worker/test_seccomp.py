@@ -23,6 +23,9 @@ HIGH = 1 << 32
 _CLONE_NEW = {"cgroup": 1 << 25, "uts": 1 << 26, "ipc": 1 << 27, "user": 1 << 28}
 _CLONE_NEW |= {"pid": 1 << 29, "net": 1 << 30, "mount": 1 << 17}
 _READ, _WRITE, _EXEC, _ANONYMOUS = 1, 2, 4, 0x20
+_HUGE = 0x40000
+#: Use, return, huge pages, dumps and guards of one's own memory.
+_ADVICE = {0, 1, 2, 3, 4, 8, 14, 15, 16, 17, 102, 103}
 _AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
 
 #: Calls that no profile lets through, whatever their arguments.
@@ -99,6 +102,10 @@ def test_a_call_that_no_fetch_needs_is_refused(name: str, call: str) -> None:
         ("mmap", {2: _WRITE | _EXEC, 3: _ANONYMOUS}, False),
         ("mmap", {2: _WRITE | _EXEC, 3: 0x2}, False),
         ("mmap", {2: _READ | _WRITE | _EXEC | HIGH, 3: 0x2}, False),
+        *(("mmap", {2: way, 3: _HUGE | _ANONYMOUS}, False) for way in (0, _READ, _WRITE)),
+        ("mmap", {2: _EXEC, 3: _HUGE}, False),
+        *(("madvise", {2: how}, how in _ADVICE) for how in range(128)),
+        ("madvise", {2: 12 | HIGH}, False),
         ("mprotect", {2: _READ | _WRITE}, True),
         ("mprotect", {2: _READ | _EXEC}, False),
         ("mprotect", {2: _EXEC | HIGH}, False),

@@ -43,6 +43,7 @@ _TIOCSTI = 0x5412
 _PTRACE_TRACEME = 0
 _F_SETLK = 6
 _RLIMIT_CORE = 4
+_MAP_HUGETLB = 0x40000
 #: The size of io_uring's parameters.
 _RING_BYTES = 120
 #: The size of a `struct flock`.
@@ -220,6 +221,7 @@ _ATTEMPTS: dict[str, Callable[[], str]] = {
     "vsock_high_bit": lambda: _vsock(_VSOCK | _HIGH_BIT),
     "mmap_wx": lambda: called(lambda: _mapped(_RWX, _ANONYMOUS)),
     "mmap_wx_file": _wx_file,
+    "mmap_huge": lambda: called(lambda: _mapped(_W, _ANONYMOUS | _MAP_HUGETLB)),
     "mmap_anonymous_x": lambda: called(lambda: _mapped(_X, _ANONYMOUS)),
     "mprotect_wx": lambda: _remapped(_W, _RWX),
     "mprotect_w_to_x": lambda: _remapped(_W, _X),
