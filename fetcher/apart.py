@@ -62,7 +62,10 @@ def _child(task: Callable[[], bytes], writer: int, seconds: float) -> None:
 def _limit(seconds: float) -> None:
     cpu = max(1, round(seconds) + 1)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # A sandbox has this limit already, and may not set it. Not 0: with that, what a crash leaves is
+    # still given to a program that `kernel.core_pattern` may name.
+    if resource.getrlimit(resource.RLIMIT_CORE)[1] not in {0, 1}:
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
     with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - pathlib is not loaded
         used = int(statm.read().split()[0]) * _PAGE_BYTES
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]

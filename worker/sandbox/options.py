@@ -30,6 +30,22 @@ _PENDING_SIGNALS = 128
 #: the host's: servers, search list and options, which name the operator's network.
 _NO_RESOLVER = {"Dns": ["127.0.0.1"], "DnsSearch": ["."], "DnsOptions": ["attempts:1"]}
 
+#: Hidden: what the engine hides by default (a list of one's own replaces it), and what counts for
+#: the whole host, or can be written by everybody, or tells of the host, and no fetch needs.
+_MASKED_PATHS = (
+    *("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys"),
+    *("/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list"),
+    *("/proc/timer_stats",),
+    # Holds /sys/firmware, /sys/devices/virtual/powercap and all else that the engine hides there.
+    "/sys",
+    # Terminals: one number of them for all containers of the host.
+    "/dev/pts",
+    # Triggers: memory that the kernel charges to nobody, and how busy the host is.
+    "/proc/pressure",
+    *("/proc/cmdline", "/proc/config.gz", "/proc/diskstats", "/proc/key-users", "/proc/locks"),
+    *("/proc/modules", "/proc/partitions", "/proc/swaps"),
+)
+
 #: Where the fetcher looks for the gateway's socket.
 EGRESS_MOUNT = "/run/egress"
 
@@ -127,7 +143,10 @@ def _resources(settings: SandboxSettings) -> dict[str, Any]:
         "PidsLimit": settings.pids_limit + (_GVISOR_TASKS if settings.runtime == RUNSC else 0),
         "ShmSize": _MIB,
         "Ulimits": [
-            {"Name": "core", "Soft": 0, "Hard": 0},
+            # With 0 the kernel would still start the program that `kernel.core_pattern` may name,
+            # outside and as root; with 1 it starts none, and 1 byte is less than any core file.
+            # The filter of system calls keeps code from turning 1 into 0.
+            {"Name": "core", "Soft": 1, "Hard": 1},
             # What the kernel counts per user it also counts for whoever made a user namespace,
             # which is root for every sandbox of an engine that maps its users.
             {"Name": "msgqueue", "Soft": 0, "Hard": 0},
@@ -153,6 +172,7 @@ def _isolation(settings: SandboxSettings) -> dict[str, Any]:
         "CapAdd": [],
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges:true", security_option(settings.network)],
+        "MaskedPaths": list(_MASKED_PATHS),
         "IpcMode": "private",
         "CgroupnsMode": "private",
         "PidMode": "",

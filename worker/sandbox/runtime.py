@@ -16,6 +16,13 @@ seccomp            our profile on the code itself         gVisor's own filter on
 W+X memory,        refused                                they succeed, inside gVisor only
 memfd programs,
 io_uring
+programs in /tmp   do not run, cannot be mapped           do not run; the loader maps them,
+                                                          inside gVisor only
+core files         none, and no program of the host is    none: what crashes is known to gVisor
+                   started at a crash                     alone
+terminals          none                                   gVisor's own
+hidden in /proc,   what options.py lists                  nothing; all of it is gVisor's own
+/sys
 user namespaces    `unshare` is refused                   it succeeds, inside gVisor only
 process limit      a fork fails and the sandbox goes on   host threads are counted, gVisor's own
                                                           among them, so some are added; at the

@@ -23,6 +23,9 @@ HIGH = 1 << 32
 _CLONE_NEW = {"cgroup": 1 << 25, "uts": 1 << 26, "ipc": 1 << 27, "user": 1 << 28}
 _CLONE_NEW |= {"pid": 1 << 29, "net": 1 << 30, "mount": 1 << 17}
 _READ, _WRITE, _EXEC, _ANONYMOUS = 1, 2, 4, 0x20
+_HUGE = 0x40000
+#: Use, return, huge pages, dumps and guards of one's own memory.
+_ADVICE = {0, 1, 2, 3, 4, 8, 14, 15, 16, 17, 102, 103}
 _AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
 
 #: Calls that no profile lets through, whatever their arguments.
@@ -99,6 +102,10 @@ def test_a_call_that_no_fetch_needs_is_refused(name: str, call: str) -> None:
         ("mmap", {2: _WRITE | _EXEC, 3: _ANONYMOUS}, False),
         ("mmap", {2: _WRITE | _EXEC, 3: 0x2}, False),
         ("mmap", {2: _READ | _WRITE | _EXEC | HIGH, 3: 0x2}, False),
+        *(("mmap", {2: way, 3: _HUGE | _ANONYMOUS}, False) for way in (0, _READ, _WRITE)),
+        ("mmap", {2: _EXEC, 3: _HUGE}, False),
+        *(("madvise", {2: how}, how in _ADVICE) for how in range(128)),
+        ("madvise", {2: 12 | HIGH}, False),
         ("mprotect", {2: _READ | _WRITE}, True),
         ("mprotect", {2: _READ | _EXEC}, False),
         ("mprotect", {2: _EXEC | HIGH}, False),
@@ -110,6 +117,14 @@ def test_a_call_that_no_fetch_needs_is_refused(name: str, call: str) -> None:
         ("ioctl", {1: 0x5412}, False),
         ("ioctl", {1: 0x5412 | HIGH}, False),
         ("ioctl", {1: 0x541C}, False),
+        *(("fcntl", {1: command}, True) for command in (0, 1, 2, 3, 4, 1030)),
+        *(("fcntl", {1: command}, False) for command in (*range(5, 17), 36, 37, 38)),
+        *(("fcntl", {1: command}, False) for command in (*range(1024, 1030), *range(1031, 1041))),
+        ("fcntl", {1: 6 | HIGH}, False),
+        *(("prlimit64", {1: limit, 2: 1}, limit in {0, 7, 9}) for limit in range(16)),
+        *(("prlimit64", {1: limit, 2: 0}, True) for limit in range(16)),
+        ("prlimit64", {1: 4 | HIGH, 2: 1}, False),
+        *(("setrlimit", {0: limit}, limit in {0, 7, 9}) for limit in range(16)),
         ("prctl", {0: 39}, True),
         *(("prctl", {0: option}, False) for option in (4, 22, 23, 24, 28, 35, 47, 53)),
         ("arch_prctl", {0: 0x1002}, True),

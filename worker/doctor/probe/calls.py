@@ -41,8 +41,13 @@ _READ_IMPLIES_EXEC = 0x0400000
 _AT_EMPTY_PATH = 0x1000
 _TIOCSTI = 0x5412
 _PTRACE_TRACEME = 0
+_F_SETLK = 6
+_RLIMIT_CORE = 4
+_MAP_HUGETLB = 0x40000
 #: The size of io_uring's parameters.
 _RING_BYTES = 120
+#: The size of a `struct flock`.
+_LOCK_BYTES = 32
 _X32 = 0x40000000
 _GETPID = 39
 _W, _X, _RWX = mmap.PROT_WRITE, mmap.PROT_EXEC, mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
@@ -208,12 +213,15 @@ _ATTEMPTS: dict[str, Callable[[], str]] = {
     "personality": lambda: called(lambda: int(LIBC.personality(_READ_IMPLIES_EXEC))),
     "ptrace": lambda: called(lambda: int(LIBC.ptrace(_PTRACE_TRACEME, 0, None, None))),
     "tiocsti": _tiocsti,
+    "lock": lambda: called(lambda: int(LIBC.fcntl(0, _F_SETLK, bytes(_LOCK_BYTES)))),
+    "core_limit": lambda: called(lambda: int(LIBC.prlimit(0, _RLIMIT_CORE, bytes(16), None))),
     "sethostname": lambda: said(lambda: socket.sethostname("doctor")),
     "setuid": lambda: said(lambda: os.setuid(0)),
     "vsock": lambda: _vsock(_VSOCK),
     "vsock_high_bit": lambda: _vsock(_VSOCK | _HIGH_BIT),
     "mmap_wx": lambda: called(lambda: _mapped(_RWX, _ANONYMOUS)),
     "mmap_wx_file": _wx_file,
+    "mmap_huge": lambda: called(lambda: _mapped(_W, _ANONYMOUS | _MAP_HUGETLB)),
     "mmap_anonymous_x": lambda: called(lambda: _mapped(_X, _ANONYMOUS)),
     "mprotect_wx": lambda: _remapped(_W, _RWX),
     "mprotect_w_to_x": lambda: _remapped(_W, _X),
