@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from grp import getgrgid
+from io import StringIO
 from pathlib import Path
 
 from safeurl.adapters.access import user_name
@@ -75,7 +76,8 @@ def read(path: Path) -> str:
     if len(content) > _MAX_BYTES:
         raise ConfigError((f"{path} is no settings file: it is larger than 1 MiB.",))
     try:
-        text = content.decode()
+        # The ends of lines as in any text file; the parser would count those of Windows twice.
+        text = StringIO(content.decode(), newline=None).read()
     except UnicodeDecodeError as error:
         raise ConfigError((f"{path} is not UTF-8 text.",)) from error
     if "\0" in text:
