@@ -87,7 +87,8 @@ def _strict(rule: str) -> str:
     if match is None:
         return rule
     column = match["column"]
-    seconds = f"strftime('%Y-%m-%dT%H:%M:%S', {column})"
+    # With a modifier it is counted anew, so that 31 February and 24:00 come out as another day.
+    seconds = f"strftime('%Y-%m-%dT%H:%M:%S', {column}, '+0 days')"
     return (
         f"({column} GLOB '{_DIGITS}' AND {column} >= '0001' "
         f"AND coalesce({seconds}, '') = substr({column}, 1, 19))"
