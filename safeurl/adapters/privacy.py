@@ -3,22 +3,34 @@
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
 
 from safeurl.adapters.sharing import is_shared
+from safeurl.errors import ConfigError
 
 #: Everybody but the owner; in a folder that is shared with its group, everybody but these.
 _ALL, _STRANGERS = stat.S_IRWXG | stat.S_IRWXO, stat.S_IRWXO
 _PRIVATE_FILE = 0o600
 
 
-def private_file(path: Path) -> None:
-    """Make the file if it is not there, and let nobody but its owner read or write it."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
+def open_private(path: Path) -> TextIOWrapper:
+    """Open a file to append text, made if it is not there, which nobody else may read or write.
+
+    Others may be able to put something in its place: it is followed nowhere, waited for by nobody
+    (a FIFO) and not written where it is not ours.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        os.fchmod(handle, _PRIVATE_FILE)
-    finally:
+        handle = os.open(path, flags, _PRIVATE_FILE)
+    except OSError as error:
+        raise ConfigError((f"{path} cannot be written: {error.strerror}.",)) from error
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
         os.close(handle)
+        raise ConfigError((f"{path} is not a file of our own. Move it away, and try again.",))
+    os.fchmod(handle, _PRIVATE_FILE)
+    return os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace")
 
 
 def make_private(folder: Path, paths: Iterable[Path]) -> None:

@@ -33,12 +33,20 @@ def share_file(file: Path) -> None:
     """Give a file that was made for its owner alone the mode that its folder wants by now.
 
     Only its owner can, and only where the folder is shared: a mode that somebody has narrowed
-    stays as it is elsewhere.
+    stays as it is elsewhere. A symlink is left alone, since all of the group can make one, and it
+    may lead to a file that is the owner's only.
     """
+    if not is_shared(file.parent):
+        return
     try:
-        found = file.stat()
+        # By O_PATH nothing is opened: closing it drops none of the locks that SQLite has on it.
+        handle = os.open(file, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return
-    is_ours = found.st_uid == os.geteuid() and stat.S_ISREG(found.st_mode)
-    if is_ours and is_shared(file.parent) and stat.S_IMODE(found.st_mode) != _SHARED_FILE:
-        file.chmod(_SHARED_FILE)
+    try:
+        found = os.fstat(handle)
+        is_ours = found.st_uid == os.geteuid() and stat.S_ISREG(found.st_mode)
+        if is_ours and found.st_nlink == 1 and stat.S_IMODE(found.st_mode) != _SHARED_FILE:
+            Path(f"/proc/self/fd/{handle}").chmod(_SHARED_FILE)
+    finally:
+        os.close(handle)

@@ -128,7 +128,7 @@ def guarded(app: typer.Typer) -> None:
         complain(str(error))
         sys.exit(EXIT_UNAVAILABLE)
     except SafeURLError as error:
-        complain(str(error))
+        complain(*(error.faults if isinstance(error, ConfigError) else (str(error),)))
         sys.exit(exit_code(error))
     except typer.TyperException as error:
         _explain(error)
@@ -175,9 +175,9 @@ def _leave_unread() -> None:
     sys.exit(EXIT_UNREAD)
 
 
-def complain(sentence: str) -> None:
-    """Say what is wrong on standard error, if there is one."""
-    _print_error((("Error:", "bold red"), f" {sentence}"))
+def complain(sentence: str, *more: str) -> None:
+    """Say what is wrong on standard error, if there is one; each sentence is a line."""
+    _print_error((("Error:", "bold red"), f" {sentence}"), *((each,) for each in more))
 
 
 def note(sentence: str) -> None:

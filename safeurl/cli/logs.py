@@ -6,10 +6,11 @@ that none looks like a record's own.
 """
 
 import logging
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
 
-from safeurl.adapters.privacy import private_file
+from safeurl.adapters.privacy import open_private
 from safeurl.plain import escaped
 
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -33,14 +34,18 @@ class LineFormatter(logging.Formatter):
         return _indented(super().formatStack(stack_info))
 
 
+class _PrivateFileHandler(logging.FileHandler):
+    """Appends to a file of this user's alone."""
+
+    def _open(self) -> TextIOWrapper:
+        return open_private(Path(self.baseFilename))
+
+
 def log_to(level: str, file: Path | None = None) -> None:
     """Send this process's log lines to standard error, or to a file."""
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        private_file(file)
-    handler: logging.Handler = logging.StreamHandler()
-    if file is not None:
-        handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+    handler = logging.StreamHandler() if file is None else _PrivateFileHandler(file)
     handler.setFormatter(LineFormatter(_FORMAT))
     logging.basicConfig(level=level, handlers=[handler], force=True)
 

@@ -4,6 +4,7 @@ A file of the current folder is never read on its own. Who unpacks a phishing ki
 its folder would otherwise take the kit's settings, such as another Redis or another policy.
 """
 
+import errno
 import os
 import pwd
 import stat
@@ -11,6 +12,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from grp import getgrgid
+from io import StringIO
 from pathlib import Path
 
 from safeurl.adapters.access import user_name
@@ -26,6 +28,8 @@ SYSTEM_FILE = Path("/etc/safeurl/safeurl.env")
 _NAME = ".env"
 #: A settings file has a few kB; more is some other file, or has no end.
 _MAX_BYTES = 1024 * 1024
+#: More steps than any path has that the kernel takes: 4,096 characters, 40 symlinks.
+_MAX_STEPS = 10_000
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -59,7 +63,8 @@ def read(path: Path) -> str:
     except OSError as error:
         raise ConfigError((f"{path} cannot be read: {error.strerror}.",)) from error
     try:
-        faults = (*_file_faults(path, os.fstat(handle)), *_folder_faults(path))
+        opened = os.fstat(handle)
+        faults = (*_file_faults(path, opened), *_way_faults(path, opened))
         # A regular file gives all that is asked for, unless it ends before.
         content = b"" if faults else os.read(handle, _MAX_BYTES + 1)
     except OSError as error:
@@ -71,7 +76,8 @@ def read(path: Path) -> str:
     if len(content) > _MAX_BYTES:
         raise ConfigError((f"{path} is no settings file: it is larger than 1 MiB.",))
     try:
-        text = content.decode()
+        # The ends of lines as in any text file; the parser would count those of Windows twice.
+        text = StringIO(content.decode(), newline=None).read()
     except UnicodeDecodeError as error:
         raise ConfigError((f"{path} is not UTF-8 text.",)) from error
     if "\0" in text:
@@ -99,7 +105,9 @@ def _usual(environ: Mapping[str, str], ours: Path | None) -> Iterator[Path]:
         yield ours / _NAME
     state = environ.get("SAFEURL_STATE_DIR") or Settings.model_fields["state_dir"].default
     with suppress(RuntimeError):  # there is no such home; the settings say so
-        yield Path(state).expanduser().absolute() / _NAME
+        # A relative one is named by the environment, yet the current folder says where it is.
+        if (folder := Path(state).expanduser()).is_absolute():
+            yield folder / _NAME
     yield SYSTEM_FILE
 
 
@@ -124,18 +132,48 @@ def _file_faults(path: Path, info: os.stat_result) -> Iterator[str]:
         )
 
 
-def _folder_faults(path: Path) -> Iterator[str]:
+def _way_faults(path: Path, opened: os.stat_result) -> Iterator[str]:
     """Name what lets others put another file in this one's place: a folder, or a symlink."""
+    info = opened
     try:
-        real = path.resolve(strict=True)
-        for link in (path, *path.parents):
-            info = link.lstat()
-            if stat.S_ISLNK(info.st_mode) and not _is_ours(info):
-                yield f"{link} is a symlink of {user_name(info.st_uid)}; name the file itself."
-        for folder in sorted({*path.parents, *real.parents}):
-            yield from _one_folder(folder, folder.stat())
+        for each in _way(path):
+            info = each.lstat()
+            if stat.S_ISDIR(info.st_mode):
+                yield from _one_folder(each, info)
+            elif stat.S_ISLNK(info.st_mode) and not _is_ours(info):
+                yield f"{each} is a symlink of {user_name(info.st_uid)}; name the file itself."
     except OSError as error:
         yield f"{path} cannot be judged: {error.strerror}."
+    if not os.path.samestat(info, opened):
+        yield f"{path} was exchanged while it was read. Try again."
+
+
+def _way(path: Path) -> Iterator[Path]:
+    """Return each folder and symlink that leads to the file, and the file itself.
+
+    Step by step, as the kernel goes: a symlink may lead to another one, in a folder that is neither
+    above the first name nor above the file.
+    """
+    place, left = Path("/"), _steps(path)
+    yield place
+    for _ in range(_MAX_STEPS):
+        if not left:
+            return
+        step = left.pop()
+        found = place.parent if step == ".." else place / step
+        yield found
+        if not found.is_symlink():
+            place = found
+            continue
+        target = found.readlink()
+        place = Path("/") if target.is_absolute() else place
+        left += _steps(target)
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+
+
+def _steps(path: Path) -> list[str]:
+    """Return the names of the path, the first one last."""
+    return [part for part in reversed(path.parts) if part != path.anchor]
 
 
 def _one_folder(folder: Path, info: os.stat_result) -> Iterator[str]:
@@ -145,18 +183,28 @@ def _one_folder(folder: Path, info: os.stat_result) -> Iterator[str]:
             f"below it. Move the file, or `chown {_me()} {folder}`."
         )
     # In a sticky folder nobody exchanges what is another's, and whose that is was checked.
-    elif _others_write(info) and not info.st_mode & stat.S_ISVTX:
+    elif _others_write(folder, info) and not info.st_mode & stat.S_ISVTX:
         yield (
             f"{folder} can be written by others, who could exchange the settings file below it: "
             f"`chmod go-w {folder}`."
         )
 
 
-def _others_write(info: os.stat_result) -> bool:
+def _others_write(folder: Path, info: os.stat_result) -> bool:
     """Tell whether a folder's group or everybody may write it, and others are in that group."""
     if info.st_mode & stat.S_IWOTH:
         return True
-    return bool(info.st_mode & stat.S_IWGRP) and not _is_private_group(info.st_gid)
+    if not info.st_mode & stat.S_IWGRP:
+        return False
+    # With an access list these bits say what the most powerful of its users and groups may do.
+    return _has_access_list(folder) or not _is_private_group(info.st_gid)
+
+
+def _has_access_list(folder: Path) -> bool:
+    try:
+        return bool(os.getxattr(folder, "system.posix_acl_access"))
+    except OSError:  # it has none, or its file system knows none
+        return False
 
 
 def _is_private_group(gid: int) -> bool:

@@ -1,35 +1,27 @@
 """Backups made by somebody who knows our code: refused by name, within limits, without a trace."""
 
 import fcntl
-import hashlib
-import io
 import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
-import tarfile
 import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from safeurl.adapters.artefacts import FileArtefacts
 from safeurl.adapters.backup import Place, Restorer
-from safeurl.adapters.backup.archive import ArchiveWriter
-from safeurl.adapters.backup.document import Manifest, Seal, decode, encode
 from safeurl.adapters.backup.limits import Limits
 from safeurl.errors import RequestError
-from safeurl.ports import ScanStore
 from tests.support.builders import NOW
-from tests.support.churner import churn_once
-from tests.support.schema_changes import CHANGES, GARBAGE, RAW_CHANGES, apply
+from tests.support.hostile_backup import archive, changed, honest_members
+from tests.support.schema_changes import CHANGES, GARBAGE, RAW_CHANGES
 from tests.support.system import System
 
 #: Some of these never end where a database is opened before its schema was compared.
@@ -41,44 +33,7 @@ _WAIT_S = 60.0
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Return the members of an honest backup of five scans."""
-    folder = tmp_path_factory.mktemp("good")
-    system = System(folder / "state")
-
-    async def fill(store: ScanStore) -> None:
-        await churn_once(store, FileArtefacts(system.settings.artefact_dir))
-
-    system.with_store(fill)
-    assert system.run("backup", str(folder / "good.tar")).returncode == 0
-    with tarfile.open(folder / "good.tar") as archive:
-        files = [(head.name, archive.extractfile(head)) for head in archive]
-        return {name: file.read() for name, file in files if file is not None}
-
-
-def _archive(members: dict[str, bytes], database: bytes) -> bytes:
-    """Return an archive that holds the database, with a manifest and a seal that fit."""
-    manifest = replace(
-        decode(members["manifest.json"], Manifest),
-        database_bytes=len(database),
-        database_sha256=hashlib.sha256(database).hexdigest(),
-    )
-    stream = io.BytesIO()
-    writer = ArchiveWriter(stream, NOW)
-    content = {**members, "manifest.json": encode(manifest), "safeurl.db": database}
-    del content["seal.json"]
-    for name, data in content.items():
-        writer.add(name, len(data), [data])
-    seal = encode(Seal(artefacts=len(content) - 2, missing=0, sha256=writer.sha256))
-    writer.add("seal.json", len(seal), [seal])
-    writer.finish()
-    return stream.getvalue()
-
-
-def _changed(members: dict[str, bytes], folder: Path, *statements: str) -> bytes:
-    """Return the database of the backup after the statements."""
-    path = folder / "changed.db"
-    path.write_bytes(members["safeurl.db"])
-    apply(path, ["PRAGMA journal_mode = DELETE", *statements])
-    return path.read_bytes()
+    return honest_members(tmp_path_factory.mktemp("good"))
 
 
 def _place(folder: Path) -> Place:
@@ -124,7 +79,7 @@ def _examinations() -> list[psutil.Process]:
 def test_a_changed_schema_is_refused(change: str, good: dict[str, bytes], tmp_path: Path) -> None:
     """By the name of what was changed; nothing of it is run."""
     statements, words = {**CHANGES, **RAW_CHANGES}[change]
-    said = _refused(_archive(good, _changed(good, tmp_path, *statements)), tmp_path)
+    said = _refused(archive(good, changed(good, tmp_path, *statements)), tmp_path)
     assert words in said
     assert "none of SafeURL's" in said
 
@@ -134,7 +89,7 @@ def test_a_schema_that_sqlite_refuses_is_refused(
     change: str, good: dict[str, bytes], tmp_path: Path
 ) -> None:
     """As damage."""
-    data = _archive(good, _changed(good, tmp_path, *GARBAGE[change]))
+    data = archive(good, changed(good, tmp_path, *GARBAGE[change]))
     assert "is damaged: malformed database schema" in _refused(data, tmp_path)
 
 
@@ -155,7 +110,7 @@ def test_rows_and_numbers_that_are_not_ours_are_refused(
     statement: str, words: str, good: dict[str, bytes], tmp_path: Path
 ) -> None:
     """Rows that no CHECK would have let in, and what SQLite keeps in its header."""
-    assert words in _refused(_archive(good, _changed(good, tmp_path, statement)), tmp_path)
+    assert words in _refused(archive(good, changed(good, tmp_path, statement)), tmp_path)
 
 
 def _patched(offset: int, data: bytes) -> Callable[[bytes], bytes]:
@@ -182,14 +137,14 @@ def test_damaged_files_are_refused(
     damage: Callable[[bytes], bytes], good: dict[str, bytes], tmp_path: Path
 ) -> None:
     """Whatever the header says."""
-    honest = _changed(good, tmp_path)
-    assert "The backup's database" in _refused(_archive(good, damage(honest)), tmp_path)
+    honest = changed(good, tmp_path)
+    assert "The backup's database" in _refused(archive(good, damage(honest)), tmp_path)
 
 
 def test_a_wal_does_not_come_along(good: dict[str, bytes], tmp_path: Path) -> None:
     """Not as a member, and not by a database that says it has one."""
     members = {**good, "safeurl.db-wal": b"x" * 5000}
-    assert "does not belong" in _refused(_archive(members, good["safeurl.db"]), tmp_path)
+    assert "does not belong" in _refused(archive(members, good["safeurl.db"]), tmp_path)
 
 
 _TIGHT = {
@@ -206,7 +161,7 @@ def test_each_limit_ends_the_examination(
 ) -> None:
     """An honest database under limits that are too tight for it shows that each holds."""
     limits, words = _TIGHT[limit]
-    assert words in _refused(_archive(good, _rows_enough(good, tmp_path)), tmp_path, limits)
+    assert words in _refused(archive(good, _rows_enough(good, tmp_path)), tmp_path, limits)
 
 
 def _rows_enough(good: dict[str, bytes], folder: Path) -> bytes:
@@ -214,14 +169,14 @@ def _rows_enough(good: dict[str, bytes], folder: Path) -> bytes:
     begin = "INSERT INTO leader_terms VALUES ({}, 'a', '{}', '{}')"
     at = "2026-01-02T03:04:05.000000Z"
     rows = [begin.format(term, at, at) for term in range(1, 2001)]
-    return _changed(good, folder, "BEGIN", *rows, "COMMIT")
+    return changed(good, folder, "BEGIN", *rows, "COMMIT")
 
 
 @pytest.fixture
 def stuck(good: dict[str, bytes], tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Return `safeurl restore` and its examination, which is stopped in the middle."""
     file, state = tmp_path / "backup.tar", tmp_path / "state"
-    file.write_bytes(_archive(good, good["safeurl.db"]))
+    file.write_bytes(archive(good, good["safeurl.db"]))
     state.mkdir()
     (state / "safeurl.db").write_bytes(b"the old one")
     system = System(state)

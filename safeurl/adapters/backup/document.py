@@ -57,7 +57,7 @@ def decode(data: bytes, kind: type[Document]) -> Document:
     """Read a document, or raise RequestError."""
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise RequestError("The backup is damaged: it does not say what it holds.") from exc
 
 

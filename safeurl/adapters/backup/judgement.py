@@ -58,7 +58,9 @@ def judge(database: sqlite3.Connection) -> Judgement:
         differences = _differences(database, objects)
         if differences:
             return Judgement(foreign=" ".join(differences))
-        wrong = fault(database) or _broken_rules(database, objects)
+        wrong = (
+            fault(database) or _broken_rules(database, objects) or _unreadable(database, objects)
+        )
         return Judgement(damage=wrong) if wrong else Judgement(census=census(database))
     except sqlite3.Error as exc:
         return _judged(exc)
@@ -91,6 +93,20 @@ def _broken_rules(database: sqlite3.Connection, objects: Sequence[SchemaObject])
             count.add(next(_rows(database, statement)))
     faults = [fault for count in counts for fault in count.faults()]
     return " ".join(faults[:_MAX_NAMED]).removesuffix(".") or None
+
+
+def _unreadable(database: sqlite3.Connection, objects: Sequence[SchemaObject]) -> str | None:
+    """Name a table with text that is none; SQLite keeps any bytes as text, and asks nobody."""
+    for table in (each.name for each in objects if each.kind == "table"):
+        try:
+            for _ in database.execute(f"SELECT * FROM {table}"):  # noqa: S608 - a name of schema.sql
+                pass
+        except sqlite3.OperationalError as exc:
+            if hasattr(exc, "sqlite_errorcode"):
+                raise
+            # Python's, when it makes the row; its text quotes the whole value.
+            return f"a row of {table} holds what is not UTF-8"
+    return None
 
 
 def _differences(database: sqlite3.Connection, objects: Sequence[SchemaObject]) -> list[str]:

@@ -36,6 +36,9 @@ from safeurl.adapters.backup.snapshot import (
 )
 from safeurl.errors import RequestError, StoreUnavailableError
 
+#: No blob is larger: a body has 16 MiB at most.
+_MAX_BLOB_BYTES = 64 * 1024**2
+
 #: What is being done, how much of it is done, of how much.
 Progress = Callable[[str, int, int], None]
 
@@ -162,7 +165,7 @@ def _add_document(writer: ArchiveWriter, name: str, document: Manifest | Seal) -
 
 def _read_blob(root: Path, sha256: str) -> bytes | None:
     try:
-        data = blob_path(root, sha256).read_bytes()
+        data = _content(blob_path(root, sha256))
     except FileNotFoundError:
         return None
     except OSError as exc:
@@ -171,7 +174,19 @@ def _read_blob(root: Path, sha256: str) -> bytes | None:
             return None
         sentence = f"The artefact {sha256} cannot be read: {exc.strerror}."
         raise StoreUnavailableError(sentence) from exc
-    return data if hashlib.sha256(data).hexdigest() == sha256 else None
+    return data if data is not None and hashlib.sha256(data).hexdigest() == sha256 else None
+
+
+def _content(path: Path) -> bytes | None:
+    """Return what a plain file holds; None for anything else, which may have no end.
+
+    The folder is the service's, and root may be who takes the backup.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+        found = os.fstat(stream.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _MAX_BLOB_BYTES:
+            return None
+        return stream.read(found.st_size)
 
 
 def _sha256(path: Path) -> str:

@@ -5,6 +5,7 @@ rows that the schema alone does not show. `PRAGMA integrity_check` would name th
 passes such rows where the database was opened read-only.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from safeurl.adapters.sql.database import Row, Statement
@@ -56,13 +57,47 @@ class RuleCount:
         ]
 
 
+#: A CHECK that a time has its shape; the shape leaves open what stands for the digits.
+_TIME = re.compile(
+    r"\((?P<column>\w+) GLOB '[?]{4}-[?]{2}-[?]{2}T[?]{2}:[?]{2}:[?]{2}[.][?]{6}Z'\)"
+)
+_DIGITS = "????-??-??T??:??:??.??????Z".replace("?", "[0-9]")
+#: SQLite gives no more numbers after its highest; every other command of SafeURL reads this one.
+_LAST_NUMBER = 2**53
+_COUNTERS: Mapping[str, str] = {
+    "counter_is_a_number": f"(typeof(seq) = 'integer' AND seq BETWEEN 0 AND {_LAST_NUMBER})",
+    "one_counter_for_each_table": ("(SELECT count(*) = count(DISTINCT name) FROM sqlite_sequence)"),
+}
+
+
+def _rules(table: SchemaObject) -> dict[str, str]:
+    """Return what the table asks of its rows, and what it cannot ask but we rely on."""
+    if table.name == "sqlite_sequence":
+        return dict(_COUNTERS)
+    sql = table.sql or ""
+    rules = {name: _strict(rule) for name, rule in (checks(sql) | links(sql)).items()}
+    if "AUTOINCREMENT" in sql:
+        rules[f"{table.name}_numbers_left"] = f"(row_id <= {_LAST_NUMBER})"
+    return rules
+
+
+def _strict(rule: str) -> str:
+    """Return the rule that a time is one which can be read, in place of that it has its shape."""
+    match = _TIME.fullmatch(rule)
+    if match is None:
+        return rule
+    column = match["column"]
+    # With a modifier it is counted anew, so that 31 February and 24:00 come out as another day.
+    seconds = f"strftime('%Y-%m-%dT%H:%M:%S', {column}, '+0 days')"
+    return (
+        f"({column} GLOB '{_DIGITS}' AND {column} >= '0001' "
+        f"AND coalesce({seconds}, '') = substr({column}, 1, 19))"
+    )
+
+
 def rule_counts(objects: Iterable[SchemaObject]) -> list[RuleCount]:
     """Return a count for each table of the schema that has rules."""
-    rules = [
-        (each.name, checks(each.sql) | links(each.sql))
-        for each in objects
-        if each.kind == "table" and each.sql
-    ]
+    rules = [(each.name, _rules(each)) for each in objects if each.kind == "table" and each.sql]
     return [RuleCount(name, found) for name, found in rules if found]
 
 

@@ -59,8 +59,10 @@ class SQLLedger(SQLRoom):
     async def last_numbers(self) -> tuple[int, int]:
         """Read SQLite's own counters in one statement."""
         (row,) = await self._read(statements.LAST_NUMBERS)
-        numbers = msgspec.convert((row["last_row"], row["last_seal"]), tuple[int, int])
-        return numbers[0], numbers[1]
+        try:
+            return msgspec.convert((row["last_row"], row["last_seal"]), tuple[int, int])
+        except msgspec.ValidationError as exc:
+            raise StoreUnavailableError(f"The database's counters are no numbers: {exc}.") from exc
 
     async def schema_faults(self) -> list[SchemaFault]:
         """Look at the table of migrations before it is read, then at all the rest."""

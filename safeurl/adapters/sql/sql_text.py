@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 #: Quoted text, a run of white space and comments, or one other character: as in SQLite's
 #: tokenizer, where a comment that is not closed ends with the text, and one needs something after
-#: its opening. White space is SQLite's five characters only.
+#: its opening. White space is SQLite's five characters only. SQLite ends reading at a NUL, also
+#: within a comment: it is never part of one here, so that it stays to be seen.
 _PIECE = re.compile(
     r"""
     (?P<quoted> '(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*` | \[[^\]]*\] )
-    | (?P<space> (?: [ \t\n\f\r]+ | --[^\n]* | /\*(?=.).*?(?:\*/|\Z) )+ )
+    | (?P<space> (?: [ \t\n\f\r]+ | --[^\n\0]* | /\*(?=[^\0])[^\0]*?(?:\*/|\Z|(?=\0)) )+ )
     | (?P<other> . )
     """,
     re.VERBOSE | re.DOTALL,
