@@ -213,7 +213,9 @@ def test_beside_a_running_worker_every_part_answers(tmp_path: Path) -> None:
         system = System(tmp_path, CONTAINER_RUNTIME="runc", EGRESS_RESOLVER=resolver)
         with RunningWorker(system):
             findings = asyncio.run(examine(system.settings, lambda _: None))
-    assert {each.name for each in findings if each.status is not Status.PASS} == set()
+    # Behind NAT the doctor cannot know this host's public address, and says so.
+    assert {each.name for each in findings if each.status is not Status.PASS} <= {"neighbours"}
+    assert failures(findings) == {}
     assert "gateway-resolver" in {each.name for each in findings}
     assert [name.endswith(".example") for name, _, _ in dns.questions] == [True] * 2
     assert system.containers() == []

@@ -39,6 +39,8 @@ class DockerSandbox:
         self._clock = clock
         self._options = options
         self._trouble = EngineTrouble()
+        #: What the engine lacked when this process asked it last.
+        self._reason = ""
 
     async def run(self, order: SandboxOrder, sink: Sink) -> SandboxExit:
         """Run one container to its end and remove it."""
@@ -72,14 +74,15 @@ class DockerSandbox:
         full disk shows only when a container is made.
         """
         if self._trouble.pauses():
-            return "A sandbox has failed."
+            return self._reason or "A sandbox has failed."
+        self._reason = ""
         if self._trouble.is_known():
             try:
                 self._version()
             except SandboxUnavailableError as error:
                 self._trouble.tell_again()
-                return str(error)
-        return ""
+                self._reason = str(error)
+        return self._reason
 
     def choose_runtime(self) -> Choice:
         """Ask the engine which runtime sandboxes get; runs from here on, forked too, do not ask.
