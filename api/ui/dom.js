@@ -4,7 +4,7 @@ export const at = (id) => document.getElementById(id);
 
 // Characters that are invisible or turn the reading direction; shown by their code instead. The same
 // as `safeurl.plain` takes out of what terminals and logs get.
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0]/gu;
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]/gu;
 
 export function plain(value) {
   return String(value ?? "").replace(UNSEEN, (found) =>
