@@ -11,8 +11,10 @@ ENGINE_START_SECONDS=60
 setting() {
     local value=${!1:-}
     if [ -z "${!1+set}" ] && [ -f .env ] && [ -r .env ]; then
-        [ -n "$(find -L .env -maxdepth 0 \( -uid "$(id -u)" -o -uid 0 \) ! -perm /022)" ] ||
-            die "$PWD/.env is not yours alone: run 'chown $(id -un) .env && chmod go-w .env' if its settings are yours."
+        [ -n "$(find -L .env -maxdepth 0 \( -uid "$(id -u)" -o -uid 0 \) ! -perm /022)" ] || {
+            echo "$PWD/.env is not yours alone: run 'chown $(id -un) .env && chmod go-w .env' if its settings are yours." >&2
+            exit 78
+        }
         value=$(sed -nE "s/^[[:space:]]*(export[[:space:]]+)?$1[[:space:]]*=[[:space:]]*//p" .env | tail -n 1 |
             sed -E "s/^(['\"])(.*)\1.*/\2/; t; s/[[:space:]]+#.*//; s/[[:space:]]+$//")
     fi

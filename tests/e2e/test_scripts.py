@@ -62,7 +62,7 @@ def test_an_env_that_others_can_write_stops_the_scripts(tmp_path: Path, mode: in
     (tmp_path / ".env").write_text("DOCKER_SOCKET_PATH=/run/a.sock\n")
     (tmp_path / ".env").chmod(mode)
     done = _shell('echo "$DOCKER_SOCKET"', tmp_path)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (78, "")
     assert f"{tmp_path}/.env is not yours alone" in done.stderr
     assert "chmod go-w .env" in done.stderr
 
@@ -72,7 +72,7 @@ def test_an_env_of_another_user_stops_the_scripts(tmp_path: Path) -> None:
     """Whoever it belongs to could write it."""
     (tmp_path / ".env").write_text("DOCKER_SOCKET_PATH=/run/a.sock\n")
     os.chown(tmp_path / ".env", STRANGER, STRANGER)
-    assert _shell('echo "$DOCKER_SOCKET"', tmp_path).returncode == 1
+    assert _shell('echo "$DOCKER_SOCKET"', tmp_path).returncode == 78
 
 
 def test_the_environment_comes_before_env(tmp_path: Path) -> None:

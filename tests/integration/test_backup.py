@@ -315,19 +315,33 @@ def test_a_wal_without_its_database_counts_as_one(
     assert wal.exists() != bool(force)
 
 
+def _stopped_half_way(system: System, folder: Path) -> subprocess.Popen[str]:
+    """Start a backup and stop its process while its file is there; again where it was too fast."""
+    for _ in range(20):
+        process = system.command("backup", str(folder / "x.tar"), "--force")
+        deadline = time.monotonic() + _WAIT_S
+        while not (there := list(folder.glob(".safeurl-backup-*/backup"))):
+            assert time.monotonic() < deadline
+            if process.poll() is not None:
+                break
+        if there:
+            process.send_signal(signal.SIGSTOP)
+            if there[0].exists():
+                return process
+            process.send_signal(signal.SIGCONT)
+        process.communicate(timeout=30)
+        (folder / "x.tar").unlink()
+    pytest.fail("no backup was met half-way")
+
+
 def test_sigterm_leaves_nothing_behind(system: System, tmp_path: Path) -> None:
     """A backup that is asked to stop takes its half-written file with it."""
-    held = tmp_path / "state" / "artefacts"
-    blob = next(path for path in held.glob("*/*") if path.is_file())
-    blob.unlink()
-    os.mkfifo(blob)  # reading this artefact never ends
-    with system.command("backup", str(tmp_path / "x.tar")) as process:
-        deadline = time.monotonic() + _WAIT_S
-        while not list(tmp_path.glob(".safeurl-backup-*/backup")):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        process.send_signal(signal.SIGTERM)
-        _, words = process.communicate(timeout=30)
+    for blob in (tmp_path / "state" / "artefacts").glob("*/*"):
+        os.truncate(blob, 32 * 1024**2)  # so that reading it takes a moment
+    process = _stopped_half_way(system, tmp_path)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGCONT)
+    _, words = process.communicate(timeout=30)
     assert process.returncode == 128 + signal.SIGTERM
     assert "Traceback" not in words
     assert _names(tmp_path) == ["state"]

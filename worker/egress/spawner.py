@@ -122,6 +122,10 @@ class _Forks:
                 break
         for pid in self._pids.values():
             os.kill(pid, signal.SIGKILL)
+        # Waited for, or each would be left to whoever takes on orphans.
+        for pid in self._pids.values():
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
     def _obey(self) -> bool:
         """Carry out one command; false where there will be no more."""
