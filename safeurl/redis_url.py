@@ -32,7 +32,7 @@ def parse_redis_url(url: str) -> RedisPlace:
     """
     parts = _split(url)
     if parts.scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError("it begins with redis://, rediss:// or unix://")
+        raise ValueError("it must begin with redis://, rediss:// or unix://")
     if parts.fragment:
         raise ValueError("it has a fragment (#); write # in a password as %23")
     return replace(

@@ -7,11 +7,14 @@ import {badge} from "./scan.js";
 const PAGE = 10;
 // The most that the API hands out at once: so many new scans may have come on top of older pages.
 const MOST = 200;
+// While a scan in the list has not ended, its row is looked at again after this long.
+const AGAIN_MS = 2000;
 
 const list = at("recent");
 let hasOlder = false;
 let waiting = 0;
 let turn = Promise.resolve();
+let again = 0;
 
 export const refresh = () => inTurn(newest);
 export const older = () => inTurn(next);
@@ -42,7 +45,9 @@ function note(text, isFailure = false) {
 }
 
 async function newest() {
+  clearTimeout(again);
   const page = await client.page(hasOlder ? MOST : PAGE);
+  if (page.scans.some((scan) => !scan.final)) again = setTimeout(keepUp, AGAIN_MS);
   const shown = [...list.children];
   const rows = page.scans.map(row);
   const last = rows.indexOf(shown.at(-1));

@@ -91,7 +91,9 @@ def _load() -> _Loaded:
                 os.environ.setdefault(name, value)
         notes.append(f"Settings are read from {file}.")
     if settings_file.passed_over(file):
-        notes.append("The .env of this folder is not read; `--env-file .env` would read it.")
+        notes.append(
+            "The .env of this folder is not read. If it is yours, name it: `--env-file .env`."
+        )
     try:
         settings = Settings.read(os.environ)
     except ConfigError as error:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.system import RunningWorker, System
 
-_NOT_READ = "The .env of this folder is not read; `--env-file .env` would read it."
+_NOT_READ = "The .env of this folder is not read. If it is yours, name it: `--env-file .env`."
 
 
 class Attacker:

@@ -21,6 +21,11 @@ ensure_fuzzer() {
     sha256sum "$FUZZER_LOCK" >"$FUZZER.made-from"
 }
 
+[[ ${1:-60} =~ ^[1-9][0-9]*$ ]] || {
+    sed -n '2,4s/^# \{0,1\}//p' "$0"
+    exit 2
+}
+
 start_steps 3
 step "Python" ensure_python
 step "Python environment" ensure_venv dev
@@ -34,6 +39,13 @@ shift || true
 TARGETS=("$@")
 [ $# -gt 0 ] ||
     mapfile -t TARGETS < <(.venv/bin/python -c 'from tests.fuzz.targets import TARGETS; print("\n".join(TARGETS))')
+
+for target in "${TARGETS[@]}"; do
+    [ -n "$(.venv/bin/python -c 'import sys; from tests.fuzz.targets import TARGETS; print(TARGETS.get(sys.argv[1], ""))' "$target")" ] || {
+        .venv/bin/python -c 'from tests.fuzz.targets import TARGETS; print("The targets are:", *TARGETS)' >&2
+        exit 2
+    }
+done
 
 STATUS=0
 for target in "${TARGETS[@]}"; do

@@ -69,7 +69,7 @@ def judge(owner: int, mode: int, trial: Trial) -> Finding:
     if mode & 0o007:
         advice = f"chmod o= {CONTROL_NAME}, and the gateway's folder."
         return warned(_NAME, f"{whose}: every user may connect", advice)
-    tried = f"{user_name(trial.user)} is refused"
+    tried = f"the user {user_name(trial.user)} is refused"
     untried = "whether sandboxes' users are refused is tried where the doctor runs as root"
     return passed(_NAME, f"{whose}; {tried if trial.was_served is False else untried}")
 

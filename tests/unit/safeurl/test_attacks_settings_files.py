@@ -103,7 +103,7 @@ def test_a_symlink_for_the_database_opens_no_other_file(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("of the worker alone")
     secret.chmod(0o600)
-    tmp_path.chmod(0o2770)
+    tmp_path.chmod(0o3770)
     for name, make in {"soft": Path.symlink_to, "hard": Path.hardlink_to}.items():
         make(tmp_path / name, secret)
         share_file(tmp_path / name)

@@ -38,7 +38,7 @@ def test_a_gateway_in_use_refuses_nobody(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway:
         settings = Settings.read({"SAFEURL_STATE_DIR": str(tmp_path)})
         fine = control_socket(settings)
-        assert (fine.status, "nobody is refused" in fine.detail) == (Status.PASS, True)
+        assert (fine.status, "the user nobody is refused" in fine.detail) == (Status.PASS, True)
         (gateway.egress_dir / CONTROL_NAME).chmod(0o666)
         assert control_socket(settings).status is Status.WARN
         os.chown(gateway.egress_dir / CONTROL_NAME, NOBODY, NOBODY)
