@@ -10,7 +10,6 @@ from pathlib import Path
 import atheris  # type: ignore[import-untyped]  # installed by tests/fuzz/run.sh alone
 
 from tests.fuzz.corpus import read_corpus, write_corpus
-from tests.fuzz.seeds import seeds
 from tests.fuzz.targets import load_target
 
 #: Of our own code and of what reads hostile bytes for it; the rest would only slow it down.
@@ -26,10 +25,12 @@ def main() -> None:
     name, seconds = sys.argv[1], int(sys.argv[2])
     work = Path(".cache/fuzz") / name
     (work / "corpus").mkdir(parents=True, exist_ok=True)
-    for data in (*seeds(name), *read_corpus(name).values()):
-        (work / "corpus" / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+    # Nothing of what is fuzzed may be imported before: it would not be instrumented.
     with atheris.instrument_imports(include=_INSTRUMENTED, enable_loader_override=False):
         target = load_target(name)
+        from tests.fuzz.seeds import seeds  # noqa: PLC0415 - see the line above
+    for data in (*seeds(name), *read_corpus(name).values()):
+        (work / "corpus" / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
     arguments = [
         sys.argv[0],
         f"-max_total_time={seconds}",
