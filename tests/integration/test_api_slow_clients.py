@@ -33,6 +33,8 @@ def _api(folder: Path, *prefix: str, **settings: str) -> Iterator[Api]:
     kept = {name: value for name, value in os.environ.items() if name not in names}
     environ = {**kept, "SAFEURL_STATE_DIR": str(folder), "API_PORT": "0", **settings}
     with api_process(environ, prefix) as (process, address):
+        # It says its address before it handles signals; who is served is told to stop in order.
+        assert served(address) == 200
         yield process, address
         process.terminate()
         _, log = process.communicate(timeout=GRACE_S + _PATIENCE_S)
