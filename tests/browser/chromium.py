@@ -1,0 +1,68 @@
+"""What Chromium makes of a case."""
+
+import time
+from typing import Final
+
+from tests.browser.case import Case, Seen
+from tests.browser.origin import Origin, summaries
+from tests.support.browser import Browser, Json
+
+#: Seconds after which a page that never settles is looked at as it is.
+_MOST_S: Final = 12.0
+_STEP_S: Final = 0.05
+
+_LOOK: Final = """(() => {
+  const forms = [...document.querySelectorAll("form")].filter(f => f.action !== undefined);
+  const targets = forms.flatMap(form => [
+    form.getAttribute("action") === null ? document.URL : String(form.action),
+    ...[...form.elements].filter(e => e.hasAttribute("formaction") && "formAction" in e
+      && (e.type === "submit" || e.type === "image")).map(e => e.formAction),
+  ]);
+  return {
+    ready: document.readyState, url: document.URL, title: document.title,
+    charset: document.characterSet, kind: document.contentType, targets: targets,
+    password: document.querySelector("input[type=password i]") !== null,
+    text: (document.body || document.documentElement || {textContent: ""}).textContent || "",
+  };
+})()"""
+
+
+def observe(case: Case, browser: Browser) -> Seen:
+    """Open the case in a tab and return what it shows once it has settled."""
+    browser.tell("Page.navigate", url="about:blank")
+    browser.tell("Network.clearBrowserCookies")
+    browser.tell("Network.clearBrowserCache")
+    with Origin(case.responses) as origin:
+        browser.tell("Page.navigate", url=f"http://{origin.place}{case.start}")
+        looked = _settled(case, browser, origin)
+        lines, cookies = summaries(origin.requests())
+        if not str(looked["url"]).startswith(("http:", "https:")):
+            return Seen(requests=lines, cookies=cookies)
+        return Seen(
+            url=origin.relative(looked["url"]),
+            title=origin.relative(looked["title"]),
+            charset=looked["charset"].lower(),
+            kind=looked["kind"],
+            requests=lines,
+            cookies=cookies,
+            targets=tuple(sorted({origin.relative(x) for x in looked["targets"]})),
+            password=looked["password"],
+            text=origin.relative(" ".join(looked["text"].split())),
+        )
+
+
+def _settled(case: Case, browser: Browser, origin: Origin) -> Json:
+    """Return the page's facts once neither they nor the requests change any more."""
+    end = time.monotonic() + _MOST_S
+    last: tuple[object, ...] = ()
+    since = time.monotonic()
+    while True:
+        looked = browser.run(_LOOK)
+        state = (looked["ready"], looked["url"], len(origin.requests()))
+        now = time.monotonic()
+        if state != last:
+            last, since = state, now
+        is_quiet = looked["ready"] == "complete" and now - since >= case.quiet_s
+        if is_quiet or now >= end:
+            return looked
+        time.sleep(_STEP_S)
