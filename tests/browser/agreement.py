@@ -8,7 +8,7 @@ from tests.browser.record import compared, recorded
 
 
 def main() -> int:
-    """Print inputs, equal ones and explained differences of each kind; 1 where one is unexplained."""
+    """Print inputs, equal ones and explained differences; return 1 where one is unexplained."""
     unexplained = 0
     for kind, cases in kinds().items():
         known = recorded(kind)
