@@ -185,7 +185,8 @@ class _Run:
 
     def _seals(self) -> Check:
         ended = self._fleet.systems[0].run("audit", "verify")
-        said = (ended.stdout + ended.stderr).strip().splitlines()[-1:]
+        # Warnings go to stderr even where all is well; the faults are on stdout.
+        said = (ended.stdout.strip() or ended.stderr.strip()).splitlines()
         faults = tuple(said or ("It said nothing.",)) if ended.returncode else ()
         return Check("2 seals verify", f"safeurl audit verify: {ended.returncode}", faults)
 

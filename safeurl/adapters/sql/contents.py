@@ -88,10 +88,12 @@ def _strict(rule: str) -> str:
         return rule
     column = match["column"]
     # With a modifier it is counted anew, so that 31 February and 24:00 come out as another day.
-    seconds = f"strftime('%Y-%m-%dT%H:%M:%S', {column}, '+0 days')"
+    # Without its fraction, which strftime() rounds to milliseconds: .9995 is the next second.
+    whole = f"substr({column}, 1, 19)"
+    seconds = f"strftime('%Y-%m-%dT%H:%M:%S', {whole}, '+0 days')"
     return (
         f"({column} GLOB '{_DIGITS}' AND {column} >= '0001' "
-        f"AND coalesce({seconds}, '') = substr({column}, 1, 19))"
+        f"AND coalesce({seconds}, '') = {whole})"
     )
 
 
