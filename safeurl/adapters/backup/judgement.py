@@ -64,6 +64,9 @@ def judge(database: sqlite3.Connection) -> Judgement:
         return Judgement(damage=wrong) if wrong else Judgement(census=census(database))
     except sqlite3.Error as exc:
         return _judged(exc)
+    except UnicodeDecodeError:
+        # Python's, when it reads SQLite's own message about a schema: that quotes the schema.
+        return Judgement(damage="its schema holds what is not UTF-8")
 
 
 def _judged(exc: sqlite3.Error) -> Judgement:
