@@ -92,8 +92,7 @@ def _strict(rule: str) -> str:
     whole = f"substr({column}, 1, 19)"
     seconds = f"strftime('%Y-%m-%dT%H:%M:%S', {whole}, '+0 days')"
     return (
-        f"({column} GLOB '{_DIGITS}' AND {column} >= '0001' "
-        f"AND coalesce({seconds}, '') = {whole})"
+        f"({column} GLOB '{_DIGITS}' AND {column} >= '0001' AND coalesce({seconds}, '') = {whole})"
     )
 
 
