@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-#: What a response is: bytes, or a function from the request's bytes to them.
-Response = bytes | Callable[[bytes], bytes]
+from tests.support.pages import Request
 
-#: Stands for the server's own `127.0.0.1:PORT` inside responses and observations.
+#: What a response is: bytes, or a function from the request to them.
+Response = bytes | Callable[[Request], bytes]
+
+#: Stands for the server's own `127.0.0.1:PORT` in the heads of responses and in observations.
 ORIGIN: Final = "origin.test"
 
 #: A page with a title of its own and a password field.

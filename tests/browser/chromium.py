@@ -3,9 +3,10 @@
 import time
 from typing import Final
 
-from tests.browser.case import Case, Seen
-from tests.browser.origin import Origin, summaries
+from tests.browser.case import ORIGIN, Case, Seen
+from tests.browser.origin import pages_asked, place, serve, summaries
 from tests.support.browser import Browser, Json
+from tests.support.pages import PageServer
 
 #: Seconds after which a page that never settles is looked at as it is.
 _MOST_S: Final = 12.0
@@ -32,33 +33,33 @@ def observe(case: Case, browser: Browser) -> Seen:
     browser.tell("Page.navigate", url="about:blank")
     browser.tell("Network.clearBrowserCookies")
     browser.tell("Network.clearBrowserCache")
-    with Origin(case.responses) as origin:
-        browser.tell("Page.navigate", url=f"http://{origin.place}{case.start}")
-        looked = _settled(case, browser, origin)
-        lines, cookies = summaries(origin.requests())
+    with serve(case) as server:
+        browser.tell("Page.navigate", url=server.url(case.start))
+        looked = _settled(case, browser, server)
+        lines, cookies = summaries(server)
         if not str(looked["url"]).startswith(("http:", "https:")):
             return Seen(requests=lines, cookies=cookies)
         return Seen(
-            url=origin.relative(looked["url"]),
-            title=origin.relative(looked["title"]),
+            url=looked["url"].replace(place(server), ORIGIN),
+            title=looked["title"],
             charset=looked["charset"].lower(),
             kind=looked["kind"],
             requests=lines,
             cookies=cookies,
-            targets=tuple(sorted({origin.relative(x) for x in looked["targets"]})),
+            targets=tuple(sorted({x.replace(place(server), ORIGIN) for x in looked["targets"]})),
             password=looked["password"],
-            text=origin.relative(" ".join(looked["text"].split())),
+            text=" ".join(looked["text"].split()).replace(place(server), ORIGIN),
         )
 
 
-def _settled(case: Case, browser: Browser, origin: Origin) -> Json:
+def _settled(case: Case, browser: Browser, server: PageServer) -> Json:
     """Return the page's facts once neither they nor the requests change any more."""
     end = time.monotonic() + _MOST_S
     last: tuple[object, ...] = ()
     since = time.monotonic()
     while True:
         looked = browser.run(_LOOK)
-        state = (looked["ready"], looked["url"], len(origin.requests()))
+        state = (looked["ready"], looked["url"], len(pages_asked(server)))
         now = time.monotonic()
         if state != last:
             last, since = state, now

@@ -117,7 +117,7 @@ def test_each_change_is_named_on_a_server(change: str, remote: System) -> None:
 
 @pytest.mark.parametrize("change", GARBAGE)
 def test_a_schema_that_cannot_be_read_is_no_pass(change: str, embedded: System) -> None:
-    """SQLite refuses such a database, and so do both."""
+    """SQLite refuses such a database, and so do both, and `backup`."""
     apply(embedded.settings.database_path, GARBAGE[change])
 
     async def run() -> Finding:
@@ -128,6 +128,8 @@ def test_a_schema_that_cannot_be_read_is_no_pass(change: str, embedded: System) 
     finding = asyncio.run(run())
     assert finding.status is Status.FAIL
     assert "damaged" in finding.detail
+    done = embedded.run("backup", str(embedded.settings.database_path.with_name("backup.tar.gz")))
+    assert "cannot be saved (malformed database schema" in done.stderr
 
 
 def test_what_nobody_changed_is_well(embedded: System, remote: System) -> None:

@@ -225,6 +225,12 @@ GARBAGE: Mapping[str, Sequence[str]] = {
             "'CREATE VIEW sqlite_schema AS SELECT 1 AS type')"
         )
     ],
+    "a name that is not UTF-8": [
+        "UPDATE sqlite_master SET name = CAST(x'437261fcfe20' AS TEXT) WHERE name = 'workers'"
+    ],
+    "SQL that is not UTF-8": [
+        "UPDATE sqlite_master SET sql = CAST(x'437261fcfe20' AS TEXT) WHERE name = 'workers'"
+    ],
     "a table on no page": ["UPDATE sqlite_master SET rootpage = 99999999 WHERE name = 'workers'"],
 }
 

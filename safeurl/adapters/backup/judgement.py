@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from safeurl.adapters.backup.snapshot import Census, census, fault
+from safeurl.adapters.backup.snapshot import SCHEMA_NOT_UTF8, Census, census, fault
 from safeurl.adapters.sql.contents import rule_counts
 from safeurl.adapters.sql.database import Row, Statement
 from safeurl.adapters.sql.schema import migrations
@@ -65,8 +65,7 @@ def judge(database: sqlite3.Connection) -> Judgement:
     except sqlite3.Error as exc:
         return _judged(exc)
     except UnicodeDecodeError:
-        # Python's, when it reads SQLite's own message about a schema: that quotes the schema.
-        return Judgement(damage="its schema holds what is not UTF-8")
+        return Judgement(damage=SCHEMA_NOT_UTF8)
 
 
 def _judged(exc: sqlite3.Error) -> Judgement:

@@ -17,6 +17,8 @@ Tell = Callable[[int, int], None]
 #: 8 MiB of the usual pages: often enough to tell of progress and to hear Ctrl-C.
 _PAGES = 2048
 _BUSY_TIMEOUT_S = 10.0
+#: Told where Python cannot read a message of SQLite about a schema, because that quotes the schema.
+SCHEMA_NOT_UTF8 = "malformed database schema that is not UTF-8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,8 @@ def reading(path: Path) -> Iterator[None]:
             sentence = "The copy of the database cannot be written: the disk is full or fails."
             raise StoreUnavailableError(sentence) from exc
         raise damaged(path, str(exc)) from exc
+    except UnicodeDecodeError as exc:
+        raise damaged(path, SCHEMA_NOT_UTF8) from exc
 
 
 def damaged(path: Path, wrong: str) -> StoreUnavailableError:

@@ -138,6 +138,10 @@ class SQLiteDatabase:
             raise StoreBusyError("Too many statements wait for the database.") from exc
         except OSError as exc:
             raise _refused(sqlite3.SQLITE_CANTOPEN, self._path, exc.strerror) from exc
+        except UnicodeDecodeError as exc:
+            # Python's, when it reads SQLite's own message about a schema: that quotes the schema.
+            damaged = _TROUBLE[sqlite3.SQLITE_CORRUPT]
+            raise StoreUnavailableError(f"{damaged}: {self._path}.") from exc
         except (DBAPIError, sqlite3.Error) as exc:
             self._raise_ours(exc, exc.orig if isinstance(exc, DBAPIError) else exc)
             raise
