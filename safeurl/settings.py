@@ -230,6 +230,14 @@ class Settings(RedisSettings, ApiSettings):
         alias="EGRESS_MAX_MB",
         description="MiB that all connections of a scan may carry, counted each way.",
     )
+    egress_max_mb_per_second: int = Field(
+        default=64,
+        ge=1,
+        le=65_536,
+        alias="EGRESS_MAX_MB_PER_SECOND",
+        description="MiB per second that all connections of a scan may carry, each way. "
+        "More than that waits.",
+    )
     egress_unbound_seconds: int = Field(
         default=900,
         ge=1,

@@ -131,6 +131,7 @@ def make_egress(settings: Settings) -> GatewayEgress | None:
             max_concurrent=settings.egress_max_concurrent,
             max_bytes_in=most,
             max_bytes_out=most,
+            bytes_per_second=settings.egress_max_mb_per_second * 1024 * 1024,
         ),
     )
     return GatewayEgress(EgressClient(settings.gateway_dir), policy, instance=settings.instance)

@@ -26,7 +26,11 @@ from tests.support.egress import (
 
 _BLOCK = memoryview(bytes(1024 * 1024))
 _ROOMY = lab_policy(
-    max_connections=65_536, max_concurrent=2_048, max_bytes_in=2**40, max_bytes_out=2**40
+    max_connections=65_536,
+    max_concurrent=2_048,
+    max_bytes_in=2**40,
+    max_bytes_out=2**40,
+    bytes_per_second=2**40,
 )
 
 

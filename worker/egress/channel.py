@@ -54,7 +54,8 @@ class Channel:
         self._standing.allow_sni_mismatch = request.policy.allow_sni_mismatch
         ledger = self._standing.ledger
         ledger.scan, ledger.attempt = request.scan, request.attempt
-        ledger.caps, ledger.shut = request.policy.caps, ""
+        ledger.limit(request.policy.caps)
+        ledger.shut = ""
         self._deadline = self._loop.call_later(request.deadline_s, self.expire)
 
     def evidence(self) -> EgressEvidence:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from safeurl.report import EgressDecision, EgressEvidence
+from worker.egress.pace import Pace
 from worker.egress.protocol import Caps
 
 #: As many as `EgressEvidence` holds; and as many addresses as `EgressDecision` does.
@@ -80,7 +81,19 @@ class Ledger:
     open: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    #: How fast bytes may be read of the servers, and of the sandbox.
+    pace_in: Pace = field(init=False)
+    pace_out: Pace = field(init=False)
     _entries: list[Entry] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Start the paces."""
+        self.limit(self.caps)
+
+    def limit(self, caps: Caps) -> None:
+        """Hold to these caps from now on; connections that are open keep their pace."""
+        self.caps = caps
+        self.pace_in, self.pace_out = Pace(caps.bytes_per_second), Pace(caps.bytes_per_second)
 
     @property
     def is_spent(self) -> bool:

@@ -13,6 +13,7 @@ import h11
 
 from safeurl.url import ParsedUrl
 from worker.egress.ledger import Entry, Ledger
+from worker.egress.pace import Pace
 from worker.egress.request import Ask, named_by_connection
 from worker.egress.tunnel import Tunnel, has_hung_up
 
@@ -61,8 +62,8 @@ class PlainForward:
                 if isinstance(event, h11.EndOfMessage):
                     break
                 # A socket that takes and gives at once never suspends: others get their turn here.
-                await asyncio.sleep(0)
-                event = await self._next_event()
+                await asyncio.sleep(ledger.pace_out.wait_s())
+                event = await self._next_event(ledger.pace_out)
         except OSError:
             # The server may have answered before it had read all; its answer is still carried.
             return
@@ -71,11 +72,12 @@ class PlainForward:
             return
         self._loop.add_reader(self._client, self._on_more, tunnel)
 
-    async def _next_event(self) -> h11.Data | h11.EndOfMessage:
+    async def _next_event(self, pace: Pace) -> h11.Data | h11.EndOfMessage:
         while (event := self._ask.http.next_event()) is h11.NEED_DATA:
             data = await self._loop.sock_recv(self._client, _READ_BYTES)
             self._ask.http.receive_data(data)
-            await asyncio.sleep(0)
+            pace.spend(len(data))
+            await asyncio.sleep(pace.wait_s())
         if isinstance(event, h11.Data):
             return event
         if isinstance(event, h11.EndOfMessage):

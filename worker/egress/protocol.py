@@ -46,6 +46,8 @@ class Caps(_Message, frozen=True):
     #: Bytes into the sandbox and out of it, over all its connections.
     max_bytes_in: Count = 128 * 1024 * 1024
     max_bytes_out: Count = 128 * 1024 * 1024
+    #: Bytes each way within a second, over all its connections; more of them wait.
+    bytes_per_second: Annotated[int, Meta(ge=1)] = 64 * 1024 * 1024
 
 
 class EgressPolicy(_Message, frozen=True):

@@ -20,6 +20,7 @@ from worker.egress.gate import (
     HelloGate,
 )
 from worker.egress.ledger import Entry, Ledger
+from worker.egress.pace import Pace
 
 #: Big enough that the copies cost more than the calls; a kernel's socket buffer holds about it.
 BUFFER_BYTES: Final = 256 * 1024
@@ -48,7 +49,7 @@ class Tunnel:
             self,
             (client, server),
             buffer,
-            ledger.left_out,
+            (ledger.left_out, ledger.pace_out),
             lambda count: ledger.spend_out(entry, count),
             ("", "reset"),
             gate,
@@ -57,7 +58,7 @@ class Tunnel:
             self,
             (server, client),
             buffer,
-            ledger.left_in,
+            (ledger.left_in, ledger.pace_in),
             lambda count: ledger.spend_in(entry, count),
             ("reset", ""),
         )
@@ -113,6 +114,8 @@ class _Pipe:
         "_left",
         "_loop",
         "_outcomes",
+        "_pace",
+        "_pace_clock",
         "_rest",
         "_sink",
         "_sink_fd",
@@ -128,7 +131,7 @@ class _Pipe:
         tunnel: Tunnel,
         ends: tuple[socket.socket, socket.socket],
         buffer: memoryview,
-        left: Callable[[], int],
+        limits: tuple[Callable[[], int], Pace],
         spend: Callable[[int], None],
         outcomes: tuple[str, str],
         gate: HelloGate | None = None,
@@ -142,7 +145,9 @@ class _Pipe:
         # at length in an error that nobody reads.
         self._source_fd, self._sink_fd = self._source.fileno(), self._sink.fileno()
         self._buffer = buffer
-        self._left = left
+        #: How much may still be carried at all, and how much of it now.
+        self._left, self._pace = limits
+        self._pace_clock: asyncio.TimerHandle | None = None
         self._spend = spend
         #: The outcome when the source breaks, and when the sink does. That a sandbox closes once
         #: it has read enough is the ordinary end; that a server does is not.
@@ -160,22 +165,34 @@ class _Pipe:
         if not self._stopped:
             self._stopped = True
             self._stop_hello_clock()
+            if self._pace_clock is not None:
+                self._pace_clock.cancel()
             self._loop.remove_reader(self._source_fd)
             self._loop.remove_writer(self._sink_fd)
 
     def _on_readable(self) -> None:
+        if not (most := self._pace.most()):
+            self._loop.remove_reader(self._source_fd)
+            self._pace_clock = self._loop.call_later(self._pace.wait_s(), self._go_on)
+            return
         try:
             # One more than is left, so that a cap is met by those who exceed it, not reach it.
-            count = self._source.recv_into(self._buffer, min(self._most(), self._left() + 1))
+            count = self._source.recv_into(self._buffer, min(self._most(), most, self._left() + 1))
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             self._tunnel.finish(self._outcomes[0])
             return
         if count:
+            self._pace.spend(count)
             self._take(self._buffer[:count])
         else:
             self._end()
+
+    def _go_on(self) -> None:
+        """Read again after a wait that the pace asked for; cancelled where the pipe stops."""
+        self._pace_clock = None
+        self._loop.add_reader(self._source_fd, self._on_readable)
 
     def _most(self) -> int:
         """Return how much is read at a time: a ClientHello is parsed in small steps."""
