@@ -21,7 +21,7 @@ from safeurl.adapters.backup.limits import Limits
 from safeurl.errors import RequestError
 from tests.support.builders import NOW
 from tests.support.hostile_backup import archive, changed, honest_members
-from tests.support.schema_changes import CHANGES, GARBAGE, RAW_CHANGES
+from tests.support.schema_changes import CHANGES, GARBAGE, RAW_CHANGES, demand_memory
 from tests.support.system import System
 
 #: Some of these never end where a database is opened before its schema was compared.
@@ -91,6 +91,14 @@ def test_a_schema_that_sqlite_refuses_is_refused(
     """As damage."""
     data = archive(good, changed(good, tmp_path, *GARBAGE[change]))
     assert "is damaged: malformed database schema" in _refused(data, tmp_path)
+
+
+def test_a_schema_that_demands_all_memory_is_refused(
+    good: dict[str, bytes], tmp_path: Path
+) -> None:
+    """As one that could not be checked."""
+    data = archive(good, demand_memory(tmp_path / "changed.db"))
+    assert "a length in the file is damaged" in _refused(data, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from safeurl.settings import Settings
 from safeurl.state import State
 from safeurl.verify import Verification, verify
 from tests.support.builders import brought_to
-from tests.support.schema_changes import CHANGES, GARBAGE, RAW_CHANGES, apply
+from tests.support.schema_changes import CHANGES, GARBAGE, RAW_CHANGES, apply, demand_memory
 from tests.support.sqld import Sqld
 from tests.support.system import System
 from worker.doctor import services
@@ -130,6 +130,20 @@ def test_a_schema_that_cannot_be_read_is_no_pass(change: str, embedded: System) 
     assert "damaged" in finding.detail
     done = embedded.run("backup", str(embedded.settings.database_path.with_name("backup.tar.gz")))
     assert "cannot be saved (malformed database schema" in done.stderr
+
+
+def test_a_schema_that_demands_all_memory_is_no_pass(embedded: System) -> None:
+    """Every command says that the file may be damaged."""
+    path = embedded.settings.database_path
+    path.unlink()
+    demand_memory(path)
+    finding = asyncio.run(services.database(embedded.settings))
+    assert finding.status is Status.FAIL
+    assert "or the file is damaged" in finding.detail
+    for command in (["audit", "verify"], ["list"], ["backup", str(path.with_name("b.tar.gz"))]):
+        done = embedded.run(*command)
+        assert done.returncode not in {0, 70}
+        assert "is damaged" in done.stderr
 
 
 def test_what_nobody_changed_is_well(embedded: System, remote: System) -> None:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from safeurl.adapters.sql.schema import schema_sql, statements_of
@@ -243,3 +243,26 @@ def apply(path: Path, statements: Sequence[str]) -> None:
         database.execute("PRAGMA ignore_check_constraints = ON")
         for statement in statements:
             database.execute(statement)
+
+
+def demand_memory(path: Path) -> bytes:
+    """Make a database with a length in its schema for which SQLite wants 4 GiB; return its bytes.
+
+    Python says MemoryError then, which is no error of sqlite3's.
+    """
+    columns = ", ".join(f"c{number} TEXT" for number in range(40))
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA page_size = 512")
+        for number in range(40):
+            database.execute(f"CREATE TABLE a{number} ({columns})")
+    data = bytearray(path.read_bytes())
+    # From the root of the schema to its first leaf, to the first row's length.
+    cell = int.from_bytes(data[112:114])
+    page = (int.from_bytes(data[cell : cell + 4]) - 1) * 512
+    row = page + int.from_bytes(data[page + 8 : page + 10])
+    data[row : row + 5] = b"\xff\xff\xff\xff\x61"
+    path.write_bytes(data)
+    with closing(sqlite3.connect(path)) as database, suppress(MemoryError):
+        database.execute("SELECT * FROM sqlite_master").fetchall()
+        raise AssertionError("SQLite reads it")
+    return bytes(data)

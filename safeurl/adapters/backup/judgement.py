@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from safeurl.adapters.backup.snapshot import SCHEMA_NOT_UTF8, Census, census, fault
+from safeurl.adapters.backup.snapshot import NO_MEMORY, SCHEMA_NOT_UTF8, Census, census, fault
 from safeurl.adapters.sql.contents import rule_counts
 from safeurl.adapters.sql.database import Row, Statement
 from safeurl.adapters.sql.schema import migrations
@@ -31,7 +31,6 @@ _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 #: SQLite gave up because a limit of ours was reached.
 _LIMITS = {
     sqlite3.SQLITE_INTERRUPT,
-    sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_TOOBIG,
     sqlite3.SQLITE_FULL,
 }
@@ -66,6 +65,8 @@ def judge(database: sqlite3.Connection) -> Judgement:
         return _judged(exc)
     except UnicodeDecodeError:
         return Judgement(damage=SCHEMA_NOT_UTF8)
+    except MemoryError:
+        return Judgement(exceeded=NO_MEMORY)
 
 
 def _judged(exc: sqlite3.Error) -> Judgement:

@@ -19,6 +19,8 @@ _PAGES = 2048
 _BUSY_TIMEOUT_S = 10.0
 #: Told where Python cannot read a message of SQLite about a schema, because that quotes the schema.
 SCHEMA_NOT_UTF8 = "malformed database schema that is not UTF-8"
+#: Told where Python says MemoryError for SQLITE_NOMEM.
+NO_MEMORY = "SQLite had too little memory for it, or a length in the file is damaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,8 @@ def reading(path: Path) -> Iterator[None]:
         raise damaged(path, str(exc)) from exc
     except UnicodeDecodeError as exc:
         raise damaged(path, SCHEMA_NOT_UTF8) from exc
+    except MemoryError as exc:
+        raise damaged(path, NO_MEMORY) from exc
 
 
 def damaged(path: Path, wrong: str) -> StoreUnavailableError:

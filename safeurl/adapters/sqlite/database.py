@@ -142,6 +142,11 @@ class SQLiteDatabase:
             # Python's, when it reads SQLite's own message about a schema: that quotes the schema.
             damaged = _TROUBLE[sqlite3.SQLITE_CORRUPT]
             raise StoreUnavailableError(f"{damaged}: {self._path}.") from exc
+        except MemoryError as exc:
+            # Python's word for SQLITE_NOMEM, which a length in a damaged schema makes as well.
+            short = _TROUBLE[sqlite3.SQLITE_NOMEM]
+            sentence = f"{short}, or the file is damaged: {self._path}."
+            raise StoreUnavailableError(sentence) from exc
         except (DBAPIError, sqlite3.Error) as exc:
             self._raise_ours(exc, exc.orig if isinstance(exc, DBAPIError) else exc)
             raise
