@@ -168,10 +168,12 @@ class Form(_Strict, frozen=True):
 
     #: Absolute; empty when the page gives none.
     action: Url = ""
+    #: Where its submit buttons send it instead, each once: their `formaction`, absolute.
+    targets: Annotated[tuple[Url, ...], Meta(max_length=16)] = ()
     method: Word = "get"
     fields: Annotated[tuple[FormField, ...], Meta(max_length=128)] = ()
     has_password: bool = False
-    #: Whether the action's origin differs from the page's.
+    #: Whether the origin of the action or of a further target differs from the page's.
     cross_origin: bool = False
 
 

@@ -65,6 +65,7 @@ function certificate({hops}) {
 function forms(page) {
   const rows = (page?.forms ?? []).map((form) => [
     [el("span", {}, (form.method ?? "get").toUpperCase(), " "), urlText(form.action || "(the page itself)"),
+      ...(form.targets ?? []).flatMap((target) => [" or ", urlText(target)]),
       form.cross_origin ? el("span", {class: "tag warn"}, "other site") : null],
     [(form.fields ?? []).map((field) => field.name || field.type).join(", "),
       form.has_password ? el("span", {class: "tag warn"}, "password") : null],

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from fetcher.clean import LONG, URL, clean, fold
+from fetcher.page.foreign import Space, inner_space, is_html, own_space
 from fetcher.page.reading import Attributes, FormDraft, Links, Reading, attribute, meta_refresh
 from safeurl.report import Iframe, Link, MetaRefresh, Page, Script
 
@@ -16,12 +17,23 @@ _MAX_SCRIPTS = 256
 _MAX_FORMS = 64
 _MAX_IFRAMES = 64
 _MAX_ICON = 400 * 1024
+#: Elements `base` that are looked at for one that counts.
+_MAX_BASES = 16
+#: Shadow trees inside of one another.
+_MAX_SHADOWS = 16
 
 _INPUTS = frozenset({"input", "select", "textarea", "button"})
 #: What the reader of a page does not see as its text.
 _UNREAD = frozenset({"script", "style", "noscript", "template", "title", "textarea", "option"})
 #: Inside these the parser leaves a form empty; what follows it is its content.
 _TABLE_PARTS = frozenset({"table", "thead", "tbody", "tfoot", "tr"})
+#: Elements that can have a shadow tree, besides those whose name has a hyphen (DOM standard).
+_HOSTS = frozenset(
+    {
+        *("article", "aside", "blockquote", "body", "div", "footer", "header", "main", "nav", "p"),
+        *("section", "span", "h1", "h2", "h3", "h4", "h5", "h6"),
+    }
+)
 _NULL_LINK = re.compile(r"#?!?\Z|javascript:|about:blank", re.IGNORECASE)
 _HIDDEN_STYLE = re.compile(
     r"display:none|visibility:hidden|opacity:0(?![.\d])|(?:width|height):[01](?:px)?(?![.\d])",
@@ -31,11 +43,23 @@ _SAVER_MARK = re.compile(r"saved from url|singlefile|httrack|mirrored from", re.
 
 
 @dataclass(slots=True)
+class _Scope:
+    """The document or a shadow tree: ids and the owners of inputs are each tree's own."""
+
+    depth: int = 0
+    #: The first element of each id, None where that is not a form.
+    by_id: dict[str, FormDraft | None] = field(default_factory=dict)
+    #: Inputs that name their form, which may come later.
+    naming: list[tuple[str, Attributes, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class _Collector:
     """Takes in one element after the other, in the order of the document."""
 
     links: Links
-    title: str = ""
+    #: The first one's text, though it be empty; None before there is one.
+    title: str | None = None
     language: str = ""
     metas: dict[str, str] = field(default_factory=dict)
     canonical: str = ""
@@ -43,9 +67,9 @@ class _Collector:
     refresh: MetaRefresh | None = None
     saver_mark: str = ""
     forms: list[FormDraft] = field(default_factory=list)
-    by_id: dict[str, FormDraft] = field(default_factory=dict)
+    scopes: list[_Scope] = field(default_factory=lambda: [_Scope()])
     #: Inputs outside any form: pages that send by script have those.
-    stray: FormDraft = field(default_factory=lambda: FormDraft({}))
+    stray: FormDraft = field(default_factory=lambda: FormDraft({}, is_stray=True))
     anchors: list[Link] = field(default_factory=list)
     links_total: int = 0
     links_null: int = 0
@@ -56,27 +80,54 @@ class _Collector:
     texts: list[str] = field(default_factory=list)
     text_room: int = _MAX_TEXT * 2
 
-    def element(self, node: LexborNode, tag: str, owner: FormDraft | None) -> FormDraft | None:
-        """Take in an element; return the form that its children belong to."""
+    def element(
+        self, node: LexborNode, tag: str, owner: FormDraft | None, scope: _Scope
+    ) -> FormDraft | None:
+        """Take in an element of HTML; return the form that its children belong to."""
         if tag == "form":
-            return self._form(node)
-        if tag in _INPUTS:
-            self._input(tag, node.attributes, owner)
+            owner = self._form(node)
+        elif tag in _INPUTS:
+            self._input(tag, node.attributes, owner, scope)
         elif tag in {"a", "area"}:
-            self._anchor(node)
+            self._anchor(node, node.attributes)
         elif tag == "script":
-            self._script(node)
+            self._script(node, attribute(node.attributes, "src"))
         elif tag in {"iframe", "frame"}:
             self._iframe(node.attributes)
-        elif tag == "meta":
+        else:
+            self._about(node, tag, scope)
+        name = node.id
+        if name:
+            scope.by_id.setdefault(name, owner if tag == "form" else None)
+        return owner
+
+    def _about(self, node: LexborNode, tag: str, scope: _Scope) -> None:
+        """Take in an element that says something about the page."""
+        if tag == "meta":
             self._meta(node.attributes)
         elif tag == "link":
             self._link(node.attributes)
-        elif tag == "title" and not self.title:
+        elif tag == "title" and self.title is None and not scope.depth:
             self.title = fold(node.text(deep=True), LONG)
         elif tag == "html" and not self.language:
             self.language = fold(attribute(node.attributes, "lang"))
-        return owner
+
+    def drawing(self, node: LexborNode, tag: str) -> None:
+        """Take in an element of SVG: links and scripts work in there."""
+        attributes = node.attributes
+        name = "href" if "href" in attributes else "xlink:href"
+        if tag == "a":
+            self._anchor(node, {"href": attributes[name]} if name in attributes else {})
+        elif tag == "script":
+            self._script(node, attribute(attributes, name))
+        if node.id:
+            self.scopes[0].by_id.setdefault(node.id, None)
+
+    def settle(self) -> None:
+        """Give the inputs that name their form to it."""
+        for scope in self.scopes:
+            for tag, attributes, name in scope.naming:
+                (scope.by_id.get(name) or self.stray).add(tag, attributes)
 
     def text(self, text: str) -> None:
         """Take in visible text until there is enough."""
@@ -90,18 +141,19 @@ class _Collector:
             self.saver_mark = fold(text)
 
     def _form(self, node: LexborNode) -> FormDraft:
-        attributes = node.attributes
-        draft = FormDraft(attributes)
+        draft = FormDraft(node.attributes)
         self.forms.append(draft)
-        self.by_id.setdefault(attribute(attributes, "id"), draft)
         return draft
 
-    def _input(self, tag: str, attributes: Attributes, owner: FormDraft | None) -> None:
-        named = self.by_id.get(attribute(attributes, "form")) if "form" in attributes else None
-        (named or owner or self.stray).add(tag, attributes)
+    def _input(
+        self, tag: str, attributes: Attributes, owner: FormDraft | None, scope: _Scope
+    ) -> None:
+        if "form" in attributes:
+            scope.naming.append((tag, attributes, attribute(attributes, "form")))
+        else:
+            (owner or self.stray).add(tag, attributes)
 
-    def _anchor(self, node: LexborNode) -> None:
-        attributes = node.attributes
+    def _anchor(self, node: LexborNode, attributes: Attributes) -> None:
         if "href" not in attributes:
             return
         self.links_total += 1
@@ -112,11 +164,11 @@ class _Collector:
             text = fold(node.text(deep=True, separator=" "))
             self.anchors.append(Link(url=self.links.absolute(href), text=text))
 
-    def _script(self, node: LexborNode) -> None:
+    def _script(self, node: LexborNode, reference: str) -> None:
         self.scripts_total += 1
         if len(self.scripts) >= _MAX_SCRIPTS:
             return
-        source = attribute(node.attributes, "src").strip()
+        source = reference.strip()
         if source:
             self.scripts.append(Script(url=self.links.absolute(source)))
         else:
@@ -171,12 +223,24 @@ def read_dom(text: str, page_url: str) -> Reading:
     """Parse the text and return what it says."""
     tree = LexborHTMLParser(text)
     collector = _Collector(Links(page_url))
-    base = tree.css_first("base[href]")
+    bases = tree.css("base[href]")[:_MAX_BASES]
+    base = next(filter(is_html, bases), None)
     if base is not None:
         href = attribute(base.attributes, "href")
         collector.links.base = clean(collector.links.absolute(href), URL)
     _walk(tree, collector)
+    collector.settle()
     return Reading(_page(collector), collector.icon)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What an element is inside of."""
+
+    scope: _Scope
+    owner: FormDraft | None = None
+    space: Space = Space.HTML
+    is_read: bool = True
 
 
 def _walk(tree: LexborHTMLParser, collector: _Collector) -> None:
@@ -184,22 +248,59 @@ def _walk(tree: LexborHTMLParser, collector: _Collector) -> None:
     first = tree.root
     while first is not None and first.prev is not None:
         first = first.prev
-    stack: list[tuple[LexborNode | None, FormDraft | None, bool]] = [(first, None, True)]
+    stack: list[tuple[LexborNode | None, _Place]] = [(first, _Place(collector.scopes[0]))]
     while stack:
-        node, owner, is_read = stack.pop()
+        node, place = stack.pop()
         if node is None:
             continue
-        tag = node.tag or ""
-        inner = owner
-        if node.is_text_node and is_read:
+        inner = place
+        if node.is_text_node and place.is_read:
             collector.text(node.text(deep=False) or "")
         elif node.is_comment_node:
             collector.comment(node.comment_content or "")
         elif node.is_element_node:
-            inner = collector.element(node, tag, owner)
-        is_empty_form = tag == "form" and node.child is None and _is_in_table(node)
-        stack.append((node.next, inner if is_empty_form else owner, is_read))
-        stack.append((node.child, inner, is_read and tag not in _UNREAD))
+            inner = _enter(node, place, collector)
+        is_empty_form = node.tag == "form" and node.child is None and _is_in_table(node)
+        stack.append((node.next, replace(place, owner=inner.owner) if is_empty_form else place))
+        stack.append((node.child, inner))
+        shadow = _shadow(node, place) if node.tag == "template" else None
+        if shadow is not None:
+            stack.append((shadow, _shadow_place(collector, place)))
+
+
+def _enter(node: LexborNode, place: _Place, collector: _Collector) -> _Place:
+    """Take in an element; return the place that its children are in."""
+    tag = node.tag or ""
+    own = own_space(place.space, tag)
+    owner = place.owner
+    if own is Space.HTML:
+        owner = collector.element(node, tag, owner, place.scope)
+        if tag not in _UNREAD and own is place.space and owner is place.owner:
+            return place
+    elif own is Space.SVG:
+        collector.drawing(node, tag)
+    attributes = {} if own is Space.HTML else node.attributes
+    is_read = place.is_read and tag not in _UNREAD
+    return _Place(place.scope, owner, inner_space(own, tag, attributes), is_read)
+
+
+def _shadow(node: LexborNode, place: _Place) -> LexborNode | None:
+    """Return the first node of the shadow tree that a template makes, if it makes one."""
+    mode = attribute(node.attributes, "shadowrootmode").lower()
+    host = node.parent
+    if mode not in {"open", "closed"} or host is None or place.space is not Space.HTML:
+        return None
+    name = host.tag or ""
+    if (name not in _HOSTS and "-" not in name) or place.scope.depth >= _MAX_SHADOWS:
+        return None
+    fragments = node.template_fragments()
+    return fragments[0].child if fragments else None
+
+
+def _shadow_place(collector: _Collector, place: _Place) -> _Place:
+    scope = _Scope(place.scope.depth + 1)
+    collector.scopes.append(scope)
+    return _Place(scope, None, Space.HTML, place.is_read)
 
 
 def _is_in_table(node: LexborNode) -> bool:
@@ -216,7 +317,7 @@ def _drafts(collector: _Collector) -> Iterator[FormDraft]:
 def _page(found: _Collector) -> Page:
     description = found.metas.get("description") or found.metas.get("og:description", "")
     return Page(
-        title=found.title,
+        title=found.title or "",
         description=description,
         canonical=found.canonical,
         language=found.language,

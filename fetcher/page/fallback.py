@@ -25,7 +25,7 @@ def read_roughly(text: str, page_url: str) -> Reading:
     """Return what the patterns find; `partial` is left to the caller."""
     links = Links(page_url)
     forms: list[FormDraft] = []
-    stray = FormDraft({})
+    stray = FormDraft({}, is_stray=True)
     current = stray
     refresh: MetaRefresh | None = None
     for closing, name, rest in _TAG.findall(text):

@@ -15,6 +15,8 @@ from safeurl.url import origin
 Attributes = Mapping[str, str | None]
 
 _MAX_FIELDS = 128
+#: As many as the report's `Form.targets` holds.
+_MAX_TARGETS = 16
 _MAX_DATA_URL = 256
 _METHODS = frozenset({"get", "post", "dialog"})
 _WEB = ("http://", "https://")
@@ -59,8 +61,12 @@ class FormDraft:
     """A form while its fields are being found."""
 
     attributes: Attributes
+    #: Whether it stands for inputs outside of any form, which no button sends.
+    is_stray: bool = False
     fields: list[FormField] = field(default_factory=list)
     has_password: bool = False
+    #: What the submitters' `formaction` say.
+    actions: list[str] = field(default_factory=list)
     #: Inputs beyond the cap.
     dropped: int = 0
 
@@ -71,6 +77,8 @@ class FormDraft:
         given = attribute(attributes, "type").lower() if tag in {"input", "button"} else ""
         kind = fold(given)
         self.has_password = self.has_password or kind == "password"
+        if "formaction" in attributes and not self.is_stray and _is_submitter(tag, kind):
+            self._target(attribute(attributes, "formaction").strip())
         if len(self.fields) >= _MAX_FIELDS:
             self.dropped += 1
             return
@@ -82,18 +90,36 @@ class FormDraft:
             )
         )
 
+    def _target(self, action: str) -> None:
+        if action in self.actions:
+            return
+        if len(self.actions) < _MAX_TARGETS:
+            self.actions.append(action)
+        else:
+            self.dropped += 1
+
     def form(self, links: Links) -> Form:
         """Return the evidence."""
         action = attribute(self.attributes, "action").strip()
         url = links.absolute(action) if action else ""
+        targets = {links.absolute(x) if x else links.page_url: None for x in self.actions}
+        targets.pop(url, None)
         method = attribute(self.attributes, "method").strip().lower()
         return Form(
             action=url,
+            targets=tuple(targets),
             method=method if method in _METHODS else "get",
             fields=tuple(self.fields),
             has_password=self.has_password,
-            cross_origin=links.is_foreign(url),
+            cross_origin=any(map(links.is_foreign, (url, *targets))),
         )
+
+
+def _is_submitter(tag: str, kind: str) -> bool:
+    """Tell whether an input or button sends its form when it is pressed."""
+    if tag == "button":
+        return kind not in {"button", "reset"}
+    return tag == "input" and kind in {"submit", "image"}
 
 
 def meta_refresh(content: str, links: Links) -> MetaRefresh | None:

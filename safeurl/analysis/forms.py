@@ -1,12 +1,15 @@
 """What a form asks for, told from the names and prompts of its fields."""
 
 import re
+from collections.abc import Iterator
 
 from safeurl.report import Form, FormField
 
 #: Fields read of a form, and letters of a name: pages may print far more of both.
 MAX_FIELDS = 64
 _MAX_LABEL = 96
+#: Further targets judged of a form; the report holds no more.
+_MAX_TARGETS = 16
 _CARD_NUMBER = re.compile(
     r"(?:card|cc|credit|debit|kart\w{0,3}|tarjeta|carte)[\s_.-]{0,3}(?:number|num|no\b|nr\b|n\b)|"
     r"cardno|ccnum|\bpan\b|num\w{0,3}[\s_.-]{0,3}(?:de[\s_.-]{0,3})?(?:la[\s_.-]{0,3})?(?:tarjeta|carte)|"
@@ -38,3 +41,10 @@ def label(field: FormField) -> str:
 def names(form: Form) -> str:
     """Return the names of the first fields, for an excerpt."""
     return ", ".join(f.name or f.placeholder or f.type for f in form.fields[:MAX_FIELDS])
+
+
+def targets(form: Form) -> Iterator[tuple[str, str]]:
+    """Yield every URL that the form can send to, after its pointer inside of the form."""
+    yield "action", form.action
+    for i, url in enumerate(form.targets[:_MAX_TARGETS]):
+        yield f"targets/{i}", url

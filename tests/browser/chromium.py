@@ -16,13 +16,13 @@ _LOOK: Final = """(() => {
   const forms = [...document.querySelectorAll("form")].filter(f => f.action !== undefined);
   const targets = forms.flatMap(form => [
     form.getAttribute("action") === null ? document.URL : String(form.action),
-    ...[...form.elements].filter(e => e.hasAttribute("formaction") && "formAction" in e
+    ...[...document.querySelectorAll("[formaction]")].filter(e => e.form === form
       && (e.type === "submit" || e.type === "image")).map(e => e.formAction),
   ]);
   return {
     ready: document.readyState, url: document.URL, title: document.title,
     charset: document.characterSet, kind: document.contentType, targets: targets,
-    password: document.querySelector("input[type=password i]") !== null,
+    password: [...document.querySelectorAll("input")].some(e => e.type === "password"),
     text: (document.body || document.documentElement || {textContent: ""}).textContent || "",
   };
 })()"""

@@ -1,5 +1,6 @@
 """What the fetcher makes of a case, as a process of its own."""
 
+from safeurl.report import Page
 from tests.browser.case import ORIGIN, Case, Seen
 from tests.browser.origin import place, serve, summaries
 from tests.support.fetching import Run, fetch
@@ -25,9 +26,12 @@ def _seen(done: Run, own: str, lines: tuple[str, ...], cookies: tuple[str, ...])
         kind=body.declared_type,
         requests=lines,
         cookies=cookies,
-        targets=tuple(sorted({form.action.replace(own, ORIGIN) for form in page.forms}))
-        if page
-        else (),
+        targets=_targets(page, done.report.final_url, own) if page else (),
         password=any(field.type == "password" for field in fields),
         text=page.text.replace(own, ORIGIN) if page else "",
     )
+
+
+def _targets(page: Page, url: str, own: str) -> tuple[str, ...]:
+    found = {target for form in page.forms for target in (form.action or url, *form.targets)}
+    return tuple(sorted(target.replace(own, ORIGIN) for target in found))

@@ -9,6 +9,9 @@ SOME = "https://shop.example.net/"
 FREE = "https://quiet-name.vercel.app/"
 PAYPAL = "https://www.paypal.com/signin"
 _CARD = form("card_number", "expiry", "cvv")
+_BUTTON = Page(
+    forms=(replace(form(password=True, action=SOME), targets=("https://formspree.io/f/x",)),)
+)
 _EXE = "application/x-dosexec"
 
 
@@ -95,6 +98,7 @@ FIRES = (
     _on("form.plain_http", "password", "http://example.net/", login()),
     _on("form.address_login", "password", "http://8.8.8.8/", login()),
     _on("form.own_php", "beside", SOME + "a/", login(action=SOME + "a/next.php")),
+    _on("form.drop", "a button's own target", SOME, _BUTTON),
     _on("form.drop", "a bot", SOME, login(action="https://api.telegram.org/bot1:x/sendMessage")),
     _on("form.seed_phrase", "a named box", SOME, Page(forms=(form("seed phrase"),))),
     _on(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from safeurl.analysis.context import Context
-from safeurl.analysis.forms import MAX_FIELDS, label, names
+from safeurl.analysis.forms import MAX_FIELDS, label, names, targets
 from safeurl.analysis.rule import Finding, Rule, Weight
 from safeurl.analysis.target import split
 from safeurl.report import FormField
@@ -82,20 +82,23 @@ def own_php(ctx: Context) -> Iterator[Finding]:
     """Find a password that goes to a script beside the page, as kits are laid out."""
     here = ctx.final.target
     for pointer, form in ctx.logins:
-        action = split(form.action)
-        if not action.path.lower().endswith(".php") or action.path.lower().endswith(_USUAL_PHP):
-            continue
-        if action.host == here.host and action.folder == here.folder:
-            reason = "The password goes to a .php file beside the page."
-            yield Finding(f"{pointer}/action", reason, form.action)
+        for place, url in targets(form):
+            action = split(url)
+            path = action.path.lower()
+            if not path.endswith(".php") or path.endswith(_USUAL_PHP):
+                continue
+            if action.host == here.host and action.folder == here.folder:
+                reason = "The password goes to a .php file beside the page."
+                yield Finding(f"{pointer}/{place}", reason, url)
 
 
 def drop(ctx: Context) -> Iterator[Finding]:
     """Find secrets that go to a messenger's bot or a form mailer."""
     for pointer, form in ctx.secret_forms:
-        if _DROPS.search(split(form.action).host) and not ctx.final.owner:
-            reason = "What is typed goes to a form mailer or a messenger's bot."
-            yield Finding(f"{pointer}/action", reason, form.action)
+        for place, url in targets(form):
+            if _DROPS.search(split(url).host) and not ctx.final.owner:
+                reason = "What is typed goes to a form mailer or a messenger's bot."
+                yield Finding(f"{pointer}/{place}", reason, url)
 
 
 def seed_phrase(ctx: Context) -> Iterator[Finding]:

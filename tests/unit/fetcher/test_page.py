@@ -160,3 +160,30 @@ def test_a_page_that_leads_to_an_odd_host_says_so() -> None:
     assert page.meta_refresh is not None
     urls = {page.links[0].url, page.iframes[0].url, page.meta_refresh.url}
     assert urls == {f"http://{host}/"}
+
+
+def test_a_shadow_tree_is_the_pages_and_a_drawing_is_not() -> None:
+    """Forms in declarative shadow trees and links of drawings count; titles of both do not."""
+    page = read_dom(
+        "<svg><title>no</title><form action=/no><input name=n></form>"
+        "<a xlink:href=/drawn>x</a><script href=/s.js></script></svg>"
+        "<div><template shadowrootmode=open><title>no</title><form action=/s>"
+        "<input type=password></form></template></div>"
+        "<a><template shadowrootmode=open><form action=/no></form></template></a>"
+        "<p><template><form action=/no></form></template></p><title>yes</title>",
+        _URL,
+    ).page
+    assert page.title == "yes"
+    assert [form.action for form in page.forms] == ["http://site.test/s"]
+    assert page.forms[0].has_password
+    assert [link.url for link in page.links] == ["http://site.test/drawn"]
+    assert [script.url for script in page.scripts] == ["http://site.test/s.js"]
+
+
+def test_a_thousand_form_actions_fit_the_report() -> None:
+    """What is left out is said."""
+    buttons = "".join(f"<button formaction=/{i}>" for i in range(1000))
+    reading = read_dom(f"<form action=/a>{buttons}</form>", _URL)
+    assert _fits(reading)
+    assert len(reading.page.forms[0].targets) == 16
+    assert "some form fields" in reading.page.partial

@@ -1,0 +1,35 @@
+"""Drawings, formulas, templates and shadow trees: what in them is the page's own."""
+
+from tests.browser.case import Case, answer
+
+_ALL = ("title", "targets", "password")
+_FORM = "<form action=/real><input type=password></form>"
+
+
+def _case(name: str, page: str) -> Case:
+    return Case(name, {"/": answer("<!doctype html>" + page)}, _ALL)
+
+
+CASES = (
+    _case("svg_title_first", "<body><svg><title>PayPal</title></svg><title>real</title>"),
+    _case("svg_title_only", "<body><svg><title>PayPal</title></svg>"),
+    _case("svg_form", "<body><svg><form action=/x><input type=password></form></svg>"),
+    _case("math_form", "<body><math><form action=/x></form></math><title>m</title>"),
+    _case("foreign_object", f"<title>a</title><svg><foreignObject>{_FORM}</foreignObject></svg>"),
+    _case("svg_desc", f"<title>a</title><svg><desc>{_FORM}</desc></svg>"),
+    _case("title_in_desc", "<body><svg><desc><title>in desc</title></desc></svg>"),
+    _case("math_token", f"<title>a</title><math><mi>{_FORM}</mi></math>"),
+    _case(
+        "annotation_html",
+        f"<title>a</title><math><annotation-xml encoding=Text/HTML>{_FORM}</annotation-xml></math>",
+    ),
+    _case(
+        "annotation_svg",
+        "<math><annotation-xml><svg><title>n</title></svg></annotation-xml></math><title>b</title>",
+    ),
+    _case("svg_base", f"<title>a</title><svg><base href=http://evil.test/ /></svg>{_FORM}"),
+    _case("two_titles", "<title></title><title>second</title>"),
+    _case("title_in_body", "<body><p>x</p><div><title>late</title></div>"),
+    _case("template", f"<template><title>t</title>{_FORM}</template><title>a</title>"),
+    _case("svg_input", "<title>a</title><svg><g><input type=password></g></svg>"),
+)
