@@ -16,7 +16,8 @@ from fetcher.decode import (
 )
 from fetcher.ending import Ending, FetchFailedError
 from fetcher.exchange import Exchange, Head
-from fetcher.sniff import declared_type, find_charset, sniff_type
+from fetcher.media_type import extract, reportable
+from fetcher.sniff import find_charset, sniff_type
 from safeurl.report import Body
 from safeurl.state import Outcome
 
@@ -34,13 +35,21 @@ class Load:
     data: bytes
     body: Body
     ending: Ending
+    #: Whether what was declared counts as it stands: `X-Content-Type-Options: nosniff`.
+    no_sniff: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Return the media type as which a browser would read it; empty for none."""
+        declared = self.body.declared_type
+        if declared in _UNKNOWN_TYPES:
+            return "" if self.no_sniff else self.body.sniffed_type
+        return declared
 
     @property
     def is_html(self) -> bool:
         """Tell whether a browser would read it as HTML."""
-        declared = self.body.declared_type
-        kind = self.body.sniffed_type if declared in _UNKNOWN_TYPES else declared
-        return kind in _HTML_TYPES
+        return self.kind in _HTML_TYPES
 
 
 def load(exchange: Exchange, head: Head, cap: int, deadline: Deadline) -> Load:
@@ -66,7 +75,10 @@ def load(exchange: Exchange, head: Head, cap: int, deadline: Deadline) -> Load:
         words = "The server closed the connection before the whole body came." if truncated else ""
         ending = Ending(Outcome.OK, words)
     data = bytes(kept)
-    return Load(data, _describe(data, wire.count, head, truncated=truncated), ending)
+    described = _describe(data, wire.count, head, truncated=truncated)
+    options = ", ".join(head.values("x-content-type-options"))
+    no_sniff = options.partition(",")[0].strip().lower() == "nosniff"
+    return Load(data, described, ending, no_sniff)
 
 
 def _corrupt(content_encoding: str, error: CorruptBodyError, *, has_data: bool) -> Ending:
@@ -76,14 +88,14 @@ def _corrupt(content_encoding: str, error: CorruptBodyError, *, has_data: bool) 
 
 
 def _describe(data: bytes, wire_bytes: int, head: Head, *, truncated: bool) -> Body:
-    content_type = head.value("content-type")
+    media_type = extract(head.values("content-type"))
     return Body(
         wire_bytes=wire_bytes,
         size_bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         truncated=truncated,
         content_encoding=clean(", ".join(head.values("content-encoding"))),
-        charset=find_charset(data, content_type),
-        declared_type=declared_type(content_type),
+        charset=find_charset(data, media_type.text),
+        declared_type=reportable(media_type.essence),
         sniffed_type=sniff_type(data),
     )

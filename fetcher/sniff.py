@@ -46,9 +46,9 @@ _SIGNATURES = (
     (0, b"\x00asm", "application/wasm"),
 )
 
+#: Chromium wants no end of the tag's name, so that `<a` and `<b` stand for many more.
 _HTML = re.compile(
-    rb"\s*<(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p)"
-    rb"[\s>]|\s*<!--",
+    rb"\s*<(?:!--|!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|p)",
     re.IGNORECASE,
 )
 _XML = re.compile(rb"\s*<\?xml")
@@ -56,7 +56,6 @@ _JSON = re.compile(rb"\s*(?:\{\s*[\"}]|\[\s*[\"{\[\]0-9tfn-])")
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
-_TYPE = re.compile(r"[\w!#$&^.+*-]{1,127}/[\w!#$&^.+*-]{1,127}", re.ASCII)
 _CHARSET = re.compile(r"charset\s{0,8}=\s{0,8}[\"']?\s{0,8}([\w.:-]{1,40})", re.IGNORECASE)
 _META = re.compile(rb"<meta[\s/][^>]{0,512}", re.IGNORECASE)
 
@@ -92,12 +91,6 @@ _PYTHON_NAMES = {
     "euc-kr": "cp949",
     "big5": "big5hkscs",
 }
-
-
-def declared_type(content_type: str) -> str:
-    """Return the media type a Content-Type header names, without parameters, in lower case."""
-    match = _TYPE.match(content_type.strip())
-    return match[0].lower() if match else ""
 
 
 def sniff_type(data: bytes) -> str:

@@ -1,0 +1,40 @@
+"""Content-Type headers are read together, as the Fetch Standard says."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fetcher.media_type import extract, reportable
+
+
+@pytest.mark.parametrize(
+    ("headers", "essence", "charset"),
+    [
+        ((), "", ""),
+        (("text/HTML; charset=x",), "text/html", "x"),
+        ((" application/xhtml+xml ",), "application/xhtml+xml", ""),
+        (("nonsense",), "", ""),
+        (("text/plain", "text/html"), "text/html", ""),
+        (("text/plain, text/html;charset=a",), "text/html", "a"),
+        (("text/html;charset=a, text/html",), "text/html", "a"),
+        (("text/html;charset=a, text/html;x=y",), "text/html", "a"),
+        (("text/html;charset=a", "text/plain", "text/html"), "text/html", ""),
+        (("text/html", "*/*", "x", "a b/c"), "text/html", ""),
+        (('text/html;x="a, text/plain";charset="u\\t"',), "text/html", "ut"),
+        (('text/html;x="open, text/plain',), "text/html", ""),
+        (("text/html;charset=a;charset=b",), "text/html", "a"),
+        (("text/html x",), "", ""),
+        (("a/" + "b" * 5000,), "", ""),
+    ],
+)
+def test_the_last_valid_type_counts(headers: tuple[str, ...], essence: str, charset: str) -> None:
+    """Parameters, case and excess are gone; a character set is kept for the same type."""
+    assert extract(headers) == (essence, charset)
+
+
+@given(st.lists(st.text(alphabet='text/html;=charset", *\\é\x00') | st.text(), max_size=5))
+def test_any_headers_are_read(headers: list[str]) -> None:
+    """What comes out fits the report."""
+    found = extract(headers)
+    assert len(found.essence) <= 255
+    assert reportable(found.essence) in {"", found.essence}
