@@ -22,7 +22,8 @@ from safeurl.report import Body
 from safeurl.state import Outcome
 
 _PIECE_BYTES = 64 * 1024
-_HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
+#: Chromium saves other `+xml` types as files.
+_XML_TYPES = frozenset({"application/xhtml+xml", "application/xml", "text/xml", "image/svg+xml"})
 
 #: Declared types that say nothing, so that browsers look at the bytes.
 _UNKNOWN_TYPES = frozenset({"", "*/*", "unknown/unknown", "application/unknown"})
@@ -47,9 +48,14 @@ class Load:
         return declared
 
     @property
-    def is_html(self) -> bool:
-        """Tell whether a browser would read it as HTML."""
-        return self.kind in _HTML_TYPES
+    def is_xml(self) -> bool:
+        """Tell whether a browser would read it as an XML document."""
+        return self.kind in _XML_TYPES
+
+    @property
+    def is_page(self) -> bool:
+        """Tell whether a browser would show it as a page."""
+        return self.is_xml or self.kind == "text/html"
 
 
 def load(exchange: Exchange, head: Head, cap: int, deadline: Deadline) -> Load:

@@ -121,9 +121,10 @@ class Session:
         finally:
             visit.close()
         reading = None
-        if loaded.is_html and loaded.data:
+        if loaded.is_page and loaded.data:
             seconds = max(deadline.left(), _PARSE_LEAST_S)
-            reading = read_page(loaded.data, loaded.body.charset, visit.target.url, seconds)
+            charset, url = loaded.body.charset, visit.target.url
+            reading = read_page(loaded.data, charset, url, seconds, is_xml=loaded.is_xml)
         refresh = _refresh_target(visit.head.value("refresh"), reading)
         return Seen(visit.target, loaded, reading, refresh)
 

@@ -82,3 +82,8 @@ _.show
 _.logger
 _.send_400_response
 _.disconnected
+_.StartElementHandler  # expat calls it
+_.EndElementHandler  # expat calls it
+_.CharacterDataHandler  # expat calls it
+_.ProcessingInstructionHandler  # expat calls it
+_.EntityDeclHandler  # expat calls it

@@ -8,7 +8,15 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from fetcher.clean import LONG, URL, clean, fold
 from fetcher.page.foreign import Space, inner_space, is_html, own_space
-from fetcher.page.reading import Attributes, FormDraft, Links, Reading, attribute, meta_refresh
+from fetcher.page.reading import (
+    Attributes,
+    Element,
+    FormDraft,
+    Links,
+    Reading,
+    attribute,
+    meta_refresh,
+)
 from safeurl.report import Iframe, Link, MetaRefresh, Page, Script
 
 _MAX_TEXT = 8192
@@ -24,7 +32,7 @@ _MAX_SHADOWS = 16
 
 _INPUTS = frozenset({"input", "select", "textarea", "button"})
 #: What the reader of a page does not see as its text.
-_UNREAD = frozenset({"script", "style", "noscript", "template", "title", "textarea", "option"})
+UNREAD = frozenset({"script", "style", "noscript", "template", "title", "textarea", "option"})
 #: Inside these the parser leaves a form empty; what follows it is its content.
 _TABLE_PARTS = frozenset({"table", "thead", "tbody", "tfoot", "tr"})
 #: Elements that can have a shadow tree, besides those whose name has a hyphen (DOM standard).
@@ -43,7 +51,7 @@ _SAVER_MARK = re.compile(r"saved from url|singlefile|httrack|mirrored from", re.
 
 
 @dataclass(slots=True)
-class _Scope:
+class Scope:
     """The document or a shadow tree: ids and the owners of inputs are each tree's own."""
 
     depth: int = 0
@@ -54,7 +62,7 @@ class _Scope:
 
 
 @dataclass(slots=True)
-class _Collector:
+class Collector:
     """Takes in one element after the other, in the order of the document."""
 
     links: Links
@@ -67,7 +75,7 @@ class _Collector:
     refresh: MetaRefresh | None = None
     saver_mark: str = ""
     forms: list[FormDraft] = field(default_factory=list)
-    scopes: list[_Scope] = field(default_factory=lambda: [_Scope()])
+    scopes: list[Scope] = field(default_factory=lambda: [Scope()])
     #: Inputs outside any form: pages that send by script have those.
     stray: FormDraft = field(default_factory=lambda: FormDraft({}, is_stray=True))
     anchors: list[Link] = field(default_factory=list)
@@ -81,7 +89,7 @@ class _Collector:
     text_room: int = _MAX_TEXT * 2
 
     def element(
-        self, node: LexborNode, tag: str, owner: FormDraft | None, scope: _Scope
+        self, node: Element, tag: str, owner: FormDraft | None, scope: Scope
     ) -> FormDraft | None:
         """Take in an element of HTML; return the form that its children belong to."""
         if tag == "form":
@@ -96,12 +104,11 @@ class _Collector:
             self._iframe(node.attributes)
         else:
             self._about(node, tag, scope)
-        name = node.id
-        if name:
-            scope.by_id.setdefault(name, owner if tag == "form" else None)
+        if node.id:
+            scope.by_id.setdefault(node.id, owner if tag == "form" else None)
         return owner
 
-    def _about(self, node: LexborNode, tag: str, scope: _Scope) -> None:
+    def _about(self, node: Element, tag: str, scope: Scope) -> None:
         """Take in an element that says something about the page."""
         if tag == "meta":
             self._meta(node.attributes)
@@ -112,7 +119,7 @@ class _Collector:
         elif tag == "html" and not self.language:
             self.language = fold(attribute(node.attributes, "lang"))
 
-    def drawing(self, node: LexborNode, tag: str) -> None:
+    def drawing(self, node: Element, tag: str) -> None:
         """Take in an element of SVG: links and scripts work in there."""
         attributes = node.attributes
         name = "href" if "href" in attributes else "xlink:href"
@@ -140,20 +147,20 @@ class _Collector:
         if not self.saver_mark and _SAVER_MARK.search(text[:2048]):
             self.saver_mark = fold(text)
 
-    def _form(self, node: LexborNode) -> FormDraft:
+    def _form(self, node: Element) -> FormDraft:
         draft = FormDraft(node.attributes)
         self.forms.append(draft)
         return draft
 
     def _input(
-        self, tag: str, attributes: Attributes, owner: FormDraft | None, scope: _Scope
+        self, tag: str, attributes: Attributes, owner: FormDraft | None, scope: Scope
     ) -> None:
         if "form" in attributes:
             scope.naming.append((tag, attributes, attribute(attributes, "form")))
         else:
             (owner or self.stray).add(tag, attributes)
 
-    def _anchor(self, node: LexborNode, attributes: Attributes) -> None:
+    def _anchor(self, node: Element, attributes: Attributes) -> None:
         if "href" not in attributes:
             return
         self.links_total += 1
@@ -164,7 +171,7 @@ class _Collector:
             text = fold(node.text(deep=True, separator=" "))
             self.anchors.append(Link(url=self.links.absolute(href), text=text))
 
-    def _script(self, node: LexborNode, reference: str) -> None:
+    def _script(self, node: Element, reference: str) -> None:
         self.scripts_total += 1
         if len(self.scripts) >= _MAX_SCRIPTS:
             return
@@ -222,7 +229,7 @@ class _Collector:
 def read_dom(text: str, page_url: str) -> Reading:
     """Parse the text and return what it says."""
     tree = LexborHTMLParser(text)
-    collector = _Collector(Links(page_url))
+    collector = Collector(Links(page_url))
     bases = tree.css("base[href]")[:_MAX_BASES]
     base = next(filter(is_html, bases), None)
     if base is not None:
@@ -230,20 +237,20 @@ def read_dom(text: str, page_url: str) -> Reading:
         collector.links.base = clean(collector.links.absolute(href), URL)
     _walk(tree, collector)
     collector.settle()
-    return Reading(_page(collector), collector.icon)
+    return Reading(page_of(collector), collector.icon)
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
     """What an element is inside of."""
 
-    scope: _Scope
+    scope: Scope
     owner: FormDraft | None = None
     space: Space = Space.HTML
     is_read: bool = True
 
 
-def _walk(tree: LexborHTMLParser, collector: _Collector) -> None:
+def _walk(tree: LexborHTMLParser, collector: Collector) -> None:
     """Visit every node in document order, without recursion."""
     first = tree.root
     while first is not None and first.prev is not None:
@@ -268,19 +275,19 @@ def _walk(tree: LexborHTMLParser, collector: _Collector) -> None:
             stack.append((shadow, _shadow_place(collector, place)))
 
 
-def _enter(node: LexborNode, place: _Place, collector: _Collector) -> _Place:
+def _enter(node: LexborNode, place: _Place, collector: Collector) -> _Place:
     """Take in an element; return the place that its children are in."""
     tag = node.tag or ""
     own = own_space(place.space, tag)
     owner = place.owner
     if own is Space.HTML:
         owner = collector.element(node, tag, owner, place.scope)
-        if tag not in _UNREAD and own is place.space and owner is place.owner:
+        if tag not in UNREAD and own is place.space and owner is place.owner:
             return place
     elif own is Space.SVG:
         collector.drawing(node, tag)
     attributes = {} if own is Space.HTML else node.attributes
-    is_read = place.is_read and tag not in _UNREAD
+    is_read = place.is_read and tag not in UNREAD
     return _Place(place.scope, owner, inner_space(own, tag, attributes), is_read)
 
 
@@ -297,8 +304,8 @@ def _shadow(node: LexborNode, place: _Place) -> LexborNode | None:
     return fragments[0].child if fragments else None
 
 
-def _shadow_place(collector: _Collector, place: _Place) -> _Place:
-    scope = _Scope(place.scope.depth + 1)
+def _shadow_place(collector: Collector, place: _Place) -> _Place:
+    scope = Scope(place.scope.depth + 1)
     collector.scopes.append(scope)
     return _Place(scope, None, Space.HTML, place.is_read)
 
@@ -308,13 +315,14 @@ def _is_in_table(node: LexborNode) -> bool:
     return parent is not None and parent.tag in _TABLE_PARTS
 
 
-def _drafts(collector: _Collector) -> Iterator[FormDraft]:
+def _drafts(collector: Collector) -> Iterator[FormDraft]:
     yield from collector.forms[:_MAX_FORMS]
     if collector.stray.fields and len(collector.forms) < _MAX_FORMS:
         yield collector.stray
 
 
-def _page(found: _Collector) -> Page:
+def page_of(found: Collector) -> Page:
+    """Return the evidence of all that was taken in."""
     description = found.metas.get("description") or found.metas.get("og:description", "")
     return Page(
         title=found.title or "",

@@ -18,14 +18,17 @@ _DOM_S = 4.0
 _ROUGH_S = 2.0
 
 
-def read_page(data: bytes, charset: str, url: str, seconds: float) -> Reading:
+def read_page(
+    data: bytes, charset: str, url: str, seconds: float, *, is_xml: bool = False
+) -> Reading:
     """Return what the page says; its `partial` tells why it may not be all.
 
     Takes up to `seconds` for the parser, and half of that again for the fallback.
     """
     cut = f"Only the first {MAX_PARSED_BYTES:,} bytes were read." if _is_cut(data) else ""
     try:
-        reading = _apart(lambda: _parse(data, charset, url), min(_DOM_S, seconds))
+        parse = _parse_xml if is_xml else _parse
+        reading = _apart(lambda: parse(data, charset, url), min(_DOM_S, seconds))
     except TaskFailedError as failure:
         reading = _roughly(data, charset, url, min(_ROUGH_S, seconds / 2), f"The parser {failure}.")
     partial = " ".join(filter(None, (reading.page.partial, cut)))
@@ -42,6 +45,12 @@ def _parse(data: bytes, charset: str, url: str) -> Reading:
     from fetcher.page.dom import read_dom  # noqa: PLC0415 - see above
 
     return read_dom(text, url)
+
+
+def _parse_xml(data: bytes, charset: str, url: str) -> Reading:
+    from fetcher.page.xml import read_xml  # noqa: PLC0415 - only the child needs it
+
+    return read_xml(decode_text(data[:MAX_PARSED_BYTES], charset), url)
 
 
 def _roughly(data: bytes, charset: str, url: str, seconds: float, reason: str) -> Reading:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import ada_url
 from msgspec import Struct
@@ -32,6 +33,21 @@ class Reading(Struct, frozen=True):
 def attribute(attributes: Attributes, name: str) -> str:
     """Return an attribute's value, empty where there is none."""
     return attributes.get(name) or ""
+
+
+class Element(Protocol):
+    """An element, whichever parser made it."""
+
+    @property
+    def attributes(self) -> Attributes:
+        """Return its attributes."""
+
+    @property
+    def id(self) -> str | None:
+        """Return its id."""
+
+    def text(self, deep: bool = True, separator: str = "") -> str:  # noqa: FBT001, FBT002 - lexbor's
+        """Return its text, with that of the nodes inside of it where `deep`."""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,88 @@
+"""XML documents are read as pages, whatever they hold."""
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fetcher.page.read import read_page
+from fetcher.page.reading import Reading
+from fetcher.page.xml import read_xml
+
+_URL = "http://site.test/dir/page"
+_SVG = "xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink'"
+_PARTS = (
+    *(
+        f"<svg {_SVG}>",
+        "<html xmlns='http://www.w3.org/1999/xhtml'>",
+        "<form action='x'>",
+        "</form>",
+    ),
+    *(
+        "<input type='password'/>",
+        "</svg>",
+        "</html>",
+        "<title>",
+        "</title>",
+        "<?xml version='1.0'?>",
+    ),
+    *("<!DOCTYPE x [<!ENTITY a 'b'>]>", "&a;", "&#0;", "]]>", "<![CDATA[", "\x00", "\ud800", " x"),
+    *(
+        "<a xlink:href='//'/>",
+        "<?xml-stylesheet type='text/xsl' href='x'?>",
+        "<base href='http://['/>",
+    ),
+)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.sampled_from(_PARTS) | st.text(max_size=8), max_size=30).map("".join))
+def test_any_xml_is_read(text: str) -> None:
+    """The evidence is one that a worker takes."""
+    reading = read_xml(text, _URL)
+    assert msgspec.json.decode(msgspec.json.encode(reading), type=Reading) == reading
+
+
+def test_a_drawing_has_links_scripts_and_forms() -> None:
+    """Through the child process, with an entity as drawing programs write it."""
+    data = (
+        "<!DOCTYPE svg [<!ENTITY ns 'http://www.w3.org/2000/svg'>]>"
+        "<svg xmlns='&ns;' xmlns:xlink='http://www.w3.org/1999/xlink'><title>Invoice</title>"
+        "<a xlink:href='go'><text>Open</text></a><script>location = 'x'</script>"
+        "<script href='s.js'/></svg>"
+    )
+    page = read_page(data.encode(), "utf-8", _URL, 10, is_xml=True).page
+    assert (page.title, page.partial) == ("Invoice", "")
+    assert [(link.url, link.text) for link in page.links] == [("http://site.test/dir/go", "Open")]
+    assert [script.url for script in page.scripts] == ["", "http://site.test/dir/s.js"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("<x><y></x>", "not well-formed"),
+        ("<x/><y/>", "not well-formed"),
+        ("<?xml-stylesheet type='text/xsl' href='a.xsl'?><x/>", "XSLT"),
+        ("<!DOCTYPE x [<!ENTITY a 'b'><!ENTITY c '&a;&a;'>]><x>&c;</x>", "bomb"),
+        ("<!DOCTYPE x [<!ENTITY a '" + "b" * 9000 + "'>]><x>" + "&a;" * 900 + "</x>", "bomb"),
+        ("<!DOCTYPE x [<!ENTITY % a 'b'>]><x/>", "bomb"),
+        ("<x>" * 6000, "nested"),
+    ],
+)
+def test_what_was_not_read_is_said(text: str, words: str) -> None:
+    """Faults, style sheets and bombs stand in `partial`."""
+    assert words in read_xml(text, _URL).page.partial
+
+
+def test_a_page_before_a_fault_is_kept() -> None:
+    """As Chromium shows it above its message."""
+    html = "<html xmlns='http://www.w3.org/1999/xhtml'><title>Log in</title><p>x</html>"
+    page = read_xml(html, _URL).page
+    assert page.title == "Log in"
+    assert "not well-formed" in page.partial
+
+
+def test_an_external_entity_is_not_loaded() -> None:
+    """Neither a file nor a request."""
+    text = "<!DOCTYPE x [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><x>&a;left</x>"
+    assert read_xml(text, _URL).page.text == "left"
