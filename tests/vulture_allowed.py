@@ -87,3 +87,4 @@ _.EndElementHandler  # expat calls it
 _.CharacterDataHandler  # expat calls it
 _.ProcessingInstructionHandler  # expat calls it
 _.EntityDeclHandler  # expat calls it
+_.buffer_text  # expat reads it

@@ -68,7 +68,7 @@ def test_forms_are_read_with_their_fields() -> None:
     )
     assert (table.action, table.method, table.cross_origin) == ("", "get", False)
     assert [each.name for each in table.fields] == ["inside"]
-    assert [each.name for each in stray.fields] == ["owned", "stray"]
+    assert [each.name for each in stray.fields] == ["stray", "owned"]
     assert stray.has_password
 
 
