@@ -86,5 +86,5 @@ _.StartElementHandler  # expat calls it
 _.EndElementHandler  # expat calls it
 _.CharacterDataHandler  # expat calls it
 _.ProcessingInstructionHandler  # expat calls it
-_.EntityDeclHandler  # expat calls it
+_.SkippedEntityHandler  # expat calls it
 _.buffer_text  # expat reads it

@@ -5,6 +5,7 @@ from tests.browser.case import Case, answer
 _ALL = ("title", "targets", "password")
 _H = "xmlns='http://www.w3.org/1999/xhtml'"
 _S = "xmlns='http://www.w3.org/2000/svg'"
+_OPEN = "<!DOCTYPE html ["
 _FORM = f"<form {_H} action='/next'><input type='password'/></form>"
 _PAGE = f"<html {_H}><head><title>PayPal</title></head><body>{_FORM}</body></html>"
 
@@ -29,4 +30,20 @@ CASES = (
     _case("no_namespace", b"application/xml", "<html><title>x</title><form action='/n'/></html>"),
     _case("prefixed", b"application/xml", f"<x><h:title xmlns:h{_H[5:]}>p</h:title>{_FORM}</x>"),
     _case("feed", b"application/rss+xml", "<rss><channel><title>news</title></channel></rss>"),
+    _case("nested_entities", b"image/svg+xml", "<!DOCTYPE svg [<!ENTITY w 'http://www.w3.org'>"
+          f"<!ENTITY n '&w;/2000/svg'>]><svg xmlns='&n;'><title>&n;</title>{_FORM}</svg>"),
+    _case("entity_with_tags", b"application/xml", f'{_OPEN}<!ENTITY f "{_FORM}">]>'
+          f"<html {_H}><title>t</title><body>&f;</body></html>"),
+    _case("parameter_entity", b"application/xml",
+          f"""{_OPEN}<!ENTITY % p "<!ENTITY t 'made'>"> %p;]>"""
+          f"<html {_H}><title>&t;</title></html>"),
+    _case("default_attribute", b"application/xml", f"{_OPEN}<!ATTLIST form action CDATA '/default'>"
+          f"<!ATTLIST input type CDATA 'password'>]><html {_H}><form><input/></form></html>"),
+    _case("named_without_dtd", b"application/xml",
+          f"<html {_H}><title>a&nbsp;b</title>{_FORM}</html>"),
+    _case("named_xhtml", b"application/xhtml+xml",
+          '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "xhtml1-strict.dtd">'
+          f"<html {_H}><title>P&Pi;y</title>{_FORM}</html>"),
+    _case("external_entity", b"application/xml", f"{_OPEN}<!ENTITY e SYSTEM '/extra'>]>"
+          f"<html {_H}><title>a&e;b</title>{_FORM}</html>"),
 )  # fmt: skip
