@@ -6,20 +6,26 @@ import {chain, evidence, folded} from "./evidence.js";
 const STEPS = {QUEUED: "Queued", FETCHING: "Opening", ANALYZING: "Analysing", COMPLETED: "Done"};
 const ENDS = {COMPLETED: "Done", FAILED: "Failed", TIMED_OUT: "Timed out"};
 
+// Somebody's wish: neither a failure nor a result.
+const isCancelled = (scan) => scan.outcome === "cancelled";
+const endWord = (scan) => isCancelled(scan) ? "Cancelled" : lookUp(ENDS, scan.state);
+
 const titled = (word) => word[0].toUpperCase() + word.slice(1);
 
 // What was concluded of a page that was seen, else where the scan stands.
 export function badge(scan) {
   if (scan.state === "COMPLETED" && scan.verdict)
     return el("span", {class: `badge ${scan.verdict}`}, `${titled(scan.verdict)} ${scan.score}`);
-  const words = lookUp(ENDS, scan.state) ?? lookUp(STEPS, scan.state) ?? scan.state;
-  return el("span", {class: `badge ${scan.state.toLowerCase()}`}, words);
+  const words = endWord(scan) ?? lookUp(STEPS, scan.state) ?? scan.state;
+  const kind = isCancelled(scan) ? "cancelled" : scan.state.toLowerCase();
+  return el("span", {class: `badge ${kind}`}, words);
 }
 
 // A sentence for those who cannot see the page change.
 export function sentence(scan) {
   if (!scan.final) return `${lookUp(STEPS, scan.state) ?? scan.state}.`;
-  return scan.result?.summary || scan.outcome_text || (lookUp(ENDS, scan.state) ?? scan.state);
+  const summary = isCancelled(scan) ? "" : scan.result?.summary;
+  return summary || scan.outcome_text || (endWord(scan) ?? scan.state);
 }
 
 // `cancel` is called by the button of a scan that has not ended.
@@ -59,8 +65,8 @@ function cancelling(cancel) {
 }
 
 function conclusion(scan) {
-  const {result} = scan;
-  const kind = result?.judgement ?? "inconclusive";
+  const result = isCancelled(scan) && scan.result?.judgement === "inconclusive" ? null : scan.result;
+  const kind = result?.judgement ?? (isCancelled(scan) ? "cancelled" : "inconclusive");
   const text = scan.state === "COMPLETED" ? null : [scan.outcome_text, scan.detail].filter(Boolean).join(" ");
   return el("section", {class: `verdict ${kind}`, "aria-label": "Verdict"},
     el("div", {class: "score"}, el("b", {}, result?.score ?? "–"), el("span", {}, "of 100")),
@@ -68,7 +74,7 @@ function conclusion(scan) {
       el("p", {class: "judgement"}, kind[0].toUpperCase() + kind.slice(1),
         (result?.categories ?? []).map((name) => el("span", {class: "tag"}, name.replaceAll("_", " ")))),
       el("p", {}, result?.summary ?? ""),
-      text ? el("p", {class: "meta"}, `${lookUp(ENDS, scan.state) ?? scan.state}: ${text}`) : null,
+      text ? el("p", {class: "meta"}, `${endWord(scan) ?? scan.state}: ${text}`) : null,
       el("meter", {min: 0, max: 100, value: result?.score ?? 0, "aria-label": "Score"})));
 }
 

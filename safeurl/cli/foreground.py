@@ -61,7 +61,7 @@ def scan(
 ) -> None:
     """Scan one URL here and now.
 
-    Exit code: 0 benign, 10 suspicious, 20 malicious, 30 not concluded.
+    Exit code: 0 benign, 10 suspicious, 20 malicious, 30 not concluded or cancelled.
     """
     settings = read_settings()
     found = find_urls(url).urls

@@ -58,7 +58,5 @@ def _facts(health: Health) -> Iterator[tuple[str, str]]:
     oldest = metrics.oldest_pending_at
     since = f", the oldest since {stamp(oldest)}" if oldest else ""
     yield "scans", f"{metrics.pending} pending{since}; {metrics.in_progress} in progress"
-    yield (
-        "last hour",
-        f"{metrics.recently_completed} completed, {metrics.recently_failed} failed or timed out",
-    )
+    others = f"{metrics.recently_failed} failed, timed out or cancelled"
+    yield "last hour", f"{metrics.recently_completed} completed, {others}"

@@ -15,7 +15,7 @@ from safeurl.plain import clean
 from safeurl.report import Evidence
 from safeurl.scan import AuditEntry, Judged, Scan
 from safeurl.service import ScanView
-from safeurl.state import OUTCOME_WORDS, State
+from safeurl.state import OUTCOME_WORDS, Outcome, State
 from safeurl.stored import read_evidence
 from safeurl.url import defang
 from safeurl.verdict import Hit, Judgement, Verdict
@@ -31,6 +31,8 @@ STATE_STYLES = {
     State.FAILED: "red",
     State.TIMED_OUT: "magenta",
 }
+#: Somebody's wish and neither a failure nor a result: it looks like no other end.
+_CANCELLED_STYLE = "bright_black"
 _MAX_HITS = 8
 #: Columns from which the whole list fits a line each.
 _WIDE = 120
@@ -67,10 +69,21 @@ def read_verdict(view: ScanView) -> Verdict | None:
     return msgspec.json.decode(view.result.verdict_json, type=Verdict)
 
 
+def _is_cancelled(scan: Scan) -> bool:
+    return scan.outcome is Outcome.CANCELLED
+
+
+def _concluded(scan: Scan, word: str) -> bool:
+    """Tell whether a judgement says something: that of a cancelled scan says nothing of it."""
+    return not _is_cancelled(scan) or word != Judgement.INCONCLUSIVE
+
+
 def _headline(view: ScanView, verdict: Verdict | None) -> tuple[str, str]:
     if verdict is None:
         return view.scan.state, "bold blue"
     judgement = verdict.judgement
+    if not _concluded(view.scan, judgement):
+        return "CANCELLED", _CANCELLED_STYLE
     if view.scan.state is not State.COMPLETED and judgement is Judgement.INCONCLUSIVE:
         return f"{view.scan.state} · not concluded", STATE_STYLES.get(view.scan.state, "bold blue")
     return f"{judgement.upper()} · {verdict.score}/100", STYLES[judgement]
@@ -106,7 +119,7 @@ def _facts(view: ScanView, verdict: Verdict | None) -> Iterable[tuple[str, str]]
         yield "outcome", f"{scan.outcome} — {OUTCOME_WORDS[scan.outcome]}"
     if scan.detail:
         yield "detail", clean(scan.detail)
-    if verdict:
+    if verdict and _concluded(scan, verdict.judgement):
         yield "verdict", f"{verdict.judgement}, {verdict.score}/100 — {clean(verdict.summary)}"
         if verdict.categories:
             yield "categories", ", ".join(verdict.categories)
@@ -228,7 +241,7 @@ def print_list(screen: Screen, scans: Sequence[Scan], judged: Mapping[str, Judge
 
 
 def _line(scan: Scan, judged: Judged | None) -> tuple[str, ...]:
-    verdict = judged.verdict if judged else ""
+    verdict = judged.verdict if judged and _concluded(scan, judged.verdict) else ""
     at, outcome = stamp(scan.created_at), str(scan.outcome or "")
     return scan.id, at, str(scan.state), outcome, verdict, safe_url(scan.url)
 
@@ -237,7 +250,7 @@ def _end(scan: Scan, judged: Judged | None) -> str:
     """Return what was concluded of a page that was seen, else where the scan stands."""
     if scan.state is State.COMPLETED and judged:
         return f"{judged.verdict} {judged.score}"
-    return str(scan.state)
+    return Outcome.CANCELLED if _is_cancelled(scan) else str(scan.state)
 
 
 def list_document(
@@ -259,6 +272,8 @@ def _styled(cell: str) -> tuple[str, str]:
     word = cell.partition(" ")[0]
     if word in {*Judgement}:
         return cell, STYLES[Judgement(word)]
+    if word == Outcome.CANCELLED:
+        return cell, _CANCELLED_STYLE
     known = word in State.__members__
     return cell, STATE_STYLES.get(State(word), "yellow") if known else ""
 

@@ -60,13 +60,14 @@ async def watch(
 
 
 def _announce(screen: Screen, scan: Scan, started: float) -> None:
-    line = state_line(scan.state, time.monotonic() - started)
+    line = state_line(scan.state, time.monotonic() - started, scan.outcome)
     if scan.state is State.QUEUED:
         line += f"  {safe_url(scan.url)}"
     screen.line(line)
 
 
-def state_line(state: State, took_s: float) -> str:
+def state_line(state: State, took_s: float, outcome: Outcome | None = None) -> str:
     """Return the line that tells of a state reached after so many seconds."""
+    words = "cancelled" if outcome is Outcome.CANCELLED else _WORDS[state]
     mark = "✓" if is_final(state) else "•"
-    return f"{mark} {state:<10} {took_s:6.2f} s  {_WORDS[state]}"
+    return f"{mark} {state:<10} {took_s:6.2f} s  {words}"

@@ -157,7 +157,7 @@ def test_the_list_keeps_up_and_leaves_the_focus(browser: Browser, ordered: Memor
     assert browser.run(_IDS) == [second, first]
     ordered.client.delete(f"/api/scans/{first}")
     browser.run("turnTimer()")
-    browser.wait("held.querySelector('.badge').textContent === 'Failed'")
+    browser.wait("held.querySelector('.badge').textContent === 'Cancelled'")
     assert browser.run("held === document.activeElement && held.isConnected")
     assert browser.run("held.hash") == f"#{first}"
 

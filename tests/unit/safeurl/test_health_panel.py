@@ -45,7 +45,7 @@ def test_in_a_pipe_each_fact_is_a_line() -> None:
         "queue: Redis does not answer: [31m[bold]refused[/].",
         "worker: host-1 (process 4711), 5 at a time, Docker 20.10.24, 9.3 GiB free",
         "scans: 2 pending, the oldest since 2026-01-02 03:03:56Z; 1 in progress",
-        "last hour: 30 completed, 4 failed or timed out",
+        "last hour: 30 completed, 4 failed, timed out or cancelled",
     ]
 
 

@@ -9,11 +9,13 @@ from rich.console import Console
 
 from safeurl.cli.render import print_audit, print_list, print_view, safe_url
 from safeurl.cli.screen import Screen
+from safeurl.cli.watch import state_line
+from safeurl.ending import given_up
 from safeurl.plain import clean
 from safeurl.report import EgressDecision, EgressEvidence, Evidence, Refusal
 from safeurl.scan import AuditEntry, Judged
 from safeurl.service import ScanView
-from safeurl.state import State
+from safeurl.state import Outcome, State
 from tests.support.builders import NOW, make_scan
 
 
@@ -157,3 +159,38 @@ def test_evidence_of_another_version_does_not_hide_the_scan() -> None:
         "state: QUEUED (attempt 0)",
         "evidence: written by another version of SafeURL; --json shows it as it is stored",
     ]
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_cancelled_scan_has_no_verdict(width: int, *, is_terminal: bool) -> None:
+    """It is called cancelled, in lists and by itself; its verdict would say nothing."""
+    console = Console(file=StringIO(), force_terminal=is_terminal, width=width, color_system=None)
+    made = make_scan()
+    ending = given_up(made, Outcome.CANCELLED, detail=None, now=NOW)
+    scan = replace(made, state=State.FAILED, outcome=Outcome.CANCELLED, finished_at=NOW)
+    judged = Judged(scan_id=scan.id, score=35, verdict="inconclusive")
+    print_list(Screen(console), [scan], {scan.id: judged})
+    print_view(
+        Screen(console),
+        ScanView(scan=scan, result=ending.result, evidence_json=None, artefacts=(), audit=()),
+    )
+    assert isinstance(console.file, StringIO)
+    shown = console.file.getvalue()
+    assert "cancelled" in shown
+    assert "inconclusive" not in shown.lower()
+    assert "not concluded" not in shown
+    assert ("CANCELLED" in shown) is is_terminal
+
+
+@pytest.mark.parametrize(
+    ("outcome", "word"),
+    [
+        (Outcome.CANCELLED, "cancelled"),
+        (Outcome.DNS_FAILED, "failed"),
+        (Outcome.LEASE_LOST, "failed"),
+    ],
+)
+def test_a_step_to_failed_says_cancelled_where_it_was(outcome: Outcome, word: str) -> None:
+    """Who watches a scan reads why it ended."""
+    assert state_line(State.FAILED, 1.0, outcome).endswith(word)
