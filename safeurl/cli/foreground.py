@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Annotated
@@ -14,11 +15,17 @@ import typer
 
 from safeurl.bootstrap import make_policy, open_service, prepare
 from safeurl.cli.daemons import with_concurrency
-from safeurl.cli.entry import EXIT_UNAVAILABLE, complain, leave, log_to, read_settings
+from safeurl.cli.entry import EXIT_UNAVAILABLE, complain, leave, log_to, note, read_settings
+from safeurl.cli.interrupts import Interrupts
 from safeurl.cli.render import print_view, read_verdict, view_document
 from safeurl.cli.screen import Screen
 from safeurl.cli.watch import is_ended, is_ended_or_put_off, watch
-from safeurl.errors import QueueUnavailableError, RequestError, UnavailableError
+from safeurl.errors import (
+    QueueUnavailableError,
+    RequestError,
+    ScanFinishedError,
+    UnavailableError,
+)
 from safeurl.pasted import find_urls
 from safeurl.scan import Scan
 from safeurl.service import ScanView, Service
@@ -36,6 +43,10 @@ _QUEUE_POLL_S = 0.05
 #: How often the engine is asked while a scan waits, and how long it may be away meanwhile.
 _ASK_S = 2.0
 _AWAY_S = 10.0
+#: A worker tells its first signal from its second where they are further apart than this.
+_APART_S = 0.6
+_SIGNALS_PASSED = 2
+_END_POLL_S = 0.02
 _EXIT_CODES = {
     Judgement.BENIGN: 0,
     Judgement.SUSPICIOUS: 10,
@@ -61,7 +72,8 @@ def scan(
 ) -> None:
     """Scan one URL here and now.
 
-    Exit code: 0 benign, 10 suspicious, 20 malicious, 30 not concluded or cancelled.
+    Ctrl-C cancels the scan and waits for its sandbox to end; once more leaves at once. Exit
+    code: 0 benign, 10 suspicious, 20 malicious, 30 not concluded or cancelled, 130 after Ctrl-C.
     """
     settings = read_settings()
     found = find_urls(url).urls
@@ -74,8 +86,9 @@ def scan(
     prepare(settings)  # here too, because the forked worker can only write to its log
     parts = _Parts(settings)
     asyncio.run(parts.ask())
-    with _worker_beside(settings) as worker:
-        view = asyncio.run(_scan(settings, url, worker, parts))
+    told = Interrupts()
+    with _worker_beside(settings, told) as worker:
+        view = asyncio.run(_scan(settings, url, _Company(worker, parts, told)))
         # Before the worker is stopped, which may still be busy with somebody else's scan.
         screen = Screen()
         if as_document:
@@ -83,6 +96,8 @@ def scan(
         else:
             print_view(screen, view)
         screen.flush()
+    if told.number:
+        leave(told.exit_code)
     if not is_ended(view.scan):
         complain(_why_not(view.scan, parts, settings))
         leave(EXIT_UNAVAILABLE)
@@ -96,19 +111,42 @@ def _why_not(scan: Scan, parts: "_Parts", settings: Settings) -> str:
     return f"{reason} The scan stays queued and is tried again by `safeurl worker`."
 
 
-async def _scan(settings: Settings, url: str, worker: "_Worker", parts: "_Parts") -> ScanView:
-    async with open_service(settings) as service, parts.asked_meanwhile():
+@dataclass(frozen=True, slots=True)
+class _Company:
+    """What a scan in the foreground has beside it, and what may end its wait."""
+
+    worker: "_Worker"
+    parts: "_Parts"
+    told: Interrupts
+
+    def is_enough(self, scan: Scan) -> bool:
+        """Tell whether there is nothing to wait for any more."""
+        is_over = is_ended_or_put_off(scan) or self.worker.has_ended()
+        return is_over or self.told.number > 0 or self.parts.lack(scan)
+
+
+async def _scan(settings: Settings, url: str, company: _Company) -> ScanView:
+    async with open_service(settings) as service, company.parts.asked_meanwhile():
         patience_s = _EMBEDDED_START_S if settings.is_redis_embedded else _QUEUE_PATIENCE_S
-        await _until_queue_answers(service, worker, patience_s)
-        submission = await service.submit([url], source="cli")
-        scan_id = submission.scans[0].id
-        await watch(
-            service,
-            scan_id,
-            Screen(stderr=True),
-            ended=lambda scan: is_ended_or_put_off(scan) or worker.has_ended() or parts.lack(scan),
-        )
-        return await service.view(scan_id)
+        await _until_queue_answers(service, company.worker, patience_s)
+        # Until here a signal leaves nothing behind. From here on the row may be there: no signal
+        # ends this before the cancel is written, however soon a second one comes.
+        with company.told.held():
+            submission = await service.submit([url], source="cli")
+            scan_id = submission.scans[0].id
+            await watch(service, scan_id, Screen(stderr=True), ended=company.is_enough)
+            if company.told.number:
+                await _cancel(service, scan_id)
+            return await service.view(scan_id)
+
+
+async def _cancel(service: Service, scan_id: str) -> None:
+    """Cancel the scan, unless it has just ended, and say so."""
+    try:
+        await service.cancel(scan_id, actor="cli")
+    except ScanFinishedError:
+        return
+    note("The scan is cancelled. Its sandbox still ends in order; Ctrl-C again leaves at once.")
 
 
 async def _until_queue_answers(service: Service, worker: "_Worker", patience_s: float) -> None:
@@ -150,29 +188,31 @@ class _Worker:
             self._has_ended = ended(self._pid) is not None
         return self._has_ended
 
-    def stop(self) -> None:
-        """Ask it to stop and wait for its end, which comes after that of the scan it runs."""
-        while not self.has_ended():
-            os.kill(self._pid, signal.SIGTERM)
-            try:
-                os.waitpid(self._pid, 0)
-            except KeyboardInterrupt:
-                continue  # the next SIGTERM is its second: the scan is handed back
-            self._has_ended = True
+    def stop(self, told: Interrupts) -> None:
+        """Ask it to stop and wait for its end, which comes after that of the scan it runs.
+
+        A second signal is passed on as the worker's second: it hands back what it runs.
+        """
+        late = Interrupts()
+        with late.held():
+            began_s, passed = time.monotonic(), 0
+            while not self.has_ended():
+                wanted = _SIGNALS_PASSED if told.count >= _SIGNALS_PASSED or late.count else 1
+                if passed < wanted and time.monotonic() >= began_s + passed * _APART_S:
+                    os.kill(self._pid, signal.SIGTERM)
+                    passed += 1
+                time.sleep(_END_POLL_S)
 
 
 @contextmanager
-def _worker_beside(settings: Settings) -> Iterator[_Worker]:
+def _worker_beside(settings: Settings, told: Interrupts) -> Iterator[_Worker]:
     """Run a worker meanwhile, and stop it whatever ends this process, short of SIGKILL."""
     before = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
     worker = _Worker(settings)
     try:
         yield worker
-    except KeyboardInterrupt:
-        complain("Interrupted. The sandbox still ends in order; Ctrl-C again ends it at once.")
-        raise
     finally:
-        worker.stop()
+        worker.stop(told)
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -11,7 +11,7 @@ import pytest
 
 from safeurl.ports import ScanStore
 from safeurl.scan import Scan
-from safeurl.state import State
+from safeurl.state import Outcome, State
 from tests.support.docker_proxy import DockerProxy
 from tests.support.pages import PageServer, Reply, Request, html
 from tests.support.system import System
@@ -39,15 +39,17 @@ def system(tmp_path: Path) -> System:
 
 
 class _Interrupted:
-    """A `safeurl scan` that got signals, one second apart, while its sandbox ran."""
+    """A `safeurl scan` that got signals while its sandbox ran."""
 
-    def __init__(self, system: System, url: str, *signals: signal.Signals) -> None:
+    def __init__(
+        self, system: System, url: str, *signals: signal.Signals, apart_s: float = 1.0
+    ) -> None:
         process = system.command("scan", url)
         _until_fetching(system, process)
         self._tree = psutil.Process(process.pid).children(recursive=True)
         for number in signals:
             process.send_signal(number)
-            time.sleep(1)
+            time.sleep(apart_s)
         _, self.err = process.communicate(timeout=60)
         self.code = process.returncode
 
@@ -72,27 +74,42 @@ def _scans(system: System) -> list[Scan]:
     return system.with_store(ask)
 
 
+def _ends(system: System) -> list[tuple[State, Outcome | None]]:
+    return [(scan.state, scan.outcome) for scan in _scans(system)]
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 def test_a_signal_ends_all_in_order(
     system: System, pages: PageServer, number: signal.Signals, code: int
 ) -> None:
-    """The sandbox ends, its scan is recorded, and no process or container is left."""
+    """The scan is cancelled, its sandbox ends, and no process or container is left."""
     run = _Interrupted(system, pages.url("/slow"), number)
     assert run.code == code, run.err
+    assert "The scan is cancelled." in run.err
     assert run.leftovers(0) == []
-    assert [scan.state for scan in _scans(system)] == [State.COMPLETED]
+    assert _ends(system) == [(State.FAILED, Outcome.CANCELLED)]
     assert system.containers() == []
 
 
 def test_the_second_ctrl_c_does_not_wait(system: System, pages: PageServer) -> None:
-    """It says how, and the scan is handed back for another worker to take."""
+    """The first one has cancelled the scan for good, so that nothing of it stays queued."""
     run = _Interrupted(system, pages.url("/slow"), signal.SIGINT, signal.SIGINT)
     assert run.code == 130
     assert "Ctrl-C again" in run.err
     assert run.leftovers(2) == []
-    assert [scan.state for scan in _scans(system)] == [State.QUEUED]
+    assert _ends(system) == [(State.FAILED, Outcome.CANCELLED)]
+    assert system.containers() == []
+
+
+def test_signals_at_once_cancel_as_well(system: System, pages: PageServer) -> None:
+    """The second one does not overtake the cancel."""
+    three = (signal.SIGINT, signal.SIGINT, signal.SIGTERM)
+    run = _Interrupted(system, pages.url("/slow"), *three, apart_s=0)
+    assert run.code == 130
+    assert _ends(system) == [(State.FAILED, Outcome.CANCELLED)]
+    assert run.leftovers(2) == []
     assert system.containers() == []
 
 
