@@ -269,6 +269,8 @@ class SandboxExit:
     container_id: str | None = None
     exit_code: int | None = None
     oom_killed: bool = False
+    #: Somebody outside has started it once more; that run never got a request.
+    restarted: bool = False
     #: Set when the worker ended it.
     stopped: Stop | None = None
     #: Docker's own failure in one sentence; None when the container ran.

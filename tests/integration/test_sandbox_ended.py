@@ -3,9 +3,10 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -32,13 +33,28 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     assert made.system.containers() == []
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
-def test_a_sandbox_ended_from_outside_is_tried_again(site: Installation, name: str) -> None:
+# Any: the package ships no types.
+def _kill(container: Any, name: str) -> None:
+    container.kill(name)
+
+
+def _restart(container: Any, grace_s: str) -> None:
+    container.restart(timeout=int(grace_s))
+
+
+@pytest.mark.parametrize(
+    ("end", "how"),
+    [(_kill, "SIGTERM"), (_kill, "SIGKILL"), (_restart, "0"), (_restart, "1")],
+    ids=["term", "kill", "restart-0", "restart-1"],
+)
+def test_a_sandbox_ended_from_outside_is_tried_again(
+    site: Installation, end: Callable[[Any, str], None], how: str
+) -> None:
     """As when Docker is restarted in order: the page is not to blame, the next attempt ends."""
-    scan_id = site.begin_held(f"/held/{name}")
+    scan_id = site.begin_held(f"/held/{end.__name__}/{how}")
     [container] = site.system.containers()
     with docker_client() as client:
-        client.containers.get(container).kill(name)
+        end(client.containers.get(container), how)
     until(lambda: site.scan(scan_id).outcome is not None)
     site.release()
     [scan] = site.expect_completed([scan_id])

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from safeurl.errors import SandboxUnavailableError
@@ -71,6 +71,7 @@ class ContainerRun:
         self._error: str | None = None
         self._state: dict[str, Any] = {}  # as Docker gives it
         self._oom_killed = False
+        self._started_at: datetime | None = None
         self._stderr_tail = ""
         self._timings_ms: dict[str, float] = {}
 
@@ -88,6 +89,7 @@ class ContainerRun:
             container_id=self._container_id,
             exit_code=self._state.get("ExitCode"),
             oom_killed=self._oom_killed,
+            restarted=was_restarted(self._state, self._started_at),
             stopped=self._stopped,
             error=self._error,
             stderr_tail=self._stderr_tail,
@@ -151,6 +153,8 @@ class ContainerRun:
                     return
                 with self._timed("start"):
                     client.start(container_id)
+                # By the host's clock, which is the engine's.
+                self._started_at = datetime.now(UTC)
                 began = time.monotonic()
                 # Before the request goes in: until then nothing hostile runs.
                 memory = stack.enter_context(watched(container_id))
@@ -240,6 +244,16 @@ def last_state(
         time.sleep(_LOOK_S)
         state, lacked = now()
     return state, lacked
+
+
+def was_restarted(state: dict[str, Any], started_at: datetime | None) -> bool:
+    """Tell whether the container's latest start came after ours had returned."""
+    if started_at is None or not state:
+        return False
+    try:
+        return datetime.fromisoformat(state["StartedAt"]) > started_at
+    except (KeyError, TypeError, ValueError):
+        return False  # an engine that does not say; its status has to do
 
 
 def _is_over(client: EngineClient, container_id: str, slice_s: float) -> bool:

@@ -18,6 +18,8 @@ The facts are ambiguous, and this is how each ambiguity is settled:
   containers when it is stopped. It says nothing about the page, so the scan is tried again. Code
   that took over the sandbox can end with these too, at each attempt; that costs the retries
   and leaves the scan FAILED, no better for it than a crash. Other signals are a crash.
+- A sandbox that was started once more (`docker restart`) was ended from outside as well, whatever
+  the second run, which got no request, ended with: with no report the scan is tried again.
 - Status 124 is the guard in the sandbox, which killed a fetch that was late: the same deadline,
   seen from inside.
 - Memory wins over the deadline: a sandbox that lost a process to the kernel hangs until killed.
@@ -96,6 +98,8 @@ def classify(ended: SandboxExit, facts: ReportFacts) -> tuple[Outcome, str]:
 def _cut_short(ended: SandboxExit, facts: ReportFacts) -> tuple[Outcome, str]:
     if ended.oom_killed:
         return Outcome.OUT_OF_MEMORY, OUTCOME_WORDS[Outcome.OUT_OF_MEMORY]
+    if ended.restarted:
+        return Outcome.SANDBOX_UNAVAILABLE, "The sandbox was restarted from outside."
     if ended.stopped is Stop.DEADLINE or ended.exit_code == _LATE_STATUS:
         return Outcome.WALL_TIMEOUT, OUTCOME_WORDS[Outcome.WALL_TIMEOUT]
     if ended.exit_code in {_SIGTERM_STATUS, SIGKILL_STATUS}:

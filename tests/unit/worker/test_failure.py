@@ -121,3 +121,14 @@ def test_a_crash_quotes_the_last_line_of_stderr_cut_short() -> None:
 def test_a_signal_is_named() -> None:
     """A segmentation fault is told from an exit."""
     assert "signal 11" in classify(SandboxExit(exit_code=139), ReportFacts())[1]
+
+
+@pytest.mark.parametrize("exit_code", [0, 1, 64, 139, None])
+@pytest.mark.parametrize("stopped", [None, Stop.DEADLINE])
+def test_a_restart_from_outside_is_not_the_pages_fault(
+    exit_code: int | None, stopped: Stop | None
+) -> None:
+    """Whatever the run without a request ended with; a report that came whole stands."""
+    ended = SandboxExit(exit_code=exit_code, stopped=stopped, restarted=True)
+    assert classify(ended, ReportFacts())[0] is Outcome.SANDBOX_UNAVAILABLE
+    assert classify(ended, ReportFacts(report=_REPORT))[0] is Outcome.OK

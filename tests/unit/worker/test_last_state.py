@@ -1,11 +1,12 @@
 """A container's last state: engine and kernel may tell late that memory was lacking."""
 
 import select
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from worker.sandbox.container_run import last_state
+from worker.sandbox.container_run import last_state, was_restarted
 from worker.sandbox.failure import MemoryFacts
 from worker.sandbox.memory import NoWatch
 
@@ -80,3 +81,22 @@ def test_what_is_clear_is_looked_at_once(state: dict[str, Any], *, killed_by_us:
     looks = iter([state])
     found = last_state(lambda: next(looks), Told(_SIGNAL), killed_by_us=killed_by_us)
     assert found == (state, state["OOMKilled"])
+
+
+@pytest.mark.parametrize(
+    ("state", "is_later"),
+    [
+        ({"StartedAt": "2026-01-02T03:04:05.123456789Z"}, False),
+        ({"StartedAt": "2026-01-02T03:04:06.999999999Z"}, True),
+        ({"StartedAt": "2026-01-02T05:04:06.5+02:00"}, True),
+        ({"StartedAt": "0001-01-01T00:00:00Z"}, False),
+        ({"StartedAt": ""}, False),
+        ({"StartedAt": None}, False),
+        ({}, False),
+    ],
+)
+def test_a_later_start_than_ours_is_a_restart(state: dict[str, Any], *, is_later: bool) -> None:
+    """By what the engine says of the latest start; where it says nothing there was none."""
+    ours = datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC)
+    assert was_restarted(state, ours) is is_later
+    assert not was_restarted(state, None)
