@@ -16,6 +16,7 @@ import contextlib
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -58,6 +59,10 @@ class DnsServer:
     port: int = 0
     #: Every question as (name, type, transport).
     questions: list[tuple[str, str, str]] = field(default_factory=list)
+    #: Those of them that came with EDNS.
+    with_edns: list[tuple[str, str, str]] = field(default_factory=list)
+    #: Answers questions with EDNS, from the question and the transport; None drops them.
+    on_edns: Callable[[DNSRecord, str], bytes | None] | None = None
     _names: dict[str, _Name] = field(default_factory=dict)
     _udp: socket.socket = field(init=False)
     _tcp: socket.socket = field(init=False)
@@ -165,6 +170,10 @@ class DnsServer:
         kind = QTYPE[question.q.qtype]
         name = _key(str(question.q.qname))
         self.questions.append((name, kind, transport))
+        if any(record.rtype == QTYPE.OPT for record in question.ar):
+            self.with_edns.append((name, kind, transport))
+            if self.on_edns is not None:
+                return self.on_edns(question, transport)
         reply = question.reply()
         rule = self._names.get(name) or self._wildcard(name)
         for _ in range(_MAX_ALIASES):

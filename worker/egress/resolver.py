@@ -5,30 +5,26 @@ file, in which names of the local network stand; none of that is wanted here.
 """
 
 import asyncio
-import struct
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import dns.asyncresolver
 import dns.exception
-import dns.message
 import dns.name
-import dns.nameserver
 import dns.resolver
 from dns.rdatatype import RdataType
 
 from safeurl.state import Outcome
 from worker.egress.ledger import MAX_ADDRESSES
+from worker.egress.nameserver import Nameserver
 
 #: For the whole look-up, and for one try at one server.
 _LIFETIME_S: Final = 5.0
 _TRY_S: Final = 2.0
 #: What fits a datagram everywhere (DNS flag day 2020).
 _UDP_BYTES: Final = 1232
-#: No honest answer about addresses is longer; parsing 64 KiB would hold up everybody else.
-_TCP_BYTES: Final = 8 * 1024
 #: After this long the system's resolv.conf is read again.
 _REREAD_S: Final = 60.0
 #: Of one sandbox at a time; each asks for both types. More wait their turn.
@@ -51,6 +47,7 @@ class Resolver:
     def __init__(self, servers: Sequence[str] = ()) -> None:
         """Take servers as `address:port` (`Settings.egress_resolver`)."""
         self._servers = tuple(_nameserver(server) for server in servers)
+        self._known: dict[str, Nameserver] = {}
         self._made_s = 0.0
         self._made: dns.asyncresolver.Resolver | None = None
         self._turns = asyncio.Semaphore(MAX_LOOKUPS)
@@ -77,7 +74,7 @@ class Resolver:
         if self._made is None or (
             not self._servers and time.monotonic() - self._made_s > _REREAD_S
         ):
-            self._made = _make(self._servers)
+            self._made = _make(self._servers, self._known)
             self._made_s = time.monotonic()
         return self._made
 
@@ -94,60 +91,24 @@ async def _ask(
     return tuple(record.to_text() for record in answer.rrset or ()), Outcome.DNS_FAILED
 
 
-def _make(servers: Sequence["_CappedNameserver"]) -> dns.asyncresolver.Resolver:
+def _make(
+    servers: Sequence[Nameserver], known: dict[str, Nameserver]
+) -> dns.asyncresolver.Resolver:
     resolver = dns.asyncresolver.Resolver(configure=not servers)
     if servers:
         resolver.nameservers = list(servers)
     else:
-        resolver.nameservers = [_CappedNameserver(str(each), 53) for each in resolver.nameservers]
+        # The same ones as before, which remember how they have to be asked.
+        named = {str(each): Nameserver(str(each), 53) for each in resolver.nameservers}
+        fresh = {address: known.get(address, server) for address, server in named.items()}
+        known.clear()
+        known.update(fresh)
+        resolver.nameservers = list(known.values())
     resolver.lifetime, resolver.timeout = _LIFETIME_S, _TRY_S
     resolver.use_edns(0, 0, _UDP_BYTES)
     return resolver
 
 
-def _nameserver(server: str) -> "_CappedNameserver":
+def _nameserver(server: str) -> Nameserver:
     parts = urlsplit(f"//{server}")
-    return _CappedNameserver(parts.hostname or "", parts.port or 53)
-
-
-class _CappedNameserver(dns.nameserver.Do53Nameserver):
-    """A DNS server whose answers over TCP are capped before anybody parses them."""
-
-    async def async_query(  # noqa: PLR0913, PLR0917 - the package's own signature
-        self,
-        request: dns.message.QueryMessage,
-        timeout: float,  # noqa: ASYNC109 - the same
-        source: str | None,
-        source_port: int,
-        max_size: bool,  # noqa: FBT001 - the same
-        backend: Any,  # the package's backend for asyncio, which it does not name publicly
-        one_rr_per_rrset: bool = False,  # noqa: FBT001, FBT002 - the same
-        ignore_trailing: bool = False,  # noqa: FBT001, FBT002 - the same
-    ) -> dns.message.Message:
-        if not max_size:
-            return await super().async_query(
-                request,
-                timeout,
-                source,
-                source_port,
-                max_size,
-                backend,
-                one_rr_per_rrset,
-                ignore_trailing,
-            )
-        async with asyncio.timeout(timeout):
-            answer = dns.message.from_wire(await self._over_tcp(request.to_wire()))
-        if not request.is_response(answer):
-            raise dns.exception.FormError
-        return answer
-
-    async def _over_tcp(self, question: bytes) -> bytes:
-        reader, writer = await asyncio.open_connection(self.address, self.port)
-        try:
-            writer.write(struct.pack("!H", len(question)) + question)
-            (size,) = struct.unpack("!H", await reader.readexactly(2))
-            if size > _TCP_BYTES:
-                raise dns.exception.FormError
-            return await reader.readexactly(size)
-        finally:
-            writer.transport.abort()
+    return Nameserver(parts.hostname or "", parts.port or 53)
