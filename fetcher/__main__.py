@@ -10,6 +10,7 @@ import msgspec
 from fetcher.guard import Exit, run_guarded
 from fetcher.output import Reporter
 from fetcher.session import make_session
+from fetcher.streams import ReportUnwrittenError, open_missing, say
 from safeurl.errors import ConfigError
 from safeurl.report import FetchRequest, Profile
 
@@ -24,6 +25,7 @@ _LATER = ("fetcher.tls", "fetcher.page.prescan", "fetcher.page.dom", "brotli", "
 
 def main() -> None:
     """Run under the guard, with the options given on the command line."""
+    open_missing()
     idle_s = _options(sys.argv[1:])
     code = run_guarded(_work, idle_s)
     # No clean-up is owed to anyone, and a thread may hang in the resolver.
@@ -55,12 +57,12 @@ def _work(has_begun: Callable[[float], None]) -> Exit:
         request = _request(_read_line())
         session = make_session(request, reporter)
     except (msgspec.MsgspecError, ConfigError, ValueError) as error:
-        print(f"The request cannot be run: {error}", file=sys.stderr)  # noqa: T201 - the log
+        say(f"The request cannot be run: {error}")
         return Exit.BAD_REQUEST
     has_begun(request.timeout_s)
     try:
         session.run()
-    except BrokenPipeError:
+    except ReportUnwrittenError:
         return Exit.STDOUT_CLOSED
     return Exit.REPORTED
 

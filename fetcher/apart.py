@@ -5,10 +5,11 @@ import os
 import resource
 import select
 import signal
-import traceback
 from collections.abc import Callable
+from typing import NoReturn
 
 from fetcher.deadline import Deadline
+from fetcher.streams import say_why
 
 _MAX_RESULT_BYTES = 4 * 1024 * 1024
 _PIECE_BYTES = 64 * 1024
@@ -29,8 +30,7 @@ def run_apart(task: Callable[[], bytes], seconds: float) -> bytes:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(reader)
-        _child(task, writer, seconds)
+        _child(task, reader, writer, seconds)
     os.close(writer)
     try:
         result = _collect(reader, Deadline.after(seconds))
@@ -44,18 +44,20 @@ def run_apart(task: Callable[[], bytes], seconds: float) -> bytes:
     return result
 
 
-def _child(task: Callable[[], bytes], writer: int, seconds: float) -> None:
+def _child(task: Callable[[], bytes], reader: int, writer: int, seconds: float) -> NoReturn:
     """Work and leave, without ever returning to the parent's code."""
     code = 1
     try:
+        os.close(reader)
         _limit(seconds)
         data = memoryview(task())
         while data:
             data = data[os.write(writer, data) :]
         code = 0
+    except BaseException:  # noqa: BLE001 - the child's last act is to say why it ended
+        say_why()
     finally:
-        if code:
-            traceback.print_exc()
+        # In a block of its own: nothing that is raised above comes past it.
         os._exit(code)
 
 

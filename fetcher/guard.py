@@ -8,11 +8,12 @@ import contextlib
 import os
 import select
 import signal
-import traceback
 from collections.abc import Callable
 from enum import IntEnum
+from typing import NoReturn
 
 from fetcher.deadline import Deadline
+from fetcher.streams import say_why
 
 #: Seconds between the fetch's own deadline and the kill: for parsing and writing the report.
 GRACE_S = 4.0
@@ -28,7 +29,7 @@ class Exit(IntEnum):
     CRASHED = 1
     #: The request line is not one that this fetcher can run.
     BAD_REQUEST = 65
-    #: Nobody reads the report any more.
+    #: The report cannot be written: nobody reads it any more, or there is no room for it.
     STDOUT_CLOSED = 74
     #: No request came within the idle time.
     IDLE = 123
@@ -61,21 +62,22 @@ def _ignore(_number: int, _frame: object) -> None:
     """Do nothing: the byte in the wake-up pipe says which signal came."""
 
 
-def _child(work: Work, tell: int) -> None:
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    def has_begun(seconds: float) -> None:
-        os.write(tell, f"{min(seconds, _MAX_FETCH_S)}".encode())
-        os.close(tell)
-
+def _child(work: Work, tell: int) -> NoReturn:
     code = Exit.CRASHED
     try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+        def has_begun(seconds: float) -> None:
+            os.write(tell, f"{min(seconds, _MAX_FETCH_S)}".encode())
+            os.close(tell)
+
         code = work(has_begun)
+    except BaseException:  # noqa: BLE001 - the child's last act is to say why it ended
+        say_why()
     finally:
-        if code is Exit.CRASHED:
-            traceback.print_exc()
+        # In a block of its own: nothing that is raised above comes past it.
         os._exit(code)
 
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from fetcher.streams import ReportUnwrittenError
 from safeurl.report import (
     ArtefactLine,
     Body,
@@ -71,8 +72,11 @@ class Reporter:
 
     def _write(self, line: Line) -> None:
         data = memoryview(encode_line(line))
-        while data:
-            data = data[os.write(self.fd, data) :]
+        try:
+            while data:
+                data = data[os.write(self.fd, data) :]
+        except OSError as error:
+            raise ReportUnwrittenError from error
 
 
 def _half(items: tuple[_T, ...]) -> tuple[_T, ...]:

@@ -3,17 +3,16 @@
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import NoReturn
+
+from worker import forked
 
 _log = logging.getLogger("safeurl.daemon")
 
 #: What a job gets to end by itself once its deadline has passed; then it is killed.
 _GRACE_S = 60.0
-_HELD_BACK = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
 class JobTimeoutError(Exception):
@@ -28,15 +27,7 @@ def run_job(job: Callable[[], None], *, deadline_s: float, grace_s: float = _GRA
 
     SIGTERM at this process does not end the wait: a job is ended by a signal of its own.
     """
-    sys.stdout.flush()
-    # A signal that came between the fork and the child's first step would run our handler there.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
-    try:
-        pid = os.fork()
-        if not pid:
-            _become(job, deadline_s, before)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    pid = forked.fork(lambda mask: _become(job, deadline_s, mask))
     with suppress(OSError):  # the child does the same; whoever comes first
         os.setpgid(pid, pid)
     return _wait(pid, deadline_s + grace_s)
@@ -60,26 +51,19 @@ def _wait(pid: int, patience_s: float) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-def _become(
-    job: Callable[[], None], deadline_s: float, mask: set[int | signal.Signals]
-) -> NoReturn:
-    """Be the child: never return into the parent's frames."""
-    code = 1
+def _become(job: Callable[[], None], deadline_s: float, mask: forked.Mask) -> int:
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, _on_deadline)
+    signal.setitimer(signal.ITIMER_REAL, deadline_s)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
-        os.setpgid(0, 0)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGALRM, _on_deadline)
-        signal.setitimer(signal.ITIMER_REAL, deadline_s)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         job()
-        code = 0
-    except BaseException:  # noqa: BLE001 - the child's last act is to say why it ended
+    except BaseException:  # noqa: BLE001 - also SystemExit: a job that ended well returns
         _log.exception("worker.job_crashed")
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        return 1
+    return 0
 
 
 def _on_deadline(_number: int, _frame: FrameType | None) -> None:

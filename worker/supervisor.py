@@ -12,14 +12,13 @@ import ctypes
 import logging
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
 from safeurl import notify
-from worker import process_tree
+from worker import forked, process_tree
 
 _log = logging.getLogger("safeurl.supervisor")
 
@@ -184,44 +183,27 @@ def fork(role: Role) -> int:
     """Run the role in a forked child of its own process group, and return the child's id.
 
     The child is told to stop by SIGTERM, also when its parent is killed; it never returns into the
-    parent's frames. Signals are held back meanwhile: one that came between the fork and the
-    child's first step would run the parent's handler in the child, and be lost.
+    parent's frames.
     """
     parent = os.getpid()
-    sys.stdout.flush()
-    before = signal.pthread_sigmask(
-        signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-    )
-    try:
-        pid = os.fork()
-        if not pid:
-            _become(role, parent, before)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return pid
+    return forked.fork(lambda mask: _become(role, parent, mask))
 
 
-def _become(role: Role, parent: int, mask: set[int | signal.Signals]) -> None:
-    code = 1
+def _become(role: Role, parent: int, mask: forked.Mask) -> int:
+    os.setpgid(0, 0)  # a terminal's Ctrl-C reaches the supervisor alone, which stops in order
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    _die_with(parent)
+    for name in notify.VARIABLES:
+        os.environ.pop(name, None)  # only the supervisor speaks for the service
     try:
-        os.setpgid(0, 0)  # a terminal's Ctrl-C reaches the supervisor alone, which stops in order
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        _die_with(parent)
-        for name in notify.VARIABLES:
-            os.environ.pop(name, None)  # only the supervisor speaks for the service
         role.main()
-        code = 0
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 1
-    except BaseException:  # noqa: BLE001 - the child's last act is to say why; it never unwinds into the parent's frames
+    except Exception:  # noqa: BLE001 - whatever it is, it is logged and the role started again
         _log.exception("role.crashed name=%s", role.name)
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        return 1
+    return 0
 
 
 def _die_with(parent: int) -> None:

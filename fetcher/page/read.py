@@ -1,6 +1,5 @@
 """Reads a page's bytes into evidence, whatever the bytes are."""
 
-import sys
 from collections.abc import Callable
 
 import msgspec
@@ -9,6 +8,7 @@ from msgspec.structs import replace
 from fetcher.apart import TaskFailedError, run_apart
 from fetcher.page.reading import Reading
 from fetcher.sniff import decode_text
+from fetcher.streams import say
 from safeurl.report import Page
 
 #: Bytes of a page that are parsed.
@@ -76,7 +76,7 @@ def _apart(task: Callable[[], Reading], seconds: float) -> Reading:
     try:
         return msgspec.json.decode(encoded, type=Reading)
     except msgspec.MsgspecError as error:
-        print(f"page evidence does not fit: {error}", file=sys.stderr)  # noqa: T201 - the log
+        say(f"page evidence does not fit: {error}")
         raise TaskFailedError("failed") from error
 
 

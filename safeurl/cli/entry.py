@@ -12,7 +12,7 @@ import typer
 
 from safeurl.cli import logs, settings_file
 from safeurl.cli.dotenv_file import read_dotenv
-from safeurl.cli.output import OutputError, prepare_output, silence
+from safeurl.cli.output import OutputError, prepare_output, settle_errors, silence
 from safeurl.cli.screen import Cell, Screen
 from safeurl.errors import ConfigError, RequestError, SafeURLError, UnavailableError
 from safeurl.settings import SETTING_NAMES, Settings
@@ -149,6 +149,8 @@ def guarded(app: typer.Typer) -> None:
         _log.exception("internal error")
         complain("Something went wrong inside SafeURL; the log above says where.")
         sys.exit(EXIT_INTERNAL)
+    finally:
+        settle_errors()
 
 
 def _explain(error: typer.TyperException) -> None:

@@ -42,14 +42,35 @@ class _Output(io.FileIO):
 def prepare_output() -> None:
     """Escape what an encoding lacks, and put OutputError in the place of standard output's errors.
 
-    Either stream is missing when the command was started with it closed.
+    Streams that the command was started without are opened on /dev/null first.
     """
+    _open_missing()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     if isinstance(sys.stdout, io.TextIOWrapper):
         with suppress(io.UnsupportedOperation):  # no file, as where a test captures the output
             sys.stdout = _wrapped(sys.stdout)
+
+
+def _open_missing() -> None:
+    """Open closed standard streams, or the next file or socket would get their numbers.
+
+    What is written to one is lost, which is what was asked for.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number, hence this one; programs that we start have it too.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - by position only
+    sys.stdout = sys.stdout or _nowhere(1)
+    sys.stderr = sys.stderr or _nowhere(2)
+
+
+def _nowhere(descriptor: int) -> io.TextIOWrapper:
+    output = io.FileIO(descriptor, "wb", closefd=False)
+    return io.TextIOWrapper(io.BufferedWriter(output), errors="backslashreplace")
 
 
 def _wrapped(stream: io.TextIOWrapper) -> io.TextIOWrapper:
@@ -65,4 +86,14 @@ def _wrapped(stream: io.TextIOWrapper) -> io.TextIOWrapper:
 
 def silence(stream: TextIO) -> None:
     """Let what is still buffered go nowhere, else the interpreter would complain at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def settle_errors() -> None:
+    """Drop log lines that standard error did not take: they would change the exit code to 120."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        silence(sys.stderr)

@@ -15,6 +15,8 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Final, Self
 
+from worker import forked
+
 _log = logging.getLogger("safeurl.egress")
 
 #: Serves sandboxes until the socket, which leads to the gateway, ends.
@@ -51,9 +53,8 @@ class Spawner:
         gc.collect()
         gc.freeze()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        pid = os.fork()
-        if not pid:
-            _end_after(lambda: _run(theirs, serve, (ours.fileno(), *close)))
+        closed = (ours.fileno(), *close)
+        pid = forked.fork(lambda mask: _run(theirs, serve, closed, mask))
         theirs.close()
         return cls(ours, pid)
 
@@ -76,25 +77,15 @@ class Spawner:
         os.waitpid(self._pid, 0)
 
 
-def _end_after(work: Callable[[], None]) -> None:
-    """Run the whole life of a forked process; nothing of its parent's runs after it."""
-    status = 1
-    try:
-        work()
-        status = 0
-    except BaseException:  # noqa: BLE001 - its last act is to say why: the parent sees no more than a socket that ended
-        _log.exception("egress.process_failed pid=%d", os.getpid())
-    finally:
-        os._exit(status)
-
-
-def _run(commands: socket.socket, serve: Serve, close: Iterable[int]) -> None:
+def _run(commands: socket.socket, serve: Serve, close: Iterable[int], mask: forked.Mask) -> int:
     for descriptor in close:
         os.close(descriptor)
     # A signal to the whole group ends the gateway, which then ends us in order.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     _Forks(commands, serve).run()
+    return 0
 
 
 class _Forks:
@@ -140,21 +131,21 @@ class _Forks:
     def _fork(self, key: str, link: socket.socket) -> None:
         with link:
             try:
-                pid = os.fork()
+                pid = forked.fork(lambda mask: self._serve_in_child(link, mask))
             except OSError as error:
                 # The gateway sees the link's end.
                 _log.warning("egress.no_process error=%s", error)
                 return
-            if not pid:
-                _end_after(lambda: self._serve_in_child(link))
         self._pids[key] = pid
 
-    def _serve_in_child(self, link: socket.socket) -> None:
+    def _serve_in_child(self, link: socket.socket, mask: forked.Mask) -> int:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for each in (self._commands, self._woken, self._waker):
             each.close()
         self._serve(link)
+        return 0
 
     def _reap(self) -> None:
         with contextlib.suppress(BlockingIOError):
