@@ -129,7 +129,7 @@ class _Steward:
         return any(beat.id != self._name for beat in beats)
 
     async def _reap(self) -> None:
-        await self._reaper.sweep(utc_now(), self._is_over)
+        await self._reaper.sweep(utc_now, self._is_over)
 
     async def _close_sockets(self) -> None:
         if self._egress is not None:

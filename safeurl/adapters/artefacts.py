@@ -97,6 +97,10 @@ def _make_private(root: Path, directory: Path) -> None:
     # `parents=True` would give the directories in between the process's default mode.
     root.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     directory.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
+    # Each time, not only by who made it: that one may have been killed before it came to this.
+    with suppress(PermissionError):  # somebody else's folder, in which this one was made for us
+        _sync_directory(root.parent)
+    _sync_directory(root)
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -115,7 +119,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _sync_directory(directory: Path) -> None:
-    """Make the rename itself survive a power cut."""
+    """Make the names in it, new directories or a renamed file, survive a power cut."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

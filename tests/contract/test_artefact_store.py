@@ -127,3 +127,20 @@ def test_a_failed_write_leaves_no_part(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(StoreUnavailableError, match="No space left"):
         asyncio.run(FileArtefacts(tmp_path).put(_DATA))
     assert stored_files(tmp_path) == []
+
+
+def test_new_directories_are_on_disk_before_the_file_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shard's own name, and that of the root, survive a power cut as the file's does."""
+    synced: list[Path] = []
+    sync = os.fsync
+
+    def seen(handle: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink())
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", seen)
+    root = tmp_path / "artefacts"
+    sha256 = asyncio.run(FileArtefacts(root).put(_DATA))
+    assert [path for path in synced if path.is_dir()] == [tmp_path, root, root / sha256[:2]]

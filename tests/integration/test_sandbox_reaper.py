@@ -86,7 +86,7 @@ def test_only_expired_containers_of_this_instance_go() -> None:
             kept = place(room, f"{mark}-kept", expired_at + timedelta(seconds=1))
             foreign = place(room, f"{mark}-foreign", expired_at, other)
             reaper = Reaper(SOCKET_PATH, room.settings.instance)
-            assert asyncio.run(reaper.sweep(_NOW, nothing_is_over)) == [gone]
+            assert asyncio.run(reaper.sweep(lambda: _NOW, nothing_is_over)) == [gone]
             assert leftovers(room.settings.instance) == [kept]
             assert leftovers(other) == [foreign]
         finally:
@@ -108,8 +108,8 @@ def test_containers_of_attempts_that_are_over_go() -> None:
             runs = place(room, f"{mark}-runs", far)
             reaper = Reaper(SOCKET_PATH, room.settings.instance)
             now = datetime.now(UTC)
-            assert asyncio.run(reaper.sweep(now, is_over)) == []
-            assert asyncio.run(reaper.sweep(now + YOUTH, is_over)) == [over]
+            assert asyncio.run(reaper.sweep(lambda: now, is_over)) == []
+            assert asyncio.run(reaper.sweep(lambda: now + YOUTH, is_over)) == [over]
             assert leftovers(room.settings.instance) == [runs]
         finally:
             clear(room.settings.instance)
@@ -127,7 +127,7 @@ def test_a_container_from_before_the_clock_was_set_back_is_not_young() -> None:
             now = datetime.now(UTC)
             over = place(room, scan, now + timedelta(hours=1))
             reaper = Reaper(SOCKET_PATH, room.settings.instance)
-            assert asyncio.run(reaper.sweep(now - timedelta(hours=1), is_over)) == [over]
+            assert asyncio.run(reaper.sweep(lambda: now - timedelta(hours=1), is_over)) == [over]
         finally:
             clear(room.settings.instance)
 
@@ -144,9 +144,9 @@ def test_a_container_of_no_scan_keeps_its_time() -> None:
             far = datetime.now(UTC) + timedelta(hours=1)
             tried = place(room, scan, far, role=labels.ROLE_DOCTOR)
             reaper = Reaper(SOCKET_PATH, room.settings.instance)
-            assert asyncio.run(reaper.sweep(datetime.now(UTC) + YOUTH, is_over)) == []
+            assert asyncio.run(reaper.sweep(lambda: datetime.now(UTC) + YOUTH, is_over)) == []
             assert leftovers(room.settings.instance) == [tried]
-            assert asyncio.run(reaper.sweep(far + GRACE, nothing_is_over)) == [tried]
+            assert asyncio.run(reaper.sweep(lambda: far + GRACE, nothing_is_over)) == [tried]
         finally:
             clear(room.settings.instance)
 
@@ -191,7 +191,7 @@ def test_a_container_that_cannot_be_removed_keeps_no_other(tmp_path: Path) -> No
         thread = threading.Thread(target=engine.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            removed = asyncio.run(Reaper(str(path), "main").sweep(_NOW, nothing_is_over))
+            removed = asyncio.run(Reaper(str(path), "main").sweep(lambda: _NOW, nothing_is_over))
         finally:
             engine.shutdown()
             thread.join()
@@ -212,7 +212,7 @@ def test_a_database_that_is_away_keeps_no_expired_container() -> None:
             place(room, f"{mark}-expired", now - GRACE)
             reaper = Reaper(SOCKET_PATH, room.settings.instance)
             with pytest.raises(StoreUnavailableError):
-                asyncio.run(reaper.sweep(now + YOUTH, nobody_knows))
+                asyncio.run(reaper.sweep(lambda: now + YOUTH, nobody_knows))
             assert leftovers(room.settings.instance) == [doubtful]
         finally:
             clear(room.settings.instance)
@@ -254,4 +254,4 @@ def test_removing_an_attempt_needs_the_same_instance() -> None:
 def test_without_an_engine_the_reaper_says_so() -> None:
     """The caller learns that nothing was reaped."""
     with pytest.raises(SandboxUnavailableError):
-        asyncio.run(Reaper("/nowhere/docker.sock", "main").sweep(_NOW, nothing_is_over))
+        asyncio.run(Reaper("/nowhere/docker.sock", "main").sweep(lambda: _NOW, nothing_is_over))

@@ -1,9 +1,9 @@
-"""A Docker engine that only tells its versions, on a unix socket."""
+"""A Docker engine that only tells its versions and lists containers, on a unix socket."""
 
 import json
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -17,17 +17,23 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     def __init__(self, path: Path, versions: dict[str, str]) -> None:
         self.versions = versions
         self.asked: list[str] = []
+        #: Makes the list of containers at the moment when it is asked for.
+        self.containers: Callable[[], list[dict[str, object]]] = list
         super().__init__(str(path), _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers every request with the engine's versions."""
+    """Answers every other request with the engine's versions."""
 
     server: _Server
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
-        body = json.dumps({"Version": "fake", **self.server.versions}).encode()
+        if self.path.partition("?")[0].endswith("/containers/json"):
+            answer: object = self.server.containers()
+        else:
+            answer = {"Version": "fake", **self.server.versions}
+        body = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

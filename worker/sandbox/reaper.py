@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from safeurl.errors import SandboxUnavailableError
+from safeurl.ports import Clock
 from worker.sandbox import labels
 from worker.sandbox.engine import ContainerGoneError, Engine, EngineClient
 
@@ -41,12 +42,15 @@ class Reaper:
         self._engine = Engine(socket_path)
         self._instance = instance
 
-    async def sweep(self, now: datetime, is_over: IsOver) -> list[str]:
+    async def sweep(self, clock: Clock, is_over: IsOver) -> list[str]:
         """Remove containers past their deadline and those of attempts that are over.
 
         Returns their names; raises `SandboxUnavailableError` when Docker does not answer.
         """
         found = await asyncio.to_thread(self._list)
+        # After the list: by an earlier time, what was made meanwhile would be from the future,
+        # hence not young.
+        now = clock()
         expired = [each for each in found if each.labels.deadline_at + GRACE <= now]
         # First and without the database, which may be away.
         removed = await self._remove_all(expired)

@@ -147,7 +147,7 @@ def _value(value: Value) -> dict[str, object]:
 def _results(body: bytes, steps: int) -> list[_StepResult | None]:
     try:
         answer = msgspec.json.decode(body, type=_Answers).results[0]
-    except (msgspec.MsgspecError, IndexError) as exc:
+    except (msgspec.MsgspecError, ValueError, IndexError, RecursionError) as exc:
         raise StoreBusyError("The database server's answer is not Hrana.") from exc
     result = answer.response.result if answer.response else None
     errors = [answer.error, *(result.step_errors if result else ())]
@@ -163,8 +163,14 @@ def _rows(result: _StepResult | None) -> list[Row]:
     if result is None:
         return []
     names = [column.name or "" for column in result.cols]
-    return [dict(zip(names, map(_plain, row), strict=True)) for row in result.rows]
+    try:
+        return [dict(zip(names, map(_plain, row), strict=True)) for row in result.rows]
+    except (ValueError, OverflowError) as exc:
+        # A row of another width, or an integer that is none.
+        raise StoreBusyError("The database server's answer is not Hrana.") from exc
 
 
 def _plain(cell: _Cell) -> Value:
-    return int(cell.value) if cell.type == "integer" and cell.value is not None else cell.value
+    if cell.type != "integer" or cell.value is None:
+        return cell.value
+    return int(cell.value)
