@@ -33,9 +33,6 @@ _log = logging.getLogger("safeurl.api")
 #: Seconds between attempts to bring the schema up to date while the database is down.
 MIGRATE_EVERY_S: Final = 1.0
 
-#: Whoever started the server through a pipe waits for the address.
-_print = partial(print, flush=True)
-
 
 def create_app(service: Service, hosts: frozenset[str] | None = LOOPBACK_HOSTS) -> FastAPI:
     """Wire the application; `hosts` are the names it answers to, None for any."""
@@ -62,7 +59,7 @@ def create_app(service: Service, hosts: frozenset[str] | None = LOOPBACK_HOSTS) 
     return app
 
 
-def serve(settings: Settings, announce: Callable[[str], None] = _print) -> None:
+def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """Serve the API until SIGTERM or SIGINT; to be called from the main thread.
 
     Comes up without database and queue, and uses them once they answer. `announce` is told the
@@ -72,9 +69,7 @@ def serve(settings: Settings, announce: Callable[[str], None] = _print) -> None:
         serve_on(listener, settings, announce)
 
 
-def serve_on(
-    listener: socket.socket, settings: Settings, announce: Callable[[str], None] = _print
-) -> None:
+def serve_on(listener: socket.socket, settings: Settings, announce: Callable[[str], None]) -> None:
     """Serve on a socket that was opened before, by a parent that restarts this process."""
     asyncio.run(_serve(settings, listener, announce))
 

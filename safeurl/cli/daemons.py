@@ -1,11 +1,17 @@
 """The commands that stay: `worker`, `api` and `up`."""
 
+import logging
+import sys
 from typing import Annotated
 
 import typer
 
 from safeurl.cli.entry import start_logging
+from safeurl.cli.output import OutputError, silence
+from safeurl.cli.screen import Screen
 from safeurl.settings import Settings
+
+_log = logging.getLogger("safeurl.daemon")
 
 
 def worker(
@@ -36,7 +42,7 @@ def api() -> None:
     if settings.enable_worker:
         _run_all(settings)
     else:
-        serve(settings)
+        serve(settings, announce)
 
 
 def up() -> None:
@@ -67,7 +73,7 @@ def _run_all(settings: Settings) -> None:
 
     # Opened before the fork, so that a busy port is an error here and a restart keeps the address.
     with listen(settings) as listener:
-        run_worker(settings, more=(Role("api", lambda: serve_on(listener, settings)),))
+        run_worker(settings, more=(Role("api", lambda: serve_on(listener, settings, announce)),))
 
 
 def with_concurrency(settings: Settings, concurrency: int | None) -> Settings:
@@ -75,3 +81,14 @@ def with_concurrency(settings: Settings, concurrency: int | None) -> Settings:
     if concurrency is None:
         return settings
     return settings.model_copy(update={"worker_concurrency": concurrency})
+
+
+def announce(line: str) -> None:
+    """Tell whoever started us through a pipe; a daemon serves also where nobody can be told."""
+    screen = Screen()
+    try:
+        screen.line(line)
+        screen.flush()
+    except (OSError, OutputError, SystemExit) as error:  # rich's word for a closed pipe
+        silence(sys.stdout)  # or the line would be tried again, and fail, when we end
+        _log.warning("daemon.output_lost line=%r error=%r", line, error)

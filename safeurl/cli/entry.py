@@ -12,7 +12,7 @@ import typer
 
 from safeurl.cli import logs, settings_file
 from safeurl.cli.dotenv_file import read_dotenv
-from safeurl.cli.output import OutputError, prepare_output, settle_errors, silence
+from safeurl.cli.output import OutputError, prepare_output, silence
 from safeurl.cli.screen import Cell, Screen
 from safeurl.errors import ConfigError, RequestError, SafeURLError, UnavailableError
 from safeurl.settings import SETTING_NAMES, Settings
@@ -124,7 +124,7 @@ def guarded(app: typer.Typer) -> None:
         try:
             sys.exit(app(standalone_mode=False) or 0)
         finally:
-            _flush()  # here, because the interpreter's own flush could not say what went wrong
+            sys.stdout.flush()  # the interpreter's own flush could not say what went wrong
     except OutputError as error:
         silence(sys.stdout)
         complain(str(error))
@@ -149,8 +149,6 @@ def guarded(app: typer.Typer) -> None:
         _log.exception("internal error")
         complain("Something went wrong inside SafeURL; the log above says where.")
         sys.exit(EXIT_INTERNAL)
-    finally:
-        settle_errors()
 
 
 def _explain(error: typer.TyperException) -> None:
@@ -168,11 +166,6 @@ def _explain(error: typer.TyperException) -> None:
     _print_error(*((line,) for line in (*head.splitlines(), *[said] * is_last)))
 
 
-def _flush() -> None:
-    if sys.stdout is not None:  # None when the command was started with it closed
-        sys.stdout.flush()
-
-
 def _leave_unread() -> None:
     """End because who read our output has gone, for example in `safeurl list | head -1`."""
     silence(sys.stdout)
@@ -180,7 +173,7 @@ def _leave_unread() -> None:
 
 
 def complain(sentence: str, *more: str) -> None:
-    """Say what is wrong on standard error, if there is one; each sentence is a line."""
+    """Say what is wrong on standard error; each sentence is a line."""
     _print_error((("Error:", "bold red"), f" {sentence}"), *((each,) for each in more))
 
 
@@ -190,13 +183,8 @@ def note(sentence: str) -> None:
 
 
 def _print_error(*lines: tuple[Cell, ...]) -> None:
-    if sys.stderr is None:
-        return
-    try:
-        for line in lines:
-            Screen(stderr=True).line(*line)
-    except (OSError, SystemExit):  # rich's word for a closed pipe; the exit code still tells
-        silence(sys.stderr)
+    for line in lines:
+        Screen(stderr=True).line(*line)
 
 
 def leave(code: int) -> None:

@@ -133,7 +133,7 @@ def test_a_busy_port_is_one_sentence(tmp_path: Path) -> None:
         port = holder.getsockname()[1]
         settings = Settings.read(_environ(tmp_path, API_PORT=str(port)))
         with pytest.raises(ConfigError, match=rf"API_PORT.*127\.0\.0\.1, port {port}.*in use"):
-            serve(settings)
+            serve(settings, announce=pytest.fail)
 
 
 class _UnusableStore(MemoryStore):

@@ -1,0 +1,23 @@
+"""Every daemon with its streams closed, full or dead: it serves, and a fault stays where it is."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.stream_watch import DAEMONS, SUPERVISED, watch
+
+#: A child that went on as its parent stops the others within the tenth of a second. A minute of it:
+#: `python -m tests.support.stream_watch`.
+_SECONDS = 1.0
+
+
+@pytest.mark.parametrize("streams", ["none", "full both", "dead both"])
+@pytest.mark.parametrize("daemon", DAEMONS)
+def test_nobody_but_the_process_at_fault_is_started_again(
+    tmp_path: Path, daemon: str, streams: str
+) -> None:
+    """A role that is told to end, and then one that is killed, leave the others running."""
+    seen = watch(daemon, streams, tmp_path / "state", _SECONDS)
+    assert len(seen.faulty) == (2 if daemon in SUPERVISED else 0)
+    assert seen.others == 0
+    assert seen.code == 0
