@@ -85,8 +85,8 @@ class Client:
             asked = time.monotonic()
             trace.head = exchange.ask(*self._request(target))
             trace.first_byte_ms = milliseconds_since(asked)
-            for value in trace.head.values("set-cookie"):
-                self.jar.store(target, value)
+            for value in trace.head.raw_values(b"set-cookie"):
+                self.jar.store(target, value.decode("latin-1"))
             visit = Visit(target, trace.head, exchange, connection)
             trace.location = visit.location or None
             stack.pop_all()
@@ -101,7 +101,7 @@ class Client:
 
         return secure(connection, self.dialler, trace, deadline)
 
-    def _request(self, target: ParsedUrl) -> tuple[str, tuple[tuple[str, str], ...]]:
+    def _request(self, target: ParsedUrl) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:
         address = target.url.partition("#")[0].removeprefix(f"{target.scheme}://")
         host, slash, path = address.partition("/")
         cookie = self.jar.header(target)
@@ -110,6 +110,6 @@ class Client:
             ("Connection", "keep-alive"),
             ("User-Agent", self.user_agent),
             *_BROWSER_HEADERS,
-            *((("Cookie", cookie),) if cookie else ()),
+            *((("Cookie", cookie.encode("latin-1")),) if cookie else ()),
         )
         return slash + path, headers

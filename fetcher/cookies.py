@@ -1,11 +1,28 @@
-"""Cookies that live as long as the fetch, as redirect chains need them."""
+"""Cookies that live as long as the fetch, kept and sent back as browsers do (RFC 6265bis).
 
+Cookies are text here only in name: each character stands for one byte of the header, so that
+what a server set comes back to it unchanged, in whatever character set it was.
+"""
+
+import re
+import time
 from dataclasses import dataclass, field
 
+from fetcher.cookie_date import parse_cookie_date
 from safeurl.url import ParsedUrl
 
 _MAX_COOKIES = 50
+#: Of name and value together, and of an attribute's value (RFC 6265bis, 5.6).
 _MAX_COOKIE_BYTES = 4096
+_MAX_ATTRIBUTE_BYTES = 1024
+
+_SPACE = " \t"
+#: A line with one of these is no cookie; a tab may stand around its parts.
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+#: Chromium reads the number that an age begins with.
+_AGE = re.compile(r"([+-]?)0*([0-9]+)")
+#: More digits than these are for ever.
+_MAX_AGE_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,59 +32,148 @@ class _Cookie:
     domain: str
     #: Whether only the very host that set it gets it back.
     is_host_only: bool
+    path: str
     is_secure: bool
+    #: As `time.time` counts; infinite for a session's.
+    expires: float
+
+    @property
+    def key(self) -> tuple[str, bool, str, str]:
+        return self.domain, self.is_host_only, self.path, self.name
 
     def goes_to(self, target: ParsedUrl) -> bool:
         if self.is_secure and target.scheme != "https":
             return False
-        host = target.host.removesuffix(".")
-        is_below = not self.is_host_only and host.endswith(f".{self.domain}")
-        return host == self.domain or is_below
+        is_below = not self.is_host_only and target.host.endswith(f".{self.domain}")
+        return (target.host == self.domain or is_below) and _covers(self.path, _path(target))
 
 
 @dataclass(slots=True)
 class CookieJar:
-    """Keeps cookies by host and domain; paths and life-times beyond deletion do not matter here."""
+    """Keeps cookies by domain, path and name, the oldest first."""
 
-    _cookies: dict[tuple[str, str], _Cookie] = field(default_factory=dict)
+    _cookies: dict[tuple[str, bool, str, str], _Cookie] = field(default_factory=dict)
 
     def header(self, target: ParsedUrl) -> str:
         """Return the Cookie header for a request, empty when there is none to send."""
-        fitting = (cookie for cookie in self._cookies.values() if cookie.goes_to(target))
-        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in fitting)
+        now = time.time()
+        fitting = [x for x in self._cookies.values() if x.expires > now and x.goes_to(target)]
+        # Longer paths first; sorting keeps the order of age.
+        fitting.sort(key=lambda cookie: -len(cookie.path))
+        return "; ".join(f"{x.name}={x.value}" if x.name else x.value for x in fitting)
 
     def store(self, source: ParsedUrl, set_cookie: str) -> None:
         """Take in one Set-Cookie header."""
-        pair, *attributes = set_cookie[: _MAX_COOKIE_BYTES * 2].split(";")
-        name, equals, value = (part.strip() for part in pair.partition("="))
-        usable = pair.isascii() and pair.isprintable() and len(pair) <= _MAX_COOKIE_BYTES
-        if not (name and equals and usable):
+        cookie = _read(source, set_cookie)
+        if cookie is None or self._is_shadowing(source, cookie):
             return
-        given = _attributes(attributes)
-        host = source.host.removesuffix(".")
-        domain = given.get("domain", "").lstrip(".").lower()
-        if domain and not _may_set(host, domain):
-            return
-        key = (domain or host, name)
-        self._cookies.pop(key, None)
-        if not _is_deletion(given) and len(self._cookies) < _MAX_COOKIES:
-            is_host_only = not domain or source.is_literal
-            self._cookies[key] = _Cookie(name, value, key[0], is_host_only, "secure" in given)
+        known = self._cookies.get(cookie.key)
+        if known is None or known.value != cookie.value or cookie.expires <= time.time():
+            # Another value makes another cookie, as old as its value.
+            self._cookies.pop(cookie.key, None)
+        is_room = cookie.key in self._cookies or len(self._cookies) < _MAX_COOKIES
+        if cookie.expires > time.time() and is_room:
+            self._cookies[cookie.key] = cookie
+
+    def _is_shadowing(self, source: ParsedUrl, cookie: _Cookie) -> bool:
+        """Tell whether an insecure page would replace or hide a secure cookie."""
+        return source.scheme != "https" and any(
+            other.is_secure
+            and other.name == cookie.name
+            and (_is_within(other.domain, cookie.domain) or _is_within(cookie.domain, other.domain))
+            and _covers(other.path, cookie.path)
+            for other in self._cookies.values()
+        )
+
+
+def _read(source: ParsedUrl, set_cookie: str) -> _Cookie | None:
+    """Return the cookie that a page may set; None where browsers drop it."""
+    if _CONTROL.search(set_cookie):
+        return None
+    pair, *attributes = set_cookie.split(";")
+    before, equals, after = pair.partition("=")
+    name, value = (before.strip(_SPACE), after.strip(_SPACE)) if equals else ("", before)
+    value = value.strip(_SPACE)
+    if not _may_be_sent(name, value):
+        return None
+    given = _attributes(attributes)
+    is_secure = "secure" in given
+    if is_secure and source.scheme != "https":
+        return None
+    domain = given.get("domain", "").removeprefix(".").lower()
+    if domain and not _may_set(source, domain):
+        return None
+    path = given.get("path", "")
+    if not _keeps_prefix(name or value, given, is_named=bool(name)):
+        return None
+    return _Cookie(
+        name=name,
+        value=value,
+        domain=domain or source.host,
+        is_host_only=not domain or source.is_literal,
+        path=path if path.startswith("/") else _default_path(source),
+        is_secure=is_secure,
+        expires=_expiry(given),
+    )
+
+
+def _may_be_sent(name: str, value: str) -> bool:
+    """Tell whether the pair is one; `=` in a value without name would make a name of it."""
+    is_ambiguous = not name and "=" in value
+    is_short = 0 < len(name) + len(value) <= _MAX_COOKIE_BYTES
+    return is_short and not is_ambiguous and "\t" not in name + value
 
 
 def _attributes(parts: list[str]) -> dict[str, str]:
+    """Return the attributes by lower-case name; the last of a name counts."""
     pairs = (part.partition("=") for part in parts)
-    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+    found = ((name.strip(_SPACE).lower(), value.strip(_SPACE)) for name, _, value in pairs)
+    return {name: value for name, value in found if len(value) <= _MAX_ATTRIBUTE_BYTES}
 
 
-def _may_set(host: str, domain: str) -> bool:
+def _may_set(source: ParsedUrl, domain: str) -> bool:
     # One label is a top-level domain. Longer public suffixes are let through: the jar dies with
     # the fetch, so what leaks is what the chain's own hosts could pass on in their URLs.
-    return host == domain or ("." in domain and host.endswith(f".{domain}"))
+    if source.is_literal:
+        return source.host == domain
+    return source.host == domain or ("." in domain and source.host.endswith(f".{domain}"))
 
 
-def _is_deletion(given: dict[str, str]) -> bool:
-    age = given.get("max-age", "")
+def _keeps_prefix(text: str, given: dict[str, str], *, is_named: bool) -> bool:
+    """Tell whether a name that promises something keeps it; a value without name may not."""
+    lowered = text.lower()
+    if not lowered.startswith(("__secure-", "__host-")):
+        return True
+    if not is_named or "secure" not in given:
+        return False
+    is_whole = given.get("path") == "/" and not given.get("domain")
+    return is_whole or lowered.startswith("__secure-")
+
+
+def _is_within(domain: str, outer: str) -> bool:
+    return domain == outer or domain.endswith(f".{outer}")
+
+
+def _path(url: ParsedUrl) -> str:
+    rest = url.url.partition("#")[0].partition("?")[0].partition("://")[2]
+    return "/" + rest.partition("/")[2]
+
+
+def _default_path(source: ParsedUrl) -> str:
+    return _path(source).rpartition("/")[0] or "/"
+
+
+def _covers(path: str, asked: str) -> bool:
+    is_start = asked.startswith(path)
+    return asked == path or (is_start and (path.endswith("/") or asked[len(path)] == "/"))
+
+
+def _expiry(given: dict[str, str]) -> float:
+    """Return when the cookie ends; an age counts before a date, and what is neither not at all."""
+    age = _AGE.match(given.get("max-age", ""))
     if age:
-        return age.startswith("-") or age == "0"
-    return "1970" in given.get("expires", "")
+        sign, digits = age.groups()
+        seconds = int(digits) if len(digits) <= _MAX_AGE_DIGITS else float("inf")
+        return time.time() + seconds if seconds and sign != "-" else 0.0
+    date = parse_cookie_date(given.get("expires", ""))
+    return float("inf") if date is None else date

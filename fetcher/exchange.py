@@ -27,6 +27,12 @@ class Head:
     status: int
     http_version: str
     headers: tuple[tuple[str, str], ...]
+    #: The same as bytes: what is sent on or resolved must not lose them.
+    raw: tuple[tuple[bytes, bytes], ...] = ()
+
+    def raw_values(self, name: bytes) -> tuple[bytes, ...]:
+        """Return the bytes of all headers of this name (lower-case)."""
+        return tuple(value for key, value in self.raw if key.lower() == name)
 
     def value(self, name: str) -> str:
         """Return the first header of this name (lower-case), or an empty text."""
@@ -49,7 +55,7 @@ class Exchange:
         #: Set when the connection broke before the body was complete.
         self.was_cut = False
 
-    def ask(self, target: str, headers: tuple[tuple[str, str], ...]) -> Head:
+    def ask(self, target: str, headers: tuple[tuple[str, str | bytes], ...]) -> Head:
         """Send a GET and return the response's head."""
         try:
             request = h11.Request(method="GET", target=target, headers=list(headers))
@@ -85,6 +91,7 @@ class Exchange:
                         (from_header(name), from_header(value))
                         for name, value in event.headers.raw_items()
                     ),
+                    raw=tuple((bytes(x), bytes(y)) for x, y in event.headers.raw_items()),
                 )
             if not isinstance(event, h11.InformationalResponse):
                 raise _cut_off()

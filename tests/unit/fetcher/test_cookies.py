@@ -23,13 +23,19 @@ def _at(host: str, scheme: str = "http") -> ParsedUrl:
         ("a=1; Domain=other.test", "other.test", "http", ""),
         ("a=1; Domain=test", "other.test", "http", ""),
         ("a=1; Secure", "www.site.test", "http", ""),
-        ("a=1; Secure", "www.site.test", "https", "a=1"),
+        ("a=1; Secure", "www.site.test", "https", ""),
+        ("__Secure-a=1", "www.site.test", "https", ""),
+        ("a=1; Domain=..site.test", "www.site.test", "http", ""),
+        ("a=1; Path=/deep", "www.site.test", "http", ""),
+        ("a=1; Expires=Fri, 01-Jan-99 00:00:00 GMT", "www.site.test", "http", ""),
+        ("a=1; Expires=Fri, 01 Jan 9999 00:00:00 GMT", "www.site.test", "http", "a=1"),
+        ("a=1; Max-Age=", "www.site.test", "http", "a=1"),
         ("a=1; Max-Age=0", "www.site.test", "http", ""),
         ("a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "www.site.test", "http", ""),
         ("a=1\r\nX-Evil: 1", "www.site.test", "http", ""),
-        ("a=\u00fc", "www.site.test", "http", ""),
-        ("=1", "www.site.test", "http", ""),
-        ("nothing", "www.site.test", "http", ""),
+        ("a=\u00fc", "www.site.test", "http", "a=\u00fc"),
+        ("=1", "www.site.test", "http", "1"),
+        ("nothing", "www.site.test", "http", "nothing"),
         ("a=" + "x" * 5000, "www.site.test", "http", ""),
     ],
 )
@@ -48,6 +54,19 @@ def test_later_values_replace_earlier_ones() -> None:
     assert jar.header(_at("site.test")) == "b=2; a=3"
     jar.store(_at("site.test"), "b=; Max-Age=-1")
     assert jar.header(_at("site.test")) == "a=3"
+
+
+def test_a_secure_cookie_is_set_and_replaced_by_secure_pages_only() -> None:
+    """What http says can neither replace nor hide it."""
+    jar = CookieJar()
+    secure = _at("site.test", "https")
+    jar.store(secure, "__Host-a=1; Secure; Path=/")
+    jar.store(secure, "__Host-b=1; Secure")
+    jar.store(secure, "c=1; Secure")
+    jar.store(_at("site.test"), "c=2")
+    jar.store(_at("site.test"), "c=3; Domain=site.test")
+    assert jar.header(secure) == "__Host-a=1; c=1"
+    assert not jar.header(_at("site.test"))
 
 
 def test_the_jar_is_bounded() -> None:

@@ -1,0 +1,48 @@
+"""Cookies on a redirect: what comes back, byte for byte and in which order."""
+
+from tests.browser.case import OTHER, Case, answer, redirect
+from tests.support.pages import Request
+
+_COMPARE = ("requests", "cookies")
+
+
+def _set(name: str, *cookies: bytes, to: str = "/there") -> Case:
+    lines = tuple(b"Set-Cookie: " + cookie for cookie in cookies)
+    start = "/cookie/set"
+    pages = {start: redirect(to.encode(), *lines), to: answer(OTHER)}
+    return Case(name, pages, _COMPARE, start)
+
+
+def _until_it_comes(request: Request) -> bytes:
+    if request.headers.get("cookie") == "gate=caf\xe9":
+        return answer(OTHER)
+    return redirect(b"/", b"Set-Cookie: gate=caf\xe9; path=/")
+
+
+CASES = (
+    _set("utf-8", "a=\u6625\u8282; path=/".encode()),
+    _set("latin-1", b"a=caf\xe9; path=/"),
+    _set("utf-8-name", "\u6625=1; path=/".encode()),
+    _set("no-name", b"value; path=/"),
+    _set("empty-name", b"=value; path=/"),
+    _set("empty-name-equals", b"==value; path=/", b"=x=y; path=/"),
+    _set("empty-value", b"a=; path=/"),
+    _set("control", b"a=b\x01c; path=/", b"d=e; path=/"),
+    _set("tab-inside", b"a=b\tc; path=/"),
+    _set("tabs-around", b"\ta\t=\tb\t; path=/"),
+    _set("default-path", b"a=1", b"b=2; path=/", to="/cookie/other"),
+    _set("default-path-elsewhere", b"a=1", b"b=2; path=x", b"c=3; path=/"),
+    _set("order", b"a=1; path=/", b"b=2; path=/cookie", b"c=3; path=/", to="/cookie/x"),
+    _set("path-boundary", b"a=1; path=/coo", b"b=2; path=/cookie/", to="/cookie/x"),
+    _set("replaced", b"a=1; path=/", b"b=2; path=/", b"a=3; path=/"),
+    _set("set-again", b"a=1; path=/", b"b=2; path=/", b"a=1; path=/"),
+    _set("dates", b"a=1; path=/; expires=Thu, 10 Apr 1980 16:33:12 GMT",
+         b"b=1; path=/; expires=10-apr-80 16:33:12", b"c=1; path=/; expires=nonsense",
+         b"d=1; path=/; max-age=+0", b"e=1; path=/; max-age=0", b"f=1; path=/; max-age=-5",
+         b"g=1; path=/; max-age=9; expires=Thu, 10 Apr 1980 16:33:12 GMT"),
+    _set("prefixes", b"__Secure-a=1; path=/", b"__host-b=1; path=/", b"__Host-c; path=/",
+         b"=__Secure-d=1; path=/", b"z=1; path=/"),
+    _set("size", b"a=" + b"x" * 4095 + b"; path=/", b"b=" + b"x" * 4096 + b"; path=/"),
+    _set("quotes", b'a="b; c"; path=/'),
+    Case("gate", {"/": _until_it_comes}, _COMPARE),
+)  # fmt: skip
