@@ -6,8 +6,8 @@ import msgspec
 from msgspec.structs import replace
 
 from fetcher.apart import TaskFailedError, run_apart
+from fetcher.charset import decode_text
 from fetcher.page.reading import Reading
-from fetcher.sniff import decode_text
 from fetcher.streams import say
 from safeurl.report import Page
 

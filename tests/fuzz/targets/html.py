@@ -2,11 +2,12 @@
 
 import msgspec
 
+from fetcher.charset import decode_text
 from fetcher.page.dom import read_dom
 from fetcher.page.fallback import read_roughly
 from fetcher.page.prescan import find_obstacle
 from fetcher.page.reading import Reading
-from fetcher.sniff import decode_text, find_charset, sniff_type
+from fetcher.sniff import find_charset, sniff_type
 
 _URL = "https://example.com/folder/page"
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.sniff import decode_text, find_charset, sniff_type
+from fetcher.charset import decode_text
+from fetcher.sniff import find_charset, sniff_type
 
 
 @pytest.mark.parametrize(
@@ -45,12 +46,23 @@ def test_bytes_show_their_type(data: bytes, kind: str) -> None:
     ("data", "header", "name"),
     [
         (b"\xef\xbb\xbfx", "text/html; charset=koi8-r", "utf-8"),
-        (b"\xff\xfex\x00", "", "utf-16-le"),
+        (b"\xff\xfex\x00", "", "utf-16le"),
         (b"x", "text/html; charset=KOI8-R", "koi8-r"),
         (b"x", 'text/html; charset="latin1"', "windows-1252"),
-        (b"<meta charset=gbk>", "text/html", "gb18030"),
+        (b"<meta charset=gbk>", "text/html", "gbk"),
         (b"<meta charset=utf-16>", "", "utf-8"),
-        (b'<META content="text/html; charset=euc-jp" http-equiv=x>', "", "euc-jp"),
+        (b'<META content="text/html; charset=euc-jp" http-equiv=content-type>', "", "euc-jp"),
+        (b'<META content="text/html; charset=euc-jp" http-equiv=x>', "", "utf-8"),
+        (b"<meta charset=koi8-r>", "text/html; charset=unknown", "koi8-r"),
+        (b"<meta charset=koi8-r>", "text/plain", "utf-8"),
+        (b"<!-- <meta charset=koi8-r> -->", "", "utf-8"),
+        (b"<script>'<meta charset=koi8-r>'</script>", "", "utf-8"),
+        (b"<!--><meta charset=koi8-r>", "", "koi8-r"),
+        (b"<meta charset='koi8-r", "", "utf-8"),
+        (b"<meta charset=x-user-defined>", "", "windows-1252"),
+        (b"<?xml version='1.0' encoding='koi8-r'?>", "", "koi8-r"),
+        (b"<p>" + b"x" * 1100 + b"<meta charset=koi8-r>", "", "utf-8"),
+        (b"<style>" + b"x" * 1100 + b"</style><meta charset=koi8-r>", "", "koi8-r"),
         ("h\u00e9".encode(), "", "utf-8"),
         ("h\u00e9".encode()[:-1], "", "utf-8"),
         (b"h\xe9 x", "", "windows-1252"),
@@ -76,6 +88,29 @@ def test_every_label_has_a_decoder(label: str) -> None:
     """Names of the Encoding Standard lead to codecs that Python has."""
     name = find_charset(b"x", f"text/html; charset={label}")
     assert decode_text(b"plain", name) == "plain"
+
+
+@pytest.mark.parametrize(
+    ("charset", "data", "text"),
+    [
+        ("windows-1252", b"\x81\x80", "\x81\u20ac"),
+        ("windows-874", b"\x81\xa1\xdb", "\x81\u0e01\ufffd"),
+        ("koi8-u", b"\xae\xbe", "\u045e\u040e"),
+        ("windows-1255", b"\xca", "\u05ba"),
+        ("gbk", b"\x81\x30\x81\x30", "\x80"),
+        ("euc-kr", b"\x81\x41", "\uac02"),
+        ("big5", b"\x88\x62", "\u00ca\u0304"),
+        ("shift_jis", b"\x87\x40", "\u2460"),
+        ("x-mac-cyrillic", b"\x80", "\u0410"),
+        ("macintosh", b"\xdb", "\u20ac"),
+        ("iso-8859-8-i", b"\xe0", "\u05d0"),
+        ("x-user-defined", b"\x80", "\uf780"),
+        ("replacement", b"<p>x", "\ufffd"),
+    ],
+)
+def test_bytes_are_read_by_the_standards_tables(charset: str, data: bytes, text: str) -> None:
+    """Where Python's codecs of these names know less, or something else."""
+    assert decode_text(data, charset) == text
 
 
 def test_codecs_that_are_bombs_are_not_named() -> None:

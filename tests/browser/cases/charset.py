@@ -1,0 +1,45 @@
+"""In which character set a page is read."""
+
+from tests.browser.case import Case, answer
+
+_COMPARE = ("title", "charset")
+#: Cyrillic in KOI8-R; other letters in every other set.
+_BODY = b"<title>\xf0\xd2\xc9</title>"
+_KOI = b"<meta charset=koi8-r>"
+
+
+def _page(
+    name: str, start: bytes, kind: bytes = b"text/html", body: bytes = _BODY, why: str = ""
+) -> Case:
+    return Case(name, {"/": answer(start + body, kind=kind)}, _COMPARE, explained=why)
+
+
+CASES = (
+    _page("header", b"", b"text/html; charset=KOI8"),
+    _page("header-quoted", b"", b'text/html; charset="koi8-r"'),
+    _page("header-unknown", _KOI, b"text/html; charset=klingon"),
+    _page("header-before-meta", _KOI, b"text/html; charset=windows-1251"),
+    _page("mark-before-header", b"\xef\xbb\xbf", b"text/html; charset=koi8-r"),
+    _page("label", b"<meta charset=csisolatincyrillic>"),
+    _page("comment", b"<!-- <meta charset=windows-1251> -->" + _KOI),
+    _page("script", b"<script>'<meta charset=windows-1251>'</script>" + _KOI),
+    _page("style", b"<style><meta charset=windows-1251></style>" + _KOI),
+    _page("title", b"<title><meta charset=windows-1251></title>" + _KOI),
+    _page("unknown-meta", b"<meta charset=klingon>" + _KOI),
+    _page("pragma", b"<meta content='x;charset = koi8-r;' http-equiv=Content-Type>"),
+    _page("content-alone", b"<meta content='text/html; charset=windows-1251'>" + _KOI),
+    _page("xml", b"<?xml version='1.0' encoding='koi8-r'?>"),
+    _page("xml-and-meta", b"<?xml version='1.0' encoding='windows-1251'?>" + _KOI),
+    _page("utf-16", b"<meta charset=utf-16>"),
+    _page("user-defined", b"<meta charset=x-user-defined>"),
+    _page("head-goes-on", b"<style>" + b"x" * 1500 + b"</style>" + _KOI),
+    _page("body-ends-it", b"<p>" + b"x" * 1500 + b"<meta charset=windows-1251>",
+          b"text/html", b"<title>x</title>",
+          "Plain ASCII that names no set is called utf-8 here; its text is the same."),
+    _page("attribute-twice", b"<meta charset=koi8-r charset=windows-1251>"),
+    _page("gbk", b"<meta charset=gb2312>", body=b"<title>\x81\x40\xc4\xe3</title>"),
+    _page("korean", b"<meta charset=ks_c_5601-1987>", body=b"<title>\x81\x41</title>"),
+    _page("ukrainian", b"<meta charset=koi8-ru>", body=b"<title>\xae\xbe</title>"),
+    _page("hebrew", b"<meta charset=logical>", body=b"<title>\xe0\xe1</title>"),
+    _page("replacement", b"<p>x</p>", b"text/html; charset=hz-gb-2312"),
+)  # fmt: skip
