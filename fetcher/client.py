@@ -1,6 +1,7 @@
 """Asks one URL for its page, looking like a browser."""
 
 import contextlib
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ DEFAULT_USER_AGENT = (
     "Chrome/154.0.0.0 Safari/537.36"
 )
 
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _BROWSER_HEADERS = (
@@ -49,7 +51,11 @@ class Visit:
     @property
     def location(self) -> str:
         """Where the response redirects to, as the server wrote it; empty when it does not."""
-        return self.head.value("location") if self.head.status in _REDIRECTS else ""
+        if self.head.status not in _REDIRECTS:
+            return ""
+        found = next(filter(None, self.head.raw_values(b"location")), b"")
+        # As Chromium: bytes stay what they are, in whatever character set they were meant.
+        return _NOT_ASCII.sub(lambda match: b"%%%02X" % match[0][0], found).decode("ascii")
 
     def close(self) -> None:
         """Close the connection."""

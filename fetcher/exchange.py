@@ -58,7 +58,8 @@ class Exchange:
     def ask(self, target: str, headers: tuple[tuple[str, str | bytes], ...]) -> Head:
         """Send a GET and return the response's head."""
         try:
-            request = h11.Request(method="GET", target=target, headers=list(headers))
+            fields = [(x.encode(), y if isinstance(y, bytes) else y.encode()) for x, y in headers]
+            request = h11.Request(method="GET", target=target, headers=fields)
             wire = (self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
         except h11.LocalProtocolError as error:
             raise _not_http(error) from error

@@ -32,17 +32,26 @@ class Walker:
             if not visit.location:
                 return visit
             visit.close()
-            target, via = self.next_target(visit.target, visit.location), "redirect"
+            location = visit.location
+            target, via = self.next_target(visit.target, location, keep_fragment=True), "redirect"
 
-    def next_target(self, source: ParsedUrl, location: str) -> ParsedUrl:
-        """Spend one redirect and return where it leads; raise where it may not lead."""
+    def next_target(
+        self, source: ParsedUrl, location: str, *, keep_fragment: bool = False
+    ) -> ParsedUrl:
+        """Spend one redirect and return where it leads; raise where it may not lead.
+
+        A redirect that names no fragment keeps the one of the request (Fetch Standard).
+        """
         if self.redirects_left <= 0:
             raise FetchFailedError(
                 Outcome.TOO_MANY_REDIRECTS, f"{source.host} redirects once more than allowed."
             )
         self.redirects_left -= 1
         try:
-            return resolve(source, location, self.policy)
+            found = resolve(source, location, self.policy)
+            _, mark, fragment = source.url.partition("#")
+            if keep_fragment and mark and "#" not in found.url:
+                found = resolve(source, f"{found.url}#{fragment}", self.policy)
         except UrlRefusedError as error:
             self.on_refusal(refusal(error.reason, location))
             raise FetchFailedError(
@@ -50,6 +59,7 @@ class Walker:
                 f"{source.host} redirects to a URL that is refused ({clean(str(error.reason))}): "
                 f"{clean(str(error), SHORT)}",
             ) from error
+        return found
 
 
 def refusal(reason: str, location: str) -> Refusal:

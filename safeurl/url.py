@@ -86,6 +86,9 @@ _QUOTES: Final = frozenset({"<>", '""', "''", "``", "\u201c\u201d", "\u2018\u201
 _INVISIBLE: Final = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"
 
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+#: What the WHATWG URL parser takes off the ends, and out of the middle.
+_EDGES: Final = "".join(map(chr, range(0x21)))
+_DROPPED: Final = re.compile(r"[\t\n\r]")
 _WEB_SCHEME: Final = re.compile(
     r"(h(?:tt|xx|xt|tx|\*\*)p)(s?)(:|\[:\]|\[://\])[/\\]*", re.IGNORECASE
 )
@@ -130,10 +133,12 @@ def resolve(
 ) -> ParsedUrl:
     """Return where a redirect or a link on the page `base` leads, or raise `UrlRefusedError`.
 
-    `base` is a URL that `parse` or `resolve` returned. Nothing is refanged here: browsers do not.
+    `base` is a URL that `parse` or `resolve` returned. Nothing is refanged here, and no quotes or
+    marks are taken off: browsers do not.
     """
     base_url = base if isinstance(base, str) else base.url
-    return _judged(_clean(location, MAX_REDIRECT_BYTES), base_url, policy, MAX_REDIRECT_BYTES)
+    _check_size(location, MAX_REDIRECT_BYTES)
+    return _judged(_as_parsed(location), base_url, policy, MAX_REDIRECT_BYTES)
 
 
 def username(text: str, base: str | None = None) -> str:
@@ -177,12 +182,7 @@ def _refuse(reason: Reason | Rule, message: str) -> NoReturn:
 def _clean(text: str, max_bytes: int) -> str:
     """Take off what surrounds the URL; refuse what no URL may hold."""
     text = text.strip()
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError:
-        _refuse(Reason.ENCODING, "The URL is not valid Unicode text. Copy it again.")
-    if size > max_bytes:
-        _refuse(Reason.TOO_LONG, f"The URL is longer than {max_bytes:,} bytes. Shorten it.")
+    _check_size(text, max_bytes)
     bare = text.strip(_INVISIBLE).strip()
     while bare[:1] + bare[1:][-1:] in _QUOTES:
         bare = bare[1:-1].strip()
@@ -192,6 +192,20 @@ def _clean(text: str, max_bytes: int) -> str:
             "The URL has a line break, a tab or another control character inside. Remove it.",
         )
     return bare
+
+
+def _check_size(text: str, max_bytes: int) -> None:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        _refuse(Reason.ENCODING, "The URL is not valid Unicode text. Copy it again.")
+    if size > max_bytes:
+        _refuse(Reason.TOO_LONG, f"The URL is longer than {max_bytes:,} bytes. Shorten it.")
+
+
+def _as_parsed(text: str) -> str:
+    """Leave out what the WHATWG parser does, so that the checks before it see what it sees."""
+    return _DROPPED.sub("", text.strip(_EDGES))
 
 
 def _refang(text: str) -> str:

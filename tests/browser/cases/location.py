@@ -1,0 +1,26 @@
+"""What a redirect's Location leads to."""
+
+from tests.browser.case import LOGIN, Case, answer, redirect
+
+_COMPARE = ("url", "title", "requests")
+
+
+def _to(name: str, location: bytes, start: str = "/dir/page", why: str = "") -> Case:
+    return Case(name, {start.partition("#")[0]: redirect(location), "*": answer(LOGIN)},
+                _COMPARE, start, explained=why)  # fmt: skip
+
+
+CASES = (
+    _to("quotes", b'"/a"'),
+    _to("angles", b"</a>"),
+    _to("no-break-space", b"/a\xc2\xa0"),
+    _to("zero-width-space", b"/a\xe2\x80\x8b"),
+    _to("latin-1", b"/caf\xe9?caf\xe9"),
+    _to("utf-8", b"/caf\xc3\xa9?caf\xc3\xa9"),
+    _to("tab", b"/a\tb"),
+    _to("spaces", b" /a b "),
+    _to("backslashes", b"\\a\\b"),
+    _to("user-info", b"http://u:p@origin.test/a", why="User name and password are not kept."),
+    _to("empty", b""),
+    _to("scheme", b"javascript:alert(1)"),
+)
