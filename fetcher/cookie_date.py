@@ -10,6 +10,7 @@ _YEAR = re.compile(r"([0-9]{2,4})(?:[^0-9].*)?\Z")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 #: Years of two digits: up to 69 they are of this century.
 _CENTURY, _PIVOT = 100, 70
+#: Chromium's clock begins with it; whatever is before lies in the past.
 _FIRST_YEAR = 1601
 
 
@@ -29,10 +30,9 @@ def parse_cookie_date(text: str) -> float | None:
         return None
     if year < _CENTURY:
         year += 2000 if year < _PIVOT else 1900
-    if year < _FIRST_YEAR:
-        return None
     try:
         hour, minute, second = clock
+        year = max(year, _FIRST_YEAR)
         return dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC).timestamp()
     except ValueError:
         return None

@@ -17,10 +17,12 @@ _MAX_COOKIE_BYTES = 4096
 _MAX_ATTRIBUTE_BYTES = 1024
 
 _SPACE = " \t"
+#: Where the line ends, whatever comes after it (as in Chromium).
+_END = re.compile("[\0\r\n]")
 #: A line with one of these is no cookie; a tab may stand around its parts.
-_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
-#: Chromium reads the number that an age begins with.
-_AGE = re.compile(r"([+-]?)0*([0-9]+)")
+_CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
+#: An age that is no whole number does not count.
+_AGE = re.compile(r"([+-]?)0*([0-9]+)", re.ASCII)
 #: More digits than these are for ever.
 _MAX_AGE_DIGITS = 12
 
@@ -88,6 +90,7 @@ class CookieJar:
 
 def _read(source: ParsedUrl, set_cookie: str) -> _Cookie | None:
     """Return the cookie that a page may set; None where browsers drop it."""
+    set_cookie = _END.split(set_cookie, maxsplit=1)[0]
     if _CONTROL.search(set_cookie):
         return None
     pair, *attributes = set_cookie.split(";")
@@ -170,7 +173,7 @@ def _covers(path: str, asked: str) -> bool:
 
 def _expiry(given: dict[str, str]) -> float:
     """Return when the cookie ends; an age counts before a date, and what is neither not at all."""
-    age = _AGE.match(given.get("max-age", ""))
+    age = _AGE.fullmatch(given.get("max-age", ""))
     if age:
         sign, digits = age.groups()
         seconds = int(digits) if len(digits) <= _MAX_AGE_DIGITS else float("inf")
