@@ -56,6 +56,8 @@ _JSON = re.compile(rb"\s*(?:\{\s*[\"}]|\[\s*[\"{\[\]0-9tfn-])")
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 
 _HEADER = re.compile(r"(?:\A|[;\s])charset\s{0,8}=\s{0,8}[\"']?([^\s\"';,]{1,40})", re.IGNORECASE)
+#: Read as UTF-8 where nothing is said.
+_UTF8_TYPE = re.compile(r"\s*[^;,\s]{1,127}[/+]json\b", re.IGNORECASE)
 _PLAIN = re.compile(r"\s*text/plain\b", re.IGNORECASE)
 
 
@@ -92,7 +94,10 @@ def find_charset(data: bytes, content_type: str) -> str:
         named = named_charset(data)
     if named or _BINARY.search(data[:_HEAD_BYTES]):
         return named
-    return "utf-8" if _is_utf8(data[:_UTF8_BYTES]) else "windows-1252"
+    start = data[:_UTF8_BYTES]
+    if _UTF8_TYPE.match(content_type):
+        return "utf-8"
+    return "utf-8" if not start.isascii() and _is_utf8(start) else "windows-1252"
 
 
 def _is_utf8(data: bytes) -> bool:

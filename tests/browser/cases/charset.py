@@ -14,6 +14,10 @@ def _page(
     return Case(name, {"/": answer(start + body, kind=kind)}, _COMPARE, explained=why)
 
 
+def _other(name: str, kind: bytes, body: bytes = b"x") -> Case:
+    return Case(name, {"/": answer(body, kind=kind)}, ("charset",))
+
+
 CASES = (
     _page("header", b"", b"text/html; charset=KOI8"),
     _page("header-quoted", b"", b'text/html; charset="koi8-r"'),
@@ -34,8 +38,17 @@ CASES = (
     _page("user-defined", b"<meta charset=x-user-defined>"),
     _page("head-goes-on", b"<style>" + b"x" * 1500 + b"</style>" + _KOI),
     _page("body-ends-it", b"<p>" + b"x" * 1500 + b"<meta charset=windows-1251>",
-          b"text/html", b"<title>x</title>",
-          "Plain ASCII that names no set is called utf-8 here; its text is the same."),
+          b"text/html", b"<title>x</title>"),
+    _page("ascii", b"", body=b"<title>x</title>"),
+    _page("western", b"", body=b"<title>caf\xe9</title>"),
+    _page("utf-8-unsaid", b"", body="<title>caf\u00e9</title>".encode(),
+          why="What is valid UTF-8 is read as that, which people can read."),
+    _page("koi8-unsaid", b"", body="<title>\u0412\u0445\u043e\u0434 \u0432 "
+          "\u043b\u0438\u0447\u043d\u044b\u0439 \u043a\u0430\u0431\u0438\u043d\u0435\u0442"
+          "</title>".encode("koi8-r"), why="No set is guessed by how often letters come."),
+    _other("plain", b"text/plain"),
+    _other("plain-meta", b"text/plain", b"<meta charset=koi8-r>"),
+    _other("json", b"application/json", b"{}"),
     _page("attribute-twice", b"<meta charset=koi8-r charset=windows-1251>"),
     _page("gbk", b"<meta charset=gb2312>", body=b"<title>\x81\x40\xc4\xe3</title>"),
     _page("korean", b"<meta charset=ks_c_5601-1987>", body=b"<title>\x81\x41</title>"),

@@ -52,17 +52,20 @@ def test_bytes_show_their_type(data: bytes, kind: str) -> None:
         (b"<meta charset=gbk>", "text/html", "gbk"),
         (b"<meta charset=utf-16>", "", "utf-8"),
         (b'<META content="text/html; charset=euc-jp" http-equiv=content-type>', "", "euc-jp"),
-        (b'<META content="text/html; charset=euc-jp" http-equiv=x>', "", "utf-8"),
+        (b'<META content="text/html; charset=euc-jp" http-equiv=x>', "", "windows-1252"),
         (b"<meta charset=koi8-r>", "text/html; charset=unknown", "koi8-r"),
-        (b"<meta charset=koi8-r>", "text/plain", "utf-8"),
-        (b"<!-- <meta charset=koi8-r> -->", "", "utf-8"),
-        (b"<script>'<meta charset=koi8-r>'</script>", "", "utf-8"),
+        (b"<meta charset=koi8-r>", "text/plain", "windows-1252"),
+        (b"<!-- <meta charset=koi8-r> -->", "", "windows-1252"),
+        (b"<script>'<meta charset=koi8-r>'</script>", "", "windows-1252"),
         (b"<!--><meta charset=koi8-r>", "", "koi8-r"),
-        (b"<meta charset='koi8-r", "", "utf-8"),
+        (b"<meta charset='koi8-r", "", "windows-1252"),
         (b"<meta charset=x-user-defined>", "", "windows-1252"),
         (b"<?xml version='1.0' encoding='koi8-r'?>", "", "koi8-r"),
-        (b"<p>" + b"x" * 1100 + b"<meta charset=koi8-r>", "", "utf-8"),
+        (b"<p>" + b"x" * 1100 + b"<meta charset=koi8-r>", "", "windows-1252"),
         (b"<style>" + b"x" * 1100 + b"</style><meta charset=koi8-r>", "", "koi8-r"),
+        (b"{}", "application/json", "utf-8"),
+        (b"{}", "application/problem+json", "utf-8"),
+        (b"", "text/html", "windows-1252"),
         ("h\u00e9".encode(), "", "utf-8"),
         ("h\u00e9".encode()[:-1], "", "utf-8"),
         (b"h\xe9 x", "", "windows-1252"),
@@ -117,4 +120,4 @@ def test_codecs_that_are_bombs_are_not_named() -> None:
     """Python would unpack or transform with these."""
     for label in ("zip", "bz2", "base64", "rot13", "unicode_escape", "punycode", "idna", "utf-7"):
         codecs.lookup(label)
-        assert find_charset(b"x", f"text/html; charset={label}") == "utf-8"
+        assert find_charset(b"x", f"text/html; charset={label}") == "windows-1252"
