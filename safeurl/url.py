@@ -16,13 +16,26 @@ A URL that `parse` returned is parsed to itself.
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final, NoReturn
 
 from ada_url import URL, HostType
 
-from safeurl.address import DEFAULT_POLICY, AddressPolicy, Rule, judge_address, judge_port
+from safeurl.address import DEFAULT_POLICY, AddressPolicy, Rule
 from safeurl.errors import UrlRefusedError
+from safeurl.host import Reason, check_literal, check_name, check_port, refuse_host
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_REDIRECT_BYTES",
+    "NAMED_SCHEMES",
+    "ParsedUrl",
+    "Reason",
+    "defang",
+    "origin",
+    "parse",
+    "resolve",
+    "username",
+]
 
 #: The longest URL that is taken from a user, in bytes of UTF-8, before and after normalising.
 MAX_BYTES: Final = 2048
@@ -31,24 +44,6 @@ MAX_BYTES: Final = 2048
 MAX_REDIRECT_BYTES: Final = 8192
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-_MAX_LABEL: Final = 63
-_MAX_HOST: Final = 253
-
-
-class Reason(StrEnum):
-    """Why a URL is refused, besides the rules of `safeurl.address`."""
-
-    EMPTY = "empty"
-    TOO_LONG = "too_long"
-    ENCODING = "encoding"
-    CONTROL_CHARACTER = "control_character"
-    SCHEME = "scheme"
-    EMPTY_HOST = "empty_host"
-    HOST_INVALID = "host_invalid"
-    SINGLE_LABEL = "single_label"
-    LOCAL_NAME = "local_name"
-    #: Programs disagree on which host the URL names.
-    AMBIGUOUS = "ambiguous"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +67,6 @@ NAMED_SCHEMES: Final = frozenset(
         *("phar", "php", "pop3", "rtsp", "sftp", "sip", "smb", "sms", "smtp", "ssh", "tel"),
         *("telnet", "tftp", "urn", "vbscript", "view-source", "ws", "wss"),
     }
-)
-
-#: Names that mean something on this machine or network only, or outside the DNS (RFC 6761,
-#: 6762, 7686, 8375; `internal` is ICANN's, `localdomain` stands in hosts files).
-_LOCAL_NAMES: Final = frozenset(
-    {"localhost", "localdomain", "local", "internal", "home.arpa", "onion"}
 )
 
 #: What surrounds a URL in a mail or a chat.
@@ -105,9 +94,6 @@ _TLS_PORT: Final = re.compile(r":0*443\Z")
 #: Where RFC 3986 sees the authority end; a browser ends it at the first backslash too.
 _AUTHORITY: Final = re.compile(r"(?:https?:[/\\]*|[/\\]{2,})([^/?#]*)", re.IGNORECASE)
 _PORT: Final = re.compile(r":[^\]:]*\Z")
-#: What a browser's parser leaves in a label and the DNS can hold (RFC 2181, section 11): all of
-#: printable ASCII but the WHATWG URL Standard's forbidden domain code points.
-_LABEL: Final = re.compile(rf"[!\"$&'()*+,\-0-9;=_`a-z{{}}~]{{1,{_MAX_LABEL}}}")
 #: No top-level domain of the public DNS has one of these, so there they are a defanged dot's.
 _DOT_MARKS: Final = frozenset("(){}")
 _DEFANGABLE: Final = re.compile(r"(http)(s?://)([^/?#]*)(.*)", re.DOTALL)
@@ -118,7 +104,9 @@ def parse(text: str, policy: AddressPolicy = DEFAULT_POLICY) -> ParsedUrl:
     text = _clean(text, MAX_BYTES)
     if not text:
         _refuse(Reason.EMPTY, "There is no URL in this text. Submit one, such as example.com.")
-    parsed = _judged(_refang(text), None, policy, MAX_BYTES)
+    text = _refang(text)
+    _check_authority(text)
+    parsed = _judged(text, None, policy, MAX_BYTES)
     if _refang(parsed.url) != parsed.url:
         _refuse(
             Reason.AMBIGUOUS,
@@ -129,16 +117,24 @@ def parse(text: str, policy: AddressPolicy = DEFAULT_POLICY) -> ParsedUrl:
 
 
 def resolve(
-    base: ParsedUrl | str, location: str, policy: AddressPolicy = DEFAULT_POLICY
+    base: ParsedUrl | str,
+    location: str,
+    policy: AddressPolicy = DEFAULT_POLICY,
+    *,
+    is_strict: bool = False,
 ) -> ParsedUrl:
     """Return where a redirect or a link on the page `base` leads, or raise `UrlRefusedError`.
 
-    `base` is a URL that `parse` or `resolve` returned. Nothing is refanged here, and no quotes or
-    marks are taken off: browsers do not.
+    `base` is a URL that `parse` or `resolve` returned. It is read as browsers read it: nothing is
+    refanged, and no quotes or marks are taken off. What is strict is refused where other programs
+    would read another host.
     """
     base_url = base if isinstance(base, str) else base.url
     _check_size(location, MAX_REDIRECT_BYTES)
-    return _judged(_as_parsed(location), base_url, policy, MAX_REDIRECT_BYTES)
+    text = _as_parsed(location)
+    if is_strict:
+        _check_authority(text)
+    return _judged(text, base_url, policy, MAX_REDIRECT_BYTES)
 
 
 def username(text: str, base: str | None = None) -> str:
@@ -266,11 +262,10 @@ def _refuse_scheme(scheme: str) -> NoReturn:
 
 
 def _judged(text: str, base: str | None, policy: AddressPolicy, max_bytes: int) -> ParsedUrl:
-    authority = _checked_authority(text)
     try:
         url = URL(text, base)
     except ValueError:
-        _refuse_unparsable(authority, text)
+        _refuse_unparsable(text)
     scheme = url.protocol.removesuffix(":")
     if scheme not in _DEFAULT_PORTS:
         _refuse_scheme(scheme)
@@ -283,17 +278,23 @@ def _judged(text: str, base: str | None, policy: AddressPolicy, max_bytes: int) 
     host = url.hostname.strip("[]")
     is_literal = url.host_type != HostType.DEFAULT
     if is_literal:
-        _check_literal(host, policy)
+        check_literal(host, policy)
     else:
-        _check_name(host)
-    _check_port(port, policy)
+        check_name(host)
+    check_port(port, policy)
     return ParsedUrl(url.href, scheme, host, port, is_literal)
 
 
-def _checked_authority(text: str) -> str:
-    """Return the part that names the host, refused where programs read it differently."""
+def _authority(text: str) -> tuple[str, str]:
+    """Return the part that names the host for browsers, and what it is for others besides."""
     match = _AUTHORITY.match(text)
     authority, _, beyond = (match[1] if match else "").partition("\\")
+    return authority, beyond
+
+
+def _check_authority(text: str) -> None:
+    """Refuse a URL of which programs read different hosts."""
+    authority, beyond = _authority(text)
     if "@" in beyond or any(char.isspace() for char in authority):
         _refuse(
             Reason.AMBIGUOUS,
@@ -302,15 +303,14 @@ def _checked_authority(text: str) -> str:
         )
     if "%00" in authority:
         _refuse(Reason.CONTROL_CHARACTER, "The URL's host holds a NUL (%00). Remove it.")
-    return authority
 
 
-def _refuse_unparsable(authority: str, text: str) -> NoReturn:
+def _refuse_unparsable(text: str) -> NoReturn:
     """Name what the parser, which says only that it failed, did not like."""
     scheme = _SCHEME.match(text)
     if scheme and scheme[1].lower() not in _DEFAULT_PORTS:
         _refuse_scheme(scheme[1])
-    host = authority.rpartition("@")[2]
+    host = _authority(text)[0].rpartition("@")[2]
     name = _PORT.sub("", host)
     if not name:
         _refuse(Reason.EMPTY_HOST, "The URL names no host. Submit one, such as example.com.")
@@ -318,46 +318,4 @@ def _refuse_unparsable(authority: str, text: str) -> NoReturn:
         _refuse(Rule.SCOPED, "The URL's IPv6 address has a zone, so it is local. Remove the zone.")
     if name != host and URL.can_parse(f"http://{name}"):
         _refuse(Rule.PORT_INVALID, "The URL's port is not a number up to 65535. Correct it.")
-    _refuse_host(host)
-
-
-def _refuse_host(host: str) -> NoReturn:
-    _refuse(Reason.HOST_INVALID, f"{host[:80]!r} is not a valid host name or address. Correct it.")
-
-
-def _check_literal(host: str, policy: AddressPolicy) -> None:
-    ruling = judge_address(host, policy)
-    if not ruling.allowed:
-        _refuse(
-            ruling.rule,
-            f"SafeURL does not connect to {host} ({ruling.rule}). Submit a public address, "
-            "or allow this range in EGRESS_ALLOW_CIDRS.",
-        )
-
-
-def _check_name(host: str) -> None:
-    name = host.removesuffix(".")
-    labels = name.split(".")
-    if len(name) > _MAX_HOST or not all(_LABEL.fullmatch(label) for label in labels):
-        _refuse_host(host)
-    if any(name == local or name.endswith(f".{local}") for local in _LOCAL_NAMES):
-        _refuse(
-            Reason.LOCAL_NAME,
-            f"{host} is a name of the local machine, a local network or outside the DNS. "
-            "Submit a public host name.",
-        )
-    if len(labels) == 1:
-        _refuse(
-            Reason.SINGLE_LABEL,
-            f"{host!r} is not a full host name. Submit it with its domain, as in www.example.com.",
-        )
-
-
-def _check_port(port: int, policy: AddressPolicy) -> None:
-    ruling = judge_port(port, policy)
-    if not ruling.allowed:
-        _refuse(
-            ruling.rule,
-            f"SafeURL does not connect to port {port} ({ruling.rule}). Submit another port, "
-            "or allow this one in EGRESS_ALLOW_PORTS.",
-        )
+    refuse_host(host)

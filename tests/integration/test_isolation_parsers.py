@@ -22,12 +22,11 @@ from tests.support.confusions import (
     CANARY_HOSTS,
     INNER_HOST,
     LANDING,
-    LANDING_IN_PAGE,
+    LANDING_BY_STANDARD,
     NAMES,
     OPEN_HOST,
     REFUSED,
-    REFUSED_IN_HEADER,
-    REFUSED_IN_PAGE,
+    REFUSED_BY_STANDARD,
     Ground,
 )
 from tests.support.dns import DnsServer
@@ -40,10 +39,14 @@ from worker.sandbox.runtime import RUNC
 _ALLOW = (f"{OPEN_HOST}/32",)
 _ALLOW_CANARY = ("127.0.0.0/8",)
 _TEMPLATES = (*REFUSED, *LANDING)
-_REFUSED_IN_PAGE = [template for template in REFUSED if template not in LANDING_IN_PAGE]
+_REFUSED_BY_STANDARD = {
+    template: REFUSED_BY_STANDARD.get(template, rule)
+    for template, rule in REFUSED.items()
+    if template not in LANDING_BY_STANDARD
+}
 _LANDINGS = [
-    *(("/redirect", *landing) for landing in LANDING.items()),
-    *(("/page", *landing) for landing in LANDING_IN_PAGE.items()),
+    *(("/redirect", *landing) for landing in (LANDING | LANDING_BY_STANDARD).items()),
+    *(("/page", *landing) for landing in LANDING_BY_STANDARD.items()),
 ]
 #: Words of the gateway's own for what it does not even take for a request to a proxy.
 _UNREADABLE = frozenset({"bad_request", "method"})
@@ -156,24 +159,24 @@ def probed(scene: Scene, runtime: str) -> Probed:
     return scene.probe(_ALLOW, runtime)
 
 
-@pytest.mark.parametrize("template", REFUSED, ids=ascii)
+@pytest.mark.parametrize("template", _REFUSED_BY_STANDARD, ids=ascii)
 def test_a_redirect_is_refused(untouched: Scene, template: str) -> None:
     """Led to it by a `Location`, the real fetcher opens nothing and says why."""
     ran = untouched.fetch("/redirect", template)
     assert ran.report is not None
     assert ran.report.outcome is Outcome.ADDRESS_REFUSED
-    expected = REFUSED_IN_HEADER.get(template, REFUSED[template])
+    expected = _REFUSED_BY_STANDARD[template]
     assert [refusal.rule for refusal in ran.evidence.refusals] == [expected]
     assert _reached(ran) == {(OPEN_HOST, untouched.pages.port)}
 
 
-@pytest.mark.parametrize("template", _REFUSED_IN_PAGE, ids=ascii)
+@pytest.mark.parametrize("template", _REFUSED_BY_STANDARD, ids=ascii)
 def test_a_refresh_and_an_icon_are_refused(untouched: Scene, template: str) -> None:
     """A page that leads there by itself is seen, and neither target of it is opened."""
     ran = untouched.fetch("/page", template)
     assert ran.report is not None
     assert ran.report.outcome is Outcome.OK
-    expected = REFUSED_IN_PAGE.get(template, REFUSED[template])
+    expected = _REFUSED_BY_STANDARD[template]
     assert {refusal.rule for refusal in ran.evidence.refusals} == {expected}
     assert ran.evidence.page is not None
     assert ran.evidence.page.favicon is not None

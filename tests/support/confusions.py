@@ -54,7 +54,7 @@ class Ground:
         )
 
 
-#: Each with the rule that refuses it where a page or a header leads there.
+#: Each with the rule that refuses it where it is asked for as it stands.
 REFUSED: dict[str, str] = {
     "http://a@b:{port}/": Reason.SINGLE_LABEL,
     "http://{open} &@{inner}# @127.0.0.3:{port}/": Reason.AMBIGUOUS,
@@ -96,14 +96,9 @@ REFUSED: dict[str, str] = {
     "http://a.b.localhost.:{port}/": Reason.LOCAL_NAME,
 }
 
-#: In a header a line break ends the target, or is a space: the rule is another one.
-REFUSED_IN_HEADER: dict[str, str] = {
-    "http://127.0.\n0.2:{port}/": Rule.LOOPBACK,
-    "http://127.0.\r\n 0.2:{port}/": Reason.AMBIGUOUS,
-}
-
-#: In a page tabs, line breaks and the like are taken out as browsers do; what is left is judged.
-REFUSED_IN_PAGE: dict[str, str] = {
+#: In a page or a header the standard alone decides: tabs and line breaks are taken out (a header
+#: ends at a line break, or has a space there), and a backslash is a slash.
+REFUSED_BY_STANDARD: dict[str, str] = {
     "http://{open} &@{inner}# @127.0.0.3:{port}/": Rule.LOOPBACK,
     "http://x:{open_port}\\@y:{port}/": Reason.SINGLE_LABEL,
     "http://{inner}\\@{open}/": Rule.LOOPBACK,
@@ -111,7 +106,9 @@ REFUSED_IN_PAGE: dict[str, str] = {
     "http://{open}\t@{inner}/": Rule.LOOPBACK,
     "ht\ttp:/\t/{inner}/": Rule.LOOPBACK,
     "http://127.0.\n0.2:{port}/": Rule.LOOPBACK,
-    "http://127.0.\r\n 0.2:{port}/": Reason.AMBIGUOUS,
+    "http://127.0.\r\n 0.2:{port}/": Reason.HOST_INVALID,
+    "http://127.0.0.2%00.open.example:{port}/": Reason.HOST_INVALID,
+    "http://open.example%00@{inner}/": Rule.LOOPBACK,
 }
 
 #: Those that the standard reads as allowed, each with what the allowed server is asked for.
@@ -124,5 +121,5 @@ LANDING: dict[str, str] = {
     "http:/{inner}/": "/{inner}/",
 }
 
-#: A header's is refused; a page's is read by the standard, in which a backslash is a slash.
-LANDING_IN_PAGE: dict[str, str] = {"http://{open}\\@{inner}/": "/@{inner}/"}
+#: The gateway refuses it, since the fetcher sends no such spelling.
+LANDING_BY_STANDARD: dict[str, str] = {"http://{open}\\@{inner}/": "/@{inner}/"}

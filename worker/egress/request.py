@@ -65,9 +65,10 @@ class Ask:
     def target(self, policy: AddressPolicy) -> ParsedUrl:
         """Return where it leads, as a browser reads it; raise `UrlRefusedError` where it may not.
 
-        All spellings of an address end in the one that was judged here.
+        All spellings of an address end in the one that was judged here; a spelling in which others
+        see another host is refused, since the fetcher sends none.
         """
-        return resolve(_BASE, self.url, policy)
+        return resolve(_BASE, self.url, policy, is_strict=True)
 
     def rest(self) -> bytes:
         """Return the bytes after the head of a CONNECT: the tunnel's first ones."""
