@@ -1,0 +1,1 @@
+"""Public conformance suites, held against our readers and against Chromium; see README.md."""
