@@ -43,13 +43,16 @@ def find_encoding(label: str) -> str:
     return found.name if found else ""
 
 
-def named_charset(data: bytes) -> str:
-    """Return the name of the character set that the document says it is in, or nothing."""
+def named_charset(data: bytes, *, is_xml: bool = False) -> str:
+    """Return the name of the character set that the document says it is in, or nothing.
+
+    In XML only its declaration can say so.
+    """
     for mark, name in _UTF16_XML:
         if data.startswith(mark):
             return name
     data = data[:_MOST_BYTES]
-    for tag, attributes in _tags(data):
+    for tag, attributes in () if is_xml else _tags(data):
         if tag == b"meta" and (found := _meta(attributes)):
             return found
     match = _XML.match(data[:_LEAST_BYTES])

@@ -56,8 +56,8 @@ _JSON = re.compile(rb"\s*(?:\{\s*[\"}]|\[\s*[\"{\[\]0-9tfn-])")
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 
 _HEADER = re.compile(r"(?:\A|[;\s])charset\s{0,8}=\s{0,8}[\"']?([^\s\"';,]{1,40})", re.IGNORECASE)
-#: Read as UTF-8 where nothing is said.
-_UTF8_TYPE = re.compile(r"\s*[^;,\s]{1,127}[/+]json\b", re.IGNORECASE)
+_JSON_TYPE = re.compile(r"\s*[^;,\s]{1,127}[/+]json\b", re.IGNORECASE)
+_XML_TYPE = re.compile(r"\s*[^;,\s]{1,127}[/+]xml\b", re.IGNORECASE)
 _PLAIN = re.compile(r"\s*text/plain\b", re.IGNORECASE)
 
 
@@ -88,14 +88,15 @@ def find_charset(data: bytes, content_type: str) -> str:
     for mark, name in BOMS:
         if data.startswith(mark):
             return name
+    is_xml = bool(_XML_TYPE.match(content_type) if content_type else _XML.match(data))
     match = _HEADER.search(content_type[:1024])
     named = find_encoding(match[1]) if match else ""
     if not named and not _PLAIN.match(content_type):
-        named = named_charset(data)
+        named = named_charset(data, is_xml=is_xml)
     if named or _BINARY.search(data[:_HEAD_BYTES]):
         return named
     start = data[:_UTF8_BYTES]
-    if _UTF8_TYPE.match(content_type):
+    if is_xml or _JSON_TYPE.match(content_type):
         return "utf-8"
     return "utf-8" if not start.isascii() and _is_utf8(start) else "windows-1252"
 

@@ -18,6 +18,16 @@ def _other(name: str, kind: bytes, body: bytes = b"x") -> Case:
     return Case(name, {"/": answer(body, kind=kind)}, ("charset",))
 
 
+def _xml(
+    name: str, title: bytes = b"x", start: bytes = b"", kind: bytes = b"application/xhtml+xml"
+) -> Case:
+    page = (
+        b"<html xmlns='http://www.w3.org/1999/xhtml'><head><meta charset='windows-1251'/>"
+        b"<title>%b</title></head><body/></html>"
+    )
+    return Case(name, {"/": answer(start + page % title, kind=kind)}, ("title", "charset"))
+
+
 CASES = (
     _page("header", b"", b"text/html; charset=KOI8"),
     _page("header-quoted", b"", b'text/html; charset="koi8-r"'),
@@ -48,6 +58,16 @@ CASES = (
           "</title>".encode("koi8-r"), why="No set is guessed by how often letters come."),
     _other("plain", b"text/plain"),
     _other("plain-meta", b"text/plain", b"<meta charset=koi8-r>"),
+    _xml("xml-ascii"),
+    _xml("xml-utf-8", "\u0412".encode()),
+    _xml("xml-declared", "\u0412".encode("koi8-r"), b"<?xml version='1.0' encoding='koi8-r'?>"),
+    _xml("xml-declared-late", b"", b" \n<?xml version='1.0' encoding='koi8-r'?>"),
+    _xml("xml-header", "\u0412".encode("koi8-r"), kind=b"text/xml; charset=koi8-r"),
+    _xml("xml-header-wins", "\u0412".encode("koi8-r"),
+         b"<?xml version='1.0' encoding='iso-8859-5'?>", b"text/xml; charset=koi8-r"),
+    _xml("xml-unknown", b"", b"<?xml version='1.0' encoding='klingon'?>"),
+    _xml("xml-utf-16-said", b"", b"<?xml version='1.0' encoding='utf-16'?>"),
+    _xml("xml-no-type", "\u0412".encode("koi8-r"), b"<?xml version='1.0' encoding='koi8-r'?>", b""),
     _other("json", b"application/json", b"{}"),
     _page("attribute-twice", b"<meta charset=koi8-r charset=windows-1251>"),
     _page("gbk", b"<meta charset=gb2312>", body=b"<title>\x81\x40\xc4\xe3</title>"),
