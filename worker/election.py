@@ -3,10 +3,13 @@
 import asyncio
 import logging
 import time
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from safeurl.errors import StoreUnavailableError, UnavailableError
 from safeurl.ports import CLOCK_SKEW, Clock, Leadership
+from safeurl.scan import Term
+from worker.owner import has_ended
 
 _log = logging.getLogger("safeurl.election")
 
@@ -29,9 +32,18 @@ def leader_lease(lease: timedelta) -> timedelta:
 class Candidate:
     """One host's claim to lead; believes in its own term only while it was renewed in time."""
 
-    def __init__(self, store: Leadership, holder: str, *, lease: timedelta, clock: Clock) -> None:
-        """Take a name that no other process has, ever."""
+    def __init__(
+        self,
+        store: Leadership,
+        holder: str,
+        *,
+        lease: timedelta,
+        clock: Clock,
+        has_ended: Callable[[str], bool] = has_ended,
+    ) -> None:
+        """Take a name that no other process has, ever, and who tells which of such have ended."""
         self._store = store
+        self._has_ended = has_ended
         self._holder = holder
         self._lease = lease
         self._clock = clock
@@ -53,6 +65,8 @@ class Candidate:
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 newest = await self._store.lead(self._holder, now=now, until=now + self._lease)
+                if newest.holder != self._holder and self._has_ended(newest.holder):
+                    newest = await self._follow(newest.holder, now)
         except TimeoutError as error:
             raise StoreUnavailableError("The database is too slow for an election.") from error
         if newest.holder != self._holder:
@@ -62,6 +76,15 @@ class Candidate:
             _log.info("election.won term=%d", newest.term)
         self._number = newest.term
         self._held_until_s = asked_s + self._lease.total_seconds()
+
+    async def _follow(self, ended: str, now: datetime) -> Term:
+        """Resign for a leader whose process was killed here, and begin the next term.
+
+        What a part of it that still runs would write by the old term is refused.
+        """
+        _log.warning("election.leader_ended holder=%s", ended)
+        await self._store.resign(ended, now=now)
+        return await self._store.lead(self._holder, now=now, until=now + self._lease)
 
     async def step_aside(self) -> None:
         """Let another lead who can do what we cannot; where nobody does, stand again."""

@@ -69,6 +69,9 @@ class Findings:
     detail: str
     evidence: Evidence
     blobs: tuple[tuple[str, str, bytes], ...] = ()
+    #: Whether the gateway went while the sandbox ran. Workers wait for the next one by themselves,
+    #: so that the first retry needs no pause.
+    was_cut_off: bool = False
 
 
 class Executor:
@@ -192,7 +195,8 @@ class Executor:
             record = await _leave(egress, room)
         if record is None:
             # What the page did is not known without the record, so the report is not believed.
-            return _not_started("The egress gateway was lost while the sandbox ran.")
+            lost = _not_started("The egress gateway was lost while the sandbox ran.")
+            return replace(lost, was_cut_off=True)
         return replace(found, evidence=structs.replace(found.evidence, egress=record))
 
     async def _run_sandbox(self, scan: Scan, order: SandboxOrder) -> Findings:
@@ -281,7 +285,8 @@ class Executor:
         """Try again later where the outcome allows it, else end with what evidence had come."""
         limits = self._limits
         failed = failures(await self._store.audit(scan.id)) + 1
-        delay = retry_delay(findings.outcome, failed, limits.max_retries, limits.backoff)
+        backoff = (*[timedelta(0)] * findings.was_cut_off, *limits.backoff)
+        delay = retry_delay(findings.outcome, failed, limits.max_retries, backoff)
         if delay is not None:
             now = self._clock()
             return await self._store.requeue(

@@ -23,9 +23,11 @@ def process_name(pid: int) -> str:
 def has_ended(owner: str | None) -> bool:
     """Tell whether the process of that name ran here and is gone; False wherever it is in doubt.
 
-    A process id that was given out again only means that the lease has to run out.
+    A process id that was given out again shows where the name holds the start of its process, as
+    `process_name` has it. Else the lease has to run out.
     """
-    room, _, pid = (owner or "").rpartition(":")
+    room, _, process = (owner or "").rpartition(":")
+    pid, _, start = process.partition("+")
     if room != f"{socket.gethostname()}/{_mark()}" or not pid.isdecimal():
         return False
     try:
@@ -34,14 +36,16 @@ def has_ended(owner: str | None) -> bool:
         return True
     except PermissionError:
         return False  # somebody else's by now, or a worker of another user
-    return _is_zombie(int(pid))
+    return _is_over(int(pid), start)
 
 
-def _is_zombie(pid: int) -> bool:
+def _is_over(pid: int, start: str) -> bool:
+    """Tell whether it is a zombie, or another one than that which started then."""
     try:
-        return _after_name(pid)[0] in {"Z", "X"}
+        fields = _after_name(pid)
     except OSError:
         return False
+    return fields[0] in {"Z", "X"} or start not in {"", fields[_START_TIME]}
 
 
 def _after_name(pid: int) -> list[str]:

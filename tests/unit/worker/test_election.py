@@ -1,6 +1,9 @@
 """A candidate leads while the store says so and no longer than its lease."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +13,7 @@ from safeurl.errors import StoreUnavailableError
 from safeurl.ports import CLOCK_SKEW
 from safeurl.scan import Term
 from worker.election import Candidate, leader_lease
+from worker.owner import owner_name, process_name
 
 LEASE = timedelta(seconds=10)
 
@@ -18,10 +22,18 @@ class _World:
     def __init__(self) -> None:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.store = MemoryStore()
+        #: Those whose process is known to have ended.
+        self.ended: set[str] = set()
 
     def candidate(self, holder: str, lease: timedelta = LEASE) -> Candidate:
         """Return one that stands for election here."""
-        return Candidate(self.store, holder, lease=lease, clock=lambda: self.now)
+        return Candidate(
+            self.store,
+            holder,
+            lease=lease,
+            clock=lambda: self.now,
+            has_ended=lambda name: name in self.ended,
+        )
 
 
 def test_of_two_candidates_one_leads() -> None:
@@ -203,6 +215,59 @@ def test_resigning_without_a_database_is_no_fault() -> None:
         assert leader.term is None
 
     asyncio.run(act())
+
+
+def test_a_leader_that_was_killed_here_is_followed_at_once() -> None:
+    """Nobody waits for its term to end; of two that see it one follows, with the next number."""
+
+    async def act() -> None:
+        world = _World()
+        a, b, c = (world.candidate(name) for name in "abc")
+        await a.stand()
+        world.now += timedelta(seconds=1)
+        world.ended.add("a")
+        await asyncio.gather(b.stand(), c.stand())
+        assert [b.term, c.term] == [2, None]
+        await c.stand()
+        assert [b.term, c.term] == [2, None]
+        # What is left of it, such as a child, learns that it leads no more.
+        world.ended.clear()
+        await a.stand()
+        assert [a.term, b.term] == [None, 2]
+
+    asyncio.run(act())
+
+
+def test_a_leader_that_may_live_is_left_alone() -> None:
+    """Of another host, or of this one and alive, whatever its name looks like."""
+
+    async def act() -> None:
+        world = _World()
+        for holder in (process_name(os.getpid()), "elsewhere/0123abcd:1+7", owner_name(1), "a"):
+            world.store = MemoryStore()
+            await world.candidate(holder).stand()
+            b = Candidate(world.store, "b", lease=LEASE, clock=lambda: world.now)
+            await b.stand()
+            assert b.term is None, holder
+
+    asyncio.run(act())
+
+
+def test_a_real_process_that_was_killed_is_followed() -> None:
+    """By what the kernel says of it, also where its id was given out again."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as killed:
+        name = process_name(killed.pid)
+        killed.kill()
+
+    async def act(holder: str) -> None:
+        world = _World()
+        await world.candidate(holder).stand()
+        b = Candidate(world.store, "b", lease=LEASE, clock=lambda: world.now)
+        await b.stand()
+        assert b.term == 2
+
+    asyncio.run(act(name))
+    asyncio.run(act(f"{owner_name(os.getpid())}+1"))
 
 
 def test_a_leaders_lease_is_shorter_than_a_scans() -> None:

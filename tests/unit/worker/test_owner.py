@@ -28,6 +28,18 @@ def test_a_process_that_ended_is_known() -> None:
     assert has_ended(name)
 
 
+def test_a_process_id_that_was_given_out_again_is_told_by_its_start() -> None:
+    """Where the name holds it; a process is not another one by its own start."""
+    mine = process_name(os.getpid())
+    assert not has_ended(mine)
+    assert has_ended(f"{owner_name(os.getpid())}+1")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        name = process_name(other.pid)
+        assert not has_ended(name)
+        other.communicate(b"\n")
+    assert has_ended(name)
+
+
 def test_a_process_of_another_user_has_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """That it may not be looked at shows that it is there."""
 
