@@ -16,7 +16,7 @@ import typer
 from safeurl.bootstrap import make_policy, open_service, prepare
 from safeurl.cli.daemons import with_concurrency
 from safeurl.cli.entry import EXIT_UNAVAILABLE, complain, leave, log_to, note, read_settings
-from safeurl.cli.interrupts import Interrupts
+from safeurl.cli.interrupts import SIGNALS, Interrupts
 from safeurl.cli.render import print_view, read_verdict, view_document
 from safeurl.cli.screen import Screen
 from safeurl.cli.watch import is_ended, is_ended_or_put_off, watch
@@ -45,7 +45,8 @@ _ASK_S = 2.0
 _AWAY_S = 10.0
 #: A worker tells its first signal from its second where they are further apart than this.
 _APART_S = 0.6
-_SIGNALS_PASSED = 2
+#: So many signals, each for certain another one, kill the worker with all that it runs.
+_KILLING = 3
 _END_POLL_S = 0.02
 _EXIT_CODES = {
     Judgement.BENIGN: 0,
@@ -131,13 +132,20 @@ async def _scan(settings: Settings, url: str, company: _Company) -> ScanView:
         await _until_queue_answers(service, company.worker, patience_s)
         # Until here a signal leaves nothing behind. From here on the row may be there: no signal
         # ends this before the cancel is written, however soon a second one comes.
-        with company.told.held():
-            submission = await service.submit([url], source="cli")
-            scan_id = submission.scans[0].id
+        company.told.hold()
+        await asyncio.sleep(0)  # one that came before ends this here, and not in the submit
+        submission = await service.submit([url], source="cli")
+        scan_id = submission.scans[0].id
+        try:
             await watch(service, scan_id, Screen(stderr=True), ended=company.is_enough)
-            if company.told.number:
-                await _cancel(service, scan_id)
-            return await service.view(scan_id)
+        except UnavailableError:
+            raise  # nothing could be cancelled either
+        except BaseException:
+            await _cancel(service, scan_id)
+            raise
+        if company.told.number:
+            await _cancel(service, scan_id)
+        return await service.view(scan_id)
 
 
 async def _cancel(service: Service, scan_id: str) -> None:
@@ -191,23 +199,27 @@ class _Worker:
     def stop(self, told: Interrupts) -> None:
         """Ask it to stop and wait for its end, which comes after that of the scan it runs.
 
-        A second signal is passed on as the worker's second: it hands back what it runs.
+        A second signal is passed on as the worker's second: it hands back what it runs. So is a
+        third, after which nothing in it is waited for.
         """
-        late = Interrupts()
-        with late.held():
-            began_s, passed = time.monotonic(), 0
-            while not self.has_ended():
-                wanted = _SIGNALS_PASSED if told.count >= _SIGNALS_PASSED or late.count else 1
-                if passed < wanted and time.monotonic() >= began_s + passed * _APART_S:
-                    os.kill(self._pid, signal.SIGTERM)
-                    passed += 1
-                time.sleep(_END_POLL_S)
+        told.hold()
+        # The first one has led here, if there was one.
+        earlier = min(told.count, 1)
+        began_s, passed = time.monotonic(), 0
+        while not self.has_ended():
+            wanted = 1 + min(told.count - earlier, 1) + (told.distinct >= _KILLING)
+            if passed < wanted and time.monotonic() >= began_s + passed * _APART_S:
+                os.kill(self._pid, signal.SIGTERM)
+                passed += 1
+            time.sleep(_END_POLL_S)
 
 
 @contextmanager
 def _worker_beside(settings: Settings, told: Interrupts) -> Iterator[_Worker]:
     """Run a worker meanwhile, and stop it whatever ends this process, short of SIGKILL."""
-    before = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     worker = _Worker(settings)
     try:
         yield worker
