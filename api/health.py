@@ -53,6 +53,8 @@ def _metrics(found: Health) -> HealthMetrics:
         total_scans_in_progress=metrics.in_progress if metrics else None,
         pending_scans=metrics.pending if metrics else None,
         recently_completed=metrics.recently_completed if metrics else None,
+        recently_failed=metrics.recently_failed if metrics else None,
+        recently_cancelled=metrics.recently_cancelled if metrics else None,
         oldest_pending_scan=metrics.oldest_pending_at if metrics else None,
     )
 

@@ -167,8 +167,11 @@ class ScanDetail(ScanDocument):
 class ListedScan(ScanDocument):
     """A scan of a list, with what was concluded of it."""
 
-    verdict: Judgement | None = Field(description="Null while the scan is not final.")
-    score: int | None = Field(description="0 to 100; null while the scan is not final.")
+    verdict: Judgement | None = Field(
+        description="Null while the scan is not final, and where it was cancelled before anything "
+        "could be concluded."
+    )
+    score: int | None = Field(description="0 to 100; null where `verdict` is.")
 
 
 class ScanPage(_Document):
@@ -227,6 +230,10 @@ class HealthMetrics(_HealthDocument):
     total_scans_in_progress: int | None = Field(description="FETCHING or ANALYZING.")
     pending_scans: int | None = Field(description="QUEUED.")
     recently_completed: int | None = Field(description="In the last hour.")
+    recently_failed: int | None = Field(
+        description="Failed or timed out in the last hour; those that were cancelled do not count."
+    )
+    recently_cancelled: int | None = Field(description="In the last hour.")
     oldest_pending_scan: datetime | None = Field(description="When it was handed in.")
 
 

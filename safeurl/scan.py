@@ -8,6 +8,7 @@ from datetime import datetime
 
 from safeurl.report import Profile
 from safeurl.state import Outcome, State
+from safeurl.verdict import Judgement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,11 +138,21 @@ class Metrics:
     in_progress: int
     #: Reached COMPLETED in the last hour.
     recently_completed: int
-    #: Reached FAILED or TIMED_OUT in the last hour.
+    #: Reached FAILED or TIMED_OUT in the last hour, but were not cancelled.
     recently_failed: int
-    #: Those of them that say nothing about the page: no sandbox, a crashed one, a lost worker.
+    #: Were cancelled in the last hour.
+    recently_cancelled: int
+    #: Those that failed and say nothing about the page: no sandbox, a crashed one, a lost worker.
     recently_broken: int
     oldest_pending_at: datetime | None
+
+
+def is_concluded(scan: Scan, judgement: str) -> bool:
+    """Tell whether the judgement says something: that of a scan that was cancelled may say nothing.
+
+    What the URL alone shows of it stands.
+    """
+    return scan.outcome is not Outcome.CANCELLED or judgement != Judgement.INCONCLUSIVE
 
 
 def is_scan_id(text: str) -> bool:

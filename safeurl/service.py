@@ -18,7 +18,16 @@ from safeurl.errors import (
 from safeurl.health import LOST_MEMORY, WORKER_SILENCE, Disk, Health, Part
 from safeurl.ports import Clock, ScanStore, WakeQueue
 from safeurl.report import Profile
-from safeurl.scan import Artefact, AuditEntry, Judged, Result, Scan, is_scan_id, new_scan_id
+from safeurl.scan import (
+    Artefact,
+    AuditEntry,
+    Judged,
+    Result,
+    Scan,
+    is_concluded,
+    is_scan_id,
+    new_scan_id,
+)
 from safeurl.state import Outcome, State, is_final
 from safeurl.url import parse
 
@@ -158,8 +167,13 @@ class Service:
         return await self._store.page(limit=limit, before=before)
 
     async def judged(self, scans: Sequence[Scan]) -> dict[str, Judged]:
-        """Return, by id, what was concluded of those that are final."""
-        return await self._store.judged([scan.id for scan in scans if is_final(scan.state)])
+        """Return, by id, what was concluded of those that are final.
+
+        Of one that was cancelled before, nothing was.
+        """
+        final = {scan.id: scan for scan in scans if is_final(scan.state)}
+        found = await self._store.judged(list(final))
+        return {key: each for key, each in found.items() if is_concluded(final[key], each.verdict)}
 
     async def cancel(self, scan_id: str, *, actor: str) -> Scan:
         """End an unfinished scan as FAILED `cancelled` and return it; its worker lets go of it.

@@ -225,11 +225,13 @@ class MemoryStore(MemoryLedger, MemoryLeadership):
         hour_ago = now - timedelta(hours=1)
         ended = [s for s in scans if s.finished_at is not None and s.finished_at > hour_ago]
         completed = sum(scan.state is State.COMPLETED for scan in ended)
+        cancelled = sum(scan.outcome is Outcome.CANCELLED for scan in ended)
         return Metrics(
             pending=len(pending),
             in_progress=sum(scan.lease_until is not None for scan in scans),
             recently_completed=completed,
-            recently_failed=len(ended) - completed,
+            recently_failed=len(ended) - completed - cancelled,
+            recently_cancelled=cancelled,
             recently_broken=sum(scan.outcome in BROKEN for scan in ended),
             oldest_pending_at=min(pending, default=None),
         )

@@ -58,5 +58,6 @@ def _facts(health: Health) -> Iterator[tuple[str, str]]:
     oldest = metrics.oldest_pending_at
     since = f", the oldest since {stamp(oldest)}" if oldest else ""
     yield "scans", f"{metrics.pending} pending{since}; {metrics.in_progress} in progress"
-    others = f"{metrics.recently_failed} failed, timed out or cancelled"
+    failed, cancelled = metrics.recently_failed, metrics.recently_cancelled
+    others = f"{failed} failed or timed out, {cancelled} cancelled"
     yield "last hour", f"{metrics.recently_completed} completed, {others}"

@@ -13,7 +13,7 @@ import msgspec
 from safeurl.cli.screen import Cell, Column, Grid, Screen
 from safeurl.plain import clean
 from safeurl.report import Evidence
-from safeurl.scan import AuditEntry, Judged, Scan
+from safeurl.scan import AuditEntry, Judged, Scan, is_concluded
 from safeurl.service import ScanView
 from safeurl.state import OUTCOME_WORDS, Outcome, State
 from safeurl.stored import read_evidence
@@ -73,16 +73,11 @@ def _is_cancelled(scan: Scan) -> bool:
     return scan.outcome is Outcome.CANCELLED
 
 
-def _concluded(scan: Scan, word: str) -> bool:
-    """Tell whether a judgement says something: that of a cancelled scan says nothing of it."""
-    return not _is_cancelled(scan) or word != Judgement.INCONCLUSIVE
-
-
 def _headline(view: ScanView, verdict: Verdict | None) -> tuple[str, str]:
     if verdict is None:
         return view.scan.state, "bold blue"
     judgement = verdict.judgement
-    if not _concluded(view.scan, judgement):
+    if not is_concluded(view.scan, judgement):
         return "CANCELLED", _CANCELLED_STYLE
     if view.scan.state is not State.COMPLETED and judgement is Judgement.INCONCLUSIVE:
         return f"{view.scan.state} · not concluded", STATE_STYLES.get(view.scan.state, "bold blue")
@@ -119,7 +114,7 @@ def _facts(view: ScanView, verdict: Verdict | None) -> Iterable[tuple[str, str]]
         yield "outcome", f"{scan.outcome} — {OUTCOME_WORDS[scan.outcome]}"
     if scan.detail:
         yield "detail", clean(scan.detail)
-    if verdict and _concluded(scan, verdict.judgement):
+    if verdict and is_concluded(scan, verdict.judgement):
         yield "verdict", f"{verdict.judgement}, {verdict.score}/100 — {clean(verdict.summary)}"
         if verdict.categories:
             yield "categories", ", ".join(verdict.categories)
@@ -241,7 +236,7 @@ def print_list(screen: Screen, scans: Sequence[Scan], judged: Mapping[str, Judge
 
 
 def _line(scan: Scan, judged: Judged | None) -> tuple[str, ...]:
-    verdict = judged.verdict if judged and _concluded(scan, judged.verdict) else ""
+    verdict = judged.verdict if judged else ""
     at, outcome = stamp(scan.created_at), str(scan.outcome or "")
     return scan.id, at, str(scan.state), outcome, verdict, safe_url(scan.url)
 

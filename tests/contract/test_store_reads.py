@@ -124,6 +124,7 @@ async def test_metrics_count_what_is_open_and_what_just_ended(store: ScanStore) 
         in_progress=0,
         recently_completed=0,
         recently_failed=0,
+        recently_cancelled=0,
         recently_broken=0,
         oldest_pending_at=None,
     )
@@ -131,6 +132,8 @@ async def test_metrics_count_what_is_open_and_what_just_ended(store: ScanStore) 
     for state in State:
         await brought_to(store, state)
     await finished(store, await brought_to(store, State.FETCHING), Outcome.DNS_NXDOMAIN)
+    for state in (State.QUEUED, State.FETCHING, State.ANALYZING):
+        await finished(store, await brought_to(store, state), Outcome.CANCELLED)
     older = make_scan(NOW - 60 * SECOND, run_after=NOW + 60 * SECOND)
     await store.add([older])
     counted = Metrics(
@@ -138,11 +141,14 @@ async def test_metrics_count_what_is_open_and_what_just_ended(store: ScanStore) 
         in_progress=2,
         recently_completed=1,
         recently_failed=3,
+        recently_cancelled=3,
         recently_broken=1,
         oldest_pending_at=older.created_at,
     )
     assert await store.metrics(now=NOW + 59 * 60 * SECOND) == counted
-    aged = replace(counted, recently_completed=0, recently_failed=0, recently_broken=0)
+    aged = replace(
+        counted, recently_completed=0, recently_failed=0, recently_cancelled=0, recently_broken=0
+    )
     assert await store.metrics(now=NOW + 60 * 60 * SECOND) == aged
 
 

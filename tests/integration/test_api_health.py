@@ -36,6 +36,7 @@ def api() -> Iterator[MemoryApi]:
 def test_healthy_when_all_parts_work(api: MemoryApi) -> None:
     """200, no issue, no recommendation, and the figures of the work there is."""
     api.finish(api.submit())
+    api.client.delete(f"/api/scans/{api.submit()}")
     api.submit()
     answer = api.client.get("/health")
     body = answer.json()
@@ -46,6 +47,8 @@ def test_healthy_when_all_parts_work(api: MemoryApi) -> None:
         "totalScansInProgress": 0,
         "pendingScans": 1,
         "recentlyCompleted": 1,
+        "recentlyFailed": 0,
+        "recentlyCancelled": 1,
         "oldestPendingScan": "2026-03-01T12:00:00Z",
     }
     assert body["workers"][0]["docker"] == {"ok": True, "detail": "20.10.24"}

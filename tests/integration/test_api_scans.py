@@ -238,6 +238,21 @@ def test_a_scan_is_cancelled(api: MemoryApi) -> None:
     ]
 
 
+def test_a_cancelled_scan_has_no_verdict_in_lists(api: MemoryApi) -> None:
+    """Nothing was concluded of it; what other scans ended with stands beside it."""
+    cancelled, done, odd = api.submit(), api.submit(), api.submit("http://paypal.com.evil.top/")
+    for scan_id in (cancelled, odd):
+        api.client.delete(f"/api/scans/{scan_id}")
+    api.finish(done)
+    listed = {scan["id"]: scan for scan in api.client.get("/api/scans").json()["scans"]}
+    shown = {key: (each["outcome"], each["verdict"]) for key, each in listed.items()}
+    assert shown[cancelled] == ("cancelled", None)
+    assert listed[cancelled]["score"] is None
+    assert shown[done] == ("ok", "malicious")
+    # What the URL alone says would stand: it is never `inconclusive`.
+    assert shown[odd][1] != "inconclusive"
+
+
 def test_a_finished_scan_cannot_be_cancelled(api: MemoryApi) -> None:
     """409 names the end that it reached, and that end stands."""
     scan_id = api.submit()

@@ -154,6 +154,7 @@ class MetricsRow(SQLModel):
     in_progress: int
     recently_completed: int
     recently_failed: int
+    recently_cancelled: int
     recently_broken: int
     oldest_pending_at: At | None
 

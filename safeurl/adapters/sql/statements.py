@@ -181,8 +181,12 @@ SELECT
         SELECT count(*) FROM scan_jobs WHERE finished_at > :hour_ago AND state = 'COMPLETED'
     ) AS recently_completed,
     (
-        SELECT count(*) FROM scan_jobs WHERE finished_at > :hour_ago AND state <> 'COMPLETED'
+        SELECT count(*) FROM scan_jobs
+        WHERE finished_at > :hour_ago AND state <> 'COMPLETED' AND outcome IS NOT 'cancelled'
     ) AS recently_failed,
+    (
+        SELECT count(*) FROM scan_jobs WHERE finished_at > :hour_ago AND outcome = 'cancelled'
+    ) AS recently_cancelled,
     (
         SELECT count(*) FROM scan_jobs
         WHERE finished_at > :hour_ago AND state = 'FAILED'

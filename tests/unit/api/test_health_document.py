@@ -24,6 +24,7 @@ _METRICS = Metrics(
     in_progress=2,
     recently_completed=7,
     recently_failed=1,
+    recently_cancelled=4,
     recently_broken=0,
     oldest_pending_at=_NOW - timedelta(seconds=5),
 )
@@ -47,6 +48,8 @@ def test_the_form_is_the_one_that_monitoring_reads() -> None:
             "totalScansInProgress": 2,
             "pendingScans": 3,
             "recentlyCompleted": 7,
+            "recentlyFailed": 1,
+            "recentlyCancelled": 4,
             "oldestPendingScan": "2026-03-01T11:59:55Z",
         },
         "recommendations": [],

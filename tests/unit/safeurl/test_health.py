@@ -25,6 +25,7 @@ _IDLE = Metrics(
     in_progress=0,
     recently_completed=0,
     recently_failed=0,
+    recently_cancelled=0,
     recently_broken=0,
     oldest_pending_at=None,
 )
@@ -170,6 +171,7 @@ def test_each_thing_that_is_wrong_is_said(
         _with(recently_failed=MANY_BROKEN - 1, recently_broken=MANY_BROKEN - 1),
         _with(recently_completed=28, recently_failed=3, recently_broken=MANY_BROKEN),
         _with(recently_failed=500),
+        _with(recently_cancelled=500),
         replace(_HEALTHY, disk=Disk(host="host-2", free_bytes=LOW_DISK_BYTES)),
     ],
 )

@@ -22,6 +22,7 @@ _HEALTH = Health(
         in_progress=1,
         recently_completed=30,
         recently_failed=4,
+        recently_cancelled=2,
         recently_broken=0,
         oldest_pending_at=NOW - timedelta(seconds=9),
     ),
@@ -45,7 +46,7 @@ def test_in_a_pipe_each_fact_is_a_line() -> None:
         "queue: Redis does not answer: [31m[bold]refused[/].",
         "worker: host-1 (process 4711), 5 at a time, Docker 20.10.24, 9.3 GiB free",
         "scans: 2 pending, the oldest since 2026-01-02 03:03:56Z; 1 in progress",
-        "last hour: 30 completed, 4 failed, timed out or cancelled",
+        "last hour: 30 completed, 4 failed or timed out, 2 cancelled",
     ]
 
 

@@ -169,8 +169,7 @@ def test_a_cancelled_scan_has_no_verdict(width: int, *, is_terminal: bool) -> No
     made = make_scan()
     ending = given_up(made, Outcome.CANCELLED, detail=None, now=NOW)
     scan = replace(made, state=State.FAILED, outcome=Outcome.CANCELLED, finished_at=NOW)
-    judged = Judged(scan_id=scan.id, score=35, verdict="inconclusive")
-    print_list(Screen(console), [scan], {scan.id: judged})
+    print_list(Screen(console), [scan], {})
     print_view(
         Screen(console),
         ScanView(scan=scan, result=ending.result, evidence_json=None, artefacts=(), audit=()),
