@@ -271,6 +271,8 @@ class SandboxExit:
     oom_killed: bool = False
     #: Somebody outside has started it once more; that run never got a request.
     restarted: bool = False
+    #: Somebody outside had stopped its clock when its time was over.
+    paused: bool = False
     #: Set when the worker ended it.
     stopped: Stop | None = None
     #: Docker's own failure in one sentence; None when the container ran.

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from safeurl.ports import ScanStore
+from safeurl.ports import ScanStore, Stop
 from safeurl.scan import AuditEntry
 from safeurl.state import Outcome, State
 from tests.support.cell import cell
@@ -42,10 +42,21 @@ def _restart(container: Any, grace_s: str) -> None:
     container.restart(timeout=int(grace_s))
 
 
+def _stop(container: Any, grace_s: str) -> None:
+    container.stop(timeout=int(grace_s))
+
+
 @pytest.mark.parametrize(
     ("end", "how"),
-    [(_kill, "SIGTERM"), (_kill, "SIGKILL"), (_restart, "0"), (_restart, "1")],
-    ids=["term", "kill", "restart-0", "restart-1"],
+    [
+        (_kill, "SIGTERM"),
+        (_kill, "SIGKILL"),
+        (_restart, "0"),
+        (_restart, "1"),
+        (_stop, "0"),
+        (_stop, "1"),
+    ],
+    ids=["term", "kill", "restart-0", "restart-1", "stop-0", "stop-1"],
 )
 def test_a_sandbox_ended_from_outside_is_tried_again(
     site: Installation, end: Callable[[Any, str], None], how: str
@@ -66,6 +77,53 @@ def test_a_sandbox_ended_from_outside_is_tried_again(
     assert [entry.outcome for entry in put_off] == [Outcome.SANDBOX_UNAVAILABLE]
     assert "from outside" in (put_off[0].detail or "")
     assert scan.attempt == 2
+
+
+def test_a_sandbox_that_was_removed_is_tried_again(site: Installation) -> None:
+    """`docker rm -f` leaves nothing that could tell how it ended."""
+    scan_id = site.begin_held("/held/removed")
+    [container] = site.system.containers()
+    with docker_client() as client:
+        client.containers.get(container).remove(force=True)
+    until(lambda: site.scan(scan_id).outcome is not None)
+    assert site.scan(scan_id).outcome is Outcome.SANDBOX_UNAVAILABLE
+    site.release()
+    [scan] = site.expect_completed([scan_id])
+    assert scan.attempt == 2
+
+
+def test_a_sandbox_that_was_paused_for_a_moment_goes_on(site: Installation) -> None:
+    """No attempt is spent on it."""
+    scan_id = site.begin_held("/held/paused")
+    [container] = site.system.containers()
+    with docker_client() as client:
+        paused = client.containers.get(container)
+        paused.pause()
+        site.release()
+        paused.unpause()
+    [scan] = site.expect_completed([scan_id])
+    assert scan.attempt == 1
+
+
+def test_a_sandbox_that_stays_paused_is_not_the_pages_fault(tmp_path: Path) -> None:
+    """It is killed at its deadline like any other, and told from one whose page was slow."""
+    with PageServer(STANDARD_ROUTES) as pages, cell(tmp_path, "paused", ["127.0.0.1/32"]) as room:
+
+        def pause() -> None:
+            until(lambda: bool(pages.requests))
+            with docker_client() as client:
+                [container] = client.containers.list(
+                    filters={"label": labels.instance_filter("paused")}
+                )
+                container.pause()
+
+        room.deadline_s = 8.0
+        pausing = threading.Thread(target=pause)
+        pausing.start()
+        ran = room.fetch(pages.url("/slow?s=60"), allow_cidrs=("127.0.0.1/32",), timeout_s=7.0)
+        pausing.join()
+    assert (ran.exit.paused, ran.exit.stopped, ran.report) == (True, Stop.DEADLINE, None)
+    assert classify(ran.exit, ReportFacts())[0] is Outcome.SANDBOX_UNAVAILABLE
 
 
 def test_a_fetch_that_its_guard_kills_is_a_timeout(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from safeurl.ports import ScanStore
 from safeurl.report import FetchRequest
@@ -53,6 +54,45 @@ def test_a_gateway_killed_in_mid_scan(tmp_path: Path) -> None:
     assert not sockets.exists() or list(sockets.iterdir()) == []
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["supervisor", "tree"])
+def test_a_killed_worker_costs_its_neighbours_no_pause(tmp_path: Path, *, whole: bool) -> None:
+    """Two on one state folder share a gateway, a queue and a leader, and those of one were killed.
+
+    With it goes the gateway of all sandboxes that run. Their scans are tried again at once, by
+    whoever is left, which leads from then on.
+    """
+    system = System(
+        tmp_path,
+        EGRESS_ALLOW_CIDRS="127.0.0.1/32",
+        WORKER_CONCURRENCY="1",
+        RETRY_BACKOFF_SECONDS="600",
+    )
+    asked: list[Request] = []
+
+    def slow_twice(request: Request) -> Reply:
+        asked.append(request)
+        if len(asked) <= 2:
+            request.sleep(20)
+        return html("<title>Hi</title>")
+
+    with (
+        PageServer({"/1": slow_twice, "/2": slow_twice}) as pages,
+        RunningWorker(system) as killed,
+        RunningWorker(system) as left,
+    ):
+        urls = [pages.url("/1"), pages.url("/2")]
+        scan_ids = [system.run(u, program="submit-scan").stdout.strip() for u in urls]
+        _until_asked(asked, 2)
+        family = [psutil.Process(killed.pid)]
+        family += family[0].children(recursive=True) if whole else []
+        for process in family:
+            process.kill()
+        scans = system.wait_final(scan_ids, timeout_s=60)
+        _until_said(left, "election.won term=2")
+    assert [(scan.state, scan.attempt) for scan in scans] == [(State.COMPLETED, 2)] * 2
+    assert system.containers() == []
+
+
 def test_a_socket_whose_worker_is_gone_is_closed(tmp_path: Path) -> None:
     """The steward closes it long before its deadline, once its attempt is over by the database."""
     system = System(tmp_path)
@@ -68,9 +108,16 @@ def test_a_socket_whose_worker_is_gone_is_closed(tmp_path: Path) -> None:
             time.sleep(0.2)
 
 
-def _until_asked(asked: list[Request]) -> None:
+def _until_said(worker: RunningWorker, words: str) -> None:
     deadline = time.monotonic() + 30
-    while not asked:
+    while words not in worker.log.read_text():
+        assert time.monotonic() < deadline, worker.log.read_text()[-2000:]
+        time.sleep(0.05)
+
+
+def _until_asked(asked: list[Request], count: int = 1) -> None:
+    deadline = time.monotonic() + 30
+    while len(asked) < count:
         assert time.monotonic() < deadline, "the page was never asked for"
         time.sleep(0.05)
 

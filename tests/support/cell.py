@@ -42,6 +42,8 @@ class Cell:
     runs: int = 0
     #: Makes the body of the create request.
     options: Options = container_options
+    #: For each sandbox.
+    deadline_s: float = _DEADLINE_S
 
     def under(self, runtime: str) -> "Cell":
         """Return the same cell, its sandboxes under this OCI runtime."""
@@ -79,7 +81,7 @@ class Cell:
             reader.feed(piece)
             return True
 
-        order = SandboxOrder(request=request, deadline_s=_DEADLINE_S, egress_dir=room.directory)
+        order = SandboxOrder(request=request, deadline_s=self.deadline_s, egress_dir=room.directory)
         ended = await DockerSandbox(settings, SOCKET_PATH, options=self.options).run(order, sink)
         reader.close()
         record = await door.close(room)

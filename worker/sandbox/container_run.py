@@ -72,6 +72,7 @@ class ContainerRun:
         self._state: dict[str, Any] = {}  # as Docker gives it
         self._oom_killed = False
         self._started_at: datetime | None = None
+        self._paused = False
         self._stderr_tail = ""
         self._timings_ms: dict[str, float] = {}
 
@@ -90,6 +91,7 @@ class ContainerRun:
             exit_code=self._state.get("ExitCode"),
             oom_killed=self._oom_killed,
             restarted=was_restarted(self._state, self._started_at),
+            paused=self._paused,
             stopped=self._stopped,
             error=self._error,
             stderr_tail=self._stderr_tail,
@@ -163,6 +165,7 @@ class ContainerRun:
                 client, container_id, began + self._order.deadline_s, memory
             )
             if not ended_by_itself:
+                self._paused = bool(client.inspect(container_id)["State"].get("Paused"))
                 self._kill(client, container_id)
             self._timings_ms["run"] = (time.monotonic() - began) * 1000
             # Read before the removal, which takes the state with it.

@@ -20,6 +20,7 @@ The facts are ambiguous, and this is how each ambiguity is settled:
   and leaves the scan FAILED, no better for it than a crash. Other signals are a crash.
 - A sandbox that was started once more (`docker restart`) was ended from outside as well, whatever
   the second run, which got no request, ended with: with no report the scan is tried again.
+- A sandbox that stands paused when its time is over had less of it than the page may have.
 - Status 124 is the guard in the sandbox, which killed a fetch that was late: the same deadline,
   seen from inside.
 - Memory wins over the deadline: a sandbox that lost a process to the kernel hangs until killed.
@@ -98,8 +99,9 @@ def classify(ended: SandboxExit, facts: ReportFacts) -> tuple[Outcome, str]:
 def _cut_short(ended: SandboxExit, facts: ReportFacts) -> tuple[Outcome, str]:
     if ended.oom_killed:
         return Outcome.OUT_OF_MEMORY, OUTCOME_WORDS[Outcome.OUT_OF_MEMORY]
-    if ended.restarted:
-        return Outcome.SANDBOX_UNAVAILABLE, "The sandbox was restarted from outside."
+    if ended.restarted or ended.paused:
+        done = "restarted" if ended.restarted else "paused"
+        return Outcome.SANDBOX_UNAVAILABLE, f"The sandbox was {done} from outside."
     if ended.stopped is Stop.DEADLINE or ended.exit_code == _LATE_STATUS:
         return Outcome.WALL_TIMEOUT, OUTCOME_WORDS[Outcome.WALL_TIMEOUT]
     if ended.exit_code in {_SIGTERM_STATUS, SIGKILL_STATUS}:

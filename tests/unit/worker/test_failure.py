@@ -128,7 +128,10 @@ def test_a_signal_is_named() -> None:
 def test_a_restart_from_outside_is_not_the_pages_fault(
     exit_code: int | None, stopped: Stop | None
 ) -> None:
-    """Whatever the run without a request ended with; a report that came whole stands."""
-    ended = SandboxExit(exit_code=exit_code, stopped=stopped, restarted=True)
-    assert classify(ended, ReportFacts())[0] is Outcome.SANDBOX_UNAVAILABLE
-    assert classify(ended, ReportFacts(report=_REPORT))[0] is Outcome.OK
+    """Nor is a pause; whatever the end looks like, and a report that came whole stands."""
+    for ended in (
+        SandboxExit(exit_code=exit_code, stopped=stopped, restarted=True),
+        SandboxExit(exit_code=exit_code, stopped=stopped, paused=True),
+    ):
+        assert classify(ended, ReportFacts())[0] is Outcome.SANDBOX_UNAVAILABLE
+        assert classify(ended, ReportFacts(report=_REPORT))[0] is Outcome.OK
