@@ -35,7 +35,8 @@ DAEMONS: Final[Mapping[str, int]] = {
 #: Those whose first process is a supervisor, which starts its children again.
 SUPERVISED: Final = frozenset({"up", "worker"})
 
-_START_S: Final = 60.0
+#: Also for a busy machine, which this only delays.
+_START_S: Final = 120.0
 _STOP_S: Final = 60.0
 _POLL_S: Final = 0.05
 

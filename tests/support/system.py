@@ -45,7 +45,7 @@ class System:
     ) -> subprocess.Popen[str]:
         """Start one of our commands with its output piped."""
         return subprocess.Popen(
-            [sys.executable, "-c", _ENTRIES[program], *arguments],
+            [sys.executable, "-c", ENTRIES[program], *arguments],
             env=self.environ,
             stdin=stdin,
             stdout=subprocess.PIPE,
@@ -173,7 +173,7 @@ class RunningWorker:
         self.stop()
 
 
-_ENTRIES = {
+ENTRIES = {
     "safeurl": "from safeurl.cli import main; main()",
     "submit-scan": "from safeurl.cli import submit_main; submit_main()",
 }
