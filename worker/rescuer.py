@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from safeurl.adapters.sql.database import StoreBusyError
 from safeurl.ending import given_up
 from safeurl.errors import QueueUnavailableError, SandboxUnavailableError, StoreUnavailableError
-from safeurl.ports import CLOCK_SKEW, Clock, ScanStore, WakeQueue
+from safeurl.ports import CLOCK_SKEW, Clock, ScanStore, Waiting, WakeQueue
 from safeurl.retry import failures, retry_delay
 from safeurl.scan import Scan
 from safeurl.state import OUTCOME_WORDS, Outcome, State
@@ -28,6 +28,10 @@ _log = logging.getLogger("safeurl.rescuer")
 PUSH_GRACE = timedelta(seconds=1)
 #: Rows looked at per sweep; the rest comes with the next one.
 SWEEP_LIMIT = 1000
+#: As many are looked at while most of those have a wake-up, however many wait behind them.
+LOOK_LIMIT = 50
+#: Wake-ups looked at for each of those rows.
+QUEUE_FACTOR = 4
 
 #: Removes the container of a scan's attempt, if there is one here.
 Reap = Callable[[str, int], Awaitable[bool]]
@@ -88,20 +92,32 @@ class Rescuer:
                 return
 
     async def _push_again(self) -> int:
-        due = await self._store.due(now=self._clock() - PUSH_GRACE, limit=SWEEP_LIMIT)
-        waiting = await self._queue.waiting() if due else set()
-        unwoken = [scan for scan in due if scan.id not in waiting]
+        due, waiting = await self._front(LOOK_LIMIT)
+        if 2 * len(self._without_wake_up(due, waiting)) > LOOK_LIMIT:
+            # Much was lost, as when Redis was flushed.
+            due, waiting = await self._front(SWEEP_LIMIT)
+        unwoken = self._without_wake_up(due, waiting)
         forgotten = [scan for scan in unwoken if scan.id in self._unwoken]
         self._unwoken = frozenset(scan.id for scan in unwoken) - {scan.id for scan in forgotten}
-        # `due` comes in the order of turns: who stands before one that waits, or was tried before,
-        # has had theirs.
-        last = max((turn for turn, scan in enumerate(due) if scan.id in waiting), default=0)
-        overtaken = {scan.id for scan in due[:last]} | {scan.id for scan in due if scan.attempt}
+        overtaken = _overtaken(due, waiting)
         await self._queue.push([scan.id for scan in forgotten if scan.id not in overtaken])
         await self._queue.push([scan.id for scan in forgotten if scan.id in overtaken], first=True)
         if forgotten:
             _log.info("rescuer.pushed count=%d", len(forgotten))
         return len(forgotten)
+
+    async def _front(self, limit: int) -> tuple[list[Scan], Waiting]:
+        """Return whose turn is next, and the front of the queue.
+
+        Both are in the same order but for what was tried before, what several hosts pushed at one
+        time, and jobs that are stale: the front of the queue is looked at further.
+        """
+        due = await self._store.due(now=self._clock() - PUSH_GRACE, limit=limit)
+        return due, await self._queue.waiting(limit=QUEUE_FACTOR * limit) if due else Waiting()
+
+    @staticmethod
+    def _without_wake_up(due: Sequence[Scan], waiting: Waiting) -> list[Scan]:
+        return [scan for scan in due if scan.id not in waiting.scan_ids]
 
     async def _take_back(self, term: int | None) -> int:
         # One moment for the whole sweep, before the look: what takes long ends no lease.
@@ -179,6 +195,18 @@ class Rescuer:
             actor=actor,
             term=term,
         )
+
+
+def _overtaken(due: Sequence[Scan], waiting: Waiting) -> set[str]:
+    """Return who was tried before or stands before one that waits, and has had their turn so.
+
+    `due` comes in the order of turns. Where more is on the queue than was looked at, that is
+    everyone: a wake-up at its end would come too late, and would not be found by the next sweep.
+    """
+    if not waiting.is_all:
+        return {scan.id for scan in due}
+    last = max((turn for turn, scan in enumerate(due) if scan.id in waiting.scan_ids), default=0)
+    return {scan.id for scan in due[:last]} | {scan.id for scan in due if scan.attempt}
 
 
 class _LeaseWatch:

@@ -14,7 +14,7 @@ import msgspec
 from safeurl.adapters.memory_leadership import MemoryLeadership
 from safeurl.adapters.memory_ledger import MemoryLedger
 from safeurl.adapters.sql.database import RowRefusedError
-from safeurl.ports import CLOCK_SKEW, Ending
+from safeurl.ports import CLOCK_SKEW, Ending, Waiting
 from safeurl.scan import Artefact, AuditEntry, Judged, Metrics, Result, Scan, WorkerBeat
 from safeurl.state import BROKEN, Outcome, State, is_legal
 from safeurl.verdict import Judgement
@@ -324,9 +324,9 @@ class MemoryQueue:
         given = dict.fromkeys(scan_ids)
         self.ids = given | self.ids if first else self.ids | given
 
-    async def waiting(self) -> set[str]:
-        """Return all."""
-        return set(self.ids)
+    async def waiting(self, *, limit: int) -> Waiting:
+        """Return the front."""
+        return Waiting(frozenset(list(self.ids)[:limit]), len(self.ids) <= limit)
 
     async def ping(self) -> int:
         """Count them."""

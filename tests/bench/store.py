@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from safeurl.bootstrap import make_queue, open_store, utc_now
-from safeurl.ports import Ending, ScanStore
+from safeurl.ports import Ending, ScanStore, Waiting
 from safeurl.scan import Result, Scan
 from safeurl.service import Service
 from safeurl.settings import Settings
@@ -94,9 +94,9 @@ class _NoQueue:
     async def push(self, _scan_ids: object, *, first: bool = False) -> None:
         """Drop the wake-ups."""
 
-    async def waiting(self) -> set[str]:
+    async def waiting(self, *, limit: int) -> Waiting:
         """Return nothing."""
-        return set()
+        return Waiting(is_all=limit >= 0)
 
     async def ping(self) -> int:
         """Return nothing."""

@@ -11,6 +11,8 @@ from tests.chaos.fleet import Fleet
 from tests.chaos.record import Row, time_of
 
 _PERIOD_S = 1.0
+#: More wake-ups than a run ever has.
+_ALL = 100_000
 _OPEN = (
     "SELECT id, version, state, lease_owner, lease_until, run_after, updated_at FROM scan_jobs "
     "WHERE finished_at IS NULL"
@@ -51,7 +53,7 @@ class Sampler:
         rows = await asyncio.to_thread(self._fleet.record.rows, _OPEN)
         self.open = len(rows)
         self.looks += 1
-        woken = await self._queue.waiting()
+        woken = (await self._queue.waiting(limit=_ALL)).scan_ids
         now = datetime.now(UTC)
         if not await asyncio.to_thread(self._fleet.has_steward):
             return
@@ -67,7 +69,7 @@ class Sampler:
             self._judge(row, now - since, now - max(since, calm_since))
         self._unwoken_since = unwoken
 
-    def _idle_since(self, row: Row, woken: set[str], now: datetime) -> datetime | None:
+    def _idle_since(self, row: Row, woken: frozenset[str], now: datetime) -> datetime | None:
         if row["lease_until"] is not None:
             until = time_of(row["lease_until"])
             return until if until < now else None

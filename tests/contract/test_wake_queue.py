@@ -16,7 +16,7 @@ from safeurl.adapters.redis.connection import RedisServer
 from safeurl.adapters.redis.queue import TASK, RQQueue
 from safeurl.adapters.redis.wakeup import QUEUE_NAME, Wakeup, take
 from safeurl.errors import QueueUnavailableError
-from safeurl.ports import WakeQueue
+from safeurl.ports import Waiting, WakeQueue
 from safeurl.scan import new_scan_id
 from tests.support.valkey import Valkey
 
@@ -61,7 +61,7 @@ def test_pushed_scans_wait(scenario: Play) -> None:
 
     async def act(queue: WakeQueue) -> None:
         await queue.push(IDS[:2])
-        assert await queue.waiting() == set(IDS[:2])
+        assert (await queue.waiting(limit=100)).scan_ids == set(IDS[:2])
         assert await queue.ping() == 2
 
     scenario(act)
@@ -73,7 +73,7 @@ def test_pushing_again_is_harmless(scenario: Play) -> None:
     async def act(queue: WakeQueue) -> None:
         await queue.push([IDS[0]])
         await queue.push([IDS[0], IDS[1]])
-        assert await queue.waiting() == set(IDS[:2])
+        assert (await queue.waiting(limit=100)).scan_ids == set(IDS[:2])
 
     scenario(act)
 
@@ -103,12 +103,24 @@ def test_nothing_is_refused_of_what_is_pushed(scenario: Play) -> None:
     scenario(act)
 
 
+def test_the_front_alone_is_looked_at(scenario: Play) -> None:
+    """However long the queue is, so much of it is read; and that there is more is told."""
+
+    async def act(queue: WakeQueue) -> None:
+        await queue.push(IDS)
+        assert await queue.waiting(limit=len(IDS)) == Waiting(frozenset(IDS), is_all=True)
+        assert await queue.waiting(limit=2) == Waiting(frozenset(IDS[:2]), is_all=False)
+        assert await queue.waiting(limit=1) == Waiting(frozenset(IDS[:1]), is_all=False)
+
+    scenario(act)
+
+
 def test_an_empty_push_does_nothing(scenario: Play) -> None:
     """Pushing nothing leaves the queue empty."""
 
     async def act(queue: WakeQueue) -> None:
         await queue.push([])
-        assert await queue.waiting() == set()
+        assert await queue.waiting(limit=100) == Waiting()
 
     scenario(act)
 
@@ -156,7 +168,7 @@ def test_each_wake_up_is_a_job_of_its_own(tmp_path: Path) -> None:
             first, second = Queue(QUEUE_NAME, connection=connection).get_job_ids()
             Job.fetch(first, connection=connection, serializer="json").delete()
             assert Job.exists(second, connection=connection)
-            assert await queue.waiting() == {IDS[0]}
+            assert (await queue.waiting(limit=100)).scan_ids == {IDS[0]}
             connection.close()
 
     asyncio.run(act())
@@ -169,7 +181,7 @@ def test_a_gone_server_is_our_error(tmp_path: Path) -> None:
         queue = RQQueue(Valkey(tmp_path).server.connect(), job_timeout_s=90)
         calls: list[Callable[[], Awaitable[object]]] = [
             lambda: queue.push(IDS),
-            queue.waiting,
+            lambda: queue.waiting(limit=100),
             queue.ping,
             queue.refused,
         ]
@@ -189,7 +201,7 @@ def test_a_server_that_refuses_is_told_apart_from_one_that_is_away(tmp_path: Pat
             connection = Valkey(tmp_path).server.connect()
             connection.set(f"rq:queue:{QUEUE_NAME}", "no list")
             with pytest.raises(QueueUnavailableError, match="Redis refuses: WRONGTYPE"):
-                await queue.waiting()
+                await queue.waiting(limit=100)
             connection.close()
 
     asyncio.run(act())
@@ -206,7 +218,7 @@ def test_wake_ups_survive_a_killed_server(tmp_path: Path) -> None:
         await asyncio.sleep(1.5)  # the file is synced every second
         valkey.stop(kill=True)
         with valkey:
-            assert await queue.waiting() == set(IDS)
+            assert (await queue.waiting(limit=100)).scan_ids == set(IDS)
             await queue.close()
 
     asyncio.run(act())

@@ -1,6 +1,5 @@
 """Scans over HTTP: handing in, looking, listing, cancelling; and every way of being refused."""
 
-import asyncio
 import json
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -27,7 +26,7 @@ def test_a_url_is_accepted_and_found_again(api: MemoryApi) -> None:
     assert (scan["queued"], scan["warning"], scan["final"]) == (True, "", False)
     assert (scan["state"], scan["source"]) == ("QUEUED", "api")
     assert scan["submitted_url"] == "hxxps://WWW[.]example[.]com"
-    assert asyncio.run(api.queue.waiting()) == {scan["id"]}
+    assert set(api.queue.ids) == {scan["id"]}
     seen = api.client.get(answer.headers["location"]).json()
     assert (seen["id"], seen["url"]) == (scan["id"], "https://www.example.com/")
     assert (seen["result"], seen["evidence"], seen["artefacts"]) == (None, None, [])

@@ -56,7 +56,7 @@ def test_a_server_that_is_no_redis_is_a_queue_that_is_away(name: str) -> None:
         assert health.json()["health"]["status"] != "healthy"
 
         async def ask() -> None:
-            for call in (queue.waiting, queue.refused):
+            for call in (lambda: queue.waiting(limit=10), queue.refused):
                 with pytest.raises(QueueUnavailableError):
                     await call()
             await queue.close()
@@ -99,7 +99,7 @@ def test_a_queue_full_of_long_ids_is_read_in_parts(tmp_path: Path) -> None:
             queue = RQQueue(Counting(host="127.0.0.1", port=valkey.port), job_timeout_s=30)
             ids = {_scan_id(), _scan_id()}
             await queue.push(sorted(ids))
-            assert await queue.waiting() == ids
+            assert (await queue.waiting(limit=3_000)).scan_ids == ids
             await queue.close()
 
         asyncio.run(look())

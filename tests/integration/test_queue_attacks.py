@@ -12,6 +12,7 @@ from redis import Redis
 from safeurl.adapters.redis.connection import RedisServer
 from safeurl.adapters.redis.queue import RQQueue
 from safeurl.adapters.redis.wakeup import QUEUE_KEY, Refusal
+from safeurl.ports import Waiting
 from safeurl.scan import new_scan_id
 from tests.support.hostile_jobs import ON_THE_QUEUE, key, plant_beside_the_queue, plant_module
 from tests.support.scan_worker import ScanWorkerProcess
@@ -126,9 +127,9 @@ def test_hostile_ids_do_not_stop_whoever_counts_what_waits(tmp_path: Path) -> No
                     plant(redis, _scan_id(), tmp_path / "canary")
             server = RedisServer(host="127.0.0.1", port=valkey.port, socket_path=Path())
             queue = RQQueue(server.connect(), job_timeout_s=30)
-            assert await queue.waiting() == set()
+            assert await queue.waiting(limit=100) == Waiting()
             await queue.push([honest := _scan_id()])
-            assert await queue.waiting() == {honest}
+            assert (await queue.waiting(limit=100)).scan_ids == {honest}
             await queue.close()
             redis.close()
 

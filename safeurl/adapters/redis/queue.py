@@ -18,6 +18,7 @@ from rq import Queue
 from safeurl.adapters.redis.wakeup import QUEUE_KEY, QUEUE_NAME, REFUSED_KEY, scan_id_of
 from safeurl.errors import QueueUnavailableError
 from safeurl.health import EMBEDDED_QUEUE
+from safeurl.ports import Waiting
 
 #: The worker looks it up in a table of its own, so that submitting needs no worker code.
 TASK = "worker.tasks.run_scan"
@@ -32,7 +33,7 @@ _OTHER_NAME = frozenset({62, 64})
 #: So many jobs of the queue are read at once; each may be as long as the server allows, 1 MiB with
 #: the embedded one.
 _LOOK_AT_ONCE = 200
-#: A queue that takes longer to read is none that can be worked with.
+#: A queue whose front takes longer to read is none that can be worked with.
 _LOOK_S = 60.0
 
 T = TypeVar("T")
@@ -79,24 +80,27 @@ class RQQueue:
         ]
         await self._answered(lambda: self._queue.enqueue_many(jobs))
 
-    async def waiting(self) -> set[str]:
-        """Return the ids of scans whose wake-up lies on the queue; other jobs name none."""
-        return await self._answered(self._look_through)
+    async def waiting(self, *, limit: int) -> Waiting:
+        """Read the front of the queue; jobs of others name no scan."""
+        return await self._answered(lambda: self._look_through(limit))
 
-    def _look_through(self) -> set[str]:
-        """Read the queue in parts: in one, what others write there could be more than our memory.
+    def _look_through(self, limit: int) -> Waiting:
+        """Read the front in parts: in one, what others write there could be more than our memory.
 
         A job that moves on from one part into another meanwhile counts as not waiting, and what
         comes meanwhile too. The caller asks twice before it pushes a scan again, which is harmless.
         """
         found: set[str] = set()
         end_s = time.monotonic() + _LOOK_S
-        for begin in range(0, int(self._connection.llen(QUEUE_KEY)), _LOOK_AT_ONCE):
-            jobs = self._connection.lrange(QUEUE_KEY, begin, begin + _LOOK_AT_ONCE - 1)
+        length = int(self._connection.llen(QUEUE_KEY))
+        read = min(length, limit)
+        for begin in range(0, read, _LOOK_AT_ONCE):
+            end = min(begin + _LOOK_AT_ONCE, read) - 1
+            jobs = self._connection.lrange(QUEUE_KEY, begin, end)
             found |= {scan_id for job_id in jobs if (scan_id := scan_id_of(job_id))}
             if time.monotonic() > end_s:
-                raise SilenceError("the queue is too long to be read")
-        return found
+                raise SilenceError("the queue takes too long to be read")
+        return Waiting(frozenset(found), is_all=length <= limit)
 
     async def refused(self) -> int:
         """Return how many jobs a worker refused of late, because they were no wake-ups of ours."""

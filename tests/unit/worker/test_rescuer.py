@@ -8,6 +8,7 @@ import msgspec
 from safeurl.adapters.memory import MemoryStore
 from safeurl.audit import path_faults
 from safeurl.errors import SandboxUnavailableError, StoreUnavailableError
+from safeurl.ports import Waiting
 from safeurl.report import Evidence, Hop
 from safeurl.scan import AuditEntry
 from safeurl.state import Outcome, State
@@ -30,7 +31,7 @@ def test_a_scan_nobody_was_told_of_is_pushed() -> None:
         world.now += PUSH_GRACE
         assert await world.rescuer.sweep(1) == (0, 0)
         assert await world.rescuer.sweep(1) == (0, 1)
-        assert await world.queue.waiting() == {scan.id}
+        assert (await world.queue.waiting(limit=100)).scan_ids == {scan.id}
         assert await world.rescuer.sweep(1) == (0, 0)
 
     asyncio.run(act())
@@ -94,7 +95,7 @@ def test_a_lost_scan_goes_back_to_the_queue_at_once() -> None:
         assert found is not None
         assert (found.state, found.outcome) == (State.QUEUED, Outcome.LEASE_LOST)
         assert found.run_after == world.now
-        assert await world.queue.waiting() == {scan.id}
+        assert (await world.queue.waiting(limit=100)).scan_ids == {scan.id}
 
     asyncio.run(act())
 
@@ -126,7 +127,12 @@ def test_a_docker_that_hangs_holds_up_no_scan() -> None:
         world.now += PUSH_GRACE + timedelta(seconds=1)
         assert await rescuer.sweep(1) == (1, 0)
         assert await rescuer.sweep(1) == (0, 1)
-        assert await world.queue.waiting() == {first.id, second.id, third.id, forgotten.id}
+        assert (await world.queue.waiting(limit=100)).scan_ids == {
+            first.id,
+            second.id,
+            third.id,
+            forgotten.id,
+        }
         answer.set()
         await reaping
 
@@ -184,7 +190,7 @@ def test_a_trail_that_cannot_be_read_holds_up_no_other() -> None:
         assert await world.rescuer.sweep(1) == (1, 0)
         assert await world.rescuer.sweep(1) == (0, 1)
         assert (await world.found(broken)).state is State.FETCHING
-        assert await world.queue.waiting() == {lost.id, forgotten.id}
+        assert (await world.queue.waiting(limit=100)).scan_ids == {lost.id, forgotten.id}
 
     asyncio.run(act())
 
@@ -269,7 +275,7 @@ def test_a_process_that_ended_here_is_not_waited_for() -> None:
         world.ended.add("w1")
         assert await world.rescuer.sweep(None) == (1, 0)
         assert (await world.found(scan)).state is State.QUEUED
-        assert await world.queue.waiting() == {scan.id}
+        assert (await world.queue.waiting(limit=100)).scan_ids == {scan.id}
         await world.rescuer.reap()
         await world.rescuer.reap()
         assert world.reaped == [(scan.id, 1)]
@@ -306,7 +312,7 @@ def test_what_was_analysed_is_concluded_not_fetched_again() -> None:
         result = await world.store.result(scan.id)
         assert result is not None
         assert (result.http_status, result.attempt) == (200, 1)
-        assert await world.queue.waiting() == set()
+        assert await world.queue.waiting(limit=100) == Waiting()
         assert path_faults(await world.store.audit(scan.id)) == []
 
     asyncio.run(act())

@@ -10,7 +10,7 @@ import pytest
 from safeurl.adapters.memory import MemoryQueue, MemoryStore
 from safeurl.adapters.sql.database import StoreBusyError
 from safeurl.errors import QueueUnavailableError
-from safeurl.ports import Ending
+from safeurl.ports import Ending, Waiting
 from safeurl.report import Evidence
 from safeurl.scan import AuditEntry, Scan
 from safeurl.state import Outcome, State
@@ -70,7 +70,7 @@ def test_what_was_judged_and_could_not_be_recorded_is_judged_again() -> None:
             await world.rescuer.sweep(None)
         assert await world.rescuer.sweep(None) == (1, 0)
         assert (await world.found(claimed)).state is State.COMPLETED
-        assert await world.queue.waiting() == set()
+        assert await world.queue.waiting(limit=100) == Waiting()
 
     asyncio.run(act())
 
@@ -141,7 +141,7 @@ def test_a_queue_that_is_away_keeps_no_scan_from_being_taken_back() -> None:
         world.now += 2 * PUSH_GRACE
         await world.rescuer.sweep(1)
         assert await world.rescuer.sweep(1) == (0, 1)
-        assert await back.waiting() == {scan.id}
+        assert (await back.waiting(limit=100)).scan_ids == {scan.id}
 
     asyncio.run(act())
 
