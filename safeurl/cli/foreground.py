@@ -137,7 +137,13 @@ async def _scan(settings: Settings, url: str, company: _Company) -> ScanView:
         submission = await service.submit([url], source="cli")
         scan_id = submission.scans[0].id
         try:
-            await watch(service, scan_id, Screen(stderr=True), ended=company.is_enough)
+            await watch(
+                service,
+                scan_id,
+                Screen(stderr=True),
+                ended=company.is_enough,
+                remote=bool(settings.turso_connection_url),
+            )
         except UnavailableError:
             raise  # nothing could be cancelled either
         except BaseException:
@@ -165,7 +171,7 @@ async def _until_queue_answers(service: Service, worker: "_Worker", patience_s: 
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience_s
     while True:
-        queue = (await service.health()).queue
+        queue = await service.queue()
         if queue.ok:
             return
         if worker.has_ended() or loop.time() > deadline:

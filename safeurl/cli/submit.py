@@ -131,7 +131,7 @@ async def _run(settings: Settings, order: _Order) -> int:
             ids += [scan.id for scan in submission.scans]
         if order.wait_s is None:
             return EXIT_USAGE if refused else 0
-        views = await _wait(service, ids, order.wait_s)
+        views = await _wait(service, ids, order.wait_s, remote=bool(settings.turso_connection_url))
     for view in views:
         _print(view, as_document=order.as_document)
     return _code(views, refused_any=bool(refused))
@@ -148,12 +148,14 @@ def _print_line(**document: object) -> None:
     Screen().document(document)
 
 
-async def _wait(service: Service, ids: Sequence[str], timeout_s: float) -> list[ScanView]:
+async def _wait(
+    service: Service, ids: Sequence[str], timeout_s: float, *, remote: bool
+) -> list[ScanView]:
     screen = Screen(stderr=True)
     deadline = asyncio.get_running_loop().time() + timeout_s
     for scan_id in ids:
         left = max(0.0, deadline - asyncio.get_running_loop().time())
-        await watch(service, scan_id, screen, timeout_s=left)
+        await watch(service, scan_id, screen, timeout_s=left, remote=remote)
     return [await service.view(scan_id) for scan_id in ids]
 
 

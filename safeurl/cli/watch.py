@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from safeurl.cli.render import safe_url
 from safeurl.cli.screen import Screen
@@ -10,7 +10,14 @@ from safeurl.scan import Scan
 from safeurl.service import Service
 from safeurl.state import Outcome, State, is_final
 
-_POLL_S = 0.05
+#: How often it is looked whether the wait is over, and the time on the screen moves.
+_TICK_S = 0.05
+#: Least and most seconds between two questions to a database of this host's, and to a remote one,
+#: which many may wait at.
+_LOCAL_S = (0.05, 1.0)
+_REMOTE_S = (0.25, 5.0)
+#: Part of the time since something changed that passes between two questions.
+_PATIENCE = 0.1
 
 _WORDS = {
     State.QUEUED: "waiting for a worker",
@@ -36,31 +43,50 @@ def is_ended_or_put_off(scan: Scan) -> bool:
     )
 
 
-async def watch(
+def pause_s(waited_s: float, *, remote: bool) -> float:
+    """Return the seconds until the database is asked again, after such a time without a change."""
+    least, most = _REMOTE_S if remote else _LOCAL_S
+    return min(most, max(least, waited_s * _PATIENCE))
+
+
+async def watch(  # noqa: PLR0913 - how long and at what pace, each by its name
     service: Service,
     scan_id: str,
     screen: Screen,
     *,
     ended: Ended = is_ended,
     timeout_s: float | None = None,
+    remote: bool = False,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Scan:
-    """Show each state as it comes until the scan ended or the time is over; return it as it is."""
-    started = time.monotonic()
+    """Show each state as it comes until the scan ended or the time is over; return it as it is.
+
+    The longer nothing changes, the more seldom the database is asked, and one that is `remote`
+    more seldom still; `ended` is asked all the time.
+    """
+    started = changed = ask_at = clock()
     seen: State | None = None
+    scan = await service.scan(scan_id)
     with screen.progress() as show:
         while True:
-            scan = await service.scan(scan_id)
+            now = clock()
+            is_late = timeout_s is not None and now - started > timeout_s
+            if seen is not None and (is_late or now >= ask_at):
+                scan = await service.scan(scan_id)
+                ask_at = now + pause_s(now - changed, remote=remote)
             if scan.state is not seen:
-                _announce(screen, scan, started)
-                seen = scan.state
-            if ended(scan) or (timeout_s is not None and time.monotonic() - started > timeout_s):
+                _announce(screen, scan, now - started)
+                seen, changed = scan.state, now
+                ask_at = now + pause_s(0, remote=remote)
+            if ended(scan) or is_late:
                 return scan
-            show(f"{_WORDS[scan.state]} … {time.monotonic() - started:.1f} s")
-            await asyncio.sleep(_POLL_S)
+            show(f"{_WORDS[scan.state]} … {now - started:.1f} s")
+            await sleep(_TICK_S)
 
 
-def _announce(screen: Screen, scan: Scan, started: float) -> None:
-    line = state_line(scan.state, time.monotonic() - started, scan.outcome)
+def _announce(screen: Screen, scan: Scan, took_s: float) -> None:
+    line = state_line(scan.state, took_s, scan.outcome)
     if scan.state is State.QUEUED:
         line += f"  {safe_url(scan.url)}"
     screen.line(line)
