@@ -16,7 +16,7 @@ from safeurl.state import Outcome
 from tests.support.cell import Cell, cell
 from tests.support.certificates import make_certificate
 from tests.support.images import SOCKET_PATH
-from tests.support.pages import PageServer
+from tests.support.pages import PageServer, Reply
 from tests.support.runtimes import need
 from tests.support.sandbox_lab import collector, instance_name, leftovers, order
 from tests.support.syscall_trace import pages
@@ -165,6 +165,18 @@ def test_every_call_of_a_fetch_over_tls_is_named(strict: Cell, tmp_path: Path) -
     assert seen.exit.exit_code == 0, seen.exit.stderr_tail
     assert seen.report is not None
     assert seen.report.outcome is Outcome.OK
+
+
+@pytest.mark.parametrize("runtime", [RUNC, RUNSC])
+def test_an_xml_document_is_read_in_a_container(strict: Cell, runtime: str) -> None:
+    """The image has the XML parser, and under runc a filter that forgives nothing lets it work."""
+    xml = b"<svg xmlns='http://www.w3.org/2000/svg'><title>Drawn</title></svg>"
+    drawing = Reply(xml, content_type="image/svg+xml")
+    with PageServer({"/": lambda _: drawing}) as server:
+        seen = strict.under(need(runtime)).fetch(server.url("/"), allow_cidrs=("127.0.0.0/8",))
+    assert seen.exit.exit_code == 0, seen.exit.stderr_tail
+    assert seen.evidence.page is not None
+    assert (seen.evidence.page.title, seen.evidence.page.partial) == ("Drawn", "")
 
 
 def test_a_call_that_is_not_named_is_noticed(strict: Cell) -> None:
