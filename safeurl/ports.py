@@ -144,7 +144,10 @@ class ScanStore(Protocol):
         """Return the workers heard of since then."""
 
     async def metrics(self, *, now: datetime) -> Metrics:
-        """Count unfinished and recently finished scans."""
+        """Tell how many scans wait, are at work, and ended in the last hour, to the minute.
+
+        The cost does not grow with any of them but those at work.
+        """
 
     async def migrate(self) -> list[int]:
         """Bring the schema up to date; return the numbers of the migrations that were applied."""

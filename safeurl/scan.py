@@ -132,7 +132,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """How much work there is; counted over indexes of unfinished or recent rows only."""
+    """How much work there is."""
 
     pending: int
     in_progress: int

@@ -39,6 +39,7 @@ _.MemoryArtefacts
 _.MemoryQueue
 _.MemoryStore
 _.MISINFORMATION
+_.minute
 _.mtime
 _.model_config
 _.oldest_pending_scan
@@ -53,6 +54,8 @@ _.row_factory
 _.run_scan
 _.sans
 _.SchemaMigration
+_.ScanCount
+_.ScanEndings
 _.serial
 _.should_exit
 _.SPAM

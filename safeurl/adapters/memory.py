@@ -222,8 +222,9 @@ class MemoryStore(MemoryLedger, MemoryLeadership):
         """Count everything; there is no index to spare."""
         scans = self._scans.values()
         pending = [scan.created_at for scan in scans if scan.state is State.QUEUED]
-        hour_ago = now - timedelta(hours=1)
-        ended = [s for s in scans if s.finished_at is not None and s.finished_at > hour_ago]
+        hour_ago = _minute(now - timedelta(hours=1))
+        finished = [(scan, scan.finished_at) for scan in scans if scan.finished_at is not None]
+        ended = [scan for scan, at in finished if _minute(at) > hour_ago]
         completed = sum(scan.state is State.COMPLETED for scan in ended)
         cancelled = sum(scan.outcome is Outcome.CANCELLED for scan in ended)
         return Metrics(
@@ -356,6 +357,10 @@ class MemoryArtefacts:
     async def get(self, sha256: str) -> bytes | None:
         """Look them up."""
         return self._blobs.get(sha256)
+
+
+def _minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)
 
 
 def _is_due(scan: Scan, now: datetime, *, settled: datetime) -> bool:

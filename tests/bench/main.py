@@ -9,6 +9,8 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+from tests.bench.backlog import beside_backlogs
+from tests.bench.backlog import rows as backlog_rows
 from tests.bench.egress import idle_megabytes, throughput
 from tests.bench.fetch import gateway_cost
 from tests.bench.rival import shell_loop
@@ -38,6 +40,8 @@ def main() -> None:
         _row("submits per second (SQLite and Valkey, one by one)", f"{rate:,.0f}")
         rate = transitions_per_second(root / "store")
         _row("claim-to-final transitions per second (SQLite)", f"{rate:,.0f}")
+        for row in backlog_rows(*beside_backlogs(root / "backlog")):
+            _row(*row)
         ours = whole_system(root / "system", pages.url("/"), scans)
         _row("scans per second, whole system, concurrency 5", f"{ours.per_second:.2f}")
         _row("submit to final, p50 / p95, all submitted at once", ours.queued_ms)

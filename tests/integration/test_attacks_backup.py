@@ -173,7 +173,7 @@ def test_audit_verify_names_what_cannot_be_gone_on_with(tmp_path: Path) -> None:
         ("audit_logs", "audit_seals"),
         ("workers", "leader_terms"),
         ("scan_jobs_due", "scan_jobs_leased"),
-        ("scan_jobs", "scan_jobs_finished"),
+        ("scan_jobs", "scan_jobs_pending"),
     ],
 )
 def test_two_objects_on_one_page_are_damage(

@@ -138,7 +138,7 @@ def test_the_plans_use_the_indexes_made_for_them(shipped: sqlite3.Connection) ->
         "AUDIT": "audit_logs_scan",
         "TRAILS": "audit_logs_scan",
         "WORKERS": "workers_heard",
-        "METRICS": "scan_jobs_finished",
+        "METRICS": "scan_jobs_pending",
         "PAGE": "sqlite_autoindex_scan_jobs_1",
         "CLAIM": "sqlite_autoindex_scan_jobs_1",
     }

@@ -45,6 +45,24 @@ class ScanJob(SQLModel, table=True):
     change_id: str = Field(sa_type=Text)
 
 
+class ScanCount(SQLModel, table=True):
+    """How many scans are in a state."""
+
+    __tablename__: ClassVar[str] = "scan_counts"
+    state: State = Field(primary_key=True, sa_type=Text)
+    scans: int
+
+
+class ScanEndings(SQLModel, table=True):
+    """How many scans ended in one minute in one way."""
+
+    __tablename__: ClassVar[str] = "scan_endings"
+    minute: str = Field(primary_key=True, sa_type=Text)
+    state: State = Field(primary_key=True, sa_type=Text)
+    outcome: Outcome = Field(primary_key=True, sa_type=Text)
+    scans: int
+
+
 class ScanResult(SQLModel, table=True):
     """What a finished scan concluded."""
 

@@ -173,30 +173,24 @@ FORGET_WORKERS = "DELETE FROM workers WHERE beat_at < :silent_since"
 
 WORKERS = "SELECT * FROM workers WHERE beat_at >= :since ORDER BY beat_at DESC, id"
 
+#: Counts that triggers keep; of scans themselves only those at work, and one that waits.
 METRICS = """
 SELECT
-    waiting.pending,
+    coalesce((SELECT max(0, scans) FROM scan_counts WHERE state = 'QUEUED'), 0) AS pending,
     (SELECT count(*) FROM scan_jobs WHERE lease_until IS NOT NULL) AS in_progress,
-    (
-        SELECT count(*) FROM scan_jobs WHERE finished_at > :hour_ago AND state = 'COMPLETED'
-    ) AS recently_completed,
-    (
-        SELECT count(*) FROM scan_jobs
-        WHERE finished_at > :hour_ago AND state <> 'COMPLETED' AND outcome IS NOT 'cancelled'
+    coalesce(sum(scans) FILTER (WHERE state = 'COMPLETED'), 0) AS recently_completed,
+    coalesce(
+        sum(scans) FILTER (WHERE state <> 'COMPLETED' AND outcome IS NOT 'cancelled'), 0
     ) AS recently_failed,
-    (
-        SELECT count(*) FROM scan_jobs WHERE finished_at > :hour_ago AND outcome = 'cancelled'
-    ) AS recently_cancelled,
-    (
-        SELECT count(*) FROM scan_jobs
-        WHERE finished_at > :hour_ago AND state = 'FAILED'
-            AND outcome IN (SELECT value FROM json_each(:broken))
+    coalesce(sum(scans) FILTER (WHERE outcome = 'cancelled'), 0) AS recently_cancelled,
+    coalesce(
+        sum(scans) FILTER (
+            WHERE state = 'FAILED' AND outcome IN (SELECT value FROM json_each(:broken))
+        ),
+        0
     ) AS recently_broken,
-    waiting.oldest_pending_at
-FROM (
-    SELECT count(*) AS pending, min(created_at) AS oldest_pending_at
-    FROM scan_jobs WHERE state = 'QUEUED'
-) AS waiting
+    (SELECT min(created_at) FROM scan_jobs WHERE state = 'QUEUED') AS oldest_pending_at
+FROM scan_endings WHERE minute > :hour_ago
 """
 
 MIGRATIONS = "SELECT * FROM schema_migrations ORDER BY number"

@@ -17,6 +17,9 @@ from safeurl.state import BROKEN, Outcome, State, is_legal
 
 Answer = TypeVar("Answer")
 
+#: Characters of a time up to its minute.
+_MINUTE = 16
+
 #: Evidence and artefacts are one attempt's: the new ones take the place of the old.
 _NEW_EVIDENCE = (statements.PUT_EVIDENCE, statements.DROP_ARTEFACTS)
 
@@ -181,8 +184,8 @@ class SQLStore(SQLLedger, SQLLeadership):
         return parse(models.Worker, WorkerBeat, rows)
 
     async def metrics(self, *, now: datetime) -> Metrics:
-        """Count over the three partial indexes in one statement."""
-        hour_ago = stamp(now - timedelta(hours=1))
+        """Read the counts that triggers keep."""
+        hour_ago = stamp(now - timedelta(hours=1))[:_MINUTE]
         broken = json.dumps(sorted(BROKEN))
         rows = await self._read(statements.METRICS, hour_ago=hour_ago, broken=broken)
         return parse(models.MetricsRow, Metrics, rows)[0]
