@@ -8,7 +8,6 @@ from datetime import datetime
 
 from safeurl.report import Profile
 from safeurl.state import Outcome, State
-from safeurl.verdict import Judgement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,14 +144,6 @@ class Metrics:
     #: Those that failed and say nothing about the page: no sandbox, a crashed one, a lost worker.
     recently_broken: int
     oldest_pending_at: datetime | None
-
-
-def is_concluded(scan: Scan, judgement: str) -> bool:
-    """Tell whether the judgement says something: that of a scan that was cancelled may say nothing.
-
-    What the URL alone shows of it stands.
-    """
-    return scan.outcome is not Outcome.CANCELLED or judgement != Judgement.INCONCLUSIVE
 
 
 def is_scan_id(text: str) -> bool:

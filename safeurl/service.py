@@ -24,12 +24,12 @@ from safeurl.scan import (
     Judged,
     Result,
     Scan,
-    is_concluded,
     is_scan_id,
     new_scan_id,
 )
 from safeurl.state import Outcome, State, is_final
 from safeurl.url import parse
+from safeurl.verdict import is_concluded
 
 MAX_PAGE = 200
 MAX_SUBMIT = 1000

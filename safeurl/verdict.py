@@ -5,6 +5,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from safeurl.scan import Scan
+from safeurl.state import Outcome
+
 
 class Judgement(StrEnum):
     """What we say of a URL; one fetch never proves a page safe."""
@@ -74,3 +77,11 @@ class Verdict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ruleset: str
     #: One sentence that says why this judgement.
     summary: str
+
+
+def is_concluded(scan: Scan, judgement: str) -> bool:
+    """Tell whether the judgement says something: that of a scan that was cancelled may say nothing.
+
+    What the URL alone shows of it stands.
+    """
+    return scan.outcome is not Outcome.CANCELLED or judgement != Judgement.INCONCLUSIVE

@@ -13,12 +13,12 @@ import msgspec
 from safeurl.cli.screen import Cell, Column, Grid, Screen
 from safeurl.plain import clean
 from safeurl.report import Evidence
-from safeurl.scan import AuditEntry, Judged, Scan, is_concluded
+from safeurl.scan import AuditEntry, Judged, Scan
 from safeurl.service import ScanView
 from safeurl.state import OUTCOME_WORDS, Outcome, State
 from safeurl.stored import read_evidence
 from safeurl.url import defang
-from safeurl.verdict import Hit, Judgement, Verdict
+from safeurl.verdict import Hit, Judgement, Verdict, is_concluded
 
 STYLES = {
     Judgement.MALICIOUS: "bold red",
