@@ -15,7 +15,8 @@ from fetcher.decode import (
     unpacked,
 )
 from fetcher.ending import Ending, FetchFailedError
-from fetcher.exchange import Exchange, Head
+from fetcher.exchange import Exchange
+from fetcher.head import Head
 from fetcher.media_type import extract, reportable
 from fetcher.sniff import find_charset, sniff_type
 from safeurl.report import Body

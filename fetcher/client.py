@@ -11,8 +11,11 @@ from fetcher.cookies import CookieJar
 from fetcher.deadline import Deadline, milliseconds_since
 from fetcher.dial import Dialler
 from fetcher.ending import FetchFailedError
-from fetcher.exchange import Exchange, Head
+from fetcher.exchange import Exchange
+from fetcher.framing import conflict
+from fetcher.head import Head
 from fetcher.trace import Trace
+from safeurl.state import Outcome
 from safeurl.url import ParsedUrl
 
 #: A current desktop browser; a setting replaces it.
@@ -22,6 +25,7 @@ DEFAULT_USER_AGENT = (
 )
 
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _BROWSER_HEADERS = (
@@ -87,10 +91,16 @@ class Client:
         with contextlib.ExitStack() as stack:
             connection = self._connect(target, trace, deadline)
             stack.callback(connection.close)
-            exchange = Exchange(connection, deadline)
+            exchange = Exchange(
+                connection,
+                deadline,
+                is_secure=target.scheme == "https",
+                is_default_port=target.port == _DEFAULT_PORTS[target.scheme],
+            )
             asked = time.monotonic()
             trace.head = exchange.ask(*self._request(target))
             trace.first_byte_ms = milliseconds_since(asked)
+            _check(trace.head)
             for value in trace.head.raw_values(b"set-cookie"):
                 self.jar.store(target, value.decode("latin-1"))
             visit = Visit(target, trace.head, exchange, connection)
@@ -119,3 +129,13 @@ class Client:
             *((("Cookie", cookie.encode("latin-1")),) if cookie else ()),
         )
         return slash + path, headers
+
+
+def _check(head: Head) -> None:
+    """Raise where browsers show an error in place of the response, so that nobody sees it."""
+    name = conflict(head)
+    if name:
+        raise FetchFailedError(
+            Outcome.HTTP_ERROR,
+            f"The response has different values of {name}; browsers show no page of it.",
+        )

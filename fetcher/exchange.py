@@ -1,68 +1,59 @@
 """One HTTP/1.1 request and its response over an open socket."""
 
+import re
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
-import h11
-
-from fetcher.clean import from_header
 from fetcher.deadline import Deadline
 from fetcher.ending import FetchFailedError, timed_out
+from fetcher.framing import BodyReader, Rest, anomalies, body_reader
+from fetcher.head import Head, HeadReader, NotHttpError
 from safeurl.state import Outcome
 
 _READ_BYTES = 64 * 1024
 
-#: Browsers take 256 KiB of headers; some more, so that ten thousand of them are still evidence.
-_MAX_HEAD_BYTES = 512 * 1024
+#: 103 Early Hints and the like, before the real response; browsers count them not.
+_MAX_INFORMATIONAL = 100
+_INFORMATIONAL = range(100, 200)
 
-#: 103 Early Hints and the like, before the real response.
-_MAX_INFORMATIONAL = 20
+#: What would end a line of the request, or the request, before its end.
+_BREAKING = re.compile(rb"[\r\n\0]")
+_TARGET = re.compile(rb"[!-~]+")
 
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Status line and headers, as received."""
-
-    status: int
-    http_version: str
-    headers: tuple[tuple[str, str], ...]
-    #: The same as bytes: what is sent on or resolved must not lose them.
-    raw: tuple[tuple[bytes, bytes], ...] = ()
-
-    def raw_values(self, name: bytes) -> tuple[bytes, ...]:
-        """Return the bytes of all headers of this name (lower-case)."""
-        return tuple(value for key, value in self.raw if key.lower() == name)
-
-    def value(self, name: str) -> str:
-        """Return the first header of this name (lower-case), or an empty text."""
-        return next((value for key, value in self.headers if key.lower() == name), "")
-
-    def values(self, name: str) -> tuple[str, ...]:
-        """Return all headers of this name (lower-case)."""
-        return tuple(value for key, value in self.headers if key.lower() == name)
+#: A server of streams that browsers read as HTTP/0.9 on any port.
+_SHOUTCAST = b"icy"
 
 
 class Exchange:
     """A request on its way; `ask` first, then `pieces` of the body."""
 
-    def __init__(self, connection: socket.socket, deadline: Deadline) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        deadline: Deadline,
+        *,
+        is_secure: bool = False,
+        is_default_port: bool = False,
+    ) -> None:
         """Take over an open socket; the caller still closes it."""
         self._socket = connection
         self._deadline = deadline
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD_BYTES)
-        self._is_ended = False
+        self._is_secure = is_secure
+        self._is_default_port = is_default_port
+        self._body: BodyReader = Rest(0)
+        self._rest = b""
         #: Set when the connection broke before the body was complete.
         self.was_cut = False
 
+    @property
+    def anomalies(self) -> tuple[str, ...]:
+        """Words for what was odd about the body's framing, once it has been read."""
+        return tuple(self._body.anomalies)
+
     def ask(self, target: str, headers: tuple[tuple[str, str | bytes], ...]) -> Head:
         """Send a GET and return the response's head."""
-        try:
-            fields = [(x.encode(), y if isinstance(y, bytes) else y.encode()) for x, y in headers]
-            request = h11.Request(method="GET", target=target, headers=fields)
-            wire = (self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
-        except h11.LocalProtocolError as error:
-            raise _not_http(error) from error
+        wire = _request(target, headers)
         self._socket.settimeout(max(0.001, self._deadline.left()))
         try:
             self._socket.sendall(wire)
@@ -70,64 +61,92 @@ class Exchange:
             raise timed_out("sending the request") from error
         except OSError as error:
             raise _cut_off() from error
-        return self._head()
+        head = self._head()
+        self._body = Rest(None) if head.http_version == "HTTP/0.9" else body_reader(head)
+        return head
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the body as it comes; raise `FetchFailedError` on deadline and broken framing."""
+        body, data = self._body, self._rest
         while True:
-            event = self._event("reading the body")
-            if isinstance(event, h11.Data):
-                yield bytes(event.data)
-            elif not isinstance(event, h11.InformationalResponse):
+            piece = body.feed(data)
+            if piece:
+                yield piece
+            if body.fault:
+                raise _not_http(body.fault)
+            if body.is_whole:
+                return
+            data = self._receive("reading the body")
+            if not data:
+                self.was_cut = self.was_cut or not body.may_end
                 return
 
     def _head(self) -> Head:
-        for _ in range(_MAX_INFORMATIONAL):
-            event = self._event("waiting for the response")
-            if isinstance(event, h11.Response):
-                return Head(
-                    status=event.status_code,
-                    http_version=f"HTTP/{event.http_version.decode('ascii')}",
-                    headers=tuple(
-                        (from_header(name), from_header(value))
-                        for name, value in event.headers.raw_items()
-                    ),
-                    raw=tuple((bytes(x), bytes(y)) for x, y in event.headers.raw_items()),
-                )
-            if not isinstance(event, h11.InformationalResponse):
-                raise _cut_off()
+        notes: list[str] = []
+        for count in range(_MAX_INFORMATIONAL):
+            head = self._next_head(may_be_nameless=not count)
+            notes += [*head.anomalies, *anomalies(head)]
+            if head.status not in _INFORMATIONAL:
+                return replace(head, anomalies=tuple(dict.fromkeys(notes)))
         raise FetchFailedError(Outcome.HTTP_ERROR, "The server sent 1xx responses without end.")
 
-    def _event(self, doing: str) -> h11.Event:
-        while True:
-            try:
-                event = self._http.next_event()
-            except h11.RemoteProtocolError as error:
-                if self._is_ended:
-                    self.was_cut = True
-                    return h11.ConnectionClosed()
+    def _next_head(self, *, may_be_nameless: bool) -> Head:
+        reader = HeadReader()
+        try:
+            head = reader.feed(self._rest)
+            while head is None:
+                data = self._receive("waiting for the response")
+                head = reader.feed(data) if data else self._last(reader)
+        except NotHttpError as error:
+            if may_be_nameless and self._is_http09(reader.rest):
+                head = Head(200, "HTTP/0.9", (), anomalies=("http_0_9",))
+            else:
                 raise _not_http(error) from error
-            if isinstance(event, h11.Event):
-                return event
-            # It needs data; PAUSED does not happen, since nothing else was asked for.
-            self._http.receive_data(self._receive(doing))
+        self._rest = reader.rest
+        return head
+
+    def _last(self, reader: HeadReader) -> Head:
+        """Return what a head says that the connection's end has cut short."""
+        head = None if self.was_cut else reader.end()
+        if head is None:
+            raise _cut_off()
+        if self._is_secure and "head_cut" in head.anomalies:
+            # Only who encrypts can tell that nobody has cut it on its way.
+            raise _not_http(NotHttpError("the connection ended within its headers"))
+        return head
+
+    def _is_http09(self, data: bytes) -> bool:
+        """Tell whether browsers take bytes without a status line for a page."""
+        is_stream = not self._is_secure and data[:3].lower() == _SHOUTCAST
+        return bool(data) and (self._is_default_port or is_stream)
 
     def _receive(self, doing: str) -> bytes:
         if self._deadline.is_over():
             raise timed_out(doing)
         self._socket.settimeout(max(0.001, self._deadline.left()))
         try:
-            data = self._socket.recv(_READ_BYTES)
+            return self._socket.recv(_READ_BYTES)
         except TimeoutError as error:
             raise timed_out(doing) from error
         except OSError:
             # Reset, or broken TLS: what came before it is kept, as at an orderly end.
-            data, self.was_cut = b"", True
-        self._is_ended = not data
-        return data
+            self.was_cut = True
+            return b""
 
 
-def _not_http(error: Exception) -> FetchFailedError:
+def _request(target: str, headers: tuple[tuple[str, str | bytes], ...]) -> bytes:
+    """Return the request's bytes; what came from a page cannot add a line to it."""
+    lines = [b"GET %b HTTP/1.1" % target.encode()]
+    for name, value in headers:
+        lines.append(
+            b"%b: %b" % (name.encode(), value if isinstance(value, bytes) else value.encode())
+        )
+    if not _TARGET.fullmatch(target.encode()) or any(map(_BREAKING.search, lines)):
+        raise _not_http(ValueError("it asks for what cannot be sent"))
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def _not_http(error: Exception | str) -> FetchFailedError:
     return FetchFailedError(Outcome.HTTP_ERROR, f"The server's answer was not valid HTTP: {error}.")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from fetcher.clean import LONG, SHORT, URL, address, clean, opened, token, visible, word
 from fetcher.deadline import milliseconds_since
-from fetcher.exchange import Head
+from fetcher.head import Head
 from safeurl.report import Hop, Refusal, Timings, Tls
 
 _MAX_HEADERS = 256
@@ -56,6 +56,7 @@ class Trace:
             http_version=self.head.http_version if self.head else "",
             headers=headers,
             headers_truncated=truncated,
+            anomalies=self.head.anomalies if self.head else (),
             addresses=tuple(filter(None, map(address, self.addresses)))[:_MAX_ADDRESSES],
             address=address(self.address or "") or None,
             port=self.port,
@@ -84,6 +85,6 @@ def _headers(head: Head | None) -> tuple[tuple[tuple[str, str], ...], bool]:
         room -= len(pair[0]) + len(pair[1])
         if room < 0:
             break
-        if pair[0]:  # h11 lets no other name through
+        if pair[0]:  # `fetcher.head` lets no other name through
             kept.append(pair)
     return tuple(kept), shortened or len(kept) < len(given)

@@ -30,6 +30,8 @@ AddressOrNone = Annotated[str, Meta(max_length=45, pattern=r"^(?:[0-9a-f]*[:.][0
 Host = Annotated[str, Meta(max_length=512, pattern=r"^[!-~]*\Z")]
 #: A word of a closed list: an outcome, a rule.
 Word = Annotated[str, Meta(max_length=64, pattern=r"^[a-z0-9_]*\Z")]
+#: Words for what was odd about a response.
+Anomalies = Annotated[tuple[Word, ...], Meta(max_length=32)]
 #: An id of ours, and the names that libraries give to versions and ciphers.
 Name = Annotated[str, Meta(max_length=128, pattern=r"^[A-Za-z0-9_.:/+-]*\Z")]
 #: A field name of HTTP (RFC 9110, 5.6.2).
@@ -134,6 +136,8 @@ class Hop(_Strict, frozen=True):
     address: Address | None = None
     port: Annotated[int, Meta(ge=1, le=65535)] | None = None
     location: Url | None = None
+    #: What departed from RFC 9112 in the response's head and browsers put up with.
+    anomalies: Anomalies = ()
     timings: Timings = Timings()
     tls: Tls | None = None
     #: What went wrong on this hop, in words; empty when nothing did.
@@ -153,6 +157,8 @@ class Body(_Strict, frozen=True):
     charset: Name = ""
     declared_type: MediaType = ""
     sniffed_type: MediaType = ""
+    #: What was odd about its framing and its compression, as in `Hop`.
+    anomalies: Anomalies = ()
 
 
 class FormField(_Strict, frozen=True):

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from safeurl.report import EgressDecision, EgressEvidence, Evidence, Hop, Refusal, Tls
-from tests.support.rule_cases import Case, way
+from tests.support.rule_cases import Case, seen, way
 
 SOME = "https://example.net/"
 
@@ -47,6 +47,19 @@ def _crowded(reported: str) -> Evidence:
     """Return a record so full of junk that most of it was dropped."""
     record = EgressEvidence(decisions=(EgressDecision(name="x", port=1),), dropped=9, requests=10)
     return Evidence(hops=(Hop(url=SOME, status=200, address=reported),), egress=record)
+
+
+def _answered(*anomalies: str) -> Evidence:
+    """Return a redirect, and a response that is written in another way than HTTP's."""
+    first = Hop(url="https://example.org/", status=302, location=SOME)
+    return Evidence(hops=(first, Hop(url=SOME, status=200, anomalies=anomalies)))
+
+
+def _packed(*anomalies: str) -> Evidence:
+    """Return a page whose body is odd."""
+    came = seen(SOME)
+    assert came.body is not None
+    return replace(came, body=replace(came.body, anomalies=anomalies))
 
 
 def _sent_on(location: str) -> Evidence:
@@ -97,6 +110,8 @@ FIRES = (
         way("https://a.example/", "https://b.example/", "https://c.net/", "https://d.org/"),
     ),
     Case("chain.downgrade", "to http", SOME, way(SOME, "http://example.net/login")),
+    Case("chain.http_anomaly", "in a head", SOME, _answered("header_line", "bare_lf")),
+    Case("chain.http_anomaly", "in the body", SOME, _packed("gzip_trailer")),
     Case("chain.shortener", "bit.ly", "https://bit.ly/x", way("https://bit.ly/x", SOME)),
     Case("chain.metadata_address", "by address", SOME, _refused("169.254.169.254", "link_local")),
     Case(
@@ -232,6 +247,7 @@ SILENT = (
         SOME,
         _named("other.example", "sni_mismatch", reported="1.1.1.1"),
     ),
+    Case("chain.http_anomaly", "plain HTTP", SOME, _packed()),
     Case("chain.other_name", "its own name", SOME, _named("example.net", "public")),
     Case("chain.other_name", "a broken handshake", SOME, _named("", "tls_malformed")),
 )

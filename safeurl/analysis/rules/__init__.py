@@ -14,7 +14,7 @@ from safeurl.analysis.rules import (
 )
 
 CORE = Ruleset(
-    "core-3",
+    "core-4",
     url.RULES
     + host.RULES
     + tls.RULES

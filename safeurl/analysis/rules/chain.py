@@ -109,6 +109,20 @@ def other_name(ctx: Context) -> Iterator[Finding]:
             yield Finding(f"/egress/decisions/{i}", reason, f"{asked.name} > {asked.sni}")
 
 
+def http_anomaly(ctx: Context) -> Iterator[Finding]:
+    """Find HTTP that departs from the standard, which browsers put up with and few servers write.
+
+    Kits and cloaks are served by programs of their own; so are some cameras and printers.
+    """
+    reason = "A response was not written as HTTP is; browsers put up with it."
+    for i, hop in enumerate(ctx.evidence.hops):
+        if hop.anomalies:
+            yield Finding(f"/hops/{i}/anomalies", reason, " ".join(hop.anomalies))
+    body = ctx.evidence.body
+    if body is not None and body.anomalies:
+        yield Finding("/body/anomalies", reason, " ".join(body.anomalies))
+
+
 def _led_to(ctx: Context) -> Iterator[tuple[str, Refusal]]:
     """Yield refusals of hosts other than the submitted one, which its owner may put anywhere.
 
@@ -181,6 +195,7 @@ RULES = (
     Rule(id="chain.many_sites", group=Group.CHAIN, weight=Weight.WEAK, check=many_sites),
     Rule(id="chain.downgrade", group=Group.CHAIN, weight=Weight.WEAK, check=downgrade),
     Rule(id="chain.shortener", group=Group.CHAIN, weight=Weight.FAINT, check=shortener),
+    Rule(id="chain.http_anomaly", group=Group.CHAIN, weight=Weight.FAINT, check=http_anomaly),
     Rule(
         id="chain.metadata_address",
         version=2,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.certificate import describe
-from fetcher.exchange import Head
+from fetcher.head import Head
 from fetcher.output import MAX_LINE_BYTES, PIECE_BYTES, Reporter
 from fetcher.trace import Trace
 from safeurl.report import ArtefactLine, EvidenceLine, Form, Hop, Line, Link, Page, encode_line

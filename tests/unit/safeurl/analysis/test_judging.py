@@ -146,7 +146,7 @@ def test_a_redirect_to_cloud_metadata_is_suspicious() -> None:
 
 def test_the_verdict_names_its_ruleset() -> None:
     """A rescored verdict can be told from the old one."""
-    assert CORE.version == "core-3"
+    assert CORE.version == "core-4"
     named = judge(Evidence(), url=SOME, seen_at=SEEN_AT, ruleset=Ruleset("mine-7", ()))
     assert named.ruleset == "mine-7"
 
