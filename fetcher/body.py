@@ -4,12 +4,13 @@ import hashlib
 from dataclasses import dataclass
 from functools import partial
 
+from msgspec.structs import replace
+
 from fetcher.clean import clean
 from fetcher.deadline import Deadline
 from fetcher.decode import (
     Capped,
     CapReachedError,
-    CorruptBodyError,
     Pieces,
     encodings,
     unpacked,
@@ -17,6 +18,7 @@ from fetcher.decode import (
 from fetcher.ending import Ending, FetchFailedError
 from fetcher.exchange import Exchange
 from fetcher.head import Head
+from fetcher.inflate import CorruptBodyError
 from fetcher.media_type import extract, reportable
 from fetcher.sniff import find_charset, sniff_type
 from safeurl.report import Body
@@ -64,9 +66,10 @@ def load(exchange: Exchange, head: Head, cap: int, deadline: Deadline) -> Load:
     wire = Capped(Pieces(exchange.pieces()), cap, deadline)
     content_encoding = ", ".join(head.values("content-encoding"))
     kept = bytearray()
+    notes: list[str] = []
     truncated = True
     try:
-        source = unpacked(wire, encodings(content_encoding), cap, deadline)
+        source = unpacked(wire, encodings(content_encoding), cap, deadline, notes)
         for piece in iter(partial(source.read, _PIECE_BYTES), b""):
             kept += piece
     except CapReachedError:
@@ -83,9 +86,10 @@ def load(exchange: Exchange, head: Head, cap: int, deadline: Deadline) -> Load:
         ending = Ending(Outcome.OK, words)
     data = bytes(kept)
     described = _describe(data, wire.count, head, truncated=truncated)
+    anomalies = tuple(dict.fromkeys((*exchange.anomalies, *notes)))
     options = ", ".join(head.values("x-content-type-options"))
     no_sniff = options.partition(",")[0].strip().lower() == "nosniff"
-    return Load(data, described, ending, no_sniff)
+    return Load(data, replace(described, anomalies=anomalies), ending, no_sniff)
 
 
 def _corrupt(content_encoding: str, error: CorruptBodyError, *, has_data: bool) -> Ending:

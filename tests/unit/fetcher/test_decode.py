@@ -2,12 +2,17 @@
 
 import zlib
 from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fetcher.deadline import Deadline
-from fetcher.decode import Capped, CapReachedError, CorruptBodyError, Pieces, encodings, unpacked
+from fetcher.decode import Capped, CapReachedError, Pieces, encodings, unpacked
 from fetcher.ending import FetchFailedError
+from fetcher.inflate import CorruptBodyError
 from tests.support.routes import compress
 
 _ENCODINGS = ("gzip", "deflate", "raw-deflate", "br", "zstd")
@@ -18,8 +23,14 @@ def _bytewise(data: bytes) -> Iterator[bytes]:
     return (data[n : n + 1] for n in range(len(data)))
 
 
-def _read_all(wire: Iterator[bytes], names: tuple[str, ...], cap: int, size: int = 65536) -> bytes:
-    source = unpacked(Pieces(wire), names, cap, Deadline.after(60))
+def _read_all(
+    wire: Iterator[bytes],
+    names: tuple[str, ...],
+    cap: int,
+    size: int = 65536,
+    notes: list[str] | None = None,
+) -> bytes:
+    source = unpacked(Pieces(wire), names, cap, Deadline.after(60), [] if notes is None else notes)
     parts = []
     while part := source.read(size):
         assert len(part) <= size
@@ -54,10 +65,81 @@ def test_encodings_stack() -> None:
     assert _read_all(iter([packed]), ("br", "gzip"), len(_TEXT)) == _TEXT
 
 
-def test_gzip_members_follow_each_other_and_padding_is_ignored() -> None:
-    """RFC 1952 allows several members; servers append zeros."""
-    packed = compress(b"one ", "gzip") + compress(b"two", "gzip") + bytes(100)
-    assert _read_all(iter([packed]), ("gzip",), 1000) == b"one two"
+_GZIP = compress(b"text", "gzip")
+_FLAGGED = _GZIP[:3] + b"\x1f" + _GZIP[4:10] + b"\x03\0abcname\0comment\0\x12\x34" + _GZIP[10:]
+_LIED = _GZIP[:3] + b"\xe0" + _GZIP[4:]
+
+
+@pytest.mark.parametrize(
+    ("packed", "text", "words"),
+    [
+        (_GZIP, b"text", []),
+        (_GZIP + bytes(100), b"text", []),
+        (_FLAGGED, b"text", []),
+        (_LIED, b"text", ["gzip_header"]),
+        (_GZIP[:-8] + bytes(4) + _GZIP[-4:], b"text", ["gzip_trailer"]),
+        (_GZIP[:-4] + bytes(4), b"text", ["gzip_trailer"]),
+        (_GZIP[:-8], b"text", ["gzip_trailer"]),
+        (_GZIP[:-1], b"text", ["gzip_trailer"]),
+        (_GZIP + _GZIP, b"text", ["gzip_excess"]),
+        (_GZIP + b"junk", b"text", ["gzip_excess"]),
+        (_GZIP[:5], b"", []),
+        (_FLAGGED[:15], b"", []),
+        (b"", b"", []),
+    ],
+)
+def test_a_fault_beside_the_text_costs_nothing(
+    packed: bytes, text: bytes, words: list[str]
+) -> None:
+    """As in browsers: the first member counts; all oddities are on record, however it came."""
+    for wire in (iter([packed]), _bytewise(packed), filter(None, [packed[:-9], packed[-9:]])):
+        notes: list[str] = []
+        assert _read_all(wire, ("gzip",), 1000, notes=notes) == text
+        assert notes == words
+
+
+@pytest.mark.parametrize("size", [7, 65536])
+@pytest.mark.parametrize("text", [b"text", _TEXT])
+def test_what_follows_a_brotli_stream_is_passed_over(text: bytes, size: int) -> None:
+    """The library calls it a fault and gives nothing of the piece that holds it."""
+    packed = compress(text, "br") + b"junk" * 100
+    assert _read_all(iter([packed]), ("br",), len(text), size) == text
+    assert _read_all(_bytewise(packed), ("br",), len(text), size) == text
+
+
+def test_a_zlib_check_sum_is_not_compared() -> None:
+    """What it covers was read."""
+    packed = zlib.compress(_TEXT)
+    for changed in (packed[:-4] + bytes(4), packed[:-4], packed + b"junk"):
+        assert _read_all(iter([changed]), ("deflate",), len(_TEXT)) == _TEXT
+
+
+@given(st.integers(0, 2000), st.binary(max_size=8), st.lists(st.integers(0, 4000)))
+@pytest.mark.parametrize("encoding", _ENCODINGS)
+def test_a_fault_anywhere_costs_the_same_in_any_split(
+    encoding: str, position: int, fault: bytes, cuts: list[int]
+) -> None:
+    """What comes before it is the same text, and it ends in the same way."""
+    name = "deflate" if encoding == "raw-deflate" else encoding
+    packed = bytearray(compress(_TEXT[:5000], encoding))
+    packed[position : position + len(fault)] = fault
+    ends = sorted({0, len(packed), *(cut for cut in cuts if cut < len(packed))})
+    splits = (
+        [bytes(packed)],
+        list(_bytewise(bytes(packed))),
+        [bytes(packed[a:b]) for a, b in pairwise(ends)],
+    )
+    results = []
+    for split in splits:
+        notes: list[str] = []
+        source = unpacked(Pieces(iter(split)), (name,), 100_000, Deadline.after(60), notes)
+        read: list[bytes] = []
+        try:
+            read += iter(partial(source.read, 65536), b"")
+        except CorruptBodyError as error:
+            notes.append(str(error))
+        results.append((read, notes))
+    assert results[0] == results[1] == results[2]
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
@@ -82,19 +164,26 @@ def test_zstd_windows_beyond_what_browsers_take_are_refused() -> None:
         _read_all(iter([frame]), ("zstd",), 1000)
 
 
-def test_unknown_encodings_are_ignored_and_too_many_are_not() -> None:
-    """As in browsers; ten layers are no honest server's."""
-    assert encodings(" GZIP , identity,foo, br") == ("gzip", "br")
-    assert encodings("") == ()
+@pytest.mark.parametrize(
+    "text", ["", "foo", "gzip, foo", "foo, gzip", "identity, gzip", "gzip,", ",gzip", "gzip;q=1"]
+)
+def test_one_unknown_encoding_leaves_the_bytes_as_they_are(text: str) -> None:
+    """As in browsers, whatever stands beside it."""
+    assert encodings(text) == ()
+
+
+def test_encodings_are_named_in_their_order_and_not_without_end() -> None:
+    """Ten layers are no honest server's."""
+    assert encodings(" GZIP , x-gzip, deflate,br") == ("gzip", "x-gzip", "deflate", "br")
     with pytest.raises(CorruptBodyError):
-        encodings("gzip, gzip, gzip, gzip")
+        encodings(", ".join(["gzip"] * 10))
 
 
 def test_the_deadline_stops_unpacking() -> None:
     """A body that only costs time is stopped by time."""
     wire = Pieces(iter([zlib.compress(_TEXT)]))
     with pytest.raises(FetchFailedError):
-        unpacked(wire, ("deflate",), len(_TEXT), Deadline.after(-1)).read(10)
+        unpacked(wire, ("deflate",), len(_TEXT), Deadline.after(-1), []).read(10)
 
 
 def test_capped_counts() -> None:
@@ -102,8 +191,8 @@ def test_capped_counts() -> None:
     capped = Capped(Pieces(iter([b"abc", b"def"])), 6, Deadline.after(60))
     assert [capped.read(2), capped.read(), capped.read(), capped.read()] == [
         b"ab",
-        b"c",
-        b"def",
+        b"cdef",
+        b"",
         b"",
     ]
     assert capped.count == 6
