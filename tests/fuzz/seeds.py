@@ -81,6 +81,29 @@ def _answers() -> list[bytes]:
     ]
 
 
+def _heads() -> list[bytes]:
+    cuts = b"\x10\x20\x80\xf0"
+    odd = (
+        b"HTTP/1.1  302Found\nLocation : /a\r\n folded\r\nodd line\r\n\r\n",
+        b"\r\n\r\nhttp/1.0 200\rA: b\n\nbody",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\nContent-Disposition: a; b="c,d"\r\n\r\nbody',
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: foo, Chunked\r\nContent-Length: +5\r\n\r\n0\n\n",
+    )
+    return [cuts + data for data in (*_answers(), *odd)]
+
+
+def _chunks() -> list[bytes]:
+    cuts = b"\x10\x20\x80\xf0"
+    bodies = (
+        b"5\r\nhello\r\n0\r\n\r\n",
+        b"5;x=y\nhello\n000  \nA: b\nodd\n\n",
+        b"ffffffffffffffff\r\n",
+        b"5\r\nhello5\r\nworld\r\n",
+        b"0x5\r\nhello\r\n",
+    )
+    return [cuts + data for data in bodies]
+
+
 def _requests() -> list[bytes]:
     post = b"POST http://example.com/form HTTP/1.1\r\n" + _HOST
     return [
@@ -176,6 +199,8 @@ _SEEDS: Final[Mapping[str, Callable[[], list[bytes]]]] = MappingProxyType(
         "html": _pages,
         "report": _reports,
         "request_head": _requests,
+        "response_chunks": _chunks,
+        "response_head": _heads,
         "url": _urls,
     }
 )

@@ -15,6 +15,8 @@ TARGETS: Final[Mapping[str, str]] = MappingProxyType(
         "dns_answer": "tests.fuzz.targets.dns_answer:fuzz_dns_answer",
         "html": "tests.fuzz.targets.html:fuzz_html",
         "report": "tests.fuzz.targets.report:fuzz_report",
+        "response_chunks": "tests.fuzz.targets.response:fuzz_chunks",
+        "response_head": "tests.fuzz.targets.response:fuzz_head",
         "request_head": "tests.fuzz.targets.request_head:fuzz_request_head",
         "url": "tests.fuzz.targets.url:fuzz_url",
     }

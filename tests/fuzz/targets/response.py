@@ -1,0 +1,51 @@
+"""Response heads and chunked bodies: the same in any split, and read as what Chromium documents."""
+
+from itertools import pairwise
+
+from fetcher.framing import anomalies, body_reader, conflict
+from fetcher.head import MAX_HEAD_BYTES, HeadReader, NotHttpError
+
+#: The first bytes of an input say where it is cut.
+_CUTS = 4
+_STATUSES = range(2**31)
+
+
+def fuzz_head(data: bytes) -> None:
+    """Hold that a head and its body do not depend on the packets that bring them."""
+    cuts, wire = data[:_CUTS], data[_CUTS:]
+    whole = _read([wire])
+    assert _read([wire[n : n + 1] for n in range(len(wire))]) == whole
+    ends = sorted({0, len(wire), *(cut * len(wire) // 256 for cut in cuts)})
+    assert _read([wire[a:b] for a, b in pairwise(ends)]) == whole
+
+
+def fuzz_chunks(data: bytes) -> None:
+    """Hold the same for what is all chunks: the head is a good one."""
+    fuzz_head(
+        data[:_CUTS] + b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + data[_CUTS:]
+    )
+
+
+def _read(pieces: list[bytes]) -> tuple[object, ...]:
+    reader, left = HeadReader(), iter(pieces)
+    head = None
+    try:
+        for piece in left:
+            if (head := reader.feed(piece)) is not None:
+                break
+        head = head or reader.end()
+    except NotHttpError as error:
+        return (str(error), reader.rest + b"".join(left))
+    if head is None:
+        return ()
+    assert head.status in _STATUSES
+    assert all(name.isascii() and name.isprintable() and name for name, _ in head.headers)
+    assert sum(len(name) + len(value) for name, value in head.headers) <= MAX_HEAD_BYTES
+    body = body_reader(head)
+    found = b"".join(map(body.feed, (reader.rest, *left)))
+    assert len(found) <= sum(map(len, pieces))
+    assert not (body.fault and body.is_whole)
+    return (
+        *(head, tuple(anomalies(head)), conflict(head), found),
+        *(body.is_whole, body.may_end, body.fault, tuple(body.anomalies)),
+    )
