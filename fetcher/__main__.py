@@ -20,7 +20,15 @@ _USAGE = "Usage: python -m fetcher [--preload] [--idle-timeout SECONDS]"
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
 #: What a fetch may load on its way; a sandbox started ahead loads it before it has a request.
-_LATER = ("fetcher.tls", "fetcher.page.prescan", "fetcher.page.dom", "brotli", "zstandard", "mmh3")
+_LATER = (
+    "fetcher.tls",
+    "fetcher.http2",
+    "fetcher.page.prescan",
+    "fetcher.page.dom",
+    "brotli",
+    "zstandard",
+    "mmh3",
+)
 
 
 def main() -> None:

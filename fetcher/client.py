@@ -11,7 +11,7 @@ from fetcher.cookies import CookieJar
 from fetcher.deadline import Deadline, milliseconds_since
 from fetcher.dial import Dialler
 from fetcher.ending import FetchFailedError
-from fetcher.exchange import Exchange
+from fetcher.exchange import Exchange, Http11RequiredError
 from fetcher.framing import conflict
 from fetcher.head import Head
 from fetcher.trace import Trace
@@ -26,6 +26,8 @@ DEFAULT_USER_AGENT = (
 
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+#: As browsers offer them in a TLS handshake, the better one first.
+_HTTP_2, _HTTP_1_1 = "h2", "http/1.1"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _BROWSER_HEADERS = (
@@ -80,18 +82,24 @@ class Client:
         """Return the response to a GET; raise `FetchFailedError` where there is none."""
         trace = Trace(target.url, target.host, target.port, via)
         try:
-            return self._open(target, trace, deadline)
+            try:
+                return self._open(target, trace, deadline)
+            except Http11RequiredError:
+                return self._open(target, trace, deadline, takes_http2=False)
         except FetchFailedError as failure:
             trace.error = failure.ending.detail
             raise
         finally:
             self.on_hop(trace)
 
-    def _open(self, target: ParsedUrl, trace: Trace, deadline: Deadline) -> Visit:
+    def _open(
+        self, target: ParsedUrl, trace: Trace, deadline: Deadline, *, takes_http2: bool = True
+    ) -> Visit:
         with contextlib.ExitStack() as stack:
-            connection = self._connect(target, trace, deadline)
+            connection = self._connect(target, trace, deadline, takes_http2=takes_http2)
             stack.callback(connection.close)
-            exchange = Exchange(
+            is_http2 = trace.tls is not None and trace.tls.alpn == _HTTP_2
+            exchange = _exchange_type(is_http2=is_http2)(
                 connection,
                 deadline,
                 is_secure=target.scheme == "https",
@@ -108,14 +116,17 @@ class Client:
             stack.pop_all()
             return visit
 
-    def _connect(self, target: ParsedUrl, trace: Trace, deadline: Deadline) -> socket.socket:
+    def _connect(
+        self, target: ParsedUrl, trace: Trace, deadline: Deadline, *, takes_http2: bool
+    ) -> socket.socket:
         connection = self.dialler.dial(trace, deadline)
         if target.scheme == "http":
             return connection
         # TLS and certificates cost 90 ms of CPU to load, which plain HTTP need not pay.
         from fetcher.tls import secure  # noqa: PLC0415 - see above
 
-        return secure(connection, self.dialler, trace, deadline)
+        protocols = (*((_HTTP_2,) if takes_http2 else ()), _HTTP_1_1)
+        return secure(connection, self.dialler, trace, deadline, protocols)
 
     def _request(self, target: ParsedUrl) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:
         address = target.url.partition("#")[0].removeprefix(f"{target.scheme}://")
@@ -129,6 +140,15 @@ class Client:
             *((("Cookie", cookie.encode("latin-1")),) if cookie else ()),
         )
         return slash + path, headers
+
+
+def _exchange_type(*, is_http2: bool) -> type[Exchange]:
+    if not is_http2:
+        return Exchange
+    # It costs 14 ms of CPU to load.
+    from fetcher.http2 import Http2Exchange  # noqa: PLC0415 - see above
+
+    return Http2Exchange
 
 
 def _check(head: Head) -> None:

@@ -14,15 +14,19 @@ from safeurl.state import Outcome
 _READ_BYTES = 64 * 1024
 
 #: 103 Early Hints and the like, before the real response; browsers count them not.
-_MAX_INFORMATIONAL = 100
+MAX_INFORMATIONAL = 100
 _INFORMATIONAL = range(100, 200)
 
 #: What would end a line of the request, or the request, before its end.
 _BREAKING = re.compile(rb"[\r\n\0]")
-_TARGET = re.compile(rb"[!-~]+")
+_TARGET = re.compile("[!-~]+")
 
 #: A server of streams that browsers read as HTTP/0.9 on any port.
 _SHOUTCAST = b"icy"
+
+
+class Http11RequiredError(Exception):
+    """The server wants to be asked again by HTTP/1.1."""
 
 
 class Exchange:
@@ -53,14 +57,12 @@ class Exchange:
 
     def ask(self, target: str, headers: tuple[tuple[str, str | bytes], ...]) -> Head:
         """Send a GET and return the response's head."""
-        wire = _request(target, headers)
-        self._socket.settimeout(max(0.001, self._deadline.left()))
+        lines = [b"%b: %b" % line for line in checked(target, headers)]
+        wire = b"\r\n".join((b"GET %b HTTP/1.1" % target.encode(), *lines, b"", b""))
         try:
-            self._socket.sendall(wire)
-        except TimeoutError as error:
-            raise timed_out("sending the request") from error
-        except OSError as error:
-            raise _cut_off() from error
+            self._send(wire)
+        except ConnectionError as error:
+            raise cut_off() from error
         head = self._head()
         self._body = Rest(None) if head.http_version == "HTTP/0.9" else body_reader(head)
         return head
@@ -73,7 +75,7 @@ class Exchange:
             if piece:
                 yield piece
             if body.fault:
-                raise _not_http(body.fault)
+                raise not_http(body.fault)
             if body.is_whole:
                 return
             data = self._receive("reading the body")
@@ -83,12 +85,12 @@ class Exchange:
 
     def _head(self) -> Head:
         notes: list[str] = []
-        for count in range(_MAX_INFORMATIONAL):
+        for count in range(MAX_INFORMATIONAL):
             head = self._next_head(may_be_nameless=not count)
             notes += [*head.anomalies, *anomalies(head)]
             if head.status not in _INFORMATIONAL:
                 return replace(head, anomalies=tuple(dict.fromkeys(notes)))
-        raise FetchFailedError(Outcome.HTTP_ERROR, "The server sent 1xx responses without end.")
+        raise endless()
 
     def _next_head(self, *, may_be_nameless: bool) -> Head:
         reader = HeadReader()
@@ -101,7 +103,7 @@ class Exchange:
             if may_be_nameless and self._is_http09(reader.rest):
                 head = Head(200, "HTTP/0.9", (), anomalies=("http_0_9",))
             else:
-                raise _not_http(error) from error
+                raise not_http(error) from error
         self._rest = reader.rest
         return head
 
@@ -109,16 +111,26 @@ class Exchange:
         """Return what a head says that the connection's end has cut short."""
         head = None if self.was_cut else reader.end()
         if head is None:
-            raise _cut_off()
+            raise cut_off()
         if self._is_secure and "head_cut" in head.anomalies:
             # Only who encrypts can tell that nobody has cut it on its way.
-            raise _not_http(NotHttpError("the connection ended within its headers"))
+            raise not_http(NotHttpError("the connection ended within its headers"))
         return head
 
     def _is_http09(self, data: bytes) -> bool:
         """Tell whether browsers take bytes without a status line for a page."""
         is_stream = not self._is_secure and data[:3].lower() == _SHOUTCAST
         return bool(data) and (self._is_default_port or is_stream)
+
+    def _send(self, wire: bytes) -> None:
+        """Send all; raise `ConnectionError` where nobody takes it any more."""
+        self._socket.settimeout(max(0.001, self._deadline.left()))
+        try:
+            self._socket.sendall(wire)
+        except TimeoutError as error:
+            raise timed_out("sending the request") from error
+        except OSError as error:
+            raise ConnectionError from error
 
     def _receive(self, doing: str) -> bytes:
         if self._deadline.is_over():
@@ -134,23 +146,29 @@ class Exchange:
             return b""
 
 
-def _request(target: str, headers: tuple[tuple[str, str | bytes], ...]) -> bytes:
-    """Return the request's bytes; what came from a page cannot add a line to it."""
-    lines = [b"GET %b HTTP/1.1" % target.encode()]
-    for name, value in headers:
-        lines.append(
-            b"%b: %b" % (name.encode(), value if isinstance(value, bytes) else value.encode())
-        )
-    if not _TARGET.fullmatch(target.encode()) or any(map(_BREAKING.search, lines)):
-        raise _not_http(ValueError("it asks for what cannot be sent"))
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+def checked(target: str, headers: tuple[tuple[str, str | bytes], ...]) -> list[tuple[bytes, bytes]]:
+    """Return the headers' bytes; what came from a page cannot add a line to a request."""
+    lines = [
+        (name.encode(), value if isinstance(value, bytes) else value.encode())
+        for name, value in headers
+    ]
+    if not _TARGET.fullmatch(target) or any(_BREAKING.search(b"".join(line)) for line in lines):
+        raise FetchFailedError(Outcome.HTTP_ERROR, "The request holds what cannot be sent.")
+    return lines
 
 
-def _not_http(error: Exception | str) -> FetchFailedError:
+def not_http(error: Exception | str) -> FetchFailedError:
+    """Return the error for bytes that no browser reads."""
     return FetchFailedError(Outcome.HTTP_ERROR, f"The server's answer was not valid HTTP: {error}.")
 
 
-def _cut_off() -> FetchFailedError:
+def endless() -> FetchFailedError:
+    """Return the error for a server that never comes to its response."""
+    return FetchFailedError(Outcome.HTTP_ERROR, "The server sent 1xx responses without end.")
+
+
+def cut_off() -> FetchFailedError:
+    """Return the error for a connection that ends before its response."""
     return FetchFailedError(
         Outcome.HTTP_ERROR, "The server closed the connection without an answer."
     )

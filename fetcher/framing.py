@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Protocol
 
-from fetcher.head import Head
+from fetcher.head import HTTP_2, Head
 
 #: As long as Chromium lets a line between chunks be.
 _MAX_LINE_BYTES = 16 * 1024
@@ -156,12 +156,12 @@ def anomalies(head: Head) -> Iterator[str]:
 
 def conflict(head: Head) -> str:
     """Return a header that is there with different values, for which browsers show an error."""
-    for name in () if _is_chunked(head) else ("content-length",):
-        if len(set(listed(head, name))) > 1:
-            return name
-    if len(set(listed(head, "content-disposition"))) > 1:
-        return "content-disposition"
-    return "location" if len(set(head.values("location"))) > 1 else ""
+    if len(set(head.values("location"))) > 1:
+        return "location"
+    if head.http_version == HTTP_2:
+        return ""
+    names = ("content-disposition", *(() if _is_chunked(head) else ("content-length",)))
+    return next((name for name in names if len(set(listed(head, name))) > 1), "")
 
 
 def listed(head: Head, name: str) -> list[str]:

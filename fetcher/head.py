@@ -33,6 +33,10 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 _BARE_CR = re.compile(rb"\r(?!\n)")
 
 
+#: What `Head` calls it; a status line cannot.
+HTTP_2 = "HTTP/2"
+
+
 class NotHttpError(Exception):
     """No browser takes the bytes for a response."""
 

@@ -26,7 +26,11 @@ _COMPARABLE = re.compile(r"[a-z0-9.:-]+")
 
 
 def secure(
-    connection: socket.socket, dialler: Dialler, trace: Trace, deadline: Deadline
+    connection: socket.socket,
+    dialler: Dialler,
+    trace: Trace,
+    deadline: Deadline,
+    protocols: tuple[str, ...],
 ) -> ssl.SSLSocket:
     """Shake hands and note what was seen; connect anew where the certificate does not verify.
 
@@ -35,26 +39,26 @@ def secure(
     started = time.monotonic()
     verify_error = ""
     try:
-        secured = _handshake(connection, _verifying(trace.host), trace.host, deadline)
+        secured = _handshake(connection, _verifying(trace.host, protocols), trace.host, deadline)
     except ssl.SSLCertVerificationError as error:
         verify_error = error.verify_message or str(error)
         again = dialler.redial(trace, deadline)
-        secured = _handshake(again, _context(), trace.host, deadline)
+        secured = _handshake(again, _context(protocols), trace.host, deadline)
     trace.tls_ms = milliseconds_since(started)
     trace.tls = _evidence(secured, verify_error, trace.host)
     return secured
 
 
-def _verifying(host: str) -> ssl.SSLContext:
+def _verifying(host: str, protocols: tuple[str, ...]) -> ssl.SSLContext:
     """Return a context that verifies chain and validity, and the host where OpenSSL can."""
-    context = _context()
+    context = _context(protocols)
     context.verify_mode = ssl.CERT_REQUIRED
     context.check_hostname = _COMPARABLE.fullmatch(host) is not None
     _load_roots(context)
     return context
 
 
-def _context() -> ssl.SSLContext:
+def _context(protocols: tuple[str, ...]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -62,7 +66,7 @@ def _context() -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     context.options |= getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0)
     context.set_ciphers(_CIPHERS)
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(list(protocols))
     return context
 
 

@@ -1,0 +1,206 @@
+"""Servers that speak HTTP/2 are read, over TLS, as browsers read them."""
+
+import gzip
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from h2.errors import ErrorCodes
+
+from safeurl.state import Outcome
+from tests.support.browser import Browser
+from tests.support.certificates import make_certificate
+from tests.support.fetching import Run, fetch
+from tests.support.http2 import Http2Connection, Http2Server, Script
+
+_PAGE = "<title>Log in</title><form><input type=password></form>"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Return a file with a certificate of loopback and its key."""
+    return make_certificate("127.0.0.1").write(tmp_path / "tls.pem")
+
+
+def _fetch(certificate: Path, script: Script, **fields: object) -> Run:
+    with Http2Server(certificate, script) as server:
+        return fetch(server.url(), **fields)
+
+
+def test_a_server_that_speaks_nothing_else_is_read(certificate: Path) -> None:
+    """Redirect, cookie and page; the request is what a browser would send."""
+    asked: list[Mapping[str, str]] = []
+
+    def script(connection: Http2Connection, headers: Mapping[str, str]) -> Iterable[None]:
+        asked.append(headers)
+        if headers[":path"] == "/":
+            to = (("location", "/login?a=b"), ("set-cookie", "c=d"))
+            return connection.page("", *to, status=302)
+        return connection.page(_PAGE, ("x-own", "caf\u00e9"))
+
+    with Http2Server(certificate, script) as server:
+        run = fetch(server.url())
+        place = server.url().removeprefix("https://").rstrip("/")
+    assert run.report.outcome is Outcome.OK
+    assert run.page.title == "Log in"
+    assert [hop.http_version for hop in run.hops] == ["HTTP/2"] * 2
+    assert [hop.status for hop in run.hops] == [302, 200]
+    assert [hop.tls.alpn for hop in run.hops if hop.tls] == ["h2"] * 2
+    assert ("x-own", "caf\u00e9") in run.hops[1].headers
+    assert run.hops[1].anomalies == ()
+    first, second = asked[:2]
+    assert list(first)[:4] == [":method", ":authority", ":scheme", ":path"]
+    assert first[":authority"] == place
+    assert not {"host", "connection"} & set(first)
+    assert (second[":path"], second["cookie"]) == ("/login?a=b", "c=d")
+
+
+def test_a_body_larger_than_all_windows_is_read(certificate: Path) -> None:
+    """The windows are opened again as the body is taken."""
+    text = "<title>Large</title>" + "x" * (8 * 1024 * 1024)
+    run = _fetch(certificate, lambda connection, _: connection.page(text))
+    assert run.body.size_bytes == len(text)
+    assert run.report.outcome is Outcome.OK
+
+
+def test_a_packed_body_is_unpacked(certificate: Path) -> None:
+    """Content encodings are the same in both versions."""
+
+    def script(connection: Http2Connection, _: Mapping[str, str]) -> Iterable[None]:
+        kind = [(":status", "200"), ("content-type", "text/html"), ("content-encoding", "gzip")]
+        connection.http.send_headers(connection.stream, kind)
+        return connection.data(gzip.compress(_PAGE.encode()))
+
+    assert _fetch(certificate, script).page.title == "Log in"
+
+
+def test_hints_before_the_response_are_passed_over(certificate: Path) -> None:
+    """103 is no answer."""
+
+    def script(connection: Http2Connection, _: Mapping[str, str]) -> Iterable[None]:
+        hint = [(":status", "103"), ("link", "</a.css>; rel=preload")]
+        connection.http.send_headers(connection.stream, hint)
+        yield
+        yield from connection.page(_PAGE)
+
+    assert _fetch(certificate, script).hops[0].status == 200
+
+
+def test_a_server_that_goes_after_this_request_is_read_to_its_end(certificate: Path) -> None:
+    """GOAWAY without an error, before the response."""
+
+    def script(connection: Http2Connection, _: Mapping[str, str]) -> Iterable[None]:
+        connection.socket.sendall(b"\0\0\x08\x07\0\0\0\0\0" + b"\0\0\0\x01" + bytes(4))
+        return connection.page(_PAGE)
+
+    run = _fetch(certificate, script)
+    assert (run.report.outcome, run.page.title) == (Outcome.OK, "Log in")
+
+
+def test_a_stream_that_is_reset_is_kept_as_far_as_it_came(certificate: Path) -> None:
+    """Like a connection that ends early."""
+
+    def script(connection: Http2Connection, _: Mapping[str, str]) -> Iterable[None]:
+        kind = [(":status", "200"), ("content-type", "text/html")]
+        connection.http.send_headers(connection.stream, kind)
+        connection.http.send_data(connection.stream, _PAGE.encode())
+        connection.http.reset_stream(connection.stream, ErrorCodes.INTERNAL_ERROR)
+        yield
+
+    run = _fetch(certificate, script)
+    assert run.page.title == "Log in"
+    assert run.body.truncated
+
+
+#: What Chromium takes by HTTP/2, and what it shows an error for.
+_TAKEN = [
+    (("content-length", "5"),),
+    (("content-length", "5000"),),
+    (("content-length", "abc"),),
+    (("content-length", "5"), ("content-length", "6")),
+    (("content-disposition", "inline; x=a,b"),),
+    (("connection", "close"),),
+    (("x", " a "),),
+]
+_REFUSED = [
+    (("transfer-encoding", "chunked"),),
+    (("X-Upper", "a"),),
+    (("x(a", "b"),),
+    (("x", "a\x01b"),),
+    (("x", "a\nb"),),
+    (("location", "/a"), ("location", "/b")),
+]
+_each_case = pytest.mark.parametrize(
+    ("headers", "is_taken"), [*((x, True) for x in _TAKEN), *((x, False) for x in _REFUSED)]
+)
+
+
+@_each_case
+def test_headers_are_taken_as_chromium_takes_them(
+    certificate: Path, headers: tuple[tuple[str, str], ...], *, is_taken: bool
+) -> None:
+    """A length says nothing: the stream's end is where the body ends."""
+    run = _fetch(certificate, lambda connection, _: connection.page(_PAGE, *headers))
+    assert (run.report.outcome is Outcome.OK) == is_taken
+    assert is_taken == any(line.page for line in run.evidence)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Return a Chromium that takes any certificate."""
+    opened = Browser(tmp_path_factory.mktemp("chromium"))
+    opened.tell("Security.setIgnoreCertificateErrors", ignore=True)
+    yield opened
+    opened.close()
+
+
+@_each_case
+def test_chromium_takes_them_so(
+    certificate: Path, browser: Browser, headers: tuple[tuple[str, str], ...], *, is_taken: bool
+) -> None:
+    """The same responses in a real browser."""
+    with Http2Server(certificate, lambda connection, _: connection.page(_PAGE, *headers)) as server:
+        browser.tell("Page.navigate", url=server.url())
+        place = server.url() if is_taken else "chrome-error:"
+        browser.wait(f"document.URL.startsWith({place!r}) && document.readyState === 'complete'")
+        assert browser.run("document.title === 'Log in'") == is_taken
+        browser.tell("Page.navigate", url="about:blank")
+
+
+def test_a_server_that_wants_http_1_1_is_asked_again(certificate: Path) -> None:
+    """Some say so only once they were asked, for one by those that ask for certificates."""
+
+    def script(connection: Http2Connection, _: Mapping[str, str]) -> Iterable[None]:
+        connection.http.reset_stream(connection.stream, ErrorCodes.HTTP_1_1_REQUIRED)
+        yield
+
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + _PAGE.encode()
+    protocols = ("h2", "http/1.1")
+    with Http2Server(certificate, script, protocols, http11=answer) as server:
+        run = fetch(server.url())
+        assert [x for x in server.agreed if x][:2] == ["h2", "http/1.1"]
+    assert (run.page.title, run.hops[0].http_version) == ("Log in", "HTTP/1.1")
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"HTTP/1.1 200 OK\r\n\r\n<title>No</title>",
+        b"\xff" * 100,
+        b"\0\0\0\x01\x04\0\0\0\x02",
+        b"\0\0\x01\x01\x05\0\0\0\x01\xff",
+        b"\0\0\x08\x07\0\0\0\0\0" + bytes(4) + b"\0\0\0\x02",
+        b"",
+    ],
+)
+def test_what_is_no_http_2_ends_the_fetch_with_a_reason(certificate: Path, wire: bytes) -> None:
+    """Broken frames, headers that are none, a server that goes."""
+
+    def script(connection: Http2Connection, _: Mapping[str, str]) -> Iterable[None]:
+        connection.socket.sendall(wire)
+        connection.socket.unwrap()
+        yield
+
+    run = _fetch(certificate, script)
+    assert run.report.outcome is Outcome.HTTP_ERROR
+    assert run.report.detail
