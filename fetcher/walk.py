@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import ada_url
+
 from fetcher.clean import SHORT, URL, clean, visible, word
 from fetcher.client import Client, Visit
 from fetcher.deadline import Deadline
@@ -13,6 +15,8 @@ from safeurl.errors import UrlRefusedError
 from safeurl.report import Refusal
 from safeurl.state import Outcome
 from safeurl.url import ParsedUrl, resolve
+
+_PORTS = {"http:": 80, "https:": 443}
 
 
 @dataclass(slots=True)
@@ -53,7 +57,7 @@ class Walker:
             if keep_fragment and mark and "#" not in found.url:
                 found = resolve(source, f"{found.url}#{fragment}", self.policy)
         except UrlRefusedError as error:
-            self.on_refusal(refusal(error.reason, location))
+            self.on_refusal(refusal(error.reason, location, source.url))
             raise FetchFailedError(
                 Outcome.ADDRESS_REFUSED,
                 f"{source.host} redirects to a URL that is refused ({clean(str(error.reason))}): "
@@ -62,11 +66,25 @@ class Walker:
         return found
 
 
-def refusal(reason: str, location: str) -> Refusal:
-    """Return the evidence for a URL that was refused as it was written."""
+def refusal(reason: str, location: str, base: str | None = None) -> Refusal:
+    """Return the evidence for a URL that was refused as it was written on the page `base`."""
+    host, port = _place(location, base)
+    return Refusal(host=visible(host), port=port, rule=word(str(reason)), url=clean(location, URL))
+
+
+def _place(location: str, base: str | None) -> tuple[str, int]:
+    """Return host and port as browsers read them, or as others do where browsers read none."""
+    try:
+        url = ada_url.URL(location, base)
+    except ValueError:
+        return _roughly(location)
+    return url.hostname.strip("[]"), int(url.port or _PORTS.get(url.protocol, 0))
+
+
+def _roughly(location: str) -> tuple[str, int]:
     try:
         parts = urlsplit(location)
         host, port = parts.hostname or "", parts.port or 0
     except ValueError:
         host, port = "", 0
-    return Refusal(host=visible(host), port=port, rule=word(str(reason)), url=clean(location, URL))
+    return host, port

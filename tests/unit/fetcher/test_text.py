@@ -43,6 +43,27 @@ def test_whatever_a_refused_url_is_its_refusal_is_taken(reason: str, location: s
         assert msgspec.json.decode(encode_line(line), type=EvidenceLine) == line
 
 
+@pytest.mark.parametrize(
+    ("location", "host", "port"),
+    [
+        ("//inner.example\\@open.example/", "inner.example", 80),
+        ("https://open.example\t@127.0.0.2/", "127.0.0.2", 443),
+        ("http://127.1:8080", "127.0.0.1", 8080),
+        ("//[::1]:99/", "::1", 99),
+        ("/x", "page.example", 80),
+        ("javascript:alert(1)", "", 0),
+        ("http://open.example:99999/", "", 0),
+        ("http://a b.example/", "a b.example", 0),
+    ],
+)
+def test_a_refusal_names_the_host_that_a_browser_would_open(
+    location: str, host: str, port: int
+) -> None:
+    """Other parsers see another one in some of these."""
+    found = refusal("private", location, "http://page.example/")
+    assert (found.host, found.port) == (visible(host), port)
+
+
 @given(st.text(st.characters(), max_size=60) | st.ip_addresses().map(str) | st.just("fe80::1%eth0"))
 def test_whatever_a_resolver_says_is_taken(text: str) -> None:
     """What is no address is left out; what is one is spelt so that the worker takes it."""
