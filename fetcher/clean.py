@@ -11,6 +11,14 @@ _UNSEEN = re.compile("[^!-~]")
 _WORD = re.compile(r"[a-z0-9_]{1,64}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,512}")
 _OPENED = re.compile(r"https?://[!-~]{1,8184}")
+#: What the WHATWG URL parser takes off the ends, and out of the middle.
+_EDGES = "".join(map(chr, range(0x21)))
+_DROPPED = re.compile(r"[\t\n\r]")
+
+
+def tidy(reference: str) -> str:
+    """Return a reference without what a URL parser drops, so that its start can be judged."""
+    return _DROPPED.sub("", reference.strip(_EDGES))
 
 
 def clean(text: str, limit: int = SHORT) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from fetcher.clean import LONG, URL, clean, fold
+from fetcher.clean import LONG, URL, clean, fold, tidy
 from fetcher.page.foreign import Space, inner_space, is_html, own_space
 from fetcher.page.reading import (
     Attributes,
@@ -164,7 +164,7 @@ class Collector:
         if "href" not in attributes:
             return
         self.links_total += 1
-        href = attribute(attributes, "href").strip()
+        href = tidy(attribute(attributes, "href"))
         if _NULL_LINK.match(href):
             self.links_null += 1
         elif len(self.anchors) < _MAX_LINKS:
@@ -175,7 +175,7 @@ class Collector:
         self.scripts_total += 1
         if len(self.scripts) >= _MAX_SCRIPTS:
             return
-        source = reference.strip()
+        source = tidy(reference)
         if source:
             self.scripts.append(Script(url=self.links.absolute(source)))
         else:
@@ -186,7 +186,7 @@ class Collector:
         self.iframes_total += 1
         if len(self.iframes) >= _MAX_IFRAMES:
             return
-        source = attribute(attributes, "src").strip()
+        source = tidy(attribute(attributes, "src"))
         style = "".join(attribute(attributes, "style")[:4096].split())
         sizes = {attribute(attributes, name).strip() for name in ("width", "height")}
         hidden = "hidden" in attributes or bool(_HIDDEN_STYLE.search(style))
@@ -206,7 +206,7 @@ class Collector:
 
     def _link(self, attributes: Attributes) -> None:
         relations = attribute(attributes, "rel").lower().split()
-        href = attribute(attributes, "href").strip()
+        href = tidy(attribute(attributes, "href"))
         if "canonical" in relations and not self.canonical and href:
             self.canonical = self.links.absolute(href)
         if "icon" in relations and not self.icon and href:

@@ -7,7 +7,7 @@ from typing import Protocol
 import ada_url
 from msgspec import Struct
 
-from fetcher.clean import URL, clean, fold
+from fetcher.clean import URL, clean, fold, tidy
 from fetcher.refresh import parse_refresh
 from safeurl.report import Form, FormField, MetaRefresh, Page
 from safeurl.url import origin
@@ -59,7 +59,7 @@ class Links:
 
     def absolute(self, reference: str) -> str:
         """Return the absolute URL, or the text itself where it makes none."""
-        text = reference.strip()
+        text = tidy(reference)
         if text[:5].lower() == "data:":
             return clean(text, _MAX_DATA_URL)
         try:
@@ -94,7 +94,7 @@ class FormDraft:
         kind = fold(given)
         self.has_password = self.has_password or kind == "password"
         if "formaction" in attributes and not self.is_stray and _is_submitter(tag, kind):
-            self._target(attribute(attributes, "formaction").strip())
+            self._target(tidy(attribute(attributes, "formaction")))
         if len(self.fields) >= _MAX_FIELDS:
             self.dropped += 1
             return
@@ -116,11 +116,11 @@ class FormDraft:
 
     def form(self, links: Links) -> Form:
         """Return the evidence."""
-        action = attribute(self.attributes, "action").strip()
+        action = tidy(attribute(self.attributes, "action"))
         url = links.absolute(action) if action else ""
         targets = {links.absolute(x) if x else links.page_url: None for x in self.actions}
         targets.pop(url, None)
-        method = attribute(self.attributes, "method").strip().lower()
+        method = attribute(self.attributes, "method").lower()
         return Form(
             action=url,
             targets=tuple(targets),
