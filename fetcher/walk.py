@@ -53,8 +53,8 @@ class Walker:
         self.redirects_left -= 1
         try:
             found = resolve(source, location, self.policy)
-            _, mark, fragment = source.url.partition("#")
-            if keep_fragment and mark and "#" not in found.url:
+            fragment = source.url.partition("#")[2]
+            if keep_fragment and fragment and "#" not in found.url:
                 found = resolve(source, f"{found.url}#{fragment}", self.policy)
         except UrlRefusedError as error:
             self.on_refusal(refusal(error.reason, location, source.url))

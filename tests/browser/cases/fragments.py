@@ -10,9 +10,26 @@ def _to(name: str, location: bytes, start: str = "/dir/page") -> Case:
                 _COMPARE, start)  # fmt: skip
 
 
+def _chain(name: str, first: bytes, second: bytes) -> Case:
+    pages = {"/": redirect(first), "/b": redirect(second, first=b"HTTP/1.1 307 Found")}
+    return Case(name, {**pages, "*": answer(LOGIN)}, _COMPARE, "/#me")
+
+
 CASES = (
     _to("survives", b"/a", "/dir/page#me"),
     _to("replaced", b"/a#other", "/dir/page#me"),
     _to("emptied", b"/a#", "/dir/page#me"),
     _to("gained", b"/a#other"),
+    _to("empty-survives", b"/a", "/dir/page#"),
+    _to("odd-survives", b"/a", "/dir/page#a%20b%zz'`<>"),
+    _chain("through-two", b"/b", b"/c"),
+    _chain("replaced-on-the-way", b"/b#other", b"/c"),
+    _chain("emptied-on-the-way", b"/b#", b"/c"),
+    _chain("other-host", b"http://origin.test/b", b"//origin.test/c"),
+    Case(
+        "refresh",
+        {"/": answer("<meta http-equiv=refresh content='0;url=/a'>"), "*": answer(LOGIN)},
+        _COMPARE,
+        "/#me",
+    ),
 )

@@ -1,6 +1,6 @@
 """What a redirect's Location leads to."""
 
-from tests.browser.case import LOGIN, Case, answer, redirect
+from tests.browser.case import LOGIN, OTHER, Case, answer, redirect
 
 _COMPARE = ("url", "title", "requests")
 
@@ -8,6 +8,11 @@ _COMPARE = ("url", "title", "requests")
 def _to(name: str, location: bytes, start: str = "/dir/page", why: str = "") -> Case:
     return Case(name, {start.partition("#")[0]: redirect(location), "*": answer(LOGIN)},
                 _COMPARE, start, explained=why)  # fmt: skip
+
+
+def _answers(name: str, *lines: bytes, first: bytes = b"HTTP/1.1 302 Found") -> Case:
+    """Return a page with these header lines, and the same under every other path."""
+    return Case(name, {"/": answer(LOGIN, *lines, first=first), "*": answer(OTHER)}, _COMPARE)
 
 
 CASES = (
@@ -37,5 +42,16 @@ CASES = (
     _to("bar-in-path", b"a|b", why="Chromium writes %7C; the URL standard and others leave it."),
     _to("nul", b"/a%00b"),
     _to("empty", b""),
+    _answers("none"),
+    _answers("twice", b"Location: /a", b"Location: /a"),
+    _answers("multiple-choices", b"Location: /a", first=b"HTTP/1.1 300 Choose"),
+    _answers("created", b"Location: /a", first=b"HTTP/1.1 201 Created"),
+    _answers("see-other", b"Location: /a", first=b"HTTP/1.1 303 Other"),
+    _answers("use-proxy", b"Location: /a", first=b"HTTP/1.1 305 Proxy"),
+    _answers("code-306", b"Location: /a", first=b"HTTP/1.1 306 Switch"),
+    _answers("permanent", b"Location: /a", first=b"HTTP/1.1 308 Permanent"),
+    _answers("code-309", b"Location: /a", first=b"HTTP/1.1 309 Odd"),
+    _answers("forbidden", b"Location: /a", first=b"HTTP/1.1 403 Forbidden"),
+    _answers("content-location", b"Content-Location: /a", first=b"HTTP/1.1 200 OK"),
     _to("scheme", b"javascript:alert(1)"),
 )
