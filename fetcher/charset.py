@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from collections.abc import Mapping
 
 import webencodings
 
@@ -10,9 +11,27 @@ BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16le"), (b"\xfe\xff", "ut
 #: Python's decoders where those of the same name know less than the standard's.
 _PYTHON_NAMES = {
     "gbk": "gb18030",
+    "gb18030": "gb18030",
     "shift_jis": "cp932",
+    "euc-jp": "euc_jp",
     "euc-kr": "cp949",
     "big5": "big5hkscs",
+}
+#: GB 18030 gave characters to 20 pairs in 2005 and 2022.
+_GB18030_2022: Mapping[int, int] = str.maketrans(
+    "\ue5e5\ue78d\ue78e\ue78f\ue790\ue791\ue792\ue793\ue794\ue795"
+    "\ue796\ue7c7\ue81e\ue826\ue82b\ue82c\ue832\ue843\ue854\ue864",
+    "\u3000\ufe10\ufe12\ufe11\ufe13\ufe14\ufe15\ufe16\ufe17\ufe18"
+    "\ufe19\u1e3f\u9fb4\u9fb5\u9fb6\u9fb7\u9fb8\u9fb9\u9fba\u9fbb",
+)
+#: What these decoders read as something else than the standard's do.
+_OTHER_CHARACTERS: Mapping[str, Mapping[int, int]] = {
+    "gbk": _GB18030_2022,
+    "gb18030": _GB18030_2022,
+    "shift_jis": dict.fromkeys(range(0xF8F0, 0xF8F4), 0xFFFD),
+    "euc-jp": str.maketrans(
+        "\u301c\u2016\u2212\xa2\xa3\xac", "\uff5e\u2225\uff0d\uffe0\uffe1\uffe2"
+    ),
 }
 _TABLES = re.compile(r"windows-|iso-8859-|koi8-|macintosh|x-mac-cyrillic|ibm866")
 #: Bytes of the standard's tables that Python's do not have, or read as something else.
@@ -21,6 +40,13 @@ _OTHER_BYTES = {
     "windows-1255": {0xCA: "\u05ba"},
 }
 _C1 = range(0x80, 0xA0)
+#: Shift_JIS holds two rows of 94 behind each of its first bytes.
+_LEADS = (*range(0x81, 0xA0), *range(0xE0, 0xF0))
+_TRAILS = (*range(0x40, 0x7F), *range(0x80, 0xFD))
+_EUC_PAIR = re.compile(rb"[\xa1-\xfe]{2}")
+#: Pairs that are taken for one character without a meaning; of others the first byte alone.
+_HIGH = re.compile(rb"[\x81-\xfe][\x80-\xff]")
+_EUC_HIGH = re.compile(rb"[\x8e\x8f\xa1-\xfe][\x80-\xff]")
 
 
 def decode_text(data: bytes, charset: str) -> str:
@@ -33,9 +59,34 @@ def decode_text(data: bytes, charset: str) -> str:
         return data.decode("latin-1").translate(_table(name))
     python_name = _PYTHON_NAMES.get(name)
     if python_name:
-        return data.decode(python_name, "replace")
+        text = data.decode(python_name, f"safeurl-{python_name}")
+        return text.translate(_OTHER_CHARACTERS.get(name, {}))
     text, _ = _codec(name).decode(data, "replace")
     return text.removeprefix("\ufeff")
+
+
+def _unknown(error: UnicodeError) -> tuple[str, int]:
+    """Read on after bytes that mean nothing: as the standard, never over a letter of ASCII."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    start = error.start
+    pair = error.object[start : start + 2]
+    if error.encoding == "gb18030" and pair[:1] == b"\x80":
+        return "\u20ac", start + 1
+    if error.encoding == "euc_jp" and _EUC_PAIR.fullmatch(pair):
+        return _shifted(*pair).decode("cp932", "replace")[:1], start + 2
+    is_pair = (_EUC_HIGH if error.encoding == "euc_jp" else _HIGH).fullmatch(pair)
+    return "\ufffd", start + (2 if is_pair else 1)
+
+
+def _shifted(lead: int, trail: int) -> bytes:
+    """Return a pair of EUC-JP in Shift_JIS, whose table has what Python's lacks."""
+    row, cell = lead - 0xA1, trail - 0xA1
+    return bytes((_LEADS[row // 2], _TRAILS[row % 2 * 94 + cell]))
+
+
+for _name in set(_PYTHON_NAMES.values()):
+    codecs.register_error(f"safeurl-{_name}", _unknown)
 
 
 def _codec(name: str) -> codecs.CodecInfo:
