@@ -162,6 +162,20 @@ def test_the_list_keeps_up_and_leaves_the_focus(browser: Browser, ordered: Memor
     assert browser.run("held.hash") == f"#{first}"
 
 
+def test_a_cancelled_scan_is_called_cancelled(browser: Browser, api: MemoryApi) -> None:
+    """In the list and by itself, without a verdict or a score that nobody concluded."""
+    scan_id = api.submit()
+    api.client.delete(f"/api/scans/{scan_id}")
+    _open(browser, api)
+    browser.run(f"location.hash = '{scan_id}'")
+    browser.wait("document.querySelector('.verdict') !== null")
+    shown = str(browser.run("document.querySelector('.verdict').textContent"))
+    assert shown.startswith("–of 100Cancelled")
+    for word in ("nconclusive", "Failed"):
+        assert word not in str(browser.run("document.body.innerText"))
+    assert browser.run("document.querySelector('#recent .badge').textContent") == "Cancelled"
+
+
 def test_the_list_is_left_alone_while_nothing_changes(browser: Browser, ordered: MemoryApi) -> None:
     """A refresh that brings nothing new changes not a node of it."""
     ordered.submit()
