@@ -53,9 +53,30 @@ class UnavailableError(SafeURLError):
 
 
 class StoreUnavailableError(UnavailableError):
-    """The database does not answer, is locked or is full."""
+    """The database does not answer, or cannot do what it is asked."""
 
     code = "store_unavailable"
+
+
+class StoreBusyError(StoreUnavailableError):
+    """The failure may pass by itself: locked, disconnected, or the answer was lost.
+
+    Whether the batch took effect is not known, so only batches that bear repeating are repeated.
+    """
+
+
+class StoreFullError(StoreUnavailableError):
+    """The disk that holds the database or the artefacts has no room: no row can be written."""
+
+
+class RowUnreadableError(StoreUnavailableError):
+    """A row holds what this version cannot read; the others may be well."""
+
+
+class RowRefusedError(SafeURLError):
+    """A constraint or trigger refused a row; the caller has a bug, and nothing was written."""
+
+    code = "row_refused"
 
 
 class QueueUnavailableError(UnavailableError):

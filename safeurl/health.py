@@ -78,6 +78,8 @@ class Health:
     silent: tuple[WorkerBeat, ...] = ()
     #: None where the database does not answer.
     metrics: Metrics | None = None
+    #: Unfinished scans whose rows this version cannot read, as far as was looked.
+    unreadable: tuple[str, ...] = ()
     #: Jobs of the last hour that workers refused, because SafeURL had not written them.
     refused_jobs: int = 0
     #: Of the host that asks, where the database lies on it.
@@ -89,6 +91,7 @@ class Health:
         found = [
             *_database(self),
             *_queue(self),
+            *_unreadable(self),
             *_intruder(self),
             *_workers(self),
             *_docker(self),
@@ -149,6 +152,18 @@ def _queue(health: Health) -> Iterator[Issue]:
         yield Issue(
             health.queue.detail,
             f"{start}; scans handed in meanwhile are recorded and start when it is back.",
+        )
+
+
+def _unreadable(health: Health) -> Iterator[Issue]:
+    if health.unreadable:
+        first, *others = health.unreadable
+        more = f" and {len(others)} more" if others else ""
+        yield Issue(
+            f"The database holds rows that this version cannot read, of the scan {first}{more}; "
+            "they are passed over.",
+            "Run `safeurl audit verify`: it names rows that were changed from outside. If none "
+            "were, a newer version wrote them; otherwise restore a backup.",
         )
 
 

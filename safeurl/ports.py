@@ -17,6 +17,17 @@ from safeurl.state import Outcome, State
 
 Clock = Callable[[], datetime]
 
+#: Is told the ids of scans whose rows cannot be read.
+Unreadable = Callable[[str], None]
+
+
+def ignore(_scan_id: str) -> None:
+    """Leave out what cannot be read without a word."""
+
+
+#: So many unreadable rows hide no scan that stands behind them.
+MOST_UNREADABLE = 1000
+
 #: How far the clocks of two hosts may be apart. What lies further ahead than that was written
 #: before a clock was set back.
 CLOCK_SKEW = timedelta(seconds=5)
@@ -52,7 +63,10 @@ class ScanStore(Protocol):
         """Return the scan, or None when there is none."""
 
     async def page(self, *, limit: int, before: str | None = None) -> list[Scan]:
-        """Return scans newest first, by id, those older than the id `before`."""
+        """Return scans newest first, by id, those older than the id `before`.
+
+        Rows that cannot be read are left out, here and in `workers`.
+        """
 
     async def claim(
         self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
@@ -110,11 +124,21 @@ class ScanStore(Protocol):
     ) -> None:
         """Append an audit line that is not a transition, such as `sandbox`."""
 
-    async def due(self, *, now: datetime, limit: int) -> list[Scan]:
-        """Return QUEUED scans that are due by this clock, tried ones before others, by age."""
+    async def due(
+        self, *, now: datetime, limit: int, on_unreadable: Unreadable = ignore
+    ) -> list[Scan]:
+        """Return QUEUED scans that are due by this clock, tried ones before others, by age.
 
-    async def leased(self, *, limit: int, until: datetime | None = None) -> list[Scan]:
-        """Return FETCHING and ANALYZING scans whose lease ends by then, the soonest first."""
+        A row that cannot be read is left out and told; up to `MOST_UNREADABLE` are passed over.
+        """
+
+    async def leased(
+        self, *, limit: int, until: datetime | None = None, on_unreadable: Unreadable = ignore
+    ) -> list[Scan]:
+        """Return FETCHING and ANALYZING scans whose lease ends by then, the soonest first.
+
+        Of rows that cannot be read, the same holds.
+        """
 
     async def result(self, scan_id: str) -> Result | None:
         """Return the result of a final scan."""

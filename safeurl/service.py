@@ -34,6 +34,8 @@ from safeurl.verdict import is_concluded
 MAX_PAGE = 200
 MAX_SUBMIT = 1000
 MAX_SOURCE = 100
+#: Scans of each kind that health looks at for rows that cannot be read.
+_LOOK = 10
 #: A scan makes far fewer moves than this in all its attempts, and each costs a cancel one try.
 _CANCEL_TRIES = 50
 
@@ -201,9 +203,11 @@ class Service:
             await self._store.ping()
             heard = await self._store.workers(since=now - LOST_MEMORY)
             metrics = await self._store.metrics(now=now)
+            unreadable = await self._unreadable(now)
             database = Part(ok=True, detail="The database answers.")
         except UnavailableError as error:
-            heard, metrics, database = [], None, Part(ok=False, detail=str(error))
+            heard, metrics, unreadable = [], None, ()
+            database = Part(ok=False, detail=str(error))
         queue, refused = await self._queue_part()
         silent_since = now - WORKER_SILENCE
         return Health(
@@ -211,11 +215,22 @@ class Service:
             database=database,
             queue=queue,
             refused_jobs=refused,
+            unreadable=unreadable,
             workers=tuple(beat for beat in heard if beat.beat_at >= silent_since),
             silent=tuple(beat for beat in heard if beat.beat_at < silent_since),
             metrics=metrics,
             disk=self._disk(),
         )
+
+    async def _unreadable(self, now: datetime) -> tuple[str, ...]:
+        """Return the scans that cannot be read, of those whose turn is next or that are at work.
+
+        What nobody takes up comes to stand there.
+        """
+        found: list[str] = []
+        await self._store.due(now=now, limit=_LOOK, on_unreadable=found.append)
+        await self._store.leased(limit=_LOOK, on_unreadable=found.append)
+        return tuple(found)
 
     async def queue(self) -> Part:
         """Return how the queue does; the database is not asked."""

@@ -12,9 +12,15 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
-from safeurl.adapters.sql.database import StoreBusyError
 from safeurl.ending import given_up
-from safeurl.errors import QueueUnavailableError, SandboxUnavailableError, StoreUnavailableError
+from safeurl.errors import (
+    QueueUnavailableError,
+    RowRefusedError,
+    SandboxUnavailableError,
+    StoreBusyError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from safeurl.ports import CLOCK_SKEW, Clock, ScanStore, Waiting, WakeQueue
 from safeurl.retry import failures, retry_delay
 from safeurl.scan import Scan
@@ -68,14 +74,27 @@ class Rescuer:
         self._unwoken: frozenset[str] = frozenset()
         #: What was judged here, by id and version, and could not be recorded yet.
         self._judged: set[tuple[str, int]] = set()
+        #: Scans whose rows could not be read in this sweep, and in the last one.
+        self._unreadable: list[str] = []
+        self._told: frozenset[str] = frozenset()
 
     async def sweep(self, term: int | None) -> tuple[int, int]:
         """Take back what is lost, push what is forgotten; return how many of each.
 
         Without a `term`, which the leader has, only what was lost on this host is taken back.
         """
+        self._unreadable.clear()
         rescued = await self._take_back(term)
-        return rescued, 0 if term is None else await self._push_again()
+        pushed = 0 if term is None else await self._push_again()
+        self._tell_unreadable()
+        return rescued, pushed
+
+    def _tell_unreadable(self) -> None:
+        """Log each scan that was passed over, once for as long as it is."""
+        seen = frozenset(self._unreadable)
+        for scan_id in sorted(seen - self._told):
+            _log.error("rescuer.unreadable scan=%s", scan_id)
+        self._told = seen
 
     async def reap(self) -> None:
         """Remove the containers of scans that were taken back on this host.
@@ -112,7 +131,8 @@ class Rescuer:
         Both are in the same order but for what was tried before, what several hosts pushed at one
         time, and jobs that are stale: the front of the queue is looked at further.
         """
-        due = await self._store.due(now=self._clock() - PUSH_GRACE, limit=limit)
+        before = self._clock() - PUSH_GRACE
+        due = await self._store.due(now=before, limit=limit, on_unreadable=self._unreadable.append)
         return due, await self._queue.waiting(limit=QUEUE_FACTOR * limit) if due else Waiting()
 
     @staticmethod
@@ -123,7 +143,9 @@ class Rescuer:
         # One moment for the whole sweep, before the look: what takes long ends no lease.
         taken: list[Scan] = []
         now = self._clock()
-        for scan in await self._store.leased(limit=SWEEP_LIMIT):
+        leased = await self._store.leased(limit=SWEEP_LIMIT, on_unreadable=self._unreadable.append)
+        self._forget_others(leased)
+        for scan in leased:
             if is_orphan := self._has_ended(scan.lease_owner):
                 moved = await self._tried(scan, None)
             elif term is not None and self._watch.has_run_out(scan, now):
@@ -136,13 +158,19 @@ class Rescuer:
         await self._wake([scan.id for scan in taken if scan.state is State.QUEUED])
         return len(taken)
 
+    def _forget_others(self, leased: Sequence[Scan]) -> None:
+        """Keep in memory only what is about scans that are still at work."""
+        self._watch.forget_others(leased)
+        self._judged.intersection_update((scan.id, scan.version) for scan in leased)
+
     async def _tried(self, scan: Scan, term: int | None) -> Scan | None:
         try:
             return await self._take_back_one(scan, term)
-        except StoreBusyError:
+        except (StoreBusyError, StoreFullError):
+            # Not this scan's fault: the others would fare no better.
             raise
-        except StoreUnavailableError as error:
-            # Its rows cannot be read, by this version at least; those of the others can.
+        except (StoreUnavailableError, RowRefusedError) as error:
+            # Its rows cannot be read or written, by this version at least; the others' can.
             _log.error("rescuer.not_rescued scan=%s error=%s", scan.id, error)
             return None
 
@@ -217,6 +245,10 @@ class _LeaseWatch:
         self._ticks = ticks
         #: Leases that end later than any could that was given now, and since when we know them.
         self._doubtful: dict[str, tuple[datetime, float]] = {}
+
+    def forget_others(self, leased: Sequence[Scan]) -> None:
+        ids = {scan.id for scan in leased}
+        self._doubtful = {key: kept for key, kept in self._doubtful.items() if key in ids}
 
     def has_run_out(self, scan: Scan, now: datetime) -> bool:
         until = scan.lease_until or now

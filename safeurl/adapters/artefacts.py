@@ -1,6 +1,7 @@
 """Artefacts as files: each under its SHA-256, written whole or not at all."""
 
 import asyncio
+import errno
 import hashlib
 import os
 import re
@@ -9,13 +10,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from safeurl.errors import StoreUnavailableError
+from safeurl.errors import StoreFullError, StoreUnavailableError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _PRIVATE_DIRECTORY = 0o700
 _PART = ".part"
 #: No write takes nearly as long.
 _ABANDONED_S = 3600.0
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 class FileArtefacts:
@@ -128,4 +130,5 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _unavailable(sha256: str, exc: OSError) -> StoreUnavailableError:
-    return StoreUnavailableError(f"The artefact {sha256} could not be read or written: {exc}.")
+    kind = StoreFullError if exc.errno in _NO_ROOM else StoreUnavailableError
+    return kind(f"The artefact {sha256} could not be read or written: {exc}.")

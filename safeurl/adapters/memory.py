@@ -4,7 +4,6 @@ For tests and trials; it passes the same contract suite as the real stores, so w
 refuses is refused here too. Every method runs without awaiting, hence all of it or nothing.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,8 +12,8 @@ import msgspec
 
 from safeurl.adapters.memory_leadership import MemoryLeadership
 from safeurl.adapters.memory_ledger import MemoryLedger
-from safeurl.adapters.sql.database import RowRefusedError
-from safeurl.ports import CLOCK_SKEW, Ending, Waiting
+from safeurl.errors import RowRefusedError
+from safeurl.ports import CLOCK_SKEW, Ending, Unreadable, Waiting, ignore
 from safeurl.scan import Artefact, AuditEntry, Judged, Metrics, Result, Scan, WorkerBeat
 from safeurl.state import BROKEN, Outcome, State, is_legal
 from safeurl.verdict import Judgement
@@ -27,6 +26,8 @@ class MemoryStore(MemoryLedger, MemoryLeadership):
         """Begin empty."""
         super().__init__()
         self._scans: dict[str, Scan] = {}
+        #: Scans that are passed over as if their rows were damaged.
+        self.unreadable: set[str] = set()
         self._results: dict[str, Result] = {}
         self._evidence: dict[str, str] = {}
         self._artefacts: dict[str, dict[tuple[str, str], Artefact]] = {}
@@ -163,16 +164,28 @@ class MemoryStore(MemoryLedger, MemoryLeadership):
         if held is not None and _is_same(held, scan, term) and self._is_fenced_in(term):
             self._tell(replace(held, outcome=None, detail=detail), event, actor=actor, at=now)
 
-    async def due(self, *, now: datetime, limit: int) -> list[Scan]:
+    async def due(
+        self, *, now: datetime, limit: int, on_unreadable: Unreadable = ignore
+    ) -> list[Scan]:
         """Sort by `run_after`, those that were tried before the others."""
         due = [scan for scan in self._scans.values() if _is_due(scan, now, settled=now)]
-        return sorted(due, key=lambda scan: (scan.attempt == 0, scan.run_after, scan.id))[:limit]
+        ordered = sorted(due, key=lambda scan: (scan.attempt == 0, scan.run_after, scan.id))
+        return self._readable(ordered, on_unreadable)[:limit]
 
-    async def leased(self, *, limit: int, until: datetime | None = None) -> list[Scan]:
+    async def leased(
+        self, *, limit: int, until: datetime | None = None, on_unreadable: Unreadable = ignore
+    ) -> list[Scan]:
         """Sort by `lease_until`."""
         leases = ((s.lease_until, s.id) for s in self._scans.values() if s.lease_until is not None)
         ending = sorted(lease for lease in leases if until is None or lease[0] <= until)
-        return [self._scans[scan_id] for _, scan_id in ending[:limit]]
+        held = [self._scans[scan_id] for _, scan_id in ending]
+        return self._readable(held, on_unreadable)[:limit]
+
+    def _readable(self, scans: Sequence[Scan], on_unreadable: Unreadable) -> list[Scan]:
+        for scan in scans:
+            if scan.id in self.unreadable:
+                on_unreadable(scan.id)
+        return [scan for scan in scans if scan.id not in self.unreadable]
 
     async def result(self, scan_id: str) -> Result | None:
         """Look it up."""
@@ -339,24 +352,6 @@ class MemoryQueue:
 
     async def close(self) -> None:
         """Hold nothing that needs releasing."""
-
-
-class MemoryArtefacts:
-    """`ArtefactStore` in a dictionary."""
-
-    def __init__(self) -> None:
-        """Begin empty."""
-        self._blobs: dict[str, bytes] = {}
-
-    async def put(self, data: bytes) -> str:
-        """Name the bytes by their hash."""
-        name = hashlib.sha256(data).hexdigest()
-        self._blobs[name] = data
-        return name
-
-    async def get(self, sha256: str) -> bytes | None:
-        """Look them up."""
-        return self._blobs.get(sha256)
 
 
 def _minute(at: datetime) -> datetime:

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from safeurl.adapters.sql.database import RowRefusedError
 from safeurl.audit import Seal, entry_of, trail_faults
+from safeurl.errors import RowRefusedError
 from safeurl.ports import Store
 from safeurl.seal import NO_ROW, seal_over, sha256_of
 from safeurl.state import State

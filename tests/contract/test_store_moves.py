@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from safeurl.adapters.sql.database import RowRefusedError
+from safeurl.errors import RowRefusedError
 from safeurl.ports import CLOCK_SKEW, ScanStore, Store
 from safeurl.scan import Scan
 from safeurl.state import FINAL_STATES, TRANSITIONS, Outcome, State, final_state

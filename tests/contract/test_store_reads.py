@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from safeurl.adapters.sql.database import RowRefusedError
 from safeurl.audit import path_faults
+from safeurl.errors import RowRefusedError
 from safeurl.ports import CLOCK_SKEW, ScanStore
 from safeurl.scan import Judged, Metrics
 from safeurl.state import Outcome, State

@@ -11,10 +11,15 @@ import pytest
 from safeurl.adapters.libsql import LibSQLStore
 from safeurl.adapters.libsql.address import Transport, parse_address
 from safeurl.adapters.libsql.failure import http_failure, sql_failure
-from safeurl.adapters.sql.database import RowRefusedError, StoreBusyError
 from safeurl.adapters.sql.schema import migrations
 from safeurl.audit import path_faults
-from safeurl.errors import ConfigError, StoreUnavailableError
+from safeurl.errors import (
+    ConfigError,
+    RowRefusedError,
+    StoreBusyError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from safeurl.state import Outcome, State
 from tests.support.builders import (
     LEASE,
@@ -345,7 +350,7 @@ def test_without_the_extra_the_fault_names_it() -> None:
         ("TRANSACTION_TIMEOUT", "", StoreBusyError),
         ("STREAM_EXPIRED", "", StoreBusyError),
         ("HRANA_WEBSOCKET_ERROR", "", StoreBusyError),
-        ("SQLITE_FULL", "disk", StoreUnavailableError),
+        ("SQLITE_FULL", "disk", StoreFullError),
         ("SQLITE_UNKNOWN", "no such table: x", StoreUnavailableError),
         ("AUTH_JWT_INVALID", "", StoreUnavailableError),
     ],

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.sql.database import Statement, StoreBusyError
+from safeurl.adapters.sql.database import Statement
 from safeurl.adapters.sql.rows import stamp
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.adapters.sqlite.database import SQLiteDatabase
-from safeurl.errors import ConfigError, StoreUnavailableError
+from safeurl.errors import ConfigError, StoreBusyError, StoreFullError, StoreUnavailableError
 from tests.support.builders import NOW, claimed, make_beat, make_scan
 
 _PATIENCE_S = 1.0
@@ -143,7 +143,7 @@ def test_a_full_disk_is_unavailability_and_loses_nothing(path: Path) -> None:
     async def act(database: SQLiteDatabase) -> None:
         # The file may not grow: the full disk that SQLite itself can pretend.
         texts = [_HEARD, "PRAGMA max_page_count = 1", _GROW]
-        with pytest.raises(StoreUnavailableError, match="full"):
+        with pytest.raises(StoreFullError, match="full"):
             await database.write([Statement.of(sql, {"now": stamp(NOW)}) for sql in texts])
         assert await database.read(Statement("SELECT count(*) AS n FROM workers")) == [{"n": 0}]
 

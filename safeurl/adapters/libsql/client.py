@@ -10,8 +10,8 @@ import aiohttp
 import libsql_client  # type: ignore[import-untyped]  # - the package ships no types
 
 from safeurl.adapters.libsql.failure import OtherTransportError, http_failure, sql_failure
-from safeurl.adapters.sql.database import Row, Statement, StoreBusyError
-from safeurl.errors import SafeURLError
+from safeurl.adapters.sql.database import Row, Statement
+from safeurl.errors import SafeURLError, StoreBusyError
 
 _HTTP_STATUS = re.compile(r"HTTP status (\d{3})")
 

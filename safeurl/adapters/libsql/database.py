@@ -8,7 +8,8 @@ from safeurl.adapters.libsql.address import Address, Transport
 from safeurl.adapters.libsql.client import ClientTransport
 from safeurl.adapters.libsql.failure import OtherTransportError
 from safeurl.adapters.libsql.pipeline import PipelineTransport
-from safeurl.adapters.sql.database import Row, Statement, StoreBusyError
+from safeurl.adapters.sql.database import Row, Statement
+from safeurl.errors import StoreBusyError
 
 _log = logging.getLogger(__name__)
 

@@ -1,7 +1,13 @@
 """What a libSQL server's refusal means to us; a pure function of its code and message."""
 
-from safeurl.adapters.sql.database import NO_SCHEMA, RowRefusedError, StoreBusyError
-from safeurl.errors import SafeURLError, StoreUnavailableError
+from safeurl.adapters.sql.database import NO_SCHEMA
+from safeurl.errors import (
+    RowRefusedError,
+    SafeURLError,
+    StoreBusyError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 
 #: They may pass by themselves. sqld and libsql-client each have codes of their own.
 _PASSING = (
@@ -25,6 +31,8 @@ def sql_failure(code: str, message: str) -> SafeURLError:
         return RowRefusedError(f"The database refused a row: {message}.")
     if code.startswith(_PASSING):
         return StoreBusyError(f"The database is busy ({code}).")
+    if code.startswith("SQLITE_FULL"):
+        return StoreFullError("The disk of the database server is full.")
     if code.startswith("AUTH"):
         return http_failure(401)
     if "no such table" in message or "no such column" in message:

@@ -17,8 +17,8 @@ import msgspec
 from msgspec import Struct
 
 from safeurl.adapters.libsql.failure import http_failure, sql_failure
-from safeurl.adapters.sql.database import Row, Statement, StoreBusyError, Value
-from safeurl.errors import StoreUnavailableError
+from safeurl.adapters.sql.database import Row, Statement, Value
+from safeurl.errors import StoreBusyError, StoreUnavailableError
 
 _VERSIONS = ("v3", "v2")
 

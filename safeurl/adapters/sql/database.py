@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol, Self
 
-from safeurl.errors import SafeURLError, StoreUnavailableError
-
 Value = str | int | float | None
 Row = Mapping[str, Value]
 
@@ -28,19 +26,6 @@ class Statement:
 @lru_cache(maxsize=256)
 def _parameters(sql: str) -> frozenset[str]:
     return frozenset(re.findall(r":([a-z_]+)", sql))
-
-
-class StoreBusyError(StoreUnavailableError):
-    """The failure may pass by itself: locked, disconnected, or the answer was lost.
-
-    Whether the batch took effect is not known, so only batches that bear repeating are repeated.
-    """
-
-
-class RowRefusedError(SafeURLError):
-    """A constraint or trigger refused a row; the caller has a bug, and nothing was written."""
-
-    code = "row_refused"
 
 
 #: The schema is missing or older than this code.

@@ -4,15 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from safeurl.adapters.sql import statements
-from safeurl.adapters.sql.database import (
-    NO_SCHEMA,
-    Database,
-    RowRefusedError,
-    Statement,
-)
+from safeurl.adapters.sql.database import NO_SCHEMA, Database, Statement
 from safeurl.adapters.sql.rows import stamp
 from safeurl.adapters.sql.schema import Migration, migrations, schema_sql, statements_of
-from safeurl.errors import StoreUnavailableError
+from safeurl.errors import RowRefusedError, StoreUnavailableError
 
 
 async def migrate(database: Database) -> list[int]:

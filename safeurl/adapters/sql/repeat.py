@@ -10,7 +10,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from safeurl.adapters.sql.database import StoreBusyError
+from safeurl.errors import StoreBusyError
 
 Answer = TypeVar("Answer")
 

@@ -1,7 +1,7 @@
 """Between dataclasses and rows: times as text of one width, lists as JSON, enums as words."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, fields
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from pydantic import ValidationError
 from sqlmodel import SQLModel
 
-from safeurl.adapters.sql.database import Row, RowRefusedError, Value
-from safeurl.errors import StoreUnavailableError
+from safeurl.adapters.sql.database import Row, Value
+from safeurl.errors import RowRefusedError, RowUnreadableError
 
 
 class _Dataclass(Protocol):
@@ -57,11 +57,27 @@ def parse(model: type[SQLModel], kind: type[Kind], rows: Sequence[Row]) -> list[
     return [_parsed(model, kind, row) for row in rows]
 
 
+def readable(
+    model: type[SQLModel],
+    kind: type[Kind],
+    rows: Sequence[Row],
+    on_unreadable: Callable[[str], None] = lambda _: None,
+) -> list[Kind]:
+    """Return the rows that can be read, as `parse` does; tell the ids of the others."""
+    found = []
+    for row in rows:
+        try:
+            found.append(_parsed(model, kind, row))
+        except RowUnreadableError:
+            on_unreadable(str(row["id"]))
+    return found
+
+
 def _parsed(model: type[SQLModel], kind: type[Kind], row: Mapping[str, Value]) -> Kind:
     try:
         checked = model.model_validate(dict(row))
     except ValidationError as exc:
-        raise StoreUnavailableError(
+        raise RowUnreadableError(
             f"The database holds a {model.__name__} row that this version cannot read."
         ) from exc
     return kind(**{field.name: getattr(checked, field.name) for field in fields(kind)})

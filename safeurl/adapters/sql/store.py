@@ -7,16 +7,19 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from safeurl.adapters.sql import migrate, models, statements
-from safeurl.adapters.sql.database import RowRefusedError, Statement, Value
+from safeurl.adapters.sql.database import Row, Statement, Value
 from safeurl.adapters.sql.leadership import SQLLeadership
 from safeurl.adapters.sql.ledger import SQLLedger
-from safeurl.adapters.sql.rows import as_json, columns, parse, stamp
-from safeurl.ports import CLOCK_SKEW, Ending
+from safeurl.adapters.sql.rows import as_json, columns, parse, readable, stamp
+from safeurl.errors import RowRefusedError, RowUnreadableError
+from safeurl.ports import CLOCK_SKEW, MOST_UNREADABLE, Ending, Unreadable, ignore
 from safeurl.scan import Artefact, AuditEntry, Judged, Metrics, Result, Scan, WorkerBeat
 from safeurl.state import BROKEN, Outcome, State, is_legal
 
 Answer = TypeVar("Answer")
 
+#: Of a statement that selects scans; SQLite decodes no other column then.
+_IDS_OF = "SELECT id FROM ({})"
 #: Characters of a time up to its minute.
 _MINUTE = 16
 
@@ -38,8 +41,16 @@ class SQLStore(SQLLedger, SQLLeadership):
         return _first(await self._scans(statements.GET, id=scan_id))
 
     async def page(self, *, limit: int, before: str | None = None) -> list[Scan]:
-        """Walk the primary key downwards."""
-        return await self._scans(statements.PAGE, limit=limit, before=before)
+        """Walk the primary key downwards, past what cannot be read."""
+        found: list[Scan] = []
+        while len(found) < limit:
+            wanted, bad = limit - len(found), list[str]()
+            rows = await self._rows(statements.PAGE, bad.append, limit=wanted, before=before)
+            found += readable(models.ScanJob, Scan, rows)
+            if len(rows) + len(bad) < wanted:
+                break
+            before = min([*bad, *(str(row["id"]) for row in rows)])
+        return found
 
     async def claim(
         self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
@@ -131,14 +142,18 @@ class SQLStore(SQLLedger, SQLLeadership):
         args = columns(scan) | _in_the_name_of(term, scan) | said | {"now": stamp(now)}
         await self._write([Statement.of(statements.NOTE, args)])
 
-    async def due(self, *, now: datetime, limit: int) -> list[Scan]:
+    async def due(
+        self, *, now: datetime, limit: int, on_unreadable: Unreadable = ignore
+    ) -> list[Scan]:
         """Walk the partial index of QUEUED scans."""
-        return await self._scans(statements.DUE, limit=limit, **_due(now))
+        return await self._readable(statements.DUE, limit, on_unreadable, **_due(now))
 
-    async def leased(self, *, limit: int, until: datetime | None = None) -> list[Scan]:
+    async def leased(
+        self, *, limit: int, until: datetime | None = None, on_unreadable: Unreadable = ignore
+    ) -> list[Scan]:
         """Walk the partial index of leases."""
         last = None if until is None else stamp(until)
-        return await self._scans(statements.LEASED, until=last, limit=limit)
+        return await self._readable(statements.LEASED, limit, on_unreadable, until=last)
 
     async def result(self, scan_id: str) -> Result | None:
         """Look it up by its primary key."""
@@ -181,7 +196,7 @@ class SQLStore(SQLLedger, SQLLeadership):
     async def workers(self, *, since: datetime) -> list[WorkerBeat]:
         """Walk the index of beats, the freshest first."""
         rows = await self._read(statements.WORKERS, since=stamp(since))
-        return parse(models.Worker, WorkerBeat, rows)
+        return readable(models.Worker, WorkerBeat, rows)
 
     async def metrics(self, *, now: datetime) -> Metrics:
         """Read the counts that triggers keep."""
@@ -233,6 +248,37 @@ class SQLStore(SQLLedger, SQLLeadership):
             [Statement.of(sql, named) for sql in (*batch, statements.CHANGED)]
         )
         return _first(parse(models.ScanJob, Scan, answers[-1]))
+
+    async def _readable(
+        self, sql: str, limit: int, on_unreadable: Unreadable, **args: Value
+    ) -> list[Scan]:
+        """Return as many scans as are wanted, past the rows that cannot be read."""
+        wanted = limit
+        while True:
+            bad: list[str] = []
+            rows = await self._rows(sql, bad.append, limit=wanted, **args)
+            is_short = len(rows) + len(bad) < wanted
+            found = readable(models.ScanJob, Scan, rows, bad.append)
+            is_all = is_short or wanted >= limit + MOST_UNREADABLE
+            if is_all or len(found) >= limit:
+                for scan_id in bad:
+                    on_unreadable(scan_id)
+                return found[:limit]
+            wanted = min(2 * wanted, limit + MOST_UNREADABLE)
+
+    async def _rows(self, sql: str, on_unreadable: Unreadable, **args: Value) -> list[Row]:
+        """Return the rows; where the database itself cannot read one of them, all but that."""
+        try:
+            return await self._read(sql, **args)
+        except RowUnreadableError:
+            ids = await self._read(_IDS_OF.format(sql), **args)
+        rows: list[Row] = []
+        for scan_id in (str(row["id"]) for row in ids):
+            try:
+                rows += await self._read(statements.GET, id=scan_id)
+            except RowUnreadableError:
+                on_unreadable(scan_id)
+        return rows
 
     async def _scans(self, sql: str, **args: Value) -> list[Scan]:
         return parse(models.ScanJob, Scan, await self._read(sql, **args))

@@ -16,14 +16,15 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from safeurl.adapters.access import obstacle
 from safeurl.adapters.sharing import share_file
-from safeurl.adapters.sql.database import (
-    NO_SCHEMA,
-    Row,
+from safeurl.adapters.sql.database import NO_SCHEMA, Row, Statement
+from safeurl.errors import (
+    ConfigError,
     RowRefusedError,
-    Statement,
+    RowUnreadableError,
     StoreBusyError,
+    StoreFullError,
+    StoreUnavailableError,
 )
-from safeurl.errors import ConfigError, StoreUnavailableError
 
 _SYNCHRONOUS = ("NORMAL", "FULL", "EXTRA")
 
@@ -158,12 +159,14 @@ class SQLiteDatabase:
             raise StoreBusyError(f"The database {self._path} is locked.") from exc
         if code in _REFUSED:
             raise _refused(code, self._path) from exc
+        if code == sqlite3.SQLITE_FULL:
+            raise StoreFullError(f"{_TROUBLE[code]}: {self._path}.") from exc
         if code in _TROUBLE:
             raise StoreUnavailableError(f"{_TROUBLE[code]}: {self._path}.") from exc
         if code == sqlite3.SQLITE_CONSTRAINT:
             raise RowRefusedError(f"The database refused a row: {cause}.") from exc
         if str(cause).startswith("Could not decode to UTF-8"):
-            raise StoreUnavailableError(f"The database holds what is not UTF-8: {cause}.") from exc
+            raise RowUnreadableError(f"The database holds what is not UTF-8: {cause}.") from exc
         if str(cause).startswith(("no such table", "no such column")):
             raise StoreUnavailableError(NO_SCHEMA) from exc
 

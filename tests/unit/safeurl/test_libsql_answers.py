@@ -7,7 +7,8 @@ import pytest
 from aiohttp import web
 
 from safeurl.adapters.libsql.pipeline import PipelineTransport
-from safeurl.adapters.sql.database import Row, Statement, StoreBusyError
+from safeurl.adapters.sql.database import Row, Statement
+from safeurl.errors import StoreBusyError
 
 _SHAPE = (
     '{"results":[{"response":{"result":{"step_results":'

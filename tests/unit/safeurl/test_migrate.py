@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from safeurl.adapters.sql.database import Row, RowRefusedError, Statement
+from safeurl.adapters.sql.database import Row, Statement
 from safeurl.adapters.sql.migrate import migrate
 from safeurl.adapters.sql.schema import migrations
+from safeurl.errors import RowRefusedError
 
 
 class _Refusing:

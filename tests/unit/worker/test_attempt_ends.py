@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from safeurl.adapters.memory import MemoryArtefacts, MemoryStore
+from safeurl.adapters.memory import MemoryStore
+from safeurl.adapters.memory_artefacts import MemoryArtefacts
 from safeurl.audit import path_faults
 from safeurl.errors import StoreUnavailableError
 from safeurl.ports import ArtefactStore

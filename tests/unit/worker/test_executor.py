@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from safeurl.adapters.memory import MemoryArtefacts, MemoryStore
-from safeurl.adapters.sql.database import RowRefusedError
+from safeurl.adapters.memory import MemoryStore
+from safeurl.adapters.memory_artefacts import MemoryArtefacts
 from safeurl.audit import path_faults
+from safeurl.errors import RowRefusedError
 from safeurl.ports import SandboxExit, Stop
 from safeurl.report import Evidence, FetchRequest, Profile
 from safeurl.scan import Scan, new_scan_id

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from safeurl.adapters.memory import MemoryArtefacts, MemoryStore
+from safeurl.adapters.memory import MemoryStore
+from safeurl.adapters.memory_artefacts import MemoryArtefacts
 from safeurl.errors import StoreUnavailableError
 from safeurl.ports import SandboxExit
 from safeurl.report import FetchRequest, ReportLine, encode_line

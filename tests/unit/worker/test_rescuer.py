@@ -170,10 +170,10 @@ def test_a_trail_that_cannot_be_read_holds_up_no_other() -> None:
     class Tampered(MemoryStore):
         """Holds a trail that nobody can read."""
 
-        unreadable = ""
+        broken_trail = ""
 
         async def audit(self, scan_id: str) -> list[AuditEntry]:
-            if scan_id == self.unreadable:
+            if scan_id == self.broken_trail:
                 raise StoreUnavailableError("The database holds a row that nobody can read.")
             return await super().audit(scan_id)
 
@@ -182,7 +182,7 @@ def test_a_trail_that_cannot_be_read_holds_up_no_other() -> None:
         world = World(store=store)
         broken, lost = await world.add(), await world.add()
         await world.claim(broken)
-        store.unreadable = broken.id
+        store.broken_trail = broken.id
         world.now += timedelta(seconds=1)
         await world.lose(lost)
         forgotten = await world.add()

@@ -1,14 +1,23 @@
 """The rescuer beside a long queue: its turn costs what it costs beside a short one."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
 from safeurl.adapters.memory import MemoryQueue, MemoryStore
-from safeurl.ports import Waiting
-from safeurl.scan import Scan
-from tests.support.rescue import World
+from safeurl.errors import (
+    RowRefusedError,
+    RowUnreadableError,
+    SafeURLError,
+    StoreBusyError,
+    StoreFullError,
+    StoreUnavailableError,
+)
+from safeurl.ports import Unreadable, Waiting, ignore
+from safeurl.scan import AuditEntry, Scan
+from safeurl.state import Outcome
+from tests.support.rescue import LEASE, World
 from worker.rescuer import LOOK_LIMIT, PUSH_GRACE, QUEUE_FACTOR, SWEEP_LIMIT
 
 #: More than is looked at of the queue in any sweep.
@@ -22,9 +31,11 @@ class _Store(MemoryStore):
         super().__init__()
         self.limits: list[int] = []
 
-    async def due(self, *, now: datetime, limit: int) -> list[Scan]:
+    async def due(
+        self, *, now: datetime, limit: int, on_unreadable: Unreadable = ignore
+    ) -> list[Scan]:
         self.limits.append(limit)
-        return await super().due(now=now, limit=limit)
+        return await super().due(now=now, limit=limit, on_unreadable=on_unreadable)
 
 
 class _Queue(MemoryQueue):
@@ -107,5 +118,74 @@ def test_single_losses_within_a_backlog_are_pushed_when_their_turn_is_near() -> 
         assert await world.rescuer.sweep(1) == (0, len(lost))
         assert list(queue.ids)[: len(lost)] == lost
         assert await world.rescuer.sweep(1) == (0, 0)
+
+    asyncio.run(act())
+
+
+def test_leases_that_are_gone_are_forgotten() -> None:
+    """What was known of a lease that ends too late says nothing of the next, though alike."""
+
+    async def act() -> None:
+        world, _, _, _ = await _world(0)
+        scan, until = await world.add(), world.now + timedelta(hours=1)
+        held = await world.store.claim(scan.id, owner="w1", now=world.now, lease_until=until)
+        assert held is not None
+        await world.lead()
+        assert await world.rescuer.sweep(1) == (0, 0)
+        await world.store.requeue(
+            held,
+            outcome=Outcome.SANDBOX_UNAVAILABLE,
+            detail=None,
+            run_after=world.now,
+            now=world.now,
+            actor="w1",
+        )
+        assert await world.rescuer.sweep(1) == (0, 0)
+        assert await world.store.claim(scan.id, owner="w2", now=world.now, lease_until=until)
+        world.ticks += LEASE.total_seconds() + 1
+        assert await world.rescuer.sweep(1) == (0, 0)
+        world.ticks += LEASE.total_seconds() + 1
+        assert await world.rescuer.sweep(1) == (1, 0)
+
+    asyncio.run(act())
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_the_rows"),
+    [
+        (RowRefusedError("A CHECK refused it."), True),
+        (RowUnreadableError("It is damaged."), True),
+        (StoreUnavailableError("Something else is wrong with it."), True),
+        (StoreFullError("The disk is full."), False),
+        (StoreBusyError("It is locked."), False),
+    ],
+)
+def test_one_scans_fault_is_told_from_the_databases(
+    fault: SafeURLError, *, is_the_rows: bool
+) -> None:
+    """The first is passed over and the others are rescued; the second ends the sweep."""
+
+    class Faulty(MemoryStore):
+        """Cannot requeue one of the scans."""
+
+        broken = ""
+
+        async def audit(self, scan_id: str) -> list[AuditEntry]:
+            if scan_id == self.broken:
+                raise fault
+            return await super().audit(scan_id)
+
+    async def act() -> None:
+        store = Faulty()
+        world = World(store=store)
+        first, second = await world.add(), await world.add()
+        await world.claim(first)
+        store.broken = first.id
+        await world.lose(second)
+        if is_the_rows:
+            assert await world.rescuer.sweep(1) == (1, 0)
+            return
+        with pytest.raises(type(fault)):
+            await world.rescuer.sweep(1)
 
     asyncio.run(act())

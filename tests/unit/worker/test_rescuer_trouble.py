@@ -8,8 +8,7 @@ import msgspec
 import pytest
 
 from safeurl.adapters.memory import MemoryQueue, MemoryStore
-from safeurl.adapters.sql.database import StoreBusyError
-from safeurl.errors import QueueUnavailableError
+from safeurl.errors import QueueUnavailableError, StoreBusyError
 from safeurl.ports import Ending, Waiting
 from safeurl.report import Evidence
 from safeurl.scan import AuditEntry, Scan

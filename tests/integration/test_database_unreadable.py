@@ -1,0 +1,153 @@
+"""A row that this version cannot read is passed over and told; the others are served."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from safeurl.adapters.memory import MemoryQueue
+from safeurl.adapters.sqlite import SQLiteStore
+from safeurl.errors import RowUnreadableError, StoreBusyError, StoreFullError
+from safeurl.service import Service
+from safeurl.state import State
+from tests.support.builders import NOW, claimed, make_beat, make_scan
+from worker.rescuer import PUSH_GRACE, Rescuer
+
+#: What makes a row unreadable, each past the CHECKs and triggers of the schema or from outside it.
+_DAMAGE = {
+    "a time that does not exist": "run_after = '2025-99-45T00:00:00.000000Z'",
+    "a later version's profile": "profile = 'later'",
+    "a later version's outcome": "outcome = 'later'",
+    "text that is no UTF-8": "url = CAST(x'687474703a2f2fff' AS TEXT)",
+}
+_EACH = pytest.mark.parametrize("damage", _DAMAGE.values(), ids=_DAMAGE.keys())
+
+Scenario = Callable[[SQLiteStore], Awaitable[None]]
+
+
+def _play(path: Path, scenario: Scenario) -> None:
+    async def run() -> None:
+        store = SQLiteStore(path, patience_s=5)
+        try:
+            await store.migrate()
+            await scenario(store)
+        finally:
+            await store.close()
+
+    asyncio.run(run())
+
+
+def _damage(path: Path, scan_ids: list[str], change: str) -> None:
+    """Change rows as somebody with the file can, or a newer version may."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA ignore_check_constraints = ON")
+        database.execute("DROP TRIGGER scan_jobs_stay_what_they_are")
+        for scan_id in scan_ids:
+            database.execute(f"UPDATE scan_jobs SET {change} WHERE id = ?", (scan_id,))  # noqa: S608 - constants of this test
+
+
+@_EACH
+def test_the_others_are_listed_and_found_due(tmp_path: Path, damage: str) -> None:
+    """As many as are wanted come, wherever the damaged rows stand, whose ids are told."""
+    path = tmp_path / "safeurl.db"
+
+    async def act(store: SQLiteStore) -> None:
+        scans = sorted((make_scan() for _ in range(30)), key=lambda scan: scan.id)
+        await store.add(scans)
+        ids = [scan.id for scan in scans]
+        bad = [*ids[:12], ids[20]]
+        good = [scan_id for scan_id in ids if scan_id not in bad]
+        _damage(path, bad, damage)
+        for limit in (1, 5, 9, 17, 100):
+            told: list[str] = []
+            due = await store.due(now=NOW, limit=limit, on_unreadable=told.append)
+            assert [scan.id for scan in due] == good[:limit]
+            assert set(ids[:12]) <= set(told) <= set(bad)
+            listed = await store.page(limit=limit)
+            assert [scan.id for scan in listed] == good[::-1][:limit]
+        with pytest.raises(RowUnreadableError):
+            await store.get(bad[0])
+
+    _play(path, act)
+
+
+@_EACH
+def test_the_others_are_rescued_and_pushed(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lost and forgotten scans behind the damaged ones; each of those is logged once."""
+    path = tmp_path / "safeurl.db"
+
+    async def act(store: SQLiteStore) -> None:
+        held, lost = taken = [make_scan(), make_scan()]
+        await store.add(taken)
+        for scan in taken:
+            await claimed(store, scan)
+        waiting, forgotten = scans = sorted((make_scan(), make_scan()), key=lambda scan: scan.id)
+        await store.add(scans)
+        _damage(path, [held.id, waiting.id], damage)
+        queue = MemoryQueue()
+        now = NOW + timedelta(minutes=1) + PUSH_GRACE
+        term = await store.lead("r", now=now, until=now + timedelta(minutes=1))
+        rescuer = Rescuer(
+            store,
+            queue,
+            clock=lambda: now,
+            actor="r",
+            lease=timedelta(seconds=30),
+            max_retries=3,
+            reap=_reap_nothing,
+        )
+        sweeps = [await rescuer.sweep(term.term) for _ in range(3)]
+        assert sweeps == [(1, 0), (0, 1), (0, 0)]
+        assert set(queue.ids) == {lost.id, forgotten.id}
+        told = [line for line in caplog.messages if line.startswith("rescuer.unreadable")]
+        assert sorted(told) == sorted(
+            f"rescuer.unreadable scan={scan_id}" for scan_id in (held.id, waiting.id)
+        )
+        found = await store.get(lost.id)
+        assert found is not None
+        assert found.state is State.QUEUED
+
+    with caplog.at_level(logging.INFO, "safeurl.rescuer"):
+        _play(path, act)
+
+
+def test_health_tells_of_them(tmp_path: Path) -> None:
+    """As an issue beside a database that answers; a worker's row is passed over too."""
+    path = tmp_path / "safeurl.db"
+
+    async def act(store: SQLiteStore) -> None:
+        scan, _ = scans = [make_scan(), make_scan()]
+        await store.add(scans)
+        await store.beat(make_beat())
+        service = Service(store, MemoryQueue(), lambda: NOW)
+        before = await service.health()
+        assert (before.unreadable, len(before.workers)) == ((), 1)
+        _damage(path, [scan.id], _DAMAGE["a later version's profile"])
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            database.execute("UPDATE workers SET started_at = '2026-99-99T00:00:00.000000Z'")
+        health = await service.health()
+        assert health.database.ok
+        assert health.unreadable == (scan.id,)
+        assert health.status == "unhealthy"
+        assert any(scan.id in issue for issue in health.issues)
+        assert health.workers == ()
+
+    _play(path, act)
+
+
+def test_full_busy_and_unreadable_are_three_kinds() -> None:
+    """None is a kind of another, so that a caller can tell them apart."""
+    kinds = (StoreFullError, StoreBusyError, RowUnreadableError)
+    for kind in kinds:
+        assert [other for other in kinds if issubclass(kind, other)] == [kind]
+
+
+async def _reap_nothing(_scan: str, _attempt: int) -> bool:
+    return False
