@@ -47,11 +47,15 @@ class Head:
 
     status: int
     http_version: str
-    headers: tuple[tuple[str, str], ...]
-    #: The same as bytes: what is sent on or resolved must not lose them.
-    raw: tuple[tuple[bytes, bytes], ...] = ()
+    #: The headers as bytes: what is sent on or resolved must not lose them. Names are ASCII.
+    raw: tuple[tuple[bytes, bytes], ...]
     #: Words for what departs from RFC 9112, in the order it was found.
     anomalies: tuple[str, ...] = ()
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Names and values as text."""
+        return tuple((name.decode("ascii"), from_header(value)) for name, value in self.raw)
 
     def raw_values(self, name: bytes) -> tuple[bytes, ...]:
         """Return the bytes of all headers of this name (lower-case)."""
@@ -59,11 +63,11 @@ class Head:
 
     def value(self, name: str) -> str:
         """Return the first header of this name (lower-case), or an empty text."""
-        return next((value for key, value in self.headers if key.lower() == name), "")
+        return next(iter(self.values(name)), "")
 
     def values(self, name: str) -> tuple[str, ...]:
         """Return all headers of this name (lower-case)."""
-        return tuple(value for key, value in self.headers if key.lower() == name)
+        return tuple(map(from_header, self.raw_values(name.encode("ascii"))))
 
 
 class HeadReader:
@@ -135,14 +139,13 @@ def parse_head(raw: bytes, notes: list[str]) -> Head:
     ]
     if not _REGULAR_STATUS.fullmatch(first):
         notes.append("status_line")
-    raw_headers = tuple(_headers(_unfolded(lines, notes), notes))
+    headers = tuple(_headers(_unfolded(lines, notes), notes))
     version = _VERSION.match(first)
     status = _STATUS.match(first)
     return Head(
         status=min(int(status[1].lstrip(b"0")[:10] or b"0"), _MAX_STATUS) if status else _OK,
         http_version=f"HTTP/{int(version[1])}.{int(version[2])}" if version else "HTTP/1.0",
-        headers=tuple((name.decode("ascii"), from_header(value)) for name, value in raw_headers),
-        raw=raw_headers,
+        raw=headers,
         anomalies=tuple(dict.fromkeys(notes)),
     )
 

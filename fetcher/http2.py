@@ -20,7 +20,6 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 from hpack import Decoder, HeaderTuple
 
-from fetcher.clean import from_header
 from fetcher.exchange import (
     MAX_INFORMATIONAL,
     Exchange,
@@ -191,7 +190,7 @@ def _head(headers: list[tuple[bytes, bytes]]) -> Head:
     return Head(
         status=int(status),
         http_version=HTTP_2,
-        headers=tuple((name.decode("ascii"), from_header(value)) for name, value in pairs),
+        raw=tuple((bytes(name), bytes(value)) for name, value in pairs),
     )
 
 
