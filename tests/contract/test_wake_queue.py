@@ -85,7 +85,7 @@ def test_what_is_pushed_first_comes_next(tmp_path: Path) -> None:
         async with _rq(tmp_path) as queue:
             await queue.push(IDS[:1])
             await queue.push(IDS[1:], first=True)
-            connection = Valkey(tmp_path).server.connect()
+            connection = Valkey(tmp_path).server.connect_worker(40)
             waiting = Queue(QUEUE_NAME, connection=connection).get_job_ids()
             assert [job_id[: len(IDS[0])] for job_id in waiting] == [*IDS[1:], IDS[0]]
             connection.close()
@@ -131,7 +131,7 @@ def test_a_job_carries_only_the_id_as_json(tmp_path: Path) -> None:
     async def act() -> None:
         async with _rq(tmp_path) as queue:
             await queue.push([IDS[0]])
-            connection = Valkey(tmp_path).server.connect()
+            connection = Valkey(tmp_path).server.connect_worker(40)
             [job_id] = Queue(QUEUE_NAME, connection=connection).get_job_ids()
             job = Job.fetch(job_id, connection=connection, serializer="json")
             assert (job.func_name, list(job.args), job.kwargs) == (TASK, [IDS[0]], {})
@@ -147,7 +147,7 @@ def test_a_wake_up_is_taken_as_it_was_pushed(tmp_path: Path) -> None:
     async def act() -> None:
         async with _rq(tmp_path) as queue:
             await queue.push(IDS)
-            connection = Valkey(tmp_path).server.connect()
+            connection = Valkey(tmp_path).server.connect_worker(40)
             assert [take(connection, 1) for _ in IDS] == [Wakeup(TASK, each) for each in IDS]
             assert take(connection, 0.1) is None
             # The set of all queues' names, which RQ keeps for its own commands.
@@ -164,7 +164,7 @@ def test_each_wake_up_is_a_job_of_its_own(tmp_path: Path) -> None:
         async with _rq(tmp_path) as queue:
             await queue.push([IDS[0]])
             await queue.push([IDS[0]])
-            connection = Valkey(tmp_path).server.connect()
+            connection = Valkey(tmp_path).server.connect_worker(40)
             first, second = Queue(QUEUE_NAME, connection=connection).get_job_ids()
             Job.fetch(first, connection=connection, serializer="json").delete()
             assert Job.exists(second, connection=connection)
@@ -198,7 +198,7 @@ def test_a_server_that_refuses_is_told_apart_from_one_that_is_away(tmp_path: Pat
 
     async def act() -> None:
         async with _rq(tmp_path) as queue:
-            connection = Valkey(tmp_path).server.connect()
+            connection = Valkey(tmp_path).server.connect_worker(40)
             connection.set(f"rq:queue:{QUEUE_NAME}", "no list")
             with pytest.raises(QueueUnavailableError, match="Redis refuses: WRONGTYPE"):
                 await queue.waiting(limit=100)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import RedisError
 
 from safeurl.adapters.memory import MemoryStore
@@ -47,7 +48,8 @@ def test_a_server_that_is_no_redis_is_a_queue_that_is_away(name: str) -> None:
     """The API records scans and says so; no answer ends the steward's or the worker's loop."""
     with StrayRedis(ANSWERS[name]) as stray:
         queue = RQQueue(_server(stray.port).connect(), job_timeout_s=30)
-        with api_thread(Service(MemoryStore(), queue, lambda: NOW)) as client:
+        service = Service(MemoryStore(), queue, lambda: NOW)
+        with api_thread(service, queue=queue) as client:
             submitted = client.post("/api/scans", json={"url": "https://www.example.com/"})
             health = client.get("/health")
         assert (submitted.status_code, submitted.json()["queued"]) == (202, False)
@@ -56,10 +58,11 @@ def test_a_server_that_is_no_redis_is_a_queue_that_is_away(name: str) -> None:
         assert health.json()["health"]["status"] != "healthy"
 
         async def ask() -> None:
-            for call in (lambda: queue.waiting(limit=10), queue.refused):
+            other = RQQueue(_server(stray.port).connect(), job_timeout_s=30)
+            for call in (lambda: other.waiting(limit=10), other.refused):
                 with pytest.raises(QueueUnavailableError):
                     await call()
-            await queue.close()
+            await other.close()
 
         asyncio.run(ask())
         connection = _server(stray.port).connect_worker(40)
@@ -81,11 +84,11 @@ def test_a_queue_full_of_long_ids_is_read_in_parts(tmp_path: Path) -> None:
     """Who may only write to the queue cannot make the steward read all of it at once."""
     parts: list[int] = []
 
-    class Counting(Redis):
+    class Counting(AsyncRedis):
         """A client that counts what each look at the queue brings."""
 
-        def lrange(self, name, start, end):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-            found = super().lrange(name, start, end)
+        async def lrange(self, name, start, end):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+            found = await super().lrange(name, start, end)
             parts.append(sum(map(len, found)))
             return found
 

@@ -155,7 +155,7 @@ _BEYOND_THE_API = (
 )
 def test_what_is_not_needed_is_refused(valkey: TcpValkey, user: str, command: str) -> None:
     """By name, by key, and by the direction of what is done with a key."""
-    with _server(valkey, user).connect() as client, pytest.raises(NoPermissionError):
+    with _server(valkey, user).connect_worker(40) as client, pytest.raises(NoPermissionError):
         client.execute_command(*command.split())
 
 

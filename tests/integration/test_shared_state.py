@@ -157,8 +157,10 @@ while not answers(path) and time.monotonic() < end:
     time.sleep(0.05)
 server = RedisServer(socket_path=path)
 queue = RQQueue(server.connect(), job_timeout_s=60)
-asyncio.run(queue.push(["01890000-0000-7000-8000-000000000000"]))
-asyncio.run(queue.ping())
+async def use():
+    await queue.push(["01890000-0000-7000-8000-000000000000"])
+    await queue.ping()
+asyncio.run(use())
 for command in (
     ["EVAL", "return 1", "0"],
     ["REPLICAOF", "127.0.0.1", "1"],
@@ -170,7 +172,7 @@ for command in (
     ["KEYS", "*"],
 ):
     try:
-        server.connect().execute_command(*command)
+        server.connect_worker(40).execute_command(*command)
         print(command[0], end=" ")
     except NoPermissionError:
         pass

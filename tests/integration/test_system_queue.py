@@ -91,7 +91,7 @@ def test_rq_suspend_is_not_for_us(tmp_path: Path) -> None:
     """Whoever else uses this Redis may suspend their workers; ours go on."""
     system = _system(tmp_path, WORKER_CONCURRENCY="1")
     with PageServer({"/": lambda _: html("<title>Hi</title>")}) as pages, RunningWorker(system):
-        connection = redis_server(system.settings).connect()
+        connection = redis_server(system.settings).connect_worker(40)
         suspend(connection)
         connection.close()
         scan_id = system.run(pages.url("/"), program="submit-scan").stdout.strip()

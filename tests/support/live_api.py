@@ -17,6 +17,7 @@ from api.app import create_app
 from api.clients import Limits
 from api.guard import LOOPBACK_HOSTS
 from api.server import Server
+from safeurl.ports import WakeQueue
 from safeurl.service import Service
 from tests.support.failing import FailingQueue, FailingStore
 from tests.support.finished_scan import Life, finish_as_phishing
@@ -65,11 +66,12 @@ def api_thread(
     service: Service,
     hosts: frozenset[str] | None = LOOPBACK_HOSTS,
     limits: Limits = Limits(),  # noqa: B008 - frozen
+    queue: WakeQueue | None = None,
 ) -> Iterator[httpx.Client]:
-    """Serve from a thread and yield a client of it."""
+    """Serve from a thread and yield a client of it; its queue is closed in the thread's loop."""
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
         server = Server(create_app(service, hosts), limits)
-        thread = threading.Thread(target=_run, args=(server, listener))
+        thread = threading.Thread(target=_run, args=(server, listener, queue))
         thread.start()
         try:
             with client_of(f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
@@ -110,5 +112,10 @@ def client_of(address: str) -> httpx.Client:
     return httpx.Client(base_url=address, trust_env=False, timeout=30.0, verify=nothing)
 
 
-def _run(server: Server, listener: socket.socket) -> None:
-    asyncio.run(server.serve(sockets=[listener]))
+def _run(server: Server, listener: socket.socket, queue: WakeQueue | None) -> None:
+    async def run() -> None:
+        await server.serve(sockets=[listener])
+        if queue is not None:
+            await queue.close()
+
+    asyncio.run(run())

@@ -34,6 +34,12 @@ class TcpValkey:
         """The settings that lead to it."""
         return {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(self.port)}
 
+    @property
+    def pid(self) -> int:
+        """The running server's."""
+        assert self._process is not None
+        return self._process.pid
+
     def client(self) -> Redis:
         """Return a client; to be closed."""
         return Redis(

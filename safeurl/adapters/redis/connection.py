@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -36,30 +38,30 @@ class RedisServer:
     #: None: the connection is not encrypted.
     tls: Tls | None = None
 
-    def connect(self) -> Redis:
-        """Return a client for short commands that fails soon when the server is gone."""
-        return self._client(SOCKET_TIMEOUT_S)
+    def connect(self) -> AsyncRedis:
+        """Return a client for short commands, of the event loop in which it is first used.
+
+        One that waits for a silent server holds no thread: whoever gives up waiting ends it.
+        """
+        return AsyncRedis(
+            **self._place(), socket_timeout=SOCKET_TIMEOUT_S, retry=AsyncRetry(NoBackoff(), 1)
+        )
 
     def connect_worker(self, timeout_s: float) -> Redis:
         """Return a client for workers, which block while they wait for a wake-up."""
-        return self._client(timeout_s)
-
-    def _client(self, timeout_s: float) -> Redis:
-        return Redis(
-            **self._place(),
-            username=self.username or None,
-            password=self.password or None,
-            db=self.database,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=SOCKET_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 1),
-        )
+        return Redis(**self._place(), socket_timeout=timeout_s, retry=Retry(NoBackoff(), 1))
 
     def _place(self) -> dict[str, Any]:
-        """Return the client's arguments, of many types, that say where the server is."""
+        """Return a client's arguments, of many types, that say where the server is and who asks."""
+        common = {
+            "username": self.username or None,
+            "password": self.password or None,
+            "db": self.database,
+            "socket_connect_timeout": SOCKET_TIMEOUT_S,
+        }
         if not self.host:
-            return {"unix_socket_path": str(self.socket_path)}
-        place = {"host": self.host, "port": self.port}
+            return {**common, "unix_socket_path": str(self.socket_path)}
+        place = {**common, "host": self.host, "port": self.port}
         if self.tls is None:
             return place
         return {

@@ -1,16 +1,19 @@
 """Wake-ups as RQ jobs on the queue `scan-jobs`: JSON, the scan id as their only argument.
 
-RQ writes them; nothing of RQ's reads them back (see `wakeup`).
+RQ writes them, into a pipeline that is sent by asyncio, so that a silent server holds no thread;
+nothing of RQ's reads them back (see `wakeup`).
 """
 
 import asyncio
 import secrets
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from redis import Redis
+from redis import Redis as Unconnected
+from redis.asyncio import Redis
+from redis.client import Pipeline
 from redis.exceptions import AuthenticationError, OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as SilenceError
 from rq import Queue
@@ -24,8 +27,11 @@ from safeurl.ports import Waiting
 TASK = "worker.tasks.run_scan"
 SERIALIZER = "json"
 
-#: Patience of a ping, below that of other commands.
-PING_TIMEOUT_S = 3.0
+#: Patience with a command: whoever hands in a scan or asks for health waits no longer, also where
+#: the network loses every packet.
+TIMEOUT_S = 3.0
+#: So many connections are open at a time, however many ask a server that is silent.
+_MAX_CONNECTIONS = 16
 
 #: OpenSSL's numbers (x509_vfy.h) for a certificate of another host name or address.
 _OTHER_NAME = frozenset({62, 64})
@@ -35,6 +41,9 @@ _OTHER_NAME = frozenset({62, 64})
 _LOOK_AT_ONCE = 200
 #: A queue whose front takes longer to read is none that can be worked with.
 _LOOK_S = 60.0
+
+#: RQ would ask the server for its own; what is written here is the same for all.
+_ANY_VERSION = (6, 0, 0)
 
 T = TypeVar("T")
 
@@ -57,14 +66,21 @@ class RQQueue:
         One that is `embedded` is a part of SafeURL, and is named so where it is away.
         """
         self._connection = connection
+        self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
         self._embedded = embedded
         self._job_timeout_s = int(job_timeout_s)
-        self._queue = Queue(QUEUE_NAME, connection=connection, serializer=SERIALIZER)
 
     async def push(self, scan_ids: Sequence[str], *, first: bool = False) -> None:
-        """Put one wake-up per scan on the queue, in one round trip."""
+        """Put one wake-up per scan on the queue, in one round trip.
+
+        Where the answer does not come in time, they may be on the queue or not.
+        """
         if not scan_ids:
             return
+        await self._answered(lambda: self._send(self._written(scan_ids, first=first)))
+
+    def _written(self, scan_ids: Sequence[str], *, first: bool) -> Pipeline:
+        """Return a pipeline that holds what RQ writes for wake-ups; it is not executed."""
         jobs = [
             Queue.prepare_data(
                 TASK,
@@ -78,13 +94,25 @@ class RQQueue:
             # Each goes before the one pushed last.
             for scan_id in (reversed(scan_ids) if first else scan_ids)
         ]
-        await self._answered(lambda: self._queue.enqueue_many(jobs))
+        client = Unconnected()
+        queue = Queue(QUEUE_NAME, connection=client, serializer=SERIALIZER)
+        queue.redis_server_version = _ANY_VERSION
+        written = client.pipeline()
+        queue.enqueue_many(jobs, pipeline=written)
+        return written
+
+    async def _send(self, written: Pipeline) -> None:
+        async with self._connection.pipeline() as pipeline:
+            for words, options in written.command_stack:
+                pipeline.execute_command(*words, **options)
+            await pipeline.execute()
 
     async def waiting(self, *, limit: int) -> Waiting:
         """Read the front of the queue; jobs of others name no scan."""
-        return await self._answered(lambda: self._look_through(limit))
+        # It ends by itself before that, and says why, unless single answers are slow as well.
+        return await self._answered(lambda: self._look_through(limit), patience_s=2 * _LOOK_S)
 
-    def _look_through(self, limit: int) -> Waiting:
+    async def _look_through(self, limit: int) -> Waiting:
         """Read the front in parts: in one, what others write there could be more than our memory.
 
         A job that moves on from one part into another meanwhile counts as not waiting, and what
@@ -92,11 +120,11 @@ class RQQueue:
         """
         found: set[str] = set()
         end_s = time.monotonic() + _LOOK_S
-        length = int(self._connection.llen(QUEUE_KEY))
+        length = int(await self._connection.llen(QUEUE_KEY))
         read = min(length, limit)
         for begin in range(0, read, _LOOK_AT_ONCE):
             end = min(begin + _LOOK_AT_ONCE, read) - 1
-            jobs = self._connection.lrange(QUEUE_KEY, begin, end)
+            jobs = await self._connection.lrange(QUEUE_KEY, begin, end)
             found |= {scan_id for job_id in jobs if (scan_id := scan_id_of(job_id))}
             if time.monotonic() > end_s:
                 raise SilenceError("the queue takes too long to be read")
@@ -104,32 +132,33 @@ class RQQueue:
 
     async def refused(self) -> int:
         """Return how many jobs a worker refused of late, because they were no wake-ups of ours."""
-        return await self._answered(lambda: int(self._connection.get(REFUSED_KEY) or 0))
+        return await self._answered(self._read_refused)
+
+    async def _read_refused(self) -> int:
+        return int(await self._connection.get(REFUSED_KEY) or 0)
 
     async def ping(self) -> int:
-        """Return how many wake-ups wait; a server that answers but takes no writes is no queue.
+        """Return how many wake-ups wait; a server that answers but takes no writes is no queue."""
+        return await self._answered(self._count)
 
-        Whoever asks for health waits no longer than a few seconds, also where the network loses
-        every packet.
-        """
-        try:
-            async with asyncio.timeout(PING_TIMEOUT_S):
-                return await self._answered(self._count)
-        except TimeoutError as error:
-            silence = f"{self._name()} does not answer: silent for {PING_TIMEOUT_S:g} seconds."
-            raise QueueUnavailableError(silence) from error
-
-    def _count(self) -> int:
-        require_writes(self._connection)
-        return int(self._connection.llen(QUEUE_KEY))
+    async def _count(self) -> int:
+        # Raises where the server is full, read-only or loading.
+        await self._connection.set(_PROBE, "", ex=_PROBE_TTL_S)
+        return int(await self._connection.llen(QUEUE_KEY))
 
     async def close(self) -> None:
-        """Close the connection."""
-        await asyncio.to_thread(self._connection.close)
+        """Close the connections."""
+        await self._connection.aclose()
 
-    async def _answered(self, call: Callable[[], T]) -> T:
+    async def _answered(
+        self, call: Callable[[], Awaitable[T]], *, patience_s: float = TIMEOUT_S
+    ) -> T:
         try:
-            return await asyncio.to_thread(call)
+            async with asyncio.timeout(patience_s), self._slots:
+                return await call()
+        except TimeoutError as error:
+            silence = f"{self._name()} does not answer: silent for {patience_s:g} seconds."
+            raise QueueUnavailableError(silence) from error
         except OutOfMemoryError as error:
             raise QueueUnavailableError("Redis is full: it takes no writes (maxmemory).") from error
         except ResponseError as error:
@@ -162,8 +191,3 @@ def _distrust(error: BaseException) -> str:
         else "REDIS_TLS_CA names the authority that issued it."
     )
     return f"Redis has a certificate that is not trusted: {cause.verify_message} {advice}"
-
-
-def require_writes(connection: Redis) -> None:
-    """Raise RedisError where the server does not answer, or is full, read-only or loading."""
-    connection.set(_PROBE, "", ex=_PROBE_TTL_S)
