@@ -91,3 +91,4 @@ _.CharacterDataHandler  # expat calls it
 _.ProcessingInstructionHandler  # expat calls it
 _.SkippedEntityHandler  # expat calls it
 _.buffer_text  # expat reads it
+_.redis_server_version  # RQ reads it
