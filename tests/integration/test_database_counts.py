@@ -97,17 +97,19 @@ def scans() -> Iterator[_Scans]:
 
 def test_every_move_is_counted(scans: _Scans) -> None:
     """Scans that come, are claimed, go back, end and are deleted."""
-    first, second, third, fourth, fifth, _ = scans.add(6)
+    first, second, third, fourth, fifth, sixth, _ = scans.add(7)
     scans.claim(first)
     scans.end(second, "FAILED", "sandbox_crashed")
     scans.end(third, "TIMED_OUT", "fetch_timeout")
     scans.end(fourth, "FAILED", "dns_failed", _NOW - timedelta(hours=1, minutes=1))
+    scans.end(sixth, "FAILED", "cancelled")
     scans.check()
     assert scans.metrics() == {
         "pending": 2,
         "in_progress": 1,
         "recently_completed": 0,
         "recently_failed": 2,
+        "recently_cancelled": 1,
         "recently_broken": 1,
         "oldest_pending_at": stamp(_NOW),
     }
@@ -154,7 +156,7 @@ def test_a_database_of_the_version_before_is_counted_once() -> None:
             old.database.execute(statement)
         old.check()
         found = old.metrics()
-        assert [*found.values()] == [1, 1, 0, 2, 1, stamp(_NOW)]
+        assert [*found.values()] == [1, 1, 0, 2, 0, 1, stamp(_NOW)]
 
 
 @pytest.mark.parametrize("name", ["METRICS", "DUE", "LEASED"])
