@@ -5,8 +5,10 @@ state of h11, the HTTP parser, after each event; one timer per connection looks 
 """
 
 import asyncio
+import contextlib
 import logging
 import math
+import socket
 import sys
 from dataclasses import replace
 from enum import StrEnum
@@ -83,6 +85,11 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         # Paused whenever anything is unsent: so it is known that the client does not read.
         transport.set_write_buffer_limits(high=0)
+        # asyncio does so only for sockets of a named protocol. Without it, the body of an answer
+        # waits for the acknowledgement of its head, 40 ms.
+        accepted: socket.socket = transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):  # a client that has gone already
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # asyncio's own name for what it reads at once.
         transport.max_size = _READ_AT_ONCE  # type: ignore[attr-defined]
         admission = self._clients.admit(self, self.client[0] if self.client else "")
