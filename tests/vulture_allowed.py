@@ -33,8 +33,11 @@ _.INTEL
 _.IO
 _.JS
 _.list_scans
+_.local_settings
 _.log_job_description
+_.max_allowed_table_size
 _.max_connection_wait_time
+_.max_header_list_size
 _.MemoryArtefacts
 _.MemoryQueue
 _.MemoryStore

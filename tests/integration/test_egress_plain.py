@@ -129,6 +129,23 @@ def test_a_client_that_leaves_ends_the_answer(
         assert accepted.recv(1) == b""
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\r\n\r\nHTTP/1.1  302Found\nodd line\nLocation : /a\n\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\nTransfer-Encoding: foo, chunked\r\n\r\n0\n\n",
+        b"HTTP/1.1 200 OK\r\nA: \0\r\n",
+        b"no HTTP at all",
+    ],
+)
+def test_an_answer_is_carried_as_it_is(gateway: GatewayProcess, answer: bytes) -> None:
+    """What is odd about it is the reader's matter: a browser takes more than a standard does."""
+    routes = {"/": lambda _: Reply(answer, raw=True)}
+    with PageServer(dict(routes)) as pages, connect(gateway.open()[1]) as client:
+        client.sendall(f"GET {pages.url()} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert read_all(client) == answer
+
+
 def test_an_upload_is_capped(gateway: GatewayProcess, server: socket.socket) -> None:
     """What leaves the sandbox in a body counts like what leaves it in a tunnel."""
     socket_id, directory = gateway.open(lab_policy(max_bytes_out=2_000))
