@@ -8,7 +8,7 @@ from dataclasses import replace
 from fetcher.deadline import Deadline
 from fetcher.ending import FetchFailedError, timed_out
 from fetcher.framing import BodyReader, Rest, anomalies, body_reader
-from fetcher.head import Head, HeadReader, NotHttpError
+from fetcher.head import Head, HeadReader, NamelessError, NotHttpError
 from safeurl.state import Outcome
 
 _READ_BYTES = 64 * 1024
@@ -64,7 +64,7 @@ class Exchange:
         except ConnectionError as error:
             raise cut_off() from error
         head = self._head()
-        self._body = Rest(None) if head.http_version == "HTTP/0.9" else body_reader(head)
+        self._body = body_reader(head)
         return head
 
     def pieces(self) -> Iterator[bytes]:
@@ -99,11 +99,12 @@ class Exchange:
             while head is None:
                 data = self._receive("waiting for the response")
                 head = reader.feed(data) if data else self._last(reader)
-        except NotHttpError as error:
-            if may_be_nameless and self._is_http09(reader.rest):
-                head = Head(200, "HTTP/0.9", (), anomalies=("http_0_9",))
-            else:
+        except NamelessError as error:
+            if not (may_be_nameless and self._is_http09(reader.rest)):
                 raise not_http(error) from error
+            head = Head(200, "HTTP/0.9", (), anomalies=("http_0_9",))
+        except NotHttpError as error:
+            raise not_http(error) from error
         self._rest = reader.rest
         return head
 

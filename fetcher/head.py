@@ -41,6 +41,10 @@ class NotHttpError(Exception):
     """No browser takes the bytes for a response."""
 
 
+class NamelessError(NotHttpError):
+    """The bytes do not begin with a status line; they may be a response of HTTP/0.9."""
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """Status line and headers, as browsers understand them."""
@@ -84,8 +88,7 @@ class HeadReader:
     def feed(self, data: bytes) -> Head | None:
         """Take the next bytes and return the head once it is there.
 
-        Raises `NotHttpError` where it is none. Its `rest` is then all that came, and may be a
-        response of HTTP/0.9, which has no head.
+        Raises `NotHttpError` where it is none; after a `NamelessError`, `rest` is all that came.
         """
         self._data += data
         if self._start is None:
@@ -121,9 +124,9 @@ class HeadReader:
             bytes(self._data[start:end]), [*notes, *([] if is_whole else ["head_cut"])]
         )
 
-    def _nameless(self) -> NotHttpError:
+    def _nameless(self) -> NamelessError:
         self.rest = bytes(self._data)
-        return NotHttpError("it does not begin with a status line")
+        return NamelessError("it does not begin with a status line")
 
 
 def parse_head(raw: bytes, notes: list[str]) -> Head:
