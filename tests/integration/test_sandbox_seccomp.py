@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fetcher.charset import decode_text
 from safeurl.ports import SandboxOrder
 from safeurl.settings import Settings
 from safeurl.state import Outcome
@@ -177,6 +178,18 @@ def test_an_xml_document_is_read_in_a_container(strict: Cell, runtime: str) -> N
     assert seen.exit.exit_code == 0, seen.exit.stderr_tail
     assert seen.evidence.page is not None
     assert (seen.evidence.page.title, seen.evidence.page.partial) == ("Drawn", "")
+
+
+@pytest.mark.parametrize("charset", ["euc-jp", "gbk", "koi8-r", "x-mac-cyrillic"])
+def test_a_character_set_is_read_in_a_container(strict: Cell, charset: str) -> None:
+    """The image has its table, which is opened when the first page needs it."""
+    page = Reply(b"<title>\xa4\xa2</title>", content_type=f"text/html; charset={charset}")
+    with PageServer({"/": lambda _: page}) as server:
+        seen = strict.fetch(server.url("/"), allow_cidrs=("127.0.0.0/8",))
+    assert seen.exit.exit_code == 0, seen.exit.stderr_tail
+    assert seen.evidence.page is not None
+    expected = decode_text(b"\xa4\xa2", charset)
+    assert (seen.evidence.page.title, seen.evidence.page.partial) == (expected, "")
 
 
 def test_a_call_that_is_not_named_is_noticed(strict: Cell) -> None:
