@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from fetcher.cookie_date import parse_cookie_date
 from safeurl.url import ParsedUrl
 
-_MAX_COOKIES = 50
+#: Of one site; of those that are one too many the oldest go, as in Chromium.
+_MAX_COOKIES = 180
+_KEPT_COOKIES = 150
 #: Of name and value together, and of an attribute's value (RFC 6265bis, 5.6).
 _MAX_COOKIE_BYTES = 4096
 _MAX_ATTRIBUTE_BYTES = 1024
@@ -73,9 +75,17 @@ class CookieJar:
         if known is None or known.value != cookie.value or cookie.expires <= time.time():
             # Another value makes another cookie, as old as its value.
             self._cookies.pop(cookie.key, None)
-        is_room = cookie.key in self._cookies or len(self._cookies) < _MAX_COOKIES
-        if cookie.expires > time.time() and is_room:
+        if cookie.expires > time.time():
             self._cookies[cookie.key] = cookie
+            self._purge(_site(cookie.domain))
+
+    def _purge(self, site: str) -> None:
+        if len(self._cookies) <= _MAX_COOKIES:
+            return
+        keys = [key for key, each in self._cookies.items() if _site(each.domain) == site]
+        if len(keys) > _MAX_COOKIES:
+            for key in keys[:-_KEPT_COOKIES]:
+                del self._cookies[key]
 
     def _is_shadowing(self, source: ParsedUrl, cookie: _Cookie) -> bool:
         """Tell whether an insecure page would replace or hide a secure cookie."""
@@ -151,6 +161,11 @@ def _keeps_prefix(text: str, given: dict[str, str], *, is_named: bool) -> bool:
         return False
     is_whole = given.get("path") == "/" and not given.get("domain")
     return is_whole or lowered.startswith("__secure-")
+
+
+def _site(domain: str) -> str:
+    """Return what the cookies of one site have in common: two labels are near enough."""
+    return ".".join(domain.rsplit(".", 2)[-2:])
 
 
 def _is_within(domain: str, outer: str) -> bool:

@@ -65,5 +65,7 @@ CASES = (
          b"c=1; path=/; max-age=0 1", b"d=1; path=/; max-age=-0.5", b"e=1; path=/; max-age=+0.5",
          b"f=1; path=/; max-age=1.5", b"g=1; path=/; max-age=-1", b"h=1; path=/; max-age=--1",
          b"i=1; path=/; max-age=0.0", b"j=1; path=/; max-age=00.5", b"k=1; path=/; max-age=0,5"),
+    _set("many", *(b"c%d=1; path=/" % number for number in range(170))),
+    _set("too-many", *(b"c%d=1; path=/" % number for number in range(200))),
     Case("gate", {"/": _until_it_comes}, _COMPARE),
 )  # fmt: skip

@@ -78,5 +78,16 @@ def test_the_jar_is_bounded() -> None:
     """A page cannot fill it without end."""
     jar = CookieJar()
     for number in range(1000):
+        jar.store(_at(f"h{number % 3}.site.test"), f"c{number}=1; Domain=site.test")
+    assert len(jar.header(_at("site.test")).split(";")) <= 180
+
+
+def test_the_newest_cookies_are_kept() -> None:
+    """A site that sets many before the one that it asks for gets that one."""
+    jar = CookieJar()
+    jar.store(_at("other.test"), "other=1")
+    for number in range(181):
         jar.store(_at("site.test"), f"c{number}=1")
-    assert len(jar.header(_at("site.test")).split(";")) == 50
+    kept = jar.header(_at("site.test")).split("; ")
+    assert (len(kept), kept[0], kept[-1]) == (150, "c31=1", "c180=1")
+    assert jar.header(_at("other.test")) == "other=1"
