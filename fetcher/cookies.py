@@ -111,7 +111,7 @@ def _read(source: ParsedUrl, set_cookie: str) -> _Cookie | None:
         return None
     given = _attributes(attributes)
     is_secure = "secure" in given
-    if is_secure and source.scheme != "https":
+    if (source.scheme != "https") if is_secure else _needs_secure(given):
         return None
     domain = given.get("domain", "").removeprefix(".").lower()
     if domain and not _may_set(source, domain):
@@ -150,6 +150,11 @@ def _may_set(source: ParsedUrl, domain: str) -> bool:
     if source.is_literal:
         return source.host == domain
     return source.host == domain or ("." in domain and source.host.endswith(f".{domain}"))
+
+
+def _needs_secure(given: dict[str, str]) -> bool:
+    """Tell whether browsers drop the cookie unless it is a secure one."""
+    return "partitioned" in given or given.get("samesite", "").lower() == "none"
 
 
 def _keeps_prefix(text: str, given: dict[str, str], *, is_named: bool) -> bool:

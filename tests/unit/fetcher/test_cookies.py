@@ -24,6 +24,8 @@ def _at(host: str, scheme: str = "http") -> ParsedUrl:
         ("a=1; Domain=test", "other.test", "http", ""),
         ("a=1; Secure", "www.site.test", "http", ""),
         ("a=1; Secure", "www.site.test", "https", ""),
+        ("a=1; SameSite=none", "www.site.test", "https", ""),
+        ("a=1; Partitioned", "www.site.test", "https", ""),
         ("__Secure-a=1", "www.site.test", "https", ""),
         ("a=1; Domain=..site.test", "www.site.test", "http", ""),
         ("a=1; Path=/deep", "www.site.test", "http", ""),
