@@ -4,13 +4,15 @@ from tests.browser.case import OTHER, Case, answer, redirect
 from tests.support.pages import Request
 
 _COMPARE = ("requests", "cookies")
+#: Nothing moves on by itself here.
+_QUIET_S = 0.1
 
 
 def _set(name: str, *cookies: bytes, to: str = "/there") -> Case:
     lines = tuple(b"Set-Cookie: " + cookie for cookie in cookies)
     start = "/cookie/set"
     pages = {start: redirect(to.encode(), *lines), to: answer(OTHER)}
-    return Case(name, pages, _COMPARE, start)
+    return Case(name, pages, _COMPARE, start, _QUIET_S)
 
 
 def _until_it_comes(request: Request) -> bytes:

@@ -3,16 +3,23 @@
 from tests.browser.case import LOGIN, OTHER, Case, answer, redirect
 
 _COMPARE = ("url", "title", "requests")
+#: Nothing moves on by itself here.
+_QUIET_S = 0.1
 
 
 def _to(name: str, location: bytes, start: str = "/dir/page", why: str = "") -> Case:
     return Case(name, {start.partition("#")[0]: redirect(location), "*": answer(LOGIN)},
-                _COMPARE, start, explained=why)  # fmt: skip
+                _COMPARE, start, _QUIET_S, why)  # fmt: skip
 
 
 def _answers(name: str, *lines: bytes, first: bytes = b"HTTP/1.1 302 Found") -> Case:
     """Return a page with these header lines, and the same under every other path."""
-    return Case(name, {"/": answer(LOGIN, *lines, first=first), "*": answer(OTHER)}, _COMPARE)
+    return Case(
+        name,
+        {"/": answer(LOGIN, *lines, first=first), "*": answer(OTHER)},
+        _COMPARE,
+        quiet_s=_QUIET_S,
+    )
 
 
 CASES = (

@@ -2,12 +2,15 @@
 
 from tests.browser.case import Case, answer
 
+#: Nothing moves on by itself here.
+_QUIET_S = 0.1
+
 
 def _form(name: str, reference: str, *, formaction: bool = False) -> Case:
     inner = f'<button formaction="{reference}">' if formaction else "<input type=password>"
     action = "/a" if formaction else reference
     page = f'<title>x</title><form action="{action}">{inner}</form>'
-    return Case(name, {"/dir/page": answer(page)}, ("targets",), "/dir/page")
+    return Case(name, {"/dir/page": answer(page)}, ("targets",), "/dir/page", _QUIET_S)
 
 
 CASES = (
