@@ -1,14 +1,20 @@
 """The commands that stay: `worker`, `api` and `up`."""
 
 import logging
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
-from safeurl.cli.entry import start_logging
+from safeurl.adapters.running import announced
+from safeurl.bootstrap import prepare
+from safeurl.cli.entry import Loaded, start_logging
 from safeurl.cli.output import OutputError, silence
 from safeurl.cli.screen import Screen
+from safeurl.in_force import describe
 from safeurl.settings import Settings
 
 _log = logging.getLogger("safeurl.daemon")
@@ -27,8 +33,10 @@ def worker(
     """
     from worker.daemon import run_worker  # noqa: PLC0415 - other commands start sooner without it
 
-    settings = start_logging()
-    run_worker(with_concurrency(settings, concurrency))
+    loaded = start_logging()
+    settings = with_concurrency(loaded.settings, concurrency)
+    with _announced("worker", loaded, settings):
+        run_worker(settings)
 
 
 def api() -> None:
@@ -38,11 +46,11 @@ def api() -> None:
     """
     from api.app import serve  # noqa: PLC0415 - other commands start sooner without it
 
-    settings = start_logging()
-    if settings.enable_worker:
-        _run_all(settings)
+    loaded = start_logging()
+    if loaded.settings.enable_worker:
+        _run_all("api", loaded)
     else:
-        serve(settings, announce)
+        serve(loaded.settings, announce)
 
 
 def up() -> None:
@@ -50,8 +58,7 @@ def up() -> None:
 
     Queue and database are embedded where REDIS_HOST and TURSO_CONNECTION_URL are empty.
     """
-    settings = start_logging()
-    _run_all(settings)
+    _run_all("up", start_logging())
 
 
 def gateway() -> None:
@@ -62,18 +69,28 @@ def gateway() -> None:
     """
     from worker.egress.server import run_gateway  # noqa: PLC0415 - loads what no other needs
 
-    settings = start_logging()
-    run_gateway(settings)
+    run_gateway(start_logging().settings)
 
 
-def _run_all(settings: Settings) -> None:
+def _run_all(command: str, loaded: Loaded) -> None:
     from api.app import listen, serve_on  # noqa: PLC0415 - other commands start sooner without it
     from worker.daemon import run_worker  # noqa: PLC0415 - the same
     from worker.supervisor import Role  # noqa: PLC0415 - the same
 
+    settings = loaded.settings
     # Opened before the fork, so that a busy port is an error here and a restart keeps the address.
-    with listen(settings) as listener:
+    with listen(settings) as listener, _announced(command, loaded, settings):
         run_worker(settings, more=(Role("api", lambda: serve_on(listener, settings, announce)),))
+
+
+@contextmanager
+def _announced(command: str, loaded: Loaded, settings: Settings) -> Iterator[None]:
+    """Let `status` and `doctor` know meanwhile which settings are in force."""
+    prepare(settings)
+    file = str(loaded.file or "")
+    running = describe(settings, command=command, pid=os.getpid(), file=file)
+    with announced(settings.state_dir, running):
+        yield
 
 
 def with_concurrency(settings: Settings, concurrency: int | None) -> Settings:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from safeurl.cli.entry import leave, read_settings
+from safeurl.cli.entry import leave, load_settings
 from safeurl.cli.screen import Cell, Screen
 from safeurl.plain import clean
 
@@ -25,18 +25,22 @@ def doctor(
 ) -> None:
     """Check the installation, and try the isolation from real sandboxes.
 
+    Where a worker runs over the state folder, the settings that it runs with are examined.
+
     Exit code: 0 all pass, or only warnings; 1 something failed.
     """
     from worker.doctor.examination import examine, worst  # noqa: PLC0415 - loads what no other needs
+    from worker.doctor.in_force import choose  # noqa: PLC0415 - the same
 
     screen = Screen()
-    settings = read_settings()
+    loaded = load_settings()
+    settings, chosen = choose(loaded.settings, loaded.source)
 
     def tell(finding: "Finding") -> None:
         if not as_document:
             screen.line(*line(finding))
 
-    findings = asyncio.run(examine(settings, tell))
+    findings = asyncio.run(examine(settings, tell, before=[chosen]))
     status = worst(findings)
     if as_document:
         document = {"status": status, "findings": [asdict(finding) for finding in findings]}

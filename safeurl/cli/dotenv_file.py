@@ -5,7 +5,6 @@ would reach what somebody believes to be denied.
 """
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
 
@@ -13,15 +12,9 @@ from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
 
 from safeurl.cli import settings_file
+from safeurl.cli.setting_name import meant_in_file, told
 from safeurl.errors import ConfigError
 from safeurl.settings import SETTING_NAMES
-
-#: Nobody else's names begin so. The other settings' beginnings are too common, API_ for example.
-_OURS = ("EGRESS_", "SAFEURL_")
-#: Others have such names too, CONTAINER_NAME and CONTAINER_HOST: only what is very like a setting
-#: is taken for one.
-_SHARED = ("CONTAINER_",)
-_VERY_LIKE = 0.9
 
 
 def read_dotenv(path: Path) -> dict[str, str | None]:
@@ -40,8 +33,8 @@ def _faults(text: str) -> Iterator[str]:
             yield f"{_where(binding)}: this is no NAME=value."
         elif name == settings_file.VARIABLE:
             yield f"{_where(binding)}: {name} is read from the environment only."
-        elif nearest := _meant(name):
-            yield f"{_where(binding)}: {name} is no setting; the nearest is {nearest}."
+        elif nearest := meant_in_file(name):
+            yield f"{_where(binding)}: {told(name, nearest)}"
 
 
 def _may_be_bare(name: str) -> bool:
@@ -58,11 +51,3 @@ def _where(binding: Binding) -> str:
     blank = statement[: len(statement) - len(statement.lstrip())]
     line = binding.original.line + blank.count("\n")
     return f"line {line}"
-
-
-def _meant(name: str) -> str | None:
-    """Return the setting that was meant by a name which is none, if it was one of ours."""
-    if name in SETTING_NAMES or not name.startswith(_OURS + _SHARED):
-        return None
-    cutoff = 0.0 if name.startswith(_OURS) else _VERY_LIKE
-    return next(iter(get_close_matches(name, sorted(SETTING_NAMES), n=1, cutoff=cutoff)), None)

@@ -14,6 +14,7 @@ from safeurl.cli import logs, settings_file
 from safeurl.cli.dotenv_file import read_dotenv
 from safeurl.cli.output import OutputError, prepare_output, silence
 from safeurl.cli.screen import Cell, Screen
+from safeurl.cli.setting_name import faults_of_environment
 from safeurl.errors import ConfigError, RequestError, SafeURLError, UnavailableError
 from safeurl.settings import SETTING_NAMES, Settings
 from safeurl.weakness import weaknesses
@@ -39,32 +40,46 @@ _log = logging.getLogger("safeurl.cli")
 
 
 @dataclass(frozen=True, slots=True)
-class _Loaded:
+class Loaded:
     """The settings, and what is to be said of where they are from."""
 
     settings: Settings
+    #: The settings file; None where none is read.
+    file: Path | None
     notes: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """Where the settings are from, in words."""
+        return str(self.file) if self.file else "the environment alone, no file"
 
 
 def read_settings() -> Settings:
     """Read the settings of a command; say which file was read, and what weakens the isolation."""
+    return load_settings().settings
+
+
+def load_settings() -> Loaded:
+    """Do the same, and return where they are from too."""
     loaded = _load()
     for note in loaded.notes:
         _print_error(((note, "dim"),))
     for weakness in weaknesses(loaded.settings):
         _print_error((("Warning:", "bold yellow"), f" {weakness}"))
-    return loaded.settings
+    return loaded
 
 
-def start_logging() -> Settings:
+def start_logging() -> Loaded:
     """Read the settings of a daemon, whose log says the same as a command's standard error."""
     loaded = _load()
     log_to(loaded.settings)
+    if loaded.file is None:
+        _log.info("settings.file Settings are read from %s.", loaded.source)
     for note in loaded.notes:
         _log.info("settings.file %s", note)
     for weakness in weaknesses(loaded.settings):
         _log.warning("settings.weakness setting=%s %s", weakness.setting, weakness)
-    return loaded.settings
+    return loaded
 
 
 def name_env_file(path: Path | None) -> None:
@@ -73,12 +88,14 @@ def name_env_file(path: Path | None) -> None:
         os.environ[settings_file.VARIABLE] = str(path.absolute())
 
 
-def _load() -> _Loaded:
+def _load() -> Loaded:
     """Read the settings from the environment, and below it from one file.
 
     What the file adds goes into the environment too, because forked workers read it there; names
     that are not ours stay out of it.
     """
+    if faults := tuple(faults_of_environment(os.environ)):
+        raise ConfigError(faults)
     file = settings_file.find(os.environ)
     notes = []
     if file == settings_file.SYSTEM_FILE and not settings_file.is_readable(file):
@@ -98,7 +115,7 @@ def _load() -> _Loaded:
         settings = Settings.read(os.environ)
     except ConfigError as error:
         raise ConfigError((*error.faults, *notes)) from error
-    return _Loaded(settings, tuple(notes))
+    return Loaded(settings, file, tuple(notes))
 
 
 def log_to(settings: Settings, file: Path | None = None) -> None:

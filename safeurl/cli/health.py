@@ -1,6 +1,6 @@
 """How health looks in a terminal: a panel there, plain lines in a pipe."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 from typing import Final
 
@@ -17,9 +17,10 @@ _GIBIBYTE: Final = 1024**3
 _MAX_TEXT: Final = 600
 
 
-def print_health(screen: Screen, health: Health) -> None:
-    """Print status, issues with advice, and the figures of the work there is."""
-    facts = [(name, clean(value, _MAX_TEXT)) for name, value in _facts(health)]
+def print_health(screen: Screen, health: Health, sources: Iterable[tuple[str, str]] = ()) -> None:
+    """Print status, issues with advice, the figures of the work there is, and whose settings."""
+    given = (*_facts(health), *sources)
+    facts = [(name, clean(value, _MAX_TEXT)) for name, value in given]
     if screen.is_terminal:
         style = _STYLES[health.status]
         grids = [Grid(columns=FACTS, rows=facts)]

@@ -1,18 +1,22 @@
 """`safeurl status`: one scan, or how the whole system does."""
 
 import asyncio
+from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Annotated, Final
 
 import typer
 
+from safeurl.adapters.running import find_running
 from safeurl.bootstrap import open_service
-from safeurl.cli.entry import EXIT_UNAVAILABLE, leave, read_settings
+from safeurl.cli.entry import EXIT_UNAVAILABLE, Loaded, leave, load_settings, read_settings
 from safeurl.cli.health import print_health
 from safeurl.cli.render import print_audit, print_view, view_document
 from safeurl.cli.screen import Screen
 from safeurl.health import Health
+from safeurl.in_force import differences
 from safeurl.service import ScanView
+from safeurl.settings import Settings
 
 _EXIT_CODES: Final = MappingProxyType({"healthy": 0, "degraded": 1, "unhealthy": EXIT_UNAVAILABLE})
 
@@ -40,14 +44,15 @@ def status(
 
 
 def _show_health(*, as_document: bool) -> None:
-    health = asyncio.run(_health())
+    loaded = load_settings()
+    health = asyncio.run(_health(loaded.settings))
     if as_document:
         from api.health import document  # noqa: PLC0415 - other commands start sooner without it
 
         facts = document(health).model_dump(mode="json", by_alias=True)
         Screen().document(facts, indent=2)
     else:
-        print_health(Screen(), health)
+        print_health(Screen(), health, _sources(loaded))
     leave(_EXIT_CODES[health.status])
 
 
@@ -56,7 +61,22 @@ async def _view(scan_id: str) -> ScanView:
         return await service.view(scan_id)
 
 
-async def _health() -> Health:
+async def _health(settings: Settings) -> Health:
     # Looking changes nothing: a database without a schema is said to have none.
-    async with open_service(read_settings(), migrate=False) as service:
+    async with open_service(settings, migrate=False) as service:
         return await service.health()
+
+
+def _sources(loaded: Loaded) -> Iterator[tuple[str, str]]:
+    """Say which settings this command has, and which the worker over the same state folder."""
+    yield "settings", f"from {loaded.source}"
+    try:
+        running = find_running(loaded.settings.state_dir)
+    except (OSError, ValueError):
+        return  # another user's; `safeurl doctor` says more
+    if running is not None:
+        source = running.file or "the environment alone, no file"
+        others = [each.name for each in differences(loaded.settings, running)]
+        differ = f"; not the same here: {', '.join(others)}" if others else ""
+        words = f"`safeurl {running.command}` (process {running.pid}), settings from {source}"
+        yield "running", f"{words}{differ}"

@@ -30,11 +30,16 @@ class _Docker:
 
 
 async def examine(
-    settings: Settings, tell: Tell, *, options: Options = container_options
+    settings: Settings,
+    tell: Tell,
+    *,
+    options: Options = container_options,
+    before: Sequence[Finding] = (),
 ) -> list[Finding]:
     """Run every check, tell each finding when it is made, and return them all.
 
-    `options` makes the body of the create request of every container that is started.
+    `options` makes the body of the create request of every container that is started; what was
+    found `before` comes first.
     """
     findings: list[Finding] = []
 
@@ -42,6 +47,8 @@ async def examine(
         findings.append(finding)
         tell(finding)
 
+    for finding in before:
+        note(finding)
     docker = await asyncio.to_thread(_ask_docker, settings)
     for finding in (
         *check_settings(settings),

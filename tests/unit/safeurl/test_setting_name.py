@@ -1,0 +1,104 @@
+"""Names that are nearly a setting: which one was meant, and which are other programs' own."""
+
+import pytest
+
+from safeurl.cli.setting_name import faults_of_environment, meant_in_environment, meant_in_file
+from safeurl.settings import SETTING_NAMES
+
+#: What was written, and what was meant: stops a command from a file and from the environment.
+_MISSPELT = {
+    "WORKER_CONCURENCY": "WORKER_CONCURRENCY",
+    "worker_concurrency": "WORKER_CONCURRENCY",
+    "Worker-Concurrency": "WORKER_CONCURRENCY",
+    "\ufeffWORKER_CONCURRENCY": "WORKER_CONCURRENCY",
+    "WORKER_\u200bCONCURRENCY": "WORKER_CONCURRENCY",
+    "WORKER\u00a0CONCURRENCY": "WORKER_CONCURRENCY",
+    "\u2060EGRESS_DENY_CIDRS\u00ad": "EGRESS_DENY_CIDRS",
+    "EGRESS_DENY_CIDRS..": "EGRESS_DENY_CIDRS",
+    "EGRES_DENY_CIDR": "EGRESS_DENY_CIDRS",
+    "ERGESS_DENY_CIDRS": "EGRESS_DENY_CIDRS",
+    "EGRESS_DENY_C\u0406DRS": "EGRESS_DENY_CIDRS",
+    "\uff25\uff27\uff32\uff25\uff33\uff33_DENY_CIDRS": "EGRESS_DENY_CIDRS",
+    "API_HSOT": "API_HOST",
+    "\u0410PI_HOST": "API_HOST",
+    "LOG_LEVL": "LOG_LEVEL",
+    "redis_url": "REDIS_URL",
+    "CONTAINR_NETWORKS": "CONTAINER_NETWORK",
+    "SAFEURL_STATEDIR": "SAFEURL_STATE_DIR",
+    "SAFEURL_ENVFILE": "SAFEURL_ENV_FILE",
+    "SAFEURL_API_PORT": "API_PORT",
+    "safeurl_state_dir": "SAFEURL_STATE_DIR",
+}
+#: Those that only a settings file is stopped for.
+_MISSPELT_IN_FILE = {
+    "EGRESS_BLOCK": "EGRESS_ALLOW_CIDRS",
+    "WORKER_PROCESSES": "WORKER_CONCURRENCY",
+    "TURSO_DATABASE_URL": "TURSO_CONNECTION_URL",
+    "CONTAINER_TIMEOUT_SECONDS": "CONTAINER_TIMEOUT_MS",
+    "MAX_BODY": "MAX_BODY_MB",
+    "LEASE_MS": "LEASE_SECONDS",
+    "APP_HOST": "API_HOST",
+    "LOGLEVEL": "LOG_LEVEL",
+}
+_OTHERS = (
+    *("API_KEY", "COMPOSE_PROJECT_NAME", "CONTAINER_HOST", "CONTAINER_NAME", "DOCKER_GID"),
+    *("DOCKER_HOST", "HOME", "LC_ALL", "LOG_FORMAT", "MAX_CONNECTIONS", "PATH", "REDIS_SENTINEL"),
+    *("REDIS_API_PASSWORD", "REDIS_TLS_URL", "REDIS_USER", "REDIS_WORKER_PASSWORD", "_", "", "x"),
+)
+
+
+@pytest.mark.parametrize("name", _MISSPELT)
+def test_a_slip_is_recognised_wherever_it_stands(name: str) -> None:
+    """In a file and in the environment, whatever hides it from a reader."""
+    assert meant_in_file(name) == _MISSPELT[name]
+    assert meant_in_environment(name, "1") == _MISSPELT[name]
+
+
+@pytest.mark.parametrize("name", _MISSPELT_IN_FILE)
+def test_a_file_of_ours_is_read_more_strictly(name: str) -> None:
+    """In the environment such a name may be another program's."""
+    assert meant_in_file(name) == _MISSPELT_IN_FILE[name]
+    assert meant_in_environment(name, "1") is None
+
+
+@pytest.mark.parametrize("name", [*_OTHERS, *sorted(SETTING_NAMES), "SAFEURL_ENV_FILE"])
+def test_settings_and_other_programs_names_pass(name: str) -> None:
+    """No setting is taken for another one, and no other program is shut out."""
+    assert meant_in_file(name) is None
+    assert meant_in_environment(name, "1") is None
+
+
+@pytest.mark.parametrize("name", sorted(SETTING_NAMES))
+def test_one_slip_anywhere_in_any_setting_is_recognised(name: str) -> None:
+    """A letter left out, doubled or in small; a short one may then be nearer to another setting."""
+    for at, letter in enumerate(name):
+        for slip in (name[:at] + name[at + 1 :], name[:at] + letter + name[at:]):
+            if slip not in SETTING_NAMES and letter != "_":
+                assert meant_in_file(slip) is not None
+    assert meant_in_environment(name.lower(), "1") == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SAFEURL_SERVICE_HOST", "10.0.0.1"),
+        ("SAFEURL_SERVICE_PORT_HTTP", "8321"),
+        ("SAFEURL_PORT", "tcp://10.0.0.1:8321"),
+        ("SAFEURL_PORT_8321_TCP_ADDR", "10.0.0.1"),
+        ("SAFEURL_API_PORT", "tcp://10.0.0.1:8321"),
+        ("SAFEURL_STATEDIR", ""),
+    ],
+)
+def test_what_kubernetes_sets_is_nobodys_slip(name: str, value: str) -> None:
+    """For a service that is called `safeurl`; what is empty counts as not set."""
+    assert meant_in_environment(name, value) is None
+
+
+def test_the_sentence_shows_what_cannot_be_seen() -> None:
+    """Both names, the written one with its invisible characters escaped."""
+    environ = {"\ufeffEGRESS_DENY_CIDRS": "10.0.0.0/8", "PATH": "/bin", "LOG_LEVL": "DEBUG"}
+    nearest = "is no setting; the nearest is"
+    assert list(faults_of_environment(environ)) == [
+        f"The environment: LOG_LEVL {nearest} LOG_LEVEL.",
+        f"The environment: \\ufeffEGRESS_DENY_CIDRS {nearest} EGRESS_DENY_CIDRS.",
+    ]
