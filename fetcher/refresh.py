@@ -1,11 +1,18 @@
-"""Reads what `Refresh` headers and `<meta http-equiv=refresh>` say."""
+"""Reads `Refresh` headers and `<meta http-equiv=refresh>` by the HTML standard's steps."""
 
 import re
 from typing import NamedTuple
 
 _MAX_DELAY_S = 1e9
-_DELAY = re.compile(r"(?=[\d.])(\d{0,12})[\d.]{0,99}")
-_URL = re.compile(r"[\s;,]{1,99}(?:url\s{0,99}=\s{0,99})?(.{0,8192})", re.IGNORECASE | re.DOTALL)
+#: Twelve digits are beyond the longest delay; more need not become a number.
+_MAX_DIGITS = 12
+_MAX_URL = 8192
+
+#: The standard's ASCII white space: neither U+000B nor what Unicode adds.
+_SPACES = "\t\n\f\r "
+_DELAY = re.compile(r"[\t\n\f\r ]*+(?:([0-9]++)|(?=\.))[0-9.]*+")
+_SEPARATOR = re.compile(r"(?=[;,\t\n\f\r ])[\t\n\f\r ]*+[;,]?+[\t\n\f\r ]*+")
+_NAME = re.compile(r"[Uu][Rr][Ll][\t\n\f\r ]*+=[\t\n\f\r ]*+")
 
 
 class Refresh(NamedTuple):
@@ -16,13 +23,26 @@ class Refresh(NamedTuple):
 
 
 def parse_refresh(content: str) -> Refresh | None:
-    """Read `5; url=/next` in the spellings that browsers take; None where it is no refresh."""
-    content = content.strip()
+    """Read `5; url=/next` by the shared declarative refresh steps; None where it is no refresh."""
     delay = _DELAY.match(content)
     if delay is None:
         return None
-    match = _URL.match(content, delay.end())
-    url = match[1].strip() if match else ""
-    if url[:1] in {'"', "'"}:
-        url = url[1:].partition(url[0])[0]
-    return Refresh(min(float(delay[1] or 0), _MAX_DELAY_S), url)
+    digits = (delay[1] or "0").lstrip("0") or "0"
+    delay_s = _MAX_DELAY_S if len(digits) > _MAX_DIGITS else min(float(digits), _MAX_DELAY_S)
+    if delay.end() == len(content):
+        return Refresh(delay_s, "")
+    separator = _SEPARATOR.match(content, delay.end())
+    if separator is None:
+        return None
+    return Refresh(delay_s, _url(content[separator.end() :]))
+
+
+def _url(text: str) -> str:
+    """Return the URL without its name and its quotes."""
+    name = _NAME.match(text)
+    if name is not None:
+        text = text[name.end() :]
+    # Letters of a name that is not finished are part of the URL, and quotes after them too.
+    if text[:1] in {'"', "'"}:
+        text = text[1:].partition(text[0])[0]
+    return text.strip(_SPACES)[:_MAX_URL]

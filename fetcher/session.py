@@ -15,8 +15,7 @@ from fetcher.favicon import Icon, find_icon
 from fetcher.gateway import GatewayDialler
 from fetcher.output import Reporter
 from fetcher.page.read import read_page
-from fetcher.page.reading import Reading
-from fetcher.refresh import parse_refresh
+from fetcher.page.reading import Links, Reading, meta_refresh, sooner
 from fetcher.trace import Trace
 from fetcher.walk import Walker, refusal
 from safeurl import __version__
@@ -35,10 +34,12 @@ _ICON_REDIRECTS = 3
 _ICON_LEAST_S = 0.5
 #: Reading a page that arrived at the last moment still gets this long.
 _PARSE_LEAST_S = 1.0
-_REFRESHES = 2
+_REFRESHES = 5
 _REFRESH_MAX_DELAY_S = 5.0
+#: Nobody types anything before a refresh that comes within this.
+_AT_ONCE_S = 1.0
 
-#: A page that asks for one of these is where the chain wanted to lead, refresh or not.
+#: A page that asks for one of these and stays a while is where the chain wanted to lead.
 _ASKING = frozenset({"email", "password", "tel", "text", "number", "url", "file"})
 
 
@@ -125,7 +126,7 @@ class Session:
             seconds = max(deadline.left(), _PARSE_LEAST_S)
             charset, url = loaded.body.charset, visit.target.url
             reading = read_page(loaded.data, charset, url, seconds, is_xml=loaded.is_xml)
-        refresh = _refresh_target(visit.head.value("refresh"), reading)
+        refresh = _refresh_target(visit.head.value("refresh"), reading, visit.target.url)
         return Seen(visit.target, loaded, reading, refresh)
 
     def _write(self, seen: Seen, walker: Walker, deadline: Deadline) -> None:
@@ -173,13 +174,15 @@ def make_session(request: FetchRequest, reporter: Reporter) -> Session:
     return Session(request, reporter, policy, dialler)
 
 
-def _refresh_target(header: str, reading: Reading | None) -> str:
+def _refresh_target(header: str, reading: Reading | None, url: str) -> str:
     """Return where a refresh leads, if it comes soon and the page wants nothing typed before."""
     page = reading.page if reading else Page()
-    if any(field.type in _ASKING for form in page.forms for field in form.fields):
+    refresh = sooner(meta_refresh(header, Links(url)), page.meta_refresh)
+    if refresh is None or refresh.delay_s > _REFRESH_MAX_DELAY_S:
         return ""
-    by_header = parse_refresh(header) if header else None
-    for refresh in (by_header, page.meta_refresh):
-        if refresh is not None and refresh.url and refresh.delay_s <= _REFRESH_MAX_DELAY_S:
-            return refresh.url
-    return ""
+    asks = any(field.type in _ASKING for form in page.forms for field in form.fields)
+    if asks and refresh.delay_s > _AT_ONCE_S:
+        return ""
+    # A page that loads itself again, or scrolls itself, is seen already.
+    is_itself = refresh.url.partition("#")[0] == url.partition("#")[0]
+    return "" if is_itself else refresh.url

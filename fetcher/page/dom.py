@@ -16,6 +16,7 @@ from fetcher.page.reading import (
     Reading,
     attribute,
     meta_refresh,
+    sooner,
 )
 from safeurl.report import Iframe, Link, MetaRefresh, Page, Script
 
@@ -199,8 +200,8 @@ class Collector:
 
     def _meta(self, attributes: Attributes) -> None:
         content = attribute(attributes, "content")
-        if attribute(attributes, "http-equiv").strip().lower() == "refresh":
-            self.refresh = self.refresh or meta_refresh(content, self.links)
+        if attribute(attributes, "http-equiv").lower() == "refresh":
+            self.refresh = sooner(self.refresh, meta_refresh(content, self.links))
         name = attribute(attributes, "name") or attribute(attributes, "property")
         self.metas.setdefault(name.strip().lower()[:64], fold(content, LONG))
 

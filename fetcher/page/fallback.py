@@ -7,7 +7,15 @@ import html
 import re
 
 from fetcher.clean import LONG, fold
-from fetcher.page.reading import Attributes, FormDraft, Links, Reading, attribute, meta_refresh
+from fetcher.page.reading import (
+    Attributes,
+    FormDraft,
+    Links,
+    Reading,
+    attribute,
+    meta_refresh,
+    sooner,
+)
 from safeurl.report import MetaRefresh, Page
 
 _MAX_FORMS = 64
@@ -32,8 +40,9 @@ def read_roughly(text: str, page_url: str) -> Reading:
         tag = name.lower()
         attributes = _attributes(rest)
         if tag == "meta":
-            if attribute(attributes, "http-equiv").lower() == "refresh" and refresh is None:
-                refresh = meta_refresh(attribute(attributes, "content"), links)
+            if attribute(attributes, "http-equiv").lower() == "refresh":
+                found = meta_refresh(attribute(attributes, "content"), links)
+                refresh = sooner(refresh, found)
         elif tag == "form":
             current = stray if closing else FormDraft(attributes)
             forms += [] if closing else [current]

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from fetcher.apart import TaskFailedError, run_apart
 from fetcher.charset import decode_text
+from fetcher.page.noscript import without_noscript
 from fetcher.page.reading import Reading
 from fetcher.streams import say
 from safeurl.report import Page
@@ -38,7 +39,7 @@ def read_page(
 def _parse(data: bytes, charset: str, url: str) -> Reading:
     from fetcher.page.prescan import find_obstacle  # noqa: PLC0415 - only the child needs these
 
-    text = decode_text(data[:MAX_PARSED_BYTES], charset)
+    text = without_noscript(decode_text(data[:MAX_PARSED_BYTES], charset))
     obstacle = find_obstacle(text)
     if obstacle:
         return _rough(text, url, obstacle)
@@ -66,7 +67,7 @@ def _roughly(data: bytes, charset: str, url: str, seconds: float, reason: str) -
 def _rough(text: str, url: str, reason: str) -> Reading:
     from fetcher.page.fallback import read_roughly  # noqa: PLC0415 - rarely needed
 
-    reading = read_roughly(text, url)
+    reading = read_roughly(without_noscript(text), url)
     return replace(reading, page=replace(reading.page, partial=reason))
 
 

@@ -146,3 +146,10 @@ def meta_refresh(content: str, links: Links) -> MetaRefresh | None:
     return MetaRefresh(
         delay_s=refresh.delay_s, url=links.absolute(refresh.url) if refresh.url else ""
     )
+
+
+def sooner(first: MetaRefresh | None, later: MetaRefresh | None) -> MetaRefresh | None:
+    """Return which of two refreshes Chromium takes: the sooner one, the later of equals."""
+    if first is None or later is None:
+        return first or later
+    return later if later.delay_s <= first.delay_s else first

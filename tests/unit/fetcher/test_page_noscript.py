@@ -1,0 +1,71 @@
+"""The content of `noscript` is not read: people with scripts never meet it."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fetcher.apart import run_apart
+from fetcher.page.noscript import without_noscript
+from fetcher.page.read import read_page
+
+_URL = "http://site.test/"
+_NO = "<noscript></noscript>"
+_PARTS = (
+    *("<noscript>", "</noscript>", "<!--", "-->", "<script>", "</script>", "<p a='", "'>", '"'),
+    *("<title>", "</title>", "<plaintext>", "<", ">", "</", "x", " ", "=", "--!>"),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("a<noscript>b</noscript>c", f"a{_NO}c"),
+        ("<NoScript a='>'>b</NOSCRIPT >c", "<NoScript a='>'></NOSCRIPT >c"),
+        ("<noscript><!--</noscript>c-->", f"{_NO}c-->"),
+        ("<noscript>b</noscripts></noscript/>c", "<noscript></noscript/>c"),
+        ("<noscript>b", "<noscript>"),
+        ("<noscript>b</noscript>c<noscript>d</noscript>e", f"{_NO}c{_NO}e"),
+        ("<!-- <noscript> -->b", "<!-- <noscript> -->b"),
+        ("<!--><noscript>b</noscript>", f"<!-->{_NO}"),
+        ("<!-- --!><noscript>b</noscript>", f"<!-- --!>{_NO}"),
+        ("<script>'<noscript>'</script>b", "<script>'<noscript>'</script>b"),
+        ("<title><noscript></title>b", "<title><noscript></title>b"),
+        ("<p a=\"<noscript>\" b='<noscript>' c=d>e", "<p a=\"<noscript>\" b='<noscript>' c=d>e"),
+        ('<p a="><noscript>b', '<p a="><noscript>b'),
+        ("<plaintext><noscript>b", "<plaintext><noscript>b"),
+        ("</noscript>b<noscripts>c", "</noscript>b<noscripts>c"),
+    ],
+)
+def test_only_what_a_parser_takes_for_noscript_is_emptied(text: str, left: str) -> None:
+    """Comments, scripts, titles and attribute values may hold its name."""
+    assert without_noscript(text) == left
+
+
+@pytest.mark.parametrize("padding", ["", "<p>" * 6000], ids=["parser", "fallback"])
+def test_forms_title_and_refresh_inside_of_it_are_not_the_pages(padding: str) -> None:
+    """Neither the parser nor its fallback takes them in."""
+    inside = "<title>no</title><meta http-equiv=refresh content='0;/x'><form action=/x><input>"
+    text = f"<noscript>{inside}</form></noscript><title>yes</title>{'<div>' * len(padding)}"
+    page = read_page(text.encode(), "utf-8", _URL, 10).page
+    assert (page.title, page.forms, page.meta_refresh) == ("yes", (), None)
+    assert bool(padding) == page.partial.startswith("Elements are nested")
+
+
+@given(st.lists(st.sampled_from(_PARTS), max_size=30).map("".join))
+def test_any_text_loses_nothing_but_what_is_inside(text: str) -> None:
+    """What is left is the text without some of it, and has nothing more to lose."""
+    left = without_noscript(text)
+    rest = iter(text)
+    assert all(char in rest for char in left)
+    assert without_noscript(left) == left
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["<noscript>", "<noscript>x</noscript>", "<!--", '<p a="', "<p ", "<", "</noscript", "<p a="],
+)
+def test_it_takes_linear_time(part: str) -> None:
+    """Two megabytes of anything come back."""
+    text = "<noscript>x</noscript>" + part * (2_000_000 // len(part))
+    assert run_apart(lambda: msgspec.json.encode(len(without_noscript(text))), 20)
