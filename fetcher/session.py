@@ -15,13 +15,13 @@ from fetcher.favicon import Icon, find_icon
 from fetcher.gateway import GatewayDialler
 from fetcher.output import Reporter
 from fetcher.page.read import read_page
-from fetcher.page.reading import Links, Reading, meta_refresh, sooner
+from fetcher.page.reading import Links, Reading, is_same, meta_refresh, refreshed, sooner
 from fetcher.trace import Trace
 from fetcher.walk import Walker, refusal
 from safeurl import __version__
 from safeurl.address import AddressPolicy
 from safeurl.errors import UrlRefusedError
-from safeurl.report import FetchRequest, Page, ReportLine
+from safeurl.report import FetchRequest, MetaRefresh, Onward, Page, ReportLine
 from safeurl.state import Outcome
 from safeurl.url import ParsedUrl, parse
 
@@ -35,6 +35,8 @@ _ICON_LEAST_S = 0.5
 #: Reading a page that arrived at the last moment still gets this long.
 _PARSE_LEAST_S = 1.0
 _REFRESHES = 5
+#: As many as the report's `Page.onward` holds.
+_MAX_ONWARD = 16
 _REFRESH_MAX_DELAY_S = 5.0
 #: Nobody types anything before a refresh that comes within this.
 _AT_ONCE_S = 1.0
@@ -52,6 +54,8 @@ class Seen:
     reading: Reading | None
     #: Where it sends its reader by itself after a moment; empty when nowhere.
     refresh: str
+    #: Where its `Refresh` header leads, if not to the page itself.
+    by_header: tuple[Onward, ...]
 
 
 @dataclass(slots=True)
@@ -121,20 +125,23 @@ class Session:
             loaded = load(visit.exchange, visit.head, cap, deadline)
         finally:
             visit.close()
-        reading = None
+        url, reading = visit.target.url, None
         if loaded.is_page and loaded.data:
             seconds = max(deadline.left(), _PARSE_LEAST_S)
-            charset, url = loaded.body.charset, visit.target.url
+            charset = loaded.body.charset
             reading = read_page(loaded.data, charset, url, seconds, is_xml=loaded.is_xml)
-        refresh = _refresh_target(visit.head.value("refresh"), reading, visit.target.url)
-        return Seen(visit.target, loaded, reading, refresh)
+        header = meta_refresh(visit.head.value("refresh"), Links(url))
+        by_header = tuple(refreshed(header, url, "refresh_header"))
+        refresh = _refresh_target(header, reading, url)
+        return Seen(visit.target, loaded, reading, refresh, by_header)
 
     def _write(self, seen: Seen, walker: Walker, deadline: Deadline) -> None:
         self.reporter.body(seen.load.body)
         icon = self._icon(seen, walker, deadline)
         if seen.reading is not None:
             favicon = icon.favicon if icon else None
-            self.reporter.page(replace(seen.reading.page, favicon=favicon))
+            page = replace(seen.reading.page, favicon=favicon)
+            self.reporter.page(replace(page, onward=(*seen.by_header, *page.onward)[:_MAX_ONWARD]))
         kind = seen.load.body.sniffed_type or "application/octet-stream"
         self.reporter.artefact("body", seen.load.data, kind)
         if icon is not None:
@@ -174,15 +181,14 @@ def make_session(request: FetchRequest, reporter: Reporter) -> Session:
     return Session(request, reporter, policy, dialler)
 
 
-def _refresh_target(header: str, reading: Reading | None, url: str) -> str:
+def _refresh_target(header: MetaRefresh | None, reading: Reading | None, url: str) -> str:
     """Return where a refresh leads, if it comes soon and the page wants nothing typed before."""
     page = reading.page if reading else Page()
-    refresh = sooner(meta_refresh(header, Links(url)), page.meta_refresh)
+    refresh = sooner(header, page.meta_refresh)
     if refresh is None or refresh.delay_s > _REFRESH_MAX_DELAY_S:
         return ""
     asks = any(field.type in _ASKING for form in page.forms for field in form.fields)
     if asks and refresh.delay_s > _AT_ONCE_S:
         return ""
     # A page that loads itself again, or scrolls itself, is seen already.
-    is_itself = refresh.url.partition("#")[0] == url.partition("#")[0]
-    return "" if is_itself else refresh.url
+    return "" if is_same(refresh.url, url) else refresh.url

@@ -211,6 +211,16 @@ class MetaRefresh(_Strict, frozen=True):
     url: Url = ""
 
 
+class Onward(_Strict, frozen=True):
+    """Where the page leads by itself, and was not followed."""
+
+    #: `meta_refresh`, `refresh_header`, `script` or `form` (one that a script sends).
+    how: Word
+    #: Absolute, or the start of it that is known; empty where a script works it out.
+    url: Annotated[str, Meta(max_length=2048, pattern=_TEXT)] = ""
+    delay_s: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
+
+
 class Favicon(_Strict, frozen=True):
     """The site's icon; `mmh3` is the hash that Shodan and others index."""
 
@@ -240,6 +250,7 @@ class Page(_Strict, frozen=True):
     scripts: Annotated[tuple[Script, ...], Meta(max_length=256)] = ()
     iframes: Annotated[tuple[Iframe, ...], Meta(max_length=64)] = ()
     meta_refresh: MetaRefresh | None = None
+    onward: Annotated[tuple[Onward, ...], Meta(max_length=16)] = ()
     favicon: Favicon | None = None
     #: Comments such as `saved from url=` that a page saver leaves behind.
     saver_mark: Short = ""

@@ -8,6 +8,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from fetcher.clean import LONG, URL, clean, fold, tidy
 from fetcher.page.foreign import Space, inner_space, is_html, own_space
+from fetcher.page.leads import Code, find_onward
 from fetcher.page.reading import (
     Attributes,
     Element,
@@ -74,6 +75,7 @@ class Collector:
     canonical: str = ""
     icon: str = ""
     refresh: MetaRefresh | None = None
+    code: Code = field(default_factory=Code)
     saver_mark: str = ""
     forms: list[FormDraft] = field(default_factory=list)
     scopes: list[Scope] = field(default_factory=lambda: [Scope()])
@@ -105,6 +107,7 @@ class Collector:
             self._iframe(node.attributes)
         else:
             self._about(node, tag, scope)
+        self.code.handle(tag, node)
         if node.id:
             scope.by_id.setdefault(node.id, owner if tag == "form" else None)
         return owner
@@ -128,6 +131,7 @@ class Collector:
             self._anchor(node, {"href": attributes[name]} if name in attributes else {})
         elif tag == "script":
             self._script(node, attribute(attributes, name))
+        self.code.handle(tag, node)
         if node.id:
             self.scopes[0].by_id.setdefault(node.id, None)
 
@@ -174,20 +178,20 @@ class Collector:
 
     def _script(self, node: Element, reference: str) -> None:
         self.scripts_total += 1
-        if len(self.scripts) >= _MAX_SCRIPTS:
-            return
         source = tidy(reference)
-        if source:
-            self.scripts.append(Script(url=self.links.absolute(source)))
-        else:
-            size = len(node.text(deep=True).encode("utf-8", "replace"))
-            self.scripts.append(Script(inline_bytes=size))
+        text = "" if source else node.text(deep=True)
+        self.code.script(node.attributes, text)
+        if len(self.scripts) < _MAX_SCRIPTS:
+            url = self.links.absolute(source) if source else ""
+            size = len(text.encode("utf-8", "replace"))
+            self.scripts.append(Script(url=url, inline_bytes=size))
 
     def _iframe(self, attributes: Attributes) -> None:
         self.iframes_total += 1
         if len(self.iframes) >= _MAX_IFRAMES:
             return
         source = tidy(attribute(attributes, "src"))
+        self.code.frame(source)
         style = "".join(attribute(attributes, "style")[:4096].split())
         sizes = {attribute(attributes, name).strip() for name in ("width", "height")}
         hidden = "hidden" in attributes or bool(_HIDDEN_STYLE.search(style))
@@ -339,6 +343,7 @@ def page_of(found: Collector) -> Page:
         scripts=tuple(found.scripts),
         iframes=tuple(found.iframes),
         meta_refresh=found.refresh,
+        onward=find_onward(found.code, found.refresh, found.forms, found.links),
         saver_mark=found.saver_mark,
         partial=found.cut(),
     )

@@ -1,6 +1,6 @@
 """What is read from a page, built the same way by the parser and by its fallback."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from fetcher.clean import URL, clean, fold, tidy
 from fetcher.refresh import parse_refresh
-from safeurl.report import Form, FormField, MetaRefresh, Page
+from safeurl.report import Form, FormField, MetaRefresh, Onward, Page
 from safeurl.url import origin
 
 #: Attributes by name, lower-case; an attribute without a value is None.
@@ -19,6 +19,8 @@ _MAX_FIELDS = 128
 #: As many as the report's `Form.targets` holds.
 _MAX_TARGETS = 16
 _MAX_DATA_URL = 256
+#: Enough to see where a page leads; sixteen of them fit a line of the report.
+MAX_LEAD = 2048
 _METHODS = frozenset({"get", "post", "dialog"})
 _WEB = ("http://", "https://")
 
@@ -153,3 +155,14 @@ def sooner(first: MetaRefresh | None, later: MetaRefresh | None) -> MetaRefresh 
     if first is None or later is None:
         return first or later
     return later if later.delay_s <= first.delay_s else first
+
+
+def refreshed(refresh: MetaRefresh | None, page_url: str, how: str) -> Iterator[Onward]:
+    """Yield where a refresh leads, if not to the page itself."""
+    if refresh is not None and refresh.url and not is_same(refresh.url, page_url):
+        yield Onward(url=clean(refresh.url, MAX_LEAD), how=how, delay_s=refresh.delay_s)
+
+
+def is_same(url: str, page_url: str) -> bool:
+    """Tell whether two URLs differ in their fragment at most."""
+    return url.partition("#")[0] == page_url.partition("#")[0]

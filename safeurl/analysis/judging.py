@@ -85,7 +85,7 @@ def _unseen(evidence: Evidence) -> str:
         return "What came back is not a page." if body else "No page came back."
     if page.partial or (body is not None and body.truncated):
         return "Only a part of the page could be read."
-    if not page.text.strip() and not page.forms:
+    if not page.text.strip() and not page.forms and not page.onward:
         drawn = "The page is drawn by scripts, which were not run."
         return drawn if page.scripts else "The page is empty."
     return ""

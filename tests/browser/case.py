@@ -81,3 +81,5 @@ class Seen:
     password: bool = False
     #: The body's text as it was read, white space folded.
     text: str = ""
+    #: Where the page leads by itself, without the query: the path; empty where it stays.
+    onward: str = ""

@@ -1,5 +1,7 @@
 """What the fetcher makes of a case, as a process of its own."""
 
+from urllib.parse import urlsplit
+
 from safeurl.report import Page
 from tests.browser.case import ORIGIN, Case, Seen
 from tests.browser.origin import place, serve, summaries
@@ -28,6 +30,7 @@ def _seen(done: Run, own: str, lines: tuple[str, ...], cookies: tuple[str, ...])
         cookies=cookies,
         targets=_targets(page, done.report.final_url, own) if page else (),
         password=any(field.type == "password" for field in fields),
+        onward=next((urlsplit(lead.url).path for lead in page.onward), "") if page else "",
         text=page.text.replace(own, ORIGIN) if page else "",
     )
 

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from safeurl.report import Evidence, Form, FormField, Hop, Link, MetaRefresh, Page, Refusal
+from safeurl.report import Evidence, Form, FormField, Hop, Link, MetaRefresh, Onward, Page, Refusal
 from tests.support.rule_cases import Case, download, form, login, seen, way
 
 SOME = "https://shop.example.net/"
@@ -47,6 +47,10 @@ _BROUGHT = (("Content-Disposition", 'attachment; filename="invoice.pdf.exe"'),)
 
 def _refreshing(url: str, delay_s: float = 0) -> Page:
     return Page(text="Please wait", meta_refresh=MetaRefresh(delay_s=delay_s, url=url))
+
+
+def _leading(how: str, url: str) -> Page:
+    return Page(text="Please wait", onward=(Onward(how=how, url=url),))
 
 
 def _refused_refresh(url: str) -> Evidence:
@@ -146,6 +150,17 @@ FIRES = (
     _on("context.unfollowed", "another site", SOME, _refreshing("https://a!b.example.org/")),
     _on("context.unfollowed", "an unreadable one", SOME, _refreshing("http://[/x")),
     _on("context.unfollowed", "much later", SOME, _refreshing("https://e.example/", delay_s=90)),
+    _on("context.unfollowed", "its own site", SOME, _refreshing("https://www.example.net/new")),
+    _on(
+        "context.unfollowed",
+        "beside a form",
+        SOME,
+        replace(login("Garden"), meta_refresh=MetaRefresh(delay_s=900, url="https://e.example/")),
+    ),
+    _on("context.unfollowed", "a script", SOME, _leading("script", "https://e.example/a")),
+    _on("context.unfollowed", "a script's own address", SOME, _leading("script", "")),
+    _on("context.unfollowed", "a form sent to itself", SOME, _leading("form", SOME)),
+    _on("context.unfollowed", "a late header", SOME, _leading("refresh_header", f"{SOME}next")),
     Case("context.unfollowed", "refused", SOME, _refused_refresh("https://shop.example.net:22/")),
     Case("context.unfollowed", "no answer", SOME, _led("meta_refresh", status=None)),
     Case(
@@ -238,14 +253,14 @@ SILENT = (
     Case("context.blocked", "200", SOME, seen(SOME, Page(text="x"))),
     Case("context.gone", "no answer", SOME, Evidence()),
     _on("context.unfollowed", "itself", SOME, _refreshing(SOME)),
-    _on("context.unfollowed", "its own site", SOME, _refreshing("https://www.example.net/new")),
     _on("context.unfollowed", "no URL", SOME, _refreshing("")),
     _on("context.unfollowed", "no page", SOME, _refreshing("javascript:x()")),
+    _on("context.unfollowed", "its own fragment", SOME, _refreshing(f"{SOME}#top")),
     _on(
         "context.unfollowed",
-        "a form",
+        "a large page that works out an address",
         SOME,
-        replace(login("Garden"), meta_refresh=MetaRefresh(delay_s=900, url="https://e.example/")),
+        Page(text="Much to read here. " * 100, onward=(Onward(how="script"),)),
     ),
     Case("context.unfollowed", "followed", SOME, _led("meta_refresh")),
     Case("context.unfollowed", "its own header", SOME, _refresh_header(f"30; url={SOME}")),

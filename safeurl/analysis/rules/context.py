@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from safeurl.analysis.context import Context
 from safeurl.analysis.rule import Finding, Rule, Weight
-from safeurl.analysis.site import site_of
 from safeurl.analysis.target import split
 from safeurl.verdict import Group
 
@@ -29,8 +28,6 @@ _SUSPENDED = re.compile(
 )
 #: Longer texts are about such pages rather than being one.
 _NOTICE_CHARS = 1500
-#: Inputs with which the page itself wants something, so that it is the one to be judged.
-_ASKING = frozenset({"email", "password", "tel", "text", "number", "url", "file"})
 _BLOCKED = frozenset({401, 403, 407, 429, 451})
 _GONE = frozenset({404, 410})
 _SERVER_FAULT = 500
@@ -38,6 +35,7 @@ _SERVER_FAULT = 500
 _REFRESH_URL = re.compile(
     r"[;,]\s{0,9}(?:url\s{0,9}=\s{0,9})?[\"']?(https?:[^\"'\s]{1,8192})", re.IGNORECASE
 )
+_PLAIN_HOST = re.compile(r"[a-z0-9.-]{1,253}")
 _ARCHIVES = frozenset({"archive.org", "archive.ph", "archive.is", "archive.today"})
 
 
@@ -92,42 +90,61 @@ def gone(ctx: Context) -> Iterator[Finding]:
 def unfollowed(ctx: Context) -> Iterator[Finding]:
     """Find a page that sends its visitor on to where the fetcher did not follow.
 
-    What is there was not seen: the target was refused, did not answer, or came too late.
+    What is there was not seen: the target was refused, did not answer, came too late, or only
+    a script leads there.
     """
     hop, page = ctx.final_hop, ctx.evidence.page
     if hop is None or page is None:
         return
     here = ctx.final_hop_pointer
     if hop.via == "meta_refresh" and hop.status is None:
-        reason = "The page sends its visitor on, and its target did not answer."
-        yield Finding(f"{here}/url", reason, hop.url)
+        yield Finding(f"{here}/url", f"{_to(ctx, hop.url)}, and that did not answer.", hop.url)
     elif hop.location is not None:
         reason = "The page leads to a redirect that was not followed."
         yield Finding(f"{here}/location", reason, hop.location)
     else:
-        refused = {refusal.url for refusal in ctx.evidence.refusals}
-        for pointer, url in _refreshes(ctx):
-            if url in refused or _leads_away(ctx, url):
-                reason = "The page sends its visitor on, and its target was not opened."
-                yield Finding(pointer, reason, url)
+        yield from _leads(ctx)
+
+
+def _leads(ctx: Context) -> Iterator[Finding]:
+    """Find where the page leads by itself."""
+    for i, lead in enumerate(ctx.page.onward):
+        # Large pages work out addresses for many reasons; a way station has little else to show.
+        if lead.url or lead.how == "form" or len(ctx.text) <= _NOTICE_CHARS:
+            pointer = f"/page/onward/{i}"
+            yield Finding(pointer, f"{_to(ctx, lead.url)}, which was not opened.", lead.url)
+    for pointer, url in _refreshes(ctx):
+        if url.partition("#")[0] != ctx.final.target.url.partition("#")[0]:
+            yield Finding(pointer, f"{_to(ctx, url)}, which was not opened.", url)
 
 
 def _refreshes(ctx: Context) -> Iterator[tuple[str, str]]:
-    """Yield where the page refreshes itself to, with where that stands."""
+    """Yield where the page refreshes itself to, with where that stands.
+
+    Evidence of older versions says it in these places alone.
+    """
     refresh = ctx.page.meta_refresh
-    if refresh is not None and refresh.url:
+    if refresh is not None and refresh.url and _is_web(refresh.url):
         yield "/page/meta_refresh/url", refresh.url
     header = ctx.headers.get("refresh", "")
     if match := _REFRESH_URL.search(header):
         yield f"{ctx.final_hop_pointer}/headers", match[1]
 
 
-def _leads_away(ctx: Context, url: str) -> bool:
-    """Tell whether a refresh leads off the site of a page that asks its visitor for nothing."""
-    target = split(url)
-    asks = any(field.type in _ASKING for _, form in ctx.forms for field in form.fields)
-    is_web = url.lower().startswith(("http:", "https:"))
-    return is_web and not asks and site_of(target.host).name != ctx.final.site.name
+def _is_web(url: str) -> bool:
+    return url.lower().startswith(("http:", "https:"))
+
+
+def _to(ctx: Context, url: str) -> str:
+    """Say that the page leads to a URL; of a page's text no more than a plain host is quoted."""
+    host = split(url).host if url else ""
+    if not url:
+        return "The page sends its visitor on to an address that a script works out"
+    if not _PLAIN_HOST.fullmatch(host):
+        return "The page sends its visitor on to another one"
+    if host == ctx.final.target.host:
+        return "The page sends its visitor on to another page of its own host"
+    return f"The page sends its visitor on to {host.replace('.', '[.]')}"
 
 
 def _notice(ctx: Context, pattern: re.Pattern[str], reason: str) -> Iterator[Finding]:
@@ -172,6 +189,7 @@ RULES = (
     ),
     Rule(
         id="context.unfollowed",
+        version=2,
         group=Group.CONTEXT,
         weight=Weight.REMARK,
         check=unfollowed,

@@ -20,6 +20,7 @@ from safeurl.report import (
     Hop,
     Link,
     MetaRefresh,
+    Onward,
     Page,
     Refusal,
     Tls,
@@ -89,6 +90,14 @@ PAGES_MADE = st.builds(
     links=_tuples(st.builds(Link, url=URLS, text=TEXTS), most=12),
     links_total=st.integers(0, 99),
     links_null=st.integers(0, 99),
+    onward=st.lists(
+        st.builds(
+            Onward,
+            how=st.sampled_from(["meta_refresh", "refresh_header", "script", "form", "later"]),
+            url=URLS.map(lambda url: url[:2048]),
+        ),
+        max_size=3,
+    ).map(tuple),
     meta_refresh=st.none() | st.builds(MetaRefresh, delay_s=st.floats(0, 99), url=URLS),
     saver_mark=TEXTS,
     partial=TEXTS,

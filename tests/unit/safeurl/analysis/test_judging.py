@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from safeurl.analysis import CORE, inconclusive, judge
 from safeurl.analysis.rule import Ruleset
-from safeurl.report import Body, Evidence, Hop, MetaRefresh, Page, Refusal, Script
+from safeurl.report import Body, Evidence, Hop, MetaRefresh, Onward, Page, Refusal, Script
 from safeurl.state import OUTCOME_WORDS, Outcome
 from safeurl.verdict import Category, Judgement, Verdict
 from tests.support.page_cases import CLICKFIX_COMMAND
@@ -106,6 +107,30 @@ def test_a_page_that_leads_to_where_nobody_followed_is_inconclusive(url: str) ->
     verdict = _of(Page(text="Please wait", meta_refresh=MetaRefresh(delay_s=0, url=url)))
     assert verdict.judgement is Judgement.INCONCLUSIVE
     assert "sends its visitor on" in verdict.summary
+
+
+@pytest.mark.parametrize(
+    ("how", "url", "words"),
+    [
+        ("script", "https://login.e.example/a", "to login.e.example,"),
+        ("form", SOME, "to another page of its own host,"),
+        ("script", "", "to an address that a script works out,"),
+        ("refresh_header", "https://a b/<script>", "to another one,"),
+        ("meta_refresh", "http://8.8.8.8/", "to 8.8.8.8,"),
+    ],
+)
+def test_a_way_station_says_where_it_seems_to_lead(how: str, url: str, words: str) -> None:
+    """An empty page that leads on is told as that; hosts are defanged, nothing else is quoted."""
+    verdict = _of(Page(scripts=(Script(inline_bytes=9),), onward=(Onward(how=how, url=url),)))
+    assert verdict.judgement is Judgement.INCONCLUSIVE
+    assert words.replace(".", "[.]") in verdict.summary
+    assert [hit.excerpt for hit in verdict.hits if hit.rule == "context.unfollowed"] == [url]
+
+
+def test_a_page_that_leads_on_is_still_judged_by_what_it_shows() -> None:
+    """A script that leads elsewhere takes nothing off a brand's sign-in form."""
+    onward = (Onward(how="script", url="https://e.example/"),)
+    assert _of(replace(login("PayPal login"), onward=onward)).judgement is Judgement.MALICIOUS
 
 
 def test_a_cut_body_is_inconclusive() -> None:

@@ -1,0 +1,281 @@
+"""Finds where a page's scripts lead by themselves, without running them.
+
+Literals and what a few functions make of them are worked out; code that waits for a click does
+not count. All of it is bounded by tokens and steps, so that the same page always gives the same.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from fetcher.page.script_calls import TIMERS, Calls, delay_at, find_calls
+from fetcher.page.script_functions import Begun, Path, Value
+from fetcher.page.script_tokens import Kind, Tokens, tokenize
+from fetcher.page.script_values import BASES, Budget, Values
+
+#: Characters of one script, and tokens of all scripts of a page, that are read.
+_MAX_CODE = 512 * 1024
+_MAX_TOKENS = 40_000
+#: A script longer than this is read where it has one of the words, and else is data.
+_LONG_CODE = 20_000
+_WORDS = ("location", "submit(", "navigation", "eval(", "_self", "_top", "atob(")
+_MAX_NESTED = 4
+_MAX_MOVES = 16
+_OWN_WINDOWS = frozenset({"_self", "_top", "_parent"})
+_METHODS = frozenset({"assign", "replace"})
+_PARTS = frozenset({"href", "pathname", "search", "host", "hostname", "protocol"})
+_FRAMES = frozenset({"top", "parent", "frameElement"})
+_MAX_GUARDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A navigation that a script makes by itself."""
+
+    #: As written; what is known of it where it is not all known, empty where nothing is.
+    url: str
+    delay_s: float = 0.0
+    #: Whether a form is sent: then `form` is its id, name or number where that is known.
+    is_form: bool = False
+    form: str | int = ""
+
+
+@dataclass(slots=True)
+class Scripts:
+    """Reads the scripts of one page within one budget."""
+
+    page_url: str
+    moves: list[Move] = field(default_factory=list)
+    #: HTML that scripts write into the page.
+    markup: list[str] = field(default_factory=list)
+    _budget: Budget = field(default_factory=Budget)
+    _tokens_left: int = _MAX_TOKENS
+    _known: dict[str, Value] = field(default_factory=dict)
+
+    def read(self, *codes: str, delay_s: float = 0.0, nested: int = 0) -> None:
+        """Take in scripts that know each other's variables and functions."""
+        if nested > _MAX_NESTED or self._budget.steps <= 0:
+            return
+        tokens = Tokens()
+        for code in codes:
+            if len(code) <= _LONG_CODE or any(word in code for word in _WORDS):
+                more = tokenize(code[:_MAX_CODE], self._tokens_left)
+                self._tokens_left -= len(more)
+                tokens.extend(more)
+        values = Values(tokens, self.page_url, self._budget, dict(self._known))
+        _assign_all(tokens, values)
+        values.finally_known, values.known = values.known, dict(self._known)
+        calls = find_calls(tokens, values)
+        for at in range(len(tokens)):
+            _assign(tokens, values, at)
+            if tokens.is_name(at) and calls.runs(at):
+                self._look(_Site(tokens, values, calls, at, delay_s, nested))
+        self._known = values.finally_known
+
+    def _look(self, site: "_Site") -> None:
+        """Take in what a name does, where it navigates or runs a text as a script."""
+        name = site.tokens.texts[site.at]
+        if name == "location" and site.is_own:
+            self._location(site)
+        elif name == "open" and site.is_own and site.opened:
+            second = site.arguments[1:2]
+            if second and str(second[0]).lower() in _OWN_WINDOWS:
+                self._go(site, site.arguments[0])
+        elif name == "navigate" and site.opened and site.tokens.sign(site.at - 2) == "navigation":
+            self._go(site, next(iter(site.arguments), None))
+        elif name in {"submit", "requestSubmit"} and site.is_method and site.opened:
+            if not site.arguments:
+                self._send(site)
+        elif site.opened and (name in {"eval", "execScript", "Function", *TIMERS}):
+            self._nested(site, name)
+        elif name in {"write", "writeln"} and site.tokens.sign(site.at - 2) == "document":
+            self.markup += [x for x in site.arguments if isinstance(x, str)]
+
+    def _nested(self, site: "_Site", name: str) -> None:
+        """Read a text that is run as a script."""
+        if name in TIMERS:
+            value, end = site.values.expression(site.at + 2)
+            delay = delay_at(site.tokens, site.values, end)
+        else:
+            value, delay = next(reversed(site.arguments), None), 0.0
+        if isinstance(value, str):
+            self.read(value, delay_s=site.delay_s + delay, nested=site.nested + 1)
+
+    def _location(self, site: "_Site") -> None:
+        tokens, after = site.tokens, site.at + 1
+        part = ""
+        if tokens.sign(after) == "." and tokens.is_name(after + 1):
+            part, after = tokens.texts[after + 1], after + 2
+        if tokens.sign(after) == "(" and part in _METHODS:
+            self._go(site, next(iter(site.values.arguments(after)), None))
+        elif tokens.sign(after) == "=" and (not part or part in _PARTS):
+            if tokens.sign(site.at - 1) in {"let", "const"} or site.is_local_variable:
+                return
+            value, _ = site.values.expression(after + 1)
+            self._go(site, value if part in {"", "href"} else site.changed(part, value))
+
+    def _go(self, site: "_Site", value: Value) -> None:
+        value = site.values.resolved(value)
+        if site.is_frame_guard:
+            return
+        url = value if isinstance(value, str) else value.text if isinstance(value, Begun) else ""
+        scheme, colon, code = url.strip().partition(":")
+        if colon and scheme.lower() == "javascript":
+            self.read(code, delay_s=site.delay_s, nested=site.nested + 1)
+        elif url or not site.is_guarded:
+            self._add(Move(url, site.delay_s))
+
+    def _send(self, site: "_Site") -> None:
+        form, action = site.form
+        self._add(Move(action, site.delay_s, is_form=True, form=form))
+
+    def _add(self, move: Move) -> None:
+        if len(self.moves) < _MAX_MOVES and move not in self.moves:
+            self.moves.append(move)
+
+
+@dataclass(slots=True)
+class _Site:
+    """A name in running code, and what stands around it."""
+
+    tokens: Tokens
+    values: Values
+    calls: Calls
+    at: int
+    since_s: float
+    nested: int
+
+    @property
+    def delay_s(self) -> float:
+        """Return after how many seconds the page comes here."""
+        return self.since_s + self.calls.delay_s(self.at)
+
+    @property
+    def is_method(self) -> bool:
+        """Tell whether the name stands after a dot."""
+        return self.tokens.sign(self.at - 1) == "."
+
+    @property
+    def is_own(self) -> bool:
+        """Tell whether the name is the window's or the document's own."""
+        if not self.is_method:
+            return self.tokens.sign(self.at + 1) != ":" or self.tokens.sign(self.at - 1) == "?"
+        owner = self.tokens.sign(self.at - 2)
+        alias = self.values.finally_known.get(owner)
+        if isinstance(alias, Path):
+            owner = alias.names[-1]
+        is_first = self.tokens.sign(self.at - 3) != "." or self.tokens.sign(self.at - 4) in BASES
+        return owner in BASES | {"defaultView", "frames", "contentWindow"} and is_first
+
+    @property
+    def is_local_variable(self) -> bool:
+        """Tell whether `var location` declares a function's own variable."""
+        return self.tokens.sign(self.at - 1) == "var" and self.calls.owners[self.at] >= 0
+
+    @property
+    def opened(self) -> bool:
+        """Tell whether the name is called."""
+        return self.tokens.sign(self.at + 1) == "("
+
+    @property
+    def arguments(self) -> list[Value]:
+        """Return what it is called with."""
+        return self.values.arguments(self.at + 1) if self.opened else []
+
+    @property
+    def guards(self) -> Iterator[int]:
+        """Yield the opening bracket of each condition that this depends on; -1 for `else`."""
+        at = self.at
+        for _ in range(_MAX_GUARDS):
+            begin = _statement(self.tokens, at)
+            before = self.tokens.sign(begin - 1)
+            if before == ")" and self.tokens.sign(self.tokens.mate[begin - 1] - 1) == "if":
+                yield self.tokens.mate[begin - 1]
+            elif before in {"else", "&&", "||", "?", ":"}:
+                yield -1
+            at = self.tokens.around[at]
+            owner = self.calls.owners[self.at]
+            if at < 0 or (owner >= 0 and at <= self.calls.functions[owner].start):
+                return
+            self.values.budget.steps -= 1
+            if self.values.budget.steps < 0:
+                return
+
+    @property
+    def is_guarded(self) -> bool:
+        """Tell whether a condition decides about this."""
+        return next(self.guards, None) is not None
+
+    @property
+    def is_frame_guard(self) -> bool:
+        """Tell whether this happens only inside of a frame."""
+        for opened in self.guards:
+            inside = range(opened + 1, min(self.tokens.mate[opened], opened + 32))
+            if opened >= 0 and any(self.tokens.sign(at) in _FRAMES for at in inside):
+                return True
+        return False
+
+    @property
+    def form(self) -> tuple[str | int, str]:
+        """Return the form that is sent by its id, name or number, and the action a script set."""
+        tokens, before = self.tokens, self.at - 2
+        if tokens.sign(before) in {")", "]"} and tokens.mate[before] >= 0:
+            inside = tokens.mate[before] + 1
+            number = tokens.texts[inside] if tokens.kinds[inside] is Kind.NUMBER else ""
+            name = (tokens.string(inside) or "").lstrip("#")
+            return (int(number) if number.isdigit() else name), ""
+        name = tokens.sign(before)
+        action = self.values.resolved(Path((name, "action")))
+        return name, action if isinstance(action, str) else ""
+
+    def changed(self, part: str, value: Value) -> Value:
+        """Return the page's URL with one part of it replaced."""
+        own = self.values.page_url
+        origin, _, rest = own.partition("://")[2].partition("/")
+        scheme = own.partition(":")[0]
+        if not isinstance(value, str):
+            return None
+        match part:
+            case "protocol":
+                return f"{value.rstrip(':/')}://{origin}/{rest}"
+            case "host" | "hostname":
+                return f"{scheme}://{value}/{rest}"
+            case "search":
+                return f"?{value.removeprefix('?')}"
+            case _:
+                return f"/{value.removeprefix('/')}"
+
+
+def _statement(tokens: Tokens, at: int) -> int:
+    """Return the first token of the expression that ends before or holds the token."""
+    while at > 0 and (tokens.sign(at - 1) == "." or tokens.is_name(at - 1)):
+        if tokens.sign(at - 1) in {"else", "return", "if", "var"}:
+            break
+        at -= 1
+    return at
+
+
+def _assign_all(tokens: Tokens, values: Values) -> None:
+    for at in range(len(tokens)):
+        _assign(tokens, values, at)
+
+
+def _assign(tokens: Tokens, values: Values, at: int) -> None:
+    """Note `a = …`, `a.b = …`, `a += …` and `a: …`."""
+    if not tokens.is_name(at):
+        return
+    sign = tokens.sign(at + 1)
+    if sign not in {"=", "+=", ":"}:
+        return
+    value, _ = values.expression(at + 2)
+    if value is None and sign != "=" and tokens.sign(at + 2) in BASES:
+        value = Path((tokens.sign(at + 2),))
+    name = tokens.texts[at]
+    if sign == ":":
+        values.known[f"*.{name}"] = value
+        return
+    if tokens.sign(at - 1) == "." and tokens.is_name(at - 2):
+        owner = tokens.texts[at - 2]
+        name = name if owner in BASES else f"{owner}.{name}"
+    if value is None and tokens.sign(at + 2) in BASES:
+        value = Path((tokens.sign(at + 2),))
+    values.assign(name, value, more=sign == "+=")

@@ -1,0 +1,205 @@
+"""What operators and functions of JavaScript make of values that are known."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import quote, unquote, urlsplit
+
+#: Characters of a text and items of a list that are kept.
+MAX_TEXT = 64 * 1024
+MAX_ITEMS = 4096
+_MAX_CODE_POINT = 0x10FFFF
+#: Beyond this Python and JavaScript write numbers in other ways.
+_WHOLE = 1e15
+_PERCENT_U = re.compile(r"%u([0-9a-fA-F]{4})")
+_SAFE = "!#$&'()*+,/:;=?@-._~"
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A dotted name that was not looked up yet."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A text of which only the start is known."""
+
+    text: str
+
+
+Value = str | float | list["Value"] | Path | Begun | None
+
+
+def joined(sign: str, left: Value, right: Value) -> Value:
+    """Return what an operator makes of two values; None where that is not known."""
+    if sign == "+":
+        return _added(left, right)
+    if sign == "&&":
+        return right
+    if sign in {"||", "??"}:
+        return right if left is None else left
+    if isinstance(left, float) and isinstance(right, float) and sign in {"*", "-"}:
+        return left * right if sign == "*" else left - right
+    return None
+
+
+def _added(left: Value, right: Value) -> Value:
+    if isinstance(left, float) and isinstance(right, float):
+        return left + right
+    first = _written(left) if isinstance(left, float) else left
+    second = _written(right) if isinstance(right, float) else right
+    match first, second:
+        case str(), str():
+            return (first + second)[:MAX_TEXT]
+        case str(), Begun():
+            return Begun((first + second.text)[:MAX_TEXT])
+        case str(), _:
+            return Begun(first)
+        case Begun(), _:
+            return first
+        case _:
+            return None
+
+
+def number(text: str) -> float:
+    """Return the value of a number as it is written."""
+    return float(int(text[:18], 16)) if text[:2].lower() == "0x" else float(text)
+
+
+def _written(number: float) -> str:
+    return str(int(number)) if number.is_integer() and abs(number) < _WHOLE else str(number)
+
+
+def item(value: Value, index: Value) -> Value:
+    """Return the item of a list or text."""
+    if isinstance(value, (list, str)) and isinstance(index, float) and 0 <= index < len(value):
+        return value[int(index)]
+    return None
+
+
+def own_address(names: tuple[str, ...], page_url: str) -> Value:
+    """Return a part of the page's own URL."""
+    if names in {("location",), ("location", "href"), ("URL",), ("documentURI",), ("baseURI",)}:
+        return page_url
+    if names[:1] != ("location",):
+        return None
+    try:
+        parts = urlsplit(page_url)
+        host = parts.hostname or ""
+    except ValueError:
+        return None
+    return {
+        "protocol": f"{parts.scheme}:",
+        "host": parts.netloc.rpartition("@")[2],
+        "hostname": host,
+        "origin": f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
+        "pathname": parts.path,
+        "search": f"?{parts.query}" if parts.query else "",
+        "hash": f"#{parts.fragment}" if parts.fragment else "",
+    }.get(".".join(names[1:]))
+
+
+def from_codes(pieces: list[Value]) -> Value:
+    """Return the text of the characters with these numbers."""
+    codes = [
+        piece for piece in pieces if isinstance(piece, float) and 0 <= piece <= _MAX_CODE_POINT
+    ]
+    return "".join(chr(int(code)) for code in codes) if len(codes) == len(pieces) else None
+
+
+def _atob(text: str) -> Value:
+    try:
+        return base64.b64decode("".join(text.split()) + "==").decode("latin-1")
+    except (binascii.Error, ValueError):
+        return None
+
+
+#: Functions that make a text of a text.
+FUNCTIONS: dict[str, Callable[[str], Value]] = {
+    "atob": _atob,
+    "unescape": lambda text: unquote(
+        _PERCENT_U.sub(lambda match: chr(int(match[1], 16)), text), encoding="latin-1"
+    ),
+    "decodeURIComponent": unquote,
+    "decodeURI": unquote,
+    "encodeURIComponent": lambda text: quote(text.encode("utf-8", "replace"), safe="!'()*-._~"),
+    "encodeURI": lambda text: quote(text.encode("utf-8", "replace"), safe=_SAFE),
+    "String": str,
+    "URL": str,
+}
+
+
+def text_method(text: str, name: str, pieces: list[Value], pattern: str) -> Value:
+    """Return what a method of a text gives."""
+    first = pieces[0] if pieces else None
+    if name == "split" and isinstance(first, str):
+        parts = text.split(first) if first else list(text)
+        return list[Value](parts[:MAX_ITEMS])
+    if name in {"replace", "replaceAll"}:
+        return _replaced(text, name, pieces, pattern)
+    if name == "concat":
+        texts = [piece for piece in pieces if isinstance(piece, str)]
+        return (text + "".join(texts))[:MAX_TEXT] if len(texts) == len(pieces) else None
+    numbers = [int(x) for x in pieces[:2] if isinstance(x, float) and abs(x) < _WHOLE]
+    if numbers and name in _CUTS:
+        return _CUTS[name](text, numbers)
+    return _CHANGES[name](text) if name in _CHANGES else None
+
+
+def _replaced(text: str, name: str, pieces: list[Value], pattern: str) -> Value:
+    if len(pieces) < len(("old", "new")) or not isinstance(new := pieces[1], str):
+        return None
+    old = pieces[0] if isinstance(pieces[0], str) else _plain(pattern)
+    is_all = name == "replaceAll" or "g" in pattern.rpartition("/")[2]
+    count = text.count(old) if is_all else 1
+    fits = old and len(text) + count * len(new) <= MAX_TEXT
+    return text.replace(old, new, count) if fits else None
+
+
+def _substring(text: str, numbers: list[int]) -> Value:
+    first, last = max(0, numbers[0]), max(0, numbers[-1])
+    return text[min(first, last) : max(first, last)] if len(numbers) > 1 else text[first:]
+
+
+def _substr(text: str, numbers: list[int]) -> Value:
+    start = numbers[0] if numbers[0] >= 0 else max(0, len(text) + numbers[0])
+    return text[start : start + max(0, numbers[1])] if len(numbers) > 1 else text[start:]
+
+
+_CUTS: dict[str, Callable[[str, list[int]], Value]] = {
+    "slice": lambda text, numbers: text[numbers[0] : (numbers[1] if numbers[1:] else None)],
+    "substring": _substring,
+    "substr": _substr,
+    "charAt": lambda text, numbers: text[numbers[0] : numbers[0] + 1] if numbers[0] >= 0 else "",
+}
+_CHANGES: dict[str, Callable[[str], Value]] = {
+    "toString": str,
+    "valueOf": str,
+    "trim": str.strip,
+    "toLowerCase": str.lower,
+    "toUpperCase": str.upper,
+}
+
+
+def list_method(items: list[Value], name: str, texts: list[str]) -> Value:
+    """Return what a method of a list gives."""
+    match name:
+        case "reverse":
+            return items[::-1]
+        case "join":
+            parts = [item for item in items if isinstance(item, str)]
+            glue = texts[0] if texts else ","
+            size = sum(map(len, parts)) + len(glue) * len(parts)
+            return glue.join(parts) if len(parts) == len(items) and size <= MAX_TEXT else None
+        case _:
+            return None
+
+
+def _plain(pattern: str) -> str:
+    """Return the text that a regular expression without any operators matches."""
+    body = pattern[1:].rpartition("/")[0]
+    return re.sub(r"\\([^\w])", r"\1", body) if re.fullmatch(r"(?:[\w -]|\\\W)+", body) else ""

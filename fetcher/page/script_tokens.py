@@ -1,0 +1,190 @@
+"""Cuts JavaScript into tokens, as far as reading a page's navigation statically needs."""
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+
+class Kind(Enum):
+    """What a token is."""
+
+    NAME = auto()
+    NUMBER = auto()
+    STRING = auto()
+    TEMPLATE = auto()
+    REGEX = auto()
+    SIGN = auto()
+
+
+#: Possessive, and strings and expressions end at their line: the time grows with the length alone.
+_TOKEN = re.compile(
+    r"(?P<skip>[\s\ufeff]++|//[^\n\r]*+|/\*.*?(?:\*/|\Z)|<!--[^\n\r]*+)"
+    r"|(?P<name>(?:[A-Za-z_$#\x80-\U0010ffff]|\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]{1,6}\})"
+    r"(?:[\w$\x80-\U0010ffff]|\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]{1,6}\})*+)"
+    r"|(?P<number>0[xX][0-9a-fA-F]++|(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:[eE][-+]?+[0-9]++)?+)"
+    r"|(?P<string>\"(?:[^\"\\\n\r]|\\(?:\r\n|.))*+(?:\"|(?=[\n\r])|\Z)"
+    r"|'(?:[^'\\\n\r]|\\(?:\r\n|.))*+(?:'|(?=[\n\r])|\Z))"
+    r"|(?P<template>`(?:[^`\\]|\\.)*+(?:`|\Z))"
+    r"|(?P<sign>=>|\.\.\.|[=!]==?|&&|\|\||\?\?|\?\.(?![0-9])|\+\+|--|[-+]=|.)",
+    re.DOTALL,
+)
+_REGEX = re.compile(
+    r"/(?![*/])(?:[^\\/\[\r\n]|\\.|\[(?:[^\]\\\r\n]|\\.){0,500}+\]){1,1000}+/[a-z]{0,8}+"
+)
+_ESCAPE = re.compile(
+    r"\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-7]{1,3})|(\r\n|.))",
+    re.DOTALL,
+)
+_MAX_CODE_POINT = 0x10FFFF
+_PLAIN = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
+_CONTINUED = frozenset({"\n", "\r", "\r\n"})
+#: After these words an expression begins, so that `/` begins a regular expression.
+_BEFORE_VALUE = frozenset(
+    {"return", "typeof", "case", "in", "of", "delete", "void", "throw", "new", "else", "do"}
+)
+_IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]{0,99}")
+#: Strings this long are not put together here: that would take quadratic time.
+_MAX_FOLDED = 4096
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+
+
+@dataclass(slots=True)
+class Tokens:
+    """Tokens as parallel lists, with what brackets they stand in."""
+
+    kinds: list[Kind] = field(default_factory=list)
+    #: Names, signs and the decoded text of strings.
+    texts: list[str] = field(default_factory=list)
+    #: The other bracket of a pair; -1 for all else.
+    mate: list[int] = field(default_factory=list)
+    #: The innermost open bracket around a token; -1 for none.
+    around: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.texts)
+
+    def sign(self, index: int) -> str:
+        """Return a sign's or name's text; empty for all else, and beyond both ends."""
+        if not 0 <= index < len(self.texts):
+            return ""
+        kind = self.kinds[index]
+        return self.texts[index] if kind is Kind.SIGN or kind is Kind.NAME else ""
+
+    def is_name(self, index: int) -> bool:
+        """Tell whether a name stands there."""
+        return 0 <= index < len(self.texts) and self.kinds[index] is Kind.NAME
+
+    def string(self, index: int) -> str | None:
+        """Return the text of a string that stands there."""
+        is_string = 0 <= index < len(self.texts) and self.kinds[index] is Kind.STRING
+        return self.texts[index] if is_string else None
+
+    def append(self, kind: Kind, text: str) -> None:
+        """Add a token; `a["b"]` becomes `a.b`, and two strings with `+` between become one."""
+        size = len(self.texts)
+        if kind is Kind.STRING and self.sign(size - 1) == "+":
+            before = self.string(size - 2)
+            if before is not None and len(before) < _MAX_FOLDED:
+                self._drop(2)
+                text = before + text
+        name = self.string(size - 1) if text == "]" and kind is Kind.SIGN else None
+        if name is not None and _IDENTIFIER.fullmatch(name) and self.sign(size - 2) == "[":
+            owner = self.sign(size - 3)
+            if self.is_name(size - 3) or owner in {")", "]"}:
+                self._drop(2)
+                self._put(Kind.SIGN, ".")
+                kind, text = Kind.NAME, name
+        self._put(kind, text)
+
+    def extend(self, other: "Tokens") -> None:
+        """Add the tokens of another script; brackets never pair across scripts."""
+        size = len(self)
+        self.kinds += [*other.kinds, Kind.SIGN]
+        self.texts += [*other.texts, ";"]
+        self.mate += [*(-1 if at < 0 else at + size for at in other.mate), -1]
+        self.around += [*(-1 if at < 0 else at + size for at in other.around), -1]
+
+    def _put(self, kind: Kind, text: str) -> None:
+        self.kinds.append(kind)
+        self.texts.append(text)
+
+    def _drop(self, count: int) -> None:
+        del self.kinds[-count:], self.texts[-count:]
+
+    def pair(self) -> None:
+        """Find the brackets' mates."""
+        self.mate = [-1] * len(self)
+        self.around = [-1] * len(self)
+        stack: list[int] = []
+        for index, (kind, text) in enumerate(zip(self.kinds, self.texts, strict=True)):
+            if kind is Kind.SIGN and text in _PAIRS:
+                if stack and self.texts[stack[-1]] == _PAIRS[text]:
+                    opened = stack.pop()
+                    self.mate[opened], self.mate[index] = index, opened
+                self.around[index] = stack[-1] if stack else -1
+                continue
+            self.around[index] = stack[-1] if stack else -1
+            if kind is Kind.SIGN and text in {"(", "[", "{"}:
+                stack.append(index)
+        for opened in stack:
+            self.mate[opened] = len(self)
+
+
+def tokenize(code: str, limit: int) -> Tokens:
+    """Return up to `limit` tokens of the code."""
+    found = Tokens()
+    at = 0
+    while at < len(code) and len(found) < limit:
+        match = _REGEX.match(code, at) if code[at] == "/" and _may_begin(found) else None
+        if match is not None:
+            found.append(Kind.REGEX, match[0])
+        else:
+            match = _TOKEN.match(code, at)
+            if match is None:
+                break
+            _add(found, match.lastgroup or "", match[0])
+        at = match.end()
+    found.pair()
+    return found
+
+
+def _add(found: Tokens, group: str, text: str) -> None:
+    match group:
+        case "name":
+            found.append(Kind.NAME, unescape(text) if "\\" in text else text)
+        case "number":
+            found.append(Kind.NUMBER, text)
+        case "string":
+            found.append(Kind.STRING, unescape(text[1:].removesuffix(text[0])))
+        case "template":
+            kind = Kind.TEMPLATE if "${" in text else Kind.STRING
+            body = text[1:].removesuffix("`")
+            found.append(kind, body if kind is Kind.TEMPLATE else unescape(body))
+        case "sign":
+            found.append(Kind.SIGN, "." if text == "?." else text)
+        case _:
+            pass
+
+
+def _may_begin(found: Tokens) -> bool:
+    """Tell whether an expression may begin after what was found."""
+    if not len(found):
+        return True
+    kind, text = found.kinds[-1], found.texts[-1]
+    if kind is Kind.NAME:
+        return text in _BEFORE_VALUE
+    return kind is Kind.SIGN and text not in {")", "]", "}"}
+
+
+def unescape(text: str) -> str:
+    """Return the text of a string literal."""
+    return _ESCAPE.sub(_character, text) if "\\" in text else text
+
+
+def _character(match: re.Match[str]) -> str:
+    digits = match[1] or match[2] or match[3]
+    if digits or match[4]:
+        number = int(digits, 16) if digits else int(match[4], 8)
+        return chr(number) if number <= _MAX_CODE_POINT else "\ufffd"
+    return "" if match[5] in _CONTINUED else _PLAIN.get(match[5], match[5])

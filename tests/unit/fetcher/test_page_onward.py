@@ -1,0 +1,170 @@
+"""Where a page's scripts lead is found without running them, and in bounded time."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fetcher.apart import run_apart
+from fetcher.page.dom import read_dom
+from fetcher.page.onward import Scripts
+from safeurl.report import Onward, Page
+
+_URL = "http://site.test/dir/page?q=1"
+_MADE = "http://site.test/made"
+_PARTS = (
+    *("location", ".href", "=", "'/a'", "`${a}`", "eval(", "setTimeout(", ")", "(", "{", "}", "["),
+    *("]", "function f", "=>", "a", "+", "+=", ",", ";", "if(", "?", ":", "/", "/*", "0x", "1e999"),
+    *(
+        ".split('')",
+        ".replace(",
+        ".join(",
+        "atob(",
+        "'\\u{110000}'",
+        "\\u0061",
+        "<!--",
+        "\n",
+        "new ",
+    ),
+    *(
+        "document.write('<meta http-equiv=refresh content=0;url=x>')",
+        "submit()",
+        ".",
+        "\ud800",
+        '"',
+    ),
+)
+
+
+def _page(body: str) -> Page:
+    return read_dom(f"<!doctype html><p>text</p>{body}", _URL).page
+
+
+def _leads(code: str) -> list[tuple[str, str, float]]:
+    onward = _page(f"<script>{code}</script>").onward
+    return [(lead.how, lead.url, lead.delay_s) for lead in onward]
+
+
+@pytest.mark.parametrize(
+    ("code", "url"),
+    [
+        ("self['location']=['//e','.test/'].join('')", "http://e.test/"),
+        ("var w = window; w.location.replace('x')", "http://site.test/dir/x"),
+        ("function go(u) { location = u } go('/to')", "http://site.test/to"),
+        ("location = `//e.test/${name}`; var name = 'a'", "http://e.test/a"),
+        ("location = 'https://' + location.host + '/s'", "https://site.test/s"),
+        ("location.protocol = 'https:'", "https://site.test/dir/page?q=1"),
+        ("location = 'http://e.test/?id=' + Math.random()", "http://e.test/?id="),
+        ("location = 'hxxp://e.test/'.replace(/hxxp/, 'http')", "http://e.test/"),
+        ("location = test ? '/a' : '/b'", "http://site.test/a"),
+        ("$(document).ready(function () { location = '/a' })", "http://site.test/a"),
+        ("fetch('/x').then(() => location.assign('/a'))", "http://site.test/a"),
+        ("new Function(\"location='/a'\")()", "http://site.test/a"),
+        ("navigation.navigate('/a')", "http://site.test/a"),
+        ("try { location = '/a' } catch (e) {}", "http://site.test/a"),
+        ("setTimeout('go()', 0); function go() { location = '/a' }", "http://site.test/a"),
+        ("location = compute()", ""),
+    ],
+)
+def test_scripts_that_lead_elsewhere(code: str, url: str) -> None:
+    """Variables, parameters, own addresses and texts known in part are worked out."""
+    assert _leads(code) == [("script", url, 0.0)]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "location = location.href",
+        "location.href = '#top'",
+        "location = 'mailto:a@e.test'",
+        "location.reload()",
+        "let location = '/a'",
+        "function f() { var location = '/a' } f()",
+        "$('a').click(function () { location = '/a' })",
+        "$('form').submit(function () { return false })",
+        "button.addEventListener('click', go); function go() { location = '/a' }",
+        "const o = { location: '/a', go() { location = '/b' } }",
+        "class A { go() { location = '/a' } }",
+        "window.open('/a', '_blank')",
+        "if (seen) location = compute()",
+        "if (window.top != window) { top.location = 'http://site.test/' }",
+    ],
+)
+def test_scripts_that_lead_nowhere_by_themselves(code: str) -> None:
+    """Clicks, other windows, the page itself, and what only a frame would do."""
+    assert _leads(code) == []
+
+
+def test_delays_are_those_of_the_timers() -> None:
+    """Of timers inside of timers the sum."""
+    code = "setTimeout(() => setTimeout(go, 2 * 1000), 500); function go() { location = '/a' }"
+    assert _leads(code) == [("script", "http://site.test/a", 2.5)]
+
+
+@pytest.mark.parametrize(
+    ("code", "url"),
+    [
+        ("document.forms[1].submit()", "http://site.test/two"),
+        ("document.getElementById('b').submit()", "http://site.test/two"),
+        ("document.querySelector('#b').requestSubmit()", "http://site.test/two"),
+        ("a.submit()", _URL),
+        (
+            "var f = document.createElement('form'); f.action = '//e.test/'; f.submit()",
+            "http://e.test/",
+        ),
+    ],
+)
+def test_forms_that_a_script_sends(code: str, url: str) -> None:
+    """The form is found by number, id or name; one without an action goes to the page itself."""
+    forms = "<form name=a></form><form id=b action=/two></form>"
+    page = _page(f"{forms}<script>{code}</script>")
+    assert page.onward == (Onward(how="form", url=url),)
+
+
+def test_refreshes_attributes_and_frames_lead_as_well() -> None:
+    """All of them are one list, without what leads to the page itself."""
+    page = _page(
+        "<meta http-equiv=refresh content='30;/late'><iframe src=\"javascript:top.location='/b'\">"
+        "</iframe><svg onload=\"location='/c'\"></svg><body onload=go() onclick=\"location='/d'\">"
+        "<script>function go() { location = '/e' }</script><script src=x>location='/f'</script>"
+        "<script type=module>location='/g'</script>"
+        "<script type=application/json>location='/h'</script>"
+    )
+    assert [(lead.how, lead.url.rpartition("/")[2], lead.delay_s) for lead in page.onward] == [
+        ("meta_refresh", "late", 30.0),
+        ("script", "b", 0.0),
+        ("script", "e", 0.0),
+        ("script", "g", 0.0),
+        ("script", "c", 0.0),
+    ]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.sampled_from(_PARTS) | st.text(max_size=4), max_size=40).map("".join))
+def test_any_script_is_read_the_same_twice(code: str) -> None:
+    """Nothing raises, and the moves are finite."""
+    readers = (Scripts(_URL), Scripts(_URL))
+    for reader in readers:
+        reader.read(code)
+    assert readers[0].moves == readers[1].moves
+    assert len(readers[0].moves) <= 16
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        *("a=", "a+=a+", "f(a,", "a=>", "(", "[a", "(/[", "function f(){", "function f(){f()}"),
+        *("location=setTimeout(", "'a'+", "a?b:", "`${a", "if(a){", "{a:", "open(", "function "),
+        *("(function(){", "b=a.split('');", "b=a.replace(/x/g,a);", "a=a+a;", "eval('"),
+    ],
+)
+def test_no_script_takes_long(part: str) -> None:
+    """Nesting, chains and growing texts end at a bound; quadratic work would not come back."""
+    code = f"location;a='{'x' * 60_000}';{part * (400_000 // len(part))}"
+
+    def task() -> bytes:
+        reader = Scripts(_URL)
+        reader.read(code)
+        return msgspec.json.encode(len(reader.moves))
+
+    assert int(run_apart(task, 30)) <= 16
