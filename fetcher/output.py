@@ -12,6 +12,7 @@ from safeurl.report import (
     ArtefactLine,
     Body,
     EvidenceLine,
+    Favicon,
     Hop,
     Line,
     Page,
@@ -57,6 +58,10 @@ class Reporter:
             reason = page.partial or "Lists were cut because the page's evidence was too large."
             page = replace(page, **shorter, partial=reason)
         self._write(EvidenceLine(page=page))
+
+    def favicon(self, favicon: Favicon) -> None:
+        """Write what is known of the page's icon."""
+        self._write(EvidenceLine(favicon=favicon))
 
     def artefact(self, kind: str, data: bytes, media_type: str) -> None:
         """Write a blob in pieces; an empty one is left out."""

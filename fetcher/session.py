@@ -136,15 +136,16 @@ class Session:
         return Seen(visit.target, loaded, reading, refresh, by_header)
 
     def _write(self, seen: Seen, walker: Walker, deadline: Deadline) -> None:
+        """Write all that is known of the page, and only then ask for its icon."""
         self.reporter.body(seen.load.body)
-        icon = self._icon(seen, walker, deadline)
         if seen.reading is not None:
-            favicon = icon.favicon if icon else None
-            page = replace(seen.reading.page, favicon=favicon)
+            page = seen.reading.page
             self.reporter.page(replace(page, onward=(*seen.by_header, *page.onward)[:_MAX_ONWARD]))
         kind = seen.load.body.sniffed_type or "application/octet-stream"
         self.reporter.artefact("body", seen.load.data, kind)
+        icon = self._icon(seen, walker, deadline)
         if icon is not None:
+            self.reporter.favicon(icon.favicon)
             self.reporter.artefact("favicon", icon.data, icon.media_type)
 
     def _icon(self, seen: Seen, walker: Walker, deadline: Deadline) -> Icon | None:

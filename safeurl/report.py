@@ -329,6 +329,8 @@ class EvidenceLine(_Strict, frozen=True, tag_field="type", tag="evidence"):
     hop: Hop | None = None
     body: Body | None = None
     page: Page | None = None
+    #: The page's icon; it comes after the page, since it is fetched after it.
+    favicon: Favicon | None = None
     refusal: Refusal | None = None
 
 

@@ -15,12 +15,14 @@ from typing import Final
 
 import msgspec
 from msgspec.json import Decoder
+from msgspec.structs import replace
 
 from safeurl.report import (
     ArtefactLine,
     Body,
     Evidence,
     EvidenceLine,
+    Favicon,
     Hop,
     Line,
     Page,
@@ -222,16 +224,20 @@ class _Gathered:
         self._refusals: list[Refusal] = []
         self._body: Body | None = None
         self._page: Page | None = None
+        self._favicon: Favicon | None = None
         self._boxes: dict[str, _Box] = {}
         self._whole: list[_Box] = []
         self.report: ReportLine | None = None
 
     def evidence(self) -> Evidence:
-        """Return the evidence as it is stored."""
+        """Return the evidence as it is stored; the icon is the page's."""
+        page = self._page
+        if page is not None and self._favicon is not None:
+            page = replace(page, favicon=self._favicon)
         return Evidence(
             hops=tuple(self._hops),
             body=self._body,
-            page=self._page,
+            page=page,
             refusals=tuple(self._refusals),
             report=self.report,
         )
@@ -255,7 +261,8 @@ class _Gathered:
         return [box for box in self._whole if self._is_as_reported(box)]
 
     def _add_evidence(self, line: EvidenceLine) -> None:
-        if sum(part is not None for part in (line.hop, line.body, line.page, line.refusal)) != 1:
+        parts = (line.hop, line.body, line.page, line.favicon, line.refusal)
+        if sum(part is not None for part in parts) != 1:
             raise _malformed("An evidence line does not hold exactly one piece of evidence.")
         if not all(map(_is_address, _addresses(line))):
             raise _malformed("An address of the report is not one, or is not written as one is.")
@@ -266,6 +273,7 @@ class _Gathered:
             self._refusals.append(line.refusal)
         self._body = line.body or self._body
         self._page = line.page or self._page
+        self._favicon = line.favicon or self._favicon
 
     def _add_piece(self, piece: ArtefactLine) -> None:
         box = self._boxes.setdefault(piece.kind, _Box(piece.kind, piece.media_type))

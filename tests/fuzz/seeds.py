@@ -163,6 +163,7 @@ def _reports() -> list[bytes]:
     lines: list[dict[str, object]] = [
         {"type": "evidence", "hop": hop},
         {"type": "evidence", "page": {"title": "t", "forms": [{"has_password": True}]}},
+        {"type": "evidence", "favicon": {"url": "http://e.test/i", "mmh3": -5}},
         {"type": "evidence", "refusal": {"host": "10.0.0.1", "port": 80, "rule": "private"}},
         {"type": "artefact", "kind": "favicon", "data": "aGVsbG8=", "last": True},
         {"type": "report", "scan": "s1", "attempt": 2, "outcome": "ok"},

@@ -2,13 +2,18 @@
 
 import base64
 import hashlib
+import os
+import signal
+import subprocess
+import threading
 from itertools import pairwise
 
 import mmh3
 
 from safeurl.report import EvidenceLine, FormField, Iframe, MetaRefresh, ReportLine
+from safeurl.report_reader import ReportReader
 from safeurl.state import Outcome
-from tests.support.fetching import fetch
+from tests.support.fetching import COMMAND, ROOT, fetch, request_line
 from tests.support.pages import PageServer, Reply, Request, html, redirect
 from tests.support.routes import STANDARD_ROUTES
 
@@ -173,6 +178,37 @@ def test_the_default_icon_is_tried_and_a_data_icon_is_hashed_directly() -> None:
     assert default is not None
     assert inline is not None
     assert default.mmh3 == inline.mmh3 == mmh3.hash(base64.encodebytes(_ICON))
+
+
+def test_a_fetch_that_ends_during_the_icon_has_told_of_the_page() -> None:
+    """All of the page is written before its icon is asked for."""
+    asked, leave = threading.Event(), threading.Event()
+
+    def icon(_: Request) -> Reply:
+        asked.set()
+        leave.wait(60)
+        return Reply(_ICON)
+
+    with PageServer({"/": lambda _: html("<title>A</title>"), "/favicon.ico": icon}) as server:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            COMMAND, cwd=ROOT, stdin=pipe, stdout=pipe, start_new_session=True
+        ) as fetcher:
+            assert fetcher.stdin is not None
+            assert fetcher.stdout is not None
+            fetcher.stdin.write(request_line(server.url("/")))
+            fetcher.stdin.close()
+            assert asked.wait(60)
+            # Its guard and the process that fetches.
+            os.killpg(fetcher.pid, signal.SIGKILL)
+            lines = fetcher.stdout.read()
+        leave.set()
+    reader = ReportReader("scan-1", 1)
+    reader.feed(lines)
+    page = reader.evidence().page
+    assert page is not None
+    assert (page.title, page.favicon, reader.report) == ("A", None, None)
+    assert [kind for kind, _, _ in reader.artefacts] == ["body"]
 
 
 def test_an_icon_that_misbehaves_is_only_an_error() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from safeurl.report import (
     ArtefactLine,
@@ -59,9 +60,10 @@ class Run:
 
     @property
     def page(self) -> Page:
-        """The one page."""
+        """The one page, with the icon that came after it."""
         (page,) = (line.page for line in self.evidence if line.page)
-        return page
+        icons = [line.favicon for line in self.evidence if line.favicon]
+        return replace(page, favicon=icons[0]) if icons else page
 
     @property
     def report(self) -> ReportLine:

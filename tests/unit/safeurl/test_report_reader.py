@@ -9,12 +9,14 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from safeurl.report import (
     ArtefactLine,
     Body,
     Evidence,
     EvidenceLine,
+    Favicon,
     Hop,
     Line,
     Page,
@@ -30,6 +32,7 @@ HOP = Hop(url="http://example.com/", status=302, location="/next")
 LAST_HOP = Hop(url="http://example.com/next", via="redirect", status=200)
 BODY = Body(wire_bytes=len(HTML), size_bytes=len(HTML), sha256=hashlib.sha256(HTML).hexdigest())
 PAGE = Page(title="hello \u2028 \U0001f600 [{")
+ICON = Favicon(url="http://example.com/favicon.ico", error="There is none.")
 REFUSAL = Refusal(host="10.0.0.1", port=80, rule="private")
 REPORT = ReportLine(scan="s1", attempt=2, outcome=Outcome.OK)
 
@@ -40,6 +43,7 @@ VALID: tuple[Line, ...] = (
     ArtefactLine(kind="body", data=HTML[:5], media_type="text/html"),
     ArtefactLine(kind="favicon", data=b"icon", last=True, media_type="image/png"),
     EvidenceLine(page=PAGE),
+    EvidenceLine(favicon=ICON),
     ArtefactLine(kind="body", data=HTML[5:], last=True),
     EvidenceLine(refusal=REFUSAL),
     REPORT,
@@ -90,9 +94,22 @@ def test_a_valid_report_is_read_whole() -> None:
     assert not reader.fault_detail
     assert reader.report == REPORT
     assert reader.evidence() == Evidence(
-        hops=(HOP, LAST_HOP), body=BODY, page=PAGE, refusals=(REFUSAL,), report=REPORT
+        hops=(HOP, LAST_HOP),
+        body=BODY,
+        page=replace(PAGE, favicon=ICON),
+        refusals=(REFUSAL,),
+        report=REPORT,
     )
     assert reader.artefacts == [("favicon", "image/png", b"icon"), ("body", "text/html", HTML)]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_icon_joins_the_page_in_any_order(is_first: bool) -> None:  # noqa: FBT001 - a case
+    """Without a page it is nobody's."""
+    page, icon = EvidenceLine(page=PAGE), EvidenceLine(favicon=ICON)
+    reader = read([encode(*((icon, page) if is_first else (page, icon)), REPORT)])
+    assert reader.evidence().page == replace(PAGE, favicon=ICON)
+    assert read([encode(icon, REPORT)]).evidence().page is None
 
 
 def test_no_bytes_are_no_fault_and_no_report() -> None:
@@ -107,7 +124,7 @@ def test_a_last_line_without_newline_counts() -> None:
     assert read([data]).report == REPORT
     cut = read([data[:-1]])
     assert (cut.fault, cut.report) == (Outcome.REPORT_MALFORMED, None)
-    assert cut.evidence().page == PAGE
+    assert cut.evidence().page == replace(PAGE, favicon=ICON)
 
 
 @pytest.mark.parametrize(
