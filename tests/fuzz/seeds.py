@@ -172,6 +172,21 @@ def _reports() -> list[bytes]:
     return [b"\n".join(encoded) + b"\n", *encoded, b'{"type":"later","x":[[[[]]]]}\n' + encoded[-1]]
 
 
+def _scripts() -> list[bytes]:
+    return [
+        b"setTimeout(\"location.href='/plain'\",10)",
+        b"window['loc'+'ation'].replace(atob('L2E='))",
+        b"var a=['to','/'],u=a[1]+a[0];function go(x){location=x}window.onload=()=>go(u)",
+        b"(function(w){w.location=`//e/${u}`})(window);if(top!=self){top.location='/x'}",
+        b"document.forms[0].submit();f.action='/d';f.submit()",
+        b"eval('loca'+'tion=String.fromCharCode(47,0x61)')//x",
+        b"document.write('<meta http-equiv=refresh content=0;url=/to>');a=/[/]'/.test(b)?1:2",
+        b"location='ot/'.split('').reverse().join('').replace(/t/g,'s').substr(0,2)+unescape('%u0041')",
+        b"0; url='/next'",
+        b"<p a='<noscript>'><noscript><!--</noscript>x-->",
+    ]
+
+
 def _urls() -> list[bytes]:
     texts = [*CONFUSIONS, *(f"http://{host}/" for host in LITERALS)]
     texts += [
@@ -202,6 +217,7 @@ _SEEDS: Final[Mapping[str, Callable[[], list[bytes]]]] = MappingProxyType(
         "request_head": _requests,
         "response_chunks": _chunks,
         "response_head": _heads,
+        "script": _scripts,
         "url": _urls,
     }
 )

@@ -18,6 +18,7 @@ TARGETS: Final[Mapping[str, str]] = MappingProxyType(
         "response_chunks": "tests.fuzz.targets.response:fuzz_chunks",
         "response_head": "tests.fuzz.targets.response:fuzz_head",
         "request_head": "tests.fuzz.targets.request_head:fuzz_request_head",
+        "script": "tests.fuzz.targets.script:fuzz_script",
         "url": "tests.fuzz.targets.url:fuzz_url",
     }
 )

@@ -1,0 +1,22 @@
+"""Scripts: what is read of them without running them is bounded, and the same each time."""
+
+from fetcher.page.noscript import without_noscript
+from fetcher.page.onward import Scripts
+from fetcher.refresh import parse_refresh
+
+_URL = "https://example.com/folder/page?q#f"
+_MAX_MOVES = 16
+
+
+def fuzz_script(data: bytes) -> None:
+    """Hold that reading is total and gives the same twice, for refreshes and `noscript` too."""
+    text = data.decode("utf-8", "surrogateescape")
+    first, second = Scripts(_URL), Scripts(_URL)
+    first.read(text)
+    second.read(text)
+    assert (first.moves, first.markup) == (second.moves, second.markup)
+    assert len(first.moves) <= _MAX_MOVES
+    refresh = parse_refresh(text)
+    assert refresh is None or 0 <= refresh.delay_s <= 1e9
+    left = without_noscript(text)
+    assert without_noscript(left) == left
