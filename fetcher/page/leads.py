@@ -51,6 +51,8 @@ class Code:
     scripts: list[str] = field(default_factory=list)
     #: What `onload` attributes say: it runs after all scripts.
     handlers: list[str] = field(default_factory=list)
+    #: Where links lead, by their id.
+    links: dict[str, str] = field(default_factory=dict)
 
     def script(self, attributes: Attributes, text: str) -> None:
         """Take in an element `script` without a source."""
@@ -60,6 +62,8 @@ class Code:
 
     def handle(self, tag: str, node: Element) -> None:
         """Take in the attributes of an element that run by themselves."""
+        if tag == "a" and node.id:
+            self.links.setdefault(node.id, attribute(node.attributes, "href"))
         attributes = node.attributes if tag in _LOADING else {}
         self.handlers += filter(None, (attribute(attributes, name) for name in _LOAD_HANDLERS))
 
@@ -74,7 +78,7 @@ def find_onward(
     code: Code, refresh: MetaRefresh | None, forms: Sequence[FormDraft], links: Links
 ) -> tuple[Onward, ...]:
     """Return where the page leads by itself; not where it only loads itself again."""
-    reader = Scripts(links.page_url)
+    reader = Scripts(links.page_url, links=code.links)
     reader.read(*code.scripts, *code.handlers)
     written, refreshes = _written(reader, links)
     reader.read(*written)

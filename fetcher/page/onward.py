@@ -4,7 +4,7 @@ Literals and what a few functions make of them are worked out; code that waits f
 not count. All of it is bounded by tokens and steps, so that the same page always gives the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fetcher.page.script_calls import TIMERS, Calls, delay_at, find_calls
@@ -45,6 +45,8 @@ class Scripts:
 
     page_url: str
     moves: list[Move] = field(default_factory=list)
+    #: Where links lead, by their id.
+    links: Mapping[str, str] = field(default_factory=dict)
     #: HTML that scripts write into the page.
     markup: list[str] = field(default_factory=list)
     _budget: Budget = field(default_factory=Budget)
@@ -85,6 +87,8 @@ class Scripts:
         elif name in {"submit", "requestSubmit"} and site.is_method and site.opened:
             if not site.arguments:
                 self._send(site)
+        elif name == "click" and site.is_method and site.opened and not site.arguments:
+            self._click(site)
         elif site.opened and (name in {"eval", "execScript", "Function", *TIMERS}):
             self._nested(site, name)
         elif name in {"write", "writeln"} and site.tokens.sign(site.at - 2) == "document":
@@ -124,8 +128,15 @@ class Scripts:
         elif url or not site.is_guarded:
             self._add(Move(url, site.delay_s))
 
+    def _click(self, site: "_Site") -> None:
+        """Take in that a script clicks on a link; on what is none, nothing is known."""
+        name, href = site.element("href")
+        url = href or (self.links.get(name, "") if isinstance(name, str) else "")
+        if url:
+            self._go(site, url)
+
     def _send(self, site: "_Site") -> None:
-        form, action = site.form
+        form, action = site.element("action")
         self._add(Move(action, site.delay_s, is_form=True, form=form))
 
     def _add(self, move: Move) -> None:
@@ -214,9 +225,11 @@ class _Site:
                 return True
         return False
 
-    @property
-    def form(self) -> tuple[str | int, str]:
-        """Return the form that is sent by its id, name or number, and the action a script set."""
+    def element(self, target: str) -> tuple[str | int, str]:
+        """Return the id, name or number of what the method is called on, and its target.
+
+        The target is known where a script has set it.
+        """
         tokens, before = self.tokens, self.at - 2
         if tokens.sign(before) in {")", "]"} and tokens.mate[before] >= 0:
             inside = tokens.mate[before] + 1
@@ -224,8 +237,10 @@ class _Site:
             name = (tokens.string(inside) or "").lstrip("#")
             return (int(number) if number.isdigit() else name), ""
         name = tokens.sign(before)
-        action = self.values.resolved(Path((name, "action")))
-        return name, action if isinstance(action, str) else ""
+        found = self.values.resolved(Path((name,)))
+        url = self.values.resolved(Path((name, target)))
+        name = found.names[0].lstrip("#") if isinstance(found, Path) else name
+        return name, url if isinstance(url, str) else ""
 
     def changed(self, part: str, value: Value) -> Value:
         """Return the page's URL with one part of it replaced."""

@@ -34,6 +34,8 @@ _OPERATORS = frozenset(
         *("^", "in", "instanceof"),
     }
 )
+#: Functions that find an element by its id.
+_FINDERS = frozenset({"getElementById", "querySelector"})
 _ENDS = frozenset({")", "]", "}", ",", ";", ":"})
 _HOLE = re.compile(r"\$\{\s*+([\w$.]*+)[^}]*+\}?+")
 
@@ -106,6 +108,8 @@ class Values:
         if not isinstance(value, Path):
             return value
         names = value.names
+        if names[0].startswith("#"):
+            return value
         while len(names) > 1 and names[0] in BASES:
             names = names[1:]
         name = ".".join(names)
@@ -206,6 +210,8 @@ class Values:
     def _called(self, owner: Value, name: str, pieces: list[Value], first: int) -> Value:
         """Return what a call gives, for functions that make texts of texts."""
         texts = [piece for piece in pieces if isinstance(piece, str)]
+        if name in _FINDERS and texts:
+            return Path((f"#{texts[0].lstrip('#')}",))
         if name == "fromCharCode":
             return from_codes(pieces)
         if name in FUNCTIONS and texts and isinstance(pieces[0], str):

@@ -44,6 +44,8 @@ CASES = (
     _case("onload_attribute", "<img src=data:, onerror=\"location='/to'\">"),
     _case("form", f"{_FORM}<script>document.forms[0].submit()</script>"),
     _case("form_by_name", f"{_FORM}<script>document.g.submit()</script>"),
+    _case("clicked_link", "<a id=l href=/to>x</a><script>l.click()</script>"),
+    _script("clicked_new_link", "var a = document.createElement('a'); a.href = '/to'; a.click()"),
     _script("other_event", "addEventListener('click', () => { location = '/to' })"),
     _script("onclick_property", "document.body.onclick = function () { location = '/to' }"),
     _script("never_called", "function go() { location = '/to' }"),

@@ -107,6 +107,7 @@ def test_delays_are_those_of_the_timers() -> None:
         ("document.forms[1].submit()", "http://site.test/two"),
         ("document.getElementById('b').submit()", "http://site.test/two"),
         ("document.querySelector('#b').requestSubmit()", "http://site.test/two"),
+        ("var b = document.getElementById('b'); b.submit()", "http://site.test/two"),
         ("a.submit()", _URL),
         (
             "var f = document.createElement('form'); f.action = '//e.test/'; f.submit()",
@@ -119,6 +120,22 @@ def test_forms_that_a_script_sends(code: str, url: str) -> None:
     forms = "<form name=a></form><form id=b action=/two></form>"
     page = _page(f"{forms}<script>{code}</script>")
     assert page.onward == (Onward(how="form", url=url),)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "document.getElementById('go').click()",
+        "document.querySelector('#go').click()",
+        "const link = document.getElementById('go'); setTimeout(() => link.click(), 0)",
+        "onload = function () { go.click() }",
+    ],
+)
+def test_links_that_a_script_clicks(code: str) -> None:
+    """The link is found by its id; a click on anything else leads nowhere."""
+    body = "<a id=go href=/to>on</a><a id=not href=/not>x</a><button id=b>x</button>"
+    page = _page(f"{body}<script>{code}; b.click()</script>")
+    assert page.onward == (Onward(how="script", url="http://site.test/to"),)
 
 
 def test_refreshes_attributes_and_frames_lead_as_well() -> None:
