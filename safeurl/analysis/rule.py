@@ -31,7 +31,8 @@ class Weight(float, Enum):
 class Finding:
     """Where in the evidence a rule saw its sign, and why that matters.
 
-    The reason is ours and never quotes the page, which is hostile; the excerpt does.
+    The reason is ours and never quotes the page, which is hostile, but for where it leads,
+    defanged and in plain ASCII; the excerpt does.
     """
 
     #: JSON pointer into the encoded evidence, where defaults are left out; "" is the whole.

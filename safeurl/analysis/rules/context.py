@@ -35,6 +35,11 @@ _SERVER_FAULT = 500
 _REFRESH_URL = re.compile(
     r"[;,]\s{0,9}(?:url\s{0,9}=\s{0,9})?[\"']?(https?:[^\"'\s]{1,8192})", re.IGNORECASE
 )
+_SENDS = "The page sends its visitor on to"
+#: Without a user, whose name could pass for the host; of the rest no more than what says enough.
+_PLAIN_URL = re.compile(
+    r"(https?)://([a-z0-9.-]{1,253}(?::[0-9]{1,5})?)(?![^/?#])((?:[/?#][A-Za-z0-9._~/?#%&=+-]{0,100})?)"
+)
 _PLAIN_HOST = re.compile(r"[a-z0-9.-]{1,253}")
 _ARCHIVES = frozenset({"archive.org", "archive.ph", "archive.is", "archive.today"})
 
@@ -98,7 +103,7 @@ def unfollowed(ctx: Context) -> Iterator[Finding]:
         return
     here = ctx.final_hop_pointer
     if hop.via == "meta_refresh" and hop.status is None:
-        yield Finding(f"{here}/url", f"{_to(ctx, hop.url)}, and that did not answer.", hop.url)
+        yield Finding(f"{here}/url", f"{_to(hop.url)}, and that did not answer.", hop.url)
     elif hop.location is not None:
         reason = "The page leads to a redirect that was not followed."
         yield Finding(f"{here}/location", reason, hop.location)
@@ -112,10 +117,10 @@ def _leads(ctx: Context) -> Iterator[Finding]:
         # Large pages work out addresses for many reasons; a way station has little else to show.
         if lead.url or lead.how == "form" or len(ctx.text) <= _NOTICE_CHARS:
             pointer = f"/page/onward/{i}"
-            yield Finding(pointer, f"{_to(ctx, lead.url)}, which was not opened.", lead.url)
+            yield Finding(pointer, f"{_to(lead.url)}, which was not opened.", lead.url)
     for pointer, url in _refreshes(ctx):
         if url.partition("#")[0] != ctx.final.target.url.partition("#")[0]:
-            yield Finding(pointer, f"{_to(ctx, url)}, which was not opened.", url)
+            yield Finding(pointer, f"{_to(url)}, which was not opened.", url)
 
 
 def _refreshes(ctx: Context) -> Iterator[tuple[str, str]]:
@@ -135,16 +140,21 @@ def _is_web(url: str) -> bool:
     return url.lower().startswith(("http:", "https:"))
 
 
-def _to(ctx: Context, url: str) -> str:
-    """Say that the page leads to a URL; of a page's text no more than a plain host is quoted."""
-    host = split(url).host if url else ""
+def _to(url: str) -> str:
+    """Say that the page leads to a URL, defanged; nothing of it but plain ASCII is quoted."""
     if not url:
-        return "The page sends its visitor on to an address that a script works out"
-    if not _PLAIN_HOST.fullmatch(host):
-        return "The page sends its visitor on to another one"
-    if host == ctx.final.target.host:
-        return "The page sends its visitor on to another page of its own host"
-    return f"The page sends its visitor on to {host.replace('.', '[.]')}"
+        return f"{_SENDS} an address that a script works out"
+    if plain := _PLAIN_URL.match(url):
+        rest = "" if plain.end() == len(url) else "…"
+        return f"{_SENDS} {_defanged(plain[1])}://{_defanged(plain[2])}{plain[3]}{rest}"
+    host = split(url).host
+    return f"{_SENDS} {_defanged(host) if _PLAIN_HOST.fullmatch(host) else 'another one'}"
+
+
+def _defanged(text: str) -> str:
+    return (
+        text.replace("http", "hxxp", 1) if text in {"http", "https"} else text.replace(".", "[.]")
+    )
 
 
 def _notice(ctx: Context, pattern: re.Pattern[str], reason: str) -> Iterator[Finding]:

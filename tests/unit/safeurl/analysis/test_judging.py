@@ -112,19 +112,24 @@ def test_a_page_that_leads_to_where_nobody_followed_is_inconclusive(url: str) ->
 @pytest.mark.parametrize(
     ("how", "url", "words"),
     [
-        ("script", "https://login.e.example/a", "to login.e.example,"),
-        ("form", SOME, "to another page of its own host,"),
-        ("script", "", "to an address that a script works out,"),
-        ("refresh_header", "https://a b/<script>", "to another one,"),
-        ("meta_refresh", "http://8.8.8.8/", "to 8.8.8.8,"),
+        ("script", "https://login.e.example/a.php", "to hxxps://login[.]e[.]example/a.php, which"),
+        ("form", SOME, "to hxxps://shop[.]example[.]net/, which"),
+        ("script", "https://e.example", "to hxxps://e[.]example, which"),
+        ("script", "", "to an address that a script works out, which"),
+        ("script", "http://8.8.8.8:81?a=b c", "to hxxp://8[.]8[.]8[.]8:81?a=b…, which"),
+        ("script", "https://paypal.com:1@e.example/", "to e[.]example, which"),
+        ("script", f"https://e.example/{'a' * 200}", f"e[.]example/{'a' * 100}…, which"),
+        ("meta_refresh", "https://e.example/\u202e", "to hxxps://e[.]example/…, which"),
+        ("refresh_header", "https://a b/<script>", "to another one, which"),
     ],
 )
 def test_a_way_station_says_where_it_seems_to_lead(how: str, url: str, words: str) -> None:
     """An empty page that leads on is told as that; hosts are defanged, nothing else is quoted."""
     verdict = _of(Page(scripts=(Script(inline_bytes=9),), onward=(Onward(how=how, url=url),)))
     assert verdict.judgement is Judgement.INCONCLUSIVE
-    assert words.replace(".", "[.]") in verdict.summary
-    assert [hit.excerpt for hit in verdict.hits if hit.rule == "context.unfollowed"] == [url]
+    assert words in verdict.summary
+    (hit,) = [hit for hit in verdict.hits if hit.rule == "context.unfollowed"]
+    assert hit.excerpt[:18] == url[:18]
 
 
 def test_a_page_that_leads_on_is_still_judged_by_what_it_shows() -> None:
