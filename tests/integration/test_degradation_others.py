@@ -140,7 +140,7 @@ async def _swept(site: Installation) -> list[str]:
         )
         for _ in range(2 * (_MANY // SWEEP_LIMIT)):
             await rescuer.sweep(term.term)
-            woken = sorted((await queue.waiting(limit=2_100)).scan_ids - set(claimed))
+            woken = sorted((await queue.waiting(limit=_MANY)).scan_ids - set(claimed))
             claimed += [scan.id for scan in await _claim_all(store, woken)]
     await queue.close()
     return claimed
