@@ -79,6 +79,10 @@ class RowRefusedError(SafeURLError):
     code = "row_refused"
 
 
+class StoreAbsentError(StoreUnavailableError):
+    """There is no database yet: SafeURL was never started with these settings."""
+
+
 class QueueUnavailableError(UnavailableError):
     """Redis does not answer."""
 

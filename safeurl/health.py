@@ -25,6 +25,7 @@ LOW_DISK_BYTES = 1024**3
 #: One with less than this is full: a write needs room for SQLite's log besides.
 FULL_DISK_BYTES = 4 * 1024**2
 
+_START = "Start it with `safeurl up`, or scan one URL here and now with `safeurl scan URL`."
 _RUN_WORKER = "Run `safeurl worker` on a host that has Docker; scans wait until then."
 _MORE_WORKERS = "Raise WORKER_CONCURRENCY or run `safeurl worker` on more hosts."
 _MEBIBYTE = 1024**2
@@ -40,6 +41,8 @@ class Part:
 
     ok: bool
     detail: str
+    #: Whether it was never there, as before the first start.
+    is_absent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +89,18 @@ class Health:
     disk: Disk | None = None
 
     @property
+    def is_running(self) -> bool:
+        """Whether SafeURL was ever started with these settings."""
+        return not self.database.is_absent
+
+    @property
     def findings(self) -> tuple[Issue, ...]:
         """What is wrong, the most urgent first."""
+        if not self.is_running:
+            # All else follows from it.
+            return (
+                Issue(f"SafeURL is not running. {self.database.detail}", _START, is_outage=True),
+            )
         found = [
             *_database(self),
             *_queue(self),

@@ -11,6 +11,7 @@ from safeurl.errors import (
     RequestError,
     ScanFinishedError,
     ScanNotFoundError,
+    StoreAbsentError,
     StoreUnavailableError,
     UnavailableError,
     UrlRefusedError,
@@ -206,8 +207,9 @@ class Service:
             unreadable = await self._unreadable(now)
             database = Part(ok=True, detail="The database answers.")
         except UnavailableError as error:
+            is_absent = isinstance(error, StoreAbsentError)
+            database = Part(ok=False, detail=str(error), is_absent=is_absent)
             heard, metrics, unreadable = [], None, ()
-            database = Part(ok=False, detail=str(error))
         queue, refused = await self._queue_part()
         silent_since = now - WORKER_SILENCE
         return Health(

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from safeurl.adapters.redis.wakeup import Refusal, Wakeup, count_refused, take
 from worker.job_process import run_job
+from worker.said import Said
 
 _log = logging.getLogger("safeurl.daemon")
 
@@ -130,13 +131,12 @@ class ScanWorker:
 
     def _wait_until_ready(self) -> bool:
         """Wait for what a scan needs; False where this life ended before it was there."""
-        tell_at_s = time.monotonic()
+        said = Said()
         while missing := self._missing():
             if self._is_told or self._is_used_up():
                 return False
-            if time.monotonic() >= tell_at_s:
+            if said.is_due(missing, time.monotonic()):
                 _log.warning("worker.waiting_for_%s", missing)
-                tell_at_s += _TELL_S
             time.sleep(_LOOK_S)
         return True
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -17,11 +18,15 @@ from worker.beat import BEAT_INTERVAL_S, Beat
 from worker.election import Candidate, leader_lease
 from worker.owner import owner_name, process_name
 from worker.rescuer import Rescuer
+from worker.said import Said
 from worker.sandbox.reaper import Reaper
 from worker.sealer import Sealer
 from worker.tasks import make_egress, make_sandbox
 
 _log = logging.getLogger("safeurl.steward")
+
+#: A duty that fails is done less and less often, yet soon after what it lacks is back.
+_MAX_PAUSE_S = 10.0
 
 SWEEP_INTERVAL_S = 2.0
 REAP_INTERVAL_S = 15.0
@@ -43,10 +48,11 @@ async def run_steward(settings: Settings) -> None:
     queue = make_queue(settings)
     try:
         async with open_store(settings, migrate=False) as store:
-            await _until_done(store.migrate, stopping)
+            said = Said()
+            await _until_done(store.migrate, stopping, said)
             steward = _Steward(settings, store, queue, sandbox)
             await asyncio.gather(
-                *(_every(interval_s, duty, stopping) for interval_s, duty in steward.duties())
+                *(_every(interval_s, duty, stopping, said) for interval_s, duty in steward.duties())
             )
             await steward.leave()
     finally:
@@ -148,24 +154,32 @@ class _Steward:
             await self._store.forget_workers(silent_since=utc_now() - FORGOTTEN_AFTER)
 
 
-async def _until_done(duty: Duty, stopping: asyncio.Event) -> None:
+async def _until_done(duty: Duty, stopping: asyncio.Event, said: Said) -> None:
     """Try until it works once, or until the end."""
-    while not stopping.is_set() and not await _tried(duty):
-        await _pause(1.0, stopping)
+    pause_s = 1.0
+    while not stopping.is_set() and not await _tried(duty, said):
+        await _pause(pause_s, stopping)
+        pause_s = min(_MAX_PAUSE_S, pause_s * 2)
 
 
-async def _every(interval_s: float, duty: Duty, stopping: asyncio.Event) -> None:
-    """Do the duty now and then at this interval, until the end."""
+async def _every(interval_s: float, duty: Duty, stopping: asyncio.Event, said: Said) -> None:
+    """Do the duty now and then at this interval, less often while it fails, until the end."""
+    pause_s = interval_s
     while not stopping.is_set():
-        await _tried(duty)
-        await _pause(interval_s, stopping)
+        if await _tried(duty, said):
+            pause_s = interval_s
+            await _pause(interval_s, stopping)
+        else:
+            await _pause(pause_s, stopping)
+            pause_s = max(interval_s, min(_MAX_PAUSE_S, pause_s * 2))
 
 
-async def _tried(duty: Duty) -> bool:
+async def _tried(duty: Duty, said: Said | None = None) -> bool:
     try:
         await duty()
     except UnavailableError as error:
-        _log.warning("steward.unavailable error=%s", error)
+        if said is None or said.is_due(str(error), time.monotonic()):
+            _log.warning("steward.unavailable error=%s", error)
         return False
     return True
 

@@ -29,15 +29,19 @@ def print_health(screen: Screen, health: Health, sources: Iterable[tuple[str, st
                 _sentences("✗", style, health.issues),
                 _sentences("→", "bold", health.recommendations),
             ]
-        screen.panel(health.status.upper(), style, grids)
+        screen.panel(_status(health).upper(), style, grids)
         return
     said = [
-        ("status", health.status),
+        ("status", _status(health)),
         *(("issue", clean(words, _MAX_TEXT)) for words in health.issues),
         *(("recommendation", clean(words, _MAX_TEXT)) for words in health.recommendations),
     ]
     for name, value in (*said, *facts):
         screen.line(f"{name}: {value}")
+
+
+def _status(health: Health) -> str:
+    return health.status if health.is_running else "not running"
 
 
 def _sentences(mark: str, style: str, sentences: tuple[str, ...]) -> Grid:

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from safeurl.ports import ScanStore
 from safeurl.state import Outcome
 from tests.support.installation import installation, running, without_own_warning
@@ -47,6 +49,20 @@ def test_status_is_degraded_while_scans_would_wait(tmp_path: Path) -> None:
     assert system.run("migrate").returncode == 0
     done = system.run("status")
     assert (done.returncode, done.stdout.splitlines()[0]) == (1, "status: degraded")
+
+
+@pytest.mark.parametrize("folder", ["state", "not/yet/there"])
+def test_before_the_first_start_it_is_not_running(tmp_path: Path, folder: str) -> None:
+    """That is said, and the command that starts it; nothing is called broken, and none is made."""
+    system = System(tmp_path / folder)
+    done = system.run("status")
+    assert (done.returncode, done.stderr) == (75, "")
+    status, issue, advice, *_ = done.stdout.splitlines()
+    assert status == "status: not running"
+    assert issue.startswith("issue: SafeURL is not running. There is no database at ")
+    assert advice.startswith("recommendation: Start it with `safeurl up`")
+    assert "disk" not in done.stdout
+    assert not (tmp_path / folder).exists()
 
 
 def test_status_says_when_the_database_is_down(tmp_path: Path) -> None:

@@ -218,6 +218,7 @@ def test_a_server_that_is_gone_is_unavailability(
         for ask in (store.ping, lambda: store.beat(make_beat()), lambda: store.add([make_scan()])):
             with pytest.raises(StoreBusyError, match="cannot be reached") as caught:
                 await ask()
+            assert str(caught.value).endswith(f" (http://{gone.authority}).")
             assert caught.value.__cause__ is not None
 
     _play(f"{scheme}://{gone.authority}", act, transport=transport, patience_s=0.5)

@@ -51,15 +51,16 @@ def test_sqld_killed(tmp_path: Path) -> None:
             waiting = site.submit("/waiting")
             server.stop()
             early = _begin_submit(site, "/early")
-            health = site.expect_health("unhealthy", "The database server cannot be reached.")
+            sentence = f"The database server cannot be reached ({url})."
+            health = site.expect_health("unhealthy", sentence)
             assert health.code == 503
             site.release()
             answer = site.post("/early")
             assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
-            assert answer.json()["message"] == "The database server cannot be reached."
+            assert answer.json()["message"] == sentence
             said = early.communicate(timeout=_GIVES_UP_S)[1]
             assert early.returncode == 75
-            assert "The database server cannot be reached." in said
+            assert sentence in said
             server.start()
             scan, _ = site.expect_completed([held, *waiting.ids])
             assert scan.attempt > 1

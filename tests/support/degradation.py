@@ -114,8 +114,8 @@ DEGRADATIONS: Sequence[Degradation] = (
     ),
     Degradation(
         fault="sqld is killed",
-        seen="`/health` unhealthy (503): “The database server cannot be reached.” A submit waits "
-        "20 seconds, then 503 or exit 75 with the same sentence.",
+        seen="`/health` unhealthy (503): “The database server cannot be reached (http://…).” A "
+        "submit waits 20 seconds, then 503 or exit 75 with the same sentence.",
         after="Workers live on. Once it is back, what waited runs, and a scan that could not be "
         "recorded is fetched again.",
         test=_DATABASE + "test_sqld_killed",

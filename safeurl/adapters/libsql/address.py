@@ -33,6 +33,12 @@ class Address:
     http_url: str
     transport: Transport
 
+    @property
+    def origin(self) -> str:
+        """Where the server is, for people."""
+        parts = urlsplit(self.http_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
 
 def parse_address(url: str) -> Address:
     """Read TURSO_CONNECTION_URL, or raise `ConfigError` without repeating what it says."""

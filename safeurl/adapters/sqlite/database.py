@@ -1,5 +1,7 @@
 """The SQLite room: an async SQLAlchemy engine over aiosqlite, and its errors made ours."""
 
+import asyncio
+import errno
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -17,10 +19,12 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from safeurl.adapters.access import obstacle
 from safeurl.adapters.sharing import share_file
 from safeurl.adapters.sql.database import NO_SCHEMA, Row, Statement
+from safeurl.adapters.sqlite.full_disk import is_full, read_alone
 from safeurl.errors import (
     ConfigError,
     RowRefusedError,
     RowUnreadableError,
+    StoreAbsentError,
     StoreBusyError,
     StoreFullError,
     StoreUnavailableError,
@@ -41,6 +45,9 @@ _TROUBLE = {
     sqlite3.SQLITE_PERM: "The database file may not be opened",
     sqlite3.SQLITE_READONLY: "The database file may not be written",
 }
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+#: What SQLite says where it cannot make or stretch a file beside the database.
+_FOR_WANT_OF_ROOM = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
 #: Those of which the operating system knows more.
 _REFUSED = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY}
 
@@ -65,8 +72,14 @@ class SQLiteDatabase:
         """
         with self._translated():
             self._require_file()
-            async with self._driver() as driver:
-                return await _run(driver, statement)
+            try:
+                async with self._driver() as driver:
+                    return await _run(driver, statement)
+            except (DBAPIError, sqlite3.Error) as exc:
+                if _code(exc) not in _FOR_WANT_OF_ROOM or not is_full(self._path.parent):
+                    raise
+            # The first who opens the database makes a file beside it, for which there is no room.
+            return await asyncio.to_thread(read_alone, self._path, statement, self._busy_timeout_s)
 
     async def write(self, batch: Sequence[Statement]) -> list[list[Row]]:
         """Run it between BEGIN IMMEDIATE and COMMIT."""
@@ -107,7 +120,7 @@ class SQLiteDatabase:
         try:
             self._path.stat()
         except FileNotFoundError as exc:
-            raise StoreUnavailableError(
+            raise StoreAbsentError(
                 f"There is no database at {self._path}. SAFEURL_STATE_DIR names its folder; the "
                 "first submit or start of SafeURL makes it."
             ) from exc
@@ -138,6 +151,9 @@ class SQLiteDatabase:
         except PoolTimeoutError as exc:
             raise StoreBusyError("Too many statements wait for the database.") from exc
         except OSError as exc:
+            if exc.errno in _NO_ROOM:
+                full = f"{_TROUBLE[sqlite3.SQLITE_FULL]}: {self._path}."
+                raise StoreFullError(full) from exc
             raise _refused(sqlite3.SQLITE_CANTOPEN, self._path, exc.strerror) from exc
         except UnicodeDecodeError as exc:
             # Python's, when it reads SQLite's own message about a schema: that quotes the schema.
@@ -149,12 +165,13 @@ class SQLiteDatabase:
             sentence = f"{short}, or the file is damaged: {self._path}."
             raise StoreUnavailableError(sentence) from exc
         except (DBAPIError, sqlite3.Error) as exc:
-            self._raise_ours(exc, exc.orig if isinstance(exc, DBAPIError) else exc)
+            self._raise_ours(exc, _cause(exc))
             raise
 
     def _raise_ours(self, exc: Exception, cause: BaseException | None) -> None:
-        # The low byte is the primary code; the rest says where it happened.
-        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        code = _code(exc)
+        if code in _FOR_WANT_OF_ROOM and is_full(self._path.parent):
+            code = sqlite3.SQLITE_FULL
         if code in _PASSING:
             raise StoreBusyError(f"The database {self._path} is locked.") from exc
         if code in _REFUSED:
@@ -169,6 +186,16 @@ class SQLiteDatabase:
             raise RowUnreadableError(f"The database holds what is not UTF-8: {cause}.") from exc
         if str(cause).startswith(("no such table", "no such column")):
             raise StoreUnavailableError(NO_SCHEMA) from exc
+
+
+def _cause(exc: Exception) -> BaseException | None:
+    return exc.orig if isinstance(exc, DBAPIError) else exc
+
+
+def _code(exc: Exception) -> int:
+    # The low byte is the primary code; the rest says where it happened.
+    code: int = getattr(_cause(exc), "sqlite_errorcode", 0)
+    return code & 0xFF
 
 
 async def _run(driver: aiosqlite.Connection, statement: Statement) -> list[Row]:
