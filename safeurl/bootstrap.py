@@ -13,6 +13,7 @@ from safeurl.adapters.privacy import make_private
 from safeurl.adapters.redis.connection import RedisServer, Tls
 from safeurl.adapters.redis.embedded import check_socket_path
 from safeurl.adapters.redis.queue import RQQueue
+from safeurl.adapters.running import find_running
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.address import AddressPolicy
 from safeurl.errors import ConfigError
@@ -107,8 +108,22 @@ def make_artefacts(settings: Settings) -> FileArtefacts:
 def make_service(settings: Settings, store: Store, queue: WakeQueue) -> Service:
     """Return the use cases over an open database and queue."""
     return Service(
-        store, queue, utc_now, make_policy(settings), disk=lambda: _database_disk(settings)
+        store,
+        queue,
+        utc_now,
+        make_policy(settings),
+        disk=lambda: _database_disk(settings),
+        failing=lambda: _failing(settings),
     )
+
+
+def _failing(settings: Settings) -> tuple[str, ...]:
+    """Return the processes over this state folder that fail at each start, as far as is known."""
+    try:
+        running = find_running(settings.state_dir)
+    except (OSError, ValueError):
+        return ()  # another user's: the doctor tells
+    return running.failing if running else ()
 
 
 def _database_disk(settings: Settings) -> Disk | None:

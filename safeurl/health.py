@@ -29,6 +29,8 @@ _START = "Start it with `safeurl up`, or scan one URL here and now with `safeurl
 _RUN_WORKER = "Run `safeurl worker` on a host that has Docker; scans wait until then."
 _MORE_WORKERS = "Raise WORKER_CONCURRENCY or run `safeurl worker` on more hosts."
 _MEBIBYTE = 1024**2
+#: Processes without which no scan ends.
+_NEEDED = ("steward", "gateway", "valkey", "worker-")
 #: How a beat begins to say that it is not Docker but the way out that sandboxes lack.
 _GATEWAY = "The egress gateway"
 #: And how it is said of a queue that nobody but SafeURL itself can start.
@@ -87,6 +89,8 @@ class Health:
     refused_jobs: int = 0
     #: Of the host that asks, where the database lies on it.
     disk: Disk | None = None
+    #: Processes of the system over this host's state folder that fail at each start.
+    failing: tuple[str, ...] = ()
 
     @property
     def is_running(self) -> bool:
@@ -106,6 +110,7 @@ class Health:
             *_queue(self),
             *_unreadable(self),
             *_intruder(self),
+            *_failing(self),
             *_workers(self),
             *_docker(self),
             *_pending(self),
@@ -187,6 +192,18 @@ def _intruder(health: Health) -> Iterator[Issue]:
             f"{health.refused_jobs} job{'s' if health.refused_jobs > 1 else ''} of the last hour.",
             "Find out who can reach Redis, change its passwords, and give API and workers users "
             "of their own (docker/valkey/users.acl); nothing of those jobs was run.",
+        )
+
+
+def _failing(health: Health) -> Iterator[Issue]:
+    if health.failing:
+        names = ", ".join(health.failing)
+        verb = "fails" if len(health.failing) == 1 else "fail"
+        yield Issue(
+            f"Of SafeURL's processes {names} {verb} at each start.",
+            "See in the log of `safeurl up` or `safeurl worker` why (`role.crashed`), and run "
+            "`safeurl doctor`; scans wait meanwhile.",
+            is_outage=any(name.startswith(_NEEDED) for name in health.failing),
         )
 
 

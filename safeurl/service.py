@@ -66,7 +66,7 @@ class ScanView:
 class Service:
     """The use cases over a store and a queue. Holds no state of its own."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part that it uses
         self,
         store: ScanStore,
         queue: WakeQueue,
@@ -74,13 +74,18 @@ class Service:
         policy: AddressPolicy = DEFAULT_POLICY,
         *,
         disk: Callable[[], Disk | None] = lambda: None,
+        failing: Callable[[], tuple[str, ...]] = lambda: (),
     ) -> None:
-        """Wire the parts; they are closed by whoever made them. `disk` looks at this host's."""
+        """Wire the parts; they are closed by whoever made them. `disk` looks at this host's.
+
+        `failing` names processes of this host's system that fail at each start.
+        """
         self._store = store
         self._queue = queue
         self._clock = clock
         self._policy = policy
         self._disk = disk
+        self._failing = failing
 
     def sift(self, urls: Sequence[str]) -> tuple[list[str], list[tuple[str, UrlRefusedError]]]:
         """Part the URLs that can be scanned from those that cannot, each with its reason."""
@@ -222,6 +227,7 @@ class Service:
             silent=tuple(beat for beat in heard if beat.beat_at < silent_since),
             metrics=metrics,
             disk=self._disk(),
+            failing=self._failing(),
         )
 
     async def _unreadable(self, now: datetime) -> tuple[str, ...]:

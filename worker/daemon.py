@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from safeurl.adapters.redis.embedded import serve
 from safeurl.analysis import preload
@@ -26,8 +27,16 @@ _STEWARD_WAVE = 1
 _SERVER_WAVE = 2
 
 
-def run_worker(settings: Settings, *, more: tuple[Role, ...] = ()) -> None:
-    """Run the worker's process tree until SIGTERM; the roles in `more` run beside it."""
+def run_worker(
+    settings: Settings,
+    *,
+    more: tuple[Role, ...] = (),
+    on_failing: Callable[[tuple[str, ...]], None] = lambda _names: None,
+) -> None:
+    """Run the worker's process tree until SIGTERM; the roles in `more` run beside it.
+
+    `on_failing` is told which of its processes fail at each start, whenever these have changed.
+    """
     prepare(settings)
     preload()
     tasks.learn_runtime(settings)
@@ -48,7 +57,7 @@ def run_worker(settings: Settings, *, more: tuple[Role, ...] = ()) -> None:
         roles.insert(0, gateway)
     _log.info("worker.starting concurrency=%d task=%s", settings.worker_concurrency, tasks.__name__)
     grace_s = settings.attempt_timeout.total_seconds() + _STOP_MARGIN_S
-    Supervisor([*roles, *more], grace_s=grace_s).run()
+    Supervisor([*roles, *more], grace_s=grace_s, on_failing=on_failing).run()
 
 
 def _run_scan_worker(settings: Settings) -> None:

@@ -26,6 +26,8 @@ _log = logging.getLogger("safeurl.supervisor")
 _STEADY_S = 10.0
 #: One that ended well is started again at once, but no more often than this.
 _APART_S = 0.25
+#: A role that failed so often in a row fails at each start: another try will not mend it.
+_AT_EACH_START = 3
 _FIRST_PAUSE_S = 0.5
 _MAX_PAUSE_S = 30.0
 _POLL_S = 0.05
@@ -56,6 +58,8 @@ class _Child:
     started_s: float = 0.0
     pause_s: float = 0.0
     start_at_s: float = 0.0
+    #: Failures in a row, each soon after a start.
+    failures: int = 0
 
 
 @dataclass(slots=True)
@@ -71,6 +75,9 @@ class Supervisor:
     grace_s: float
     #: The same from the second signal on.
     hand_back_s: float = 15.0
+    #: Is told the names of the roles that fail at each start, whenever these have changed.
+    on_failing: Callable[[tuple[str, ...]], None] = lambda _names: None
+    _failing: tuple[str, ...] = ()
     _children: list[_Child] = field(default_factory=list)
     _signals: int = 0
     _signalled_s: float = 0.0
@@ -88,6 +95,7 @@ class Supervisor:
                 self._start_due()
                 self._tell()
                 self._reap()
+                self._tell_failing()
                 time.sleep(_POLL_S)
         finally:
             self._stop_all()
@@ -100,6 +108,16 @@ class Supervisor:
             self._notifier.ready()
         self._notifier.status(f"{running} of {len(self._children)} processes run")
         self._notifier.ping()
+
+    def _tell_failing(self) -> None:
+        now = time.monotonic()
+        for child in self._children:
+            if child.pid and now - child.started_s >= _STEADY_S:
+                child.failures = 0
+        failing = tuple(c.role.name for c in self._children if c.failures >= _AT_EACH_START)
+        if failing != self._failing:
+            self._failing = failing
+            self.on_failing(failing)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
@@ -116,6 +134,7 @@ class Supervisor:
                 except OSError as error:
                     # The host has no process or memory left for it now.
                     _log.warning("role.not_started name=%s error=%s", child.role.name, error)
+                    child.failures += 1
                     child.pause_s = _longer(child.pause_s)
                     child.start_at_s = now + child.pause_s
                 child.started_s = now
@@ -138,8 +157,10 @@ class Supervisor:
         if status == 0:
             # It has done its work; the limit is for one that finds none and ends again and again.
             child.pause_s = max(0.0, child.started_s + _APART_S - now)
+            child.failures = 0
         else:
             steady = now - child.started_s >= _STEADY_S
+            child.failures = 0 if steady else child.failures + 1
             child.pause_s = 0.0 if steady else _longer(child.pause_s)
         child.start_at_s = now + child.pause_s
 

@@ -4,13 +4,15 @@ The process that runs keeps a lock on the record, so that one that a killed proc
 nothing. Secrets are not in it.
 """
 
+import errno
 import fcntl
 import json
 import logging
 import os
 import stat
 import struct
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +28,8 @@ _LIVES, _WRITTEN = 0, 1
 _FLOCK: Final = "hhqqi"
 #: Some thousand bytes are usual; more is no record of ours.
 _MAX_BYTES: Final = 256 * 1024
+_READS: Final = 3
+_APART_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,20 +45,29 @@ class Running:
     settings: dict[str, str]
     #: The names of the secrets that are set.
     secrets: tuple[str, ...]
+    #: The processes of it that fail at each start.
+    failing: tuple[str, ...] = ()
+
+
+#: Takes the record's next version.
+Update = Callable[[Running], None]
 
 
 @contextmanager
-def announced(folder: Path, running: Running) -> Iterator[None]:
-    """Keep the record while the block runs; without it the system runs just as well."""
+def announced(folder: Path, running: Running) -> Iterator[Update]:
+    """Keep the record while the block runs; without it the system runs just as well.
+
+    Yields what puts another version in its place.
+    """
     path = folder / _NAME
     try:
         handle = _write(path, running)
     except OSError as error:
-        _log.warning("running.not_recorded path=%s error=%s", path, error.strerror)
-        yield
+        _log.warning("running.not_recorded path=%s error=%s", path, error)
+        yield lambda _: None
         return
     try:
-        yield
+        yield lambda changed: _rewrite(handle, changed)
     finally:
         path.unlink(missing_ok=True)
         os.close(handle)
@@ -75,7 +88,7 @@ def find_running(folder: Path) -> Running | None:
         is_trusted = info.st_uid in {0, os.geteuid(), folder.stat().st_uid}
         if not (is_trusted and stat.S_ISREG(info.st_mode) and _is_locked(handle, _WRITTEN)):
             return None
-        return _read(os.pread(handle, _MAX_BYTES, 0))
+        return _read(handle)
     finally:
         os.close(handle)
 
@@ -87,15 +100,26 @@ def _write(path: Path, running: Running) -> int:
     try:
         fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _LIVES)
         os.fchmod(handle, _PRIVATE_FILE)  # refused for a file that is another user's
-        os.ftruncate(handle, 0)
-        text = json.dumps(asdict(running)).encode()
-        if os.pwrite(handle, text, 0) != len(text):
-            raise OSError(None, "only a part of it could be written")  # noqa: TRY301 - closes below
+        _put(handle, running)
         fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _WRITTEN)
     except OSError:
         os.close(handle)
         raise
     return handle
+
+
+def _rewrite(handle: int, running: Running) -> None:
+    try:
+        _put(handle, running)
+    except OSError as error:
+        _log.warning("running.not_recorded error=%s", error)
+
+
+def _put(handle: int, running: Running) -> None:
+    text = json.dumps(asdict(running)).encode()
+    if os.pwrite(handle, text, 0) != len(text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.ftruncate(handle, len(text))
 
 
 def _is_locked(handle: int, start: int) -> bool:
@@ -105,9 +129,12 @@ def _is_locked(handle: int, start: int) -> bool:
     return bool(found[0] != fcntl.F_UNLCK)
 
 
-def _read(text: bytes) -> Running:
-    try:
-        found = json.loads(text)
-        return Running(**{**found, "secrets": tuple(found["secrets"])})
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError("it is no record of this version") from error
+def _read(handle: int) -> Running:
+    for _ in range(_READS):
+        try:
+            found = json.loads(os.pread(handle, _MAX_BYTES, 0))
+            lists = {name: tuple(found[name]) for name in ("secrets", "failing")}
+            return Running(**{**found, **lists})
+        except (ValueError, TypeError, KeyError):
+            time.sleep(_APART_S)  # it may be written anew just now
+    raise ValueError("it is no record of this version")

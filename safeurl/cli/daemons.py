@@ -3,8 +3,9 @@
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -35,8 +36,8 @@ def worker(
 
     loaded = start_logging()
     settings = with_concurrency(loaded.settings, concurrency)
-    with _announced("worker", loaded, settings):
-        run_worker(settings)
+    with _announced("worker", loaded, settings) as on_failing:
+        run_worker(settings, on_failing=on_failing)
 
 
 def api() -> None:
@@ -79,18 +80,24 @@ def _run_all(command: str, loaded: Loaded) -> None:
 
     settings = loaded.settings
     # Opened before the fork, so that a busy port is an error here and a restart keeps the address.
-    with listen(settings) as listener, _announced(command, loaded, settings):
-        run_worker(settings, more=(Role("api", lambda: serve_on(listener, settings, announce)),))
+    with listen(settings) as listener, _announced(command, loaded, settings) as on_failing:
+        api = Role("api", lambda: serve_on(listener, settings, announce))
+        run_worker(settings, more=(api,), on_failing=on_failing)
 
 
 @contextmanager
-def _announced(command: str, loaded: Loaded, settings: Settings) -> Iterator[None]:
-    """Let `status` and `doctor` know meanwhile which settings are in force."""
+def _announced(
+    command: str, loaded: Loaded, settings: Settings
+) -> Iterator[Callable[[tuple[str, ...]], None]]:
+    """Let `status` and `doctor` know meanwhile which settings are in force, and what fails.
+
+    Yields what takes the names of the processes that fail at each start.
+    """
     prepare(settings)
     file = str(loaded.file or "")
     running = describe(settings, command=command, pid=os.getpid(), file=file)
-    with announced(settings.state_dir, running):
-        yield
+    with announced(settings.state_dir, running) as update:
+        yield lambda names: update(replace(running, failing=names))
 
 
 def with_concurrency(settings: Settings, concurrency: int | None) -> Settings:

@@ -1,10 +1,11 @@
 """`safeurl scan`: the whole system for one scan, in the foreground."""
 
 import asyncio
+import mmap
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
@@ -100,15 +101,14 @@ def scan(
     if told.number:
         leave(told.exit_code)
     if not is_ended(view.scan):
-        complain(_why_not(view.scan, parts, settings))
+        complain(_why_not(view.scan, worker, parts, settings))
         leave(EXIT_UNAVAILABLE)
     leave(verdict_code(view))
 
 
-def _why_not(scan: Scan, parts: "_Parts", settings: Settings) -> str:
+def _why_not(scan: Scan, worker: "_Worker", parts: "_Parts", settings: Settings) -> str:
     """Return why the scan did not end, and what becomes of it."""
-    by_itself = f"The worker ended by itself; {settings.worker_log} says why."
-    reason = scan.detail or parts.missing or by_itself
+    reason = scan.detail or parts.missing or worker.why(settings)
     return f"{reason} The scan stays queued and is tried again by `safeurl worker`."
 
 
@@ -123,13 +123,14 @@ class _Company:
     def is_enough(self, scan: Scan) -> bool:
         """Tell whether there is nothing to wait for any more."""
         is_over = is_ended_or_put_off(scan) or self.worker.has_ended()
+        is_over = is_over or (self.worker.is_failing and scan.state is State.QUEUED)
         return is_over or self.told.number > 0 or self.parts.lack(scan)
 
 
 async def _scan(settings: Settings, url: str, company: _Company) -> ScanView:
     async with open_service(settings) as service, company.parts.asked_meanwhile():
         patience_s = _EMBEDDED_START_S if settings.is_redis_embedded else _QUEUE_PATIENCE_S
-        await _until_queue_answers(service, company.worker, patience_s)
+        await _until_queue_answers(service, company.worker, settings, patience_s)
         # Until here a signal leaves nothing behind. From here on the row may be there: no signal
         # ends this before the cancel is written, however soon a second one comes.
         company.told.hold()
@@ -163,7 +164,9 @@ async def _cancel(service: Service, scan_id: str) -> None:
     note("The scan is cancelled. Its sandbox still ends in order; Ctrl-C again leaves at once.")
 
 
-async def _until_queue_answers(service: Service, worker: "_Worker", patience_s: float) -> None:
+async def _until_queue_answers(
+    service: Service, worker: "_Worker", settings: Settings, patience_s: float
+) -> None:
     """Return once the queue answers; raise QueueUnavailableError when it does not.
 
     A scan that is only recorded would wait for ever here: the worker beside us cannot hear of it.
@@ -174,8 +177,9 @@ async def _until_queue_answers(service: Service, worker: "_Worker", patience_s: 
         queue = await service.queue()
         if queue.ok:
             return
-        if worker.has_ended() or loop.time() > deadline:
-            raise QueueUnavailableError(f"{queue.detail} Nothing was scanned.")
+        if worker.has_ended() or worker.is_failing or loop.time() > deadline:
+            why = f" {worker.why(settings)}" if worker.is_failing else ""
+            raise QueueUnavailableError(f"{queue.detail}{why} Nothing was scanned.")
         await asyncio.sleep(_QUEUE_POLL_S)
 
 
@@ -193,8 +197,24 @@ class _Worker:
     """A worker of one scan at a time in a forked child; its log goes to the state folder."""
 
     def __init__(self, settings: Settings) -> None:
-        self._pid = fork(Role("worker", lambda: _be_worker(settings)))
+        #: Whether a process of the worker's fails at each start; the fork writes, we read.
+        self._failing = mmap.mmap(-1, 1)
+        self._pid = fork(Role("worker", lambda: _be_worker(settings, self._tell)))
         self._has_ended = False
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether a process of it fails at each start, so that no scan will end."""
+        return self._failing[0] > 0
+
+    def why(self, settings: Settings) -> str:
+        """Return what is wrong with it, in a sentence."""
+        ends = "fails at each start" if self.is_failing else "ended by itself"
+        return f"The worker {ends}; {settings.worker_log} says why."
+
+    def _tell(self, names: tuple[str, ...]) -> None:
+        """Note in the fork whether any process of the worker's fails at each start."""
+        self._failing[0] = bool(names)
 
     def has_ended(self) -> bool:
         """Tell whether it is gone."""
@@ -240,7 +260,7 @@ def _leave(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _be_worker(settings: Settings) -> None:
+def _be_worker(settings: Settings, on_failing: Callable[[tuple[str, ...]], None]) -> None:
     """Run a worker of one, with an egress gateway of its own unless a unit runs one.
 
     A shared gateway would end with the command that started it, and take the sandboxes of another
@@ -252,13 +272,13 @@ def _be_worker(settings: Settings) -> None:
     log_to(settings, settings.worker_log)
     one = with_concurrency(settings, 1)
     if settings.egress_dir or settings.container_network != "none":
-        run_worker(one)
+        run_worker(one, on_failing=on_failing)
         return
     with TemporaryDirectory(prefix="egress-", dir=settings.state_dir) as folder:
         os.environ["EGRESS_DIR"] = folder  # where the jobs read it
         own = one.model_copy(update={"egress_dir": folder})
         gateway = Role("gateway", lambda: run_gateway(own), stop_wave=2)
-        run_worker(own, more=(gateway,))
+        run_worker(own, more=(gateway,), on_failing=on_failing)
 
 
 class _Parts:
