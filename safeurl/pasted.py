@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from safeurl.refang import HEAD
 from safeurl.url import NAMED_SCHEMES
 
 
@@ -47,19 +48,24 @@ class _Piece:
 
 _LINES: Final = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _NAMED: Final = "|".join(sorted(map(re.escape, NAMED_SCHEMES), key=len, reverse=True))
-_DOT: Final = r"[\[({](?:\.|dot)[\])}]"
+_DOT: Final = r"(?:[\[({](?:\.|dot)[\])}]|[\[<](?:punto|punkt|dot|\.)[\]>]|\[\.|\.\])"
+#: Of a URL's head only what is not a plain one's, and has no space of the line in it.
+_HEAD: Final = HEAD.replace(r"\s?", "")
 _START: Final = re.compile(
     rf"""(?<![^\s<>"'`(\[{{,;|\u201c\u2018\xab])(?:
         [a-z][a-z0-9+.*-]*(?:(?::|\[:\])(?://|\\\\)|\[://\])
+        | {_HEAD}(?=[^\s<>])
         | (?:h(?:tt|xx|xt|tx|\*\*)ps?|{_NAMED})(?::|\[:\])(?=[^\s:])
         | www(?:\.|{_DOT})(?=[^\s.])
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
-_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.*-]*(?::|\[:\]|\[://\])[/\\]*", re.IGNORECASE)
+_SCHEME: Final = re.compile(rf"{_HEAD}|[a-z][a-z0-9+.*-]*(?::|\[:\]|\[://\])[/\\]*", re.IGNORECASE)
+#: A line that begins with a scheme that was parted by a space, and goes on without one.
+_SPLIT_HEAD: Final = re.compile(rf"{HEAD}\S+\Z", re.IGNORECASE)
 _SPACED_DOT: Final = re.compile(rf" ?{_DOT} ?", re.IGNORECASE)
 _SPELT_DOT: Final = re.compile(r"(?<=\w) dot (?=\w)", re.IGNORECASE)
-_DEFANGED: Final = re.compile(rf"\w{_DOT}\w", re.IGNORECASE)
+_DEFANGED: Final = re.compile(rf"\w(?:{_DOT}|\\\.)\w", re.IGNORECASE)
 _BETWEEN: Final = re.compile(r"(?:\s|(?<=\S)[,;|](?=\S)|[,;|](?=\s|\Z)|(?<=\s)[,;|])+")
 _LIST: Final = re.compile(r"\s*[,;|]\s*")
 _CLOSERS: Final = {
@@ -139,6 +145,8 @@ def _is_inside(before: str, *, has_query: bool) -> bool:
 def _is_one(line: str, starts: list[int]) -> bool:
     """Tell whether the whole line is one URL, with the spaces in its path."""
     glued = _SPELT_DOT.sub("[.]", _SPACED_DOT.sub("[.]", line))
+    if len(starts) <= 1 and _SPLIT_HEAD.match(line):
+        return True
     if len(starts) > 1 or (starts and starts[0] > 0):
         return False
     if starts:

@@ -23,6 +23,7 @@ from ada_url import URL, HostType
 from safeurl.address import DEFAULT_POLICY, AddressPolicy, Rule
 from safeurl.errors import UrlRefusedError
 from safeurl.host import Reason, check_literal, check_name, check_port, refuse_host
+from safeurl.refang import TAIL_DOT, TAIL_MARK, undotted, unmarked
 
 __all__ = [
     "MAX_BYTES",
@@ -84,18 +85,10 @@ _WEB_SCHEME: Final = re.compile(
 _SCHEME: Final = re.compile(
     r"([a-z][a-z0-9+.-]*):(?P<port>[0-9]{1,5}(?:[/?#\\]|\Z))?", re.IGNORECASE
 )
-#: Dots as defanged text writes them. No host can hold the first kind; the second kind can also be
-#: a host's own characters.
-_BRACKET_DOT: Final = re.compile(r" ?\[(?:\.|dot)\] ?", re.IGNORECASE)
-_ANY_DOT: Final = re.compile(r" ?[\[({](?:\.|dot)[\])}] ?| dot ", re.IGNORECASE)
-_TAIL_BRACKET_DOT: Final = re.compile(r"\[(?:\.|dot)\]", re.IGNORECASE)
-_TAIL_DOT: Final = re.compile(r"[\[({](?:\.|dot)[\])}]", re.IGNORECASE)
 _TLS_PORT: Final = re.compile(r":0*443\Z")
 #: Where RFC 3986 sees the authority end; a browser ends it at the first backslash too.
 _AUTHORITY: Final = re.compile(r"(?:https?:[/\\]*|[/\\]{2,})([^/?#]*)", re.IGNORECASE)
 _PORT: Final = re.compile(r":[^\]:]*\Z")
-#: No top-level domain of the public DNS has one of these, so there they are a defanged dot's.
-_DOT_MARKS: Final = frozenset("(){}")
 _DEFANGABLE: Final = re.compile(r"(http)(s?://)([^/?#]*)(.*)", re.DOTALL)
 
 
@@ -167,7 +160,8 @@ def defang(url: ParsedUrl | str) -> str:
     if match is None:
         return text.replace(".", "[.]")
     _, rest, authority, tail = match.groups()
-    tail = _TAIL_DOT.sub(lambda dot: f"%{ord(dot[0][0]):02X}{dot[0][1:]}", tail)
+    for pattern in (TAIL_DOT, TAIL_MARK):
+        tail = pattern.sub(lambda mark: f"%{ord(mark[0][0]):02X}{mark[0][1:]}", tail)
     return f"hxxp{rest}{authority.replace('.', '[.]')}{tail}"
 
 
@@ -209,30 +203,23 @@ def _refang(text: str) -> str:
 
     The path is refanged only where scheme or host were defanged: it may mean its brackets.
     """
+    marked, text = text, unmarked(text) or ""
+    if marked and not text:
+        _refuse(
+            Reason.AMBIGUOUS,
+            "The backslash before a dot can stand for the dot or begin the path, and the hosts "
+            "differ. Submit the URL without the backslash.",
+        )
     web = _WEB_SCHEME.match(text)
     rest = text[web.end() :] if web else _without_scheme(text)
     end = next((at for at, char in enumerate(rest) if char in "/?#\\"), len(rest))
     is_plain = web is not None and (web[1].lower(), web[3]) == ("http", ":")
-    authority, tail_dot = _undotted(rest[:end], is_plain=is_plain)
+    authority, tail_dot = undotted(rest[:end], is_plain=is_plain)
     tail = rest[end:]
     if authority != rest[:end] or (web and not is_plain):
         tail = tail_dot.sub(".", tail)
     scheme = f"http{web[2].lower()}" if web else _guessed_scheme(authority)
     return f"{scheme}://{authority}{tail}"
-
-
-def _undotted(authority: str, *, is_plain: bool) -> tuple[str, re.Pattern[str]]:
-    """Return the authority with its dots, and the pattern of the dots that a path may then have.
-
-    `(.)`, `{.}` and `(dot)` can be a host's own. They are read as dots where nothing says
-    otherwise: neither a scheme that was not defanged nor dots that were defanged with brackets.
-    """
-    text = _BRACKET_DOT.sub(".", authority)
-    host = _PORT.sub("", text).removesuffix(".")
-    can_be_host = " " not in host and _DOT_MARKS.isdisjoint(host.rpartition(".")[2])
-    if can_be_host and (is_plain or text != authority):
-        return text.replace("[:]", ":"), _TAIL_BRACKET_DOT
-    return _ANY_DOT.sub(".", authority).replace("[:]", ":"), _TAIL_DOT
 
 
 def _without_scheme(text: str) -> str:

@@ -1,0 +1,159 @@
+"""The marks by which people make a URL harmless in text, and how they are taken away.
+
+Text that somebody pasted is read here, never what a server sent. Marks that no browser's URL can
+hold where they stand are taken away: brackets and HTML entities in scheme and host. What can be
+a URL's own stays: round brackets in a host, anything in the path of a URL that is not defanged.
+
+The forms are those that iocextract, ioc-finder and ioc-fanger document and test.
+"""
+
+import re
+from typing import Final
+from urllib.parse import unquote
+
+#: What stands for `http` in defanged text, and for `s`.
+_HTTP: Final = r"h\s?(?:t\s?t|xx|xt|tx|\*\*|__)\s?p|meow|xxxx"
+_OPEN, _CLOSE = r"[\[({<]", r"[\])}>]"
+#: A bracket that is closed behind the scheme: others stand around the whole URL.
+_BRACKETED: Final = rf"(?:{_OPEN}(?=[a-z*\[(]{{4,8}}{_CLOSE}{{1,2}}\s?[:\[({{<]))"
+_COLON: Final = rf"(?:{_OPEN}?[:\uff1a]{_CLOSE}?)"
+_SLASH: Final = r"(?:\\?[/\uff0f])"
+_SLASHES: Final = rf"(?:(?:{_OPEN}{_SLASH}{{1,2}}{_CLOSE}|{_SLASH}){{1,2}}|\\\\)"
+_PARTED: Final = (
+    rf"(?:{_OPEN}[:\uff1a]{_SLASH}{{2}}{_CLOSE}|{_OPEN}:{_SLASH}{_CLOSE}{_SLASH}"
+    rf"|{_COLON}{_SLASHES}|__(?=\w))"
+)
+#: Scheme and what parts it from the host, with any marks: what is read as `http` or `https`.
+HEAD: Final = rf"{_BRACKETED}?(?:{_HTTP})(?:{_OPEN}?[sx]{_CLOSE}?)?{_CLOSE}?\s?{_PARTED}"
+_HEAD: Final = re.compile(
+    rf"{_BRACKETED}?(?P<http>{_HTTP})(?P<tls>{_OPEN}?[sx]{_CLOSE}?)?{_CLOSE}?\s?{_PARTED}",
+    re.IGNORECASE,
+)
+#: As browsers and chats write it, in which nothing is defanged.
+_PLAIN_HEAD: Final = re.compile(r"https?:(?://|\\\\)", re.IGNORECASE)
+_ENCODED_HEAD: Final = re.compile(r"h(?:tt|xx)ps?(?:%3a|:)%2f%2f", re.IGNORECASE)
+#: Without width, so that a reader does not see them.
+_INVISIBLE: Final = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
+_ENTITY: Final = re.compile(
+    r"&(?:#(?P<number>[0-9]{2,3})|#x(?P<hex>[0-9a-f]{2})|(?P<name>[a-z]{2,6}));", re.IGNORECASE
+)
+_NAMES: Final = (
+    "amp& colon: sol/ period. lsqb[ rsqb] lpar( rpar) quest? num# equals= commat@ lt< gt> bsol\\"
+)
+_ENTITIES: Final = {each[:-1]: each[-1] for each in _NAMES.split()}
+#: Dots, slashes and the like in brackets that no host can hold.
+_DOT_WORD: Final = r"(?:\.|dot|punto|punkt)"
+_SQUARE_DOT: Final = re.compile(
+    rf" ?(?:[\[<%]{_DOT_WORD}[\]>]|%5b{_DOT_WORD}%5d|\[+\.[\[\]]*|\]+\.[\[\]]*|\.[\[\]]+) ?",
+    re.IGNORECASE,
+)
+_SQUARE_MARK: Final = re.compile(r"\[([/?#@:-]|at)\]", re.IGNORECASE)
+#: The same in a path, which may have brackets of its own.
+TAIL_MARK: Final = re.compile(r"\[([/?#@:])\]")
+_SQUARE_WORD: Final = re.compile(r"\[([\w-]+)\](?=\.|\[\.\])")
+_ESCAPED_DOT: Final = re.compile(r"\\\.")
+_ADDRESS: Final = re.compile(r"(?:[^/?#\\]*@)?\[[0-9a-f:.%]*(?::[0-9a-f.%]*)+", re.IGNORECASE)
+_END: Final = re.compile(r"[/?#]|\\(?!\.)")
+#: Punctuation of the sentence around, which no top-level domain ends with.
+_SENTENCE: Final = ",;!\"'>"
+#: Dots as defanged text writes them. No host can hold the first kind; the second kind can also be
+#: a host's own characters.
+_BRACKET_DOT: Final = re.compile(r" ?\[(?:\.|dot)\] ?", re.IGNORECASE)
+_ANY_DOT: Final = re.compile(r" ?[\[({](?:\.|dot)[\])}] ?| dot ", re.IGNORECASE)
+_TAIL_BRACKET_DOT: Final = re.compile(r"\[(?:\.|dot)\]", re.IGNORECASE)
+TAIL_DOT: Final = re.compile(r"[\[({](?:\.|dot)[\])}]", re.IGNORECASE)
+_PORT: Final = re.compile(r":0*443\Z")
+#: No top-level domain of the public DNS has one of these, so there they are a defanged dot's.
+_DOT_MARKS: Final = frozenset("(){}")
+
+
+def undotted(authority: str, *, is_plain: bool) -> tuple[str, re.Pattern[str]]:
+    """Return the authority with its dots, and the pattern of the dots that a path may then have.
+
+    `(.)`, `{.}` and `(dot)` can be a host's own. They are read as dots where nothing says
+    otherwise: neither a scheme that was not defanged nor dots that were defanged with brackets.
+    """
+    text = _BRACKET_DOT.sub(".", authority)
+    host = _PORT.sub("", text).removesuffix(".")
+    can_be_host = " " not in host and _DOT_MARKS.isdisjoint(host.rpartition(".")[2])
+    if can_be_host and (is_plain or text != authority):
+        return text.replace("[:]", ":"), _TAIL_BRACKET_DOT
+    return _ANY_DOT.sub(".", authority).replace("[:]", ":"), TAIL_DOT
+
+
+def unmarked(text: str) -> str | None:
+    r"""Return the text with the marks of scheme and host undone, or as `hxxp` and `[.]`.
+
+    None where it can be read as two hosts: `http://a.example\.b`, whose backslash may begin the
+    path as well.
+    """
+    text = _decoded(text)
+    match = _HEAD.match(text)
+    head, rest = (text[: match.end()], text[match.end() :]) if match else ("", text)
+    is_plain = bool(_PLAIN_HEAD.fullmatch(head))
+    if _ADDRESS.match(rest):
+        authority, tail, is_marked = rest, "", False
+    else:
+        parted = _parted(rest, is_trusted=bool(match) and not is_plain)
+        if parted is None:
+            return None
+        authority, tail, is_marked = parted
+    if is_marked or (match and not is_plain):
+        tail = TAIL_MARK.sub(r"\1", tail)
+    if match and not (is_plain and not is_marked):
+        tls = "s" if match["tls"] else ""
+        head = f"{'http' if is_plain else 'hxxp'}{tls}://"
+    return f"{head}{authority}{tail}"
+
+
+def _decoded(text: str) -> str:
+    """Undo what was done to a whole text: entities and percent-encoding in scheme or host."""
+    if _ENCODED_HEAD.match(text):
+        return unquote(text)
+    if not _HEAD.match(text) and _HEAD.match(bare := _INVISIBLE.sub("", text)):
+        text = bare
+    # A host that ends in `&` is in no DNS, so an entity there is one; in a path it need not be.
+    plain = _PLAIN_HEAD.match(text)
+    front = re.split(r"[/?\\]|(?<!&)#", text[plain.end() if plain else 0 :], maxsplit=1)[0]
+    return _entities(text) if _ENTITY.search(front) else text
+
+
+def _entities(text: str) -> str:
+    def char(match: re.Match[str]) -> str:
+        if match["name"]:
+            return _ENTITIES.get(match["name"].lower(), match[0])
+        code = int(match["number"] or match["hex"], 10 if match["number"] else 16)
+        is_printable = 0x20 < code < 0x7F  # noqa: PLR2004 - printable ASCII
+        return chr(code) if is_printable else match[0]
+
+    return _ENTITY.sub(char, text)
+
+
+def _parted(rest: str, *, is_trusted: bool) -> tuple[str, str, bool] | None:
+    """Return host and tail without marks, and whether there were any; None: two hosts."""
+    mark = re.search(r"\[[/?#]\]", rest)
+    first = _END.search(rest)
+    if mark and (first is None or mark.start() < first.start()):
+        at, is_marked = mark.start(), True
+        tail = mark[0][1] + rest[mark.end() :]
+    else:
+        at, is_marked = first.start() if first else len(rest), False
+        tail = rest[at:]
+    raw = rest[:at]
+    authority = _SQUARE_WORD.sub(r"\1", raw)
+    authority = _SQUARE_DOT.sub("[.]", authority)
+    authority = _SQUARE_MARK.sub(lambda each: _meant(each[1]), authority)
+    authority = authority.replace("(:)", ":")
+    if _ESCAPED_DOT.search(authority):
+        before = _ESCAPED_DOT.split(authority, maxsplit=1)[0]
+        is_clear = is_trusted or "." not in before or "[.]" in before
+        if "@" in authority or not is_clear:
+            return None
+        authority = _ESCAPED_DOT.sub("[.]", authority)
+    if not tail and authority.rstrip(_SENTENCE):
+        authority = authority.rstrip(_SENTENCE)
+    return authority, tail, authority != raw or is_marked
+
+
+def _meant(mark: str) -> str:
+    return "@" if mark.lower() == "at" else mark
