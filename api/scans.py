@@ -19,10 +19,13 @@ from api.schemas import (
     SubmitRequest,
     SubmittedScan,
 )
+from safeurl.errors import UrlRefusedError
+from safeurl.pasted import find_urls
 from safeurl.report import Profile
 from safeurl.scan import Judged, Result, Scan
 from safeurl.service import MAX_PAGE, ScanView
 from safeurl.state import OUTCOME_WORDS, is_final
+from safeurl.url import Reason
 from safeurl.verdict import Verdict
 
 PATH = "/api/scans"
@@ -50,6 +53,11 @@ ScanId = Annotated[str, Path(max_length=64, description="The scan's id.")]
 )
 async def submit(request: SubmitRequest, response: Response, service: ServiceOf) -> SubmittedScan:
     """Record the URL and wake a worker. After this answer the scan is not lost."""
+    if (count := len(find_urls(request.url).urls)) > 1:
+        raise UrlRefusedError(
+            Reason.AMBIGUOUS,
+            f"This text holds {count} URLs. Hand them in one by one; POST /api/pasted parts them.",
+        )
     submission = await service.submit([request.url], source="api", profile=Profile(request.profile))
     scan = submission.scans[0]
     response.headers["location"] = f"{PATH}/{scan.id}"

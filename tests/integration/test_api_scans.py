@@ -71,6 +71,11 @@ def test_a_hostile_title_is_only_ever_json(api: MemoryApi) -> None:
         ("http://127.1/", "loopback"),
         ("http://169.254.169.254/latest/", "metadata"),
         ("https://www.example.com/\ud800", "encoding"),
+        ("https://a.example/x https://b.example/", "ambiguous"),
+        ("https://a.example/x,https://b.example/", "ambiguous"),
+        ("https://a.example/x|hxxps://b[.]example/", "ambiguous"),
+        ("a.example, b.example", "ambiguous"),
+        ("https://a.example/x\nhttps://b.example/", "ambiguous"),
     ],
 )
 def test_a_url_that_can_never_be_scanned_is_refused(api: MemoryApi, url: str, reason: str) -> None:
