@@ -15,8 +15,8 @@ from safeurl.cli.audit_export import export
 from safeurl.cli.entry import leave, read_settings
 from safeurl.cli.render import print_audit, stamp
 from safeurl.cli.screen import Screen
+from safeurl.defang import safe_text
 from safeurl.errors import RequestError, ScanNotFoundError
-from safeurl.plain import clean
 from safeurl.scan import AuditEntry
 from safeurl.verify import Anchor, Tell, Verification, verify
 
@@ -92,7 +92,7 @@ def _progress() -> Iterator[Tell]:
 
 def _print(screen: Screen, found: Verification) -> None:
     for fault in found.faults:
-        screen.line((clean(fault, _MAX_TEXT), "red"))
+        screen.line((safe_text(fault, _MAX_TEXT), "red"))
     more = found.fault_count - len(found.faults)
     if more:
         screen.line((f"And {more:,} more.", "red"))
@@ -146,12 +146,12 @@ def _print_trail(screen: Screen, trail: Sequence[AuditEntry]) -> None:
     rows = [
         (
             stamp(entry.at),
-            clean(entry.event),
+            safe_text(entry.event),
             f"{entry.from_state or ''} → {entry.to_state}".lstrip() if entry.to_state else "",
             str(entry.attempt),
-            clean(entry.actor),
+            safe_text(entry.actor),
             entry.outcome or "",
-            clean(entry.detail or "", _MAX_TEXT),
+            safe_text(entry.detail or "", _MAX_TEXT),
         )
         for entry in trail
     ]

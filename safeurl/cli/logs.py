@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from safeurl.adapters.privacy import open_private
+from safeurl.defang import defang_text
 from safeurl.plain import escaped
 
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -22,7 +23,7 @@ class LineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's name
         """Return the record's line without its traceback."""
-        return escaped(super().formatMessage(record))
+        return escaped(defang_text(super().formatMessage(record)))
 
     # No annotation of the argument fits the base class's in all versions that are checked.
     def formatException(self, ei) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001, N802
@@ -58,4 +59,4 @@ def clean_last_resort() -> None:
 
 def _indented(text: str) -> str:
     # Not splitlines: what else it takes for a line's end is escaped.
-    return "\n".join(f"{_INDENT}{escaped(line)}" for line in text.split("\n"))
+    return "\n".join(f"{_INDENT}{escaped(defang_text(line))}" for line in text.split("\n"))

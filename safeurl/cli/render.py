@@ -11,13 +11,12 @@ from datetime import datetime
 import msgspec
 
 from safeurl.cli.screen import Cell, Column, Grid, Screen
-from safeurl.plain import clean
+from safeurl.defang import safe_text, safe_url
 from safeurl.report import Evidence
 from safeurl.scan import AuditEntry, Judged, Scan
 from safeurl.service import ScanView
 from safeurl.state import OUTCOME_WORDS, Outcome, State
 from safeurl.stored import read_evidence
-from safeurl.url import defang
 from safeurl.verdict import Hit, Judgement, Verdict, is_concluded
 
 STYLES = {
@@ -42,11 +41,6 @@ _ROOM_FOR_RULES = 72
 FACTS = (Column(style="dim", whole=True), Column())
 
 
-def safe_url(url: str) -> str:
-    """Return the URL defanged and fit for a terminal."""
-    return clean(defang(url))
-
-
 def print_view(screen: Screen, view: ScanView) -> None:
     """Print a finished or unfinished scan: verdict, reasons, chain, artefacts."""
     verdict = read_verdict(view)
@@ -59,7 +53,7 @@ def print_view(screen: Screen, view: ScanView) -> None:
     for name, value in facts:
         screen.line(f"{name}: {value}")
     for hit in verdict.hits if verdict else ():
-        screen.line(f"reason: {_points(hit)} {clean(hit.rule)} — {clean(hit.reason)}")
+        screen.line(f"reason: {_points(hit)} {safe_text(hit.rule)} — {safe_text(hit.reason)}")
 
 
 def read_verdict(view: ScanView) -> Verdict | None:
@@ -93,7 +87,7 @@ def _hits(hits: Sequence[Hit], *, with_rules: bool) -> list[Grid]:
         *[Column(name="rule", style="dim", whole=True)] * with_rules,
     )
     rows: list[list[Cell]] = [
-        [_points(hit), clean(hit.reason), *[clean(hit.rule)] * with_rules]
+        [_points(hit), safe_text(hit.reason), *[safe_text(hit.rule)] * with_rules]
         for hit in hits[:_MAX_HITS]
     ]
     if len(hits) > _MAX_HITS:
@@ -113,16 +107,16 @@ def _facts(view: ScanView, verdict: Verdict | None) -> Iterable[tuple[str, str]]
     if scan.outcome:
         yield "outcome", f"{scan.outcome} — {OUTCOME_WORDS[scan.outcome]}"
     if scan.detail:
-        yield "detail", clean(scan.detail)
+        yield "detail", safe_text(scan.detail)
     if verdict and is_concluded(scan, verdict.judgement):
-        yield "verdict", f"{verdict.judgement}, {verdict.score}/100 — {clean(verdict.summary)}"
+        yield "verdict", f"{verdict.judgement}, {verdict.score}/100 — {safe_text(verdict.summary)}"
         if verdict.categories:
             yield "categories", ", ".join(verdict.categories)
     if result and result.title:
-        yield "title", clean(result.title)
+        yield "title", safe_text(result.title)
     yield from _chain(view)
     for artefact in view.artefacts:
-        yield clean(artefact.kind), f"{artefact.size_bytes:,} bytes, sha256 {artefact.sha256}"
+        yield safe_text(artefact.kind), f"{artefact.size_bytes:,} bytes, sha256 {artefact.sha256}"
     if scan.finished_at:
         yield "took", f"{(scan.finished_at - scan.created_at).total_seconds():.2f} s"
 
@@ -137,7 +131,7 @@ def _chain(view: ScanView) -> Iterable[tuple[str, str]]:
         return
     for number, hop in enumerate(evidence.hops, start=1):
         where = f"{hop.address}:{hop.port}" if hop.address else "no connection"
-        status = hop.status if hop.status is not None else clean(hop.error)
+        status = hop.status if hop.status is not None else safe_text(hop.error)
         yield f"hop {number}", f"{status}  {safe_url(hop.url)}  ({where})"
     for refused in _refused(evidence):
         yield "refused", refused
@@ -162,8 +156,8 @@ def _refused(evidence: Evidence) -> Iterable[str]:
         key = (host.strip("[]"), port, rule)
         distinct[key] = address or distinct.get(key, "")
     for (host, port, rule), address in distinct.items():
-        where = f"{clean(host) or 'unreadable'}:{port} {clean(address)}".rstrip()
-        yield f"{where} — {clean(rule) or 'unknown rule'}"
+        where = f"{safe_text(host) or 'unreadable'}:{port} {safe_text(address)}".rstrip()
+        yield f"{where} — {safe_text(rule) or 'unknown rule'}"
 
 
 def print_audit(screen: Screen, entries: Sequence[AuditEntry]) -> None:
@@ -172,16 +166,23 @@ def print_audit(screen: Screen, entries: Sequence[AuditEntry]) -> None:
         steps = [
             (
                 e.at.strftime("%H:%M:%SZ"),
-                _styled(_move(e) or e.event),
-                clean(e.actor),
-                clean(_gist(e)),
+                _styled(_move(e) or safe_text(e.event)),
+                safe_text(e.actor),
+                safe_text(_gist(e)),
             )
             for e in entries
         ]
         screen.table(("time", "step", "actor", "detail"), steps)
         return
     rows = [
-        (stamp(e.at), e.event, _move(e), str(e.version), clean(e.actor), clean(_why(e)))
+        (
+            stamp(e.at),
+            safe_text(e.event),
+            _move(e),
+            str(e.version),
+            safe_text(e.actor),
+            safe_text(_why(e)),
+        )
         for e in entries
     ]
     screen.tabbed([("time", "event", "move", "version", "actor", "detail"), *rows])

@@ -19,18 +19,20 @@ from safeurl.cli.entry import (
     read_settings,
 )
 from safeurl.cli.foreground import WORST_FIRST, verdict_code
-from safeurl.cli.render import print_view, safe_url, view_document
+from safeurl.cli.render import print_view, view_document
 from safeurl.cli.screen import Screen
 from safeurl.cli.watch import is_ended, watch
+from safeurl.defang import safe_text, safe_url
 from safeurl.errors import RequestError
 from safeurl.pasted import find_urls
-from safeurl.plain import clean
 from safeurl.service import MAX_SUBMIT, ScanView, Service, Submission
 from safeurl.settings import Settings
 
 _EXIT_TIMEOUT = 75
 #: More of a line than this is not kept; any URL that can be scanned is far shorter.
 _MAX_LINE = 16 * 1024
+#: A reason is a sentence of ours, which quotes little.
+_MAX_REASON = 400
 
 
 def submit(  # noqa: PLR0913 - each is an option of the command
@@ -92,7 +94,7 @@ def _found(text: str) -> tuple[str, ...]:
     """Return the URLs in a text, and say which words of it are none."""
     found = find_urls(text)
     if found.left_out:
-        note(f"Left out, because it is no URL: {clean(' '.join(found.left_out))}")
+        note(f"Left out, because it is no URL: {safe_text(' '.join(found.left_out))}")
     return found.urls
 
 
@@ -114,7 +116,7 @@ async def _run(settings: Settings, order: _Order) -> int:
     async with open_service(settings) as service:
         good, refused = service.sift(order.urls)
         for url, error in refused:
-            complain(f"{clean(url)}: {error}")
+            complain(f"{safe_text(url)}: {safe_text(str(error), _MAX_REASON)}")
             if order.as_document:
                 _print_line(
                     submitted_url=url, error=error.code, reason=error.reason, message=str(error)

@@ -4,8 +4,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from safeurl.cli.render import safe_url
 from safeurl.cli.screen import Screen
+from safeurl.defang import safe_url
 from safeurl.scan import Scan
 from safeurl.service import Service
 from safeurl.state import Outcome, State, is_final

@@ -7,10 +7,11 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from safeurl.cli.render import print_audit, print_list, print_view, safe_url
+from safeurl.cli.render import print_audit, print_list, print_view
 from safeurl.cli.screen import Screen
 from safeurl.cli.watch import state_line
 from safeurl.ending import given_up
+from safeurl.defang import safe_url
 from safeurl.plain import clean
 from safeurl.report import EgressDecision, EgressEvidence, Evidence, Refusal
 from safeurl.scan import AuditEntry, Judged

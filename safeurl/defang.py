@@ -1,0 +1,42 @@
+"""Text in which no program finds a link: every URL in it is written as `hxxp://a[.]example`.
+
+`safeurl.url.defang` writes one URL so that it can be pasted back. This is for all other text that
+may hold URLs, as titles, reasons and log lines do, and for the URLs inside of URLs.
+"""
+
+import re
+from typing import Final
+
+from safeurl.plain import clean
+from safeurl.url import defang
+
+#: A scheme that opens a browser, with its colon and slashes as they are or percent-encoded, once
+#: or several times; then what may be its host.
+_LINK: Final = re.compile(
+    r"(?P<h>h)tt(?P<p>ps?)(?P<mid>(?::|%(?:25)*3a)(?:[/\\\\]|%(?:25)*(?:2f|5c)){2})(?P<host>[^\s/?#\"'<>%&]*)",
+    re.IGNORECASE,
+)
+_WWW: Final = re.compile(r"(?<![\w.])www\.(?=\w)(?P<host>[\w.-]*)", re.IGNORECASE)
+_DOT: Final = re.compile(r"(?<!\[)\.(?!\])(?=\w)")
+
+
+def defang_text(text: str) -> str:
+    """Return the text with each of its URLs defanged, nested ones too."""
+    text = _LINK.sub(
+        lambda link: f"{link['h']}xx{link['p']}{link['mid']}{_undotted(link['host'])}", text
+    )
+    return _WWW.sub(lambda link: f"www[.]{_undotted(link['host'])}", text)
+
+
+def safe_url(url: str) -> str:
+    """Return the URL defanged, with those inside, and fit for a terminal."""
+    return clean(defang_text(defang(url)))
+
+
+def safe_text(text: str, limit: int = 160) -> str:
+    """Return hostile text as one short line that holds no link."""
+    return clean(defang_text(text), limit)
+
+
+def _undotted(host: str) -> str:
+    return _DOT.sub("[.]", host)
