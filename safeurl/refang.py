@@ -11,6 +11,17 @@ import re
 from typing import Final
 from urllib.parse import unquote
 
+
+class TwoHostsError(ValueError):
+    """A mark belongs to the host or stands for something else, and the hosts differ."""
+
+    def __init__(self, as_written: str, as_meant: str) -> None:
+        """Keep what a browser opens, and what somebody who defangs would mean."""
+        super().__init__(as_written, as_meant)
+        self.as_written = as_written
+        self.as_meant = as_meant
+
+
 #: What stands for `http` in defanged text, and for `s`.
 _HTTP: Final = r"h\s?(?:t\s?t|xx|xt|tx|\*\*|__)\s?p|meow|xxxx"
 _OPEN, _CLOSE = r"[\[({<]", r"[\])}>]"
@@ -23,10 +34,15 @@ _PARTED: Final = (
     rf"(?:{_OPEN}[:\uff1a]{_SLASH}{{2}}{_CLOSE}|{_OPEN}:{_SLASH}{_CLOSE}{_SLASH}"
     rf"|{_COLON}{_SLASHES}|__(?=\w))"
 )
+#: Scheme, colon and slashes in one pair of brackets.
+_ENCLOSED: Final = rf"{_OPEN}(?:h(?:tt|xx)ps?)://{_CLOSE}"
 #: Scheme and what parts it from the host, with any marks: what is read as `http` or `https`.
-HEAD: Final = rf"{_BRACKETED}?(?:{_HTTP})(?:{_OPEN}?[sx]{_CLOSE}?)?{_CLOSE}?\s?{_PARTED}"
+HEAD: Final = (
+    rf"(?:{_BRACKETED}?(?:{_HTTP})(?:{_OPEN}?[sx]{_CLOSE}?)?{_CLOSE}?\s?{_PARTED}|{_ENCLOSED})"
+)
 _HEAD: Final = re.compile(
-    rf"{_BRACKETED}?(?P<http>{_HTTP})(?P<tls>{_OPEN}?[sx]{_CLOSE}?)?{_CLOSE}?\s?{_PARTED}",
+    rf"{_BRACKETED}?(?:{_HTTP})(?P<tls>{_OPEN}?[sx]{_CLOSE}?)?{_CLOSE}?\s?{_PARTED}"
+    rf"|{_OPEN}h(?:tt|xx)p(?P<enclosed_tls>s?)://{_CLOSE}",
     re.IGNORECASE,
 )
 #: As browsers and chats write it, in which nothing is defanged.
@@ -44,7 +60,8 @@ _ENTITIES: Final = {each[:-1]: each[-1] for each in _NAMES.split()}
 #: Dots, slashes and the like in brackets that no host can hold.
 _DOT_WORD: Final = r"(?:\.|dot|punto|punkt)"
 _SQUARE_DOT: Final = re.compile(
-    rf" ?(?:[\[<%]{_DOT_WORD}[\]>]|%5b{_DOT_WORD}%5d|\[+\.[\[\]]*|\]+\.[\[\]]*|\.[\[\]]+) ?",
+    rf" ?(?:[\[<%]{_DOT_WORD}[\]>]|\[+{_DOT_WORD}\]+|%5b{_DOT_WORD}%5d"
+    r"|\[+\.[\[\]]*|\]+\.[\[\]]*|\.[\[\]]+) ?",
     re.IGNORECASE,
 )
 _SQUARE_MARK: Final = re.compile(r"\[([/?#@:-]|at)\]", re.IGNORECASE)
@@ -53,13 +70,20 @@ TAIL_MARK: Final = re.compile(r"\[([/?#@:])\]")
 _SQUARE_WORD: Final = re.compile(r"\[([\w-]+)\](?=\.|\[\.\])")
 _ESCAPED_DOT: Final = re.compile(r"\\\.")
 _ADDRESS: Final = re.compile(r"(?:[^/?#\\]*@)?\[[0-9a-f:.%]*(?::[0-9a-f.%]*)+", re.IGNORECASE)
+#: A separator in round or curly brackets, whose host would end in the opening one.
+_ROUND_MARK: Final = r"[({][/?#][)}]"
+_ROUND_TAIL_MARK: Final = re.compile(r"[({]([/?#@:])[)}]")
+_END_MARK: Final = re.compile(rf"\[[/?#]\]|{_ROUND_MARK}")
+_ROUND_AT: Final = re.compile(r"[({](?:@|at)[)}]", re.IGNORECASE)
 _END: Final = re.compile(r"[/?#]|\\(?!\.)")
 #: Punctuation of the sentence around, which no top-level domain ends with.
 _SENTENCE: Final = ",;!\"'>"
 #: Dots as defanged text writes them. No host can hold the first kind; the second kind can also be
 #: a host's own characters.
 _BRACKET_DOT: Final = re.compile(r" ?\[(?:\.|dot)\] ?", re.IGNORECASE)
-_ANY_DOT: Final = re.compile(r" ?[\[({](?:\.|dot)[\])}] ?| dot ", re.IGNORECASE)
+_ANY_DOT: Final = re.compile(r" ?[\[({]+(?:\.|dot)[\])}]+ ?| dot ", re.IGNORECASE)
+#: One with a bracket on one side only.
+_HALF_DOT: Final = re.compile(r" ?(?:[({]+\.|\.[)}]+) ?")
 _TAIL_BRACKET_DOT: Final = re.compile(r"\[(?:\.|dot)\]", re.IGNORECASE)
 TAIL_DOT: Final = re.compile(r"[\[({](?:\.|dot)[\])}]", re.IGNORECASE)
 _PORT: Final = re.compile(r":0*443\Z")
@@ -72,20 +96,24 @@ def undotted(authority: str, *, is_plain: bool) -> tuple[str, re.Pattern[str]]:
 
     `(.)`, `{.}` and `(dot)` can be a host's own. They are read as dots where nothing says
     otherwise: neither a scheme that was not defanged nor dots that were defanged with brackets.
+    Raises TwoHostsError where some dots are in square brackets and another has half a round one.
     """
     text = _BRACKET_DOT.sub(".", authority)
     host = _PORT.sub("", text).removesuffix(".")
     can_be_host = " " not in host and _DOT_MARKS.isdisjoint(host.rpartition(".")[2])
     if can_be_host and (is_plain or text != authority):
+        # Who defangs all dots with square brackets writes `([.]` where the host has the bracket.
+        if text != authority and _HALF_DOT.search(_ANY_DOT.sub("", authority)):
+            raise TwoHostsError(_host(text), _host(_HALF_DOT.sub(".", text)))
         return text.replace("[:]", ":"), _TAIL_BRACKET_DOT
-    return _ANY_DOT.sub(".", authority).replace("[:]", ":"), TAIL_DOT
+    text = _HALF_DOT.sub(".", _ANY_DOT.sub(".", authority))
+    return text.replace("[:]", ":"), TAIL_DOT
 
 
-def unmarked(text: str) -> str | None:
+def unmarked(text: str) -> str:
     r"""Return the text with the marks of scheme and host undone, or as `hxxp` and `[.]`.
 
-    None where it can be read as two hosts: `http://a.example\.b`, whose backslash may begin the
-    path as well.
+    Raises TwoHostsError for `http://a.example\.b`, whose backslash may begin the path as well.
     """
     text = _decoded(text)
     match = _HEAD.match(text)
@@ -94,14 +122,11 @@ def unmarked(text: str) -> str | None:
     if _ADDRESS.match(rest):
         authority, tail, is_marked = rest, "", False
     else:
-        parted = _parted(rest, is_trusted=bool(match) and not is_plain)
-        if parted is None:
-            return None
-        authority, tail, is_marked = parted
+        authority, tail, is_marked = _parted(rest, is_trusted=bool(match) and not is_plain)
     if is_marked or (match and not is_plain):
         tail = TAIL_MARK.sub(r"\1", tail)
     if match and not (is_plain and not is_marked):
-        tls = "s" if match["tls"] else ""
+        tls = "s" if match["tls"] or match["enclosed_tls"] else ""
         head = f"{'http' if is_plain else 'hxxp'}{tls}://"
     return f"{head}{authority}{tail}"
 
@@ -129,13 +154,15 @@ def _entities(text: str) -> str:
     return _ENTITY.sub(char, text)
 
 
-def _parted(rest: str, *, is_trusted: bool) -> tuple[str, str, bool] | None:
-    """Return host and tail without marks, and whether there were any; None: two hosts."""
-    mark = re.search(r"\[[/?#]\]", rest)
+def _parted(rest: str, *, is_trusted: bool) -> tuple[str, str, bool]:
+    """Return host and tail without marks, and whether there were any."""
+    mark = _END_MARK.search(rest)
     first = _END.search(rest)
     if mark and (first is None or mark.start() < first.start()):
         at, is_marked = mark.start(), True
         tail = mark[0][1] + rest[mark.end() :]
+        if mark[0][0] != "[":
+            tail = _ROUND_TAIL_MARK.sub(r"\1", tail)
     else:
         at, is_marked = first.start() if first else len(rest), False
         tail = rest[at:]
@@ -148,8 +175,13 @@ def _parted(rest: str, *, is_trusted: bool) -> tuple[str, str, bool] | None:
         before = _ESCAPED_DOT.split(authority, maxsplit=1)[0]
         is_clear = is_trusted or "." not in before or "[.]" in before
         if "@" in authority or not is_clear:
-            return None
+            raise TwoHostsError(before.replace("[.]", "."), _host(_ESCAPED_DOT.sub(".", authority)))
         authority = _ESCAPED_DOT.sub("[.]", authority)
+    if _ROUND_AT.search(authority):
+        meant = _ROUND_AT.sub("@", authority)
+        if not is_trusted:
+            raise TwoHostsError(_host(authority), _host(meant))
+        authority = meant
     if not tail and authority.rstrip(_SENTENCE):
         authority = authority.rstrip(_SENTENCE)
     return authority, tail, authority != raw or is_marked
@@ -157,3 +189,8 @@ def _parted(rest: str, *, is_trusted: bool) -> tuple[str, str, bool] | None:
 
 def _meant(mark: str) -> str:
     return "@" if mark.lower() == "at" else mark
+
+
+def _host(authority: str) -> str:
+    """Return what stands behind the last `@`, for a message."""
+    return authority.rpartition("@")[2].replace("[.]", ".")

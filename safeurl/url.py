@@ -23,7 +23,7 @@ from ada_url import URL, HostType
 from safeurl.address import DEFAULT_POLICY, AddressPolicy, Rule
 from safeurl.errors import UrlRefusedError
 from safeurl.host import Reason, check_literal, check_name, check_port, refuse_host
-from safeurl.refang import TAIL_DOT, TAIL_MARK, undotted, unmarked
+from safeurl.refang import TAIL_DOT, TAIL_MARK, TwoHostsError, undotted, unmarked
 
 __all__ = [
     "MAX_BYTES",
@@ -203,13 +203,17 @@ def _refang(text: str) -> str:
 
     The path is refanged only where scheme or host were defanged: it may mean its brackets.
     """
-    marked, text = text, unmarked(text) or ""
-    if marked and not text:
+    try:
+        return _refanged(unmarked(text))
+    except TwoHostsError as two:
         _refuse(
             Reason.AMBIGUOUS,
-            "The backslash before a dot can stand for the dot or begin the path, and the hosts "
-            "differ. Submit the URL without the backslash.",
+            f"This can be read as two hosts: {two.as_written[:80]!r} as it is written, and "
+            f"{two.as_meant[:80]!r} if it is defanged. Submit the one that you mean.",
         )
+
+
+def _refanged(text: str) -> str:
     web = _WEB_SCHEME.match(text)
     rest = text[web.end() :] if web else _without_scheme(text)
     end = next((at for at, char in enumerate(rest) if char in "/?#\\"), len(rest))

@@ -4,7 +4,7 @@ import pytest
 
 from safeurl.errors import UrlRefusedError
 from safeurl.pasted import find_urls
-from safeurl.url import Reason, parse, resolve
+from safeurl.url import Reason, defang, parse, resolve
 
 _A = "https://login.evil.example/a"
 
@@ -29,6 +29,8 @@ _MARKED = [
     ("https ://login.evil.example/a", _A),
     ("ht\u200btps://login.evil.example/a", _A),
     ("hxxps__login.evil.example/a", _A),
+    ("[https://]login.evil.example/a", _A),
+    ("(hxxps://)login.evil.example/a", _A),
     # Colon and slashes.
     ("https[:]//login.evil.example/a", _A),
     ("https(:)//login.evil.example/a", _A),
@@ -63,6 +65,12 @@ _MARKED = [
     ("https://login\u3002evil\uff0eexample/a", _A),
     ("hxxps://login(.)evil(dot)example/a", _A),
     ("hxxps://login{.}evil{dot}example/a", _A),
+    ("hxxps://login(.evil.)example/a", _A),
+    ("hxxps://login{.evil.}example/a", _A),
+    ("hxxps://login((.))evil{{dot}}example/a", _A),
+    ("https://login[[dot]]evil[[.]]example/a", _A),
+    ("evil(.example", "http://evil.example/"),
+    ("evil.}example/a", "http://evil.example/a"),
     ("www[.]evil[.]example", "http://www.evil.example/"),
     ("www\\.evil\\.example/a", "http://www.evil.example/a"),
     ("evil\\.example", "http://evil.example/"),
@@ -72,6 +80,9 @@ _MARKED = [
     # Path, query, port and user name.
     ("https://login.evil.example[/]a", _A),
     ("https://login.evil.example[/]a[/]b[?]c", "https://login.evil.example/a/b?c"),
+    ("https://login.evil.example(/)a", _A),
+    ("hxxps://login[.]evil[.]example(/)a{/}b(?)c", "https://login.evil.example/a/b?c"),
+    ("hxxps://bob(@)login.evil.example/a", _A),
     ("https://login.evil.example[?]q=1", "https://login.evil.example/?q=1"),
     ("https://login.evil.example[#]x", "https://login.evil.example/#x"),
     ("hxxps://login.evil.example[:]8443/a", "https://login.evil.example:8443/a"),
@@ -103,6 +114,8 @@ _GENUINE = [
     "https://a.example/?u=https%3A%2F%2Fb.example",
     "https://a(dot)b.example/",
     "https://a&b.example/",
+    "https://a(.b.example/",
+    "https://a.b{.example/x(/)y",
 ]
 
 
@@ -127,6 +140,9 @@ def test_what_is_not_defanged_keeps_its_brackets(url: str) -> None:
         ("hxxp://a.example\\.b@c.example/", Reason.AMBIGUOUS),
         ("http:// a.example/", Reason.AMBIGUOUS),
         ("bob[@]evil[.]example", Reason.AMBIGUOUS),
+        ("hxxps://login(.evil[.]example/a", Reason.AMBIGUOUS),
+        ("https://a.)b[.]example/", Reason.AMBIGUOUS),
+        ("https://good.example(@)evil.example/", Reason.AMBIGUOUS),
         ("fxp://a.example/", Reason.SCHEME),
         ("fxps://a[.]example/", Reason.SCHEME),
         ("sftp[:]//a.example/", Reason.SCHEME),
@@ -139,6 +155,27 @@ def test_what_can_be_read_as_two_hosts_is_refused(text: str, reason: str) -> Non
     with pytest.raises(UrlRefusedError) as caught:
         parse(text)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ("https://login.evil\\.example/a", ("'login.evil'", "'login.evil.example'")),
+        ("hxxp://a(.b[.]example/", ("'a(.b.example'", "'a.b.example'")),
+        ("https://good.example{@}evil.example/", ("'}evil.example'", "'evil.example'")),
+    ],
+)
+def test_a_refusal_names_both_hosts(text: str, hosts: tuple[str, str]) -> None:
+    """Who pasted it knows which one is meant."""
+    with pytest.raises(UrlRefusedError) as caught:
+        parse(text)
+    assert all(host in str(caught.value) for host in hosts)
+
+
+@pytest.mark.parametrize("host", ["a(.b.example", "b).c.example", "a{.}b.example", "x(.)y.example"])
+def test_what_is_shown_defanged_leads_to_the_same_host(host: str) -> None:
+    """Brackets of the host's own are kept apart from those of its defanged dots."""
+    assert parse(defang(f"http://{host}/")).host == host
 
 
 @pytest.mark.parametrize(
