@@ -4,10 +4,12 @@
 Line by line:
 
 1. A URL begins with a scheme (`https:`, `hxxp[:]//`, also one that is refused later) or `www.`, at
-   the line's start or after a space, a quote, a bracket or a separator (`,` `;` `|`). Without a
-   space a separator in a query or a fragment ends nothing: redirects carry URLs in theirs.
+   the line's start or after a space, a quote, a bracket or a separator (`,` `;` `|`, also of full
+   width). Without a space a separator in a query or a fragment ends nothing: redirects carry URLs
+   in theirs.
 2. A line that begins with a URL that has a path, and holds no other beginning, is one URL with
-   spaces in its path: so browsers read it. `example.com/a b` is one, too.
+   spaces in its path: so browsers read it. `example.com/a b` is one, too. It is several where all
+   that follows a space or a `|` are defanged URLs or host names that are no names of files.
 3. Else a URL ends at a space, or at what closes the quote or bracket before it. A dot that is
    defanged with spaces (`a [.] b`) is no space, and a space before an `@` ends no URL: browsers
    take what follows the `@` for the host.
@@ -52,7 +54,7 @@ _DOT: Final = r"(?:[\[({](?:\.|dot)[\])}]|[\[<](?:punto|punkt|dot|\.)[\]>]|\[\.|
 #: Of a URL's head only what is not a plain one's, and has no space of the line in it.
 _HEAD: Final = HEAD.replace(r"\s?", "")
 _START: Final = re.compile(
-    rf"""(?<![^\s<>"'`(\[{{,;|\u201c\u2018\xab])(?:
+    rf"""(?<![^\s<>"'`(\[{{,;|\uff0c\u3001\uff1b\uff5c\u201c\u2018\xab])(?:
         [a-z][a-z0-9+.*-]*(?:(?::|\[:\])(?://|\\\\)|\[://\])
         | {_HEAD}(?=[^\s<>])
         | (?:h(?:tt|xx|xt|tx|\*\*)ps?|{_NAMED})(?::|\[:\])(?=[^\s:])
@@ -66,8 +68,11 @@ _SPLIT_HEAD: Final = re.compile(rf"{HEAD}\S+\Z", re.IGNORECASE)
 _SPACED_DOT: Final = re.compile(rf" ?{_DOT} ?", re.IGNORECASE)
 _SPELT_DOT: Final = re.compile(r"(?<=\w) dot (?=\w)", re.IGNORECASE)
 _DEFANGED: Final = re.compile(rf"\w(?:{_DOT}|\\\.)\w", re.IGNORECASE)
-_BETWEEN: Final = re.compile(r"(?:\s|(?<=\S)[,;|](?=\S)|[,;|](?=\s|\Z)|(?<=\s)[,;|])+")
-_LIST: Final = re.compile(r"\s*[,;|]\s*")
+_SEPARATORS: Final = ",;|\uff0c\u3001\uff1b\uff5c"
+_BETWEEN: Final = re.compile(rf"[\s{_SEPARATORS}]+")
+_LIST: Final = re.compile(rf"\s*[{_SEPARATORS}]\s*")
+#: What parts a URL from what is not its path.
+_BEHIND: Final = re.compile(r"[\s|]")
 _CLOSERS: Final = {
     "<": ">",
     '"': '"',
@@ -80,13 +85,22 @@ _CLOSERS: Final = {
     "\u2018": "\u2019",
     "\xab": "\xbb",
 }
+#: Those that open and close alike, and can be in a URL.
+_QUOTES: Final = frozenset("'`")
 _OPENING: Final = "".join(_CLOSERS)
 _CLOSING: Final = "".join(_CLOSERS.values())
-_POINTS: Final = ".,;:!?|"
+_POINTS: Final = ".,;:!?|\uff0c\u3001\uff1b\uff5c\u3002"
 #: A host name with a top-level domain, or an IPv4 address; then port, path, query or fragment.
 _BARE: Final = re.compile(
     r"(?:(?:[^\W_](?:[\w-]*\w)?\.)+(?:[^\W\d_]{2,}|xn--[a-z0-9-]+)|[0-9]{1,3}(?:\.[0-9]{1,3}){3})"
     r"\.?(?::[0-9]{1,5})?(?:[/?#]\S*)?",
+    re.IGNORECASE,
+)
+#: A name that ends so is a file's in a path with spaces, though some are top-level domains too.
+_FILE: Final = re.compile(
+    r"\.(?:7z|apk|aspx?|avi|cgi|css|csv|dmg|docx?|eml|epub|exe|gif|gz|html?|ico|iso|jar|jpe?g|js|json"
+    r"|jspx?|md|mov|mp[34]|msi|od[pst]|pdf|php|png|pptx?|rar|rtf|svg|tar|tgz|tiff?|txt|webm|webp"
+    r"|xhtml|xlsx?|xml|ya?ml|zip)\Z",
     re.IGNORECASE,
 )
 _PATH: Final = re.compile(r"[/?#\\]")
@@ -125,38 +139,56 @@ def _starts(line: str) -> list[int]:
     """Return where in the line URLs begin."""
     starts: list[int] = []
     # What stands between the last beginning and the next is looked at once, however many there are.
-    seen, has_space, has_query = 0, False, False
+    seen, has_space, has_query, is_closed = 0, False, False, False
     for match in _START.finditer(line):
         at = match.start()
         between, seen = line[seen:at], at
         has_space = has_space or bool(_SPACE.search(between))
         has_query = has_query or "?" in between or "#" in between
-        if not starts or has_space or not _is_inside(line[at - 1], has_query=has_query):
+        quote = line[starts[-1] - 1] if starts and starts[-1] else ""
+        is_closed = is_closed or (quote in _QUOTES and quote in between)
+        is_beyond = not starts or has_space or is_closed
+        if is_beyond or not _is_inside(line[at - 1], has_query=has_query):
             starts.append(at)
-            has_space = has_query = False
+            has_space = has_query = is_closed = False
     return starts
 
 
 def _is_inside(before: str, *, has_query: bool) -> bool:
     """Tell whether a URL goes on after this character of it, though another one seems to begin."""
-    return has_query if before in ",;|" else before in "([{'`"
+    return has_query if before in _SEPARATORS else before in "([{'`"
 
 
 def _is_one(line: str, starts: list[int]) -> bool:
     """Tell whether the whole line is one URL, with the spaces in its path."""
     glued = _SPELT_DOT.sub("[.]", _SPACED_DOT.sub("[.]", line))
-    if len(starts) <= 1 and _SPLIT_HEAD.match(line):
+    if len(starts) <= 1 and _SPACE.search(line) and _SPLIT_HEAD.match(line):
         return True
     if len(starts) > 1 or (starts and starts[0] > 0):
         return False
     if starts:
         scheme = _SCHEME.match(glued)
         rest = glued[scheme.end() :] if scheme else glued
-        return _has_path_before_space(rest)
+        return _has_path_before_space(rest) and not _has_hosts_behind(rest)
     words = [word for word in glued.split() if word]
     if len(words) == 1 and len(_LIST.split(glued)) == 1:
         return True
-    return _is_bare(words[0]) and _has_path_before_space(glued) and not _is_list(glued)
+    is_path = _has_path_before_space(glued) and not _has_hosts_behind(glued)
+    return _is_bare(words[0]) and is_path and not _is_list(glued)
+
+
+def _has_hosts_behind(text: str) -> bool:
+    """Tell whether nothing but URLs follows the one that the text begins with."""
+    end = _BEHIND.search(text)
+    words = list(_words(text[end.start() :])) if end else []
+    return bool(words) and all(map(_is_host, words))
+
+
+def _is_host(word: str) -> bool:
+    """Tell whether a word in a line is rather a host than a part of a path."""
+    if _DEFANGED.search(word):
+        return True
+    return _is_bare(word) and not _FILE.search(_PATH.split(word, maxsplit=1)[0])
 
 
 def _has_path_before_space(text: str) -> bool:
@@ -196,7 +228,10 @@ def _length(text: str, opener: str) -> int:
     # What stands before an `@` belongs to the URL, spaces included; it is refused for them later.
     at_sign = text.rfind("@", begin, path.start() if path else len(text))
     space = _SPACE.search(text, max(at_sign, 0))
-    return space.start() if space else len(text)
+    end = space.start() if space else len(text)
+    bar = text.find("|", begin, end)
+    # A `|` can stand in a path or query; what is behind it tells.
+    return bar if bar >= 0 and _has_hosts_behind(text[begin:]) else end
 
 
 def _words(text: str) -> Iterator[str]:

@@ -64,6 +64,26 @@ _TEXTS = [
     ),
     ("a[.]example b[.]example", ["a[.]example", "b[.]example"], []),
     ("hxxp://a [.] example hxxp://b[.]example", ["hxxp://a[.]example", "hxxp://b[.]example"], []),
+    # Hosts behind a URL with a path.
+    (f"{_A} evil.example", [_A, "evil.example"], []),
+    (f"{_A} b[.]example c.example/y", [_A, "b[.]example", "c.example/y"], []),
+    (f"{_A}, evil.example", [_A, "evil.example"], []),
+    (f"{_A} | evil.example:8080", [_A, "evil.example:8080"], []),
+    (f"{_A}|evil.example", [_A, "evil.example"], []),
+    (f"{_A}\tevil.example/y", [_A, "evil.example/y"], []),
+    ("http://a.example|b.example", ["http://a.example", "b.example"], []),
+    ("a.example/x evil.example", ["a.example/x", "evil.example"], []),
+    ("a.example/x b\\.example", ["a.example/x", "b\\.example"], []),
+    (f"{_A}|y", [f"{_A}|y"], []),
+    (f"{_A}|y http://b.example", [f"{_A}|y", "http://b.example"], []),
+    (f"{_A} report.docx", [f"{_A} report.docx"], []),
+    (f"{_A},report.example", [f"{_A},report.example"], []),
+    # Other separators and quotes.
+    (f"{_A}\uff0c{_B}\u3001http://c.example", [_A, _B, "http://c.example"], []),
+    (f"{_A}\uff1b{_B}\uff5chttp://c.example", [_A, _B, "http://c.example"], []),
+    (f"'{_A}','{_B}'", [_A, _B], []),
+    (f"`{_A}`;`{_B}`", [_A, _B], []),
+    (f"{_A}\xa0{_B}", [_A, _B], []),
     # With words around.
     ("hxxp://a[.]b c", ["hxxp://a[.]b"], ["c"]),
     (f"Please look at {_A}, thanks!", [_A], ["Please", "look", "at", "thanks"]),
@@ -143,7 +163,7 @@ class _Counted(str):
         return part
 
 
-@pytest.mark.parametrize("part", ["www.a(", "http://a?,", "'www.b", "http://a.b/ "])
+@pytest.mark.parametrize("part", ["www.a(", "http://a?,", "'www.b", "'http://b'", "http://a.b/ "])
 def test_a_long_line_is_read_once(part: str) -> None:
     """However many URLs seem to begin in it: the API reads such lines for anybody."""
     line = _Counted(part * 4_000)
