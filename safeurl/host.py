@@ -24,6 +24,8 @@ class Reason(StrEnum):
     """Why a URL is refused, besides the rules of `safeurl.address`."""
 
     EMPTY = "empty"
+    #: Words, or marks, of which none is a host or has a scheme.
+    NO_URL = "no_url"
     TOO_LONG = "too_long"
     ENCODING = "encoding"
     CONTROL_CHARACTER = "control_character"
@@ -69,7 +71,8 @@ def check_name(host: str) -> None:
     if len(labels) == 1:
         raise UrlRefusedError(
             Reason.SINGLE_LABEL,
-            f"{host!r} is not a full host name. Submit it with its domain, as in www.example.com.",
+            f"{host!r} is not a full host name, so this is no URL to scan. Submit it with its "
+            "domain, as in www.example.com.",
         )
 
 

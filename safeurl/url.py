@@ -85,10 +85,13 @@ _WEB_SCHEME: Final = re.compile(
 _SCHEME: Final = re.compile(
     r"([a-z][a-z0-9+.-]*):(?P<port>[0-9]{1,5}(?:[/?#\\]|\Z))?", re.IGNORECASE
 )
+#: Words or marks where a text without a scheme would have its host.
+_WORDS: Final = re.compile(r"[^:@\[]*\s[^:@\[]*|[^\w:\[\]]+")
 _TLS_PORT: Final = re.compile(r":0*443\Z")
 #: Where RFC 3986 sees the authority end; a browser ends it at the first backslash too.
 _AUTHORITY: Final = re.compile(r"(?:https?:[/\\]*|[/\\]{2,})([^/?#]*)", re.IGNORECASE)
 _PORT: Final = re.compile(r":[^\]:]*\Z")
+_NO_URL: Final = "There is no URL in this text. Submit one, such as example.com."
 _DEFANGABLE: Final = re.compile(r"(http)(s?://)([^/?#]*)(.*)", re.DOTALL)
 
 
@@ -96,7 +99,7 @@ def parse(text: str, policy: AddressPolicy = DEFAULT_POLICY) -> ParsedUrl:
     """Return the URL that a user meant, or raise `UrlRefusedError`."""
     text = _clean(text, MAX_BYTES)
     if not text:
-        _refuse(Reason.EMPTY, "There is no URL in this text. Submit one, such as example.com.")
+        _refuse(Reason.EMPTY, _NO_URL)
     text = _refang(text)
     _check_authority(text)
     parsed = _judged(text, None, policy, MAX_BYTES)
@@ -241,6 +244,8 @@ def _guessed_scheme(authority: str) -> str:
             "This looks like an e-mail address. Submit a URL; one with a user name starts with "
             "http:// or https://.",
         )
+    if _WORDS.fullmatch(authority):
+        _refuse(Reason.NO_URL, _NO_URL)
     return "https" if _TLS_PORT.search(authority) else "http"
 
 

@@ -147,6 +147,11 @@ def test_what_is_not_defanged_keeps_its_brackets(url: str) -> None:
         ("fxps://a[.]example/", Reason.SCHEME),
         ("sftp[:]//a.example/", Reason.SCHEME),
         ("evil-dot-example", Reason.SINGLE_LABEL),
+        ("two words", Reason.NO_URL),
+        ("Dear Sir or Madam, please pay 12.50", Reason.NO_URL),
+        ("--", Reason.NO_URL),
+        ("!!! ...", Reason.NO_URL),
+        ("evil . example", Reason.NO_URL),
     ],
     ids=ascii,
 )

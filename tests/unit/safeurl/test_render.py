@@ -10,8 +10,8 @@ from rich.console import Console
 from safeurl.cli.render import print_audit, print_list, print_view
 from safeurl.cli.screen import Screen
 from safeurl.cli.watch import state_line
-from safeurl.ending import given_up
 from safeurl.defang import safe_url
+from safeurl.ending import given_up
 from safeurl.plain import clean
 from safeurl.report import EgressDecision, EgressEvidence, Evidence, Refusal
 from safeurl.scan import AuditEntry, Judged
