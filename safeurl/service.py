@@ -14,7 +14,6 @@ from safeurl.errors import (
     StoreAbsentError,
     StoreUnavailableError,
     UnavailableError,
-    UrlRefusedError,
 )
 from safeurl.health import LOST_MEMORY, WORKER_SILENCE, Disk, Health, Part
 from safeurl.ports import Clock, ScanStore, WakeQueue
@@ -86,19 +85,6 @@ class Service:
         self._policy = policy
         self._disk = disk
         self._failing = failing
-
-    def sift(self, urls: Sequence[str]) -> tuple[list[str], list[tuple[str, UrlRefusedError]]]:
-        """Part the URLs that can be scanned from those that cannot, each with its reason."""
-        good: list[str] = []
-        refused: list[tuple[str, UrlRefusedError]] = []
-        for url in urls:
-            try:
-                parse(url, self._policy)
-            except UrlRefusedError as error:
-                refused.append((url, error))
-            else:
-                good.append(url)
-        return good, refused
 
     def normalised(self, url: str) -> str:
         """Return the URL as it would be fetched, or raise UrlRefusedError."""

@@ -1,38 +1,26 @@
 """`submit-scan`: hand scans to a running system."""
 
 import asyncio
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, BinaryIO
+from itertools import chain
+from typing import Annotated
 
 import typer
 
 from safeurl.bootstrap import open_service
-from safeurl.cli.entry import (
-    EXIT_USAGE,
-    EnvFile,
-    complain,
-    leave,
-    name_env_file,
-    note,
-    read_settings,
-)
+from safeurl.cli.entry import EXIT_USAGE, EnvFile, complain, leave, name_env_file, read_settings
 from safeurl.cli.foreground import WORST_FIRST, verdict_code
+from safeurl.cli.given import Given, read_given
+from safeurl.cli.intake import Intake
 from safeurl.cli.render import print_view, view_document
 from safeurl.cli.screen import Screen
 from safeurl.cli.watch import is_ended, watch
-from safeurl.defang import safe_text, safe_url
 from safeurl.errors import RequestError
-from safeurl.pasted import find_urls
-from safeurl.service import MAX_SUBMIT, ScanView, Service, Submission
+from safeurl.service import ScanView, Service
 from safeurl.settings import Settings
 
 _EXIT_TIMEOUT = 75
-#: More of a line than this is not kept; any URL that can be scanned is far shorter.
-_MAX_LINE = 16 * 1024
-#: A reason is a sentence of ours, which quotes little.
-_MAX_REASON = 400
 
 
 def submit(  # noqa: PLR0913 - each is an option of the command
@@ -41,6 +29,10 @@ def submit(  # noqa: PLR0913 - each is an option of the command
         typer.Argument(metavar="URL...", help="What to scan; `-` or none reads lines from a pipe."),
     ] = None,
     *,
+    files: Annotated[
+        list[str] | None,
+        typer.Option("--file", metavar="PATH", help="Read lines from this file; `-` is a pipe."),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the verdicts.")] = False,
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds to wait at most, with --wait.")
@@ -51,15 +43,19 @@ def submit(  # noqa: PLR0913 - each is an option of the command
 ) -> None:
     """Hand URLs to a running SafeURL.
 
-    An argument or a line may hold several URLs, and words around them, which are left out.
+    An argument or a line may hold several URLs, and words around them, which are left out. Lines
+    are UTF-8 or UTF-16; empty ones, those that begin with `#` and URLs of lines before are passed
+    over. What is refused is told with its line, and after lines come the counts.
     Prints one scan id per URL; with --json a document a line, also for URLs that are refused.
-    Exit code: 0 all are handed in, 2 some are refused.
+    Exit code: 0 all are handed in, 2 some are refused, 75 the database does not answer.
     With --wait, the first of these that holds: 20 some are malicious, 75 some have not ended
     in time, 2 some are refused, 10 some are suspicious, 30 some are not concluded, 0 all benign.
     """
     name_env_file(env_file)
+    given = read_given(urls or [], files or [])
     order = _Order(
-        urls=tuple(_given(urls or [])),
+        # Before anything is opened: where there is nothing to hand in, nothing is made.
+        given=chain([_first(given, files or [])], given),
         wait_s=timeout if wait else None,
         source=source,
         as_document=as_document,
@@ -71,72 +67,38 @@ def submit(  # noqa: PLR0913 - each is an option of the command
 class _Order:
     """What the command was asked to do."""
 
-    urls: tuple[str, ...]
+    given: Iterable[Given]
     #: None: do not wait.
     wait_s: float | None
     source: str
     as_document: bool
 
 
-def _given(arguments: Sequence[str]) -> Iterator[str]:
-    """Yield the URLs of the arguments, and those on standard input where it is asked for."""
-    reads_input = not arguments or "-" in arguments
-    if reads_input and (sys.stdin is None or (not arguments and sys.stdin.isatty())):
-        raise RequestError("Name at least one URL, or pipe a list of them.")
-    for argument in arguments:
-        if argument != "-":
-            yield from _found(argument) or [argument]
-    if reads_input:
-        yield from _lines(sys.stdin.buffer)
-
-
-def _found(text: str) -> tuple[str, ...]:
-    """Return the URLs in a text, and say which words of it are none."""
-    found = find_urls(text)
-    if found.left_out:
-        note(f"Left out, because it is no URL: {safe_text(' '.join(found.left_out))}")
-    return found.urls
-
-
-def _lines(stream: BinaryIO) -> Iterator[str]:
-    """Return the lines that are neither empty nor comments; bytes that are no text are refused."""
-    while line := stream.readline(_MAX_LINE):
-        text = line.decode(errors="surrogateescape").strip()
-        is_whole = len(line) < _MAX_LINE or line.endswith(b"\n")
-        if text and not text.startswith("#"):
-            # What was cut off could be the rest of a URL: such a line is refused as too long.
-            yield from _found(text) if is_whole else [text]
-        while line and not line.endswith(b"\n"):
-            line = stream.readline(_MAX_LINE)  # the rest of a line that is too long
+def _first(given: Iterator[Given], files: Sequence[str]) -> Given:
+    for each in given:
+        return each
+    where = ", ".join(repr(name) for name in files if name != "-") or "standard input"
+    on = "on" if where == "standard input" else "in"
+    raise RequestError(f"There is no URL {on} {where}. Give one a line.")
 
 
 async def _run(settings: Settings, order: _Order) -> int:
-    if not order.urls:
-        raise RequestError("There is no URL on standard input. Give one a line.")
     async with open_service(settings) as service:
-        good, refused = service.sift(order.urls)
-        for url, error in refused:
-            complain(f"{safe_text(url)}: {safe_text(str(error), _MAX_REASON)}")
-            if order.as_document:
-                _print_line(
-                    submitted_url=url, error=error.code, reason=error.reason, message=str(error)
-                )
-        if not good:
-            return EXIT_USAGE
-        ids: list[str] = []
-        warned: set[str] = set()
-        for start in range(0, len(good), MAX_SUBMIT):
-            batch = good[start : start + MAX_SUBMIT]
-            submission = await service.submit(batch, source=order.source)
-            # At once: these stand even if the next batch is not taken, or nobody waits to the end.
-            _tell(submission, order, warned)
-            ids += [scan.id for scan in submission.scans]
-        if order.wait_s is None:
-            return EXIT_USAGE if refused else 0
-        views = await _wait(service, ids, order.wait_s, remote=bool(settings.turso_connection_url))
+        intake = Intake(
+            service,
+            source=order.source,
+            as_document=order.as_document,
+            ids_only=order.wait_s is None,
+        )
+        await intake.take(order.given)
+        refused_any = intake.refused > 0
+        if order.wait_s is None or not intake.ids:
+            return EXIT_USAGE if refused_any else 0
+        remote = bool(settings.turso_connection_url)
+        views = await _wait(service, intake.ids, order.wait_s, remote=remote)
     for view in views:
         _print(view, as_document=order.as_document)
-    return _code(views, refused_any=bool(refused))
+    return _code(views, refused_any=refused_any)
 
 
 def _print(view: ScanView, *, as_document: bool) -> None:
@@ -144,10 +106,6 @@ def _print(view: ScanView, *, as_document: bool) -> None:
         Screen().document(view_document(view))
     else:
         print_view(Screen(), view)
-
-
-def _print_line(**document: object) -> None:
-    Screen().document(document)
 
 
 async def _wait(
@@ -172,24 +130,3 @@ def _code(views: Sequence[ScanView], *, refused_any: bool) -> int:
         codes.add(EXIT_USAGE)
     # Whoever lets pass what is not malicious must hear of that whatever became of the others.
     return next(code for code in (worst, _EXIT_TIMEOUT, EXIT_USAGE, *others) if code in codes)
-
-
-def _tell(submission: Submission, order: _Order, warned: set[str]) -> None:
-    """Print the ids: on standard output, or, where results are to come there, beside it."""
-    screen, beside = Screen(), Screen(stderr=True)
-    if submission.warning not in {"", *warned}:
-        warned.add(submission.warning)
-        beside.line(("Warning:", "bold yellow"), f" {submission.warning}")
-    for scan in submission.scans:
-        if order.wait_s is None and order.as_document:
-            _print_line(
-                id=scan.id,
-                url=scan.url,
-                submitted_url=scan.submitted_url,
-                queued=submission.queued,
-            )
-        elif order.wait_s is None:
-            screen.line(scan.id)
-        else:
-            beside.line(f"{scan.id}  {safe_url(scan.url)}")
-    screen.flush()

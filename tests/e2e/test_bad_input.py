@@ -103,7 +103,8 @@ def test_several_urls_on_a_line_are_each_a_scan(system: System) -> None:
     )
     lines = b"d.example, e.example\nhttp://127.0.0.1/ and http://f.example\n"
     done = _run(system, _SUBMIT, *arguments, stdin=lines)
-    documents = [json.loads(line) for line in done.stdout.splitlines()]
+    *documents, counts = [json.loads(line) for line in done.stdout.splitlines()]
+    assert counts == {"counts": {"taken": 6, "refused": 1, "duplicates": 0}}
     assert [each["submitted_url"] for each in documents if "id" in each] == [
         *("https://a.example/x", "http://b.example", "hxxp://c[.]example"),
         *("d.example", "e.example", "http://f.example"),
@@ -112,8 +113,80 @@ def test_several_urls_on_a_line_are_each_a_scan(system: System) -> None:
     assert [(each["submitted_url"], each["reason"]) for each in refused] == [
         ("http://127.0.0.1/", "loopback")
     ]
+    assert [each["line"] for each in documents] == [2, None, None, None, 1, 1, 2]
     assert done.returncode == 2
     assert b"Note: Left out, because it is no URL: see c\n" in done.stderr
+
+
+_LIST = """\
+# what came in today
+https://a.example/x
+
+hxxp://127.0.0.1/?q=http://b.example
+Dear Sir or Madam
+https://b.example, hxxps://a[.]example/x
+see c.example/y now
+HTTPS://A.EXAMPLE/x
+"""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("source", [["-"], ["--file", "-"], ["--file", "urls.txt"]])
+def test_a_list_is_told_by_its_lines_and_counted(
+    system: System, tmp_path: Path, encoding: str, source: list[str]
+) -> None:
+    """What is taken, refused, a duplicate and no URL, on any way in."""
+    data = _LIST.replace("\n", "\r\n").encode(encoding)
+    (tmp_path / "urls.txt").write_bytes(data)
+    done = _run(system, _SUBMIT, *(each.encode() for each in source), stdin=data, cwd=tmp_path)
+    of = " of urls.txt" if source[-1] == "urls.txt" else ""
+    said = done.stderr.decode()
+    assert (done.returncode, len(done.stdout.split())) == (2, 3), said
+    assert f"Error: line 4{of}: hxxp://127.0.0.1/?q=hxxp://b[.]example: SafeURL does" in said
+    assert f"Error: No URL in line 5{of}: Dear Sir or Madam\n" in said
+    assert f"Note: line 7{of}: Left out, because it is no URL: see now\n" in said
+    assert said.splitlines()[-1] == "Note: 3 taken, 2 refused, 2 duplicates."
+
+
+def test_documents_of_a_list_have_its_facts_as_fields(system: System, tmp_path: Path) -> None:
+    """No program has to read a sentence."""
+    path = tmp_path / "urls.txt"
+    path.write_text(_LIST, encoding="utf-8")
+    done = _run(system, _SUBMIT, b"--json", b"--file", bytes(path))
+    *documents, counts = map(json.loads, done.stdout.splitlines())
+    assert {each["file"] for each in documents} == {str(path)}
+    refused = {each["line"]: each["reason"] for each in documents if "error" in each}
+    assert refused == {4: "loopback", 5: "no_url"}
+    same = {
+        each["line"]: each["duplicate_of"]["line"] for each in documents if "duplicate_of" in each
+    }
+    assert same == {6: 2, 8: 2}
+    assert sorted(each["line"] for each in documents if "id" in each) == [2, 6, 7]
+    assert counts == {"counts": {"taken": 3, "refused": 2, "duplicates": 2}}
+
+
+def test_a_list_longer_than_a_batch_is_taken_whole(system: System) -> None:
+    """All of it is counted once, and its reader may leave before."""
+    lines = b"".join(b"https://a.example/%d\n" % number for number in range(2500))
+    done = _run(system, _SUBMIT, b"-", stdin=lines)
+    assert (done.returncode, len(set(done.stdout.split()))) == (0, 2500)
+    assert b"Note: 2,500 taken, 0 refused, 0 duplicates.\n" in done.stderr
+
+
+def test_a_file_that_is_missing_is_named(system: System, tmp_path: Path) -> None:
+    """Nothing is handed in, not even what else was given."""
+    done = _run(system, _SUBMIT, b"https://a.example/", b"--file", b"none.txt", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"Error: The file 'none.txt' cannot be read: No such file or directory." in done.stderr
+
+
+@pytest.mark.parametrize("data", [b"", b"# nothing\n\n"])
+def test_a_file_without_a_url_is_named(system: System, tmp_path: Path, data: bytes) -> None:
+    """As an empty list on standard input is."""
+    (tmp_path / "empty.txt").write_bytes(data)
+    done = _run(system, _SUBMIT, b"--file", b"empty.txt", cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"Error: There is no URL in 'empty.txt'." in done.stderr
 
 
 def test_a_line_that_was_cut_off_is_refused_whole(system: System) -> None:
