@@ -95,3 +95,5 @@ _.ProcessingInstructionHandler  # expat calls it
 _.SkippedEntityHandler  # expat calls it
 _.buffer_text  # expat reads it
 _.redis_server_version  # RQ reads it
+_.readable  # io calls it
+_.readinto  # io calls it

@@ -10,12 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from safeurl.errors import RequestError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 #: More of a line than this is not kept; any URL that can be scanned is far shorter.
 MAX_LINE: Final = 16 * 1024
@@ -131,7 +128,8 @@ class _Joined(io.RawIOBase):
         """Say yes."""
         return True
 
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+    # Any, because Python has no name for what holds bytes before 3.12.
+    def readinto(self, buffer: Any, /) -> int:
         """Give what is there, at most as much as there is room for."""
         room = memoryview(buffer).cast("B")
         data = self._head or _read_some(self._stream)
