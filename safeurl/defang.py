@@ -11,9 +11,11 @@ from safeurl.plain import clean
 from safeurl.url import defang
 
 #: A scheme that opens a browser, with its colon and slashes as they are or percent-encoded, once
-#: or several times; then what may be its host.
+#: or several times; then what may be its host. A sentence about `http://` names no host.
 _LINK: Final = re.compile(
-    r"(?P<h>h)tt(?P<p>ps?)(?P<mid>(?::|%(?:25)*3a)(?:[/\\\\]|%(?:25)*(?:2f|5c)){2})(?P<host>[^\s/?#\"'<>%&]*)",
+    r"(?P<first>h(?=tt)|f(?=tp))t{1,2}(?P<last>ps?)"
+    r"(?P<mid>(?::|%(?:25)*3a)(?:[/\\]|%(?:25)*(?:2f|5c))+)(?![\s.,;:)'\"/\\]|\Z)"
+    r"(?P<host>[^\s/?#\"'<>%&\\]*)",
     re.IGNORECASE,
 )
 _WWW: Final = re.compile(r"(?<![\w.])www\.(?=\w)(?P<host>[\w.-]*)", re.IGNORECASE)
@@ -22,9 +24,7 @@ _DOT: Final = re.compile(r"(?<!\[)\.(?!\])(?=\w)")
 
 def defang_text(text: str) -> str:
     """Return the text with each of its URLs defanged, nested ones too."""
-    text = _LINK.sub(
-        lambda link: f"{link['h']}xx{link['p']}{link['mid']}{_undotted(link['host'])}", text
-    )
+    text = _LINK.sub(_unlinked, text)
     return _WWW.sub(lambda link: f"www[.]{_undotted(link['host'])}", text)
 
 
@@ -36,6 +36,12 @@ def safe_url(url: str) -> str:
 def safe_text(text: str, limit: int = 160) -> str:
     """Return hostile text as one short line that holds no link."""
     return clean(defang_text(text), limit)
+
+
+def _unlinked(link: re.Match[str]) -> str:
+    """Return `hxxp` and `fxp` for the schemes, and the host with its dots in brackets."""
+    marks = "xx" if link["first"] in "hH" else "x"
+    return f"{link['first']}{marks}{link['last']}{link['mid']}{_undotted(link['host'])}"
 
 
 def _undotted(host: str) -> str:

@@ -111,7 +111,7 @@ def announce(line: str) -> None:
     """Tell whoever started us through a pipe; a daemon serves also where nobody can be told."""
     screen = Screen()
     try:
-        screen.line(line)
+        screen.own_line(line)
         screen.flush()
     except (OSError, OutputError, SystemExit) as error:  # rich's word for a closed pipe
         silence(sys.stdout)  # or the line would be tried again, and fail, when we end

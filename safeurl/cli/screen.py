@@ -2,7 +2,7 @@
 
 It takes plain text and rows of it, cleans all of them, and builds what rich draws by itself. So no
 value can carry escapes, markup, emoji codes, links or line breaks to a terminal, whoever forgets
-to clean it. A test holds that nothing else in this package prints.
+to clean it: URLs in it are defanged. A test holds that nothing else in this package prints.
 """
 
 import json
@@ -17,6 +17,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from safeurl.defang import defang_text
 from safeurl.plain import plain
 
 #: A text, or a text and its style.
@@ -68,10 +69,14 @@ class Screen:
         """Print one line, which the terminal may break."""
         self._console.print(_text(*parts), soft_wrap=True)
 
+    def own_line(self, words: str) -> None:
+        """Print one line of our own whose URL is there to be opened: this system's address."""
+        self._console.print(Text(plain(words)), soft_wrap=True)
+
     def tabbed(self, rows: Sequence[Sequence[str]]) -> None:
         """Print rows as lines of tab-separated cells; rich would turn the tabs into spaces."""
         for row in rows:
-            self._console.file.write("\t".join(map(plain, row)) + "\n")
+            self._console.file.write("\t".join(map(_safe, row)) + "\n")
 
     def document(self, document: object, *, indent: int | None = None) -> None:
         """Print JSON in ASCII, with every control character escaped, the last of ASCII too."""
@@ -128,12 +133,16 @@ class Screen:
 
 
 def _text(*parts: Cell) -> Text:
-    """Return styled text whose every character is fit for a terminal."""
+    """Return styled text that holds no link, whose every character is fit for a terminal."""
     text = Text()
     for part in parts:
         words, style = (part, "") if isinstance(part, str) else part
-        text.append(plain(words), style)
+        text.append(_safe(words), style)
     return text
+
+
+def _safe(words: str) -> str:
+    return plain(defang_text(words))
 
 
 def _grid(grid: Grid) -> Table:

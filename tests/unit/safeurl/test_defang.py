@@ -29,6 +29,9 @@ _NESTED = [
     "https://a.example/?next=//x&u=www.evil.example/",
     "https://a.example/#HTTPS:\\\\evil.example",
     "javascript:location='http://evil.example'",
+    "https:\\/\\/evil.example\\/x",
+    "ftp://evil.example/",
+    "https:/evil.example",
     "see www.evil.example and (https://evil.example).",
 ]
 _CLICKABLE = re.compile(r"https?(?::|%(?:25)*3a)(?:[/\\]|%(?:25)*2f){2}|\bwww\.\w", re.IGNORECASE)
@@ -44,7 +47,9 @@ def test_no_link_is_left(text: str) -> None:
 
 def test_text_without_a_url_stays() -> None:
     """Names of files, versions and rules are no links."""
-    text = "safeurl 1.2.3: rule url.userinfo, read /etc/x.conf, https is fine"
+    text = (
+        "safeurl 1.2.3: url.userinfo, /etc/x.conf, https is fine, starts with http:// or https://."
+    )
     assert defang_text(text) == text
 
 
@@ -52,7 +57,7 @@ def test_text_without_a_url_stays() -> None:
 def test_defanging_is_stable(text: str) -> None:
     """What was defanged once is not changed again, and holds no link."""
     assert defang_text(defang_text(text)) == defang_text(text)
-    assert not re.search(r"https?://", defang_text(text), re.IGNORECASE)
+    assert not re.search(r"https?://[\w%\[]", defang_text(text), re.IGNORECASE)
 
 
 @pytest.mark.parametrize("text", _NESTED)

@@ -18,18 +18,23 @@ import pytest
 from api.health import document as health_document
 from safeurl.adapters.backup import Restored, Taken
 from safeurl.audit import AuditRow, Seal
-from safeurl.cli import audit, backup, submit
+from safeurl.cli import audit, backup, intake
+from safeurl.cli.daemons import announce
 from safeurl.cli.doctor import line
 from safeurl.cli.entry import complain
+from safeurl.cli.given import Given
 from safeurl.cli.health import print_health
+from safeurl.cli.intake import Intake
 from safeurl.cli.logs import LineFormatter
 from safeurl.cli.render import list_document, print_audit, print_list, print_view, view_document
 from safeurl.cli.screen import Column, Grid, Screen
 from safeurl.cli.watch import watch
+from safeurl.errors import UrlRefusedError
 from safeurl.health import Health
 from safeurl.plain import is_unfit
 from safeurl.scan import AuditEntry, Judged, Scan
-from safeurl.service import ScanView, Submission
+from safeurl.service import ScanView, Service, Submission
+from safeurl.url import Reason
 from safeurl.verify import Verification
 from tests.support.filled import fill
 from worker.doctor.finding import Finding
@@ -93,10 +98,14 @@ def _restore(text: str) -> None:
 
 
 def _submit(text: str) -> None:
-    for wait_s in (None, 1.0):
-        order = submit._Order(urls=(), wait_s=wait_s, source=text, as_document=False)
-        submit._tell(fill(Submission, text), order, set())
-    submit._print_line(submitted_url=text, message=text)
+    submission = fill(Submission, text)
+    found = intake._Found(text, Given(text, 1, text))
+    for ids_only in (True, False):
+        told = Intake(Service, source=text, as_document=False, ids_only=ids_only)  # type: ignore[arg-type]  # not asked
+        told._tell(submission, [found] * len(submission.scans))
+        told._refuse(found, UrlRefusedError(text, text))
+        told._refuse(found, UrlRefusedError(Reason.NO_URL, text))
+        told._document(found, message=text)
 
 
 def _watch(text: str) -> None:
@@ -182,6 +191,43 @@ def test_no_field_reaches_a_terminal_as_it_is(
     assert not set(PICTURES) & set(shown)
     if kind in {"emoji", "markup"}:
         assert HOSTILE[kind].split(" ")[1] in bare
+
+
+#: Ways that print words; programs get URLs in JSON as they are.
+_WORDS: tuple[Callable[[str], None], ...] = tuple(
+    way for way in WAYS if "document" not in way.__name__
+)
+_LINKS = (
+    "https://a.example/?q=http://b.example/x",
+    "HTTP%3A%2f%2Fb.example%2Fx",
+    "http%253A%252F%252Fb.example",
+    "https:\\\\b.example",
+    "https:\\/\\/b.example\\/x",
+    "ftp://b.example/x",
+    "see www.b.example",
+    "http://[2606:4700::1111]/",
+)
+_LINK = re.compile(
+    r"(?:https?|ftp)(?::|%(?:25)*3a)(?:[/\\]|%(?:25)*2f){2}|\bwww\.\w|b\.example", re.IGNORECASE
+)
+
+
+@pytest.mark.parametrize("way", _WORDS, ids=lambda way: way.__name__.strip("_"))
+@pytest.mark.parametrize("link", _LINKS)
+def test_no_field_reaches_a_terminal_as_a_link(
+    way: Callable[[str], None], link: str, screen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """URLs in any field of any command's words are defanged, and those inside of URLs."""
+    monkeypatch.setattr(Screen, "document", lambda *_arguments, **_options: None)
+    assert not _LINK.search(_shown(way, link)), screen
+
+
+def test_our_own_address_can_be_opened() -> None:
+    """`up` tells where its page is."""
+    out = io.StringIO()
+    with redirect_stdout(out):
+        announce("SafeURL's API listens on http://127.0.0.1:8321")
+    assert out.getvalue() == "SafeURL's API listens on http://127.0.0.1:8321\n"
 
 
 def test_every_unfit_character_is_known() -> None:
