@@ -18,7 +18,7 @@ const warnings = new Map();
 let shown = "";
 
 function problem(text) {
-  at("problem").textContent = text;
+  update(at("problem"), text);
   at("problem").hidden = !text;
   at("url").setAttribute("aria-invalid", String(Boolean(text)));
 }

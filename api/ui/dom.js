@@ -11,6 +11,21 @@ export function plain(value) {
     `⟨U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 }
 
+// URLs, also those percent-encoded inside of others; the same as `safeurl.defang` finds.
+const LINK = /(h(?=tt)|f(?=tp))t{1,2}(ps?)((?::|%(?:25)*3a)(?:[/\\]|%(?:25)*(?:2f|5c))+)(?![\s.,;:)'"/\\]|$)([^\s/?#"'<>%&\\]*)/gi;
+const WWW = /(?<![\w.])www\.(?=\w)([\w.-]*)/gi;
+
+const undotted = (host) => host.replace(/(?<!\[)\.(?!\])(?=\w)/g, "[.]");
+
+// What is copied from the page holds no link either.
+function defang(text) {
+  return text
+    .replace(LINK, (_, first, last, mid, host) => `${first}${/h/i.test(first) ? "xx" : "x"}${last}${mid}${undotted(host)}`)
+    .replace(WWW, (_, host) => `www[.]${undotted(host)}`);
+}
+
+const shown = (value) => defang(plain(value));
+
 // What a table of ours holds under a name that may be hostile: no object's own `constructor`.
 export function lookUp(table, name) {
   return Object.hasOwn(table, name) ? table[name] : undefined;
@@ -30,7 +45,7 @@ export function el(tag, attributes = {}, ...children) {
 function fill(node, children) {
   for (const child of children.flat()) {
     if (child !== null && child !== undefined) {
-      node.append(child instanceof Node ? child : plain(child));
+      node.append(child instanceof Node ? child : shown(child));
     }
   }
   return node;
@@ -43,9 +58,9 @@ export function update(node, ...children) {
   if (!wanted.isEqualNode(node)) node.replaceChildren(...wanted.childNodes);
 }
 
-// A URL for reading, never for following: its host stands out, and it is not a link.
+// A URL for reading, never for following: its host stands out, it is defanged, and it is not a link.
 export function urlText(url, attributes = {}) {
-  const text = plain(url);
+  const text = shown(url);
   const match = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)(.*)$/is.exec(text);
   const parts = match ? [match[1], el("b", {}, match[2]), match[3]] : [text];
   return el("bdi", {dir: "ltr", ...attributes, class: `url ${attributes.class ?? ""}`}, ...parts);

@@ -98,10 +98,10 @@ def test_several_urls_are_each_a_scan(browser: Browser, api: MemoryApi, between:
     browser.wait("found.querySelectorAll('li a').length === 3 && recent.children.length === 3")
     assert _submitted(api) == ["https://a.example/x", "http://b.example", "hxxp://c[.]example"]
     shown = browser.run("[...found.querySelectorAll('a')].map((each) => each.innerText)")
-    assert shown == ["https://a.example/x", "http://b.example/", "http://c.example/"]
+    assert shown == ["hxxps://a[.]example/x", "hxxp://b[.]example/", "hxxp://c[.]example/"]
     assert browser.run("url.value") == ""
     browser.run("found.querySelector('a').click()")
-    browser.wait("document.querySelector('#scan h2')?.innerText === 'https://a.example/x'")
+    browser.wait("document.querySelector('#scan h2')?.innerText === 'hxxps://a[.]example/x'")
 
 
 def test_what_is_refused_and_left_out_is_said(browser: Browser, api: MemoryApi) -> None:
@@ -111,9 +111,35 @@ def test_what_is_refused_and_left_out_is_said(browser: Browser, api: MemoryApi) 
     browser.wait("recent.children.length === 1 && found.querySelectorAll('li').length === 2")
     assert _submitted(api) == ["http://b.example"]
     words = browser.run("found.innerText")
-    assert "http://127.0.0.1/x\n\nSafeURL does not connect to 127.0.0.1 (loopback)." in words
+    assert "hxxp://127[.]0[.]0[.]1/x\n\nSafeURL does not connect to 127.0.0.1 (loopback)." in words
     assert "Left out, because it is no URL: Look and b>please</b" in words
     assert browser.run("found.querySelectorAll('b').length") == 2  # the two hosts, nothing pasted
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://a.example/?q=http://b.example/x", "hxxps://a[.]example/?q=hxxp://b[.]example/x"),
+        (
+            "https://a.example/HTTP%3A%2F%2Fb.example",
+            "hxxps://a[.]example/HxxP%3A%2F%2Fb[.]example",
+        ),
+        (
+            "https://a.example/?u=www.b.example&v=1.2",
+            "hxxps://a[.]example/?u=www[.]b[.]example&v=1.2",
+        ),
+        ("https://a.example/#ftp://b.example", "hxxps://a[.]example/#fxp://b[.]example"),
+        ("http://[2606:4700::1111]/x.y", "hxxp://[2606:4700::1111]/x.y"),
+    ],
+)
+def test_no_url_is_shown_as_it_is(browser: Browser, api: MemoryApi, url: str, shown: str) -> None:
+    """Those inside of a URL are defanged too, in its scan and in the list."""
+    _open(browser, api)
+    _paste(browser, url)
+    browser.wait("document.querySelector('#scan h2') && recent.children.length === 1")
+    assert _submitted(api) == [url]
+    assert browser.run("document.querySelector('#scan h2').innerText") == shown
+    assert browser.run("recent.querySelector('.url').innerText") == shown
 
 
 def test_what_could_not_be_taken_stays_in_the_box(browser: Browser, api: MemoryApi) -> None:
