@@ -53,11 +53,7 @@ ScanId = Annotated[str, Path(max_length=64, description="The scan's id.")]
 )
 async def submit(request: SubmitRequest, response: Response, service: ServiceOf) -> SubmittedScan:
     """Record the URL and wake a worker. After this answer the scan is not lost."""
-    if (count := len(find_urls(request.url).urls)) > 1:
-        raise UrlRefusedError(
-            Reason.AMBIGUOUS,
-            f"This text holds {count} URLs. Hand them in one by one; POST /api/pasted parts them.",
-        )
+    _check_alone(request.url)
     submission = await service.submit([request.url], source="api", profile=Profile(request.profile))
     scan = submission.scans[0]
     response.headers["location"] = f"{PATH}/{scan.id}"
@@ -141,3 +137,15 @@ def _fields(scan: Scan) -> dict[str, Any]:
 def _result(result: Result) -> ResultDocument:
     verdict = msgspec.json.decode(result.verdict_json, type=Verdict)
     return ResultDocument.model_validate({**msgspec.to_builtins(verdict), **asdict(result)})
+
+
+def _check_alone(text: str) -> None:
+    """Raise UrlRefusedError where a text holds more than one URL."""
+    found = find_urls(text)
+    if len(found.urls) > 1:
+        words = f"This text holds {len(found.urls)} URLs. Hand them in one by one"
+    elif found.left_out:
+        words = "This text holds words beside a URL. Hand in the URL alone"
+    else:
+        return
+    raise UrlRefusedError(Reason.AMBIGUOUS, f"{words}; POST /api/pasted tells them apart.")

@@ -21,6 +21,7 @@ from safeurl.cli.interrupts import SIGNALS, Interrupts
 from safeurl.cli.render import print_view, read_verdict, view_document
 from safeurl.cli.screen import Screen
 from safeurl.cli.watch import is_ended, is_ended_or_put_off, watch
+from safeurl.defang import safe_text
 from safeurl.errors import (
     QueueUnavailableError,
     RequestError,
@@ -78,12 +79,7 @@ def scan(
     code: 0 benign, 10 suspicious, 20 malicious, 30 not concluded or cancelled, 130 after Ctrl-C.
     """
     settings = read_settings()
-    found = find_urls(url).urls
-    if len(found) > 1:
-        raise RequestError(
-            f"This text holds {len(found)} URLs, and `safeurl scan` opens one. Scan them one by "
-            "one, or hand them in with `submit-scan`."
-        )
+    url = _only(url)
     parse(url, make_policy(settings))  # refused before anything is started
     prepare(settings)  # here too, because the forked worker can only write to its log
     parts = _Parts(settings)
@@ -104,6 +100,20 @@ def scan(
         complain(_why_not(view.scan, worker, parts, settings))
         leave(EXIT_UNAVAILABLE)
     leave(verdict_code(view))
+
+
+def _only(text: str) -> str:
+    """Return the one URL in an argument, and say which words of it are none."""
+    found = find_urls(text)
+    if len(found.urls) > 1:
+        raise RequestError(
+            f"This text holds {len(found.urls)} URLs, and `safeurl scan` opens one. Scan them one "
+            "by one, or hand them in with `submit-scan`."
+        )
+    if not found.left_out:
+        return text
+    note(f"Left out, because it is no URL: {safe_text(' '.join(found.left_out))}")
+    return found.urls[0]
 
 
 def _why_not(scan: Scan, worker: "_Worker", parts: "_Parts", settings: Settings) -> str:

@@ -202,6 +202,10 @@ def test_scan_opens_one_url(system: System) -> None:
     done = _run(system, _SAFEURL, b"scan", b"https://a.example/x http://b.example")
     assert done.returncode == 2
     assert b"This text holds 2 URLs" in done.stderr
+    done = _run(system, _SAFEURL, b"scan", b"see http://127.0.0.1/ now")
+    assert done.returncode == 2
+    assert b"Note: Left out, because it is no URL: see now\n" in done.stderr
+    assert b"loopback" in done.stderr
 
 
 @pytest.mark.parametrize("stdin", [b"", b"\n# nothing but words\n"])

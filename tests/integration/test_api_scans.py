@@ -75,6 +75,11 @@ def test_a_hostile_title_is_only_ever_json(api: MemoryApi) -> None:
         ("https://a.example/x,https://b.example/", "ambiguous"),
         ("https://a.example/x|hxxps://b[.]example/", "ambiguous"),
         ("a.example, b.example", "ambiguous"),
+        ("https://a.example/x b.example", "ambiguous"),
+        ("look at evil.example please", "ambiguous"),
+        ("see https://a.example/x now", "ambiguous"),
+        ("no address in here", "no_url"),
+        ("-", "no_url"),
         ("https://a.example/x\nhttps://b.example/", "ambiguous"),
     ],
 )
