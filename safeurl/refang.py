@@ -61,6 +61,7 @@ _ENTITIES: Final = {each[:-1]: each[-1] for each in _NAMES.split()}
 _DOT_WORD: Final = r"(?:\.|dot|punto|punkt)"
 _SQUARE_DOT: Final = re.compile(
     rf" ?(?:[\[<%]{_DOT_WORD}[\]>]|\[+{_DOT_WORD}\]+|%5b{_DOT_WORD}%5d"
+    rf"|\[{_DOT_WORD}[)}}>]|[({{<]{_DOT_WORD}\]"
     r"|\[+\.[\[\]]*|\]+\.[\[\]]*|\.[\[\]]+) ?",
     re.IGNORECASE,
 )
