@@ -75,7 +75,9 @@ _ADDRESS: Final = re.compile(r"(?:[^/?#\\]*@)?\[[0-9a-f:.%]*(?::[0-9a-f.%]*)+", 
 _ROUND_MARK: Final = r"[({][/?#][)}]"
 _ROUND_TAIL_MARK: Final = re.compile(r"[({]([/?#@:])[)}]")
 _END_MARK: Final = re.compile(rf"\[[/?#]\]|{_ROUND_MARK}")
-_ROUND_AT: Final = re.compile(r"[({](?:@|at)[)}]", re.IGNORECASE)
+_ROUND_AT: Final = re.compile(r"[({]@[)}]")
+#: A host can hold this, and browsers open it.
+_SPELT_AT: Final = re.compile(r"[({]at[)}]", re.IGNORECASE)
 _END: Final = re.compile(r"[/?#]|\\(?!\.)")
 #: Punctuation of the sentence around, which no top-level domain ends with.
 _SENTENCE: Final = ",;!\"'>"
@@ -123,7 +125,9 @@ def unmarked(text: str) -> str:
     if _ADDRESS.match(rest):
         authority, tail, is_marked = rest, "", False
     else:
-        authority, tail, is_marked = _parted(rest, is_trusted=bool(match) and not is_plain)
+        authority, tail, is_marked = _parted(
+            rest, is_plain=is_plain, is_trusted=bool(match) and not is_plain
+        )
     if is_marked or (match and not is_plain):
         tail = TAIL_MARK.sub(r"\1", tail)
     if match and not (is_plain and not is_marked):
@@ -155,7 +159,7 @@ def _entities(text: str) -> str:
     return _ENTITY.sub(char, text)
 
 
-def _parted(rest: str, *, is_trusted: bool) -> tuple[str, str, bool]:
+def _parted(rest: str, *, is_plain: bool, is_trusted: bool) -> tuple[str, str, bool]:
     """Return host and tail without marks, and whether there were any."""
     mark = _END_MARK.search(rest)
     first = _END.search(rest)
@@ -183,6 +187,8 @@ def _parted(rest: str, *, is_trusted: bool) -> tuple[str, str, bool]:
         if not is_trusted:
             raise TwoHostsError(_host(authority), _host(meant))
         authority = meant
+    if not is_plain and _SPELT_AT.search(authority):
+        raise TwoHostsError(_host(authority), _host(_SPELT_AT.sub("@", authority)))
     if not tail and authority.rstrip(_SENTENCE):
         authority = authority.rstrip(_SENTENCE)
     return authority, tail, authority != raw or is_marked

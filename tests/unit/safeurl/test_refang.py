@@ -1,6 +1,8 @@
 """Defanged text: which URL each mark stands for, and what is left alone or refused."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from safeurl.errors import UrlRefusedError
 from safeurl.pasted import find_urls
@@ -118,6 +120,7 @@ _GENUINE = [
     "https://a(dot)b.example/",
     "https://a&b.example/",
     "https://a(.b.example/",
+    "https://bob(at)a.example/",
     "https://a.b{.example/x(/)y",
 ]
 
@@ -170,6 +173,7 @@ def test_what_can_be_read_as_two_hosts_is_refused(text: str, reason: str) -> Non
     [
         ("https://login.evil\\.example/a", ("'login.evil'", "'login.evil.example'")),
         ("hxxp://a(.b[.]example/", ("'a(.b.example'", "'a.b.example'")),
+        ("hxxp://bob{at}a.example/", ("'bob{at}a.example'", "'a.example'")),
         ("https://good.example{@}evil.example/", ("'}evil.example'", "'evil.example'")),
     ],
 )
@@ -215,3 +219,24 @@ def test_a_pasted_line_of_one_url_is_that_url(text: str, url: str) -> None:
 def test_defanged_urls_are_found_between_words(text: str, hosts: list[str]) -> None:
     """The marks of a URL's beginning are known where it stands in a sentence."""
     assert [parse(each).host for each in find_urls(text).urls] == hosts
+
+
+_HOST_PARTS = [*"(){}.ab-_!&'*+", "dot", "at", ".example", "(.example"]
+
+
+@given(st.lists(st.sampled_from(_HOST_PARTS), max_size=9).map("".join))
+@example("(at)x")
+@example("a({at}b")
+@example("x(.)y(.z")
+def test_no_host_becomes_another_one_on_its_way_through_text(host: str) -> None:
+    """Plain it is read as browsers read it; defanged it leads to the same host or is refused."""
+    try:
+        page = resolve("https://page.example/", f"//{host}.example/")
+    except UrlRefusedError:
+        return
+    assert parse(page.url).host == page.host
+    try:
+        again = parse(defang(page))
+    except UrlRefusedError:
+        return
+    assert again.host == page.host
