@@ -48,6 +48,9 @@ _COMMANDS: Final = {
     "audit verify": _Command(arguments=("audit", "verify")),
     "audit show": _Command(arguments=("audit", "show", "{id}")),
     "audit export": _Command(arguments=("audit", "export")),
+    # Where no engine is.
+    "scan": _Command(arguments=("scan", _URL), code=EXIT_UNAVAILABLE, prints=False),
+    "doctor": _Command(arguments=("doctor",), code=1),
     "version": _Command(arguments=("version",)),
     "help": _Command(arguments=("--help",)),
     "misspelt": _Command(arguments=("lst",), code=2, prints=False),
@@ -95,7 +98,7 @@ def _run(system: System, command: _Command, streams: str, **words: str) -> int:
 
 
 def _prepared(folder: Path, name: str) -> tuple[System, str]:
-    system = System(folder / "state")
+    system = System(folder / "state", DOCKER_SOCKET_PATH=str(folder / "no-engine"))
     scan = make_scan(url=_URL)
     system.with_store(lambda store: store.add([scan]))
     if name == "restore":
