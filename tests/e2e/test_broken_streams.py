@@ -13,9 +13,10 @@ from typing import Final
 import pytest
 
 from safeurl.cli.entry import EXIT_UNAVAILABLE, EXIT_UNREAD
-from safeurl.state import Outcome
+from safeurl.state import Outcome, State
 from tests.support.broken_streams import start
 from tests.support.builders import make_scan
+from tests.support.pages import PageServer, html
 from tests.support.system import ENTRIES, System
 
 _URL: Final = "https://www.example.com/"
@@ -48,7 +49,7 @@ _COMMANDS: Final = {
     "audit verify": _Command(arguments=("audit", "verify")),
     "audit show": _Command(arguments=("audit", "show", "{id}")),
     "audit export": _Command(arguments=("audit", "export")),
-    # Where no engine is.
+    # Where no engine is: the whole of a scan is below.
     "scan": _Command(arguments=("scan", _URL), code=EXIT_UNAVAILABLE, prints=False),
     "doctor": _Command(arguments=("doctor",), code=1),
     "version": _Command(arguments=("version",)),
@@ -124,3 +125,16 @@ def test_a_command(tmp_path: Path, name: str, streams: str) -> None:
     assert code == _expected(command, streams)
     if name in _DONE:
         assert _DONE[name](system, scan_id, tmp_path)
+
+
+@pytest.mark.parametrize("streams", ["none", "full both", "dead both", "full stderr"])
+def test_a_scan(tmp_path: Path, streams: str) -> None:
+    """It ends with its verdict, and no sandbox stays behind."""
+    page = {"/": lambda _: html("<title>Hello</title><p>A page with some words on it.</p>" * 3)}
+    system = System(tmp_path / "state", EGRESS_ALLOW_CIDRS="127.0.0.1/32")
+    with PageServer(page) as server:
+        command = _Command(arguments=("scan", server.url("/")))
+        assert _run(system, command, streams) == _expected(command, streams)
+    [scan] = system.with_store(lambda store: store.page(limit=9, before=None))
+    assert scan.state is State.COMPLETED
+    assert system.containers() == []
