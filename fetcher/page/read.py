@@ -17,6 +17,7 @@ MAX_PARSED_BYTES = 2 * 1024 * 1024
 
 _DOM_S = 4.0
 _ROUGH_S = 2.0
+_DOUBT = "What stands inside of noscript could not be told for certain."
 
 
 def read_page(
@@ -32,20 +33,20 @@ def read_page(
         reading = _apart(lambda: parse(data, charset, url), min(_DOM_S, seconds))
     except TaskFailedError as failure:
         reading = _roughly(data, charset, url, min(_ROUGH_S, seconds / 2), f"The parser {failure}.")
-    partial = " ".join(filter(None, (reading.page.partial, cut)))
-    return replace(reading, page=replace(reading.page, partial=partial))
+    return _noted(reading, cut)
 
 
 def _parse(data: bytes, charset: str, url: str) -> Reading:
     from fetcher.page.prescan import find_obstacle  # noqa: PLC0415 - only the child needs these
 
-    text = without_noscript(decode_text(data[:MAX_PARSED_BYTES], charset))
+    text, is_sure = without_noscript(decode_text(data[:MAX_PARSED_BYTES], charset))
+    doubt = "" if is_sure else _DOUBT
     obstacle = find_obstacle(text)
     if obstacle:
-        return _rough(text, url, obstacle)
+        return _noted(_rough(text, url, obstacle), doubt)
     from fetcher.page.dom import read_dom  # noqa: PLC0415 - see above
 
-    return read_dom(text, url)
+    return _noted(read_dom(text, url), doubt)
 
 
 def _parse_xml(data: bytes, charset: str, url: str) -> Reading:
@@ -67,8 +68,14 @@ def _roughly(data: bytes, charset: str, url: str, seconds: float, reason: str) -
 def _rough(text: str, url: str, reason: str) -> Reading:
     from fetcher.page.fallback import read_roughly  # noqa: PLC0415 - rarely needed
 
-    reading = read_roughly(without_noscript(text), url)
-    return replace(reading, page=replace(reading.page, partial=reason))
+    reading = read_roughly(without_noscript(text)[0], url)
+    return _noted(reading, reason)
+
+
+def _noted(reading: Reading, reason: str) -> Reading:
+    """Return the reading with one more reason why it may not be all."""
+    partial = " ".join(filter(None, (reading.page.partial, reason)))
+    return replace(reading, page=replace(reading.page, partial=partial))
 
 
 def _apart(task: Callable[[], Reading], seconds: float) -> Reading:

@@ -32,4 +32,21 @@ CASES = (
     _case("title_in_body", "<body><p>x</p><div><title>late</title></div>"),
     _case("template", f"<template><title>t</title>{_FORM}</template><title>a</title>"),
     _case("svg_input", "<title>a</title><svg><g><input type=password></g></svg>"),
+    *(
+        _case(f"noscript_{name}", f"<title>a</title>{begin}<p>{_FORM}")
+        for name, begin in (
+            ("in_bogus_comment", "<!x <noscript>"),
+            ("in_instruction", "<?x <noscript>"),
+            ("in_bogus_end_tag", "</ <noscript>"),
+            ("in_section", "<![CDATA[ <noscript>"),
+            ("with_vertical_tab", "<noscript\x0b>"),
+            ("in_nested_script", "<script><!--<script></script><noscript>--></script>"),
+            ("in_script_comment", "<script><!--</script><noscript>b</noscript>"),
+            ("in_svg", "<svg><noscript>"),
+            ("in_math", "<math><noscript></noscript></math>"),
+            ("in_svg_style", "<svg><style><!--</style><noscript>--></style></svg>"),
+            ("in_svg_section", "<svg><![CDATA[ > </svg><noscript> ]]></svg>"),
+            ("after_svg", "<svg><g a='/'><path d=/ /></g></svg><noscript>"),
+        )
+    ),
 )

@@ -18,5 +18,5 @@ def fuzz_script(data: bytes) -> None:
     assert len(first.moves) <= _MAX_MOVES
     refresh = parse_refresh(text)
     assert refresh is None or 0 <= refresh.delay_s <= 1e9
-    left = without_noscript(text)
-    assert without_noscript(left) == left
+    left, _ = without_noscript(text)
+    assert without_noscript(left)[0] == left
