@@ -110,6 +110,7 @@ class Http2Exchange(Exchange):
         self._frames = Frames()
         self._events: deque[Event] = deque()
         self._is_over = False
+        self._has_head = False
         self._fault: Exception | None = None
 
     def _next(self, doing: str) -> Event | None:
@@ -149,6 +150,7 @@ class Http2Exchange(Exchange):
             return
         for event in self._http.receive_data(frame.wire):
             if isinstance(event, ResponseReceived):
+                self._has_head = True
                 event.headers = [*self._decoder.whole]
             if isinstance(event, _OURS):
                 self._events.append(event)
@@ -158,7 +160,8 @@ class Http2Exchange(Exchange):
                 self._heed(event.error_code)
 
     def _heed(self, code: int | None) -> None:
-        if code == ErrorCodes.HTTP_1_1_REQUIRED:
+        """Give up this version where the server wants the other, unless it has begun to answer."""
+        if code == ErrorCodes.HTTP_1_1_REQUIRED and not self._has_head:
             self._fault = Http11RequiredError()
             self._events.clear()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from h2.errors import ErrorCodes
+from h2.events import PingAckReceived
 
 from safeurl.state import Outcome
 from tests.support.browser import Browser
@@ -180,6 +181,38 @@ def test_a_server_that_wants_http_1_1_is_asked_again(certificate: Path) -> None:
         run = fetch(server.url())
         assert [x for x in server.agreed if x][:2] == ["h2", "http/1.1"]
     assert (run.page.title, run.hops[0].http_version) == ("Log in", "HTTP/1.1")
+
+
+@pytest.mark.parametrize("is_apart", [True, False], ids=["apart", "together"])
+@pytest.mark.parametrize("is_going", [True, False], ids=["goaway", "reset"])
+def test_one_that_wants_it_only_after_its_answer_is_kept_as_far_as_it_came(
+    certificate: Path, *, is_going: bool, is_apart: bool
+) -> None:
+    """The page is there: nothing is asked again, and nothing is lost."""
+
+    def script(connection: Http2Connection, headers: Mapping[str, str]) -> Iterable[None]:
+        if headers[":path"] != "/":
+            yield from connection.page("", status=404)
+            return
+        kind = [(":status", "200"), ("content-type", "text/html")]
+        connection.http.send_headers(connection.stream, kind)
+        connection.http.send_data(connection.stream, _PAGE.encode())
+        if is_apart:
+            # Its answer shows that the page was taken.
+            connection.http.ping(bytes(8))
+            connection.flush()
+            connection.wait(PingAckReceived)
+        code = ErrorCodes.HTTP_1_1_REQUIRED
+        if is_going:
+            connection.http.close_connection(code)
+        else:
+            connection.http.reset_stream(connection.stream, code)
+        yield
+
+    run = _fetch(certificate, script)
+    assert (run.page.title, run.report.outcome) == ("Log in", Outcome.OK)
+    assert run.hops[0].http_version == "HTTP/2"
+    assert run.body.truncated
 
 
 @pytest.mark.parametrize(
