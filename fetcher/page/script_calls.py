@@ -1,5 +1,6 @@
 """Finds which functions of a script run while the page loads, and which wait for a click."""
 
+import math
 import re
 from dataclasses import dataclass, field
 
@@ -246,7 +247,9 @@ def delay_at(tokens: Tokens, values: Values, comma: int) -> float:
     if tokens.sign(comma) != ",":
         return 0.0
     value, _ = values.expression(comma + 1)
-    return min(max(value, 0.0), 1e9) / 1000 if isinstance(value, float) else 0.0
+    if not isinstance(value, float) or not math.isfinite(value):
+        return 0.0  # what is no number, or endless, is no delay to browsers either
+    return min(max(value, 0.0), 1e9) / 1000
 
 
 def _use_delay(tokens: Tokens, values: Values, at: int) -> float | None:

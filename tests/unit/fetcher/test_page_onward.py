@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from fetcher.apart import run_apart
 from fetcher.page.dom import read_dom
 from fetcher.page.onward import Scripts
+from fetcher.page.read import read_page
 from safeurl.report import Onward, Page
 
 _URL = "http://site.test/dir/page?q=1"
@@ -93,6 +94,19 @@ def test_scripts_that_lead_elsewhere(code: str, url: str) -> None:
 def test_scripts_that_lead_nowhere_by_themselves(code: str) -> None:
     """Clicks, other windows, the page itself, and what only a frame would do."""
     assert _leads(code) == []
+
+
+@pytest.mark.parametrize("delay", ["1e999", "1e999 - 1e999", "-1e999", "-5", "0 * 1e999"])
+def test_a_delay_that_is_no_finite_number_is_none(delay: str) -> None:
+    """The evidence could hold no other, and all of the page's would be lost."""
+    page = read_page(
+        f"<form><input type=password></form><script>setTimeout(\"location='/a'\", {delay})".encode(),
+        "utf-8",
+        "http://site.test/",
+        10,
+    ).page
+    assert [lead.delay_s for lead in page.onward] == [0.0]
+    assert (page.partial, page.forms[0].has_password) == ("", True)
 
 
 def test_delays_are_those_of_the_timers() -> None:
