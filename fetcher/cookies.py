@@ -6,7 +6,9 @@ what a server set comes back to it unchanged, in whatever character set it was.
 
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from fetcher.cookie_date import parse_cookie_date
 from safeurl.url import ParsedUrl
@@ -42,7 +44,7 @@ class _Cookie:
     expires: float
 
     @property
-    def key(self) -> tuple[str, bool, str, str]:
+    def key(self) -> "_Key":
         return self.domain, self.is_host_only, self.path, self.name
 
     def goes_to(self, target: ParsedUrl) -> bool:
@@ -52,16 +54,21 @@ class _Cookie:
         return (target.host == self.domain or is_below) and _covers(self.path, _path(target))
 
 
+_Key: TypeAlias = tuple[str, bool, str, str]
+
+
 @dataclass(slots=True)
 class CookieJar:
-    """Keeps cookies by domain, path and name, the oldest first."""
+    """Keeps cookies by site, and of a site by domain, path and name, the oldest first."""
 
-    _cookies: dict[tuple[str, bool, str, str], _Cookie] = field(default_factory=dict)
+    #: No cookie concerns another site's, however many sites a chain leads over.
+    _sites: dict[str, dict[_Key, _Cookie]] = field(default_factory=dict)
 
     def header(self, target: ParsedUrl) -> str:
         """Return the Cookie header for a request, empty when there is none to send."""
         now = time.time()
-        fitting = [x for x in self._cookies.values() if x.expires > now and x.goes_to(target)]
+        kept = self._sites.get(_site(target.host), {})
+        fitting = [x for x in kept.values() if x.expires > now and x.goes_to(target)]
         # Longer paths first; sorting keeps the order of age.
         fitting.sort(key=lambda cookie: -len(cookie.path))
         return "; ".join(f"{x.name}={x.value}" if x.name else x.value for x in fitting)
@@ -69,33 +76,29 @@ class CookieJar:
     def store(self, source: ParsedUrl, set_cookie: str) -> None:
         """Take in one Set-Cookie header."""
         cookie = _read(source, set_cookie)
-        if cookie is None or self._is_shadowing(source, cookie):
+        kept = self._sites.setdefault(_site(source.host), {})
+        if cookie is None or _is_shadowing(source, cookie, kept.values()):
             return
-        known = self._cookies.get(cookie.key)
+        known = kept.get(cookie.key)
         if known is None or known.value != cookie.value or cookie.expires <= time.time():
             # Another value makes another cookie, as old as its value.
-            self._cookies.pop(cookie.key, None)
+            kept.pop(cookie.key, None)
         if cookie.expires > time.time():
-            self._cookies[cookie.key] = cookie
-            self._purge(_site(cookie.domain))
+            kept[cookie.key] = cookie
+            if len(kept) > _MAX_COOKIES:
+                for key in [*kept][:-_KEPT_COOKIES]:
+                    del kept[key]
 
-    def _purge(self, site: str) -> None:
-        if len(self._cookies) <= _MAX_COOKIES:
-            return
-        keys = [key for key, each in self._cookies.items() if _site(each.domain) == site]
-        if len(keys) > _MAX_COOKIES:
-            for key in keys[:-_KEPT_COOKIES]:
-                del self._cookies[key]
 
-    def _is_shadowing(self, source: ParsedUrl, cookie: _Cookie) -> bool:
-        """Tell whether an insecure page would replace or hide a secure cookie."""
-        return source.scheme != "https" and any(
-            other.is_secure
-            and other.name == cookie.name
-            and (_is_within(other.domain, cookie.domain) or _is_within(cookie.domain, other.domain))
-            and _covers(other.path, cookie.path)
-            for other in self._cookies.values()
-        )
+def _is_shadowing(source: ParsedUrl, cookie: _Cookie, kept: Iterable[_Cookie]) -> bool:
+    """Tell whether an insecure page would replace or hide a secure cookie."""
+    return source.scheme != "https" and any(
+        other.is_secure
+        and other.name == cookie.name
+        and (_is_within(other.domain, cookie.domain) or _is_within(cookie.domain, other.domain))
+        and _covers(other.path, cookie.path)
+        for other in kept
+    )
 
 
 def _read(source: ParsedUrl, set_cookie: str) -> _Cookie | None:
@@ -149,7 +152,9 @@ def _may_set(source: ParsedUrl, domain: str) -> bool:
     # the fetch, so what leaks is what the chain's own hosts could pass on in their URLs.
     if source.is_literal:
         return source.host == domain
-    return source.host == domain or ("." in domain and source.host.endswith(f".{domain}"))
+    return source.host == domain or (
+        "." in domain.removesuffix(".") and source.host.endswith(f".{domain}")
+    )
 
 
 def _needs_secure(given: dict[str, str]) -> bool:
@@ -170,7 +175,7 @@ def _keeps_prefix(text: str, given: dict[str, str], *, is_named: bool) -> bool:
 
 def _site(domain: str) -> str:
     """Return what the cookies of one site have in common: two labels are near enough."""
-    return ".".join(domain.rsplit(".", 2)[-2:])
+    return ".".join(domain.removesuffix(".").rsplit(".", 2)[-2:])
 
 
 def _is_within(domain: str, outer: str) -> bool:

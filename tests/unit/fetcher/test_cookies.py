@@ -2,6 +2,7 @@
 
 import pytest
 
+from fetcher.apart import run_apart
 from fetcher.cookies import CookieJar
 from safeurl.url import ParsedUrl
 
@@ -93,3 +94,27 @@ def test_the_newest_cookies_are_kept() -> None:
     kept = jar.header(_at("site.test")).split("; ")
     assert (len(kept), kept[0], kept[-1]) == (150, "c31=1", "c180=1")
     assert jar.header(_at("other.test")) == "other=1"
+
+
+def test_a_name_with_a_trailing_dot_sets_no_cookie_for_a_top_level_domain() -> None:
+    """`test.` is one label as `test` is; the site's own cookies are kept."""
+    jar = CookieJar()
+    jar.store(_at("www.evil.test."), "a=1; Domain=test.")
+    jar.store(_at("www.evil.test."), "b=1; Domain=evil.test.")
+    assert jar.header(_at("bank.test.")) == ""
+    assert jar.header(_at("evil.test.")) == "b=1"
+
+
+def test_cookies_of_other_sites_cost_no_time() -> None:
+    """A chain over many sites that each fill the jar comes to its page."""
+
+    def fill() -> bytes:
+        jar = CookieJar()
+        for site in range(20):
+            for number in range(170):
+                jar.store(_at(f"a.s{site}.test", "https"), f"c{number}=1; Secure")
+        for number in range(36_000):
+            jar.store(_at("a.last.test"), f"c{number}=1")
+        return jar.header(_at("a.last.test")).encode()
+
+    assert run_apart(fill, 20).endswith(b"c35999=1")

@@ -99,12 +99,9 @@ def test_scripts_that_lead_nowhere_by_themselves(code: str) -> None:
 @pytest.mark.parametrize("delay", ["1e999", "1e999 - 1e999", "-1e999", "-5", "0 * 1e999"])
 def test_a_delay_that_is_no_finite_number_is_none(delay: str) -> None:
     """The evidence could hold no other, and all of the page's would be lost."""
-    page = read_page(
-        f"<form><input type=password></form><script>setTimeout(\"location='/a'\", {delay})".encode(),
-        "utf-8",
-        "http://site.test/",
-        10,
-    ).page
+    script = f"<script>setTimeout(\"location='/a'\", {delay})</script>"
+    text = f"<form><input type=password></form>{script}"
+    page = read_page(text.encode(), "utf-8", "http://site.test/", 10).page
     assert [lead.delay_s for lead in page.onward] == [0.0]
     assert (page.partial, page.forms[0].has_password) == ("", True)
 
