@@ -4,6 +4,7 @@ Literals and what a few functions make of them are worked out; code that waits f
 not count. All of it is bounded by tokens and steps, so that the same page always gives the same.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -23,7 +24,13 @@ _MAX_MOVES = 16
 _OWN_WINDOWS = frozenset({"_self", "_top", "_parent"})
 _METHODS = frozenset({"assign", "replace"})
 _PARTS = frozenset({"href", "pathname", "search", "host", "hostname", "protocol"})
-_FRAMES = frozenset({"top", "parent", "frameElement"})
+#: Conditions that hold inside of a frame only, as their tokens without blanks.
+_PLACE = r"(?:window\.|self\.)?(?:%s)(?:\.(?:document\.)?location(?:\.href)?)?"
+_OUTER, _OWN = _PLACE % "top|parent", _PLACE % "self|window|document" + "|location(?:\\.href)?"
+_IN_FRAME = re.compile(
+    rf"(?:{_OUTER})!==?(?:{_OWN})|(?:{_OWN})!==?(?:{_OUTER})|(?:window\.)?frameElement(?:!==?null)?"
+)
+_MAX_CONDITION = 32
 _MAX_GUARDS = 64
 
 
@@ -218,12 +225,18 @@ class _Site:
 
     @property
     def is_frame_guard(self) -> bool:
-        """Tell whether this happens only inside of a frame."""
-        for opened in self.guards:
-            inside = range(opened + 1, min(self.tokens.mate[opened], opened + 32))
-            if opened >= 0 and any(self.tokens.sign(at) in _FRAMES for at in inside):
-                return True
-        return False
+        """Tell whether this happens only inside of a frame, where nobody's page is scanned."""
+        if {"self", "parent"} & self.values.finally_known.keys():
+            return False  # a script may replace these two
+        return any(map(self._is_in_frame, self.guards))
+
+    def _is_in_frame(self, opened: int) -> bool:
+        end = self.tokens.mate[opened] if opened >= 0 else 0
+        if not 0 < end - opened <= _MAX_CONDITION:
+            return False
+        condition = "".join(self.tokens.sign(at) or "\0" for at in range(opened + 1, end))
+        parts = [] if "||" in condition or "?" in condition else condition.split("&&")
+        return any(map(_IN_FRAME.fullmatch, parts))
 
     def element(self, target: str) -> tuple[str | int, str]:
         """Return the id, name or number of what the method is called on, and its target.

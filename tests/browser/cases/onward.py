@@ -56,6 +56,12 @@ CASES = (
     _script("compared", "if (location == '/to') { alert(1) }"),
     _script("own_fragment", "location.hash = 'x'"),
     _script("out_of_frames", "if (top !== self) { top.location = '/to' }"),
+    _script("out_of_frames_too", "if (window.top.location != location && 1) location = '/to'"),
+    _script("not_in_a_frame", "if (top === self) { location = '/to' }"),
+    _script("in_a_frame_or_not", "if (top != self || top) { location = '/to' }"),
+    _script("mentions_frames", "if (top) { parent.location = '/to' }"),
+    _script("no_frame_element", "if (!window.frameElement) location = '/to'"),
+    _script("replaced_self", "self = 1; if (top != self) { location = '/to' }"),
     _case("not_a_script", "<script type=text/plain>location='/to'</script>"),
     _case("in_noscript", "<noscript><img src=x onerror=\"location='/to'\"></noscript>"),
 )

@@ -89,6 +89,10 @@ def test_scripts_that_lead_elsewhere(code: str, url: str) -> None:
         "window.open('/a', '_blank')",
         "if (seen) location = compute()",
         "if (window.top != window) { top.location = 'http://site.test/' }",
+        "if (self != top) { location = '/a' }",
+        "if (x && window.top.location.href !== document.location.href) { location = '/a' }",
+        "if (parent.location != self.location) location = '/a'",
+        "if (window.frameElement) { location = '/a' }",
     ],
 )
 def test_scripts_that_lead_nowhere_by_themselves(code: str) -> None:
