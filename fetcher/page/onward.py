@@ -59,6 +59,8 @@ class Scripts:
     _budget: Budget = field(default_factory=Budget)
     _tokens_left: int = _MAX_TOKENS
     _known: dict[str, Value] = field(default_factory=dict)
+    #: Variables that stand for the page's location.
+    _aliases: set[str] = field(default_factory=set)
 
     def read(self, *codes: str, delay_s: float = 0.0, nested: int = 0) -> None:
         """Take in scripts that know each other's variables and functions."""
@@ -74,6 +76,7 @@ class Scripts:
         _assign_all(tokens, values)
         values.finally_known, values.known = values.known, dict(self._known)
         calls = find_calls(tokens, values)
+        self._aliases |= {tokens.texts[at] for at in range(len(tokens)) if _is_alias(tokens, at)}
         for at in range(len(tokens)):
             _assign(tokens, values, at)
             if tokens.is_name(at) and calls.runs(at):
@@ -83,7 +86,7 @@ class Scripts:
     def _look(self, site: "_Site") -> None:
         """Take in what a name does, where it navigates or runs a text as a script."""
         name = site.tokens.texts[site.at]
-        if name == "location" and site.is_own:
+        if self._is_location(site, name):
             self._location(site)
         elif name == "open" and site.is_own and site.opened:
             second = site.arguments[1:2]
@@ -100,6 +103,12 @@ class Scripts:
             self._nested(site, name)
         elif name in {"write", "writeln"} and site.tokens.sign(site.at - 2) == "document":
             self.markup += [x for x in site.arguments if isinstance(x, str)]
+
+    def _is_location(self, site: "_Site", name: str) -> bool:
+        if name == "location":
+            return site.is_own
+        is_alias = name in self._aliases and not site.is_method
+        return is_alias and site.tokens.sign(site.at + 1) == "."
 
     def _nested(self, site: "_Site", name: str) -> None:
         """Read a text that is run as a script."""
@@ -280,6 +289,17 @@ def _statement(tokens: Tokens, at: int) -> int:
             break
         at -= 1
     return at
+
+
+def _is_alias(tokens: Tokens, at: int) -> bool:
+    """Tell whether a name is given the location itself, and not a part of it or its text."""
+    if not tokens.is_name(at) or tokens.sign(at + 1) != "=" or tokens.sign(at - 1) == ".":
+        return False
+    at += 2
+    while tokens.sign(at) in BASES and tokens.sign(at + 1) == ".":
+        at += 2
+    ends = tokens.sign(at + 1) in {"", ";", ",", ")", "}"} or tokens.is_name(at + 1)
+    return tokens.sign(at) == "location" and ends
 
 
 def _assign_all(tokens: Tokens, values: Values) -> None:

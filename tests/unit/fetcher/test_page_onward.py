@@ -63,6 +63,8 @@ def _leads(code: str) -> list[tuple[str, str, float]]:
         ("new Function(\"location='/a'\")()", "http://site.test/a"),
         ("navigation.navigate('/a')", "http://site.test/a"),
         ("try { location = '/a' } catch (e) {}", "http://site.test/a"),
+        ("location = location; location = '/a'", "http://site.test/a"),
+        ("const l = self.location; setTimeout(() => l.assign('/a'), 0)", "http://site.test/a"),
         ("setTimeout('go()', 0); function go() { location = '/a' }", "http://site.test/a"),
         ("location = compute()", ""),
     ],
