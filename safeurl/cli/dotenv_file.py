@@ -4,30 +4,43 @@ A slip of the pen there must not go unheard, since a default would be in force i
 would reach what somebody believes to be denied.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import StringIO
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
-from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
 
 from safeurl.cli import settings_file
+from safeurl.cli.expansion import MAX_CHARS, TooLongError, expanded
 from safeurl.cli.setting_name import meant_in_file, told
 from safeurl.errors import ConfigError
 from safeurl.settings import SETTING_NAMES
 
+#: A file with more is some other program's; to look for what each name was meant to be takes time.
+_MAX_FAULTS: Final = 50
+
 
 def read_dotenv(path: Path) -> dict[str, str | None]:
-    """Return all that it sets, variables expanded; ConfigError names every line that is wrong."""
-    text = settings_file.read(path)
-    faults = tuple(f"{path}, {fault}" for fault in _faults(text))
+    """Return all that it sets, variables expanded; ConfigError names the lines that are wrong."""
+    bindings = tuple(parse_stream(StringIO(settings_file.read(path))))
+    faults = [f"{path}, {fault}" for fault in islice(_faults(bindings), _MAX_FAULTS + 1)]
+    if len(faults) > _MAX_FAULTS:
+        faults[_MAX_FAULTS:] = [f"{path}, and more lines are wrong."]
     if faults:
-        raise ConfigError(faults)
-    return dotenv_values(stream=StringIO(text))
+        raise ConfigError(tuple(faults))
+    try:
+        return expanded(bindings)
+    except TooLongError as error:
+        words = (
+            f"up to {error.binding.key} the values expand to more than {MAX_CHARS:,} characters."
+        )
+        raise ConfigError((f"{path}, {_where(error.binding)}: {words}",)) from error
 
 
-def _faults(text: str) -> Iterator[str]:
-    for binding in parse_stream(StringIO(text)):
+def _faults(bindings: Iterable[Binding]) -> Iterator[str]:
+    for binding in bindings:
         name = binding.key or ""
         if binding.error or (name and binding.value is None and not _may_be_bare(name)):
             yield f"{_where(binding)}: this is no NAME=value."
