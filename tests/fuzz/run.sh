@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Fuzzes what reads hostile bytes, with Atheris, one target after another, and keeps the inputs that reach new code.
 #   bash tests/fuzz/run.sh [SECONDS] [TARGET…]     SECONDS per target (default 60); all targets where none is named
+#   bash tests/fuzz/run.sh SECONDS GROUP           SECONDS in all, shared by the group's targets: `300 reading` is five
+#                                                  minutes of what browsers read and what people paste and set
 # The status is 0 only when no target found anything; what was found lies in .cache/fuzz/TARGET/. Needs no Docker.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -22,7 +24,7 @@ ensure_fuzzer() {
 }
 
 [[ ${1:-60} =~ ^[1-9][0-9]*$ ]] || {
-    sed -n '2,4s/^# \{0,1\}//p' "$0"
+    sed -n '2,6s/^# \{0,1\}//p' "$0"
     exit 2
 }
 
@@ -34,29 +36,30 @@ step "Fuzzer" ensure_fuzzer
 exec 9>&-
 
 export PYTHONPATH=$PWD:$PWD/$FUZZER
-SECONDS_EACH=${1:-60}
+BUDGET=${1:-60}
 shift || true
-TARGETS=("$@")
-[ $# -gt 0 ] ||
-    mapfile -t TARGETS < <(.venv/bin/python -c 'from tests.fuzz.targets import TARGETS; print("\n".join(TARGETS))')
-
-for target in "${TARGETS[@]}"; do
-    [ -n "$(.venv/bin/python -c 'import sys; from tests.fuzz.targets import TARGETS; print(TARGETS.get(sys.argv[1], ""))' "$target")" ] || {
-        .venv/bin/python -c 'from tests.fuzz.targets import TARGETS; print("The targets are:", *TARGETS)' >&2
-        exit 2
-    }
-done
+if ! PLAN=$(.venv/bin/python -m tests.fuzz.plan "$BUDGET" "$@"); then
+    exit 2
+fi
+IFS=: read -r TOTAL NAMES <<<"$PLAN"
+read -ra TARGETS <<<"$NAMES"
 
 STATUS=0
+LEFT=${#TARGETS[@]}
+END=$((SECONDS + TOTAL))
 for target in "${TARGETS[@]}"; do
     log=.cache/fuzz/$target.log
-    if .venv/bin/python -m tests.fuzz.main "$target" "$SECONDS_EACH" >"$log" 2>&1; then
+    # What one target leaves, or takes too long, is the others' gain or loss.
+    share=$(((END - SECONDS) / LEFT))
+    LEFT=$((LEFT - 1)) began=$SECONDS
+    if .venv/bin/python -m tests.fuzz.main "$target" "$((share > 1 ? share : 1))" >"$log" 2>&1; then
         printf '%-16s %10s inputs in %s s, nothing found\n' "$target" \
-            "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" "$SECONDS_EACH"
-        .venv/bin/python -m tests.fuzz.main "$target" --keep >>"$log" 2>&1
+            "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" "$((SECONDS - began))"
     else
         printf '%-16s found something, see %s\n' "$target" "$log"
         STATUS=1
+        continue
     fi
+    .venv/bin/python -m tests.fuzz.main "$target" --keep >>"$log" 2>&1
 done
 exit $STATUS

@@ -19,6 +19,7 @@ import dns.rrset
 
 from safeurl.adapters.backup.archive import ArchiveWriter
 from safeurl.adapters.backup.document import FORMAT, Manifest, Seal, encode
+from tests.fuzz import reading_seeds
 from tests.support.vectors import CONFUSIONS, LITERALS
 
 _SCHEMA: Final = Path(__file__).parents[2] / "schema.sql"
@@ -82,18 +83,16 @@ def _answers() -> list[bytes]:
 
 
 def _heads() -> list[bytes]:
-    cuts = b"\x10\x20\x80\xf0"
     odd = (
         b"HTTP/1.1  302Found\nLocation : /a\r\n folded\r\nodd line\r\n\r\n",
         b"\r\n\r\nhttp/1.0 200\rA: b\n\nbody",
         b'HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\nContent-Disposition: a; b="c,d"\r\n\r\nbody',
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: foo, Chunked\r\nContent-Length: +5\r\n\r\n0\n\n",
     )
-    return [cuts + data for data in (*_answers(), *odd)]
+    return [reading_seeds.CUTS + data for data in (*_answers(), *odd)]
 
 
 def _chunks() -> list[bytes]:
-    cuts = b"\x10\x20\x80\xf0"
     bodies = (
         b"5\r\nhello\r\n0\r\n\r\n",
         b"5;x=y\nhello\n000  \nA: b\nodd\n\n",
@@ -101,7 +100,7 @@ def _chunks() -> list[bytes]:
         b"5\r\nhello5\r\nworld\r\n",
         b"0x5\r\nhello\r\n",
     )
-    return [cuts + data for data in bodies]
+    return [reading_seeds.CUTS + data for data in bodies]
 
 
 def _requests() -> list[bytes]:
@@ -207,17 +206,24 @@ def _urls() -> list[bytes]:
 
 _SEEDS: Final[Mapping[str, Callable[[], list[bytes]]]] = MappingProxyType(
     {
+        "answer": lambda: reading_seeds.whole_answers(_answers()),
         "archive": _archive,
+        "cookie": reading_seeds.cookies,
         "database": _databases,
         "chunked_answer": _answers,
         "chunked_request": _requests,
         "dns_answer": _dns_answers,
         "html": _pages,
+        "http2": reading_seeds.http2_frames,
+        "media_type": reading_seeds.media_types,
+        "pasted": lambda: [*reading_seeds.pastes(), *_urls()],
         "report": _reports,
         "request_head": _requests,
         "response_chunks": _chunks,
         "response_head": _heads,
         "script": _scripts,
+        "settings_text": reading_seeds.settings_files,
         "url": _urls,
+        "xml": reading_seeds.documents,
     }
 )

@@ -1,0 +1,41 @@
+"""Headers that a browser reads by rules of their own: cookies, media types, character sets."""
+
+from fetcher.charset import decode_text
+from fetcher.cookies import CookieJar
+from fetcher.media_type import extract, reportable
+from fetcher.sniff import find_charset, sniff_type
+from safeurl.url import ParsedUrl, parse
+
+_SOURCES = tuple(
+    map(parse, ("https://www.example.com/a/b?q", "http://example.com/", "http://1.1.1.1/a"))
+)
+_MAX_COOKIE_BYTES = 4096 + 1
+
+
+def fuzz_cookie(data: bytes) -> None:
+    """Hold that cookies, one a line, add no line to a request and keep to their hosts."""
+    jar = CookieJar()
+    for number, line in enumerate(data.decode("latin-1").split("\n")):
+        jar.store(_SOURCES[number % len(_SOURCES)], line)
+    for source in _SOURCES:
+        _check(jar, source)
+    assert not jar.header(parse("https://example.org/"))
+
+
+def _check(jar: CookieJar, source: ParsedUrl) -> None:
+    header = jar.header(source)
+    assert not set(header) & set("\0\r\n\t\x7f")
+    assert all(0 < len(each) <= _MAX_COOKIE_BYTES for each in header.split("; ") if header)
+
+
+def fuzz_media_type(data: bytes) -> None:
+    """Hold that type and character set are found, the same twice, and that the text is text."""
+    head, _, body = data.partition(b"\n\n")
+    headers = head.decode("latin-1").split("\n")
+    found = extract(headers)
+    assert extract([found.text]).essence == found.essence
+    assert reportable(found.essence) in {"", found.essence}
+    sniffed = sniff_type(body)
+    assert sniffed == reportable(sniffed)
+    text = decode_text(body, find_charset(body, found.text))
+    assert text.encode().decode() == text

@@ -1,0 +1,52 @@
+"""Settings files such as `.env`: each is taken with all that it says, or refused with its lines."""
+
+import os
+import tempfile
+from io import StringIO
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from safeurl.cli import settings_file
+from safeurl.cli.dotenv_file import read_dotenv
+from safeurl.cli.setting_name import meant_in_file
+from safeurl.errors import ConfigError
+from safeurl.settings import SETTING_NAMES, Settings
+
+#: So few references cannot fill the memory, so that the library's own expansion can be asked.
+_FEW = 6
+
+
+def fuzz_settings_text(data: bytes) -> None:
+    """Hold that no line passes in silence, and that the ends of lines make no difference."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / ".env"
+        values = _read(path, data)
+        assert _read(path, data.replace(b"\r\n", b"\n")) == values
+        if not isinstance(values, dict):
+            assert values
+            assert all(fault.startswith(str(path)) for fault in values)
+            return
+        text = settings_file.read(path)
+    if text.count("${") <= _FEW:
+        assert values == dotenv_values(stream=StringIO(text))
+    for name, value in values.items():
+        assert meant_in_file(name) is None
+        assert name not in SETTING_NAMES or value is not None
+    given = {name: value for name, value in values.items() if value is not None}
+    try:
+        settings = Settings.read(given)
+    except ConfigError as error:
+        assert all(error.faults)
+        return
+    assert settings.state_dir.is_absolute()
+    assert "\0" not in os.fspath(settings.state_dir)
+
+
+def _read(path: Path, data: bytes) -> dict[str, str | None] | tuple[str, ...]:
+    path.write_bytes(data)
+    path.chmod(0o600)
+    try:
+        return read_dotenv(path)
+    except ConfigError as error:
+        return error.faults

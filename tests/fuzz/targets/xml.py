@@ -1,0 +1,18 @@
+"""XML documents, which browsers show as pages."""
+
+import msgspec
+
+from fetcher.charset import decode_text
+from fetcher.page.reading import Reading
+from fetcher.page.xml import read_xml
+from fetcher.sniff import find_charset
+
+_URL = "https://example.com/folder/page"
+
+
+def fuzz_xml(data: bytes) -> None:
+    """Hold that reading is total, gives the same twice, and fits the types that a worker reads."""
+    text = decode_text(data, find_charset(data, "application/xhtml+xml"))
+    reading = read_xml(text, _URL)
+    assert read_xml(text, _URL) == reading
+    assert msgspec.json.decode(msgspec.json.encode(reading), type=Reading) == reading
