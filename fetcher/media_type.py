@@ -16,6 +16,8 @@ _PARAMETER = re.compile(rf';[ \t\r\n]*({_TOKEN})=(?:"((?:[^"\\]|\\.)*)"?[^;]*|([
 _MAX_CHARS = 8192
 #: As the report's field holds.
 _MAX_ESSENCE = 255
+#: Quotes may hold more, which no character set is called.
+_LABEL = re.compile(r"[^\s\"';,]+")
 _KEPT = re.compile(r"[a-z0-9_!#$&^.+*-]+/[a-z0-9_!#$&^.+*-]+")
 
 
@@ -27,8 +29,9 @@ class MediaType(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Return it as one Content-Type header would say it."""
-        return f"{self.essence};charset={self.charset}" if self.charset else self.essence
+        """Return it as one Content-Type header would say it; what is no label is left out."""
+        label = self.charset.strip("\t\n\f\r ")
+        return f"{self.essence};charset={label}" if _LABEL.fullmatch(label) else self.essence
 
 
 def extract(headers: Iterable[str]) -> MediaType:
