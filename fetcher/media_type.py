@@ -10,8 +10,10 @@ from typing import NamedTuple
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - HTTP's word for a word
 _ESSENCE = re.compile(rf"[ \t\r\n]*({_TOKEN})/({_TOKEN})[ \t\r\n]*(?:;|\Z)")
 #: A comma ends a value, unless it stands inside of quotes.
-_VALUE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*(?:"|\Z))*', re.DOTALL)
-_PARAMETER = re.compile(rf';[ \t\r\n]*({_TOKEN})=(?:"((?:[^"\\]|\\.)*)"?[^;]*|([^;]*))', re.DOTALL)
+_VALUE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+\\?+(?:"|\Z))*+', re.DOTALL)
+_PARAMETER = re.compile(
+    rf';[ \t\r\n]*({_TOKEN})=(?:"((?:[^"\\]|\\.)*+\\?+)"?[^;]*|([^;]*))', re.DOTALL
+)
 #: As much as one header's value is read of.
 _MAX_CHARS = 8192
 #: As the report's field holds.
