@@ -18,8 +18,9 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
-from hpack import Decoder, HeaderTuple
+from hpack import Decoder, HeaderTuple, HPACKError
 
+from fetcher.ending import FetchFailedError
 from fetcher.exchange import (
     MAX_INFORMATIONAL,
     Exchange,
@@ -135,7 +136,7 @@ class Http2Exchange(Exchange):
                 if self._is_over or self._fault:
                     break
         except ProtocolError as error:
-            self._fault = not_http(error)
+            self._fault = _broken(error)
         answer = self._http.data_to_send()
         if answer and not self._is_over:
             # One who has said all may have closed already: what was said is still read.
@@ -182,6 +183,12 @@ class _Decoder(Decoder):
         """Return the headers of a block."""
         self.whole = list(super().decode(data, raw))
         return [pair for pair in self.whole if pair[0] != b"content-length"]
+
+
+def _broken(error: ProtocolError) -> FetchFailedError:
+    """Return the error for frames that are none; of HPACK's the words hold addresses in memory."""
+    is_packed = isinstance(error.__cause__, HPACKError)
+    return not_http("a block of its headers cannot be unpacked" if is_packed else error)
 
 
 def _head(headers: list[tuple[bytes, bytes]]) -> Head:

@@ -237,3 +237,4 @@ def test_what_is_no_http_2_ends_the_fetch_with_a_reason(certificate: Path, wire:
     run = _fetch(certificate, script)
     assert run.report.outcome is Outcome.HTTP_ERROR
     assert run.report.detail
+    assert " 0x" not in run.report.detail, "an address in memory is no evidence"
