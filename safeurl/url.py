@@ -259,7 +259,8 @@ def _refuse_scheme(scheme: str) -> NoReturn:
 
 def _judged(text: str, base: str | None, policy: AddressPolicy, max_bytes: int) -> ParsedUrl:
     try:
-        url = URL(text, base)
+        # Read again, whole: Ada does not hand the kind of a base's host on to what it resolves.
+        url = URL(URL(text, base).href)
     except ValueError:
         _refuse_unparsable(text)
     scheme = url.protocol.removesuffix(":")

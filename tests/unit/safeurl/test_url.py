@@ -244,6 +244,27 @@ def test_a_redirect_is_refused_for_the_same_reasons(location: str, reason: str) 
     assert caught.value.reason == reason
 
 
+@pytest.mark.parametrize("host", ["[2606:4700::1111]", "1.1.1.1", "[2606:4700::1111]:8080"])
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [("/to", "/to"), ("to", "/dir/to"), ("?q", "/dir/page?q"), ("#f", "/dir/page#f")],
+)
+def test_a_redirect_without_a_host_stays_on_the_address(
+    host: str, location: str, path: str
+) -> None:
+    """An address is one, too, where it is the base's: of either kind, with a port or without."""
+    expected = parse(f"http://{host}{path}")
+    assert expected.is_literal
+    assert resolve(f"http://{host}/dir/page", location) == expected
+
+
+def test_a_redirect_without_a_host_does_not_leave_the_policy() -> None:
+    """The base's address is judged again, under the policy that is in force now."""
+    with pytest.raises(UrlRefusedError) as caught:
+        resolve("http://10.0.0.1/", "/to")
+    assert caught.value.reason == Rule.PRIVATE
+
+
 def test_a_redirect_may_be_longer_than_a_submitted_url() -> None:
     """Sign-in pages send long state along; the next hop still resolves against it."""
     hop = resolve(BASE, "/x?" + "s" * 4000)
