@@ -1,20 +1,29 @@
 """A case as a server on loopback, and what it was asked."""
 
-from tests.browser.case import ORIGIN, Case
+from collections.abc import Mapping
+
+from tests.browser.case import ORIGIN, Case, Response
 from tests.support.pages import PageServer, Reply, Request, not_found
 
 
 def serve(case: Case) -> PageServer:
     """Return a server of the case's bytes; a context manager."""
+    return serve_site(case.responses)
+
+
+def serve_site(
+    responses: Mapping[str, Response], host: str = "127.0.0.1", port: int = 0
+) -> PageServer:
+    """Return a server of these responses by request target."""
 
     def reply(request: Request) -> Reply:
-        found = case.responses.get(request.target, case.responses.get("*"))
+        found = responses.get(request.target, responses.get("*"))
         if found is None:
             return not_found(request)
         head, end, body = (found(request) if callable(found) else found).partition(b"\r\n\r\n")
         return Reply(head.replace(ORIGIN.encode(), place(server).encode()) + end + body, raw=True)
 
-    server = PageServer(fallback=reply)
+    server = PageServer(host=host, port=port, fallback=reply)
     return server
 
 

@@ -12,10 +12,11 @@ def observe(case: Case) -> Seen:
     """Fetch the case and return what the report says."""
     with serve(case) as server:
         done = fetch(server.url(case.start))
-        return _seen(done, place(server), *summaries(server))
+        return seen(done, place(server), *summaries(server))
 
 
-def _seen(done: Run, own: str, lines: tuple[str, ...], cookies: tuple[str, ...]) -> Seen:
+def seen(done: Run, own: str, lines: tuple[str, ...] = (), cookies: tuple[str, ...] = ()) -> Seen:
+    """Return what a report says; `own` is the server's place in it, which `ORIGIN` stands for."""
     page = next((line.page for line in done.evidence if line.page), None)
     body = next((line.body for line in done.evidence if line.body), None)
     if body is None:

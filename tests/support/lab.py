@@ -1,13 +1,15 @@
 """A small Internet inside a network namespace: own DNS at port 53, own public addresses.
 
-`run_in_lab(Scenario(...), request)` runs the fetcher where `PUBLIC_V4` and `PUBLIC_V6` are
-addresses of the loopback device, the resolver asks our scripted DNS server, and the standard
-pages stand on port 80 of every address. No packet leaves the namespace, so the default address
-policy can be tested as it is. Needs `unshare` with user namespaces, or root.
+`run_in_lab(Scenario(...), request)` runs the fetcher, once for each request, where `PUBLIC_V4`
+and `PUBLIC_V6` are addresses of the loopback device, the resolver asks our scripted DNS server,
+and the standard pages, or a site of `tests.browser.cases`, stand on port 80 of every address. No
+packet leaves the namespace, so the default address policy can be tested as it is. Needs `unshare`
+with user namespaces, or root.
 """
 
 import contextlib
 import fcntl
+import importlib
 import json
 import socket
 import struct
@@ -19,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from tests.browser.origin import serve_site
 from tests.support.dns import DnsServer
 from tests.support.fetching import COMMAND, ROOT, Run, read_lines
 from tests.support.pages import PageServer
@@ -44,22 +47,32 @@ class Scenario:
     ignored: Sequence[str] = ()
     #: Lines of resolv.conf besides the name server.
     resolver_lines: Sequence[str] = ()
+    #: The module of `tests.browser.cases` whose `SITE` stands in place of the standard pages.
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LabRun:
-    """The fetcher's run, what the DNS was asked, and which hosts asked the pages for what."""
+    """The fetcher's runs, what the DNS was asked, and which hosts asked the pages for what."""
 
-    run: Run
+    runs: tuple[Run, ...]
     questions: list[list[str]]
     requests: list[list[str]]
 
+    @property
+    def run(self) -> Run:
+        """The one run."""
+        (run,) = self.runs
+        return run
 
-def run_in_lab(scenario: Scenario, request: bytes) -> LabRun:
-    """Run one fetch inside the lab."""
+
+def run_in_lab(scenario: Scenario, *requests: bytes) -> LabRun:
+    """Run one fetch after the other inside the lab."""
     done = subprocess.run(
         (*_UNSHARE, sys.executable, "-m", "tests.support.lab"),
-        input=json.dumps({"scenario": asdict(scenario), "request": request.decode()}).encode(),
+        input=json.dumps(
+            {"scenario": asdict(scenario), "requests": [line.decode() for line in requests]}
+        ).encode(),
         capture_output=True,
         check=False,
         timeout=120,
@@ -68,8 +81,8 @@ def run_in_lab(scenario: Scenario, request: bytes) -> LabRun:
     if done.returncode:
         raise RuntimeError(f"the lab failed: {done.stderr.decode()}")
     said = json.loads(done.stdout)
-    run = Run(said["code"], read_lines(said["stdout"].encode()), said["stderr"])
-    return LabRun(run, said["questions"], said["requests"])
+    runs = (Run(code, read_lines(out.encode()), err) for code, out, err in said["runs"])
+    return LabRun(tuple(runs), said["questions"], said["requests"])
 
 
 def _add_addresses() -> None:
@@ -114,15 +127,19 @@ def _script(dns: DnsServer, scenario: Scenario) -> None:
         dns.ignore(name)
 
 
+def _pages(host: str, site: str) -> PageServer:
+    """Return the server of the standard pages, or of the site named."""
+    if not site:
+        return PageServer(dict(STANDARD_ROUTES), host=host, port=80, fallback=standard)
+    return serve_site(importlib.import_module(f"tests.browser.cases.{site}").SITE, host, 80)
+
+
 def main() -> None:
     """Run inside the namespaces: read the scenario on stdin, write what happened on stdout."""
     wanted = json.loads(sys.stdin.read())
     scenario = Scenario(**wanted["scenario"])
     _add_addresses()
-    pages = [
-        PageServer(dict(STANDARD_ROUTES), host=host, port=80, fallback=standard)
-        for host in ("0.0.0.0", PUBLIC_V6)
-    ]
+    pages = [_pages(host, scenario.site) for host in ("0.0.0.0", PUBLIC_V6)]
     with (
         tempfile.TemporaryDirectory() as folder,
         DnsServer(port=53) as dns,
@@ -131,15 +148,14 @@ def main() -> None:
     ):
         _use_own_dns(Path(folder), scenario.resolver_lines)
         _script(dns, scenario)
-        done = subprocess.run(
-            COMMAND, input=wanted["request"].encode(), capture_output=True, check=False
-        )
+        done = [
+            subprocess.run(COMMAND, input=line.encode(), capture_output=True, check=False)
+            for line in wanted["requests"]
+        ]
         requests = [*v4.requests, *v6.requests]
         subprocess.run(("/bin/umount", "/etc/resolv.conf"), check=True)
     said = {
-        "code": done.returncode,
-        "stdout": done.stdout.decode(),
-        "stderr": done.stderr.decode(),
+        "runs": [(x.returncode, x.stdout.decode(), x.stderr.decode()) for x in done],
         "questions": dns.questions,
         "requests": [(request.headers.get("host", ""), request.target) for request in requests],
     }
