@@ -16,7 +16,7 @@ _URL = "https://example.com/folder/page"
 def fuzz_html(data: bytes) -> None:
     """Hold that reading is total, gives the same twice, and fits the types that a worker reads."""
     sniff_type(data)
-    text = without_noscript(decode_text(data, find_charset(data, "")))
+    text, _ = without_noscript(decode_text(data, find_charset(data, "")))
     if not find_obstacle(text):
         _check(read_dom(text, _URL), read_dom(text, _URL))
     _check(read_roughly(text, _URL), read_roughly(text, _URL))
