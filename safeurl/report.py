@@ -179,6 +179,8 @@ class Form(_Strict, frozen=True):
     method: Word = "get"
     fields: Annotated[tuple[FormField, ...], Meta(max_length=128)] = ()
     has_password: bool = False
+    #: Whether a script writes it into the page; it is then read without running the script.
+    by_script: bool = False
     #: Whether the origin of the action or of a further target differs from the page's.
     cross_origin: bool = False
 

@@ -70,7 +70,8 @@ function forms(page) {
       ...(form.targets ?? []).flatMap((target) => [" or ", urlText(target)]),
       form.cross_origin ? el("span", {class: "tag warn"}, "other site") : null],
     [(form.fields ?? []).map((field) => field.name || field.type).join(", "),
-      form.has_password ? el("span", {class: "tag warn"}, "password") : null],
+      form.has_password ? el("span", {class: "tag warn"}, "password") : null,
+      form.by_script ? el("span", {class: "tag"}, "written by a script") : null],
   ]);
   return rows.length ? section("Forms", rows.length, table("Forms", ["Sends to", "Fields"], rows)) : null;
 }

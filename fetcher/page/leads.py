@@ -74,10 +74,20 @@ class Code:
             self.scripts.append(code)
 
 
-def find_onward(
+@dataclass(frozen=True, slots=True)
+class Leads:
+    """What a page does by itself."""
+
+    #: Where it leads; not where it only loads itself again.
+    onward: tuple[Onward, ...]
+    #: HTML that its scripts write into it.
+    markup: tuple[str, ...]
+
+
+def find_leads(
     code: Code, refresh: MetaRefresh | None, forms: Sequence[FormDraft], links: Links
-) -> tuple[Onward, ...]:
-    """Return where the page leads by itself; not where it only loads itself again."""
+) -> Leads:
+    """Return what the page does by itself, without running it."""
     reader = Scripts(links.page_url, links=code.links)
     reader.read(*code.scripts, *code.handlers)
     written, refreshes = _written(reader, links)
@@ -87,13 +97,14 @@ def find_onward(
         found.update(dict.fromkeys(refreshed(each, links.page_url, "meta_refresh")))
     for move in reader.moves:
         found.update(dict.fromkeys(_moved(move, forms, links)))
-    return tuple(found)[:_MAX_ONWARD]
+    markup = dict.fromkeys((*reader.written[:_MAX_MARKUP], *reader.inserted[:_MAX_MARKUP]))
+    return Leads(tuple(found)[:_MAX_ONWARD], tuple(markup))
 
 
 def _written(reader: Scripts, links: Links) -> tuple[list[str], list[MetaRefresh]]:
-    """Return the scripts and refreshes in what scripts write into the page."""
+    """Return the scripts and refreshes in what scripts write while the page is parsed."""
     code, refreshes = Code(), []
-    for markup in reader.markup[:_MAX_MARKUP]:
+    for markup in reader.written[:_MAX_MARKUP]:
         for node in LexborHTMLParser(markup).css("meta[http-equiv], script, body[onload]"):
             attributes = node.attributes
             if node.tag == "script":

@@ -5,7 +5,7 @@ not count. All of it is bounded by tokens and steps, so that the same page alway
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fetcher.page.script_calls import TIMERS, Calls, delay_at, find_calls
@@ -18,12 +18,16 @@ _MAX_CODE = 512 * 1024
 _MAX_TOKENS = 40_000
 #: A script longer than this is read where it has one of the words, and else is data.
 _LONG_CODE = 20_000
-_WORDS = ("location", "submit(", "navigation", "eval(", "_self", "_top", "atob(")
+_WORDS = ("location", "submit(", "navigation", "eval(", "_self", "_top", "atob(", "document.write")
 _MAX_NESTED = 4
 _MAX_MOVES = 16
 _OWN_WINDOWS = frozenset({"_self", "_top", "_parent"})
 _METHODS = frozenset({"assign", "replace"})
 _PARTS = frozenset({"href", "pathname", "search", "host", "hostname", "protocol"})
+#: Properties that make elements of a text.
+_HTML = frozenset({"innerHTML", "outerHTML"})
+#: Characters that are kept of what is written in a row.
+_MAX_WRITTEN = 256 * 1024
 #: Conditions that hold inside of a frame only, as their tokens without blanks.
 _PLACE = r"(?:window\.|self\.)?(?:%s)(?:\.(?:document\.)?location(?:\.href)?)?"
 _OUTER, _OWN = _PLACE % "top|parent", _PLACE % "self|window|document" + "|location(?:\\.href)?"
@@ -54,13 +58,16 @@ class Scripts:
     moves: list[Move] = field(default_factory=list)
     #: Where links lead, by their id.
     links: Mapping[str, str] = field(default_factory=dict)
-    #: HTML that scripts write into the page.
-    markup: list[str] = field(default_factory=list)
+    #: HTML that scripts write where the parser stands: what is written in a row is one text.
+    written: list[str] = field(default_factory=list)
+    #: HTML that they put in elsewhere.
+    inserted: list[str] = field(default_factory=list)
     _budget: Budget = field(default_factory=Budget)
     _tokens_left: int = _MAX_TOKENS
     _known: dict[str, Value] = field(default_factory=dict)
     #: Variables that stand for the page's location.
     _aliases: set[str] = field(default_factory=set)
+    _is_writing: bool = False
 
     def read(self, *codes: str, delay_s: float = 0.0, nested: int = 0) -> None:
         """Take in scripts that know each other's variables and functions."""
@@ -101,8 +108,28 @@ class Scripts:
             self._click(site)
         elif site.opened and (name in {"eval", "execScript", "Function", *TIMERS}):
             self._nested(site, name)
-        elif name in {"write", "writeln"} and site.tokens.sign(site.at - 2) == "document":
-            self.markup += [x for x in site.arguments if isinstance(x, str)]
+        else:
+            self._markup(site, name)
+
+    def _markup(self, site: "_Site", name: str) -> None:
+        """Take in HTML that a name puts into the page."""
+        if not site.is_method:
+            return
+        if name in {"write", "writeln"}:
+            if site.opened and site.tokens.sign(site.at - 2) == "document":
+                self._write(site.arguments)
+        elif name in _HTML and site.tokens.sign(site.at + 1) in {"=", "+="}:
+            self.inserted += _texts(site.values.expression(site.at + 2)[:1])
+        elif name == "insertAdjacentHTML" and site.opened:
+            self.inserted += _texts(site.arguments[1:2])
+
+    def _write(self, pieces: list[Value]) -> None:
+        """Take in what is written; a text of which the end is not known ends there."""
+        before = self.written.pop() if self._is_writing else ""
+        # Copied while there is room: a script can write thousands of times.
+        more = "".join(_texts(pieces)) if len(before) < _MAX_WRITTEN else ""
+        self.written.append((before + more)[:_MAX_WRITTEN] if more else before)
+        self._is_writing = all(isinstance(piece, str) for piece in pieces)
 
     def _is_location(self, site: "_Site", name: str) -> bool:
         if name == "location":
@@ -280,6 +307,11 @@ class _Site:
                 return f"?{value.removeprefix('?')}"
             case _:
                 return f"/{value.removeprefix('/')}"
+
+
+def _texts(values: Iterable[Value]) -> list[str]:
+    """Return those that are texts, and the known starts of others."""
+    return [x.text if isinstance(x, Begun) else x for x in values if isinstance(x, (str, Begun))]
 
 
 def _statement(tokens: Tokens, at: int) -> int:

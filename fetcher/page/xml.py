@@ -14,8 +14,10 @@ from xml.parsers import expat
 import msgspec
 
 from fetcher.clean import LONG, URL, clean, fold
-from fetcher.page.dom import UNREAD, Collector, page_of
+from fetcher.page.collector import Collector, page_of
+from fetcher.page.dom import UNREAD
 from fetcher.page.foreign import Space
+from fetcher.page.leads import find_leads
 from fetcher.page.reading import Attributes, FormDraft, Links, Reading, attribute
 
 _XHTML = "http://www.w3.org/1999/xhtml"
@@ -184,7 +186,8 @@ def read_xml(text: str, page_url: str) -> Reading:
             break
     _walk(document, collector)
     collector.settle()
-    page = page_of(collector)
+    leads = find_leads(collector.code, collector.refresh, collector.forms, collector.links)
+    page = page_of(collector, leads.onward)
     sheet = "The document is shown by an XSLT stylesheet, which was not run."
     notes = (page.partial, document.fault, sheet if document.stylesheet else "")
     page = msgspec.structs.replace(page, partial=" ".join(filter(None, notes)))

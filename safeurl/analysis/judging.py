@@ -85,7 +85,8 @@ def _unseen(evidence: Evidence) -> str:
         return "What came back is not a page." if body else "No page came back."
     if page.partial or (body is not None and body.truncated):
         return "Only a part of the page could be read."
-    if not page.text.strip() and not page.forms and not page.onward:
+    own_forms = [form for form in page.forms if not form.by_script]
+    if not page.text.strip() and not own_forms and not page.onward:
         drawn = "The page is drawn by scripts, which were not run."
         return drawn if page.scripts else "The page is empty."
     return ""

@@ -88,7 +88,7 @@ CASES = (
     _case("/label", ("url", "title", "password", "charset")),
     _case("/button"),
     _case("/hidden_field", (*_PAGE, "requests")),
-    _case("/noscript", ("url", "title", "requests")),
+    _case("/noscript", ("url", "title", "password", "requests")),
     _case("/script", ("onward",)),
     _case("/xhtml", (*_PAGE, "kind")),
 )

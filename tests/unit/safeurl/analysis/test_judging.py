@@ -8,13 +8,16 @@ from msgspec.structs import replace
 
 from safeurl.analysis import CORE, inconclusive, judge
 from safeurl.analysis.rule import Ruleset
-from safeurl.report import Body, Evidence, Hop, MetaRefresh, Onward, Page, Refusal, Script
+from safeurl.report import Body, Evidence, Form, Hop, MetaRefresh, Onward, Page, Refusal, Script
 from safeurl.state import OUTCOME_WORDS, Outcome
 from safeurl.verdict import Category, Judgement, Verdict
 from tests.support.page_cases import CLICKFIX_COMMAND
 from tests.support.rule_cases import SEEN_AT, SHA256, download, form, login, seen, way
 
 SOME = "https://shop.example.net/"
+
+#: A script puts it into the page, whose other parts are not known.
+_WRITTEN = Form(has_password=True, by_script=True)
 
 
 def _of(page: Page | None, url: str = SOME, *, status: int = 200) -> Verdict:
@@ -74,6 +77,7 @@ def test_cheap_words_score_nothing() -> None:
         (None, "not a page"),
         (Page(), "empty"),
         (Page(scripts=(Script(url="https://shop.example.net/app.js"),)), "drawn by scripts"),
+        (Page(scripts=(Script(inline_bytes=9),), forms=(_WRITTEN,)), "drawn by scripts"),
         (Page(text="Half", partial="too deep"), "Only a part"),
         (Page(title="Just a moment...", text="Checking"), "challenge"),
         (Page(text="This domain is parked."), "parked"),
@@ -84,6 +88,14 @@ def test_a_page_not_really_seen_is_inconclusive(page: Page | None, why: str) -> 
     verdict = _of(page)
     assert verdict.judgement is Judgement.INCONCLUSIVE
     assert why in verdict.summary
+
+
+def test_what_a_script_writes_is_judged_as_well() -> None:
+    """A brand's sign-in is one, whoever puts it into the page."""
+    page = Page(title="PayPal", scripts=(Script(inline_bytes=9),), forms=(_WRITTEN,))
+    verdict = _of(page, "https://pages.example.net/")
+    assert verdict.judgement in {Judgement.SUSPICIOUS, Judgement.MALICIOUS}
+    assert verdict.hits[0].rule == "form.brand_login"
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410, 429, 500, 503])

@@ -1,0 +1,246 @@
+"""Takes in the elements of a page, whichever parser made them, and says what they are."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from fetcher.clean import LONG, fold, tidy
+from fetcher.page.leads import Code
+from fetcher.page.reading import (
+    Attributes,
+    Element,
+    FormDraft,
+    Links,
+    attribute,
+    meta_refresh,
+    sooner,
+)
+from safeurl.report import Iframe, Link, MetaRefresh, Onward, Page, Script
+
+_MAX_TEXT = 8192
+_MAX_LINKS = 512
+_MAX_SCRIPTS = 256
+_MAX_FORMS = 64
+_MAX_IFRAMES = 64
+_MAX_ICON = 400 * 1024
+_INPUTS = frozenset({"input", "select", "textarea", "button"})
+_NULL_LINK = re.compile(r"#?!?\Z|javascript:|about:blank", re.IGNORECASE)
+_HIDDEN_STYLE = re.compile(
+    r"display:none|visibility:hidden|opacity:0(?![.\d])|(?:width|height):[01](?:px)?(?![.\d])",
+    re.IGNORECASE,
+)
+_SAVER_MARK = re.compile(r"saved from url|singlefile|httrack|mirrored from", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Scope:
+    """The document or a shadow tree: ids and the owners of inputs are each tree's own."""
+
+    depth: int = 0
+    #: The first element of each id, None where that is not a form.
+    by_id: dict[str, FormDraft | None] = field(default_factory=dict)
+    #: Inputs that name their form, which may come later.
+    naming: list[tuple[str, Attributes, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Collector:
+    """Takes in one element after the other, in the order of the document."""
+
+    links: Links
+    #: The first one's text, though it be empty; None before there is one.
+    title: str | None = None
+    language: str = ""
+    metas: dict[str, str] = field(default_factory=dict)
+    canonical: str = ""
+    icon: str = ""
+    refresh: MetaRefresh | None = None
+    code: Code = field(default_factory=Code)
+    saver_mark: str = ""
+    forms: list[FormDraft] = field(default_factory=list)
+    scopes: list[Scope] = field(default_factory=lambda: [Scope()])
+    #: Inputs outside any form: pages that send by script have those.
+    stray: FormDraft = field(default_factory=lambda: FormDraft({}, is_stray=True))
+    anchors: list[Link] = field(default_factory=list)
+    links_total: int = 0
+    links_null: int = 0
+    scripts: list[Script] = field(default_factory=list)
+    scripts_total: int = 0
+    iframes: list[Iframe] = field(default_factory=list)
+    iframes_total: int = 0
+    texts: list[str] = field(default_factory=list)
+    text_room: int = _MAX_TEXT * 2
+
+    def element(
+        self, node: Element, tag: str, owner: FormDraft | None, scope: Scope
+    ) -> FormDraft | None:
+        """Take in an element of HTML; return the form that its children belong to."""
+        if tag == "form":
+            owner = self._form(node)
+        elif tag in _INPUTS:
+            self._input(tag, node.attributes, owner, scope)
+        elif tag in {"a", "area"}:
+            self._anchor(node, node.attributes)
+        elif tag == "script":
+            self._script(node, attribute(node.attributes, "src"))
+        elif tag in {"iframe", "frame"}:
+            self._iframe(node.attributes)
+        else:
+            self._about(node, tag, scope)
+        self.code.handle(tag, node)
+        if node.id:
+            scope.by_id.setdefault(node.id, owner if tag == "form" else None)
+        return owner
+
+    def _about(self, node: Element, tag: str, scope: Scope) -> None:
+        """Take in an element that says something about the page."""
+        if tag == "meta":
+            self._meta(node.attributes)
+        elif tag == "link":
+            self._link(node.attributes)
+        elif tag == "title" and self.title is None and not scope.depth:
+            self.title = fold(node.text(deep=True), LONG)
+        elif tag == "html" and not self.language:
+            self.language = fold(attribute(node.attributes, "lang"))
+
+    def drawing(self, node: Element, tag: str) -> None:
+        """Take in an element of SVG: links and scripts work in there."""
+        attributes = node.attributes
+        name = "href" if "href" in attributes else "xlink:href"
+        if tag == "a":
+            self._anchor(node, {"href": attributes[name]} if name in attributes else {})
+        elif tag == "script":
+            self._script(node, attribute(attributes, name))
+        self.code.handle(tag, node)
+        if node.id:
+            self.scopes[0].by_id.setdefault(node.id, None)
+
+    def settle(self) -> None:
+        """Give the inputs that name their form to it."""
+        for scope in self.scopes:
+            for tag, attributes, name in scope.naming:
+                (scope.by_id.get(name) or self.stray).add(tag, attributes)
+
+    def text(self, text: str) -> None:
+        """Take in visible text until there is enough."""
+        if self.text_room > 0 and not text.isspace():
+            self.texts.append(text[: self.text_room])
+            self.text_room -= len(text)
+
+    def comment(self, text: str) -> None:
+        """Look for what page savers leave behind."""
+        if not self.saver_mark and _SAVER_MARK.search(text[:2048]):
+            self.saver_mark = fold(text)
+
+    def _form(self, node: Element) -> FormDraft:
+        draft = FormDraft(node.attributes)
+        self.forms.append(draft)
+        return draft
+
+    def _input(
+        self, tag: str, attributes: Attributes, owner: FormDraft | None, scope: Scope
+    ) -> None:
+        if "form" in attributes:
+            scope.naming.append((tag, attributes, attribute(attributes, "form")))
+        else:
+            (owner or self.stray).add(tag, attributes)
+
+    def _anchor(self, node: Element, attributes: Attributes) -> None:
+        if "href" not in attributes:
+            return
+        self.links_total += 1
+        href = tidy(attribute(attributes, "href"))
+        if _NULL_LINK.match(href):
+            self.links_null += 1
+        elif len(self.anchors) < _MAX_LINKS:
+            text = fold(node.text(deep=True, separator=" "))
+            self.anchors.append(Link(url=self.links.absolute(href), text=text))
+
+    def _script(self, node: Element, reference: str) -> None:
+        self.scripts_total += 1
+        source = tidy(reference)
+        text = "" if source else node.text(deep=True)
+        self.code.script(node.attributes, text)
+        if len(self.scripts) < _MAX_SCRIPTS:
+            url = self.links.absolute(source) if source else ""
+            size = len(text.encode("utf-8", "replace"))
+            self.scripts.append(Script(url=url, inline_bytes=size))
+
+    def _iframe(self, attributes: Attributes) -> None:
+        self.iframes_total += 1
+        if len(self.iframes) >= _MAX_IFRAMES:
+            return
+        source = tidy(attribute(attributes, "src"))
+        self.code.frame(source)
+        style = "".join(attribute(attributes, "style")[:4096].split())
+        sizes = {attribute(attributes, name).strip() for name in ("width", "height")}
+        hidden = "hidden" in attributes or bool(_HIDDEN_STYLE.search(style))
+        self.iframes.append(
+            Iframe(
+                url=self.links.absolute(source) if source else "",
+                hidden=hidden or not sizes.isdisjoint({"0", "1", "0px", "1px"}),
+            )
+        )
+
+    def _meta(self, attributes: Attributes) -> None:
+        content = attribute(attributes, "content")
+        if attribute(attributes, "http-equiv").lower() == "refresh":
+            self.refresh = sooner(self.refresh, meta_refresh(content, self.links))
+        name = attribute(attributes, "name") or attribute(attributes, "property")
+        self.metas.setdefault(name.strip().lower()[:64], fold(content, LONG))
+
+    def _link(self, attributes: Attributes) -> None:
+        relations = attribute(attributes, "rel").lower().split()
+        href = tidy(attribute(attributes, "href"))
+        if "canonical" in relations and not self.canonical and href:
+            self.canonical = self.links.absolute(href)
+        if "icon" in relations and not self.icon and href:
+            is_data = href[:5].lower() == "data:"
+            self.icon = href[:_MAX_ICON] if is_data else self.links.absolute(href)
+
+    def cut(self) -> str:
+        """Return which lists are shorter than the page's, in words."""
+        counts = (
+            ("links", self.links_total - self.links_null, _MAX_LINKS),
+            ("scripts", self.scripts_total, _MAX_SCRIPTS),
+            ("frames", self.iframes_total, _MAX_IFRAMES),
+            ("forms", len(self.forms), _MAX_FORMS),
+        )
+        cuts = [f"{cap} of {count} {name}" for name, count, cap in counts if count > cap]
+        cuts += ["some form fields"] if any(form.dropped for form in self.forms) else []
+        return f"Kept of long lists: {', '.join(cuts)}." if cuts else ""
+
+
+def _drafts(collector: Collector) -> Iterator[FormDraft]:
+    yield from collector.forms[:_MAX_FORMS]
+    if collector.stray.fields and len(collector.forms) < _MAX_FORMS:
+        yield collector.stray
+
+
+def page_of(
+    found: Collector, onward: tuple[Onward, ...], written: Sequence[FormDraft] = ()
+) -> Page:
+    """Return the evidence of all that was taken in; scripts write the forms `written`."""
+    forms = [draft.form(found.links) for draft in _drafts(found)]
+    forms += [replace(draft.form(found.links), by_script=True) for draft in written]
+    description = found.metas.get("description") or found.metas.get("og:description", "")
+    return Page(
+        title=found.title or "",
+        description=description,
+        canonical=found.canonical,
+        language=found.language,
+        generator=fold(found.metas.get("generator", "")),
+        text=fold(" ".join(found.texts), _MAX_TEXT),
+        forms=tuple(forms[:_MAX_FORMS]),
+        links=tuple(found.anchors),
+        links_total=found.links_total,
+        links_null=found.links_null,
+        scripts=tuple(found.scripts),
+        iframes=tuple(found.iframes),
+        meta_refresh=found.refresh,
+        onward=onward,
+        saver_mark=found.saver_mark,
+        partial=found.cut(),
+    )
