@@ -8,9 +8,11 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from safeurl.ending import given_up
 from safeurl.errors import StoreUnavailableError
+from safeurl.report import Evidence, Form, Page
 from safeurl.scan import Scan
 from safeurl.service import Service
 from safeurl.state import Outcome, State
@@ -227,3 +229,18 @@ def test_names_that_every_object_has_are_only_words(browser: Browser, api: Memor
     for name in _INHERITED:
         # As a way, a rule, an artefact's kind and a header.
         assert words.count(name) >= 4, name
+
+
+def test_a_form_that_a_script_writes_is_told_apart(browser: Browser, api: MemoryApi) -> None:
+    """The list of forms says which ones the page's own text does not hold."""
+    own = Form(action="https://a.example/", has_password=True)
+    page = Page(forms=(own, replace(own, by_script=True)))
+    found = msgspec.json.encode(Evidence(page=page)).decode()
+    _open(browser, api)
+    browser.run(
+        "import('/ui/evidence.js').then((module) => "
+        f"document.body.replaceChildren(...[module.evidence({found}, [])].flat()))"
+    )
+    rows = browser.run("[...document.querySelectorAll('tbody tr')].map((row) => row.innerText)")
+    assert ["written by a script" in row for row in rows] == [False, True]
+    assert all("password" in row for row in rows)
