@@ -55,7 +55,9 @@ def _written(markup: Iterable[str], links: Links) -> Iterator[FormDraft]:
         if find_obstacle(text):
             continue
         found = Collector(links)
-        _walk(LexborHTMLParser(without_noscript(text)), found)
+        emptied, is_sure = without_noscript(text)
+        # Where it is not certain, what may be hidden is taken for shown.
+        _walk(LexborHTMLParser(emptied if is_sure else text), found)
         found.settle()
         yield from found.forms
         if found.stray.has_password:

@@ -4,12 +4,12 @@ Literals and what a few functions make of them are worked out; code that waits f
 not count. All of it is bounded by tokens and steps, so that the same page always gives the same.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fetcher.page.script_calls import TIMERS, Calls, delay_at, find_calls
 from fetcher.page.script_functions import Begun, Path, Value
+from fetcher.page.script_guards import holds_in_frames
 from fetcher.page.script_tokens import Kind, Tokens, tokenize
 from fetcher.page.script_values import BASES, Budget, Values
 
@@ -28,13 +28,6 @@ _PARTS = frozenset({"href", "pathname", "search", "host", "hostname", "protocol"
 _HTML = frozenset({"innerHTML", "outerHTML"})
 #: Characters that are kept of what is written in a row.
 _MAX_WRITTEN = 256 * 1024
-#: Conditions that hold inside of a frame only, as their tokens without blanks.
-_PLACE = r"(?:window\.|self\.)?(?:%s)(?:\.(?:document\.)?location(?:\.href)?)?"
-_OUTER, _OWN = _PLACE % "top|parent", _PLACE % "self|window|document" + "|location(?:\\.href)?"
-_IN_FRAME = re.compile(
-    rf"(?:{_OUTER})!==?(?:{_OWN})|(?:{_OWN})!==?(?:{_OUTER})|(?:window\.)?frameElement(?:!==?null)?"
-)
-_MAX_CONDITION = 32
 _MAX_GUARDS = 64
 
 
@@ -264,15 +257,7 @@ class _Site:
         """Tell whether this happens only inside of a frame, where nobody's page is scanned."""
         if {"self", "parent"} & self.values.finally_known.keys():
             return False  # a script may replace these two
-        return any(map(self._is_in_frame, self.guards))
-
-    def _is_in_frame(self, opened: int) -> bool:
-        end = self.tokens.mate[opened] if opened >= 0 else 0
-        if not 0 < end - opened <= _MAX_CONDITION:
-            return False
-        condition = "".join(self.tokens.sign(at) or "\0" for at in range(opened + 1, end))
-        parts = [] if "||" in condition or "?" in condition else condition.split("&&")
-        return any(map(_IN_FRAME.fullmatch, parts))
+        return any(holds_in_frames(self.tokens, opened) for opened in self.guards)
 
     def element(self, target: str) -> tuple[str | int, str]:
         """Return the id, name or number of what the method is called on, and its target.
