@@ -27,18 +27,28 @@ gate() {
 
 COVER=(--cov=safeurl --cov=worker --cov-branch)
 
-# The tests mostly wait, so that two halves run beside each other; what the second says comes last.
+# The tests mostly wait, so that three lanes run beside each other; what the second and third say comes last.
+lane() {
+    local name=$1
+    shift
+    COVERAGE_FILE=.coverage.$name pytest "${COVER[@]}" --cov-report= "$@"
+}
+
 all_tests() {
-    local beside=.cache/tests-beside.log status=0 other
-    local -a moved=(tests/integration/test_{api,audit,backup,database,fetcher,system}_*.py)
-    COVERAGE_FILE=.coverage.beside pytest "${COVER[@]}" --cov-report= \
-        tests/contract tests/e2e tests/unit "${moved[@]}" >"$beside" 2>&1 &
-    other=$!
-    COVERAGE_FILE=.coverage.integration pytest "${COVER[@]}" --cov-report= \
-        tests/integration "${moved[@]/#/--ignore=}" || status=1
-    wait "$other" || status=1
-    cat "$beside"
-    coverage combine --quiet .coverage.beside .coverage.integration && coverage report --skip-covered
+    local status=0 each
+    local -a beside=(tests/integration/test_{api,audit,backup,database,fetcher,system}_*.py)
+    local -a browser=(tests/integration/test_{browser_agreement,suites_in_chromium,decoders_in_chromium}.py)
+    local -A others=()
+    lane beside tests/contract tests/e2e "${beside[@]}" >.cache/tests-beside.log 2>&1 &
+    others[beside]=$!
+    lane browser tests/unit "${browser[@]}" >.cache/tests-browser.log 2>&1 &
+    others[browser]=$!
+    lane integration tests/integration "${beside[@]/#/--ignore=}" "${browser[@]/#/--ignore=}" || status=1
+    for each in "${!others[@]}"; do
+        wait "${others[$each]}" || status=1
+        cat ".cache/tests-$each.log"
+    done
+    coverage combine --quiet .coverage.{integration,beside,browser} && coverage report --skip-covered
     return $status
 }
 

@@ -1,4 +1,4 @@
-"""Tells which conditions of a script hold inside of a frame only, where nobody's page is scanned."""
+"""Tells which conditions of a script hold in frames only, where nobody's page is scanned."""
 
 import re
 

@@ -53,7 +53,7 @@ _SERVERS = {
     "header-in-c1": (_raw(_HTML, b"X: \xc2\x9b2J\x1b[2J\x7f\xe4"), True),
     "long-names": (_raw(_HTML, b"A" * 600 + b": x", b"B: " + b"\xe4" * 9000), True),
     "status-999": (_raw(_HTML, status=b"HTTP/1.1 999 \x1b[2J"), True),
-    "status-099": (_raw(_HTML, status=b"HTTP/1.1 099 odd"), False),
+    "status-099": (_raw(_HTML, status=b"HTTP/1.1 099 odd"), True),
     "types": (
         _raw(b"Content-Type: Text/HTML, \xe4; charset=\x80", b"Content-Encoding: \x80"),
         True,

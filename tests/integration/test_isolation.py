@@ -26,7 +26,10 @@ _PUBLIC = "127.88.0.1"
 _ALLOW = (f"{_PUBLIC}/32",)
 _EVERYWHERE = ("0.0.0.0/0", "::/0")
 #: What people write in reports is refanged for them, not for servers.
-_IN_HEADER = {"127[.]0[.]0[.]1": Reason.HOST_INVALID}
+_IN_HEADER = {
+    "127[.]0[.]0[.]1": Reason.HOST_INVALID,
+    "127.0.0.1%00.example.com": Reason.HOST_INVALID,
+}
 
 #: Asks the gateway's socket itself, with no guard of ours in between.
 _PROBE = f"""

@@ -127,7 +127,8 @@ class RQQueue:
             jobs = await self._connection.lrange(QUEUE_KEY, begin, end)
             found |= {scan_id for job_id in jobs if (scan_id := scan_id_of(job_id))}
             if time.monotonic() > end_s:
-                raise SilenceError("the queue takes too long to be read")
+                sentence = f"{self._name()} takes too long to tell what waits."
+                raise QueueUnavailableError(sentence)
         return Waiting(frozenset(found), is_all=length <= limit)
 
     async def refused(self) -> int:
@@ -156,8 +157,12 @@ class RQQueue:
         try:
             async with asyncio.timeout(patience_s), self._slots:
                 return await call()
-        except TimeoutError as error:
-            silence = f"{self._name()} does not answer: silent for {patience_s:g} seconds."
+        except QueueUnavailableError:
+            raise
+        except (TimeoutError, SilenceError) as error:
+            # Whichever notices it first: the deadline of the call, or the one of its connection.
+            silent_s = TIMEOUT_S if isinstance(error, SilenceError) else patience_s
+            silence = f"{self._name()} does not answer: silent for {silent_s:g} seconds."
             raise QueueUnavailableError(silence) from error
         except OutOfMemoryError as error:
             raise QueueUnavailableError("Redis is full: it takes no writes (maxmemory).") from error
