@@ -36,19 +36,20 @@ lane() {
 
 all_tests() {
     local status=0 each
-    local -a beside=(tests/integration/test_{api,audit,backup,database,fetcher,system}_*.py)
-    local -a browser=(tests/integration/test_{browser_agreement,suites_in_chromium,decoders_in_chromium}.py)
+    local -a beside=(tests/integration/test_{attacks,system}_*.py)
+    local -a engineless=(tests/integration/test_{api,audit,backup,daemon,database,egress,fetcher,supervisor}_*.py
+        tests/integration/test_{browser_agreement,suites_in_chromium,decoders_in_chromium,failing_starts,silent_redis}.py)
     local -A others=()
     lane beside tests/contract tests/e2e "${beside[@]}" >.cache/tests-beside.log 2>&1 &
     others[beside]=$!
-    lane browser tests/unit "${browser[@]}" >.cache/tests-browser.log 2>&1 &
-    others[browser]=$!
-    lane integration tests/integration "${beside[@]/#/--ignore=}" "${browser[@]/#/--ignore=}" || status=1
+    lane engineless tests/unit "${engineless[@]}" >.cache/tests-engineless.log 2>&1 &
+    others[engineless]=$!
+    lane integration tests/integration "${beside[@]/#/--ignore=}" "${engineless[@]/#/--ignore=}" || status=1
     for each in "${!others[@]}"; do
         wait "${others[$each]}" || status=1
         cat ".cache/tests-$each.log"
     done
-    coverage combine --quiet .coverage.{integration,beside,browser} && coverage report --skip-covered
+    coverage combine --quiet .coverage.{integration,beside,engineless} && coverage report --skip-covered
     return $status
 }
 
