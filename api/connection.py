@@ -238,8 +238,8 @@ class Connection(H11Protocol):
         if self.conn.our_state in _CAN_ANSWER and not self.transport.is_closing():
             headers = [*answer.raw_headers, (b"connection", b"close")]
             response = h11.Response(status_code=answer.status_code, headers=headers)
-            for event in (response, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
-                self.transport.write(self.conn.send(event) or b"")
+            events = (response, h11.Data(data=bytes(answer.body)), h11.EndOfMessage())
+            self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
 
     def _abandon(self) -> None:
         """Let what works on the request know at once that its answer is not wanted any more."""
@@ -255,7 +255,12 @@ class Connection(H11Protocol):
         if self.transport.is_closing() or self.transport.get_write_buffer_size():
             self._end()
             return
-        self.transport.write_eof()
+        try:
+            self.transport.write_eof()
+        except OSError:
+            # The client has gone, and its system has reset the connection for what was just sent.
+            self._end()
+            return
         self._begin(Wait.CLOSE)
 
     def _end(self) -> None:
