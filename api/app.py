@@ -16,16 +16,17 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 import safeurl
-from api import health, page, pasted, scans
 from api.errors import install_handlers
 from api.guard import LOOPBACK_HOSTS, Guard
-from api.schemas import ErrorDocument
+from api.native import health, pasted, scans
+from api.native.schemas import ErrorDocument
 from api.server import Server, limits_of, raise_file_limit
+from api.ui import page
 from safeurl.bootstrap import make_queue, make_service, make_store
 from safeurl.errors import ConfigError, UnavailableError
-from safeurl.notify import announced
 from safeurl.ports import ScanStore
 from safeurl.service import Service
+from safeurl.service_manager import announced
 from safeurl.settings import Settings
 
 _log = logging.getLogger("safeurl.api")

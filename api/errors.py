@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from api.schemas import ErrorDocument, Fault
+from api.native.schemas import ErrorDocument, Fault
 from safeurl.errors import (
     RequestError,
     SafeURLError,

@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from safeurl.bootstrap import open_service
-from safeurl.cli.render import print_view
-from safeurl.cli.screen import Screen
-from safeurl.cli.watch import state_line
+from safeurl.cli.view.render import print_view
+from safeurl.cli.view.screen import Screen
+from safeurl.cli.view.watch import state_line
 from safeurl.defang import safe_url
 from safeurl.service import ScanView
 from safeurl.settings import Settings

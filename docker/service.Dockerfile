@@ -23,7 +23,7 @@ RUN printf '%s\n' safeurl:x:65520: safeurl-gateway:x:65521: safeurl-egress:x:655
 ENV PYTHONPATH=/opt/safeurl PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 SAFEURL_STATE_DIR=/var/lib/safeurl \
     PYTHONNOUSERSITE=1 PYTHONSAFEPATH=1
 # Every role must load with what is here.
-RUN ["python3", "-P", "-c", "import api.app, safeurl.cli, worker.daemon, worker.executor"]
+RUN ["python3", "-P", "-c", "import api.app, safeurl.cli, worker.daemon, worker.attempt.executor"]
 WORKDIR /var/lib/safeurl
 USER 65534:65534
 ENTRYPOINT ["safeurl"]

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from fetcher.guard import Exit, run_guarded
-from fetcher.output import Reporter
-from fetcher.session import make_session
+from fetcher.http.session import make_session
+from fetcher.report_writer import Reporter
 from fetcher.streams import ReportUnwrittenError, open_missing, say
+from fetcher.watchdog import Exit, run_guarded
 from safeurl.errors import ConfigError
-from safeurl.report import FetchRequest, Profile
+from safeurl.model.report import FetchRequest, Profile
 
 _MAX_REQUEST_BYTES = 64 * 1024
 _IDLE_S = 600.0
@@ -21,8 +21,8 @@ _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
 #: What a fetch may load on its way; a sandbox started ahead loads it before it has a request.
 _LATER = (
-    "fetcher.tls",
-    "fetcher.http2",
+    "fetcher.http.tls",
+    "fetcher.http.http2",
     "fetcher.page.prescan",
     "fetcher.page.dom",
     "brotli",

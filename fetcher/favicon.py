@@ -5,14 +5,14 @@ import hashlib
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from fetcher.body import load
-from fetcher.clean import SHORT, URL, clean
+from fetcher.content.body import load
+from fetcher.content.sniff import sniff_type
 from fetcher.deadline import Deadline
-from fetcher.ending import FetchFailedError
-from fetcher.sniff import sniff_type
-from fetcher.walk import Walker
+from fetcher.failure import FetchFailedError
+from fetcher.http.redirects import Walker
+from fetcher.sanitize import SHORT, URL, clean
 from safeurl.errors import UrlRefusedError
-from safeurl.report import Favicon
+from safeurl.model.report import Favicon
 from safeurl.state import Outcome
 from safeurl.url import ParsedUrl, resolve
 

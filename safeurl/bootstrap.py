@@ -8,18 +8,18 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from safeurl.adapters.artefacts import FileArtefacts
-from safeurl.adapters.privacy import make_private
+from safeurl.adapters.files.artefacts import FileArtefacts
+from safeurl.adapters.files.privacy import make_private
+from safeurl.adapters.files.running import find_running
 from safeurl.adapters.redis.connection import RedisServer, Tls
 from safeurl.adapters.redis.embedded import check_socket_path
 from safeurl.adapters.redis.queue import RQQueue
-from safeurl.adapters.running import find_running
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.address import AddressPolicy
 from safeurl.errors import ConfigError
-from safeurl.health import Disk
 from safeurl.ports import Store, WakeQueue
 from safeurl.service import Service
+from safeurl.services.health import Disk
 from safeurl.settings import Settings
 
 

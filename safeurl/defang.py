@@ -7,7 +7,7 @@ may hold URLs, as titles, reasons and log lines do, and for the URLs inside of U
 import re
 from typing import Final
 
-from safeurl.plain import clean
+from safeurl.printable import clean
 from safeurl.url import defang
 
 #: A scheme that opens a browser, with its colon and slashes as they are or percent-encoded, once

@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from safeurl.adapters.running import Running
-from safeurl.redis_url import RedisPlace, parse_redis_url
+from safeurl.adapters.files.running import Running
 from safeurl.settings import Settings
+from safeurl.settings.redis_url import RedisPlace, parse_redis_url
 
 _FIELDS = {str(field.alias): name for name, field in Settings.model_fields.items()}
 #: Both name the folder by which the record was found, perhaps by different paths.

@@ -10,9 +10,18 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from safeurl.audit import AuditRow, SchemaFault, Seal, Trail
-from safeurl.report import EgressEvidence, FetchRequest
-from safeurl.scan import Artefact, AuditEntry, Judged, Metrics, Result, Scan, Term, WorkerBeat
+from safeurl.model.audit import AuditRow, SchemaFault, Seal, Trail
+from safeurl.model.report import EgressEvidence, FetchRequest
+from safeurl.model.scan import (
+    Artefact,
+    AuditEntry,
+    LeaderTerm,
+    Metrics,
+    Result,
+    Scan,
+    VerdictSummary,
+    WorkerBeat,
+)
 from safeurl.state import Outcome, State
 
 Clock = Callable[[], datetime]
@@ -34,7 +43,7 @@ CLOCK_SKEW = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class FinalRecord:
     """All that is written when a scan reaches a final state, in one batch."""
 
     state: State
@@ -95,7 +104,7 @@ class ScanStore(Protocol):
         """Move FETCHING to ANALYZING and store all that this attempt has found."""
 
     async def finish(
-        self, scan: Scan, ending: Ending, *, now: datetime, actor: str, term: int | None = None
+        self, scan: Scan, ending: FinalRecord, *, now: datetime, actor: str, term: int | None = None
     ) -> Scan | None:
         """Move to a final state with its result, artefacts and evidence."""
 
@@ -143,7 +152,7 @@ class ScanStore(Protocol):
     async def result(self, scan_id: str) -> Result | None:
         """Return the result of a final scan."""
 
-    async def judged(self, scan_ids: Sequence[str]) -> dict[str, Judged]:
+    async def judged(self, scan_ids: Sequence[str]) -> dict[str, VerdictSummary]:
         """Return, by id, what was concluded of those that are final."""
 
     async def evidence(self, scan_id: str) -> str | None:
@@ -189,7 +198,7 @@ class ScanStore(Protocol):
 class Leadership(Protocol):
     """One leader at a time, by a lease with a number that fences its writes."""
 
-    async def lead(self, holder: str, *, now: datetime, until: datetime) -> Term:
+    async def lead(self, holder: str, *, now: datetime, until: datetime) -> LeaderTerm:
         """Renew the holder's own term, or begin a new one where none holds; return the newest.
 
         Who is not its holder does not lead. A term that ends later than `until` by more than
@@ -323,7 +332,7 @@ class SandboxExit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EgressRoom:
+class EgressEndpoint:
     """A sandbox's own door to the gateway."""
 
     id: str
@@ -334,10 +343,10 @@ class EgressRoom:
 class Egress(Protocol):
     """The gateway that makes a sandbox's connections."""
 
-    async def open(self, request: FetchRequest, *, deadline_s: float) -> EgressRoom:
+    async def open(self, request: FetchRequest, *, deadline_s: float) -> EgressEndpoint:
         """Make a socket and bind it to the attempt; raise EgressUnavailableError."""
 
-    async def close(self, room: EgressRoom) -> EgressEvidence:
+    async def close(self, room: EgressEndpoint) -> EgressEvidence:
         """Remove the socket and return what went through it.
 
         Raises EgressLostError when the gateway was started anew meanwhile.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from safeurl.scan import AuditEntry
+from safeurl.model.scan import AuditEntry
 from safeurl.state import Outcome, State
 
 #: What an attempt is ended with whose worker was told to stop; it does not count as a failure.

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from safeurl.address import DEFAULT_POLICY, AddressPolicy
-from safeurl.ending import given_up
 from safeurl.errors import (
     QueueUnavailableError,
     RequestError,
@@ -15,21 +14,22 @@ from safeurl.errors import (
     StoreUnavailableError,
     UnavailableError,
 )
-from safeurl.health import LOST_MEMORY, WORKER_SILENCE, Disk, Health, Part
-from safeurl.ports import Clock, ScanStore, WakeQueue
-from safeurl.report import Profile
-from safeurl.scan import (
+from safeurl.model.report import Profile
+from safeurl.model.scan import (
     Artefact,
     AuditEntry,
-    Judged,
     Result,
     Scan,
+    VerdictSummary,
     is_scan_id,
     new_scan_id,
 )
+from safeurl.model.verdict import is_concluded
+from safeurl.ports import Clock, ScanStore, WakeQueue
+from safeurl.services.conclusion import final_without_page
+from safeurl.services.health import LOST_MEMORY, WORKER_SILENCE, Disk, Health, Part
 from safeurl.state import Outcome, State, is_final
 from safeurl.url import parse
-from safeurl.verdict import is_concluded
 
 MAX_PAGE = 200
 MAX_SUBMIT = 1000
@@ -160,7 +160,7 @@ class Service:
             raise RequestError("`before` must be the id of a scan.")
         return await self._store.page(limit=limit, before=before)
 
-    async def judged(self, scans: Sequence[Scan]) -> dict[str, Judged]:
+    async def judged(self, scans: Sequence[Scan]) -> dict[str, VerdictSummary]:
         """Return, by id, what was concluded of those that are final.
 
         Of one that was cancelled before, nothing was.
@@ -182,7 +182,7 @@ class Service:
             if is_final(scan.state):
                 raise ScanFinishedError(scan_id, scan.state)
             now = self._clock()
-            ending = given_up(scan, Outcome.CANCELLED, detail=None, now=now)
+            ending = final_without_page(scan, Outcome.CANCELLED, detail=None, now=now)
             cancelled = await self._store.finish(scan, ending, now=now, actor=actor)
             if cancelled is not None:
                 return cancelled

@@ -60,7 +60,7 @@ class Outcome(StrEnum):
 
 
 #: What each outcome means, in one sentence for the person who submitted the URL.
-OUTCOME_WORDS: Mapping[Outcome, str] = MappingProxyType(
+OUTCOME_MESSAGES: Mapping[Outcome, str] = MappingProxyType(
     {
         Outcome.OK: "The page was opened and read.",
         Outcome.DNS_NXDOMAIN: "The host name does not exist.",
@@ -85,10 +85,10 @@ OUTCOME_WORDS: Mapping[Outcome, str] = MappingProxyType(
 )
 
 #: Outcomes under which a page was seen, so that the scan goes on to analysis.
-SEEN: frozenset[Outcome] = frozenset({Outcome.OK, Outcome.BODY_TOO_LARGE})
+ANALYZED_OUTCOMES: frozenset[Outcome] = frozenset({Outcome.OK, Outcome.BODY_TOO_LARGE})
 
 #: Outcomes that tell of trouble with us, not with the page.
-BROKEN: frozenset[Outcome] = frozenset(
+INFRASTRUCTURE_OUTCOMES: frozenset[Outcome] = frozenset(
     {Outcome.SANDBOX_UNAVAILABLE, Outcome.SANDBOX_CRASHED, Outcome.LEASE_LOST}
 )
 
@@ -107,7 +107,7 @@ def is_final(state: State) -> bool:
 
 def final_state(outcome: Outcome) -> State:
     """Return the final state in which an attempt with this outcome leaves its scan."""
-    if outcome in SEEN:
+    if outcome in ANALYZED_OUTCOMES:
         return State.COMPLETED
     return State.TIMED_OUT if outcome in _TIMEOUTS else State.FAILED
 

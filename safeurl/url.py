@@ -22,8 +22,8 @@ from ada_url import URL, HostType
 
 from safeurl.address import DEFAULT_POLICY, AddressPolicy, Rule
 from safeurl.errors import UrlRefusedError
-from safeurl.host import Reason, check_literal, check_name, check_port, refuse_host
 from safeurl.refang import TAIL_DOT, TAIL_MARK, TwoHostsError, undotted, unmarked
+from safeurl.url_host import Reason, check_literal, check_name, check_port, refuse_host
 
 __all__ = [
     "MAX_BYTES",

@@ -9,13 +9,13 @@ from safeurl.analysis import preload
 from safeurl.bootstrap import prepare, redis_server
 from safeurl.settings import Settings
 from worker import tasks  # the task's imports are made here once and inherited by every fork
-from worker.egress.place import short_path
+from worker.egress.gateway.server import run_gateway
 from worker.egress.protocol import CONTROL_NAME
-from worker.egress.server import run_gateway
+from worker.egress.unix_socket import short_path
+from worker.runtime.maintenance import run_steward
+from worker.runtime.scan_worker import ANSWER_TIMEOUT_S, ScanWorker
+from worker.runtime.supervisor import Role, Supervisor
 from worker.sandbox.engine import is_listening
-from worker.scan_worker import ANSWER_TIMEOUT_S, ScanWorker
-from worker.steward import run_steward
-from worker.supervisor import Role, Supervisor
 
 _log = logging.getLogger("safeurl.daemon")
 

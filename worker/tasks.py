@@ -12,13 +12,13 @@ from safeurl.adapters.redis.queue import TASK
 from safeurl.bootstrap import make_artefacts, make_policy, open_store, utc_now
 from safeurl.errors import SandboxUnavailableError
 from safeurl.settings import Settings
-from worker.egress.client import EgressClient
-from worker.egress.door import GatewayEgress
-from worker.egress.host import closed_networks, host_networks
+from worker.attempt.executor import AttemptLimits, Executor
+from worker.egress.client.adapter import GatewayEgress
+from worker.egress.client.client import EgressClient
+from worker.egress.networks.local_addresses import closed_networks, host_networks
 from worker.egress.protocol import Caps, EgressPolicy
-from worker.executor import AttemptLimits, Executor
-from worker.owner import owner_name
-from worker.sandbox.docker_room import DockerSandbox
+from worker.identity import owner_name
+from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.options import SandboxSettings
 
 _log = logging.getLogger("safeurl.task")

@@ -3,7 +3,7 @@
 export const at = (id) => document.getElementById(id);
 
 // Characters that are invisible or turn the reading direction; shown by their code instead. The same
-// as `safeurl.plain` takes out of what terminals and logs get.
+// as `safeurl.printable` takes out of what terminals and logs get.
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]/gu;
 
 export function plain(value) {

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from fetcher.clean import LONG, fold, tidy
 from fetcher.page.leads import Code
 from fetcher.page.reading import (
     Attributes,
@@ -17,7 +16,8 @@ from fetcher.page.reading import (
     meta_refresh,
     sooner,
 )
-from safeurl.report import Iframe, Link, MetaRefresh, Onward, Page, Script
+from fetcher.sanitize import LONG, fold, tidy
+from safeurl.model.report import Iframe, Link, MetaRefresh, Onward, Page, Script
 
 _MAX_TEXT = 8192
 _MAX_LINKS = 512

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from fetcher.clean import URL, clean
 from fetcher.page.collector import Collector, Scope, page_of
 from fetcher.page.foreign import Space, inner_space, is_html, own_space
 from fetcher.page.leads import find_leads
 from fetcher.page.noscript import without_noscript
 from fetcher.page.prescan import find_obstacle
 from fetcher.page.reading import FormDraft, Links, Reading, attribute
+from fetcher.sanitize import URL, clean
 
 #: Elements `base` that are looked at for one that counts.
 _MAX_BASES = 16

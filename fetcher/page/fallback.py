@@ -6,7 +6,6 @@ Every quantifier has a bound, so the time grows with the text's length and not f
 import html
 import re
 
-from fetcher.clean import LONG, fold
 from fetcher.page.reading import (
     Attributes,
     FormDraft,
@@ -16,7 +15,8 @@ from fetcher.page.reading import (
     meta_refresh,
     sooner,
 )
-from safeurl.report import MetaRefresh, Page
+from fetcher.sanitize import LONG, fold
+from safeurl.model.report import MetaRefresh, Page
 
 _MAX_FORMS = 64
 

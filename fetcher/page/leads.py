@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborHTMLParser
 
-from fetcher.clean import clean
 from fetcher.page.onward import Move, Scripts
 from fetcher.page.reading import (
     MAX_LEAD,
@@ -18,7 +17,8 @@ from fetcher.page.reading import (
     meta_refresh,
     refreshed,
 )
-from safeurl.report import MetaRefresh, Onward
+from fetcher.sanitize import clean
+from safeurl.model.report import MetaRefresh, Onward
 
 _MAX_ONWARD = 16
 _MAX_MARKUP = 16

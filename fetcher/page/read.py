@@ -5,12 +5,12 @@ from collections.abc import Callable
 import msgspec
 from msgspec.structs import replace
 
-from fetcher.apart import TaskFailedError, run_apart
-from fetcher.charset import decode_text
+from fetcher.content.charset import decode_text
 from fetcher.page.noscript import without_noscript
 from fetcher.page.reading import Reading
 from fetcher.streams import say
-from safeurl.report import Page
+from fetcher.subprocess_task import TaskFailedError, run_apart
+from safeurl.model.report import Page
 
 #: Bytes of a page that are parsed.
 MAX_PARSED_BYTES = 2 * 1024 * 1024

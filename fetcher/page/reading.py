@@ -7,9 +7,9 @@ from typing import Protocol
 import ada_url
 from msgspec import Struct
 
-from fetcher.clean import URL, clean, fold, tidy
-from fetcher.refresh import parse_refresh
-from safeurl.report import Form, FormField, MetaRefresh, Onward, Page
+from fetcher.content.refresh import parse_refresh
+from fetcher.sanitize import URL, clean, fold, tidy
+from safeurl.model.report import Form, FormField, MetaRefresh, Onward, Page
 from safeurl.url import origin
 
 #: Attributes by name, lower-case; an attribute without a value is None.

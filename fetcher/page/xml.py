@@ -13,12 +13,12 @@ from xml.parsers import expat
 
 import msgspec
 
-from fetcher.clean import LONG, URL, clean, fold
 from fetcher.page.collector import Collector, page_of
 from fetcher.page.dom import UNREAD
 from fetcher.page.foreign import Space
 from fetcher.page.leads import find_leads
 from fetcher.page.reading import Attributes, FormDraft, Links, Reading, attribute
+from fetcher.sanitize import LONG, URL, clean, fold
 
 _XHTML = "http://www.w3.org/1999/xhtml"
 _SPACES = {

@@ -11,7 +11,7 @@ from safeurl.analysis.data import words
 from safeurl.analysis.site import Site, site_of
 from safeurl.analysis.target import Target, split
 from safeurl.analysis.text import fold
-from safeurl.report import Evidence, Form, Hop, Page
+from safeurl.model.report import Evidence, Form, Hop, Page
 
 #: Hops looked at; the fetcher follows ten redirects, a forged report may claim any number.
 MAX_HOPS = 24

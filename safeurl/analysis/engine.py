@@ -7,7 +7,7 @@ from types import MappingProxyType
 from safeurl.analysis.context import Context
 from safeurl.analysis.rule import Finding, Rule, Ruleset, Weight
 from safeurl.analysis.text import excerpt
-from safeurl.verdict import Category, Group, Hit
+from safeurl.model.verdict import Category, Group, Hit
 
 #: What the signs below STRONG of a weak group may add together; a pile of them proves nothing.
 CAPS: Mapping[Group, float] = MappingProxyType(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from safeurl.report import Form, FormField
+from safeurl.model.report import Form, FormField
 
 #: Fields read of a form, and letters of a name: pages may print far more of both.
 MAX_FIELDS = 64

@@ -7,9 +7,9 @@ from safeurl.analysis.context import Context
 from safeurl.analysis.engine import categories, is_confirmed, run, score
 from safeurl.analysis.rule import Ruleset
 from safeurl.analysis.rules import CORE
-from safeurl.report import Evidence
-from safeurl.state import OUTCOME_WORDS, Outcome
-from safeurl.verdict import Category, Hit, Judgement, Verdict
+from safeurl.model.report import Evidence
+from safeurl.model.verdict import Category, Hit, Judgement, Verdict
+from safeurl.state import OUTCOME_MESSAGES, Outcome
 
 #: Scores from which on a URL is called so. Between nothing and SUSPICIOUS lie the pages with one
 #: sign that innocent pages also carry; from MALICIOUS on the engine asks for independent signs.
@@ -48,7 +48,7 @@ def inconclusive(  # noqa: PLR0913 - what is known of a scan that saw no page
     """
     first = evidence.hops[0].url if evidence.hops else ""
     hits, _ = run(ruleset, Context(evidence, url or first, seen_at, submitted))
-    return _verdict(hits, ruleset, OUTCOME_WORDS[outcome])
+    return _verdict(hits, ruleset, OUTCOME_MESSAGES[outcome])
 
 
 def preload() -> None:

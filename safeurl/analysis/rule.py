@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from safeurl.analysis.context import Context
-from safeurl.verdict import Category, Group
+from safeurl.model.verdict import Category, Group
 
 
 class Weight(float, Enum):

@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from safeurl.plain import is_invisible
+from safeurl.printable import is_invisible
 
 EXCERPT_CHARS = 200
 

@@ -7,17 +7,17 @@ import typer
 
 from safeurl import __version__
 from safeurl.bootstrap import open_service, open_store
-from safeurl.cli.audit import audit_app
-from safeurl.cli.backup import backup, restore
-from safeurl.cli.cancel import cancel
-from safeurl.cli.daemons import api, gateway, up, worker
-from safeurl.cli.doctor import doctor
+from safeurl.cli.commands.audit import audit_app
+from safeurl.cli.commands.backup import backup, restore
+from safeurl.cli.commands.cancel import cancel
+from safeurl.cli.commands.daemons import api, gateway, up, worker
+from safeurl.cli.commands.doctor import doctor
+from safeurl.cli.commands.foreground import scan
+from safeurl.cli.commands.status import status
+from safeurl.cli.commands.submit import submit
 from safeurl.cli.entry import EnvFile, guarded, name_env_file, read_settings
-from safeurl.cli.foreground import scan
-from safeurl.cli.render import list_document, print_list
-from safeurl.cli.screen import Screen
-from safeurl.cli.status import status
-from safeurl.cli.submit import submit
+from safeurl.cli.view.render import list_document, print_list
+from safeurl.cli.view.screen import Screen
 from safeurl.service import MAX_PAGE
 
 app = typer.Typer(

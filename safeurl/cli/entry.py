@@ -10,14 +10,15 @@ from typing import Annotated
 
 import typer
 
-from safeurl.cli import logs, settings_file
-from safeurl.cli.dotenv_file import read_dotenv
-from safeurl.cli.output import OutputError, prepare_output, silence
-from safeurl.cli.screen import Cell, Screen
-from safeurl.cli.setting_name import faults_of_environment
+from safeurl.cli import logs
+from safeurl.cli.view.screen import Cell, Screen
+from safeurl.cli.view.streams import OutputError, prepare_output, silence
 from safeurl.errors import ConfigError, RequestError, SafeURLError, UnavailableError
-from safeurl.settings import SETTING_NAMES, Settings
-from safeurl.weakness import weaknesses
+from safeurl.settings import file as settings_file
+from safeurl.settings.core import SETTING_NAMES, Settings
+from safeurl.settings.dotenv import read_dotenv
+from safeurl.settings.names import faults_of_environment
+from safeurl.settings.weakness import weaknesses
 
 EXIT_USAGE = 2
 EXIT_INTERNAL = 70

@@ -10,9 +10,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
 
-from safeurl.adapters.privacy import open_private
+from safeurl.adapters.files.privacy import open_private
 from safeurl.defang import defang_text
-from safeurl.plain import escaped
+from safeurl.printable import escaped
 
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _INDENT: Final = "    "

@@ -18,7 +18,7 @@ from safeurl.service import MAX_SUBMIT, Service
 from safeurl.settings import Settings
 from tests.support.live_api import api_process, client_of
 from tests.support.valkey import Valkey
-from worker.rescuer import PUSH_GRACE, Rescuer
+from worker.leader.rescuer import PUSH_GRACE, Rescuer
 
 #: Scans that wait.
 FEW, MANY = 50, 50_000

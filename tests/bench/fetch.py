@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+from safeurl.model.report import FetchRequest
+from safeurl.model.report_reader import ReportReader
 from safeurl.ports import SandboxOrder
-from safeurl.report import FetchRequest
-from safeurl.report_reader import ReportReader
-from tests.support.cell import Cell, cell
+from tests.support.gateway_sandbox import Cell, cell
 from tests.support.images import SOCKET_PATH
 from tests.support.pages import PageServer, Reply
 from tests.support.system import bridge_gateway
-from worker.sandbox.docker_room import DockerSandbox
+from worker.sandbox.docker_sandbox import DockerSandbox
 
 _MIB = 1024 * 1024
 _ROUNDS = 12

@@ -5,7 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from safeurl.report import FetchRequest, encode_line
+from safeurl.model.report import FetchRequest, encode_line
 from safeurl.settings import Settings
 from tests.support.system import bridge_gateway
 

@@ -6,7 +6,7 @@ from statistics import median
 
 from safeurl.settings import Settings
 from safeurl.state import Outcome
-from tests.support.cell import Cell, cell
+from tests.support.gateway_sandbox import Cell, cell
 from tests.support.pages import PageServer, html
 from tests.support.runtimes import engine_runtimes
 from worker.sandbox.runtime import AUTO, RUNC, RUNSC, choose

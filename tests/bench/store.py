@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from safeurl.bootstrap import make_queue, open_store, utc_now
-from safeurl.ports import Ending, ScanStore, Waiting
-from safeurl.scan import Result, Scan
+from safeurl.model.scan import Result, Scan
+from safeurl.ports import FinalRecord, ScanStore, Waiting
 from safeurl.service import Service
 from safeurl.settings import Settings
 from safeurl.state import Outcome, State
@@ -65,7 +65,7 @@ async def _live(store: ScanStore, scan: Scan) -> None:
         claimed, outcome=Outcome.OK, detail=None, evidence_json="{}", now=now, actor="bench"
     )
     assert moved is not None
-    ending = Ending(
+    ending = FinalRecord(
         state=State.COMPLETED, outcome=Outcome.OK, detail=None, result=_result(moved, now)
     )
     assert await store.finish(moved, ending, now=now, actor="bench") is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import quantiles
 from urllib.parse import urlsplit
 
-from safeurl.scan import Scan
+from safeurl.model.scan import Scan
 from safeurl.service import Service, Submission
 from safeurl.state import State
 from tests.support.system import RunningWorker, System

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from safeurl.report import Page
+from safeurl.model.report import Page
 from tests.browser.case import ORIGIN, Case, Seen
 from tests.browser.origin import place, serve, summaries
 from tests.support.fetching import Run, fetch

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from statistics import median
 
-from safeurl.audit import path_faults
-from safeurl.scan import AuditEntry
+from safeurl.model.audit import path_faults
+from safeurl.model.scan import AuditEntry
 from safeurl.state import Outcome, State, is_final
 from tests.chaos.record import Record, Row, entry, time_of
 

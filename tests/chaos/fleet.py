@@ -17,7 +17,7 @@ from tests.chaos.tree import Kind, Tree
 from tests.support.sqld import Sqld
 from tests.support.system import System
 from worker.egress.protocol import SOCKETS_NAME
-from worker.election import leader_lease
+from worker.leader.election import leader_lease
 
 IMAGE = "safeurl-fetcher:latest"
 _CONCURRENCY = 3

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from safeurl.scan import AuditEntry
+from safeurl.model.scan import AuditEntry
 from safeurl.state import Outcome, State
 
 _TIMEOUT_S = 10.0

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from safeurl.scan import AuditEntry
+from safeurl.model.scan import AuditEntry
 from safeurl.state import State, is_final
 from tests.chaos.faults import Kill
 

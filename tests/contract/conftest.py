@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.rooms import ROOMS, Room
+from tests.support.stores import ROOMS, Room
 
 
 @pytest.fixture(params=ROOMS, ids=lambda room: str(room.__name__))

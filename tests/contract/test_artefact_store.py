@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.artefacts import FileArtefacts
-from safeurl.adapters.memory_artefacts import MemoryArtefacts
+from safeurl.adapters.files.artefacts import FileArtefacts
+from safeurl.adapters.memory.artefacts import MemoryArtefacts
 from safeurl.errors import StoreFullError, StoreUnavailableError
 from safeurl.ports import ArtefactStore
 
@@ -123,7 +123,7 @@ def test_a_failed_write_leaves_no_part(tmp_path: Path, monkeypatch: pytest.Monke
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("safeurl.adapters.artefacts.os.fsync", full)
+    monkeypatch.setattr("safeurl.adapters.files.artefacts.os.fsync", full)
     with pytest.raises(StoreFullError, match="No space left"):
         asyncio.run(FileArtefacts(tmp_path).put(_DATA))
     assert stored_files(tmp_path) == []

@@ -5,15 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from safeurl.audit import Seal, entry_of, trail_faults
 from safeurl.errors import RowRefusedError
+from safeurl.model.audit import Seal, entry_of, trail_faults
+from safeurl.model.seal import NO_ROW, seal_over, sha256_of
 from safeurl.ports import Store
-from safeurl.seal import NO_ROW, seal_over, sha256_of
+from safeurl.services.audit_verify import verify
 from safeurl.state import State
-from safeurl.verify import verify
 from tests.support.builders import NOW, brought_to, claimed, make_scan
-from tests.support.rooms import on_every_store
-from worker.sealer import Sealer
+from tests.support.stores import on_every_store
+from worker.leader.sealer import Sealer
 
 TERM_S = timedelta(seconds=30)
 

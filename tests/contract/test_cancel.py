@@ -6,15 +6,15 @@ from datetime import datetime
 
 import pytest
 
-from safeurl.adapters.memory import MemoryQueue, MemoryStore
-from safeurl.audit import path_faults
+from safeurl.adapters.memory.scans import MemoryQueue, MemoryStore
 from safeurl.errors import ScanFinishedError, ScanNotFoundError, StoreUnavailableError
-from safeurl.ports import Ending, ScanStore
-from safeurl.scan import Scan
+from safeurl.model.audit import path_faults
+from safeurl.model.scan import Scan
+from safeurl.ports import FinalRecord, ScanStore
 from safeurl.service import Service
 from safeurl.state import Outcome, State, is_final
 from tests.support.builders import LEASE, NOW, WORKER, brought_to, claimed, finished, make_scan
-from tests.support.rooms import on_every_store
+from tests.support.stores import on_every_store
 
 _ENDS = [state for state in State if is_final(state)]
 
@@ -92,7 +92,7 @@ class _MovingStore(MemoryStore):
         self.moves = list(moves)
 
     async def finish(
-        self, scan: Scan, ending: Ending, *, now: datetime, actor: str, term: int | None = None
+        self, scan: Scan, ending: FinalRecord, *, now: datetime, actor: str, term: int | None = None
     ) -> Scan | None:
         """Let the worker make its next move first."""
         if actor == "cli" and self.moves:

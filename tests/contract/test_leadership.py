@@ -6,7 +6,7 @@ from datetime import timedelta
 from safeurl.ports import Store
 from safeurl.state import Outcome, State
 from tests.support.builders import LEASE, NOW, brought_to, make_ending
-from tests.support.rooms import on_every_store
+from tests.support.stores import on_every_store
 
 SECOND = timedelta(seconds=1)
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from safeurl.model.scan import Scan
 from safeurl.ports import ScanStore
-from safeurl.scan import Scan
 from safeurl.state import Outcome, State
 from tests.support.builders import (
     LEASE,
@@ -18,7 +18,7 @@ from tests.support.builders import (
     make_result,
     make_scan,
 )
-from tests.support.rooms import on_every_store
+from tests.support.stores import on_every_store
 
 LATER = NOW + timedelta(seconds=5)
 

@@ -25,16 +25,16 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from safeurl.adapters.memory import MemoryQueue
-from safeurl.audit import path_faults
+from safeurl.adapters.memory.scans import MemoryQueue
 from safeurl.errors import ScanFinishedError
+from safeurl.model.audit import path_faults
+from safeurl.model.scan import Scan
 from safeurl.ports import Store
-from safeurl.scan import Scan
 from safeurl.service import Service
 from safeurl.state import Outcome, State, final_state, is_final
 from tests.support.builders import LEASE, NOW, analysed, make_ending
-from tests.support.rooms import Room, libsql_ws, memory, sqlite
-from worker.rescuer import Rescuer
+from tests.support.stores import Room, libsql_ws, memory, sqlite
+from worker.leader.rescuer import Rescuer
 
 _MAX_RETRIES = 2
 _PAUSE = timedelta(seconds=60)

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from safeurl.errors import RowRefusedError
+from safeurl.model.scan import Scan
 from safeurl.ports import CLOCK_SKEW, ScanStore, Store
-from safeurl.scan import Scan
 from safeurl.state import FINAL_STATES, TRANSITIONS, Outcome, State, final_state
 from tests.support.builders import (
     LEASE,
@@ -23,7 +23,7 @@ from tests.support.builders import (
     make_result,
     make_scan,
 )
-from tests.support.rooms import on_every_store
+from tests.support.stores import on_every_store
 
 LATER = NOW + timedelta(seconds=5)
 

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from safeurl.audit import path_faults
 from safeurl.errors import RowRefusedError
+from safeurl.model.audit import path_faults
+from safeurl.model.scan import Metrics, VerdictSummary
 from safeurl.ports import CLOCK_SKEW, ScanStore
-from safeurl.scan import Judged, Metrics
 from safeurl.state import Outcome, State
 from tests.support.builders import (
     LEASE,
@@ -23,7 +23,7 @@ from tests.support.builders import (
     make_ending,
     make_scan,
 )
-from tests.support.rooms import on_every_store
+from tests.support.stores import on_every_store
 
 SECOND = timedelta(seconds=1)
 
@@ -48,7 +48,9 @@ async def test_a_list_knows_what_was_concluded(store: ScanStore) -> None:
     result = await store.result(done.id)
     assert result is not None
     judged = await store.judged([waiting.id, done.id, "nobody's"])
-    assert judged == {done.id: Judged(scan_id=done.id, score=result.score, verdict=result.verdict)}
+    assert judged == {
+        done.id: VerdictSummary(scan_id=done.id, score=result.score, verdict=result.verdict)
+    }
     assert await store.judged([]) == {}
 
 

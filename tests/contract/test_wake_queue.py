@@ -11,13 +11,13 @@ import pytest
 from rq import Queue
 from rq.job import Job
 
-from safeurl.adapters.memory import MemoryQueue
+from safeurl.adapters.memory.scans import MemoryQueue
 from safeurl.adapters.redis.connection import RedisServer
 from safeurl.adapters.redis.queue import TASK, RQQueue
 from safeurl.adapters.redis.wakeup import QUEUE_NAME, Wakeup, take
 from safeurl.errors import QueueUnavailableError
+from safeurl.model.scan import new_scan_id
 from safeurl.ports import Waiting, WakeQueue
-from safeurl.scan import new_scan_id
 from tests.support.valkey import Valkey
 
 Open = Callable[[], "AsyncIterator[WakeQueue]"]

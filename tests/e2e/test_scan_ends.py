@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from safeurl.model.scan import Scan
 from safeurl.ports import ScanStore
-from safeurl.scan import Scan
 from safeurl.state import Outcome, State
 from tests.support.docker_proxy import DockerProxy
 from tests.support.pages import PageServer, Reply, Request, html

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.running import find_running
+from safeurl.adapters.files.running import find_running
 from tests.support.system import RunningWorker, System
 
 

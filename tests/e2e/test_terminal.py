@@ -15,11 +15,11 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from safeurl.model.report import Evidence, Hop, Page, Refusal
+from safeurl.model.scan import Scan
+from safeurl.model.verdict import Group, Hit, Judgement, Verdict
 from safeurl.ports import ScanStore
-from safeurl.report import Evidence, Hop, Page, Refusal
-from safeurl.scan import Scan
 from safeurl.state import Outcome
-from safeurl.verdict import Group, Hit, Judgement, Verdict
 from tests.support.builders import (
     NOW,
     WORKER,

@@ -9,7 +9,7 @@ from http import HTTPStatus
 import pytest
 
 from safeurl.errors import QueueUnavailableError, StoreUnavailableError
-from safeurl.scan import WorkerBeat
+from safeurl.model.scan import WorkerBeat
 from tests.support.live_api import NOW, MemoryApi, memory_api
 
 _BEAT = WorkerBeat(

@@ -13,9 +13,9 @@ from datetime import timedelta
 
 import pytest
 
-from api.page import FOLDER
+from api.ui.page import FOLDER
 from safeurl.errors import QueueUnavailableError, StoreUnavailableError
-from safeurl.scan import WorkerBeat
+from safeurl.model.scan import WorkerBeat
 from safeurl.service import Service
 from tests.support.browser import Browser
 from tests.support.failing import FailingQueue, FailingStore

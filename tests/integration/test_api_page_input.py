@@ -10,13 +10,13 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from safeurl.ending import given_up
 from safeurl.errors import StoreUnavailableError
-from safeurl.report import Evidence, Form, Page
-from safeurl.scan import Scan
+from safeurl.model.report import Evidence, Form, Page
+from safeurl.model.scan import Scan
+from safeurl.model.verdict import Judgement
 from safeurl.service import Service
+from safeurl.services.conclusion import final_without_page
 from safeurl.state import Outcome, State
-from safeurl.verdict import Judgement
 from tests.support.browser import Browser
 from tests.support.failing import FailingQueue, FailingStore
 from tests.support.finished_scan import Life, finish_as_phishing, phishing_evidence
@@ -188,7 +188,7 @@ async def _seed(api: MemoryApi, scan_id: str, state: State, life: Life) -> None:
         last = begun
     if state in {State.FAILED, State.TIMED_OUT}:
         outcome = Outcome.DNS_FAILED if state is State.FAILED else Outcome.WALL_TIMEOUT
-        ending = given_up(last, outcome, detail=None, now=NOW)
+        ending = final_without_page(last, outcome, detail=None, now=NOW)
         assert ending.state is state
         assert await api.store.finish(last, ending, now=NOW, actor="h:1") is not None
 

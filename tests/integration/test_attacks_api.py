@@ -13,8 +13,8 @@ import pytest
 
 from api.clients import Limits
 from api.connection import Connection
-from safeurl.adapters.memory import MemoryQueue, MemoryStore
-from safeurl.plain import is_unfit
+from safeurl.adapters.memory.scans import MemoryQueue, MemoryStore
+from safeurl.printable import is_unfit
 from safeurl.service import Service
 from tests.support.browser import Browser
 from tests.support.live_api import NOW, MemoryApi, api_thread, client_of, memory_api

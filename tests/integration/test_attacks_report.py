@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from safeurl.report_reader import ReportReader
+from safeurl.model.report_reader import ReportReader
 from safeurl.service import Service, Submission
 from safeurl.state import Outcome, State
 from tests.support.certificates import make_certificate

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.memory import MemoryStore
-from safeurl.audit import Seal
-from safeurl.seal import NO_ROW, digest, seal_over
+from safeurl.adapters.memory.scans import MemoryStore
+from safeurl.model.audit import Seal
+from safeurl.model.seal import NO_ROW, digest, seal_over
+from safeurl.services.audit_verify import MAX_FAULTS, Anchor, verify
 from safeurl.state import State
-from safeurl.verify import MAX_FAULTS, Anchor, verify
 from tests.support.builders import LEASE, NOW, brought_to, make_scan
-from tests.support.deeds import COPY, DEEDS, SET_BACK
 from tests.support.tampering import (
     ROWS,
     SEALED_ROWS,
@@ -22,7 +21,8 @@ from tests.support.tampering import (
     on_sqld,
     on_sqlite,
 )
-from worker.sealer import Sealer
+from tests.support.tampering_cases import COPY, DEEDS, SET_BACK
+from worker.leader.sealer import Sealer
 
 _SCAN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -249,7 +249,7 @@ def test_the_walk_turns_every_page(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         await victim.suffer([edit, "DELETE FROM audit_logs WHERE id >= 28"])
         whole = await verify(victim.store)
         for page in ("_ROWS_PAGE", "_SEALS_PAGE", "_SCANS_PAGE"):
-            monkeypatch.setattr(f"safeurl.verify.{page}", 2)
+            monkeypatch.setattr(f"safeurl.services.audit_verify.{page}", 2)
         assert await verify(victim.store) == whole
         assert (whole.rows, whole.seals, whole.scans, whole.fault_count) == (27, 3, 8, 3)
 
@@ -260,7 +260,7 @@ def test_of_many_differences_the_first_are_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others are counted all the same, in bounded memory."""
-    monkeypatch.setattr("safeurl.verify._MAX_DIFFERENCES", 10)
+    monkeypatch.setattr("safeurl.services.audit_verify._MAX_DIFFERENCES", 10)
 
     async def scenario(victim: Victim) -> None:
         await victim.suffer(["UPDATE audit_logs SET actor = 'nobody'"])

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.artefacts import FileArtefacts
 from safeurl.adapters.backup import BackupTaker, Place, Restorer
 from safeurl.adapters.backup.archive import ArchiveWriter
 from safeurl.adapters.backup.document import Manifest, Seal, decode, encode
 from safeurl.adapters.backup.snapshot import copy_database
+from safeurl.adapters.files.artefacts import FileArtefacts
 from safeurl.adapters.sql.schema import migrations, schema_sql, statements_of
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.errors import RequestError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.artefacts import FileArtefacts
+from safeurl.adapters.files.artefacts import FileArtefacts
 from safeurl.ports import ScanStore
 from tests.support.churner import churn_once
 from tests.support.system import System

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.memory import MemoryQueue
-from safeurl.audit import path_faults
+from safeurl.adapters.memory.scans import MemoryQueue
 from safeurl.errors import ScanFinishedError
+from safeurl.model.audit import path_faults
+from safeurl.model.scan import Scan
 from safeurl.ports import ScanStore
-from safeurl.scan import Scan
 from safeurl.service import Service
 from safeurl.state import Outcome, State
 from tests.support.builders import NOW, WORKER, analysed, brought_to, make_ending

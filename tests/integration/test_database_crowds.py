@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from safeurl.adapters.sql.schema import migrations
-from safeurl.audit import path_faults
+from safeurl.model.audit import path_faults
 from safeurl.state import State
 from tests.support.builders import make_scan
 from tests.support.claimer import open_target

@@ -12,7 +12,6 @@ from safeurl.adapters.libsql import LibSQLStore
 from safeurl.adapters.libsql.address import Transport, parse_address
 from safeurl.adapters.libsql.failure import http_failure, sql_failure
 from safeurl.adapters.sql.schema import migrations
-from safeurl.audit import path_faults
 from safeurl.errors import (
     ConfigError,
     RowRefusedError,
@@ -20,6 +19,7 @@ from safeurl.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
+from safeurl.model.audit import path_faults
 from safeurl.state import Outcome, State
 from tests.support.builders import (
     LEASE,

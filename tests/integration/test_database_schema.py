@@ -11,16 +11,16 @@ import pytest
 from sqlalchemy import create_engine, inspect
 from sqlmodel import SQLModel
 
-from safeurl.adapters.sql import ledger_statements, models, statements
+from safeurl.adapters.sql import audit_statements, models, statements
 from safeurl.adapters.sql.schema import migrations, schema_sql, statements_of
-from safeurl.audit import AuditRow, Seal
-from safeurl.scan import Artefact, AuditEntry, Metrics, Result, Scan, WorkerBeat
+from safeurl.model.audit import AuditRow, Seal
+from safeurl.model.scan import Artefact, AuditEntry, Metrics, Result, Scan, WorkerBeat
 from safeurl.state import TRANSITIONS, Outcome, State
 
 _COMMENT = re.compile(r"--[^\n]*")
 _HOT = {
     name: sql
-    for name, sql in (vars(statements) | vars(ledger_statements)).items()
+    for name, sql in (vars(statements) | vars(audit_statements)).items()
     if name.isupper() and not name.startswith("_") and name != "MIGRATIONS"
 }
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.access import obstacle
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.errors import StoreUnavailableError
+from safeurl.permissions import obstacle
 from tests.support.builders import make_scan
 from tests.support.small_disk import SmallDisk
 from tests.support.user import SERVICE, STRANGER, acting_as, needs_root, open_folder

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.memory import MemoryQueue
+from safeurl.adapters.memory.scans import MemoryQueue
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.errors import RowUnreadableError, StoreBusyError, StoreFullError
 from safeurl.service import Service
 from safeurl.state import State
 from tests.support.builders import NOW, claimed, make_beat, make_scan
-from worker.rescuer import PUSH_GRACE, Rescuer
+from worker.leader.rescuer import PUSH_GRACE, Rescuer
 
 #: What makes a row unreadable, each past the CHECKs and triggers of the schema or from outside it.
 _DAMAGE = {

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from webencodings.labels import LABELS
 
-from fetcher.charset import decode_text
-from fetcher.meta_charset import find_encoding
+from fetcher.content.charset import decode_text
+from fetcher.content.meta_charset import find_encoding
 from tests.support.browser import Browser
 
 _SINGLE = sorted(

@@ -11,7 +11,7 @@ from safeurl.defang import defang_text
 from tests.support.installation import Installation, installation, running, serving, until
 from tests.support.small_disk import SmallDisk
 from tests.support.sqld import Sqld
-from worker.owner import has_ended
+from worker.identity import has_ended
 
 _LOCKED_S = 20.0
 _GIVES_UP_S = 40.0

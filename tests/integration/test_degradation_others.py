@@ -9,15 +9,15 @@ from datetime import timedelta
 from pathlib import Path
 
 from safeurl.bootstrap import make_queue, open_store, utc_now
+from safeurl.model.scan import Scan
 from safeurl.ports import ScanStore
-from safeurl.scan import Scan
 from safeurl.service import MAX_SUBMIT, Service
 from safeurl.state import Outcome, State
 from tests.support.docker_proxy import DockerProxy
 from tests.support.installation import Installation, installation, serving, until
 from tests.support.tcp_valkey import TcpValkey
 from tests.support.wall_clock import WallClock
-from worker.rescuer import SWEEP_LIMIT, Rescuer
+from worker.leader.rescuer import SWEEP_LIMIT, Rescuer
 
 _HOUR_S = 3600
 _MANY = 10_000

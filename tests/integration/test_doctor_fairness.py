@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from safeurl.settings import Settings
-from worker.doctor.fairness import fairness, judge_times
+from worker.doctor.checks.fairness import fairness, judge_times
 from worker.doctor.finding import Status
 
 

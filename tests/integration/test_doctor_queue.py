@@ -6,8 +6,8 @@ from pathlib import Path
 from safeurl.settings import Settings
 from tests.support.tcp_valkey import TcpValkey
 from tests.support.valkey import Valkey
+from worker.doctor.checks.services import queue
 from worker.doctor.finding import Status
-from worker.doctor.services import queue
 
 
 def test_a_server_of_ones_own(tmp_path: Path) -> None:

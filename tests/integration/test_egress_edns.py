@@ -17,8 +17,8 @@ from dnslib import (  # type: ignore[import-untyped]  # the package ships no typ
 
 from safeurl.state import Outcome
 from tests.support.dns import DnsServer
-from worker.egress.nameserver import PLAIN_FOR_S, Nameserver
-from worker.egress.resolver import ResolveError, Resolver
+from worker.egress.gateway.dns.nameserver import PLAIN_FOR_S, Nameserver
+from worker.egress.gateway.dns.resolver import ResolveError, Resolver
 
 _ADDRESS = "192.0.2.7"
 #: BADVERS is 16: its upper bits stand in the OPT record (RFC 6891, 6.1.3).
@@ -166,7 +166,7 @@ def test_only_the_server_that_drops_edns_is_asked_without(*, first: bool) -> Non
 
 def test_a_server_that_only_answers_with_edns_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow answer to the first question is taken after the second one was sent."""
-    monkeypatch.setattr("worker.egress.nameserver._PATIENCE", 0.0)
+    monkeypatch.setattr("worker.egress.gateway.dns.nameserver._PATIENCE", 0.0)
 
     def answer(question: DNSRecord, _transport: str) -> bytes:
         reply = question.reply()

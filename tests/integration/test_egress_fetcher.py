@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 
 from fetcher.deadline import Deadline
-from fetcher.ending import FetchFailedError
-from fetcher.gateway import GatewayDialler
-from fetcher.trace import Trace
-from safeurl.report import Refusal
+from fetcher.failure import FetchFailedError
+from fetcher.http.gateway import GatewayDialler
+from fetcher.http.hop_recorder import HopRecorder
+from safeurl.model.report import Refusal
 from safeurl.state import Outcome
 from tests.support.egress import GatewayProcess, lab_policy, tunnel, where_of
-from worker.egress.place import short_path
 from worker.egress.protocol import SOCKET_NAME, EgressPolicy
+from worker.egress.unix_socket import short_path
 
 
 def _dial(directory: Path, host: str, port: int) -> tuple[FetchFailedError, Refusal | None]:
     """Return how the fetcher fails to connect, and what it notes as refused."""
-    trace = Trace(url=f"http://{host}:{port}/", host=host, port=port, via="start")
+    trace = HopRecorder(url=f"http://{host}:{port}/", host=host, port=port, via="start")
     with (
         short_path(directory, SOCKET_NAME) as path,
         pytest.raises(FetchFailedError) as caught,

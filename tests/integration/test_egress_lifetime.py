@@ -21,13 +21,13 @@ from tests.support.egress import (
     tunnel,
     until,
 )
-from worker.egress.connection import Means
-from worker.egress.gateway import Gateway
-from worker.egress.member import serve_member
-from worker.egress.place import short_path
+from worker.egress.gateway.dns.resolver import Resolver
+from worker.egress.gateway.member import serve_member
+from worker.egress.gateway.registry import Gateway
+from worker.egress.gateway.spawner import Spawner
+from worker.egress.gateway.traffic.connection import Means
 from worker.egress.protocol import CONTROL_NAME, Bind, EgressPolicy
-from worker.egress.resolver import Resolver
-from worker.egress.spawner import Spawner
+from worker.egress.unix_socket import short_path
 
 
 @contextmanager

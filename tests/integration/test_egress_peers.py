@@ -17,7 +17,7 @@ from tests.support.user import (
     open_folder,
     run_as,
 )
-from worker.egress.peers import NOBODY
+from worker.egress.gateway.peers import NOBODY
 from worker.egress.protocol import CONTROL_NAME, FORBIDDEN, SOCKET_NAME, EgressPolicy
 
 pytestmark = needs_root
@@ -47,7 +47,7 @@ _PING = """
 import asyncio, sys
 from pathlib import Path
 from safeurl.errors import EgressUnavailableError
-from worker.egress.client import EgressClient
+from worker.egress.client.client import EgressClient
 try:
     print(asyncio.run(EgressClient(Path(sys.argv[1])).ping()).pid)
 except EgressUnavailableError as error:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from safeurl.errors import EgressLostError, EgressUnavailableError
-from safeurl.report import FetchRequest
+from safeurl.model.report import FetchRequest
 from tests.bench.egress import idle_megabytes
 from tests.support.egress import GatewayProcess, connect, refusal, tunnel, until
-from worker.egress.client import EgressClient
-from worker.egress.door import GatewayEgress
+from worker.egress.client.adapter import GatewayEgress
+from worker.egress.client.client import EgressClient
 from worker.egress.protocol import CONTROL_NAME, SOCKETS_NAME, EgressPolicy
 
 
@@ -158,7 +158,7 @@ def test_a_thousand_idle_tunnels_are_cheap(tmp_path: Path) -> None:
 
 def test_the_gateway_loads_neither_docker_nor_a_database() -> None:
     """What holds the network has no code for the Docker socket, for Redis or for the store."""
-    program = "import sys, worker.egress.server as _; print('\\n'.join(sys.modules))"
+    program = "import sys, worker.egress.gateway.server as _; print('\\n'.join(sys.modules))"
     run = subprocess.run(
         [sys.executable, "-c", program],
         env={"PYTHONPATH": ":".join(sys.path)},

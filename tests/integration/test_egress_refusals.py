@@ -15,7 +15,7 @@ from tests.support.egress import (
 )
 from tests.support.pages import PageServer, html
 from tests.support.vectors import LITERALS
-from worker.egress.host import host_networks
+from worker.egress.networks.local_addresses import host_networks
 from worker.egress.protocol import EgressPolicy
 
 

@@ -4,9 +4,9 @@ import asyncio
 import time
 from pathlib import Path
 
-from safeurl.report import FetchRequest
+from safeurl.model.report import FetchRequest
 from tests.support.egress import GatewayProcess
-from worker.egress.door import GatewayEgress
+from worker.egress.client.adapter import GatewayEgress
 from worker.egress.protocol import EgressPolicy
 
 _YOUTH_S = 1.0

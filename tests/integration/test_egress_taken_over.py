@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from safeurl.errors import EgressUnavailableError
-from safeurl.ports import EgressRoom
-from worker.egress.client import EgressClient
+from safeurl.ports import EgressEndpoint
+from worker.egress.client.client import EgressClient
 from worker.egress.protocol import CONTROL_NAME, SOCKETS_NAME
 
 _ID = "0123456789abcdef"
 
 
-def _create(folder: Path, **answer: str) -> EgressRoom:
+def _create(folder: Path, **answer: str) -> EgressEndpoint:
     """Ask for a socket where the answer is this one, whatever is asked."""
 
     async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -22,7 +22,7 @@ def _create(folder: Path, **answer: str) -> EgressRoom:
         await writer.drain()
         writer.close()
 
-    async def act() -> EgressRoom:
+    async def act() -> EgressEndpoint:
         async with await asyncio.start_unix_server(serve, folder / CONTROL_NAME):
             return await EgressClient(folder).create()
 
@@ -40,7 +40,7 @@ def sockets(tmp_path: Path) -> Path:
 def test_the_worker_knows_the_folder_by_itself(sockets: Path) -> None:
     """It is the one of that name where the gateway keeps its sockets, and absolute."""
     (sockets / _ID).mkdir()
-    assert _create(sockets.parent, id=_ID) == EgressRoom(id=_ID, directory=f"{sockets}/{_ID}")
+    assert _create(sockets.parent, id=_ID) == EgressEndpoint(id=_ID, directory=f"{sockets}/{_ID}")
 
 
 @pytest.mark.parametrize(

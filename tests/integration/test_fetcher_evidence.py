@@ -10,8 +10,8 @@ from itertools import pairwise
 
 import mmh3
 
-from safeurl.report import EvidenceLine, FormField, Iframe, MetaRefresh, ReportLine
-from safeurl.report_reader import ReportReader
+from safeurl.model.report import EvidenceLine, FormField, Iframe, MetaRefresh, ReportLine
+from safeurl.model.report_reader import ReportReader
 from safeurl.state import Outcome
 from tests.support.fetching import COMMAND, ROOT, fetch, request_line
 from tests.support.pages import PageServer, Reply, Request, html, redirect

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fetcher.guard import Exit
-from safeurl.report import ReportLine, encode_line
+from fetcher.watchdog import Exit
+from safeurl.model.report import ReportLine, encode_line
 from safeurl.state import Outcome
 from tests.support.fetching import COMMAND, ROOT, read_lines, request_line, run_fetcher
 from tests.support.pages import PageServer, html

@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
-from fetcher.guard import Exit
-from safeurl.report import ReportLine
+from fetcher.watchdog import Exit
+from safeurl.model.report import ReportLine
 from safeurl.state import Outcome
 from tests.support.broken_streams import STREAMS, start
 from tests.support.fetching import ROOT, read_lines, request_line
@@ -59,14 +59,14 @@ def test_a_bad_request(streams: str) -> None:
 #: Each has a child that fails, and writes down which processes come past that.
 _CHILDREN: Final = {
     "guard": """
-from fetcher.guard import run_guarded
+from fetcher.watchdog import run_guarded
 def work(has_begun):
     has_begun(5.0)
     raise RuntimeError("a fault")
 tell(int(run_guarded(work, 30.0)))
 """,
     "apart": """
-from fetcher.apart import TaskFailedError, run_apart
+from fetcher.subprocess_task import TaskFailedError, run_apart
 def task():
     raise RuntimeError("a fault")
 try:
@@ -76,7 +76,7 @@ except (TaskFailedError, OSError):
 """,
     "apart, by an exit": """
 import os
-from fetcher.apart import TaskFailedError, run_apart
+from fetcher.subprocess_task import TaskFailedError, run_apart
 def task():
     print("what stays in a buffer")
     raise SystemExit(3)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from safeurl.report import Tls
+from safeurl.model.report import Tls
 from safeurl.state import Outcome
 from tests.support.certificates import Certificate, make_authority, make_certificate
 from tests.support.fetching import Run, fetch, request_line, run_fetcher

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from ada_url import URL
 
-from fetcher.client import Client
 from fetcher.deadline import Deadline
-from fetcher.dial import DirectDialler
-from fetcher.gateway import GatewayDialler
-from fetcher.trace import Trace
+from fetcher.http.client import Client
+from fetcher.http.dial import DirectDialler
+from fetcher.http.gateway import GatewayDialler
+from fetcher.http.hop_recorder import HopRecorder
 from safeurl.address import AddressPolicy
 from safeurl.errors import UrlRefusedError
-from safeurl.report import Tls
+from safeurl.model.report import Tls
 from safeurl.state import Outcome
 from safeurl.url import parse
 from tests.support.browser import Browser
@@ -25,8 +25,8 @@ from tests.support.fetching import request_line
 from tests.support.lab import PUBLIC_V4, Scenario, run_in_lab
 from tests.support.pages import PageServer, html
 from tests.support.vectors import ODD_CHARACTERS, ODD_HOSTS
-from worker.egress.place import short_path
 from worker.egress.protocol import SOCKET_NAME
+from worker.egress.unix_socket import short_path
 
 _ZONE = "odd.example"
 #: Each host once; below the zone whose wildcard record leads to the pages.
@@ -157,7 +157,7 @@ def test_an_odd_host_excuses_no_bad_certificate(tmp_path: Path) -> None:
 
 def _tls(certificate: Path, host: str) -> Tls:
     """Return what the fetcher notes of a server with this certificate, called by this host."""
-    seen: list[Trace] = []
+    seen: list[HopRecorder] = []
     policy = AddressPolicy.parse(("127.0.0.0/8",), ())
     client = Client(DirectDialler(policy, lambda _: ("127.0.0.1",)), on_hop=seen.append)
     with PageServer(fallback=lambda _: html("hi"), certificate=certificate) as pages:

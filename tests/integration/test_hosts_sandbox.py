@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from safeurl.state import Outcome
-from tests.support.cell import cell
 from tests.support.dns import DnsServer
+from tests.support.gateway_sandbox import cell
 from tests.support.pages import PageServer, Reply, Request, html, redirect
 from tests.support.vectors import ODD_CHARACTERS
 

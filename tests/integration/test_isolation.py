@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from safeurl.address import Rule
-from safeurl.report import EgressDecision
+from safeurl.model.report import EgressDecision
 from safeurl.state import Outcome
 from safeurl.url import Reason
-from tests.support.cell import Cell, Fetched, cell
 from tests.support.dns import DnsServer
+from tests.support.gateway_sandbox import Cell, Fetched, cell
 from tests.support.images import script_image
 from tests.support.pages import PageServer, html, redirect
 from tests.support.runtimes import under

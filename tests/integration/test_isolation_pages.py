@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from safeurl.state import Outcome
-from tests.support.cell import Cell, Fetched, cell
+from tests.support.gateway_sandbox import Cell, Fetched, cell
 from tests.support.pages import Handler, PageServer, html, redirect
 from tests.support.routes import STANDARD_ROUTES
 from tests.support.runtimes import under

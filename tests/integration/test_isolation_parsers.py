@@ -13,10 +13,9 @@ from html import escape
 import pytest
 
 from safeurl.address import Rule
-from safeurl.report import EgressDecision
+from safeurl.model.report import EgressDecision
 from safeurl.state import Outcome
 from tests.support.canary import Canary
-from tests.support.cell import Cell, Fetched, cell
 from tests.support.confusions import (
     ASKED_NAMES,
     CANARY_HOSTS,
@@ -31,6 +30,7 @@ from tests.support.confusions import (
 )
 from tests.support.dns import DnsServer
 from tests.support.egress import Answer, parse_answer
+from tests.support.gateway_sandbox import Cell, Fetched, cell
 from tests.support.images import script_image
 from tests.support.pages import PageServer, Reply, Request, html, redirect
 from worker.egress.protocol import EgressPolicy

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.notify import Notifier, announced
+from safeurl.service_manager import Notifier, announced
 from tests.support.manager import Manager
 from tests.support.system import System
 
 _SUPERVISED = """
 import os, sys, time
 from pathlib import Path
-from worker.supervisor import Role, Supervisor
+from worker.runtime.supervisor import Role, Supervisor
 
 def main():
     told = [name for name in os.environ if name.startswith(("NOTIFY_", "WATCHDOG_"))]

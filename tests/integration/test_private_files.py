@@ -11,8 +11,8 @@ import pytest
 from safeurl.bootstrap import prepare, private_paths
 from safeurl.cli.entry import log_to
 from tests.support.system import RunningWorker, System
+from worker.doctor.checks.services import state_folder
 from worker.doctor.finding import Status
-from worker.doctor.services import state_folder
 
 
 @pytest.fixture

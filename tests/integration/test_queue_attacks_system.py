@@ -4,7 +4,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from safeurl.scan import new_scan_id
+from safeurl.model.scan import new_scan_id
 from safeurl.state import State
 from tests.support.hostile_jobs import ON_THE_QUEUE, plant_beside_the_queue, plant_module
 from tests.support.pages import PageServer, html

@@ -13,7 +13,7 @@ from safeurl.adapters.redis.queue import TASK
 from safeurl.adapters.redis.wakeup import Wakeup, take
 from safeurl.bootstrap import make_queue, redis_server
 from safeurl.errors import QueueUnavailableError
-from safeurl.scan import new_scan_id
+from safeurl.model.scan import new_scan_id
 from safeurl.settings import Settings
 from tests.support.certificates import Certificate, make_authority, make_certificate
 from tests.support.tcp_valkey import TcpValkey

@@ -14,7 +14,7 @@ from safeurl.adapters.redis.embedded import RIGHTS
 from safeurl.adapters.redis.queue import TASK, RQQueue
 from safeurl.adapters.redis.wakeup import QUEUE_KEY, Refusal, Wakeup, count_refused, take
 from safeurl.errors import QueueUnavailableError
-from safeurl.scan import new_scan_id
+from safeurl.model.scan import new_scan_id
 from tests.support.hostile_jobs import ON_THE_QUEUE
 from tests.support.tcp_valkey import TcpValkey
 

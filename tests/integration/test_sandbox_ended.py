@@ -11,16 +11,16 @@ from typing import Any
 import psutil
 import pytest
 
+from safeurl.model.scan import AuditEntry
 from safeurl.ports import ScanStore, Stop
-from safeurl.scan import AuditEntry
 from safeurl.state import Outcome, State
-from tests.support.cell import cell
+from tests.support.gateway_sandbox import cell
 from tests.support.images import docker_client
 from tests.support.installation import Installation, installation, until
 from tests.support.pages import PageServer
 from tests.support.routes import STANDARD_ROUTES
+from worker.attempt.classify import ReportFacts, classify
 from worker.sandbox import labels
-from worker.sandbox.failure import ReportFacts, classify
 
 
 @pytest.fixture(scope="module")

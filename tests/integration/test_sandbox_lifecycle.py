@@ -21,7 +21,7 @@ from tests.support.sandbox_lab import (
     order,
 )
 from worker.sandbox import labels
-from worker.sandbox.docker_room import DockerSandbox
+from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.options import SandboxSettings
 
 _STUBBORN = """

@@ -26,8 +26,8 @@ _NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _WORKER = """
 import asyncio, sys
 from safeurl.ports import SandboxOrder
-from safeurl.report import FetchRequest
-from worker.sandbox.docker_room import DockerSandbox
+from safeurl.model.report import FetchRequest
+from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.options import SandboxSettings
 
 image, instance, socket_path, scan = sys.argv[1:]

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from safeurl.model.report import FetchRequest, ReportLine, encode_line
 from safeurl.ports import Stop
-from safeurl.report import FetchRequest, ReportLine, encode_line
 from safeurl.state import Outcome
 from tests.support.docker_proxy import DockerProxy
 from tests.support.images import SOCKET_PATH
 from tests.support.sandbox_lab import instance_name, lab, order
-from worker.sandbox.docker_room import DockerSandbox
-from worker.sandbox.failure import ReportFacts, classify
+from worker.attempt.classify import ReportFacts, classify
+from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.runtime import RUNC
 
 _GARBAGE = """
@@ -98,8 +98,8 @@ os.write(1, b"I do not listen")
 _MEASURED = """
 import asyncio, json, sys
 from safeurl.ports import SandboxOrder
-from safeurl.report import FetchRequest
-from worker.sandbox.docker_room import DockerSandbox
+from safeurl.model.report import FetchRequest
+from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.options import SandboxSettings
 
 image, instance, socket_path, runtime = sys.argv[1:]

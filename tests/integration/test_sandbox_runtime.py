@@ -16,7 +16,7 @@ import pytest
 from tests.support.images import SOCKET_PATH
 from tests.support.runtimes import need
 from tests.support.sandbox_lab import lab, order
-from worker.sandbox.docker_room import DockerSandbox
+from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.options import SandboxSettings
 from worker.sandbox.runtime import AUTO, RUNSC
 

@@ -10,20 +10,20 @@ from typing import Any
 
 import pytest
 
-from fetcher.charset import decode_text
+from fetcher.content.charset import decode_text
 from safeurl.ports import SandboxOrder
 from safeurl.settings import Settings
 from safeurl.state import Outcome
-from tests.support.cell import Cell, cell
 from tests.support.certificates import make_certificate
+from tests.support.gateway_sandbox import Cell, cell
 from tests.support.images import SOCKET_PATH
 from tests.support.pages import PageServer, Reply
 from tests.support.runtimes import need
 from tests.support.sandbox_lab import collector, instance_name, leftovers, order
 from tests.support.syscall_trace import pages
-from worker.doctor.trial import probe_command
-from worker.doctor.walls import FILTER, Expected, families, syscalls
-from worker.sandbox.docker_room import DockerSandbox
+from worker.doctor.checks.isolation_checks import FILTER, Expected, families, syscalls
+from worker.doctor.probe_runner import probe_command
+from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.options import SandboxSettings, container_options
 from worker.sandbox.runtime import RUNC, RUNSC
 

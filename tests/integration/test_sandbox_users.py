@@ -12,7 +12,7 @@ import pytest
 
 from safeurl.ports import SandboxExit
 from safeurl.state import Outcome
-from tests.support.cell import cell
+from tests.support.gateway_sandbox import cell
 from tests.support.images import docker_client
 from tests.support.pages import PageServer
 from tests.support.routes import STANDARD_ROUTES

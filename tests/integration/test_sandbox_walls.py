@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from safeurl.settings.uids import DEFAULT_UIDS
 from safeurl.state import Outcome
-from safeurl.uids import DEFAULT_UIDS
 from tests.support.images import SOCKET_PATH
 from tests.support.sandbox_lab import lab
-from worker.sandbox.docker_room import DockerSandbox
-from worker.sandbox.failure import ReportFacts, classify
+from worker.attempt.classify import ReportFacts, classify
+from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.runtime import RUNC
 
 _STATUS = """

@@ -15,14 +15,14 @@ from safeurl.adapters.sql.database import Statement
 from safeurl.bootstrap import open_store
 from safeurl.errors import StoreUnavailableError
 from safeurl.ports import Store
+from safeurl.services.audit_verify import Verification, verify
 from safeurl.settings import Settings
 from safeurl.state import State
-from safeurl.verify import Verification, verify
 from tests.support.builders import brought_to
 from tests.support.schema_changes import CHANGES, GARBAGE, RAW_CHANGES, apply, demand_memory
 from tests.support.sqld import Sqld
 from tests.support.system import System
-from worker.doctor import services
+from worker.doctor.checks import services
 from worker.doctor.finding import Finding, Status
 
 #: Some of these never end where a table is read before the schema was compared.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.sharing import file_mode, is_shared
+from safeurl.adapters.files.sharing import file_mode, is_shared
 from safeurl.adapters.sql.database import Statement
 from safeurl.adapters.sqlite.database import SQLiteDatabase
 from safeurl.errors import StoreUnavailableError

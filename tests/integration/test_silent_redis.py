@@ -16,11 +16,11 @@ import httpx
 import pytest
 
 from api.clients import Limits
-from safeurl.adapters.memory import MemoryStore
+from safeurl.adapters.memory.scans import MemoryStore
 from safeurl.adapters.redis.connection import RedisServer
 from safeurl.adapters.redis.queue import RQQueue
 from safeurl.errors import QueueUnavailableError
-from safeurl.scan import new_scan_id
+from safeurl.model.scan import new_scan_id
 from safeurl.service import Service
 from tests.support.live_api import NOW, api_thread
 from tests.support.tcp_valkey import TcpValkey

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ada_url import URL
 
-from fetcher.sniff import find_charset
+from fetcher.content.sniff import find_charset
 from safeurl.errors import UrlRefusedError
 from safeurl.url import resolve
 from tests.peers import differences

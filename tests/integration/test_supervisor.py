@@ -15,7 +15,7 @@ import sys, time, signal, os
 if "slow-fork" in sys.argv:
     os.register_at_fork(after_in_child=lambda: time.sleep(1))
 from pathlib import Path
-from worker.supervisor import Role, Supervisor
+from worker.runtime.supervisor import Role, Supervisor
 folder = Path(sys.argv[1])
 
 def steady(name, delay=0.0, deaf=False):

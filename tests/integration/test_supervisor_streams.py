@@ -16,9 +16,9 @@ _PROGRAM = """
 import logging, os, signal, sys, time
 from pathlib import Path
 from safeurl.cli.logs import log_to
-from safeurl.cli.output import prepare_output
-from worker.job_process import run_job
-from worker.supervisor import Role, Supervisor
+from safeurl.cli.view.streams import prepare_output
+from worker.runtime.job_process import run_job
+from worker.runtime.supervisor import Role, Supervisor
 prepare_output()
 log_to("INFO")
 folder = Path(sys.argv[1])

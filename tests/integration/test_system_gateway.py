@@ -9,14 +9,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from safeurl.model.report import FetchRequest
+from safeurl.model.scan import AuditEntry
 from safeurl.ports import ScanStore
-from safeurl.report import FetchRequest
-from safeurl.scan import AuditEntry
 from safeurl.state import Outcome, State
 from tests.support.pages import PageServer, Reply, Request, html
 from tests.support.system import RunningWorker, System
-from worker.egress.client import EgressClient
-from worker.egress.door import GatewayEgress
+from worker.egress.client.adapter import GatewayEgress
+from worker.egress.client.client import EgressClient
 from worker.egress.protocol import EgressPolicy
 
 

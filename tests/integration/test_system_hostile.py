@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
-from safeurl.scan import Scan
+from safeurl.model.scan import Scan
 from safeurl.service import Service, Submission
 from safeurl.state import Outcome, State
 from tests.support.images import script_image

@@ -8,14 +8,14 @@ from pathlib import Path
 import psutil
 from rq.suspension import suspend
 
-from safeurl.audit import path_faults
 from safeurl.bootstrap import redis_server
+from safeurl.model.audit import path_faults
 from safeurl.ports import ScanStore
 from safeurl.state import State
 from tests.support.pages import PageServer, Reply, Request, html
 from tests.support.system import RunningWorker, System
 from tests.support.tcp_valkey import TcpValkey
-from worker.scan_worker import ANSWER_TIMEOUT_S, WAIT_S
+from worker.runtime.scan_worker import ANSWER_TIMEOUT_S, WAIT_S
 
 
 def _system(folder: Path, **settings: str) -> System:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 
-from safeurl.audit import path_faults
+from safeurl.model.audit import path_faults
+from safeurl.model.scan import AuditEntry, Scan
 from safeurl.ports import ScanStore
-from safeurl.scan import AuditEntry, Scan
 from safeurl.service import Service
 from safeurl.state import Outcome, State
 from tests.support.docker_proxy import DockerProxy

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from safeurl.ports import Ending, ScanStore
-from safeurl.report import Profile
-from safeurl.scan import Artefact, Result, Scan, WorkerBeat, new_scan_id
+from safeurl.model.report import Profile
+from safeurl.model.scan import Artefact, Result, Scan, WorkerBeat, new_scan_id
+from safeurl.ports import FinalRecord, ScanStore
 from safeurl.state import Outcome, State, final_state
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -56,10 +56,10 @@ def make_result(scan: Scan, outcome: Outcome = Outcome.OK) -> Result:
     )
 
 
-def make_ending(scan: Scan, outcome: Outcome = Outcome.OK, **changes: Any) -> Ending:
+def make_ending(scan: Scan, outcome: Outcome = Outcome.OK, **changes: Any) -> FinalRecord:
     """Return what `finish` writes when an attempt ended so."""
     # Any: the values are those of whatever field a test changes.
-    ending = Ending(
+    ending = FinalRecord(
         state=final_state(outcome),
         outcome=outcome,
         detail=None,

@@ -16,12 +16,12 @@ from typing import Self
 import psutil
 
 from safeurl.errors import EgressUnavailableError
-from safeurl.ports import EgressRoom
-from safeurl.report import EgressEvidence
+from safeurl.model.report import EgressEvidence
+from safeurl.ports import EgressEndpoint
 from safeurl.settings import Settings
-from worker.egress.client import EgressClient
-from worker.egress.place import short_path
+from worker.egress.client.client import EgressClient
 from worker.egress.protocol import SOCKET_NAME, Caps, EgressPolicy
+from worker.egress.unix_socket import short_path
 
 _START_S = 20.0
 _STOP_S = 20.0
@@ -29,8 +29,8 @@ _ANSWER_S = 30.0
 #: How long tests wait for what must come.
 PATIENCE_S = 15.0
 _PROGRAM = (
-    "import os; from safeurl.settings import Settings; "
-    "from worker.egress.server import run_gateway; run_gateway(Settings.read(os.environ))"
+    "import os; from safeurl.settings.core import Settings; "
+    "from worker.egress.gateway.server import run_gateway; run_gateway(Settings.read(os.environ))"
 )
 
 #: What tests on loopback need.
@@ -116,7 +116,7 @@ class GatewayProcess:
         self.bind(made.id, policy, deadline_s)
         return made.id, Path(made.directory)
 
-    def create(self) -> EgressRoom:
+    def create(self) -> EgressEndpoint:
         """Make a socket and leave it unbound."""
         return asyncio.run(self.client.create())
 

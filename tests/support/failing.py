@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from safeurl.adapters.memory import MemoryQueue, MemoryStore
-from safeurl.scan import Scan, WorkerBeat
+from safeurl.adapters.memory.scans import MemoryQueue, MemoryStore
+from safeurl.model.scan import Scan, WorkerBeat
 
 
 class FailingStore(MemoryStore):

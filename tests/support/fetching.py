@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from safeurl.report import (
+from safeurl.model.report import (
     ArtefactLine,
     Body,
     EvidenceLine,

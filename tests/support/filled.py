@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
-from safeurl.report import Evidence
-from safeurl.verdict import Verdict
+from safeurl.model.report import Evidence
+from safeurl.model.verdict import Verdict
 from tests.support.builders import NOW
 
 # Any: a type, or whatever else stands in an annotation.

@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from safeurl.ports import Ending, ScanStore
-from safeurl.report import (
+from safeurl.model.report import (
     Body,
     Evidence,
     Form,
@@ -21,9 +20,10 @@ from safeurl.report import (
     Timings,
     Tls,
 )
-from safeurl.scan import Artefact, Result, Scan
+from safeurl.model.scan import Artefact, Result, Scan
+from safeurl.model.verdict import Category, Group, Hit, Judgement, Verdict
+from safeurl.ports import FinalRecord, ScanStore
 from safeurl.state import Outcome, State
-from safeurl.verdict import Category, Group, Hit, Judgement, Verdict
 
 #: A title that would be harmful in a page that did not escape it.
 HOSTILE_TITLE = '</script><script>alert("1")</script>\u202egnp.exe'
@@ -65,7 +65,7 @@ async def finish_as_phishing(store: ScanStore, scan_id: str, life: Life) -> Scan
         actor="host-1:7",
     )
     assert analysing is not None
-    ending = Ending(
+    ending = FinalRecord(
         state=State.COMPLETED,
         outcome=Outcome.OK,
         detail=None,

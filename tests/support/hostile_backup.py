@@ -6,9 +6,9 @@ import tarfile
 from dataclasses import replace
 from pathlib import Path
 
-from safeurl.adapters.artefacts import FileArtefacts
 from safeurl.adapters.backup.archive import ArchiveWriter
 from safeurl.adapters.backup.document import Manifest, Seal, decode, encode
+from safeurl.adapters.files.artefacts import FileArtefacts
 from safeurl.ports import ScanStore
 from tests.support.builders import NOW
 from tests.support.churner import churn_once

@@ -15,9 +15,9 @@ from types import MappingProxyType
 
 import httpx
 
-from safeurl.audit import path_faults
+from safeurl.model.audit import path_faults
+from safeurl.model.scan import AuditEntry, Scan
 from safeurl.ports import ScanStore
-from safeurl.scan import AuditEntry, Scan
 from safeurl.state import State
 from tests.support.live_api import api_process, client_of
 from tests.support.pages import PageServer, Reply, Request, html

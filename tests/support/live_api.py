@@ -27,7 +27,7 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 _JOIN_S = 20.0
 _SERVE = (
-    "import logging, os; from api.app import serve; from safeurl.settings import Settings; "
+    "import logging, os; from api.app import serve; from safeurl.settings.core import Settings; "
     "logging.basicConfig(level='INFO'); "
     "serve(Settings.read(os.environ), lambda line: print(line, flush=True))"
 )

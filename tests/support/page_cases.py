@@ -2,7 +2,17 @@
 
 from msgspec.structs import replace
 
-from safeurl.report import Evidence, Form, FormField, Hop, Link, MetaRefresh, Onward, Page, Refusal
+from safeurl.model.report import (
+    Evidence,
+    Form,
+    FormField,
+    Hop,
+    Link,
+    MetaRefresh,
+    Onward,
+    Page,
+    Refusal,
+)
 from tests.support.rule_cases import Case, download, form, login, seen, way
 
 SOME = "https://shop.example.net/"

@@ -11,7 +11,7 @@ import typer.core
 import typer.main
 
 from safeurl.cli.app import app
-from safeurl.state import OUTCOME_WORDS, Outcome, diagram, final_state
+from safeurl.state import OUTCOME_MESSAGES, Outcome, diagram, final_state
 from tests.support.degradation import table
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +51,7 @@ def parts() -> dict[str, str]:
         for name in commands()
     ]
     rows = [
-        f"| `{outcome}` | {final_state(outcome)} | {OUTCOME_WORDS[outcome]} |"
+        f"| `{outcome}` | {final_state(outcome)} | {OUTCOME_MESSAGES[outcome]} |"
         for outcome in Outcome
     ]
     return {

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from safeurl.adapters.memory import MemoryQueue, MemoryStore
-from safeurl.report import Profile
-from safeurl.scan import Scan, new_scan_id
+from safeurl.adapters.memory.scans import MemoryQueue, MemoryStore
+from safeurl.model.report import Profile
+from safeurl.model.scan import Scan, new_scan_id
 from safeurl.state import State
-from worker.rescuer import Reap, Rescuer
+from worker.leader.rescuer import Reap, Rescuer
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE = timedelta(seconds=30)

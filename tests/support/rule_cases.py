@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from safeurl.report import Body, Evidence, Form, FormField, Hop, Page, Refusal
+from safeurl.model.report import Body, Evidence, Form, FormField, Hop, Page, Refusal
 
 SEEN_AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SHA256 = "0" * 64

@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from safeurl.errors import EgressLostError, EgressUnavailableError
-from safeurl.ports import EgressRoom, SandboxExit, SandboxOrder, Sink, Stop
-from safeurl.report import (
+from safeurl.model.report import (
     ArtefactLine,
     Body,
     EgressEvidence,
@@ -18,6 +17,7 @@ from safeurl.report import (
     ReportLine,
     encode_line,
 )
+from safeurl.ports import EgressEndpoint, SandboxExit, SandboxOrder, Sink, Stop
 from safeurl.state import Outcome
 
 Script = Callable[[FetchRequest], Sequence[bytes]]
@@ -90,15 +90,15 @@ class ScriptedEgress:
     #: What it was told about time, call by call.
     deadlines_s: list[float] = field(default_factory=list)
 
-    async def open(self, request: FetchRequest, *, deadline_s: float) -> EgressRoom:
+    async def open(self, request: FetchRequest, *, deadline_s: float) -> EgressEndpoint:
         """Give a room out."""
         assert request.gateway
         self.deadlines_s.append(deadline_s)
         if self.lost_at == "open":
             raise EgressUnavailableError("The egress gateway does not answer.")
-        return EgressRoom(id="r1", directory="/rooms/r1")
+        return EgressEndpoint(id="r1", directory="/rooms/r1")
 
-    async def close(self, room: EgressRoom) -> EgressEvidence:
+    async def close(self, room: EgressEndpoint) -> EgressEvidence:
         """Give the record out."""
         if self.lost_at == "close":
             raise EgressLostError("The egress gateway does not know it.")

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from safeurl.model.report import FetchRequest
 from safeurl.ports import Sandbox, SandboxExit, SandboxOrder, Sink
-from safeurl.report import FetchRequest
 from tests.support.images import SOCKET_PATH, docker_client, script_image
 from worker.sandbox import labels
-from worker.sandbox.docker_room import DockerSandbox
+from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.options import SandboxSettings
 
 #: Enough for any well-behaved script on a busy machine.

@@ -21,7 +21,7 @@ from pathlib import Path
 from safeurl.adapters.redis.queue import TASK
 from safeurl.bootstrap import redis_server
 from safeurl.settings import Settings
-from worker.scan_worker import ANSWER_TIMEOUT_S, ScanWorker
+from worker.runtime.scan_worker import ANSWER_TIMEOUT_S, ScanWorker
 
 scans = Path(sys.argv[1])
 

@@ -222,7 +222,7 @@ def file_tree(folder: Path) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Trace, and add the calls to the file."""
+    """HopRecorder, and add the calls to the file."""
     network = sys.argv[1]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=Path.cwd() / ".cache")))

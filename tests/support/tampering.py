@@ -16,7 +16,7 @@ from safeurl.ports import Store
 from safeurl.state import State
 from tests.support.builders import LEASE, NOW, WORKER, brought_to
 from tests.support.sqld import Sqld
-from worker.sealer import Sealer
+from worker.leader.sealer import Sealer
 
 #: The trail that `fill` writes: six scans of four rows, sealed by eight, then five rows unsealed.
 SEALED_ROWS = 24

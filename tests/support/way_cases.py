@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from safeurl.report import EgressDecision, EgressEvidence, Evidence, Hop, Refusal, Tls
+from safeurl.model.report import EgressDecision, EgressEvidence, Evidence, Hop, Refusal, Tls
 from tests.support.rule_cases import Case, seen, way
 
 SOME = "https://example.net/"

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from safeurl.scan import AuditEntry
+from safeurl.model.scan import AuditEntry
 from safeurl.state import Outcome, State
 from tests.chaos import checks
 from tests.chaos.checks import Found

@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from safeurl.settings import SETTING_NAMES, Settings
+from safeurl.settings.core import SETTING_NAMES, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = (".ci", "api", "docker", "docs", "fetcher", "safeurl", "tests", "worker")

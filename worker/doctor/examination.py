@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from safeurl.bootstrap import utc_now
 from safeurl.errors import SandboxUnavailableError
 from safeurl.settings import Settings
-from worker.doctor import docker_facts, services, surroundings
-from worker.doctor.command import control_socket
-from worker.doctor.configuration import check_settings
-from worker.doctor.fairness import fairness
+from worker.doctor.checks import docker_facts, services, surroundings
+from worker.doctor.checks.configuration import check_settings
+from worker.doctor.checks.fairness import fairness
+from worker.doctor.checks.gateway_command import control_socket
 from worker.doctor.finding import Finding, Status, failed, passed
 from worker.doctor.isolation import Tell, try_isolation
 from worker.sandbox.engine import Engine

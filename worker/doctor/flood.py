@@ -12,8 +12,8 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from worker.egress.place import short_path
 from worker.egress.protocol import SOCKET_NAME
+from worker.egress.unix_socket import short_path
 
 _CHUNKS: Final = b"1\r\na\r\n" * 10_000
 _READ_BYTES: Final = 256 * 1024

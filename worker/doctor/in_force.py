@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from safeurl.adapters.running import Running, find_running
+from safeurl.adapters.files.running import Running, find_running
 from safeurl.errors import ConfigError
 from safeurl.in_force import differences, in_force
 from safeurl.settings import Settings

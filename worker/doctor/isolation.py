@@ -11,11 +11,11 @@ from typing import Final
 from safeurl.errors import EgressUnavailableError
 from safeurl.settings import Settings
 from worker.doctor.finding import Finding, failed, warned
-from worker.doctor.lure import held_out
+from worker.doctor.honeypot import held_out
 from worker.doctor.own_gateway import own_gateway
-from worker.doctor.trial import Trials
-from worker.doctor.ward import Ward, Work
-from worker.egress.client import EgressClient
+from worker.doctor.probe_runner import Trials
+from worker.doctor.suite import Ward, Work
+from worker.egress.client.client import EgressClient
 from worker.sandbox.options import Options
 from worker.tasks import make_sandbox
 

@@ -12,7 +12,7 @@ from typing import IO, Final
 
 from safeurl.errors import EgressUnavailableError
 from safeurl.settings import Settings
-from worker.egress.client import EgressClient
+from worker.egress.client.client import EgressClient
 
 _START_S: Final = 15.0
 _STOP_S: Final = 5.0
@@ -22,7 +22,7 @@ _PROGRAM: Final = """
 import ctypes, os, signal
 ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 from safeurl.settings import Settings
-from worker.egress.server import run_gateway
+from worker.egress.gateway.server import run_gateway
 run_gateway(Settings.read(os.environ))
 """
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from safeurl.report import Count, EgressEvidence, Short
+from safeurl.model.report import Count, EgressEvidence, Short
 
 #: The names under the gateway's folder.
 CONTROL_NAME: Final = "control.sock"

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
-from worker.sandbox.failure import MemoryFacts
+from worker.attempt.classify import MemoryFacts
 
 _ROOT: Final = Path("/sys/fs/cgroup")
 #: Where engines put a container's cgroup, by their driver: cgroupfs and systemd.

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from safeurl.ports import SandboxOrder
-from safeurl.uids import DEFAULT_UIDS
+from safeurl.settings.uids import DEFAULT_UIDS
 from worker.sandbox import labels
 from worker.sandbox.runtime import RUNSC
 from worker.sandbox.seccomp import security_option

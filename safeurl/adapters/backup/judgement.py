@@ -23,7 +23,7 @@ from safeurl.adapters.sql.schema_check import (
     reference,
     schema_faults,
 )
-from safeurl.audit import SchemaFault
+from safeurl.model.audit import SchemaFault
 
 #: Differences that are named; of more there is only the number.
 _MAX_NAMED = 5

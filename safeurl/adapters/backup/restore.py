@@ -14,7 +14,7 @@ from safeurl.adapters.backup.archive import ArchiveReader
 from safeurl.adapters.backup.document import DATABASE_NAME
 from safeurl.adapters.backup.examiner import Examiner
 from safeurl.adapters.backup.limits import Limits
-from safeurl.adapters.backup.place import (
+from safeurl.adapters.backup.location import (
     COMPANIONS,
     Place,
     as_owner,
@@ -26,7 +26,7 @@ from safeurl.adapters.backup.place import (
 )
 from safeurl.adapters.backup.take import Progress
 from safeurl.adapters.backup.unpack import Rooms, Unpacked, unpack
-from safeurl.adapters.sharing import file_mode
+from safeurl.adapters.files.sharing import file_mode
 from safeurl.adapters.sql.schema import migrations
 from safeurl.errors import RequestError, UnavailableError
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from safeurl.adapters.access import obstacle
 from safeurl.errors import StoreUnavailableError
+from safeurl.permissions import obstacle
 from safeurl.state import FINAL_STATES, State
 
 #: How much is done, of how much.

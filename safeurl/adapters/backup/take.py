@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from safeurl.adapters.artefacts import blob_path
 from safeurl.adapters.backup.archive import CHUNK, ArchiveWriter
 from safeurl.adapters.backup.document import (
     DATABASE_NAME,
@@ -25,7 +24,7 @@ from safeurl.adapters.backup.document import (
     encode,
 )
 from safeurl.adapters.backup.judgement import judge
-from safeurl.adapters.backup.place import Place, create, sync_folder, written
+from safeurl.adapters.backup.location import Place, create, sync_folder, written
 from safeurl.adapters.backup.snapshot import (
     Census,
     blobs,
@@ -34,6 +33,7 @@ from safeurl.adapters.backup.snapshot import (
     open_copy,
     reading,
 )
+from safeurl.adapters.files.artefacts import blob_path
 from safeurl.errors import RequestError, StoreUnavailableError
 
 #: No blob is larger: a body has 16 MiB at most.

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from safeurl.adapters.artefacts import blob_path
 from safeurl.adapters.backup.archive import DAMAGED, ArchiveReader, Member
 from safeurl.adapters.backup.document import (
     DATABASE_NAME,
@@ -22,8 +21,9 @@ from safeurl.adapters.backup.document import (
     require_known,
 )
 from safeurl.adapters.backup.examiner import Examiner
-from safeurl.adapters.backup.place import create
+from safeurl.adapters.backup.location import create
 from safeurl.adapters.backup.snapshot import Census
+from safeurl.adapters.files.artefacts import blob_path
 from safeurl.errors import RequestError
 
 

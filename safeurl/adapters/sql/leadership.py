@@ -3,17 +3,17 @@
 from datetime import datetime
 
 from safeurl.adapters.sql import models, statements
+from safeurl.adapters.sql.base import SQLBase
 from safeurl.adapters.sql.database import Statement
-from safeurl.adapters.sql.room import SQLRoom
 from safeurl.adapters.sql.rows import parse, stamp
+from safeurl.model.scan import LeaderTerm
 from safeurl.ports import CLOCK_SKEW
-from safeurl.scan import Term
 
 
-class SQLLeadership(SQLRoom):
+class SQLLeadership(SQLBase):
     """`Leadership`; the contract stands on the port."""
 
-    async def lead(self, holder: str, *, now: datetime, until: datetime) -> Term:
+    async def lead(self, holder: str, *, now: datetime, until: datetime) -> LeaderTerm:
         """Renew, else begin, and read the newest term, in one batch."""
         args = {
             "holder": holder,
@@ -23,7 +23,7 @@ class SQLLeadership(SQLRoom):
         }
         batch = (statements.LEAD_ON, statements.LEAD, statements.NEWEST_TERM)
         answers = await self._write([Statement.of(sql, args) for sql in batch])
-        return parse(models.LeaderTerm, Term, answers[-1])[0]
+        return parse(models.LeaderTerm, LeaderTerm, answers[-1])[0]
 
     async def resign(self, holder: str, *, now: datetime) -> None:
         """Shorten the newest term, if it is ours."""

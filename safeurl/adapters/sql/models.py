@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, Json
 from sqlalchemy import Integer, Text
 from sqlmodel import Field, SQLModel
 
-from safeurl.report import Profile
+from safeurl.model.report import Profile
 from safeurl.state import Outcome, State
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from safeurl.adapters.sql.schema import migrations, schema_sql, statements_of
 from safeurl.adapters.sql.sql_text import definitions, normalized
-from safeurl.audit import Risk, SchemaFault
+from safeurl.model.audit import Risk, SchemaFault
 
 #: Every object of the database, in the order in which they were made. SQLite reads the text only,
 #: yet the type and the names are compared too. Not by the name `sqlite_schema`: that is an alias,

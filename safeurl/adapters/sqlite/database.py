@@ -16,8 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from safeurl.adapters.access import obstacle
-from safeurl.adapters.sharing import share_file
+from safeurl.adapters.files.sharing import share_file
 from safeurl.adapters.sql.database import NO_SCHEMA, Row, Statement
 from safeurl.adapters.sqlite.full_disk import is_full, read_alone
 from safeurl.errors import (
@@ -29,6 +28,7 @@ from safeurl.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
+from safeurl.permissions import obstacle
 
 _SYNCHRONOUS = ("NORMAL", "FULL", "EXTRA")
 

@@ -9,9 +9,9 @@ from safeurl.address import judge_address
 from safeurl.analysis.context import Context
 from safeurl.analysis.data import words
 from safeurl.analysis.rule import Finding, Rule, Weight
-from safeurl.report import EgressDecision, Refusal
+from safeurl.model.report import EgressDecision, Refusal
+from safeurl.model.verdict import Category, Group
 from safeurl.url import Reason
-from safeurl.verdict import Category, Group
 
 _MANY_SITES = 4
 _METADATA = frozenset(
@@ -89,7 +89,7 @@ def undialled_address(ctx: Context) -> Iterator[Finding]:
     record = ctx.evidence.egress
     if record is None:
         return
-    # What was dialled is always on record (`worker.egress.ledger`), however much was dropped.
+    # The gateway's accounting records what was dialled, however much of the rest was dropped.
     dialled = {asked.address for asked in record.decisions}
     for i, hop in enumerate(ctx.evidence.hops):
         if hop.address is not None and hop.address not in dialled:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from safeurl.analysis.context import Context
 from safeurl.analysis.rule import Finding, Rule, Weight
 from safeurl.analysis.target import split
-from safeurl.verdict import Group
+from safeurl.model.verdict import Group
 
 _CHALLENGE = re.compile(
     r"^just a moment|attention required! \| cloudflare|^ddos-guard|checking your browser before|"

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from safeurl.analysis.context import Context
 from safeurl.analysis.rule import Finding, Rule, Weight
-from safeurl.report import Body
-from safeurl.verdict import Category, Group
+from safeurl.model.report import Body
+from safeurl.model.verdict import Category, Group
 
 _PROGRAM_TYPE = re.compile(
     r"dosexec|msdownload|portable-executable|x-executable|x-elf|mach-binary|x-msi\b|x-sharedlib|"

@@ -11,8 +11,8 @@ from safeurl.analysis.context import Context
 from safeurl.analysis.forms import MAX_FIELDS, label, names, targets
 from safeurl.analysis.rule import Finding, Rule, Weight
 from safeurl.analysis.target import split
-from safeurl.report import FormField
-from safeurl.verdict import Category, Group
+from safeurl.model.report import FormField
+from safeurl.model.verdict import Category, Group
 
 _SEED_WORDS = re.compile(
     r"(?:seed|recovery|secret|backup|mnemonic)[\s_-]{0,3}(?:phrase|words?|recovery)|mnemonic|"

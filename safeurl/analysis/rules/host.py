@@ -15,7 +15,7 @@ from safeurl.analysis.context import Context, Step
 from safeurl.analysis.data import words
 from safeurl.analysis.rule import Finding, Rule, Weight
 from safeurl.analysis.text import is_one_edit
-from safeurl.verdict import Category, Group
+from safeurl.model.verdict import Category, Group
 
 #: Words that a host only needs in order to be believed.
 _CREDENTIAL = re.compile(

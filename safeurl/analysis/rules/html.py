@@ -12,7 +12,7 @@ from safeurl.analysis.context import MAX_HOPS, Context
 from safeurl.analysis.rule import Finding, Rule, Weight
 from safeurl.analysis.site import site_of
 from safeurl.analysis.target import split
-from safeurl.verdict import Category, Group
+from safeurl.model.verdict import Category, Group
 
 _FEW_LINKS = 5
 _BORROWED_SHARE = 0.6

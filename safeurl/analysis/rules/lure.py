@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from safeurl.analysis.context import Context
 from safeurl.analysis.rule import Finding, Rule, Weight
 from safeurl.analysis.text import around
-from safeurl.verdict import Category, Group
+from safeurl.model.verdict import Category, Group
 
 #: Opening the place where a command is run …
 _RUN = re.compile(

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from safeurl.analysis.context import MAX_HOPS, Context
 from safeurl.analysis.rule import Finding, Rule, Weight
-from safeurl.report import Tls
-from safeurl.verdict import Group
+from safeurl.model.report import Tls
+from safeurl.model.verdict import Group
 
 _YOUNG = timedelta(days=3)
 

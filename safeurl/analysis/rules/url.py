@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from safeurl.analysis.brands import own_domains
 from safeurl.analysis.context import Context
 from safeurl.analysis.rule import Finding, Rule, Weight
+from safeurl.model.verdict import Category, Group
 from safeurl.url import username
-from safeurl.verdict import Category, Group
 
 #: Where a content management system keeps files that no visitor opens as a page.
 _KIT_FOLDER = re.compile(

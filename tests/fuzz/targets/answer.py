@@ -4,11 +4,11 @@ import socket
 from collections.abc import Iterator
 from typing import cast
 
-from fetcher.body import load
+from fetcher.content.body import load
 from fetcher.deadline import Deadline
-from fetcher.ending import FetchFailedError
-from fetcher.exchange import Exchange, Http11RequiredError
-from fetcher.http2 import Http2Exchange
+from fetcher.failure import FetchFailedError
+from fetcher.http.exchange import Exchange, Http11RequiredError
+from fetcher.http.http2 import Http2Exchange
 from tests.fuzz.targets.packets import CUTS, Packets, splits
 
 _CAP = 16 * 1024

@@ -2,10 +2,10 @@
 
 import socket
 
-from fetcher.body import load
+from fetcher.content.body import load
 from fetcher.deadline import Deadline
-from fetcher.ending import FetchFailedError
-from fetcher.exchange import Exchange
+from fetcher.failure import FetchFailedError
+from fetcher.http.exchange import Exchange
 
 _CAP = 4096
 _TIMEOUT_S = 5.0

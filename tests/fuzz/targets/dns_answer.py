@@ -9,8 +9,8 @@ import dns.message
 import dns.nameserver
 
 from safeurl.address import DEFAULT_POLICY, judge_all
-from worker.egress.ledger import MAX_ADDRESSES
-from worker.egress.resolver import ResolveError, Resolver
+from worker.egress.gateway.dns.resolver import ResolveError, Resolver
+from worker.egress.gateway.traffic.accounting import MAX_ADDRESSES
 
 _LOOP = asyncio.new_event_loop()
 #: Of a DNS header: the id, and all of it (RFC 1035, 4.1.1).

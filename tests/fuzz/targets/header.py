@@ -1,9 +1,9 @@
 """Headers that a browser reads by rules of their own: cookies, media types, character sets."""
 
-from fetcher.charset import decode_text
-from fetcher.cookies import CookieJar
-from fetcher.media_type import extract, reportable
-from fetcher.sniff import find_charset, sniff_type
+from fetcher.content.charset import decode_text
+from fetcher.content.media_type import extract, reportable
+from fetcher.content.sniff import find_charset, sniff_type
+from fetcher.http.cookies import CookieJar
 from safeurl.url import ParsedUrl, parse
 
 _SOURCES = tuple(

@@ -2,13 +2,13 @@
 
 import msgspec
 
-from fetcher.charset import decode_text
+from fetcher.content.charset import decode_text
+from fetcher.content.sniff import find_charset, sniff_type
 from fetcher.page.dom import read_dom
 from fetcher.page.fallback import read_roughly
 from fetcher.page.noscript import without_noscript
 from fetcher.page.prescan import find_obstacle
 from fetcher.page.reading import Reading
-from fetcher.sniff import find_charset, sniff_type
 
 _URL = "https://example.com/folder/page"
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from safeurl.analysis import judge
-from safeurl.report import Evidence
-from safeurl.report_reader import ReportLimits, ReportReader
+from safeurl.model.report import Evidence
+from safeurl.model.report_reader import ReportLimits, ReportReader
 from safeurl.state import Outcome
 
 #: Small, so that short inputs reach every limit.

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from safeurl.address import DEFAULT_POLICY, judge_address
 from safeurl.errors import UrlRefusedError
-from worker.egress.request import Ask, RequestError, read_ask
+from worker.egress.gateway.traffic.request import Ask, RequestError, read_ask
 
 _LOOP = asyncio.new_event_loop()
 _TIMEOUT_S = 5.0

@@ -1,7 +1,7 @@
 """Response heads and chunked bodies: the same in any split, and read as what Chromium documents."""
 
-from fetcher.framing import anomalies, body_reader, conflict
-from fetcher.head import MAX_HEAD_BYTES, HeadReader, NotHttpError
+from fetcher.http.framing import anomalies, body_reader, conflict
+from fetcher.http.head import MAX_HEAD_BYTES, HeadReader, NotHttpError
 from tests.fuzz.targets.packets import CUTS, splits
 
 _STATUSES = range(2**31)

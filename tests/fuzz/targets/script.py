@@ -1,8 +1,8 @@
 """Scripts: what is read of them without running them is bounded, and the same each time."""
 
+from fetcher.content.refresh import parse_refresh
 from fetcher.page.noscript import without_noscript
 from fetcher.page.onward import Scripts
-from fetcher.refresh import parse_refresh
 
 _URL = "https://example.com/folder/page?q#f"
 _MAX_MOVES = 16

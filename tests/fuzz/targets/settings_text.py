@@ -7,11 +7,11 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from safeurl.cli import settings_file
-from safeurl.cli.dotenv_file import read_dotenv
-from safeurl.cli.setting_name import meant_in_file
 from safeurl.errors import ConfigError
-from safeurl.settings import SETTING_NAMES, Settings
+from safeurl.settings import file as settings_file
+from safeurl.settings.core import SETTING_NAMES, Settings
+from safeurl.settings.dotenv import read_dotenv
+from safeurl.settings.names import meant_in_file
 
 #: So few references cannot fill the memory, so that the library's own expansion can be asked.
 _FEW = 6

@@ -8,9 +8,9 @@ import h11
 
 from safeurl.address import AddressPolicy
 from safeurl.errors import UrlRefusedError
-from worker.egress.ledger import Entry, Ledger
-from worker.egress.plain import PlainForward
-from worker.egress.request import RequestError, read_ask
+from worker.egress.gateway.traffic.accounting import Entry, Ledger
+from worker.egress.gateway.traffic.forward import PlainForward
+from worker.egress.gateway.traffic.request import RequestError, read_ask
 
 _LOOP = asyncio.new_event_loop()
 _TIMEOUT_S = 5.0

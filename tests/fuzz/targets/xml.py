@@ -2,10 +2,10 @@
 
 import msgspec
 
-from fetcher.charset import decode_text
+from fetcher.content.charset import decode_text
+from fetcher.content.sniff import find_charset
 from fetcher.page.reading import Reading
 from fetcher.page.xml import read_xml
-from fetcher.sniff import find_charset
 
 _URL = "https://example.com/folder/page"
 

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from api.health import document
-from safeurl.health import Health, Part
-from safeurl.scan import Metrics, WorkerBeat
+from api.native.health import document
+from safeurl.model.scan import Metrics, WorkerBeat
+from safeurl.services.health import Health, Part
 
 _NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _BEAT = WorkerBeat(

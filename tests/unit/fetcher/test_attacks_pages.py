@@ -15,12 +15,12 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.certificate import describe
+from fetcher.http.certificate import describe
 from fetcher.page.dom import read_dom
 from fetcher.page.fallback import read_roughly
 from fetcher.page.reading import Reading
-from safeurl.report import EvidenceLine, Hop, Tls, encode_line
-from safeurl.report_reader import ReportReader
+from safeurl.model.report import EvidenceLine, Hop, Tls, encode_line
+from safeurl.model.report_reader import ReportReader
 
 _URL = "https://shop.example/"
 #: Letters whose lower-case, upper-case or normal form is longer than they are, marks without

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fetcher.apart import run_apart
-from fetcher.cookies import CookieJar
+from fetcher.http.cookies import CookieJar
+from fetcher.subprocess_task import run_apart
 from safeurl.url import ParsedUrl
 
 

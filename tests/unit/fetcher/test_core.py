@@ -22,7 +22,8 @@ def test_the_image_holds_what_the_fetcher_loads() -> None:
     ).stdout.split()
     listed = re.search(r"^FETCHER_CORE=\((.*)\)$", _images(), re.MULTILINE)
     assert listed is not None
-    modules = {f"safeurl.{name}".removesuffix(".__init__") for name in listed[1].split()}
+    files = [f"safeurl/{name}" for name in listed[1].split()]
+    modules = {name.removesuffix("/__init__").replace("/", ".") for name in files}
     assert set(loaded) == modules
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fetcher.content.inflate import CorruptBodyError
 from fetcher.deadline import Deadline
-from fetcher.decode import Capped, CapReachedError, Pieces, encodings, unpacked
-from fetcher.ending import FetchFailedError
-from fetcher.inflate import CorruptBodyError
+from fetcher.failure import FetchFailedError
+from fetcher.http.decode import Capped, CapReachedError, Pieces, encodings, unpacked
 from tests.support.routes import compress
 
 _ENCODINGS = ("gzip", "deflate", "raw-deflate", "br", "zstd")

@@ -6,20 +6,20 @@ import threading
 import pytest
 
 from fetcher.deadline import Deadline
-from fetcher.dial import DirectDialler
-from fetcher.ending import FetchFailedError
-from fetcher.trace import Trace
+from fetcher.failure import FetchFailedError
+from fetcher.http.dial import DirectDialler
+from fetcher.http.hop_recorder import HopRecorder
 from safeurl.address import AddressPolicy
 from safeurl.state import Outcome
 
 _POLICY = AddressPolicy.parse(("127.0.0.0/8",), ())
 
 
-def _trace(port: int) -> Trace:
-    return Trace(f"http://name.test:{port}/", "name.test", port, "submitted")
+def _trace(port: int) -> HopRecorder:
+    return HopRecorder(f"http://name.test:{port}/", "name.test", port, "submitted")
 
 
-def _failure(dialler: DirectDialler, trace: Trace, seconds: float = 10) -> Outcome:
+def _failure(dialler: DirectDialler, trace: HopRecorder, seconds: float = 10) -> Outcome:
     with pytest.raises(FetchFailedError) as caught:
         dialler.dial(trace, Deadline.after(seconds))
     return caught.value.ending.outcome

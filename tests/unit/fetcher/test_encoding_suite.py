@@ -2,7 +2,7 @@
 
 import pytest
 
-from fetcher.sniff import find_charset
+from fetcher.content.sniff import find_charset
 from tests.peers import differences
 from tests.peers.suites import EncodingCase, encoding_cases
 

@@ -5,9 +5,9 @@ import socket
 import pytest
 
 from fetcher.deadline import Deadline
-from fetcher.ending import FetchFailedError
-from fetcher.exchange import Exchange
-from fetcher.head import Head
+from fetcher.failure import FetchFailedError
+from fetcher.http.exchange import Exchange
+from fetcher.http.head import Head
 
 _DEADLINE_S = 100.0
 

@@ -5,7 +5,7 @@ from h2.exceptions import FrameTooLargeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.frames import GOAWAY, Frame, Frames
+from fetcher.http.http2_frames import GOAWAY, Frame, Frames
 
 _FRAMES = st.tuples(st.binary(min_size=6, max_size=6), st.binary(max_size=50)).map(
     lambda parts: len(parts[1]).to_bytes(3, "big") + parts[0] + parts[1]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fetcher.framing import anomalies, body_reader, conflict
-from fetcher.head import MAX_HEAD_BYTES, Head, HeadReader, NotHttpError
+from fetcher.http.framing import anomalies, body_reader, conflict
+from fetcher.http.head import MAX_HEAD_BYTES, Head, HeadReader, NotHttpError
 
 _OK = b"HTTP/1.1 200 OK\r\n"
 _CHUNKED = _OK + b"Transfer-Encoding: chunked\r\n\r\n"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.media_type import extract, reportable
+from fetcher.content.media_type import extract, reportable
 
 
 @pytest.mark.parametrize(

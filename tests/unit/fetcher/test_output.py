@@ -8,11 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.certificate import describe
-from fetcher.head import Head
-from fetcher.output import MAX_LINE_BYTES, PIECE_BYTES, Reporter
-from fetcher.trace import Trace
-from safeurl.report import ArtefactLine, EvidenceLine, Form, Hop, Line, Link, Page, encode_line
+from fetcher.http.certificate import describe
+from fetcher.http.head import Head
+from fetcher.http.hop_recorder import HopRecorder
+from fetcher.report_writer import MAX_LINE_BYTES, PIECE_BYTES, Reporter
+from safeurl.model.report import (
+    ArtefactLine,
+    EvidenceLine,
+    Form,
+    Hop,
+    Line,
+    Link,
+    Page,
+    encode_line,
+)
 from tests.support.fetching import read_lines
 
 
@@ -87,7 +96,7 @@ def test_any_head_makes_a_valid_hop(
 ) -> None:
     """Whatever a server sends, the line is one that the worker takes."""
     raw = tuple((name.encode(), value) for name, value in headers)
-    trace = Trace(url, "host", 80, "submitted", head=Head(status, "HTTP/1.1", raw))
+    trace = HopRecorder(url, "host", 80, "submitted", head=Head(status, "HTTP/1.1", raw))
     trace.error = url
     trace.refuse("loopback", url)
     hop = trace.hop()

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fetcher.apart import TaskFailedError, run_apart
 from fetcher.page.dom import read_dom
 from fetcher.page.fallback import read_roughly
 from fetcher.page.prescan import find_obstacle
 from fetcher.page.read import MAX_PARSED_BYTES, read_page
 from fetcher.page.reading import Reading
+from fetcher.subprocess_task import TaskFailedError, run_apart
 
 _URL = "http://site.test/dir/page"
 _TAGS = (

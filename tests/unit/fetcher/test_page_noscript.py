@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.apart import run_apart
 from fetcher.page.noscript import without_noscript
 from fetcher.page.read import read_page
+from fetcher.subprocess_task import run_apart
 
 _URL = "http://site.test/"
 _NO = "<noscript></noscript>"

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fetcher.apart import run_apart
 from fetcher.page.dom import read_dom
 from fetcher.page.onward import Scripts
 from fetcher.page.read import read_page
-from safeurl.report import Onward, Page
+from fetcher.subprocess_task import run_apart
+from safeurl.model.report import Onward, Page
 
 _URL = "http://site.test/dir/page?q=1"
 _MADE = "http://site.test/made"

@@ -3,7 +3,7 @@
 import pytest
 
 from fetcher.page.dom import read_dom
-from safeurl.report import Form, FormField
+from safeurl.model.report import Form, FormField
 
 _SECRET = "<input type=password name=p>"  # noqa: S105 - a tag
 

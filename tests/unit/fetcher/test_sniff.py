@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.charset import decode_text
-from fetcher.sniff import find_charset, sniff_type
+from fetcher.content.charset import decode_text
+from fetcher.content.sniff import find_charset, sniff_type
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.clean import address, clean, fold, from_header, opened, token, visible, word
-from fetcher.refresh import Refresh, parse_refresh
-from fetcher.walk import refusal
-from safeurl.report import EvidenceLine, Hop, encode_line
-from safeurl.report_reader import ReportReader
+from fetcher.content.refresh import Refresh, parse_refresh
+from fetcher.http.redirects import refusal
+from fetcher.sanitize import address, clean, fold, from_header, opened, token, visible, word
+from safeurl.model.report import EvidenceLine, Hop, encode_line
+from safeurl.model.report_reader import ReportReader
 
 
 @given(st.text(alphabet=st.characters(), max_size=100), st.integers(1, 50))

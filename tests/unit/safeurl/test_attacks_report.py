@@ -13,11 +13,9 @@ import pytest
 from rich.console import Console
 
 from safeurl.analysis.text import fold
-from safeurl.cli.render import print_audit, print_view
-from safeurl.cli.screen import Screen
-from safeurl.pasted import find_urls
-from safeurl.plain import clean, escaped, plain
-from safeurl.report import (
+from safeurl.cli.view.render import print_audit, print_view
+from safeurl.cli.view.screen import Screen
+from safeurl.model.report import (
     ArtefactLine,
     Body,
     EgressDecision,
@@ -29,11 +27,13 @@ from safeurl.report import (
     ReportLine,
     encode_line,
 )
-from safeurl.report_reader import ReportReader
-from safeurl.scan import AuditEntry
+from safeurl.model.report_reader import ReportReader
+from safeurl.model.scan import AuditEntry
+from safeurl.model.stored_evidence import read_evidence
+from safeurl.pasted import find_urls
+from safeurl.printable import clean, escaped, plain
 from safeurl.service import ScanView
 from safeurl.state import Outcome
-from safeurl.stored import read_evidence
 from tests.support.builders import make_scan
 from tests.support.filled import fill
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.privacy import open_private
-from safeurl.adapters.sharing import share_file
-from safeurl.cli import settings_file
+from safeurl.adapters.files.privacy import open_private
+from safeurl.adapters.files.sharing import share_file
 from safeurl.errors import ConfigError
+from safeurl.settings import file as settings_file
 from tests.support.user import STRANGER, needs_root, open_folder, run_as
 
 _TEXT = "EGRESS_DNS64=true\n"

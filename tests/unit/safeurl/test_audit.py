@@ -6,8 +6,8 @@ from itertools import pairwise, product
 
 import pytest
 
-from safeurl.audit import path_faults
-from safeurl.scan import AuditEntry
+from safeurl.model.audit import path_faults
+from safeurl.model.scan import AuditEntry
 from safeurl.state import State, is_legal
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

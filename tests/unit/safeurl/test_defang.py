@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from safeurl.cli.logs import LineFormatter
-from safeurl.cli.render import print_audit, print_list, print_view
-from safeurl.cli.screen import Screen
+from safeurl.cli.view.render import print_audit, print_list, print_view
+from safeurl.cli.view.screen import Screen
 from safeurl.defang import defang_text, safe_url
-from safeurl.report import EgressDecision, EgressEvidence, Evidence, Refusal
-from safeurl.scan import AuditEntry
+from safeurl.model.report import EgressDecision, EgressEvidence, Evidence, Refusal
+from safeurl.model.scan import AuditEntry
 from safeurl.service import ScanView
 from safeurl.url import parse
 from tests.support.builders import NOW, make_scan

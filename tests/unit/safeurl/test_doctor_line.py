@@ -5,8 +5,8 @@ from typing import Literal
 
 from rich.console import Console
 
-from safeurl.cli.doctor import line
-from safeurl.cli.screen import Screen
+from safeurl.cli.commands.doctor import line
+from safeurl.cli.view.screen import Screen
 from worker.doctor.finding import failed, passed
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from safeurl.cli.dotenv_file import read_dotenv
 from safeurl.errors import ConfigError
+from safeurl.settings.dotenv import read_dotenv
 
 _SAME = {
     "above": "A=1\nB=${A}x${A}",

@@ -6,8 +6,8 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from safeurl.ending import concluded, given_up
-from safeurl.report import Evidence, Hop, Page, Tls
+from safeurl.model.report import Evidence, Hop, Page, Tls
+from safeurl.services.conclusion import final_from_evidence, final_without_page
 from safeurl.state import Outcome, State
 from tests.support.builders import NOW, make_artefact, make_scan
 
@@ -31,7 +31,8 @@ _EVIDENCE = Evidence(
 def test_a_verdict_does_not_depend_on_when_it_is_drawn() -> None:
     """A rescuer judges by the time of the scan: no certificate has expired or aged meanwhile."""
     now, later = (
-        concluded(_SCAN, _EVIDENCE, NOW + age).result for age in (timedelta(), timedelta(days=99))
+        final_from_evidence(_SCAN, _EVIDENCE, NOW + age).result
+        for age in (timedelta(), timedelta(days=99))
     )
     assert replace(later, created_at=now.created_at) == now
     assert "days old" in now.verdict_json
@@ -43,7 +44,7 @@ def test_a_verdict_does_not_depend_on_when_it_is_drawn() -> None:
 def test_what_was_seen_is_concluded_as_the_scan_has_it(outcome: Outcome, state: State) -> None:
     """Outcome, detail and attempt are the stored scan's; the page is where the redirects led."""
     scan = replace(_SCAN, outcome=outcome, detail="Cut off.")
-    ending = concluded(scan, _EVIDENCE, NOW)
+    ending = final_from_evidence(scan, _EVIDENCE, NOW)
     assert (ending.state, ending.outcome, ending.detail) == (state, outcome, "Cut off.")
     assert ending.evidence_json is None
     result = ending.result
@@ -54,7 +55,7 @@ def test_what_was_seen_is_concluded_as_the_scan_has_it(outcome: Outcome, state: 
 
 def test_what_was_given_up_keeps_what_had_come() -> None:
     """Evidence and artefacts of the attempt, with a verdict that says nothing."""
-    ending = given_up(
+    ending = final_without_page(
         _SCAN,
         Outcome.WALL_TIMEOUT,
         detail="Too late.",
@@ -71,6 +72,6 @@ def test_what_was_given_up_keeps_what_had_come() -> None:
 
 def test_without_evidence_of_its_own_an_end_leaves_the_stored_one() -> None:
     """A scan that is cancelled or lost has found nothing new."""
-    ending = given_up(_SCAN, Outcome.CANCELLED, detail="", now=NOW)
+    ending = final_without_page(_SCAN, Outcome.CANCELLED, detail="", now=NOW)
     assert (ending.state, ending.detail, ending.evidence_json) == (State.FAILED, None, None)
     assert (ending.result.final_url, ending.result.title) == (None, None)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.cli.given import MAX_LINE, Given, read_given, read_lines
+from safeurl.cli.commands.submit_input import MAX_LINE, Given, read_given, read_lines
 from safeurl.errors import RequestError
 
 _URLS = ["https://a.example/x", "https://b.example/"]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from safeurl.health import (
+from safeurl.model.scan import Metrics
+from safeurl.services.health import (
     EMBEDDED_QUEUE,
     FULL_DISK_BYTES,
     LONG_WAIT,
@@ -17,7 +18,6 @@ from safeurl.health import (
     Health,
     Part,
 )
-from safeurl.scan import Metrics
 from tests.support.builders import NOW, make_beat
 
 _IDLE = Metrics(

@@ -6,10 +6,10 @@ from io import StringIO
 
 from rich.console import Console
 
-from safeurl.cli.health import print_health
-from safeurl.cli.screen import Screen
-from safeurl.health import Health, Part
-from safeurl.scan import Metrics
+from safeurl.cli.view.health import print_health
+from safeurl.cli.view.screen import Screen
+from safeurl.model.scan import Metrics
+from safeurl.services.health import Health, Part
 from tests.support.builders import NOW, make_beat
 
 _HEALTH = Health(

@@ -3,8 +3,8 @@
 import pytest
 
 from safeurl.errors import ConfigError
-from safeurl.redis_url import RedisPlace
 from safeurl.settings import Settings
+from safeurl.settings.redis_url import RedisPlace
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,15 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from safeurl.cli.render import print_audit, print_list, print_view
-from safeurl.cli.screen import Screen
-from safeurl.cli.watch import state_line
+from safeurl.cli.view.render import print_audit, print_list, print_view
+from safeurl.cli.view.screen import Screen
+from safeurl.cli.view.watch import state_line
 from safeurl.defang import safe_url
-from safeurl.ending import given_up
-from safeurl.plain import clean
-from safeurl.report import EgressDecision, EgressEvidence, Evidence, Refusal
-from safeurl.scan import AuditEntry, Judged
+from safeurl.model.report import EgressDecision, EgressEvidence, Evidence, Refusal
+from safeurl.model.scan import AuditEntry, VerdictSummary
+from safeurl.printable import clean
 from safeurl.service import ScanView
+from safeurl.services.conclusion import final_without_page
 from safeurl.state import Outcome, State
 from tests.support.builders import NOW, make_scan
 
@@ -68,7 +68,7 @@ def test_tables_fit_a_terminal_of_eighty_columns() -> None:
     """Ids, states and moves stay whole, and the facts of a sandbox are a few words."""
     console = Console(file=StringIO(), force_terminal=True, width=80, color_system=None)
     done = make_scan(state=State.COMPLETED, finished_at=NOW)
-    judged = Judged(scan_id=done.id, score=35, verdict="inconclusive")
+    judged = VerdictSummary(scan_id=done.id, score=35, verdict="inconclusive")
     print_list(Screen(console), [make_scan(), done], {done.id: judged})
     print_audit(Screen(console), TRAIL)
     assert isinstance(console.file, StringIO)
@@ -168,7 +168,7 @@ def test_a_cancelled_scan_has_no_verdict(width: int, *, is_terminal: bool) -> No
     """It is called cancelled, in lists and by itself; its verdict would say nothing."""
     console = Console(file=StringIO(), force_terminal=is_terminal, width=width, color_system=None)
     made = make_scan()
-    ending = given_up(made, Outcome.CANCELLED, detail=None, now=NOW)
+    ending = final_without_page(made, Outcome.CANCELLED, detail=None, now=NOW)
     scan = replace(made, state=State.FAILED, outcome=Outcome.CANCELLED, finished_at=NOW)
     print_list(Screen(console), [scan], {})
     print_view(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from safeurl.report import (
+from safeurl.model.report import (
     ArtefactLine,
     Body,
     Evidence,
@@ -24,7 +24,7 @@ from safeurl.report import (
     ReportLine,
     encode_line,
 )
-from safeurl.report_reader import ReportLimits, ReportReader
+from safeurl.model.report_reader import ReportLimits, ReportReader
 from safeurl.state import Outcome
 
 HTML = b"<title>hello</title>"

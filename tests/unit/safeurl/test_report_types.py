@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import pytest
 from msgspec import inspect
 
-from safeurl.report import (
+from safeurl.model.report import (
     ArtefactLine,
     EgressEvidence,
     Evidence,
     EvidenceLine,
     ReportLine,
 )
-from safeurl.report_reader import ReportReader
+from safeurl.model.report_reader import ReportReader
 from safeurl.state import Outcome
 
 #: Escapes of C0 and C1, and line breaks, at each place of a text.

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from safeurl.retry import RETRIED, retry_delay
-from safeurl.state import SEEN, Outcome
+from safeurl.state import ANALYZED_OUTCOMES, Outcome
 
 
 @pytest.mark.parametrize("outcome", sorted(set(Outcome) - set(RETRIED)))
@@ -17,7 +17,7 @@ def test_an_outcome_that_says_something_of_the_page_is_final(outcome: Outcome) -
 def test_only_our_own_failures_are_retried() -> None:
     """A missing sandbox and a lost worker are the two that are ours."""
     assert set(RETRIED) == {Outcome.SANDBOX_UNAVAILABLE, Outcome.LEASE_LOST}
-    assert not SEEN & set(RETRIED)
+    assert not ANALYZED_OUTCOMES & set(RETRIED)
 
 
 @pytest.mark.parametrize(("attempt", "minutes"), [(1, 1), (2, 2), (3, 4), (4, 4), (50, 4)])

@@ -15,27 +15,33 @@ from pathlib import Path
 
 import pytest
 
-from api.health import document as health_document
+from api.native.health import document as health_document
 from safeurl.adapters.backup import Restored, Taken
-from safeurl.audit import AuditRow, Seal
-from safeurl.cli import audit, backup, intake
-from safeurl.cli.daemons import announce
-from safeurl.cli.doctor import line
+from safeurl.cli.commands import audit, backup, submit_report
+from safeurl.cli.commands.daemons import announce
+from safeurl.cli.commands.doctor import line
+from safeurl.cli.commands.submit_input import Given
+from safeurl.cli.commands.submit_report import Intake
 from safeurl.cli.entry import complain
-from safeurl.cli.given import Given
-from safeurl.cli.health import print_health
-from safeurl.cli.intake import Intake
 from safeurl.cli.logs import LineFormatter
-from safeurl.cli.render import list_document, print_audit, print_list, print_view, view_document
-from safeurl.cli.screen import Column, Grid, Screen
-from safeurl.cli.watch import watch
+from safeurl.cli.view.health import print_health
+from safeurl.cli.view.render import (
+    list_document,
+    print_audit,
+    print_list,
+    print_view,
+    view_document,
+)
+from safeurl.cli.view.screen import Column, Grid, Screen
+from safeurl.cli.view.watch import watch
 from safeurl.errors import UrlRefusedError
-from safeurl.health import Health
-from safeurl.plain import is_unfit
-from safeurl.scan import AuditEntry, Judged, Scan
+from safeurl.model.audit import AuditRow, Seal
+from safeurl.model.scan import AuditEntry, Scan, VerdictSummary
+from safeurl.printable import is_unfit
 from safeurl.service import ScanView, Service, Submission
+from safeurl.services.audit_verify import Verification
+from safeurl.services.health import Health
 from safeurl.url import Reason
-from safeurl.verify import Verification
 from tests.support.filled import fill
 from worker.doctor.finding import Finding
 
@@ -67,7 +73,7 @@ def _audit(text: str) -> None:
 
 def _list(text: str) -> None:
     scan = fill(Scan, text)
-    print_list(Screen(), [scan, scan], {scan.id: fill(Judged, text)})
+    print_list(Screen(), [scan, scan], {scan.id: fill(VerdictSummary, text)})
 
 
 def _health(text: str) -> None:
@@ -99,7 +105,7 @@ def _restore(text: str) -> None:
 
 def _submit(text: str) -> None:
     submission = fill(Submission, text)
-    found = intake._Found(text, Given(text, 1, text))
+    found = submit_report._Found(text, Given(text, 1, text))
     for ids_only in (True, False):
         told = Intake(Service, source=text, as_document=False, ids_only=ids_only)  # type: ignore[arg-type]  # not asked
         told._tell(submission, [found] * len(submission.scans))
@@ -260,7 +266,7 @@ def test_nothing_prints_past_the_screen() -> None:
         for folder in ("safeurl", "worker", "api")
         for path in (ROOT / folder).rglob("*.py")
         # The probe runs inside a sandbox, where its standard output is a protocol.
-        if path != ROOT / "safeurl/cli/screen.py" and "probe" not in path.parts
+        if path != ROOT / "safeurl/cli/view/screen.py" and "probe" not in path.parts
     ]
     assert len(files) > len(WAYS)
     found = {

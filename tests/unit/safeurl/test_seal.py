@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safeurl.audit import NO_SEAL, AuditRow, Seal, Trail, trail_faults
-from safeurl.seal import MAX_ROWS, NO_ROW, digest, seal_over, sha256_of
-from safeurl.seal_check import compare, explained, is_shaped
+from safeurl.model.audit import NO_SEAL, AuditRow, Seal, Trail, trail_faults
+from safeurl.model.seal import MAX_ROWS, NO_ROW, digest, seal_over, sha256_of
+from safeurl.model.seal_check import compare, explained, is_shaped
 from tests.support.builders import NOW
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from safeurl.cli.setting_name import faults_of_environment, meant_in_environment, meant_in_file
-from safeurl.settings import SETTING_NAMES
+from safeurl.settings.core import SETTING_NAMES
+from safeurl.settings.names import faults_of_environment, meant_in_environment, meant_in_file
 
 #: What was written, and what was meant: stops a command from a file and from the environment.
 _MISSPELT = {

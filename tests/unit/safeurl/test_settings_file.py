@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.cli import settings_file
 from safeurl.errors import ConfigError
+from safeurl.settings import file as settings_file
 from tests.support.user import STRANGER, needs_root, open_folder
 
 _TEXT = "EGRESS_DNS64=true\n"
@@ -156,7 +156,7 @@ def test_our_checkout_is_found_from_the_package() -> None:
     """Not from the current folder."""
     ours = settings_file.checkout()
     assert ours is not None
-    assert (ours / "safeurl/cli/settings_file.py").samefile(settings_file.__file__)
+    assert (ours / "safeurl/settings/file.py").samefile(settings_file.__file__)
 
 
 @contextmanager

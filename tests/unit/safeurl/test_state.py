@@ -5,10 +5,10 @@ from itertools import product
 import pytest
 
 from safeurl.state import (
-    BROKEN,
+    ANALYZED_OUTCOMES,
     FINAL_STATES,
-    OUTCOME_WORDS,
-    SEEN,
+    INFRASTRUCTURE_OUTCOMES,
+    OUTCOME_MESSAGES,
     TRANSITIONS,
     Outcome,
     State,
@@ -65,7 +65,7 @@ def reachable(start: State) -> set[State]:
 @pytest.mark.parametrize("outcome", Outcome)
 def test_every_outcome_has_words_and_a_final_state(outcome: Outcome) -> None:
     """Whatever happens to an attempt, its scan can end and its user be told."""
-    words = OUTCOME_WORDS[outcome]
+    words = OUTCOME_MESSAGES[outcome]
     assert words[0].isupper()
     assert words.endswith(".")
     assert is_final(final_state(outcome))
@@ -74,8 +74,8 @@ def test_every_outcome_has_words_and_a_final_state(outcome: Outcome) -> None:
 def test_outcomes_end_where_the_design_says() -> None:
     """A page that was seen is COMPLETED, a timeout TIMED_OUT, everything else FAILED."""
     ends = {outcome: final_state(outcome) for outcome in Outcome}
-    assert {Outcome.OK, Outcome.BODY_TOO_LARGE} == SEEN
-    assert {o for o, end in ends.items() if end is State.COMPLETED} == SEEN
+    assert {Outcome.OK, Outcome.BODY_TOO_LARGE} == ANALYZED_OUTCOMES
+    assert {o for o, end in ends.items() if end is State.COMPLETED} == ANALYZED_OUTCOMES
     assert {o for o, end in ends.items() if end is State.TIMED_OUT} == {
         Outcome.FETCH_TIMEOUT,
         Outcome.WALL_TIMEOUT,
@@ -84,8 +84,12 @@ def test_outcomes_end_where_the_design_says() -> None:
 
 def test_what_breaks_with_us_is_told_apart_from_what_a_page_does() -> None:
     """Health counts these: a sandbox that could not be had or crashed, a worker that was lost."""
-    assert {Outcome.SANDBOX_UNAVAILABLE, Outcome.SANDBOX_CRASHED, Outcome.LEASE_LOST} == BROKEN
-    assert {final_state(outcome) for outcome in BROKEN} == {State.FAILED}
+    assert {
+        Outcome.SANDBOX_UNAVAILABLE,
+        Outcome.SANDBOX_CRASHED,
+        Outcome.LEASE_LOST,
+    } == INFRASTRUCTURE_OUTCOMES
+    assert {final_state(outcome) for outcome in INFRASTRUCTURE_OUTCOMES} == {State.FAILED}
 
 
 def test_the_diagram_shows_each_move_once() -> None:

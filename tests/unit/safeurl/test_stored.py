@@ -5,9 +5,9 @@ import json
 import msgspec
 import pytest
 
-from safeurl.report import Body, EgressEvidence, Evidence, Hop, Page, ReportLine, Tls
+from safeurl.model.report import Body, EgressEvidence, Evidence, Hop, Page, ReportLine, Tls
+from safeurl.model.stored_evidence import read_evidence
 from safeurl.state import Outcome
-from safeurl.stored import read_evidence
 from tests.support.builders import make_scan
 from tests.support.finished_scan import phishing_evidence
 

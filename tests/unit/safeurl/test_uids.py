@@ -4,7 +4,7 @@ import pytest
 
 from safeurl.errors import ConfigError
 from safeurl.settings import Settings
-from safeurl.uids import DEFAULT_UIDS, read_uids, write_uids
+from safeurl.settings.uids import DEFAULT_UIDS, read_uids, write_uids
 
 
 def test_the_default_reads_back_and_holds_nobody_elses_ids() -> None:

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from safeurl.cli.screen import Screen
-from safeurl.cli.watch import pause_s, watch
-from safeurl.scan import Scan
+from safeurl.cli.view.screen import Screen
+from safeurl.cli.view.watch import pause_s, watch
+from safeurl.model.scan import Scan
 from safeurl.service import Service
 from safeurl.state import State
 from tests.support.rescue import World

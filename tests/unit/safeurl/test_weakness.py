@@ -3,7 +3,7 @@
 import pytest
 
 from safeurl.settings import Settings
-from safeurl.weakness import weaknesses
+from safeurl.settings.weakness import weaknesses
 
 _REACH = ": pages reach these addresses, which includes "
 _METADATA = "cloud metadata and its credentials"

@@ -4,16 +4,16 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from safeurl.adapters.memory import MemoryStore
-from safeurl.adapters.memory_artefacts import MemoryArtefacts
-from safeurl.audit import path_faults
+from safeurl.adapters.memory.artefacts import MemoryArtefacts
+from safeurl.adapters.memory.scans import MemoryStore
 from safeurl.errors import StoreUnavailableError
+from safeurl.model.audit import path_faults
+from safeurl.model.scan import Scan
 from safeurl.ports import ArtefactStore
-from safeurl.scan import Scan
 from safeurl.state import Outcome, State
 from tests.support.builders import make_ending, make_scan
 from tests.support.sandbox import ScriptedEgress, ScriptedSandbox
-from worker.executor import AttemptLimits, Executor
+from worker.attempt.executor import AttemptLimits, Executor
 
 _LIMITS = AttemptLimits(
     fetch_timeout=timedelta(seconds=20),

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.memory import MemoryStore
+from safeurl.adapters.memory.scans import MemoryStore
 from safeurl.bootstrap import utc_now
 from safeurl.errors import EgressUnavailableError, SandboxUnavailableError, StoreUnavailableError
+from safeurl.model.scan import WorkerBeat
 from safeurl.ports import Sandbox
-from safeurl.scan import WorkerBeat
 from safeurl.settings import Settings
 from tests.support.sandbox import ScriptedSandbox
-from worker.beat import Beat
+from worker.runtime.heartbeat import Beat
 
 
 class _NoDocker(ScriptedSandbox):
@@ -75,8 +75,8 @@ def test_a_gateway_that_has_just_begun_is_not_told_of(
             if not next(coming):
                 raise EgressUnavailableError(f"The egress gateway in {self.folder} is away.")
 
-    monkeypatch.setattr("worker.beat.EgressClient", Gateway)
-    monkeypatch.setattr("worker.beat._GATEWAY_STARTS_S", 0.0)
+    monkeypatch.setattr("worker.runtime.heartbeat.EgressClient", Gateway)
+    monkeypatch.setattr("worker.runtime.heartbeat._GATEWAY_STARTS_S", 0.0)
     [beat] = asyncio.run(_told(tmp_path, ScriptedSandbox(), network="none"))
     assert beat.docker_ok is is_well
     assert beat.docker_detail.startswith("scripted" if is_well else "The egress gateway")

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from safeurl.adapters.memory import MemoryStore
-from safeurl.ports import Ending
-from safeurl.report import Evidence, Hop
-from safeurl.scan import Scan
+from safeurl.adapters.memory.scans import MemoryStore
+from safeurl.model.report import Evidence, Hop
+from safeurl.model.scan import Scan
+from safeurl.ports import FinalRecord
 from safeurl.state import State
 from tests.support.builders import NOW, analysed, brought_to, make_ending
-from worker.conclude import EVENT, conclude_stored
+from worker.attempt.resume import EVENT, conclude_stored
 
 _EVIDENCE = msgspec.json.encode(
     Evidence(hops=(Hop(url="https://example.com/", status=200, http_version="1.1"),))
@@ -27,7 +27,7 @@ async def _left(store: MemoryStore) -> Scan:
     return moved
 
 
-def _judge_for_ever(*_args: object) -> Ending:
+def _judge_for_ever(*_args: object) -> FinalRecord:
     while True:
         pass
 
@@ -66,7 +66,7 @@ def test_a_process_that_outlived_its_judging_may_judge_again() -> None:
         scan = await _left(store)
         outlived: set[tuple[str, int]] = set()
 
-        async def conclude(outlived: set[tuple[str, int]]) -> Ending | None:
+        async def conclude(outlived: set[tuple[str, int]]) -> FinalRecord | None:
             return await conclude_stored(
                 store,
                 scan,
@@ -92,7 +92,7 @@ def test_the_judging_is_on_record_before_it_begins() -> None:
     async def act() -> None:
         store = MemoryStore()
 
-        def judge(scan: Scan, _evidence: Evidence, _now: datetime) -> Ending:
+        def judge(scan: Scan, _evidence: Evidence, _now: datetime) -> FinalRecord:
             told.extend(entry.event for entry in asyncio.run(store.audit(scan.id)))
             return make_ending(scan)
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from safeurl.ports import Sink, Stop
-from worker.sandbox.conversation import Conversation
-from worker.sandbox.failure import MemoryFacts
+from worker.attempt.classify import MemoryFacts
+from worker.sandbox.attach_session import AttachSession
 from worker.sandbox.frames import FrameError
 
 Pair = tuple[socket.socket, socket.socket]
@@ -71,7 +71,7 @@ def test_request_goes_in_and_stdout_comes_out(pair: Pair) -> None:
         theirs.shutdown(socket.SHUT_RDWR)
 
     thread = in_thread(peer)
-    talk = Conversation(ours, b"request\n", collector(got))
+    talk = AttachSession(ours, b"request\n", collector(got))
     assert talk.hold(soon(), never) is None
     thread.join()
     assert (b"".join(seen), b"".join(got), talk.stderr_tail) == (
@@ -87,14 +87,14 @@ def test_a_peer_that_never_reads_is_still_heard(pair: Pair) -> None:
     got: list[bytes] = []
     theirs.sendall(frame(1, b"deaf"))
     theirs.shutdown(socket.SHUT_WR)
-    talk = Conversation(ours, bytes(8 * 1024 * 1024), collector(got))
+    talk = AttachSession(ours, bytes(8 * 1024 * 1024), collector(got))
     assert talk.hold(soon(), never) is None
     assert got == [b"deaf"]
 
 
 def test_a_silent_peer_meets_the_deadline(pair: Pair) -> None:
     """Silence ends at the deadline."""
-    talk = Conversation(pair[0], b"", lambda _: True)
+    talk = AttachSession(pair[0], b"", lambda _: True)
     assert talk.hold(time.monotonic() + 0.1, never) is Stop.DEADLINE
 
 
@@ -112,7 +112,7 @@ def test_a_chattering_peer_meets_the_deadline(pair: Pair) -> None:
                 continue
 
     thread = in_thread(peer)
-    talk = Conversation(ours, b"", lambda _: True)
+    talk = AttachSession(ours, b"", lambda _: True)
     stopped = talk.hold(time.monotonic() + 0.3, never)
     hushed.set()
     thread.join()
@@ -129,7 +129,7 @@ def test_the_sink_ends_the_conversation(pair: Pair) -> None:
         return len(got) < 2
 
     theirs.sendall(frame(1, b"a") + frame(1, b"b") + frame(1, b"c"))
-    assert Conversation(ours, b"", sink).hold(soon(), never) is Stop.SINK
+    assert AttachSession(ours, b"", sink).hold(soon(), never) is Stop.SINK
     assert got == [b"a", b"b"]
 
 
@@ -138,7 +138,7 @@ def test_cancelling_ends_the_conversation(pair: Pair) -> None:
     cancelled = threading.Event()
     timer = threading.Timer(0.1, cancelled.set)
     timer.start()
-    assert Conversation(pair[0], b"", lambda _: True).hold(soon(), cancelled.is_set) is None
+    assert AttachSession(pair[0], b"", lambda _: True).hold(soon(), cancelled.is_set) is None
     timer.join()
 
 
@@ -147,7 +147,7 @@ def test_only_the_tail_of_stderr_is_kept(pair: Pair) -> None:
     ours, theirs = pair
     theirs.sendall(frame(2, b"x" * 9000 + b"\xff\xfe end"))
     theirs.shutdown(socket.SHUT_WR)
-    talk = Conversation(ours, b"", lambda _: True)
+    talk = AttachSession(ours, b"", lambda _: True)
     talk.hold(soon(), never)
     assert talk.stderr_tail.endswith("x\ufffd\ufffd end")
     assert len(talk.stderr_tail) == 4096
@@ -158,7 +158,7 @@ def test_a_tty_stream_is_refused(pair: Pair) -> None:
     ours, theirs = pair
     theirs.sendall(b"not framed at all")
     with pytest.raises(FrameError):
-        Conversation(ours, b"", lambda _: True).hold(soon(), never)
+        AttachSession(ours, b"", lambda _: True).hold(soon(), never)
 
 
 class Watched:
@@ -194,7 +194,7 @@ def test_news_of_memory_is_looked_at_while_the_container_still_talks(pair: Pair)
 
     try:
         thread = in_thread(peer)
-        assert Conversation(ours, b"", collector([]), memory).hold(soon(), never) is None
+        assert AttachSession(ours, b"", collector([]), memory).hold(soon(), never) is None
         thread.join()
     finally:
         os.close(event_fd)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from safeurl.errors import EgressUnavailableError
-from safeurl.report import FetchRequest
-from worker.egress.client import EgressClient
-from worker.egress.door import GatewayEgress
+from safeurl.model.report import FetchRequest
+from worker.egress.client.adapter import GatewayEgress
+from worker.egress.client.client import EgressClient
 from worker.egress.protocol import EgressPolicy
 
 REQUEST = FetchRequest(scan="s", attempt=1, url="https://example.com/")

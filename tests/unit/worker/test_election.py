@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from safeurl.adapters.memory import MemoryStore
+from safeurl.adapters.memory.scans import MemoryStore
 from safeurl.errors import StoreUnavailableError
+from safeurl.model.scan import LeaderTerm
 from safeurl.ports import CLOCK_SKEW
-from safeurl.scan import Term
-from worker.election import Candidate, leader_lease
-from worker.owner import owner_name, process_name
+from worker.identity import owner_name, process_name
+from worker.leader.election import Candidate, leader_lease
 
 LEASE = timedelta(seconds=10)
 
@@ -60,7 +60,7 @@ def test_a_leader_steps_aside_for_seconds_however_long_its_terms_are(
 ) -> None:
     """Whom it makes way for may have gone without a word, and then nobody would lead for long."""
     seconds = 1000.0
-    monkeypatch.setattr("worker.election.time.monotonic", lambda: seconds)
+    monkeypatch.setattr("worker.leader.election.time.monotonic", lambda: seconds)
 
     async def act() -> None:
         nonlocal seconds
@@ -84,7 +84,7 @@ def test_a_leader_that_steps_aside_is_followed_by_another(
 ) -> None:
     """At once; it stands again after a term's time, and leads where nobody has followed."""
     seconds = 1000.0
-    monkeypatch.setattr("worker.election.time.monotonic", lambda: seconds)
+    monkeypatch.setattr("worker.leader.election.time.monotonic", lambda: seconds)
 
     async def act() -> None:
         nonlocal seconds
@@ -118,12 +118,12 @@ def test_what_is_asked_too_late_deposes_nobody(monkeypatch: pytest.MonkeyPatch) 
             super().__init__()
             self.answer = asyncio.Event()
 
-        async def lead(self, holder: str, *, now: datetime, until: datetime) -> Term:
+        async def lead(self, holder: str, *, now: datetime, until: datetime) -> LeaderTerm:
             if holder == "a":
                 await self.answer.wait()
             return await super().lead(holder, now=now, until=until)
 
-    monkeypatch.setattr("worker.election._PATIENCE_S", 0.05)
+    monkeypatch.setattr("worker.leader.election._PATIENCE_S", 0.05)
 
     async def act() -> None:
         world = _World()
@@ -160,10 +160,10 @@ def test_a_leader_that_cannot_renew_stops_believing() -> None:
 def test_a_term_counts_from_when_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that takes its time to answer lengthens no term."""
     seconds = 1000.0
-    monkeypatch.setattr("worker.election.time.monotonic", lambda: seconds)
+    monkeypatch.setattr("worker.leader.election.time.monotonic", lambda: seconds)
 
     class Slow(MemoryStore):
-        async def lead(self, holder: str, *, now: datetime, until: datetime) -> Term:
+        async def lead(self, holder: str, *, now: datetime, until: datetime) -> LeaderTerm:
             """Answer after most of the term."""
             nonlocal seconds
             term = await super().lead(holder, now=now, until=until)

@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from safeurl.adapters.memory import MemoryStore
-from safeurl.adapters.memory_artefacts import MemoryArtefacts
-from safeurl.audit import path_faults
+from safeurl.adapters.memory.artefacts import MemoryArtefacts
+from safeurl.adapters.memory.scans import MemoryStore
 from safeurl.errors import RowRefusedError
+from safeurl.model.audit import path_faults
+from safeurl.model.report import Evidence, FetchRequest, Profile
+from safeurl.model.scan import Scan, new_scan_id
 from safeurl.ports import SandboxExit, Stop
-from safeurl.report import Evidence, FetchRequest, Profile
-from safeurl.scan import Scan, new_scan_id
 from safeurl.state import Outcome, State
 from tests.support.sandbox import ScriptedEgress, ScriptedSandbox, page_lines
-from worker.executor import AttemptLimits, Executor
+from worker.attempt.executor import AttemptLimits, Executor
 
 LIMITS = AttemptLimits(
     fetch_timeout=timedelta(seconds=2),

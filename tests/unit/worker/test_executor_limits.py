@@ -6,16 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from safeurl.adapters.memory import MemoryStore
-from safeurl.adapters.memory_artefacts import MemoryArtefacts
+from safeurl.adapters.memory.artefacts import MemoryArtefacts
+from safeurl.adapters.memory.scans import MemoryStore
 from safeurl.errors import StoreUnavailableError
+from safeurl.model.report import FetchRequest, ReportLine, encode_line
+from safeurl.model.scan import AuditEntry, Scan
 from safeurl.ports import SandboxExit
-from safeurl.report import FetchRequest, ReportLine, encode_line
-from safeurl.scan import AuditEntry, Scan
 from safeurl.state import Outcome, State
 from tests.support.builders import make_scan
 from tests.support.sandbox import ScriptedSandbox, page_lines
-from worker.executor import AttemptLimits, Executor
+from worker.attempt.executor import AttemptLimits, Executor
 
 _LIMITS = AttemptLimits(
     fetch_timeout=timedelta(seconds=2),

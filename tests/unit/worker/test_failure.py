@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import pytest
 
-from fetcher.guard import Exit
+from fetcher.watchdog import Exit
+from safeurl.model.report import ReportLine
 from safeurl.ports import SandboxExit, Stop
-from safeurl.report import ReportLine
-from safeurl.state import OUTCOME_WORDS, Outcome
-from worker.sandbox.failure import ReportFacts, classify
+from safeurl.state import OUTCOME_MESSAGES, Outcome
+from worker.attempt.classify import ReportFacts, classify
 
 _REPORT = ReportLine(scan="0197", attempt=1, outcome=Outcome.OK, detail="seen")
 _FAULTS = (None, Outcome.REPORT_MALFORMED, Outcome.REPORT_TOO_LARGE)
@@ -86,7 +86,7 @@ def test_the_guard_in_the_sandbox_speaks_of_the_deadline() -> None:
     """A fetch that its own guard killed for being late is a timeout, as one that we kill is."""
     assert classify(SandboxExit(exit_code=Exit.LATE), ReportFacts()) == (
         Outcome.WALL_TIMEOUT,
-        OUTCOME_WORDS[Outcome.WALL_TIMEOUT],
+        OUTCOME_MESSAGES[Outcome.WALL_TIMEOUT],
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.job_process import JobTimeoutError, run_job
+from worker.runtime.job_process import JobTimeoutError, run_job
 
 _DEADLINE_S = 30.0
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from worker.sandbox.container_run import last_state, was_restarted
-from worker.sandbox.failure import MemoryFacts
+from worker.attempt.classify import MemoryFacts
+from worker.sandbox.execute import last_state, was_restarted
 from worker.sandbox.memory import NoWatch
 
 _SIGNAL = MemoryFacts(signals=1)

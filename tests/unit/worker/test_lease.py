@@ -10,12 +10,12 @@ from math import inf
 
 import pytest
 
-from safeurl.adapters.memory import MemoryStore
+from safeurl.adapters.memory.scans import MemoryStore
 from safeurl.errors import StoreUnavailableError
-from safeurl.scan import Scan
+from safeurl.model.scan import Scan
 from safeurl.state import Outcome, State
 from tests.support.builders import LEASE, NOW, brought_to, make_ending
-from worker.lease import WATCH_S, LeaseHolder
+from worker.attempt.lease import WATCH_S, LeaseHolder
 
 _LEASE_S = LEASE.total_seconds()
 
@@ -44,8 +44,8 @@ class _Time:
 def time(monkeypatch: pytest.MonkeyPatch) -> _Time:
     """Return the time by which the holder goes."""
     told = _Time()
-    monkeypatch.setattr("worker.lease.time.monotonic", told.monotonic)
-    monkeypatch.setattr("worker.lease.asyncio.sleep", told.sleep)
+    monkeypatch.setattr("worker.attempt.lease.time.monotonic", told.monotonic)
+    monkeypatch.setattr("worker.attempt.lease.asyncio.sleep", told.sleep)
     return told
 
 

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 from safeurl.address import AddressPolicy, judge_address
 from safeurl.settings import Settings
-from worker.egress.host import host_networks
+from worker.egress.networks.local_addresses import host_networks
 from worker.tasks import make_limits
 
 _BRIDGE = {"CONTAINER_NETWORK": "bridge", "EGRESS_DENY_CIDRS": "8.8.8.0/24"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.sandbox.failure import MemoryFacts, lacked_memory
+from worker.attempt.classify import MemoryFacts, lacked_memory
 from worker.sandbox.memory import NoWatch, WatchV1, kills, watched
 
 _ID = "5f" * 32

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.owner import has_ended, owner_name, process_name
+from worker.identity import has_ended, owner_name, process_name
 
 
 def test_a_living_process_has_not_ended() -> None:
@@ -46,7 +46,7 @@ def test_a_process_of_another_user_has_not_ended(monkeypatch: pytest.MonkeyPatch
     def refuse(pid: int, number: int) -> None:
         raise PermissionError(f"{pid} {number}")
 
-    monkeypatch.setattr("worker.owner.os.kill", refuse)
+    monkeypatch.setattr("worker.identity.os.kill", refuse)
     assert not has_ended(owner_name(os.getpid()))
 
 
@@ -86,10 +86,10 @@ def test_a_process_keeps_its_name_and_shares_it_with_none() -> None:
 _ELSEWHERE = """
 import sys
 from pathlib import Path
-from worker import owner
+from worker import identity
 
-owner.Path = lambda name: Path(sys.argv[1] + name)
-print(owner.owner_name(7))
+identity.Path = lambda name: Path(sys.argv[1] + name)
+print(identity.owner_name(7))
 """
 
 

@@ -5,16 +5,16 @@ from datetime import timedelta
 
 import msgspec
 
-from safeurl.adapters.memory import MemoryStore
-from safeurl.audit import path_faults
+from safeurl.adapters.memory.scans import MemoryStore
 from safeurl.errors import SandboxUnavailableError, StoreUnavailableError
+from safeurl.model.audit import path_faults
+from safeurl.model.report import Evidence, Hop
+from safeurl.model.scan import AuditEntry
 from safeurl.ports import Waiting
-from safeurl.report import Evidence, Hop
-from safeurl.scan import AuditEntry
 from safeurl.state import Outcome, State
 from tests.support.builders import analysed
 from tests.support.rescue import LEASE, World
-from worker.rescuer import PUSH_GRACE
+from worker.leader.rescuer import PUSH_GRACE
 
 EVIDENCE = msgspec.json.encode(
     Evidence(hops=(Hop(url="https://example.com/", status=200, http_version="1.1"),))

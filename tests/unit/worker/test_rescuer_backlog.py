@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from safeurl.adapters.memory import MemoryQueue, MemoryStore
+from safeurl.adapters.memory.scans import MemoryQueue, MemoryStore
 from safeurl.errors import (
     RowRefusedError,
     RowUnreadableError,
@@ -14,11 +14,11 @@ from safeurl.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
+from safeurl.model.scan import AuditEntry, Scan
 from safeurl.ports import Unreadable, Waiting, ignore
-from safeurl.scan import AuditEntry, Scan
 from safeurl.state import Outcome
 from tests.support.rescue import LEASE, World
-from worker.rescuer import LOOK_LIMIT, PUSH_GRACE, QUEUE_FACTOR, SWEEP_LIMIT
+from worker.leader.rescuer import LOOK_LIMIT, PUSH_GRACE, QUEUE_FACTOR, SWEEP_LIMIT
 
 #: More than is looked at of the queue in any sweep.
 _MANY = QUEUE_FACTOR * SWEEP_LIMIT + 10

@@ -7,16 +7,16 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
-from safeurl.adapters.memory import MemoryQueue, MemoryStore
+from safeurl.adapters.memory.scans import MemoryQueue, MemoryStore
 from safeurl.errors import QueueUnavailableError, StoreBusyError
-from safeurl.ports import Ending, Waiting
-from safeurl.report import Evidence
-from safeurl.scan import AuditEntry, Scan
+from safeurl.model.report import Evidence
+from safeurl.model.scan import AuditEntry, Scan
+from safeurl.ports import FinalRecord, Waiting
 from safeurl.state import Outcome, State
 from tests.support.builders import analysed
 from tests.support.rescue import LEASE, World
-from worker.conclude import EVENT
-from worker.rescuer import PUSH_GRACE
+from worker.attempt.resume import EVENT
+from worker.leader.rescuer import PUSH_GRACE
 
 EVIDENCE = msgspec.json.encode(Evidence()).decode()
 
@@ -53,7 +53,13 @@ def test_what_was_judged_and_could_not_be_recorded_is_judged_again() -> None:
         locked = True
 
         async def finish(
-            self, scan: Scan, ending: Ending, *, now: datetime, actor: str, term: int | None = None
+            self,
+            scan: Scan,
+            ending: FinalRecord,
+            *,
+            now: datetime,
+            actor: str,
+            term: int | None = None,
         ) -> Scan | None:
             if self.locked:
                 self.locked = False

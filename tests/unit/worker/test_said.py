@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from worker.said import Said
+from worker.runtime.log_limit import Said
 
 
 def _times(step_s: float, until_s: float, words: str = "full") -> list[float]:

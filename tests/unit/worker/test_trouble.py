@@ -5,7 +5,7 @@ import os
 import pytest
 
 from safeurl.settings import Settings
-from worker.sandbox.trouble import EngineTrouble
+from worker.sandbox.circuit_breaker import CircuitBreaker
 from worker.tasks import make_sandbox
 
 
@@ -19,12 +19,12 @@ def test_a_job_tells_the_worker_that_was_told_another_concurrency() -> None:
 
 
 def _at(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    monkeypatch.setattr("worker.sandbox.trouble.time.monotonic", lambda: 1000.0 + seconds)
+    monkeypatch.setattr("worker.sandbox.circuit_breaker.time.monotonic", lambda: 1000.0 + seconds)
 
 
 def test_each_failure_in_a_row_doubles_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three seconds, six, up to a minute for days; what failed beside the first counts with it."""
-    trouble, now_s = EngineTrouble(), 0.0
+    trouble, now_s = CircuitBreaker(), 0.0
     for pause_s in (3.0, 6.0, 12.0, 24.0, 48.0, *[60.0] * 1500):
         _at(monkeypatch, now_s)
         assert not trouble.pauses()
@@ -37,7 +37,7 @@ def test_each_failure_in_a_row_doubles_the_pause(monkeypatch: pytest.MonkeyPatch
 
 def test_an_engine_that_still_fails_is_asked_again_as_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asking costs nothing: the pause begins anew and is not longer."""
-    trouble = EngineTrouble()
+    trouble = CircuitBreaker()
     _at(monkeypatch, 0.0)
     trouble.tell()
     for number in range(1, 9):
@@ -49,7 +49,7 @@ def test_an_engine_that_still_fails_is_asked_again_as_soon(monkeypatch: pytest.M
 
 def test_a_sandbox_that_ran_ends_it() -> None:
     """Without a pause."""
-    trouble = EngineTrouble()
+    trouble = CircuitBreaker()
     trouble.tell()
     trouble.clear()
     assert not trouble.is_known()
@@ -58,7 +58,7 @@ def test_a_sandbox_that_ran_ends_it() -> None:
 
 def test_forked_processes_know_what_one_of_them_met() -> None:
     """Each scan runs in a process of its own, and its siblings take the next."""
-    trouble = EngineTrouble()
+    trouble = CircuitBreaker()
     if (child := os.fork()) == 0:
         trouble.tell()
         os._exit(0)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from worker.doctor.probe.word import LIBC, Task, called, said
+from worker.doctor.probe.syscall_result import LIBC, Task, called, said
 
 #: Calls that the fetcher never makes, each with its number on x86_64 and on aarch64; a dash where
 #: there is none. Newer calls have the same number everywhere.

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from worker.doctor.probe.word import Task, created, knocked, lines, opened, said
+from worker.doctor.probe.syscall_result import Task, created, knocked, lines, opened, said
 
 _PLACES = ("/", "/etc", "/usr/bin", "/opt/safeurl", "/root", "/var/tmp", "/run", "/home")  # noqa: S108 - inside the sandbox
 _FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/passwd", "/bin/sh")

@@ -2,7 +2,7 @@
 
 import socket
 
-from worker.doctor.probe.word import Task, word
+from worker.doctor.probe.syscall_result import Task, word
 
 _SOCKET = "/run/egress/egress.sock"
 #: Refusals come at once; what takes longer was let through.

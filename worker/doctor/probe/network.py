@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from worker.doctor.probe.word import Task, knocked, lines, word
+from worker.doctor.probe.syscall_result import Task, knocked, lines, word
 
 _OWN = ("127.0.0.1", "::1")
 _EGRESS = Path("/run/egress")

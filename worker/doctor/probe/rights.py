@@ -4,7 +4,7 @@ import ctypes
 import os
 from pathlib import Path
 
-from worker.doctor.probe.word import LIBC, Task, called, lines, said
+from worker.doctor.probe.syscall_result import LIBC, Task, called, lines, said
 
 _PTRACE_SEIZE = 0x4206
 _MS_BIND = 4096

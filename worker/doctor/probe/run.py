@@ -4,8 +4,8 @@ import json
 import os
 import sys
 
-from worker.doctor.probe import calls, files, gateway, hunger, network, rights
-from worker.doctor.probe.word import Task
+from worker.doctor.probe import calls, exhaustion, files, gateway, network, rights
+from worker.doctor.probe.syscall_result import Task
 
 _VECTORS = {
     **network.VECTORS,
@@ -13,7 +13,7 @@ _VECTORS = {
     **files.VECTORS,
     **rights.VECTORS,
     **calls.VECTORS,
-    **hunger.VECTORS,
+    **exhaustion.VECTORS,
 }
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from safeurl.analysis.engine import CAPS, categories, group_probability, is_confirmed, score
 from safeurl.analysis.rule import Weight
-from safeurl.verdict import Category, Group, Hit
+from safeurl.model.verdict import Category, Group, Hit
 
 WEIGHTS = [float(w) for w in Weight]
 HITS = st.builds(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from safeurl.analysis import CORE, inconclusive, judge
 from safeurl.analysis.rule import Ruleset
-from safeurl.report import (
+from safeurl.model.report import (
     Body,
     Evidence,
     Form,
@@ -25,9 +25,9 @@ from safeurl.report import (
     Refusal,
     Tls,
 )
+from safeurl.model.stored_evidence import read_evidence
+from safeurl.model.verdict import Verdict
 from safeurl.state import Outcome
-from safeurl.stored import read_evidence
-from safeurl.verdict import Verdict
 from tests.support.page_cases import FIRES as PAGES
 from tests.support.rule_cases import SEEN_AT, SHA256, Case
 from tests.support.way_cases import FIRES as WAYS
@@ -200,7 +200,7 @@ _LARGEST = """
 import sys
 from datetime import UTC, datetime
 from safeurl.analysis import judge
-from safeurl.report import Evidence, Form, FormField, Hop, Page
+from safeurl.model.report import Evidence, Form, FormField, Hop, Page
 
 def fill(size):
     return (sys.argv[1] * size)[:size]

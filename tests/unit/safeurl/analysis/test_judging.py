@@ -8,9 +8,19 @@ from msgspec.structs import replace
 
 from safeurl.analysis import CORE, inconclusive, judge
 from safeurl.analysis.rule import Ruleset
-from safeurl.report import Body, Evidence, Form, Hop, MetaRefresh, Onward, Page, Refusal, Script
-from safeurl.state import OUTCOME_WORDS, Outcome
-from safeurl.verdict import Category, Judgement, Verdict
+from safeurl.model.report import (
+    Body,
+    Evidence,
+    Form,
+    Hop,
+    MetaRefresh,
+    Onward,
+    Page,
+    Refusal,
+    Script,
+)
+from safeurl.model.verdict import Category, Judgement, Verdict
+from safeurl.state import OUTCOME_MESSAGES, Outcome
 from tests.support.page_cases import CLICKFIX_COMMAND
 from tests.support.rule_cases import SEEN_AT, SHA256, download, form, login, seen, way
 
@@ -168,7 +178,7 @@ def test_a_scan_without_a_page_is_inconclusive_and_says_why(outcome: Outcome) ->
     """Every outcome has its sentence."""
     verdict = inconclusive(outcome, Evidence(), url=SOME)
     assert (verdict.judgement, verdict.score, verdict.hits) == (Judgement.INCONCLUSIVE, 0, ())
-    assert OUTCOME_WORDS[outcome] in verdict.summary
+    assert OUTCOME_MESSAGES[outcome] in verdict.summary
 
 
 def test_partial_evidence_can_still_be_suspicious() -> None:

@@ -8,9 +8,9 @@ import pytest
 from safeurl.settings import Settings
 from tests.support.egress import GatewayProcess
 from tests.support.user import needs_root
-from worker.doctor.command import Trial, control_socket, judge
+from worker.doctor.checks.gateway_command import Trial, control_socket, judge
 from worker.doctor.finding import Status
-from worker.egress.peers import NOBODY
+from worker.egress.gateway.peers import NOBODY
 from worker.egress.protocol import CONTROL_NAME
 
 

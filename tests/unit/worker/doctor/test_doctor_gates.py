@@ -3,12 +3,12 @@
 import dns.message
 import dns.rcode
 
-from safeurl.report import EgressDecision, EgressEvidence, Evidence, Hop, Refusal
+from safeurl.model.report import EgressDecision, EgressEvidence, Evidence, Hop, Refusal
 from safeurl.url import parse
-from worker.doctor import gates
+from worker.doctor.checks import gateway_checks
+from worker.doctor.fake_dns import LYING, OPEN, PRIVATE, PUBLIC, REBINDING, LyingDns
 from worker.doctor.finding import Status
-from worker.doctor.lure import REBOUND, REDIRECTED, Lure
-from worker.doctor.names import LYING, OPEN, PRIVATE, PUBLIC, REBINDING, LyingDns
+from worker.doctor.honeypot import REBOUND, REDIRECTED, Lure
 
 
 def addresses(names: LyingDns, name: str, kind: str) -> list[str]:
@@ -37,7 +37,7 @@ def test_lying_names_lead_inside_each_in_its_way() -> None:
 
 def test_only_a_refusal_by_rule_is_one() -> None:
     """What was dialled and failed, was capped, or never answered was not refused."""
-    judge = gates.refused("things")
+    judge = gateway_checks.refused("things")
     assert judge({"x": ["403 loopback", "400 bad_request"], "y": ["405 method"]})[0] == []
     for answer in ("200", "502 connect_refused", "429 cap_connections", "TimeoutError", ""):
         faults, _ = judge({"x": ["403 loopback", answer]})
@@ -48,27 +48,27 @@ def test_rebinding_passes_only_where_the_bait_was_not_touched() -> None:
     """The first answer is opened, the second refused, and nothing reached the private address."""
     lure = Lure()
     good = {REBINDING: ["200", "403 loopback"]}
-    assert gates.rebinding(lure)(good)[0] == []
-    assert gates.rebinding(lure)({REBINDING: ["200", "200"]})[0] != []
-    assert gates.rebinding(lure)({REBINDING: ["403 loopback", "403 loopback"]})[0] != []
+    assert gateway_checks.rebinding(lure)(good)[0] == []
+    assert gateway_checks.rebinding(lure)({REBINDING: ["200", "200"]})[0] != []
+    assert gateway_checks.rebinding(lure)({REBINDING: ["403 loopback", "403 loopback"]})[0] != []
     lure.hits[REBOUND] += 1
-    assert gates.rebinding(lure)(good)[0] != []
+    assert gateway_checks.rebinding(lure)(good)[0] != []
 
 
 def test_a_way_out_has_to_be_open() -> None:
     """A gateway that refuses everything would pass all the others."""
-    assert gates.way_out({OPEN: ["200"]})[0] == []
-    assert gates.way_out({OPEN: ["403 loopback"]})[0] != []
+    assert gateway_checks.way_out({OPEN: ["200"]})[0] == []
+    assert gateway_checks.way_out({OPEN: ["403 loopback"]})[0] != []
 
 
 def test_a_resolver_passes_where_it_knows_that_a_name_does_not_exist() -> None:
     """No answer, an error and an invented address keep scans from their pages; it is a warning."""
-    [(name, heads)] = gates.resolver_requests("1f")["resolver"].items()
+    [(name, heads)] = gateway_checks.resolver_requests("1f")["resolver"].items()
     assert parse(f"http://{name}/").host == name
     assert heads == [f"CONNECT {name}:80 HTTP/1.1\r\nHost: {name}:80\r\n\r\n"]
-    assert gates.resolver({name: ["502 dns_nxdomain"]}).status is Status.PASS
+    assert gateway_checks.resolver({name: ["502 dns_nxdomain"]}).status is Status.PASS
     for answer in ("502 dns_failed", "TimeoutError", "200", "403 private", ""):
-        found = gates.resolver({name: [answer]})
+        found = gateway_checks.resolver({name: [answer]})
         assert found.status is Status.WARN
         assert answer in found.detail
         assert "EGRESS_RESOLVER" in found.advice
@@ -80,12 +80,12 @@ def test_a_redirect_is_stopped_by_one_wall_or_the_other() -> None:
     refused = Evidence(hops=seen.hops, refusals=(Refusal(host=PRIVATE, port=80, rule="loopback"),))
     record = EgressEvidence(decisions=(EgressDecision(name=PRIVATE, port=80, rule="loopback"),))
     lure = Lure()
-    assert gates.redirect("x", refused, EgressEvidence(), lure).status is Status.PASS
-    assert gates.redirect("x", seen, record, lure).detail.endswith("the gateway")
-    assert gates.redirect("x", seen, EgressEvidence(), lure).status is Status.FAIL
-    assert gates.redirect("x", Evidence(), record, lure).status is Status.FAIL
+    assert gateway_checks.redirect("x", refused, EgressEvidence(), lure).status is Status.PASS
+    assert gateway_checks.redirect("x", seen, record, lure).detail.endswith("the gateway")
+    assert gateway_checks.redirect("x", seen, EgressEvidence(), lure).status is Status.FAIL
+    assert gateway_checks.redirect("x", Evidence(), record, lure).status is Status.FAIL
     lure.hits[REDIRECTED] += 1
-    assert gates.redirect("x", refused, record, lure).status is Status.FAIL
+    assert gateway_checks.redirect("x", refused, record, lure).status is Status.FAIL
 
 
 def test_the_names_of_the_lure_are_fit_to_be_scanned() -> None:

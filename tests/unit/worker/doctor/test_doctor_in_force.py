@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.running import announced
+from safeurl.adapters.files.running import announced
 from safeurl.in_force import describe, differences, in_force
 from safeurl.settings import Settings
 from worker.doctor.finding import Status

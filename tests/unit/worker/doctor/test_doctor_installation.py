@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from safeurl.settings import Settings
-from worker.doctor import docker_facts, services
-from worker.doctor.configuration import check_settings
+from worker.doctor.checks import docker_facts, services
+from worker.doctor.checks.configuration import check_settings
 from worker.doctor.examination import worst
 from worker.doctor.finding import Status, failed, passed, ruled, warned
 

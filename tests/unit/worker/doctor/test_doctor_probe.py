@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from worker.doctor import probe
-from worker.doctor.trial import probe_command
+from worker.doctor.probe_runner import probe_command
 
 _FOLDER = Path(str(probe.__file__)).parent
 

@@ -4,11 +4,11 @@ from ipaddress import ip_network
 
 import pytest
 
+from worker.doctor.checks.surroundings import judge
 from worker.doctor.finding import Status
-from worker.doctor.surroundings import judge
-from worker.egress.host import HostNetworks
+from worker.egress.networks.local_addresses import HostNetworks
+from worker.egress.networks.surroundings import describe
 from worker.egress.protocol import Surroundings
-from worker.egress.surroundings import describe
 
 
 def _host(*own: str, defaults: tuple[int, ...] = (4, 6)) -> HostNetworks:

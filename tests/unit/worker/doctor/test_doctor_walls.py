@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from safeurl.ports import SandboxExit, Stop
-from worker.doctor import greed
+from worker.doctor.checks import resource_checks
+from worker.doctor.checks.isolation_checks import NEIGHBOUR, WALLS, Expected, connection_walls
 from worker.doctor.finding import Status
-from worker.doctor.trial import Tried
-from worker.doctor.walls import NEIGHBOUR, WALLS, Expected, connection_walls
+from worker.doctor.probe_runner import Tried
 
 _NONE = ["0" * 16]
 _OWN = ["60706"] * 4
@@ -159,7 +159,7 @@ def test_a_fork_bomb_is_judged_by_what_it_bore() -> None:
     """It has to be stopped below the limit, or by gVisor's death where that is its way."""
 
     def status(facts: dict[str, Any], *, gvisor: bool = False, **ended: Any) -> Status:
-        return greed.fork_bomb(tried(facts, **ended), 64, gvisor=gvisor).status
+        return resource_checks.fork_bomb(tried(facts, **ended), 64, gvisor=gvisor).status
 
     assert status({"fork_bomb": {"born": 63, "refused": "EAGAIN"}}) is Status.PASS
     assert status({"fork_bomb": {"born": 256, "refused": ""}}) is Status.FAIL
@@ -173,16 +173,19 @@ def test_a_fork_bomb_is_judged_by_what_it_bore() -> None:
 
 def test_a_memory_bomb_has_to_be_told_as_such() -> None:
     """A death for another reason, or none, fails."""
-    assert greed.memory_bomb(tried({}, oom_killed=True), 64).status is Status.PASS
-    assert greed.memory_bomb(tried({}, exit_code=137), 64).status is Status.FAIL
-    assert greed.memory_bomb(tried({}, stopped=Stop.DEADLINE), 64).status is Status.FAIL
-    assert greed.memory_bomb(tried({"memory_bomb": {"held_mb": 128}}), 64).status is Status.FAIL
+    assert resource_checks.memory_bomb(tried({}, oom_killed=True), 64).status is Status.PASS
+    assert resource_checks.memory_bomb(tried({}, exit_code=137), 64).status is Status.FAIL
+    assert resource_checks.memory_bomb(tried({}, stopped=Stop.DEADLINE), 64).status is Status.FAIL
+    assert (
+        resource_checks.memory_bomb(tried({"memory_bomb": {"held_mb": 128}}), 64).status
+        is Status.FAIL
+    )
 
 
 def test_tmp_has_to_be_full_at_its_size_and_run_nothing() -> None:
     """Each of the three is a fault of its own."""
     good = {"size": 64 * 2**20, "refused": "ENOSPC", "executed": "refused"}
-    assert greed.tmpfs(tried({"tmpfs": good}), 64).status is Status.PASS
+    assert resource_checks.tmpfs(tried({"tmpfs": good}), 64).status is Status.PASS
     for fault in ({"refused": ""}, {"size": 65 * 2**20}, {"executed": "done"}):
-        assert greed.tmpfs(tried({"tmpfs": good | fault}), 64).status is Status.FAIL
-    assert greed.tmpfs(tried({}), 64).status is Status.FAIL
+        assert resource_checks.tmpfs(tried({"tmpfs": good | fault}), 64).status is Status.FAIL
+    assert resource_checks.tmpfs(tried({}), 64).status is Status.FAIL

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.egress import ask, connect, connect_head, has_ended
-from worker.egress.channel import Channel
-from worker.egress.connection import Means
-from worker.egress.place import listen_in
+from worker.egress.gateway.channel import Channel
+from worker.egress.gateway.dns.resolver import Resolver
+from worker.egress.gateway.traffic.connection import Means
 from worker.egress.protocol import SOCKET_NAME, Bind
-from worker.egress.resolver import Resolver
+from worker.egress.unix_socket import listen_in
 
 
 class _FailingResolver(Resolver):

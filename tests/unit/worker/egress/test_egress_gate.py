@@ -17,8 +17,13 @@ from tests.support.hello import (
     records,
     sni,
 )
-from worker.egress.gate import MAX_HELD_BYTES, GateError, HelloGate, is_host
-from worker.egress.ledger import Entry
+from worker.egress.gateway.traffic.accounting import Entry
+from worker.egress.gateway.traffic.client_hello_check import (
+    MAX_HELD_BYTES,
+    GateError,
+    HelloGate,
+    is_host,
+)
 
 _HOST = "site.test"
 _ALERT = record(b"\x01\x5a", 0x15)

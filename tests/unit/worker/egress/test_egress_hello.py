@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.hello import body, extension, real_hello, sni, vector
-from worker.egress.hello import ClientHello, HelloError, parse_hello
+from worker.egress.gateway.traffic.client_hello import ClientHello, HelloError, parse_hello
 
 _HEADS = 5 + 4
 _PLAIN = body(sni(b"a.test"))

@@ -6,8 +6,14 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 import pytest
 
 from safeurl.address import AddressPolicy, Network, Rule, judge_address
-from worker.egress.host import Host, HostNetworks, closed_networks, host_networks, read_host
-from worker.egress.route import InterfaceAddress, Kind, Route
+from worker.egress.networks.local_addresses import (
+    Host,
+    HostNetworks,
+    closed_networks,
+    host_networks,
+    read_host,
+)
+from worker.egress.networks.route import InterfaceAddress, Kind, Route
 
 
 def _route(network: str, *hops: str, kind: Kind = Kind.UNICAST, table: int = 254) -> Route:

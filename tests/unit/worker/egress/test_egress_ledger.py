@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from safeurl.report import EgressEvidence
-from worker.egress.ledger import MAX_ENTRIES, Entry, Ledger
+from safeurl.model.report import EgressEvidence
+from worker.egress.gateway.traffic.accounting import MAX_ENTRIES, Entry, Ledger
 from worker.egress.protocol import Caps
 
 

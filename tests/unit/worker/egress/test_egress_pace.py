@@ -1,6 +1,6 @@
 """The pace: how many bytes may be read within a second."""
 
-from worker.egress.pace import Pace
+from worker.egress.gateway.traffic.pace import Pace
 
 _RATE = 1_000_000
 

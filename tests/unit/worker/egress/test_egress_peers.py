@@ -8,7 +8,7 @@ import pytest
 
 from safeurl.errors import ConfigError
 from safeurl.settings import Settings
-from worker.egress.peers import NOBODY, Peer, Peers, peer_of
+from worker.egress.gateway.peers import NOBODY, Peer, Peers, peer_of
 
 _SANDBOXES = range(70_000, 70_100)
 

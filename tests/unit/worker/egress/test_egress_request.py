@@ -9,7 +9,7 @@ import pytest
 from safeurl.address import AddressPolicy, Rule
 from safeurl.errors import UrlRefusedError
 from tests.support.vectors import LITERALS
-from worker.egress.request import MAX_HEAD_BYTES, Ask, RequestError, read_ask
+from worker.egress.gateway.traffic.request import MAX_HEAD_BYTES, Ask, RequestError, read_ask
 
 _LAB = AddressPolicy.parse(("127.0.0.0/8",), ())
 

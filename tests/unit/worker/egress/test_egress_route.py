@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.egress.route import (
+from worker.egress.networks.route import (
     IPV4,
     IPV6,
     InterfaceAddress,

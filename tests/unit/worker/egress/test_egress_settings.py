@@ -6,7 +6,7 @@ import pytest
 
 from safeurl.errors import ConfigError
 from safeurl.settings import Settings
-from worker.egress.ledger import MAX_ENTRIES
+from worker.egress.gateway.traffic.accounting import MAX_ENTRIES
 
 
 def test_resolvers_are_read_with_and_without_a_port() -> None:

@@ -1,0 +1,1 @@
+"""SafeURL's own HTTP API."""

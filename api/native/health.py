@@ -1,0 +1,70 @@
+"""Health: what works now, and what to do about what does not. Docker is never asked from here."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+
+from api.deps import ServiceOf
+from api.native.schemas import (
+    HealthDocument,
+    HealthMetrics,
+    HealthSummary,
+    PartDocument,
+    WorkerDocument,
+)
+from safeurl.model.scan import WorkerBeat
+from safeurl.services.health import Health
+
+router = APIRouter(tags=["health"])
+
+
+# For monitors; a route of its own, so that the schema does not list it.
+@router.head("/health", include_in_schema=False)
+@router.get(
+    "/health",
+    summary="Say what works",
+    responses={503: {"model": HealthDocument, "description": "No scans are taken now."}},
+)
+async def health(response: Response, service: ServiceOf) -> HealthDocument:
+    """Return 200 while scans are taken, even if nobody works on them, and 503 while none are."""
+    found = await service.health()
+    if not found.takes_scans:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return document(found)
+
+
+def document(found: Health) -> HealthDocument:
+    """Return the health in the form that is shown."""
+    return HealthDocument(
+        timestamp=found.at,
+        health=HealthSummary.model_validate(found),
+        metrics=_metrics(found),
+        recommendations=found.recommendations,
+        database=PartDocument.model_validate(found.database),
+        queue=PartDocument.model_validate(found.queue),
+        workers=tuple(_worker(beat) for beat in found.workers),
+    )
+
+
+def _metrics(found: Health) -> HealthMetrics:
+    metrics = found.metrics
+    return HealthMetrics(
+        active_workers=len(found.workers) if metrics else None,
+        total_scans_in_progress=metrics.in_progress if metrics else None,
+        pending_scans=metrics.pending if metrics else None,
+        recently_completed=metrics.recently_completed if metrics else None,
+        recently_failed=metrics.recently_failed if metrics else None,
+        recently_cancelled=metrics.recently_cancelled if metrics else None,
+        oldest_pending_scan=metrics.oldest_pending_at if metrics else None,
+    )
+
+
+def _worker(beat: WorkerBeat) -> WorkerDocument:
+    return WorkerDocument(
+        host=beat.host,
+        pid=beat.pid,
+        concurrency=beat.concurrency,
+        beat_at=beat.beat_at,
+        disk_free_bytes=beat.disk_free_bytes,
+        docker=PartDocument(ok=beat.docker_ok, detail=beat.docker_detail),
+    )

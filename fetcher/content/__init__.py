@@ -1,0 +1,1 @@
+"""Bodies as browsers read them: decompression, media types, character sets."""

@@ -1,0 +1,1 @@
+"""HTTP as browsers speak it: connections, requests, responses, redirects."""

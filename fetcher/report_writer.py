@@ -1,0 +1,88 @@
+"""Writes the report, line by line, each flushed when it is ready."""
+
+import os
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from fetcher.streams import ReportUnwrittenError
+from safeurl.model.report import (
+    ArtefactLine,
+    Body,
+    EvidenceLine,
+    Favicon,
+    Hop,
+    Line,
+    Page,
+    Refusal,
+    ReportLine,
+    encode_line,
+)
+
+#: Bytes of an artefact per line, before base64.
+PIECE_BYTES = 256 * 1024
+
+#: A line of evidence is shortened until it fits.
+MAX_LINE_BYTES = 512 * 1024
+
+_T = TypeVar("_T")
+_LISTS = ("links", "scripts", "iframes", "forms")
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Writes lines to a file descriptor."""
+
+    fd: int
+
+    def hop(self, hop: Hop) -> None:
+        """Write a hop's evidence; headers beyond the line's limit are left out."""
+        while len(encode_line(EvidenceLine(hop=hop))) > MAX_LINE_BYTES:
+            hop = replace(hop, headers=_half(hop.headers), headers_truncated=True)
+        self._write(EvidenceLine(hop=hop))
+
+    def refusal(self, refusal: Refusal) -> None:
+        """Write that the address policy stopped a connection."""
+        self._write(EvidenceLine(refusal=refusal))
+
+    def body(self, body: Body) -> None:
+        """Write what is known of the body."""
+        self._write(EvidenceLine(body=body))
+
+    def page(self, page: Page) -> None:
+        """Write what the HTML says; lists beyond the line's limit are halved until they fit."""
+        while len(encode_line(EvidenceLine(page=page))) > MAX_LINE_BYTES:
+            shorter = {name: _half(getattr(page, name)) for name in _LISTS}
+            reason = page.partial or "Lists were cut because the page's evidence was too large."
+            page = replace(page, **shorter, partial=reason)
+        self._write(EvidenceLine(page=page))
+
+    def favicon(self, favicon: Favicon) -> None:
+        """Write what is known of the page's icon."""
+        self._write(EvidenceLine(favicon=favicon))
+
+    def artefact(self, kind: str, data: bytes, media_type: str) -> None:
+        """Write a blob in pieces; an empty one is left out."""
+        cuts = [*range(0, len(data), PIECE_BYTES), len(data)]
+        for start, end in pairwise(cuts):
+            piece = data[start:end]
+            last = end == len(data)
+            self._write(ArtefactLine(kind=kind, data=piece, last=last, media_type=media_type))
+
+    def report(self, line: ReportLine) -> None:
+        """Write the last line."""
+        self._write(line)
+
+    def _write(self, line: Line) -> None:
+        data = memoryview(encode_line(line))
+        try:
+            while data:
+                data = data[os.write(self.fd, data) :]
+        except OSError as error:
+            raise ReportUnwrittenError from error
+
+
+def _half(items: tuple[_T, ...]) -> tuple[_T, ...]:
+    return items[: len(items) // 2]

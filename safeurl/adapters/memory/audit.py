@@ -1,0 +1,71 @@
+"""The shipped fake of `AuditLedger`: seals in a list."""
+
+import msgspec
+
+from safeurl.adapters.sql.rows import columns
+from safeurl.model.audit import NO_SEAL, AuditRow, SchemaFault, Seal, Trail
+from safeurl.model.scan import AuditEntry, LeaderTerm, Scan
+
+
+class MemoryLedger:
+    """`AuditLedger` over the store's own rows, which are never cut off."""
+
+    _audit: list[AuditEntry]
+    _scans: dict[str, Scan]
+    _terms: list[LeaderTerm]
+
+    def __init__(self) -> None:
+        """Begin without a seal."""
+        super().__init__()
+        self._seals: list[Seal] = []
+
+    async def rows(self, *, after: int, limit: int) -> list[AuditRow]:
+        """Take a slice, for ids count from 1."""
+        start = max(after, 0)
+        return [_row(entry) for entry in self._audit[start : start + limit]]
+
+    async def trails(self, *, after: str, limit: int) -> list[Trail]:
+        """Look through all rows for each scan."""
+        ids = sorted(scan_id for scan_id in self._scans if scan_id > after)
+        return [self._trail(self._scans[scan_id]) for scan_id in ids[:limit]]
+
+    async def seals(self, *, after: int, limit: int) -> list[Seal]:
+        """Take a slice, for numbers count from 1."""
+        start = max(after, 0)
+        return self._seals[start : start + limit]
+
+    async def last_seal(self) -> Seal | None:
+        """Return the last one."""
+        return self._seals[-1] if self._seals else None
+
+    async def seal(self, seal: Seal) -> bool:
+        """Append it if it follows; the very same one again is no news."""
+        if self._seals and self._seals[-1] == seal:
+            return True
+        last = await self.last_seal()
+        begin = (last.number, last.last_id, last.sha256) if last else (0, 0, NO_SEAL)
+        follows = (seal.number - 1, seal.first_id - 1, seal.previous_sha256) == begin
+        if not follows or seal.term != len(self._terms):
+            return False
+        self._seals.append(seal)
+        return True
+
+    async def last_numbers(self) -> tuple[int, int]:
+        """Count both lists."""
+        return len(self._audit), len(self._seals)
+
+    async def schema_faults(self) -> list[SchemaFault]:
+        """Return none: there is no schema in memory that somebody could change."""
+        return []
+
+    async def content_faults(self) -> list[str]:
+        """Return none: the fake has the same rules in code and keeps nothing that breaks them."""
+        return []
+
+    def _trail(self, scan: Scan) -> Trail:
+        rows = tuple(_row(entry) for entry in self._audit if entry.scan_id == scan.id)
+        return Trail(scan_id=scan.id, state=scan.state, version=scan.version, rows=rows)
+
+
+def _row(entry: AuditEntry) -> AuditRow:
+    return msgspec.convert(columns(entry), AuditRow)

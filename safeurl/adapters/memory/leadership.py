@@ -1,0 +1,34 @@
+"""The shipped fake of `Leadership`: terms in a list."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from safeurl.model.scan import LeaderTerm
+from safeurl.ports import CLOCK_SKEW
+
+
+class MemoryLeadership:
+    """`Leadership` in a list, the newest term last."""
+
+    def __init__(self) -> None:
+        """Begin without a leader."""
+        super().__init__()
+        self._terms: list[LeaderTerm] = []
+
+    async def lead(self, holder: str, *, now: datetime, until: datetime) -> LeaderTerm:
+        """Renew the last one, or append."""
+        newest = self._terms[-1] if self._terms else None
+        if newest is not None and newest.holder == holder:
+            self._terms[-1] = replace(newest, until=until)
+        elif newest is None or not now < newest.until <= until + CLOCK_SKEW:
+            number = len(self._terms) + 1
+            self._terms.append(LeaderTerm(term=number, holder=holder, elected_at=now, until=until))
+        return self._terms[-1]
+
+    async def resign(self, holder: str, *, now: datetime) -> None:
+        """Shorten the last one, if it is ours."""
+        if self._terms and self._terms[-1].holder == holder and self._terms[-1].until > now:
+            self._terms[-1] = replace(self._terms[-1], until=now)
+
+    def _is_fenced_in(self, term: int | None) -> bool:
+        return term is None or term == len(self._terms)

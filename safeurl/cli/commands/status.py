@@ -1,0 +1,82 @@
+"""`safeurl status`: one scan, or how the whole system does."""
+
+import asyncio
+from collections.abc import Iterator
+from types import MappingProxyType
+from typing import Annotated, Final
+
+import typer
+
+from safeurl.adapters.files.running import find_running
+from safeurl.bootstrap import open_service
+from safeurl.cli.entry import EXIT_UNAVAILABLE, Loaded, leave, load_settings, read_settings
+from safeurl.cli.view.health import print_health
+from safeurl.cli.view.render import print_audit, print_view, view_document
+from safeurl.cli.view.screen import Screen
+from safeurl.in_force import differences
+from safeurl.service import ScanView
+from safeurl.services.health import Health
+from safeurl.settings import Settings
+
+_EXIT_CODES: Final = MappingProxyType({"healthy": 0, "degraded": 1, "unhealthy": EXIT_UNAVAILABLE})
+
+
+def status(
+    scan_id: Annotated[str | None, typer.Argument(metavar="ID", help="A scan's id.")] = None,
+    *,
+    as_document: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Show a scan, or without an ID how SafeURL does.
+
+    Exit code without an ID: 0 healthy; 1 degraded: scans are taken, but wait, are slow or may
+    fail; 75 unhealthy: scans are not taken, or there are some and no worker is there for them.
+    """
+    if scan_id is None:
+        _show_health(as_document=as_document)
+        return
+    view = asyncio.run(_view(scan_id))
+    screen = Screen()
+    if as_document:
+        screen.document(view_document(view), indent=2)
+        return
+    print_view(screen, view)
+    print_audit(screen, view.audit)
+
+
+def _show_health(*, as_document: bool) -> None:
+    loaded = load_settings()
+    health = asyncio.run(_health(loaded.settings))
+    if as_document:
+        from api.native.health import document  # noqa: PLC0415 - other commands start sooner without it
+
+        facts = document(health).model_dump(mode="json", by_alias=True)
+        Screen().document(facts, indent=2)
+    else:
+        print_health(Screen(), health, _sources(loaded))
+    leave(_EXIT_CODES[health.status])
+
+
+async def _view(scan_id: str) -> ScanView:
+    async with open_service(read_settings(), required=True) as service:
+        return await service.view(scan_id)
+
+
+async def _health(settings: Settings) -> Health:
+    # Looking changes nothing: a database without a schema is said to have none.
+    async with open_service(settings, migrate=False) as service:
+        return await service.health()
+
+
+def _sources(loaded: Loaded) -> Iterator[tuple[str, str]]:
+    """Say which settings this command has, and which the worker over the same state folder."""
+    yield "settings", f"from {loaded.source}"
+    try:
+        running = find_running(loaded.settings.state_dir)
+    except (OSError, ValueError):
+        return  # another user's; `safeurl doctor` says more
+    if running is not None:
+        source = running.file or "the environment alone, no file"
+        others = [each.name for each in differences(loaded.settings, running)]
+        differ = f"; not the same here: {', '.join(others)}" if others else ""
+        words = f"`safeurl {running.command}` (process {running.pid}), settings from {source}"
+        yield "running", f"{words}{differ}"

@@ -1,0 +1,150 @@
+"""What becomes of each URL that `submit-scan` is given: taken, refused or a duplicate.
+
+A list may be long, so it is handed in batch by batch while it is read. What was handed in stands
+even if a later batch is not taken.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from safeurl.cli.commands.submit_input import MAX_LINE, Given
+from safeurl.cli.entry import complain, note
+from safeurl.cli.view.screen import Screen
+from safeurl.defang import safe_text, safe_url
+from safeurl.errors import RequestError, UnavailableError, UrlRefusedError
+from safeurl.pasted import find_urls
+from safeurl.service import MAX_SUBMIT, Service, Submission
+from safeurl.url import Reason
+
+#: A reason is a sentence of ours, which quotes little.
+_MAX_REASON: Final = 400
+#: Enough to tell a million URLs apart.
+_DIGEST_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A URL as it was given, and where."""
+
+    url: str
+    given: Given
+
+
+class Intake:
+    """Hands in URLs and tells of each; `ids` are those of the scans."""
+
+    def __init__(self, service: Service, *, source: str, as_document: bool, ids_only: bool) -> None:
+        """Print documents instead of words; `ids_only` where no results follow."""
+        self.ids: list[str] = []
+        self.refused = 0
+        self._duplicates = 0
+        self._service = service
+        self._source = source
+        self._as_document = as_document
+        self._ids_only = ids_only
+        self._warned: set[str] = set()
+        #: The lines of URLs that lines held, by the URLs' digests.
+        self._lines: dict[bytes, Given] = {}
+
+    async def take(self, given: Iterable[Given]) -> None:
+        """Hand in all that can be scanned; what ends this early is told after the counts."""
+        batch: list[_Found] = []
+        has_lines = False
+        try:
+            for each in given:
+                has_lines = has_lines or each.line is not None
+                for found in self._sifted(each):
+                    batch.append(found)
+                    if len(batch) == MAX_SUBMIT:
+                        await self._hand_in(batch)
+                        batch = []
+            if batch:
+                await self._hand_in(batch)
+        except (RequestError, UnavailableError):
+            self._count(has_lines=has_lines)
+            raise
+        self._count(has_lines=has_lines)
+
+    def _sifted(self, given: Given) -> Iterator[_Found]:
+        """Yield the URLs in a text that can be scanned; tell of all else."""
+        if not given.is_whole:
+            reason = f"The line is longer than {MAX_LINE:,} characters. Give one URL a line."
+            self._refuse(_Found(given.text, given), UrlRefusedError(Reason.TOO_LONG, reason))
+            return
+        pasted = find_urls(given.text)
+        if pasted.left_out:
+            words = safe_text(" ".join(pasted.left_out))
+            note(f"{_place(given)}Left out, because it is no URL: {words}")
+        for url in pasted.urls or (given.text,):
+            found = _Found(url, given)
+            try:
+                normalised = self._service.normalised(url)
+            except UrlRefusedError as error:
+                self._refuse(found, error)
+            else:
+                if not self._is_duplicate(normalised, found):
+                    yield found
+
+    def _refuse(self, found: _Found, error: UrlRefusedError) -> None:
+        self.refused += 1
+        shown = safe_text(found.url)
+        if error.reason == Reason.NO_URL and found.given.line:
+            complain(f"No URL in {safe_text(found.given.place)}: {shown}")
+        else:
+            complain(f"{_place(found.given)}{shown}: {safe_text(str(error), _MAX_REASON)}")
+        if self._as_document:
+            self._document(found, error=error.code, reason=error.reason, message=str(error))
+
+    def _is_duplicate(self, normalised: str, found: _Found) -> bool:
+        """Tell whether a line before had this URL; who names one twice as arguments wants two."""
+        if found.given.line is None:
+            return False
+        digest = hashlib.blake2b(normalised.encode(), digest_size=_DIGEST_BYTES).digest()
+        before = self._lines.get(digest)
+        if before is None:
+            self._lines[digest] = found.given
+            return False
+        self._duplicates += 1
+        if self._as_document:
+            self._document(found, duplicate_of={"line": before.line, "file": before.file or None})
+        return True
+
+    async def _hand_in(self, batch: list[_Found]) -> None:
+        submission = await self._service.submit([found.url for found in batch], source=self._source)
+        self.ids += [scan.id for scan in submission.scans]
+        self._tell(submission, batch)
+
+    def _tell(self, submission: Submission, batch: list[_Found]) -> None:
+        """Print the ids: on standard output, or, where results are to come there, beside it."""
+        screen, beside = Screen(), Screen(stderr=True)
+        if submission.warning not in {"", *self._warned}:
+            self._warned.add(submission.warning)
+            beside.line(("Warning:", "bold yellow"), f" {submission.warning}")
+        for scan, found in zip(submission.scans, batch, strict=True):
+            if self._ids_only and self._as_document:
+                self._document(found, id=scan.id, url=scan.url, queued=submission.queued)
+            elif self._ids_only:
+                screen.line(scan.id)
+            else:
+                beside.line(f"{scan.id}  {safe_url(scan.url)}")
+        screen.flush()
+
+    def _document(self, found: _Found, **facts: object) -> None:
+        place = {"line": found.given.line, "file": found.given.file or None}
+        Screen().document({"submitted_url": found.url, **place, **facts})
+
+    def _count(self, *, has_lines: bool) -> None:
+        """Tell how many of a list there were of each kind."""
+        if not has_lines:
+            return
+        taken = len(self.ids)
+        if self._as_document:
+            counts = {"taken": taken, "refused": self.refused, "duplicates": self._duplicates}
+            Screen().document({"counts": counts})
+        note(f"{taken:,} taken, {self.refused:,} refused, {self._duplicates:,} duplicates.")
+
+
+def _place(given: Given) -> str:
+    return f"{safe_text(given.place)}: " if given.place else ""

@@ -1,0 +1,68 @@
+"""How health looks in a terminal: a panel there, plain lines in a pipe."""
+
+from collections.abc import Iterable, Iterator
+from types import MappingProxyType
+from typing import Final
+
+from safeurl.cli.view.render import FACTS, stamp
+from safeurl.cli.view.screen import Column, Grid, Screen
+from safeurl.printable import clean
+from safeurl.services.health import Health
+
+_STYLES: Final = MappingProxyType(
+    {"healthy": "bold green", "degraded": "bold yellow", "unhealthy": "bold red"}
+)
+_GIBIBYTE: Final = 1024**3
+#: Sentences of ours may be longer than what hostile pages get.
+_MAX_TEXT: Final = 600
+
+
+def print_health(screen: Screen, health: Health, sources: Iterable[tuple[str, str]] = ()) -> None:
+    """Print status, issues with advice, the figures of the work there is, and whose settings."""
+    given = (*_facts(health), *sources)
+    facts = [(name, clean(value, _MAX_TEXT)) for name, value in given]
+    if screen.is_terminal:
+        style = _STYLES[health.status]
+        grids = [Grid(columns=FACTS, rows=facts)]
+        if health.issues:
+            grids += [
+                _sentences("✗", style, health.issues),
+                _sentences("→", "bold", health.recommendations),
+            ]
+        screen.panel(_status(health).upper(), style, grids)
+        return
+    said = [
+        ("status", _status(health)),
+        *(("issue", clean(words, _MAX_TEXT)) for words in health.issues),
+        *(("recommendation", clean(words, _MAX_TEXT)) for words in health.recommendations),
+    ]
+    for name, value in (*said, *facts):
+        screen.line(f"{name}: {value}")
+
+
+def _status(health: Health) -> str:
+    return health.status if health.is_running else "not running"
+
+
+def _sentences(mark: str, style: str, sentences: tuple[str, ...]) -> Grid:
+    rows = [(mark, clean(sentence, _MAX_TEXT)) for sentence in sentences]
+    return Grid(columns=(Column(style=style), Column()), rows=rows, gap=1)
+
+
+def _facts(health: Health) -> Iterator[tuple[str, str]]:
+    yield "database", health.database.detail
+    yield "queue", health.queue.detail
+    for beat in health.workers:
+        docker = f"Docker {beat.docker_detail}" if beat.docker_ok else "no Docker"
+        free = f"{beat.disk_free_bytes / _GIBIBYTE:.1f} GiB free"
+        who = f"{beat.host} (process {beat.pid})"
+        yield "worker", f"{who}, {beat.concurrency} at a time, {docker}, {free}"
+    metrics = health.metrics
+    if metrics is None:
+        return
+    oldest = metrics.oldest_pending_at
+    since = f", the oldest since {stamp(oldest)}" if oldest else ""
+    yield "scans", f"{metrics.pending} pending{since}; {metrics.in_progress} in progress"
+    failed, cancelled = metrics.recently_failed, metrics.recently_cancelled
+    others = f"{failed} failed or timed out, {cancelled} cancelled"
+    yield "last hour", f"{metrics.recently_completed} completed, {others}"

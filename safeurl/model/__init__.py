@@ -1,0 +1,1 @@
+"""What a scan and its evidence are, as plain values."""

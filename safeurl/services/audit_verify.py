@@ -1,0 +1,277 @@
+"""Walking the whole audit trail: every row, every seal over it, and the trail of every scan.
+
+The schema comes first: the triggers and CHECKs are what kept the rows as they should be, and a
+table that somebody replaced, by a view that never ends for one, must not be read.
+What is written while it walks is no fault: rows and seals are looked at up to where they ended
+when the walk began, and each scan is read at one moment with its trail.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from safeurl.model.audit import NO_SEAL, AuditRow, Risk, Seal, trail_faults
+from safeurl.model.seal_check import Difference, compare, explained, is_shaped, missing
+from safeurl.ports import AuditLedger
+
+#: Faults that are kept; of more there is only the number.
+MAX_FAULTS = 50
+
+_ROWS_PAGE = 1_000
+_SEALS_PAGE = 50
+_SCANS_PAGE = 200
+
+#: Differences kept to be explained together, because a row may have moved from one seal's range
+#: to another's.
+_MAX_DIFFERENCES = 10_000
+
+#: Before every id that SQLite can give.
+_LOWEST = -(2**63)
+
+#: Told now and then how many rows, seals and scans were seen.
+Tell = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """A seal that was noted down elsewhere: who owns the database cannot change it."""
+
+    number: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What a walk has seen."""
+
+    rows: int
+    #: Rows after the last seal.
+    unsealed: int
+    seals: int
+    scans: int
+    #: The last seal, to be kept as an anchor.
+    head: Anchor | None
+    #: The first of them, one sentence each.
+    faults: tuple[str, ...]
+    fault_count: int
+
+
+async def verify(
+    ledger: AuditLedger, *, anchors: Sequence[Anchor] = (), tell: Tell = lambda *_: None
+) -> Verification:
+    """Walk everything with bounded memory and name what is wrong."""
+    walk = _Walk(ledger, anchors, tell)
+    if not await walk.schema():
+        return walk.verification()
+    last_row, last_seal = await ledger.last_numbers()
+    await walk.rows_before_the_first()
+    await walk.seals(last_seal)
+    await walk.rows_after_the_seals(last_row)
+    await walk.beyond(last_row, last_seal)
+    await walk.trails()
+    return walk.verification()
+
+
+class _Walk:
+    """One walk: where it stands and what it found."""
+
+    def __init__(self, ledger: AuditLedger, anchors: Sequence[Anchor], tell: Tell) -> None:
+        self._ledger = ledger
+        self._anchors = list(anchors)
+        self._tell = tell
+        self._rows = _Rows(ledger)
+        self._previous: Seal | None = None
+        #: Up to which id rows are sealed.
+        self._sealed_to = 0
+        self._unsealed = self._seals = self._scans = 0
+        self._differences: list[Difference] = []
+        self._faults: list[str] = []
+        self._fault_count = 0
+
+    async def schema(self) -> bool:
+        """Compare the schema, then the rows with its rules; tell whether the rows may be read."""
+        faults = await self._ledger.schema_faults()
+        self._add(fault.text for fault in faults)
+        risk = max((fault.risk for fault in faults), default=Risk.NONE)
+        if risk is Risk.READING:
+            self._add(["The audit trail was not read, because its tables are not SafeURL's."])
+        elif risk is Risk.CHECKING:
+            self._add(["The rows were not checked: checking may run what is not SafeURL's."])
+        else:
+            self._add(await self._ledger.content_faults())
+        return risk is not Risk.READING
+
+    async def rows_before_the_first(self) -> None:
+        """Rows are numbered from 1."""
+        async for row in self._rows.upto(0):
+            self._add([f"Row {row.id} (scan {row.scan_id}) was put in before the first."])
+
+    async def seals(self, last: int) -> None:
+        """Each follows on the one before, and its rows are what was sealed."""
+        after = _LOWEST
+        while page := await self._ledger.seals(after=after, limit=_SEALS_PAGE):
+            for seal in page:
+                if seal.number <= last:
+                    await self._seal(seal)
+            after = page[-1].number
+            if after >= last:
+                break
+        self._add(_missing_seals(self._number() + 1, last))
+        self._add(
+            f"There is no seal {anchor.number}, which an anchor names." for anchor in self._anchors
+        )
+        self._add(explained(self._differences))
+
+    async def _seal(self, seal: Seal) -> None:
+        if seal.number <= 0:
+            self._add([f"Seal {seal.number} was put in before the first."])
+            return
+        self._add(_chain_faults(self._previous, seal, self._sealed_to))
+        self._add(self._anchor_faults(seal))
+        self._previous = seal
+        self._seals += 1
+        if not is_shaped(seal):
+            self._add([f"Seal {seal.number} was edited: its range and digests do not fit."])
+            return
+        await self._rows.skip_to(seal.first_id)
+        faults, differences = compare(seal, [row async for row in self._rows.upto(seal.last_id)])
+        self._add(faults)
+        room = _MAX_DIFFERENCES - len(self._differences)
+        self._differences += differences[:room]
+        self._fault_count += len(differences[room:])
+        self._sealed_to = seal.last_id
+        self._report()
+
+    def _anchor_faults(self, seal: Seal) -> list[str]:
+        met = [anchor for anchor in self._anchors if anchor.number == seal.number]
+        self._anchors = [anchor for anchor in self._anchors if anchor not in met]
+        return [
+            f"Seal {seal.number} is not the anchor {anchor.number}:{anchor.sha256}."
+            for anchor in met
+            if anchor.sha256 != seal.sha256
+        ]
+
+    async def rows_after_the_seals(self, last: int) -> None:
+        """No id is left out up to the last one that was given."""
+        if self._sealed_to > last:
+            self._add([f"Rows are sealed to {self._sealed_to}, but only {last} were counted."])
+        expected = self._sealed_to + 1
+        async for row in self._rows.upto(last):
+            if row.id > expected:
+                self._add([f"{missing(expected, row.id - 1)}; not sealed yet."])
+            expected = row.id + 1
+            self._unsealed += 1
+            if not self._unsealed % _ROWS_PAGE:
+                self._report()
+        if expected <= last:
+            self._add([f"{missing(expected, last)}: the tail of the trail was cut off."])
+
+    async def beyond(self, last_row: int, last_seal: int) -> None:
+        """Count anew: what came meanwhile is in it, and what lies above it was forged."""
+        rows = await self._ledger.rows(after=max(last_row, self._sealed_to), limit=_ROWS_PAGE)
+        seals = await self._ledger.seals(after=last_seal, limit=_SEALS_PAGE)
+        row_count, seal_count = await self._ledger.last_numbers()
+        self._add(
+            f"Row {row.id} (scan {row.scan_id}) was put in: only {row_count} were counted."
+            for row in rows
+            if row.id > row_count
+        )
+        self._add(
+            f"Seal {seal.number} was put in: only {seal_count} were counted."
+            for seal in seals
+            if seal.number > seal_count
+        )
+
+    async def trails(self) -> None:
+        """Each scan's trail is a legal life and ends where the scan stands."""
+        after = ""
+        while page := await self._ledger.trails(after=after, limit=_SCANS_PAGE):
+            for trail in page:
+                self._add(f"Scan {trail.scan_id}: {fault}" for fault in trail_faults(trail))
+            self._scans += len(page)
+            self._report()
+            after = page[-1].scan_id
+
+    def verification(self) -> Verification:
+        """Return what was seen."""
+        head = self._previous
+        return Verification(
+            rows=self._rows.seen,
+            unsealed=self._unsealed,
+            seals=self._seals,
+            scans=self._scans,
+            head=Anchor(number=head.number, sha256=head.sha256) if head else None,
+            faults=tuple(self._faults),
+            fault_count=self._fault_count,
+        )
+
+    def _number(self) -> int:
+        return self._previous.number if self._previous else 0
+
+    def _add(self, faults: Iterable[str]) -> None:
+        for fault in faults:
+            self._fault_count += 1
+            if len(self._faults) < MAX_FAULTS:
+                self._faults.append(fault)
+
+    def _report(self) -> None:
+        self._tell(self._rows.seen, self._seals, self._scans)
+
+
+class _Rows:
+    """The rows in order of id, read by the page."""
+
+    def __init__(self, ledger: AuditLedger) -> None:
+        self._ledger = ledger
+        self._after = _LOWEST
+        self._page: deque[AuditRow] = deque()
+        #: How many came by, and the id of the furthest of them.
+        self.seen = 0
+        self._furthest = _LOWEST
+
+    async def upto(self, last: int) -> AsyncIterator[AuditRow]:
+        """Return the next rows, up to the id `last`."""
+        while self._page or await self._turn():
+            while self._page and self._page[0].id <= last:
+                row = self._page.popleft()
+                if row.id > self._furthest:
+                    self._furthest = row.id
+                    self.seen += 1
+                yield row
+            if self._page:
+                return
+
+    async def skip_to(self, first: int) -> None:
+        """Have the id `first` come next, wherever a forged seal begins."""
+        if first <= self._furthest:
+            self._page.clear()
+            self._after = first - 1
+        async for _ in self.upto(first - 1):
+            pass
+
+    async def _turn(self) -> bool:
+        self._page.extend(await self._ledger.rows(after=self._after, limit=_ROWS_PAGE))
+        if self._page:
+            self._after = self._page[-1].id
+        return bool(self._page)
+
+
+def _chain_faults(previous: Seal | None, seal: Seal, sealed_to: int) -> Iterable[str]:
+    number = previous.number if previous else 0
+    if seal.number > number + 1:
+        # That it does not follow on the last one there is needs no sentence of its own.
+        yield from _missing_seals(number + 1, seal.number - 1)
+        if seal.first_id > sealed_to + 1:
+            yield f"Rows {sealed_to + 1} to {seal.first_id - 1} lie under no seal."
+        return
+    if seal.previous_sha256 != (previous.sha256 if previous else NO_SEAL):
+        yield f"Seal {seal.number} does not follow on seal {number}: the chain is broken."
+    if seal.first_id != sealed_to + 1:
+        yield f"Seal {seal.number} begins at row {seal.first_id}, not at row {sealed_to + 1}."
+
+
+def _missing_seals(first: int, last: int) -> Iterable[str]:
+    if first == last:
+        yield f"Seal {first} is missing."
+    elif first < last:
+        yield f"Seals {first} to {last} are missing."

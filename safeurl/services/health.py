@@ -1,0 +1,304 @@
+"""What is well and what is not, in words: from facts to issues, status and advice; pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from safeurl.model.scan import Metrics, WorkerBeat
+
+Status = Literal["healthy", "degraded", "unhealthy"]
+
+#: A worker that was silent longer than this counts as gone; they beat every ten seconds.
+WORKER_SILENCE = timedelta(seconds=30)
+#: A worker that went without signing off is told of for so long.
+LOST_MEMORY = timedelta(hours=1)
+#: A scan that waits longer than this waits too long.
+LONG_WAIT = timedelta(minutes=10)
+#: More scans than this are a queue.
+MANY_PENDING = 50
+#: So many scans of the last hour that broke, and such a part of all that ended, are no accident.
+MANY_BROKEN = 3
+BROKEN_SHARE = 0.1
+#: A disk with less than this left is low; SQLite, artefacts and logs go there.
+LOW_DISK_BYTES = 1024**3
+#: One with less than this is full: a write needs room for SQLite's log besides.
+FULL_DISK_BYTES = 4 * 1024**2
+
+_START = "Start it with `safeurl up`, or scan one URL here and now with `safeurl scan URL`."
+_RUN_WORKER = "Run `safeurl worker` on a host that has Docker; scans wait until then."
+_MORE_WORKERS = "Raise WORKER_CONCURRENCY or run `safeurl worker` on more hosts."
+_MEBIBYTE = 1024**2
+#: Processes without which no scan ends.
+_NEEDED = ("steward", "gateway", "valkey", "worker-")
+#: How a beat begins to say that it is not Docker but the way out that sandboxes lack.
+_GATEWAY = "The egress gateway"
+#: And how it is said of a queue that nobody but SafeURL itself can start.
+EMBEDDED_QUEUE = "The embedded queue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part of the system: whether it works, and a sentence about it."""
+
+    ok: bool
+    detail: str
+    #: Whether it was never there, as before the first start.
+    is_absent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """What is left on the disk of a host's state folder."""
+
+    host: str
+    free_bytes: int
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a database on it takes no scan any more, or soon will not."""
+        return self.free_bytes < FULL_DISK_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One thing that is wrong, and what to do about it, a sentence each."""
+
+    words: str
+    advice: str
+    #: Whether scans are not taken, or nobody is there to work on them.
+    is_outage: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """The facts, gathered from database and queue, never from Docker; and what they mean."""
+
+    at: datetime
+    database: Part
+    queue: Part
+    #: Those that were heard of in the last `WORKER_SILENCE`.
+    workers: tuple[WorkerBeat, ...] = ()
+    #: Those that were heard of in the last `LOST_MEMORY`, and then no more.
+    silent: tuple[WorkerBeat, ...] = ()
+    #: None where the database does not answer.
+    metrics: Metrics | None = None
+    #: Unfinished scans whose rows this version cannot read, as far as was looked.
+    unreadable: tuple[str, ...] = ()
+    #: Jobs of the last hour that workers refused, because SafeURL had not written them.
+    refused_jobs: int = 0
+    #: Of the host that asks, where the database lies on it.
+    disk: Disk | None = None
+    #: Processes of the system over this host's state folder that fail at each start.
+    failing: tuple[str, ...] = ()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether SafeURL was ever started with these settings."""
+        return not self.database.is_absent
+
+    @property
+    def findings(self) -> tuple[Issue, ...]:
+        """What is wrong, the most urgent first."""
+        if not self.is_running:
+            # All else follows from it.
+            return (
+                Issue(f"SafeURL is not running. {self.database.detail}", _START, is_outage=True),
+            )
+        found = [
+            *_database(self),
+            *_queue(self),
+            *_unreadable(self),
+            *_intruder(self),
+            *_failing(self),
+            *_workers(self),
+            *_docker(self),
+            *_pending(self),
+            *_broken(self),
+            *_lost(self),
+            *_disks(self),
+        ]
+        # Stable: outages first, and each kind in the order above.
+        return tuple(dict.fromkeys(sorted(found, key=lambda issue: not issue.is_outage)))
+
+    @property
+    def issues(self) -> tuple[str, ...]:
+        """What is wrong, one sentence each."""
+        return tuple(issue.words for issue in self.findings)
+
+    @property
+    def recommendations(self) -> tuple[str, ...]:
+        """What to do about the issues, one sentence each and none twice."""
+        return tuple(dict.fromkeys(issue.advice for issue in self.findings))
+
+    @property
+    def takes_scans(self) -> bool:
+        """Whether a scan that is handed in now is recorded."""
+        return self.database.ok and not (self.disk is not None and self.disk.is_full)
+
+    @property
+    def status(self) -> Status:
+        """One word for the whole.
+
+        `healthy`: all is well. `degraded`: scans are taken, but wait, are slow or may fail.
+        `unhealthy`: scans are not taken, or there are some and no worker is there for them.
+        """
+        found = self.findings
+        if any(issue.is_outage for issue in found):
+            return "unhealthy"
+        return "degraded" if found else "healthy"
+
+
+def _database(health: Health) -> Iterator[Issue]:
+    if not health.database.ok:
+        yield Issue(
+            health.database.detail,
+            "Check that the database answers and that its disk is not full "
+            "(TURSO_CONNECTION_URL, or SAFEURL_STATE_DIR); SafeURL recovers by itself.",
+            is_outage=True,
+        )
+
+
+def _queue(health: Health) -> Iterator[Issue]:
+    if not health.queue.ok:
+        embedded = health.queue.detail.startswith(EMBEDDED_QUEUE)
+        start = (
+            "Run `safeurl up` or `safeurl worker` on this host, which bring it, or set REDIS_URL"
+            if embedded
+            else "Start Redis, or check REDIS_URL, or REDIS_HOST, REDIS_PORT and REDIS_PASSWORD"
+        )
+        yield Issue(
+            health.queue.detail,
+            f"{start}; scans handed in meanwhile are recorded and start when it is back.",
+        )
+
+
+def _unreadable(health: Health) -> Iterator[Issue]:
+    if health.unreadable:
+        first, *others = health.unreadable
+        more = f" and {len(others)} more" if others else ""
+        yield Issue(
+            f"The database holds rows that this version cannot read, of the scan {first}{more}; "
+            "they are passed over.",
+            "Run `safeurl audit verify`: it names rows that were changed from outside. If none "
+            "were, a newer version wrote them; otherwise restore a backup.",
+        )
+
+
+def _intruder(health: Health) -> Iterator[Issue]:
+    if health.refused_jobs:
+        yield Issue(
+            "Somebody else writes to the queue: workers refused "
+            f"{health.refused_jobs} job{'s' if health.refused_jobs > 1 else ''} of the last hour.",
+            "Find out who can reach Redis, change its passwords, and give API and workers users "
+            "of their own (docker/valkey/users.acl); nothing of those jobs was run.",
+        )
+
+
+def _failing(health: Health) -> Iterator[Issue]:
+    if health.failing:
+        names = ", ".join(health.failing)
+        verb = "fails" if len(health.failing) == 1 else "fail"
+        yield Issue(
+            f"Of SafeURL's processes {names} {verb} at each start.",
+            "See in the log of `safeurl up` or `safeurl worker` why (`role.crashed`), and run "
+            "`safeurl doctor`; scans wait meanwhile.",
+            is_outage=any(name.startswith(_NEEDED) for name in health.failing),
+        )
+
+
+def _workers(health: Health) -> Iterator[Issue]:
+    if not health.database.ok or health.workers:
+        return
+    metrics = health.metrics
+    waiting = metrics.pending + metrics.in_progress if metrics else 0
+    if waiting:
+        left = "1 scan waits" if waiting == 1 else f"{waiting} scans wait"
+        yield Issue(f"No worker is running, and {left}.", _RUN_WORKER, is_outage=True)
+    else:
+        yield Issue("No worker is running.", _RUN_WORKER)
+
+
+def _docker(health: Health) -> Iterator[Issue]:
+    for beat in health.workers:
+        if not beat.docker_ok and beat.docker_detail.startswith(_GATEWAY):
+            yield Issue(
+                f"The worker on {beat.host} cannot scan: {beat.docker_detail}",
+                f"On {beat.host}, check that `safeurl gateway` runs and that the worker may open "
+                "its sockets (EGRESS_DIR).",
+            )
+        elif not beat.docker_ok:
+            yield Issue(
+                f"Docker does not work for the worker on {beat.host}: {beat.docker_detail}",
+                f"On {beat.host}, check that the Docker engine runs and that the worker may open "
+                "its socket (DOCKER_SOCKET_PATH).",
+            )
+
+
+def _pending(health: Health) -> Iterator[Issue]:
+    metrics = health.metrics
+    if metrics is None:
+        return
+    advice = _MORE_WORKERS if health.workers else _RUN_WORKER
+    if metrics.pending > MANY_PENDING:
+        yield Issue(f"{metrics.pending} scans are pending.", advice)
+    oldest = metrics.oldest_pending_at
+    if oldest is not None and health.at - oldest > LONG_WAIT:
+        waited = _span(health.at - oldest)
+        yield Issue(f"The oldest pending scan was handed in {waited} ago.", advice)
+
+
+def _broken(health: Health) -> Iterator[Issue]:
+    metrics = health.metrics
+    if metrics is None:
+        return
+    ended = metrics.recently_completed + metrics.recently_failed
+    broken = metrics.recently_broken
+    if broken >= MANY_BROKEN and broken >= ended * BROKEN_SHARE:
+        yield Issue(
+            f"Of {ended} scans that ended in the last hour, {broken} failed because a sandbox "
+            "or worker did.",
+            "Run `safeurl doctor` on the workers' hosts; "
+            "`safeurl status ID` tells why a scan failed.",
+        )
+
+
+def _lost(health: Health) -> Iterator[Issue]:
+    """Tell of workers that neither signed off nor were followed by another on their host."""
+    for lost in health.silent:
+        if any(w.host == lost.host and w.started_at >= lost.beat_at for w in health.workers):
+            continue
+        heard = _span(health.at - lost.beat_at)
+        yield Issue(
+            f"The worker on {lost.host} (process {lost.pid}) was lost: "
+            f"it was last heard of {heard} ago.",
+            f"See on {lost.host} why it ended, and start it again; "
+            "other workers take up the scans that it had.",
+        )
+
+
+def _disks(health: Health) -> Iterator[Issue]:
+    disks = {beat.host: beat.disk_free_bytes for beat in health.workers}
+    if health.disk is not None:
+        disks[health.disk.host] = health.disk.free_bytes
+    for host, free_bytes in disks.items():
+        if free_bytes < LOW_DISK_BYTES:
+            yield Issue(
+                f"The disk of the state folder on {host} has {free_bytes // _MEBIBYTE} MiB left.",
+                f"Free space on {host}, or move SAFEURL_STATE_DIR to a larger disk: "
+                "no scan is taken once it is full.",
+                is_outage=health.disk is not None
+                and health.disk.host == host
+                and health.disk.is_full,
+            )
+
+
+def _span(span: timedelta) -> str:
+    """Return a span of time in words."""
+    minutes = span // timedelta(minutes=1)
+    if minutes < 1:
+        return f"{span // timedelta(seconds=1)} seconds"
+    hours, rest = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {rest} min"
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"

@@ -1,0 +1,384 @@
+"""The settings: one frozen object read once from a mapping, every fault reported at once.
+
+`.env.example` is written from the fields below, and a test holds the two equal.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import (
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from safeurl.errors import ConfigError
+from safeurl.settings.api import ApiSettings
+from safeurl.settings.redis import RedisSettings
+from safeurl.settings.redis_url import RedisPlace
+from safeurl.settings.types import Cidrs, Ports, Resolvers, Seconds, Uids, Users
+from safeurl.settings.uids import DEFAULT_UIDS, read_uids, write_uids
+
+
+class Settings(RedisSettings, ApiSettings):
+    """All settings; the alias is the environment variable, the description its documentation."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    state_dir: Path = Field(
+        default=Path("~/.local/state/safeurl"),
+        alias="SAFEURL_STATE_DIR",
+        description="Folder for the embedded database, queue and stored artefacts.",
+    )
+    turso_connection_url: str = Field(
+        default="",
+        pattern=r"^$|^(libsql|https?|wss?)://",
+        alias="TURSO_CONNECTION_URL",
+        description="libSQL or Turso database (libsql:, https:, http:, wss: or ws:). "
+        "Empty: SQLite in the state folder.",
+    )
+    turso_auth_token: SecretStr = Field(
+        default=SecretStr(""),
+        alias="TURSO_AUTH_TOKEN",
+        description="Token for that database. Needs the package extra `turso`.",
+    )
+    sqlite_synchronous: Literal["NORMAL", "FULL"] = Field(
+        default="NORMAL",
+        alias="SQLITE_SYNCHRONOUS",
+        description="NORMAL survives a killed process, FULL also a power cut.",
+    )
+    docker_socket_path: Path = Field(
+        default=Path("/var/run/docker.sock"),
+        alias="DOCKER_SOCKET_PATH",
+        description="The Docker engine's socket. Only the worker opens it.",
+    )
+    fetcher_image: str = Field(
+        default="safeurl-fetcher:latest",
+        min_length=1,
+        alias="FETCHER_IMAGE",
+        description="Image that opens the page; docker/build.sh builds it.",
+    )
+    worker_concurrency: int = Field(
+        default=5, ge=1, le=256, alias="WORKER_CONCURRENCY", description="Scans at a time per host."
+    )
+    container_timeout_ms: int = Field(
+        default=30_000,
+        ge=1_000,
+        le=600_000,
+        alias="CONTAINER_TIMEOUT_MS",
+        description="Deadline of a sandbox. The fetcher stops by itself at four fifths of it. "
+        "Raise the worker unit's TimeoutStopSec by as much.",
+    )
+    container_memory_limit_mb: int = Field(
+        default=512,
+        ge=64,
+        le=65_536,
+        alias="CONTAINER_MEMORY_LIMIT_MB",
+        description="Memory of a sandbox, swap included.",
+    )
+    container_cpu_limit: float = Field(
+        default=0.5, ge=0.05, le=64, alias="CONTAINER_CPU_LIMIT", description="Cores of a sandbox."
+    )
+    container_pids_limit: int = Field(
+        default=128,
+        ge=8,
+        le=4096,
+        alias="CONTAINER_PIDS_LIMIT",
+        description="Processes and threads in a sandbox.",
+    )
+    container_network: Literal["none", "bridge"] = Field(
+        default="none",
+        alias="CONTAINER_NETWORK",
+        description="none: a sandbox has no network but a socket to the egress gateway, which "
+        "judges every connection. bridge: Docker's bridge, and only the fetcher judges.",
+    )
+    container_runtime: str = Field(
+        default="auto",
+        pattern=r"^[A-Za-z0-9_.-]*$",
+        alias="CONTAINER_RUNTIME",
+        description="runc, runsc (gVisor) or another OCI runtime that the engine knows. "
+        "auto: runsc where docker/gvisor.sh has registered it, else the engine's default.",
+    )
+    sandbox_uids: Uids = Field(
+        default=write_uids(DEFAULT_UIDS),
+        alias="SANDBOX_UIDS",
+        description="User ids of this host, first-last, that belong to sandboxes alone. Each has "
+        "one of its own, so that none uses up another's per-user limits.",
+    )
+    max_redirects: int = Field(
+        default=10, ge=0, le=50, alias="MAX_REDIRECTS", description="Redirects followed per scan."
+    )
+    max_body_mb: int = Field(
+        default=10,
+        ge=1,
+        le=16,
+        alias="MAX_BODY_MB",
+        description="Cap on a page's body in MiB, on the wire and again when decompressed.",
+    )
+    max_retries: int = Field(
+        default=3,
+        ge=0,
+        le=20,
+        alias="MAX_RETRIES",
+        description="Further attempts when the sandbox or the worker failed, not the page.",
+    )
+    retry_backoff_seconds: Seconds = Field(
+        default=(60, 120, 240),
+        min_length=1,
+        alias="RETRY_BACKOFF_SECONDS",
+        description="Pauses before the retries of a sandbox that failed; the last one repeats.",
+    )
+    lease_seconds: int = Field(
+        default=30,
+        ge=3,
+        le=3600,
+        alias="LEASE_SECONDS",
+        description="After this long without a sign of life a worker's scan is taken back. "
+        "With several hosts, whose clocks differ, at least 10.",
+    )
+    max_scans_per_worker: int = Field(
+        default=3,
+        ge=0,
+        le=1_000_000,
+        alias="MAX_SCANS_PER_WORKER",
+        description="Scans after which a worker process makes room for a fresh one. 0: never.",
+    )
+    worker_max_lifetime: int = Field(
+        default=180,
+        ge=0,
+        le=86_400,
+        alias="WORKER_MAX_LIFETIME",
+        description="Seconds after which it does so, between scans only. 0: never.",
+    )
+    egress_allow_cidrs: Cidrs = Field(
+        default=(),
+        alias="EGRESS_ALLOW_CIDRS",
+        description="Exceptions from the address policy, for labs and tests only. A network of "
+        "this host is opened only by an exception that names it or a part of it.",
+    )
+    egress_deny_cidrs: Cidrs = Field(
+        default=(),
+        alias="EGRESS_DENY_CIDRS",
+        description="More address ranges that no scan may reach. This host's addresses, links and "
+        "routes are refused without it. What it cannot know belongs here: the site's public "
+        "ranges, and its public address behind NAT.",
+    )
+    egress_allow_ports: Ports = Field(
+        default=(),
+        alias="EGRESS_ALLOW_PORTS",
+        description="Ports let through besides 80, 443 and the safe ones from 1024 up.",
+    )
+    egress_deny_ports: Ports = Field(
+        default=(), alias="EGRESS_DENY_PORTS", description="More ports that no scan may reach."
+    )
+    egress_dns64: bool = Field(
+        default=False,
+        alias="EGRESS_DNS64",
+        description="For networks with DNS64: judge addresses in 64:ff9b::/96 by the IPv4 address "
+        "in them, where they are refused otherwise.",
+    )
+    egress_allow_sni_mismatch: bool = Field(
+        default=False,
+        alias="EGRESS_ALLOW_SNI_MISMATCH",
+        description="Let a TLS connection name another host than the one it was opened to. It "
+        "weakens a wall: the record then no longer says which site was reached.",
+    )
+    egress_dir: str = Field(
+        default="",
+        alias="EGRESS_DIR",
+        description="Folder of a gateway that a unit of its own runs (`safeurl gateway`). Empty: "
+        "the worker runs one, in the state folder.",
+    )
+    egress_control_users: Users = Field(
+        default=(),
+        alias="EGRESS_CONTROL_USERS",
+        description="Users, by name or number, that may command the egress gateway besides root "
+        "and its own. One that a sandbox may have is refused.",
+    )
+    egress_resolver: Resolvers = Field(
+        default=(),
+        alias="EGRESS_RESOLVER",
+        description="DNS servers of the egress gateway, each an address with or without a port. "
+        "Empty: those of /etc/resolv.conf.",
+    )
+    egress_max_connections: int = Field(
+        default=512,
+        ge=1,
+        # As many as the gateway's record holds, so that it can hold every connection made.
+        le=512,
+        alias="EGRESS_MAX_CONNECTIONS",
+        description="Connections a scan may ask for, refused ones included.",
+    )
+    egress_max_concurrent: int = Field(
+        default=64,
+        ge=1,
+        le=1024,
+        alias="EGRESS_MAX_CONCURRENT",
+        description="Connections a scan may have open at a time.",
+    )
+    egress_max_mb: int = Field(
+        default=128,
+        ge=1,
+        le=65_536,
+        alias="EGRESS_MAX_MB",
+        description="MiB that all connections of a scan may carry, counted each way.",
+    )
+    egress_max_mb_per_second: int = Field(
+        default=64,
+        ge=1,
+        le=65_536,
+        alias="EGRESS_MAX_MB_PER_SECOND",
+        description="MiB per second that all connections of a scan may carry, each way. "
+        "More than that waits.",
+    )
+    egress_unbound_seconds: int = Field(
+        default=900,
+        ge=1,
+        le=86_400,
+        alias="EGRESS_UNBOUND_SECONDS",
+        description="After this long a gateway socket that was given to no scan is removed.",
+    )
+    user_agent: str = Field(
+        default="",
+        max_length=512,
+        alias="FETCH_USER_AGENT",
+        description="User-Agent sent to pages. Empty: a current browser's.",
+    )
+    enable_worker: bool = Field(
+        default=False,
+        alias="ENABLE_WORKER",
+        description="Whether `safeurl api` also runs the worker.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", alias="LOG_LEVEL", description="How much the daemons log."
+    )
+
+    @field_validator("container_runtime")
+    @classmethod
+    def _needs_no_bridge(cls, value: str, info: ValidationInfo) -> str:
+        """Refuse gVisor on Docker's bridge: as sandboxes need it, it has no network at all."""
+        if value == "runsc" and info.data.get("container_network") == "bridge":
+            raise ValueError("runsc needs CONTAINER_NETWORK=none, not bridge")
+        return value
+
+    @field_validator("sandbox_uids")
+    @classmethod
+    def _is_enough(cls, value: str, info: ValidationInfo) -> str:
+        """Refuse fewer user ids than sandboxes that run at a time."""
+        if len(read_uids(value)) < info.data.get("worker_concurrency", 0):
+            raise ValueError("fewer user ids than WORKER_CONCURRENCY")
+        return value
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read the settings from a mapping such as `os.environ`; raise ConfigError with all faults.
+
+        An empty value counts as not set, so that `.env` files may list every variable.
+        """
+        given = {
+            key: value for key, value in environ.items() if key in SETTING_NAMES and value != ""
+        }
+        try:
+            settings = cls.model_validate(given)
+        except ValidationError as error:
+            raise ConfigError(
+                tuple(_fault(item["loc"], item["msg"]) for item in error.errors())
+            ) from None
+        try:
+            state_dir = settings.state_dir.expanduser().absolute()
+        except RuntimeError as error:
+            fault = _fault(("SAFEURL_STATE_DIR",), f"{error} Name a folder that starts with /")
+            raise ConfigError((fault,)) from error
+        return settings.model_copy(update={"state_dir": state_dir})
+
+    @property
+    def uids(self) -> range:
+        """The user ids of this host that belong to sandboxes."""
+        return read_uids(self.sandbox_uids)
+
+    @property
+    def redis(self) -> RedisPlace:
+        """Where the queue is, and as whom we speak to it."""
+        return self.own_redis or RedisPlace(path=str(self.valkey_socket))
+
+    @property
+    def container_timeout(self) -> timedelta:
+        """Until when the worker ends a sandbox from outside, counted from its start."""
+        return timedelta(milliseconds=self.container_timeout_ms)
+
+    @property
+    def fetch_timeout(self) -> timedelta:
+        """Until when the fetcher ends by itself; below the container's."""
+        return self.container_timeout * 0.8
+
+    @property
+    def attempt_timeout(self) -> timedelta:
+        """Until when an attempt ends whatever Docker does; above the container's."""
+        return self.container_timeout + timedelta(seconds=30)
+
+    @property
+    def job_timeout(self) -> timedelta:
+        """A job's deadline in the worker; above the attempt's."""
+        return self.attempt_timeout + timedelta(seconds=30)
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a claim holds without being renewed."""
+        return timedelta(seconds=self.lease_seconds)
+
+    @property
+    def instance(self) -> str:
+        """Name of this installation on its Docker engine, so that it reaps only its own.
+
+        In containers and units of one host the state folders may all have the same path; the
+        gateway's folder is the host's own, and no two installations can share it.
+        """
+        folders = [self.state_dir]
+        if not self.gateway_dir.is_relative_to(self.state_dir):
+            folders.append(self.gateway_dir)
+        return hashlib.sha256(b"\0".join(map(os.fsencode, folders))).hexdigest()[:12]
+
+    @property
+    def database_path(self) -> Path:
+        """The embedded SQLite file."""
+        return self.state_dir / "safeurl.db"
+
+    @property
+    def worker_log(self) -> Path:
+        """Where the worker of `safeurl scan` logs."""
+        return self.state_dir / "worker.log"
+
+    @property
+    def artefact_dir(self) -> Path:
+        """Where blobs are stored."""
+        return self.state_dir / "artefacts"
+
+    @property
+    def gateway_dir(self) -> Path:
+        """Where the egress gateway has its sockets."""
+        return Path(self.egress_dir).absolute() if self.egress_dir else self.state_dir / "egress"
+
+    @property
+    def valkey_dir(self) -> Path:
+        """Where the embedded Valkey keeps its files."""
+        return self.state_dir / "valkey"
+
+    @property
+    def valkey_socket(self) -> Path:
+        """The embedded Valkey's unix socket."""
+        return self.valkey_dir / "valkey.sock"
+
+
+#: The environment variables that are ours.
+SETTING_NAMES = frozenset(str(field.alias) for field in Settings.model_fields.values())
+
+
+def _fault(loc: tuple[int | str, ...], message: str) -> str:
+    return f"{loc[0]}: {message.removeprefix('Value error, ')}. `.env.example` documents it."

@@ -1,0 +1,66 @@
+"""A settings file such as `.env`: settings, beside what other programs keep there.
+
+A slip of the pen there must not go unheard, since a default would be in force instead: sandboxes
+would reach what somebody believes to be denied.
+"""
+
+from collections.abc import Iterable, Iterator
+from io import StringIO
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from dotenv.parser import Binding, parse_stream
+
+from safeurl.errors import ConfigError
+from safeurl.settings import file as settings_file
+from safeurl.settings.core import SETTING_NAMES
+from safeurl.settings.expansion import MAX_CHARS, TooLongError, expanded
+from safeurl.settings.names import meant_in_file, told
+
+#: A file with more is some other program's; to look for what each name was meant to be takes time.
+_MAX_FAULTS: Final = 50
+
+
+def read_dotenv(path: Path) -> dict[str, str | None]:
+    """Return all that it sets, variables expanded; ConfigError names the lines that are wrong."""
+    bindings = tuple(parse_stream(StringIO(settings_file.read(path))))
+    faults = [f"{path}, {fault}" for fault in islice(_faults(bindings), _MAX_FAULTS + 1)]
+    if len(faults) > _MAX_FAULTS:
+        faults[_MAX_FAULTS:] = [f"{path}, and more lines are wrong."]
+    if faults:
+        raise ConfigError(tuple(faults))
+    try:
+        return expanded(bindings)
+    except TooLongError as error:
+        words = (
+            f"up to {error.binding.key} the values expand to more than {MAX_CHARS:,} characters."
+        )
+        raise ConfigError((f"{path}, {_where(error.binding)}: {words}",)) from error
+
+
+def _faults(bindings: Iterable[Binding]) -> Iterator[str]:
+    for binding in bindings:
+        name = binding.key or ""
+        if binding.error or (name and binding.value is None and not _may_be_bare(name)):
+            yield f"{_where(binding)}: this is no NAME=value."
+        elif name == settings_file.VARIABLE:
+            yield f"{_where(binding)}: {name} is read from the environment only."
+        elif nearest := meant_in_file(name):
+            yield f"{_where(binding)}: {told(name, nearest)}"
+
+
+def _may_be_bare(name: str) -> bool:
+    """Tell whether the name may stand alone, as in `export PATH`.
+
+    A setting's may not: it would even take back the value of a line above.
+    """
+    return name.isidentifier() and name not in SETTING_NAMES
+
+
+def _where(binding: Binding) -> str:
+    """Return the line where the statement begins; the parser counts from the blank ones above."""
+    statement = binding.original.string
+    blank = statement[: len(statement) - len(statement.lstrip())]
+    line = binding.original.line + blank.count("\n")
+    return f"line {line}"

@@ -1,0 +1,153 @@
+"""Names that are no setting of ours but were meant to be one.
+
+A misspelt setting must not go unheard, since a default would be in force instead: sandboxes would
+reach what somebody believes to be denied.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Final
+
+from safeurl.settings.core import SETTING_NAMES
+from safeurl.settings.file import VARIABLE
+
+#: All names that mean something to a command.
+_OURS: Final = (*sorted(SETTING_NAMES), VARIABLE)
+#: In a settings file whatever begins so was meant for us. The beginnings of the other settings
+#: (API_, REDIS_, LOG_, …) are in use elsewhere too.
+_FILE_PREFIXES: Final = ("EGRESS_", "FETCHER_", "SAFEURL_", "SANDBOX_", "TURSO_", "WORKER_")
+#: A process's environment holds names of every program: only this beginning is nobody else's.
+_OWN_PREFIX: Final = "SAFEURL_"
+#: What the scripts and tests of this project read.
+_TOOLS: Final = frozenset({"SAFEURL_BASE_IMAGE", "SAFEURL_CHAOS_TREE", "SAFEURL_SQLD"})
+#: What hosting platforms and other programs set for every process, one slip away from ours.
+_OTHERS: Final = frozenset({"LOGLEVEL", "REDISHOST", "REDISPASSWORD", "REDISPORT"})
+#: Kubernetes sets these for every service of a namespace, one that is called `safeurl` too.
+_SERVICE_LINK: Final = re.compile(
+    r"SAFEURL_([A-Z0-9_]+_)?(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_[A-Z]+)?)"
+)
+_LINKED_PORT: Final = re.compile(r"SAFEURL_([A-Z0-9_]+_)?PORT")
+#: Names up to this length may differ by one slip, longer ones by two: `API_HOST` and `APP_PORT`
+#: are two programs' names.
+_SHORT: Final = 12
+#: A name whose last word only says another unit, or none, means the same setting.
+_UNITS: Final = frozenset(
+    {"MS", "S", "SEC", "SECS", "SECONDS", "MINUTES", "KB", "MB", "MIB", "GB", "BYTES", "LIMIT"}
+)
+
+
+def meant_in_file(name: str) -> str | None:
+    """Return the setting that a name in a settings file was meant to be; None if it is none."""
+    if name in _OURS or name in _TOOLS:
+        return None
+    if near := _near(name) or _of_other_unit(name):
+        return near
+    return _nearest(name) if _upper(name).startswith(_FILE_PREFIXES) else None
+
+
+def meant_in_environment(name: str, value: str) -> str | None:
+    """Return the setting that a variable was meant to be; None if it may be another program's."""
+    if name in _OURS or name in _TOOLS or name in _OTHERS or not value:
+        return None
+    upper = _upper(name)
+    if upper.startswith(_OWN_PREFIX):
+        return None if _is_service_link(name, value) else _near(name) or _nearest(name)
+    near = _near(name)
+    if near is None or _letters(name) == _letters(near):
+        return near
+    # `APP_HOST` is a program's own name, `API_HSOT` is not.
+    is_family = upper.split("_")[0] == near.split("_")[0] or not upper.isascii()
+    return near if is_family or len(_letters(near)) > _SHORT else None
+
+
+def faults_of_environment(environ: Mapping[str, str]) -> Iterator[str]:
+    """Name every variable that was meant to be a setting, and which one."""
+    for name, value in sorted(environ.items()):
+        if near := meant_in_environment(name, value):
+            yield f"The environment: {told(name, near)}"
+
+
+def told(name: str, near: str) -> str:
+    """Return the sentence about a name that is no setting; what cannot be seen in it is escaped."""
+    seen = name.encode("ascii", "backslashreplace").decode()
+    return f"{seen} is no setting; the nearest is {near}."
+
+
+def _near(name: str) -> str | None:
+    """Return the setting that the name equals but for case, invisible characters and slips."""
+    letters = _letters(name)
+    found = (
+        (slips, each)
+        for each, ours in _LETTERS.items()
+        if (slips := _slips(letters, ours, _most(ours))) <= _most(ours)
+    )
+    return min(found, default=(0, None))[1]
+
+
+def _most(letters: str) -> int:
+    return 1 if len(letters) <= _SHORT else 2
+
+
+def _nearest(name: str) -> str:
+    upper = _upper(name)
+    # Who puts our name before a setting's, as SAFEURL_API_PORT, means that setting.
+    bare = get_close_matches(upper.removeprefix(_OWN_PREFIX), _OURS, n=1)
+    return (bare or get_close_matches(upper, _OURS, n=1, cutoff=0.0))[0]
+
+
+def _of_other_unit(name: str) -> str | None:
+    upper = _upper(name)
+    if "_" not in upper:
+        return None
+    return next((each for each in _OURS if _stem(each) == _stem(upper)), None)
+
+
+def _stem(name: str) -> str:
+    words = name.split("_")
+    while len(words) > 1 and words[-1] in _UNITS:
+        words.pop()
+    return "_".join(words)
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    if _SERVICE_LINK.fullmatch(name):
+        return True
+    return bool(_LINKED_PORT.fullmatch(name)) and "://" in value
+
+
+def _upper(name: str) -> str:
+    """Return the name as it was meant to look: in capitals, its words parted by `_`."""
+    plain = unicodedata.normalize("NFKC", name).upper()
+    return "".join("_" if c in "-. " else c for c in plain if c.isalnum() or c in "_-. ").strip("_")
+
+
+def _letters(name: str) -> str:
+    return _upper(name).replace("_", "")
+
+
+#: Each setting, and what is compared of it.
+_LETTERS: Final = {each: _letters(each) for each in _OURS}
+
+
+def _slips(left: str, right: str, most: int) -> int:
+    """Return how many letters were left out, put in, mistaken or swapped with their neighbour.
+
+    The optimal string alignment distance; more than `most` is not counted to its end.
+    """
+    if abs(len(left) - len(right)) > most:
+        return most + 1
+    before: list[int] = []
+    last = list(range(len(right) + 1))
+    for i, a in enumerate(left, 1):
+        row = [i]
+        for j, b in enumerate(right, 1):
+            best = min(last[j] + 1, row[-1] + 1, last[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == right[j - 2] and b == left[i - 2]:
+                best = min(best, before[j - 2] + 1)
+            row.append(best)
+        if min(*row, *last) > most:
+            return most + 1
+        before, last = last, row
+    return last[-1]

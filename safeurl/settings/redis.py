@@ -1,0 +1,95 @@
+"""The settings that say where the queue is; `Settings` is these and all others."""
+
+from dataclasses import replace
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+
+from safeurl.settings.redis_url import RedisPlace, parse_redis_url
+from safeurl.settings.types import File
+
+
+class RedisSettings(BaseModel):
+    """Where the queue is: one URL, or a host and a port, or neither for an embedded Valkey."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    redis_host: str = Field(
+        default="",
+        alias="REDIS_HOST",
+        description="Redis or Valkey server, of one SafeURL alone. "
+        "Empty, as REDIS_URL: an embedded Valkey in the state folder.",
+    )
+    redis_port: int = Field(
+        default=6379, ge=1, le=65535, alias="REDIS_PORT", description="Its TCP port."
+    )
+    redis_username: str = Field(
+        default="", alias="REDIS_USERNAME", description="Its user, if not the default one."
+    )
+    redis_password: SecretStr = Field(
+        default=SecretStr(""), alias="REDIS_PASSWORD", description="Its password, if it has one."
+    )
+    redis_url: SecretStr = Field(
+        default=SecretStr(""),
+        alias="REDIS_URL",
+        description="Instead of REDIS_HOST: redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss: for "
+        "TLS, or unix:///PATH[?db=DB].",
+    )
+    redis_tls_ca: File = Field(
+        default="",
+        alias="REDIS_TLS_CA",
+        description="With rediss: file with the authority of its certificate. Empty: the system's.",
+    )
+    redis_tls_cert: File = Field(
+        default="", alias="REDIS_TLS_CERT", description="File with a certificate of our own for it."
+    )
+    redis_tls_key: File = Field(
+        default="",
+        validate_default=True,
+        alias="REDIS_TLS_KEY",
+        description="File with that certificate's key.",
+    )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_one_place(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        """Refuse a URL that cannot be read, or beside settings that say the same again."""
+        place = parse_redis_url(value.get_secret_value())
+        if info.data.get("redis_host"):
+            raise ValueError("set REDIS_URL or REDIS_HOST, not both")
+        for name in ("username", "password"):
+            given = info.data.get(f"redis_{name}")
+            if getattr(place, name) and given and str(given):
+                raise ValueError(f"it has a {name}, so REDIS_{name.upper()} must be empty")
+        return value
+
+    @field_validator("redis_tls_ca", "redis_tls_cert", "redis_tls_key")
+    @classmethod
+    def _needs_tls(cls, value: str, info: ValidationInfo) -> str:
+        """Refuse files that nothing would use, and one of a pair."""
+        url = info.data.get("redis_url")
+        if value and not (url and parse_redis_url(url.get_secret_value()).is_tls):
+            raise ValueError("it is used with REDIS_URL=rediss://... only")
+        if info.field_name == "redis_tls_key" and bool(value) != bool(
+            info.data.get("redis_tls_cert")
+        ):
+            raise ValueError("REDIS_TLS_CERT and REDIS_TLS_KEY are set together or not at all")
+        return value
+
+    @property
+    def is_redis_embedded(self) -> bool:
+        """Whether the queue is a Valkey of our own in the state folder."""
+        return self.own_redis is None
+
+    @property
+    def own_redis(self) -> RedisPlace | None:
+        """The server that the settings name; None for the embedded one."""
+        url = self.redis_url.get_secret_value()
+        if not url and not self.redis_host:
+            return None
+        given = RedisPlace(host=self.redis_host, port=self.redis_port)
+        place = parse_redis_url(url) if url else given
+        return replace(
+            place,
+            username=place.username or self.redis_username,
+            password=place.password or self.redis_password.get_secret_value(),
+        )

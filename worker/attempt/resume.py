@@ -1,0 +1,71 @@
+"""Concluding a scan that another worker has analysed and not recorded, from what is stored."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from safeurl.model.report import Evidence
+from safeurl.model.scan import Scan
+from safeurl.model.stored_evidence import read_evidence
+from safeurl.ports import Clock, FinalRecord, ScanStore
+from safeurl.services.conclusion import final_from_evidence
+
+_log = logging.getLogger("safeurl.conclude")
+
+EVENT = "concluding"
+#: Judging takes milliseconds; what takes so much of a processor would never end.
+_MAX_CPU_S = 10.0
+
+#: From an ANALYZING scan and its evidence, at a moment, to its ending.
+Judge = Callable[[Scan, Evidence, datetime], FinalRecord]
+
+
+async def conclude_stored(  # noqa: PLR0913 - the parts it touches, each handed in
+    store: ScanStore,
+    scan: Scan,
+    *,
+    clock: Clock,
+    actor: str,
+    term: int | None,
+    outlived: set[tuple[str, int]] | None = None,
+    judge: Judge = final_from_evidence,
+    max_cpu_s: float = _MAX_CPU_S,
+) -> FinalRecord | None:
+    """Return the ending of an ANALYZING scan, or None when it has to be fetched again.
+
+    It is tried once per attempt, and said so before: evidence that ends whoever judges it would
+    otherwise end every leader in its turn. A judge that takes for ever is ended together with
+    this process. `outlived` keeps what this process judged and lived on, and may judge again:
+    then it was not the judging that failed.
+    """
+    outlived = set() if outlived is None else outlived
+    key = (scan.id, scan.version)
+    is_told = any(
+        (said.event, said.version) == (EVENT, scan.version) for said in await store.audit(scan.id)
+    )
+    if is_told and key not in outlived:
+        return None
+    document = await store.evidence(scan.id)
+    if document is None:
+        return None
+    try:
+        evidence = read_evidence(document)
+    except msgspec.MsgspecError:
+        # Damaged, or written by a later version of SafeURL.
+        _log.warning("conclude.unreadable scan=%s", scan.id)
+        return None
+    if not is_told:
+        said = "The stored evidence is judged."
+        await store.note(scan, event=EVENT, detail=said, now=clock(), actor=actor, term=term)
+    # The kernel's timer, because a thread can be neither ended nor, in a regular expression, asked.
+    signal.setitimer(signal.ITIMER_PROF, max_cpu_s)
+    try:
+        ending = await asyncio.to_thread(judge, scan, evidence, clock())
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    outlived.add(key)
+    return ending

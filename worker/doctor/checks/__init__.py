@@ -1,0 +1,1 @@
+"""The checks of the doctor: each reads facts and returns findings."""

@@ -1,0 +1,151 @@
+"""The parts that SafeURL needs besides Docker: whether each answers now."""
+
+import pwd
+import shlex
+import shutil
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from safeurl.adapters.files.privacy import open_to_others
+from safeurl.bootstrap import make_queue, open_store, private_paths
+from safeurl.errors import EgressUnavailableError, SafeURLError
+from safeurl.settings import Settings
+from safeurl.settings.redis_url import RedisPlace
+from safeurl.settings.weakness import REDIS, weaknesses
+from worker.doctor.checks.docker_facts import Info
+from worker.doctor.finding import Finding, failed, passed, ruled, warned
+from worker.egress.client.client import EgressClient
+
+_GIB: Final = 1024**3
+_LOW_BYTES: Final = _GIB
+_FULL_BYTES: Final = _GIB // 5
+#: Where the system's containerd keeps images; one that the engine starts has them in the engine's.
+_CONTAINERD: Final = Path("/var/lib/containerd")
+_SNAPSHOTTER: Final = "io.containerd.snapshotter.v1"
+_PROTECT: Final = "Use rediss:// in REDIS_URL, and a user of its own for each service."
+#: Paths that a line shows; the first ones tell enough.
+_LISTED: Final = 4
+_CHANGED: Final = (
+    "Somebody changed the schema: see `safeurl audit verify`, and restore a backup of before."
+)
+_START: Final = "It starts with `safeurl worker` or `safeurl up`."
+
+
+async def database(settings: Settings) -> Finding:
+    """Fail where the database does not answer, or its schema is not as this version makes it."""
+    embedded = not settings.turso_connection_url
+    if embedded and not settings.database_path.exists():
+        advice = "It is made by `safeurl migrate`, or when the first command needs it."
+        return warned("database", f"there is no {settings.database_path} yet", advice)
+    try:
+        async with open_store(settings, migrate=False) as store:
+            faults = await store.schema_faults()
+    except SafeURLError as error:
+        return failed("database", str(error), "Run `safeurl migrate`, or mend what it names.")
+    if faults:
+        return ruled("database", [fault.text for fault in faults], "", _CHANGED)
+    where = f"SQLite in {settings.database_path}" if embedded else "libSQL"
+    return passed("database", f"{where} answers, its schema is as made")
+
+
+async def queue(settings: Settings) -> Finding:
+    """Fail where Redis does not answer; the embedded one may be at rest."""
+    place = settings.redis
+    where = "the embedded Valkey" if settings.is_redis_embedded else f"Redis at {place}"
+    wakeups = make_queue(settings)
+    try:
+        waiting = await wakeups.ping()
+    except SafeURLError as error:
+        if settings.is_redis_embedded:
+            return warned("queue", "the embedded Valkey does not run", _START)
+        return failed("queue", str(error), "Start it, or mend REDIS_URL or REDIS_HOST.")
+    finally:
+        await wakeups.close()
+    words = f"{where} answers, {waiting} wake-ups wait"
+    if settings.is_redis_embedded:
+        return passed("queue", f"{words}; its socket is this user's alone")
+    words = f"{words}; {_how(place)}"
+    exposed = [each.words for each in weaknesses(settings) if each.setting == REDIS]
+    return warned("queue", words, _PROTECT) if exposed else passed("queue", words)
+
+
+def _how(place: RedisPlace) -> str:
+    """Return how well the way to the server is protected, and as whom we use it."""
+    way = "TLS" if place.is_tls else "a unix socket" if place.path else "no TLS"
+    user = f"user {place.username}" if place.username else "the default user"
+    return f"{way}, {user}, {'a' if place.password else 'no'} password"
+
+
+async def gateway(settings: Settings) -> Finding:
+    """Warn where no egress gateway runs; without one no sandbox has a way out."""
+    if settings.container_network != "none":
+        return passed("gateway", f"not used with CONTAINER_NETWORK={settings.container_network}")
+    try:
+        pong = await EgressClient(settings.gateway_dir).ping()
+    except EgressUnavailableError:
+        return warned("gateway", f"none runs in {settings.gateway_dir}", _START)
+    return passed("gateway", f"version {pong.version} answers in {settings.gateway_dir}")
+
+
+def state_folder(settings: Settings) -> Finding:
+    """Warn where others can enter the folder that holds what scans found, or read a file of it."""
+    folder = settings.state_dir
+    exposed = list(open_to_others(folder, private_paths(settings)))
+    if not exposed:
+        return passed("state-folder", f"{folder} and its files are this user's alone")
+    listed = ", ".join(map(str, exposed[:_LISTED]))
+    advice = f"chmod go-rwx {' '.join(shlex.quote(str(each)) for each in exposed[:_LISTED])}"
+    return warned("state-folder", f"open to other users: {listed}", advice)
+
+
+def socket_mode(path: Path) -> Finding:
+    """Warn where every user of the host may use Docker's socket, and so is root."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return failed("docker-socket", f"{path}: {error.strerror}", "Set DOCKER_SOCKET_PATH.")
+    if mode & stat.S_IWOTH:
+        advice = f"chmod 660 {path}, and give it to the group `docker`."
+        return warned("docker-socket", f"{path} can be written by everybody", advice)
+    return passed("docker-socket", f"{path} has mode {stat.S_IMODE(mode):04o}")
+
+
+def disk(settings: Settings, info: Info | None) -> Finding:
+    """Judge the space that is left where SafeURL and Docker write."""
+    root = Path(str(info.get("DockerRootDir", ""))) if info else Path()
+    images = [_CONTAINERD] if info and _has_containerd_store(info) else []
+    folders = [each for each in (settings.state_dir, root, *images) if each.is_absolute()]
+    return space({str(each): shutil.disk_usage(_existing(each)).free for each in folders})
+
+
+def _has_containerd_store(info: Info) -> bool:
+    """Tell whether the engine leaves its images to containerd, as new installations do."""
+    return any(_SNAPSHOTTER in each for each in info.get("DriverStatus") or ())
+
+
+def space(left: Mapping[str, int]) -> Finding:
+    """Fail where a disk is full, warn where it soon will be; bytes left, by folder."""
+    words = ", ".join(f"{free / _GIB:.1f} GiB free for {name}" for name, free in left.items())
+    least = min(left.values())
+    advice = "Make room: scans, artefacts and images are written there."
+    if least < _FULL_BYTES:
+        return failed("disk", words, advice)
+    return warned("disk", words, advice) if least < _LOW_BYTES else passed("disk", words)
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists and may be looked at."""
+    for each in (folder, *folder.parents):
+        try:
+            if each.exists():
+                return each
+        except PermissionError:
+            continue
+    return Path("/")
+
+
+def accounts() -> dict[int, str]:
+    """Return the users that this host lists, names by user id."""
+    return {entry.pw_uid: entry.pw_name for entry in pwd.getpwall()}

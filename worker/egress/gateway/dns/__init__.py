@@ -1,0 +1,1 @@
+"""The DNS client of the gateway."""

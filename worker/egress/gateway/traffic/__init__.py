@@ -1,0 +1,1 @@
+"""One connection of a sandbox: request, decision, dialling, bytes."""

@@ -1,0 +1,1 @@
+"""What the kernel says of the networks of this host."""

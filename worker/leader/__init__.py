@@ -1,0 +1,1 @@
+"""What one worker does for all hosts: election, rescue, sealing."""

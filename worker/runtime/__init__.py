@@ -1,0 +1,1 @@
+"""The processes of a worker: how they start, live and end."""
