@@ -24,7 +24,7 @@ from api.server import Server, limits_of, raise_file_limit
 from api.ui import page
 from safeurl.bootstrap import make_queue, make_service, make_store
 from safeurl.errors import ConfigError, UnavailableError
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from safeurl.service import Service
 from safeurl.service_manager import announced
 from safeurl.settings import Settings

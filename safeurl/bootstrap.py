@@ -17,7 +17,8 @@ from safeurl.adapters.redis.queue import RQQueue
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.address import AddressPolicy
 from safeurl.errors import ConfigError
-from safeurl.ports import Store, WakeQueue
+from safeurl.ports.queue import WakeQueue
+from safeurl.ports.store import Store
 from safeurl.service import Service
 from safeurl.services.health import Disk
 from safeurl.settings import Settings

@@ -25,7 +25,9 @@ from safeurl.model.scan import (
     new_scan_id,
 )
 from safeurl.model.verdict import is_concluded
-from safeurl.ports import Clock, ScanStore, WakeQueue
+from safeurl.ports.clock import Clock
+from safeurl.ports.queue import WakeQueue
+from safeurl.ports.scans import ScanStore
 from safeurl.services.conclusion import final_without_page
 from safeurl.services.health import LOST_MEMORY, WORKER_SILENCE, Disk, Health, Part
 from safeurl.state import Outcome, State, is_final

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from safeurl.model.audit import NO_SEAL, AuditRow, Risk, Seal, trail_faults
 from safeurl.model.seal_check import Difference, compare, explained, is_shaped, missing
-from safeurl.ports import AuditLedger
+from safeurl.ports.audit import AuditLedger
 
 #: Faults that are kept; of more there is only the number.
 MAX_FAULTS = 50

@@ -9,7 +9,7 @@ from safeurl.analysis import inconclusive, judge
 from safeurl.model.report import Evidence
 from safeurl.model.scan import Artefact, Result, Scan
 from safeurl.model.verdict import Verdict
-from safeurl.ports import FinalRecord
+from safeurl.ports.scans import FinalRecord
 from safeurl.state import Outcome, final_state
 
 

@@ -13,7 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from safeurl.bootstrap import make_queue, open_store, utc_now
-from safeurl.ports import Store, WakeQueue
+from safeurl.ports.queue import WakeQueue
+from safeurl.ports.store import Store
 from safeurl.service import MAX_SUBMIT, Service
 from safeurl.settings import Settings
 from tests.support.live_api import api_process, client_of

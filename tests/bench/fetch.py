@@ -7,7 +7,7 @@ from statistics import median
 
 from safeurl.model.report import FetchRequest
 from safeurl.model.report_reader import ReportReader
-from safeurl.ports import SandboxOrder
+from safeurl.ports.sandbox import SandboxOrder
 from tests.support.gateway_sandbox import Cell, cell
 from tests.support.images import SOCKET_PATH
 from tests.support.pages import PageServer, Reply

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from safeurl.bootstrap import make_queue, open_store, utc_now
 from safeurl.model.scan import Result, Scan
-from safeurl.ports import FinalRecord, ScanStore, Waiting
+from safeurl.ports.queue import Waiting
+from safeurl.ports.scans import FinalRecord, ScanStore
 from safeurl.service import Service
 from safeurl.settings import Settings
 from safeurl.state import Outcome, State

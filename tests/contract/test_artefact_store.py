@@ -12,7 +12,7 @@ import pytest
 from safeurl.adapters.files.artefacts import FileArtefacts
 from safeurl.adapters.memory.artefacts import MemoryArtefacts
 from safeurl.errors import StoreFullError, StoreUnavailableError
-from safeurl.ports import ArtefactStore
+from safeurl.ports.artefacts import ArtefactStore
 
 _DATA = b"\x00evidence\xff"
 _SHA256 = hashlib.sha256(_DATA).hexdigest()

@@ -8,7 +8,7 @@ import pytest
 from safeurl.errors import RowRefusedError
 from safeurl.model.audit import Seal, entry_of, trail_faults
 from safeurl.model.seal import NO_ROW, seal_over, sha256_of
-from safeurl.ports import Store
+from safeurl.ports.store import Store
 from safeurl.services.audit_verify import verify
 from safeurl.state import State
 from tests.support.builders import NOW, brought_to, claimed, make_scan

@@ -10,7 +10,7 @@ from safeurl.adapters.memory.scans import MemoryQueue, MemoryStore
 from safeurl.errors import ScanFinishedError, ScanNotFoundError, StoreUnavailableError
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import Scan
-from safeurl.ports import FinalRecord, ScanStore
+from safeurl.ports.scans import FinalRecord, ScanStore
 from safeurl.service import Service
 from safeurl.state import Outcome, State, is_final
 from tests.support.builders import LEASE, NOW, WORKER, brought_to, claimed, finished, make_scan

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from safeurl.ports import Store
+from safeurl.ports.store import Store
 from safeurl.state import Outcome, State
 from tests.support.builders import LEASE, NOW, brought_to, make_ending
 from tests.support.stores import on_every_store

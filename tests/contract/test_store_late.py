@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from safeurl.model.scan import Scan
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from safeurl.state import Outcome, State
 from tests.support.builders import (
     LEASE,

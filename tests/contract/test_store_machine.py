@@ -29,7 +29,7 @@ from safeurl.adapters.memory.scans import MemoryQueue
 from safeurl.errors import ScanFinishedError
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import Scan
-from safeurl.ports import Store
+from safeurl.ports.store import Store
 from safeurl.service import Service
 from safeurl.state import Outcome, State, final_state, is_final
 from tests.support.builders import LEASE, NOW, analysed, make_ending

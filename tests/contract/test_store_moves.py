@@ -7,7 +7,9 @@ import pytest
 
 from safeurl.errors import RowRefusedError
 from safeurl.model.scan import Scan
-from safeurl.ports import CLOCK_SKEW, ScanStore, Store
+from safeurl.ports.clock import CLOCK_SKEW
+from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from safeurl.state import FINAL_STATES, TRANSITIONS, Outcome, State, final_state
 from tests.support.builders import (
     LEASE,

@@ -9,7 +9,8 @@ import pytest
 from safeurl.errors import RowRefusedError
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import Metrics, VerdictSummary
-from safeurl.ports import CLOCK_SKEW, ScanStore
+from safeurl.ports.clock import CLOCK_SKEW
+from safeurl.ports.scans import ScanStore
 from safeurl.state import Outcome, State
 from tests.support.builders import (
     LEASE,

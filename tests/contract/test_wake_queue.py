@@ -17,7 +17,7 @@ from safeurl.adapters.redis.queue import TASK, RQQueue
 from safeurl.adapters.redis.wakeup import QUEUE_NAME, Wakeup, take
 from safeurl.errors import QueueUnavailableError
 from safeurl.model.scan import new_scan_id
-from safeurl.ports import Waiting, WakeQueue
+from safeurl.ports.queue import Waiting, WakeQueue
 from tests.support.valkey import Valkey
 
 Open = Callable[[], "AsyncIterator[WakeQueue]"]

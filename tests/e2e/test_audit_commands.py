@@ -12,7 +12,7 @@ import pytest
 from safeurl.model.audit import AuditRow, Seal
 from safeurl.model.scan import Scan
 from safeurl.model.seal import sha256_of
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from tests.support.builders import NOW, claimed, make_scan
 from tests.support.system import System
 from tests.support.tampering import ROWS, ROWS_PER_SEAL, SEALED_ROWS, on_sqlite

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from safeurl.model.scan import Scan
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from safeurl.state import Outcome, State
 from tests.support.docker_proxy import DockerProxy
 from tests.support.pages import PageServer, Reply, Request, html

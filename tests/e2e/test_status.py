@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from safeurl.state import Outcome
 from tests.support.installation import installation, running, without_own_warning
 from tests.support.system import System

@@ -18,7 +18,7 @@ import pytest
 from safeurl.model.report import Evidence, Hop, Page, Refusal
 from safeurl.model.scan import Scan
 from safeurl.model.verdict import Group, Hit, Judgement, Verdict
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from safeurl.state import Outcome
 from tests.support.builders import (
     NOW,

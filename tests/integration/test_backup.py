@@ -19,7 +19,7 @@ import pytest
 from safeurl.adapters.files.artefacts import FileArtefacts, blob_path
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import Scan
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from safeurl.state import Outcome, State, is_final
 from tests.support.builders import LEASE, NOW, WORKER, claimed, make_scan
 from tests.support.churner import churn_once

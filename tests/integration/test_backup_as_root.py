@@ -15,7 +15,7 @@ from safeurl.adapters.backup import BackupTaker, Place
 from safeurl.adapters.files.artefacts import FileArtefacts
 from safeurl.errors import RequestError, StoreUnavailableError
 from safeurl.model.scan import Scan
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from tests.support.churner import churn_once
 from tests.support.system import System
 from tests.support.user import (

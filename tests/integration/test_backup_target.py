@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from safeurl.adapters.files.artefacts import FileArtefacts
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from tests.support.churner import churn_once
 from tests.support.system import System
 

@@ -12,7 +12,7 @@ from safeurl.adapters.memory.scans import MemoryQueue
 from safeurl.errors import ScanFinishedError
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import Scan
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from safeurl.service import Service
 from safeurl.state import Outcome, State
 from tests.support.builders import NOW, WORKER, analysed, brought_to, make_ending

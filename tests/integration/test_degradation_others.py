@@ -10,7 +10,7 @@ from pathlib import Path
 
 from safeurl.bootstrap import make_queue, open_store, utc_now
 from safeurl.model.scan import Scan
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from safeurl.service import MAX_SUBMIT, Service
 from safeurl.state import Outcome, State
 from tests.support.docker_proxy import DockerProxy

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from safeurl.errors import EgressUnavailableError
-from safeurl.ports import EgressEndpoint
+from safeurl.ports.egress import EgressEndpoint
 from worker.egress.client.client import EgressClient
 from worker.egress.protocol import CONTROL_NAME, SOCKETS_NAME
 

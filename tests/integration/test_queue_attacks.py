@@ -13,7 +13,7 @@ from safeurl.adapters.redis.connection import RedisServer
 from safeurl.adapters.redis.queue import RQQueue
 from safeurl.adapters.redis.wakeup import QUEUE_KEY, Refusal
 from safeurl.model.scan import new_scan_id
-from safeurl.ports import Waiting
+from safeurl.ports.queue import Waiting
 from tests.support.hostile_jobs import ON_THE_QUEUE, key, plant_beside_the_queue, plant_module
 from tests.support.scan_worker import ScanWorkerProcess
 from tests.support.tcp_valkey import TcpValkey

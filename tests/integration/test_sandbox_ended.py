@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from safeurl.model.scan import AuditEntry
-from safeurl.ports import ScanStore, Stop
+from safeurl.ports.sandbox import Stop
+from safeurl.ports.scans import ScanStore
 from safeurl.state import Outcome, State
 from tests.support.gateway_sandbox import cell
 from tests.support.images import docker_client

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from safeurl.ports import SandboxExit
+from safeurl.ports.sandbox import SandboxExit
 from safeurl.state import Outcome
 from tests.support.gateway_sandbox import cell
 from tests.support.images import docker_client

@@ -14,7 +14,7 @@ from safeurl.adapters.libsql.database import LibSQLDatabase
 from safeurl.adapters.sql.database import Statement
 from safeurl.bootstrap import open_store
 from safeurl.errors import StoreUnavailableError
-from safeurl.ports import Store
+from safeurl.ports.store import Store
 from safeurl.services.audit_verify import Verification, verify
 from safeurl.settings import Settings
 from safeurl.state import State

@@ -11,7 +11,7 @@ import pytest
 
 from safeurl.model.report import FetchRequest
 from safeurl.model.scan import AuditEntry
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from safeurl.state import Outcome, State
 from tests.support.pages import PageServer, Reply, Request, html
 from tests.support.system import RunningWorker, System

@@ -10,7 +10,7 @@ from rq.suspension import suspend
 
 from safeurl.bootstrap import redis_server
 from safeurl.model.audit import path_faults
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from safeurl.state import State
 from tests.support.pages import PageServer, Reply, Request, html
 from tests.support.system import RunningWorker, System

@@ -10,7 +10,7 @@ import pytest
 from safeurl.model.audit import path_faults
 from safeurl.model.report import Evidence
 from safeurl.model.scan import Scan
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from safeurl.service import Service, Submission
 from safeurl.state import Outcome, State
 from tests.support.pages import Handler, PageServer, Reply, Request, html, redirect

@@ -11,7 +11,7 @@ import psutil
 
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import AuditEntry, Scan
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from safeurl.service import Service
 from safeurl.state import Outcome, State
 from tests.support.docker_proxy import DockerProxy

@@ -6,7 +6,7 @@ from typing import Any
 
 from safeurl.model.report import Profile
 from safeurl.model.scan import Artefact, Result, Scan, WorkerBeat, new_scan_id
-from safeurl.ports import FinalRecord, ScanStore
+from safeurl.ports.scans import FinalRecord, ScanStore
 from safeurl.state import Outcome, State, final_state
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)

@@ -13,7 +13,7 @@ from pathlib import Path
 from safeurl.adapters.files.artefacts import FileArtefacts
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.model.scan import Artefact, Scan
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from safeurl.settings import Settings
 from safeurl.state import Outcome
 from tests.support.builders import NOW, WORKER, analyzing, claimed, finished, make_scan

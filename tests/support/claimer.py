@@ -11,7 +11,7 @@ from pathlib import Path
 
 from safeurl.adapters.libsql import LibSQLStore
 from safeurl.adapters.sqlite import SQLiteStore
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from tests.support.builders import NOW
 
 _LEASE = timedelta(minutes=5)

@@ -17,7 +17,7 @@ import psutil
 
 from safeurl.errors import EgressUnavailableError
 from safeurl.model.report import EgressEvidence
-from safeurl.ports import EgressEndpoint
+from safeurl.ports.egress import EgressEndpoint
 from safeurl.settings import Settings
 from worker.egress.client.client import EgressClient
 from worker.egress.protocol import SOCKET_NAME, Caps, EgressPolicy

@@ -22,7 +22,7 @@ from safeurl.model.report import (
 )
 from safeurl.model.scan import Artefact, Result, Scan
 from safeurl.model.verdict import Category, Group, Hit, Judgement, Verdict
-from safeurl.ports import FinalRecord, ScanStore
+from safeurl.ports.scans import FinalRecord, ScanStore
 from safeurl.state import Outcome, State
 
 #: A title that would be harmful in a page that did not escape it.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from safeurl.model.report import EgressEvidence, Evidence, FetchRequest, ReportLine
 from safeurl.model.report_reader import ReportReader
-from safeurl.ports import SandboxExit, SandboxOrder
+from safeurl.ports.sandbox import SandboxExit, SandboxOrder
 from safeurl.settings import Settings
 from tests.support.egress import GatewayProcess
 from tests.support.images import SOCKET_PATH

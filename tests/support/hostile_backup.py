@@ -9,7 +9,7 @@ from pathlib import Path
 from safeurl.adapters.backup.archive import ArchiveWriter
 from safeurl.adapters.backup.document import Manifest, Seal, decode, encode
 from safeurl.adapters.files.artefacts import FileArtefacts
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from tests.support.builders import NOW
 from tests.support.churner import churn_once
 from tests.support.schema_changes import apply

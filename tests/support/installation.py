@@ -17,7 +17,7 @@ import httpx
 
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import AuditEntry, Scan
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from safeurl.state import State
 from tests.support.live_api import api_process, client_of
 from tests.support.pages import PageServer, Reply, Request, html

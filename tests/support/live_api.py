@@ -17,7 +17,7 @@ from api.app import create_app
 from api.clients import Limits
 from api.guard import LOOPBACK_HOSTS
 from api.server import Server
-from safeurl.ports import WakeQueue
+from safeurl.ports.queue import WakeQueue
 from safeurl.service import Service
 from tests.support.failing import FailingQueue, FailingStore
 from tests.support.finished_scan import Life, finish_as_phishing

@@ -17,7 +17,8 @@ from safeurl.model.report import (
     ReportLine,
     encode_line,
 )
-from safeurl.ports import EgressEndpoint, SandboxExit, SandboxOrder, Sink, Stop
+from safeurl.ports.egress import EgressEndpoint
+from safeurl.ports.sandbox import SandboxExit, SandboxOrder, Sink, Stop
 from safeurl.state import Outcome
 
 Script = Callable[[FetchRequest], Sequence[bytes]]

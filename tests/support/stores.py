@@ -8,7 +8,7 @@ from pathlib import Path
 from safeurl.adapters.libsql import LibSQLStore
 from safeurl.adapters.memory.scans import MemoryStore
 from safeurl.adapters.sqlite import SQLiteStore
-from safeurl.ports import Store
+from safeurl.ports.store import Store
 from tests.support.libsql_proxy import LibSQLProxy
 from tests.support.sqld import Sqld
 

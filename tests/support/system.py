@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 
 from safeurl.bootstrap import open_service, open_store
 from safeurl.model.scan import Scan
-from safeurl.ports import ScanStore
+from safeurl.ports.scans import ScanStore
 from safeurl.service import Service
 from safeurl.settings import Settings
 from safeurl.state import is_final

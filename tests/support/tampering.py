@@ -12,7 +12,7 @@ from safeurl.adapters.sql.database import Database, Statement
 from safeurl.adapters.sql.schema import schema_sql, statements_of
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.adapters.sqlite.database import SQLiteDatabase
-from safeurl.ports import Store
+from safeurl.ports.store import Store
 from safeurl.state import State
 from tests.support.builders import LEASE, NOW, WORKER, brought_to
 from tests.support.sqld import Sqld

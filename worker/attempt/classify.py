@@ -31,7 +31,7 @@ The facts are ambiguous, and this is how each ambiguity is settled:
 from dataclasses import dataclass
 
 from safeurl.model.report import ReportLine
-from safeurl.ports import SandboxExit, Stop
+from safeurl.ports.sandbox import SandboxExit, Stop
 from safeurl.state import OUTCOME_MESSAGES, Outcome
 
 _FIRST_SIGNAL_STATUS = 128

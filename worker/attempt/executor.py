@@ -21,16 +21,11 @@ from safeurl.errors import EgressUnavailableError, StoreUnavailableError
 from safeurl.model.report import EgressEvidence, Evidence, FetchRequest
 from safeurl.model.report_reader import ReportReader
 from safeurl.model.scan import Artefact, Scan
-from safeurl.ports import (
-    ArtefactStore,
-    Clock,
-    Egress,
-    EgressEndpoint,
-    Sandbox,
-    SandboxExit,
-    SandboxOrder,
-    ScanStore,
-)
+from safeurl.ports.artefacts import ArtefactStore
+from safeurl.ports.clock import Clock
+from safeurl.ports.egress import Egress, EgressEndpoint
+from safeurl.ports.sandbox import Sandbox, SandboxExit, SandboxOrder
+from safeurl.ports.scans import ScanStore
 from safeurl.retry import BACKOFF, HANDED_BACK, failures, retry_delay
 from safeurl.services.conclusion import final_from_evidence, final_without_page
 from safeurl.state import ANALYZED_OUTCOMES, Outcome

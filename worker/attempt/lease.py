@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from safeurl.errors import UnavailableError
 from safeurl.model.scan import Scan
-from safeurl.ports import Clock, ScanStore
+from safeurl.ports.clock import Clock
+from safeurl.ports.scans import ScanStore
 
 _log = logging.getLogger("safeurl.lease")
 

@@ -11,7 +11,8 @@ import msgspec
 from safeurl.model.report import Evidence
 from safeurl.model.scan import Scan
 from safeurl.model.stored_evidence import read_evidence
-from safeurl.ports import Clock, FinalRecord, ScanStore
+from safeurl.ports.clock import Clock
+from safeurl.ports.scans import FinalRecord, ScanStore
 from safeurl.services.conclusion import final_from_evidence
 
 _log = logging.getLogger("safeurl.conclude")

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from safeurl.errors import StoreUnavailableError, UnavailableError
 from safeurl.model.scan import LeaderTerm
-from safeurl.ports import CLOCK_SKEW, Clock, Leadership
+from safeurl.ports.clock import CLOCK_SKEW, Clock
+from safeurl.ports.leadership import Leadership
 from worker.identity import has_ended
 
 _log = logging.getLogger("safeurl.election")

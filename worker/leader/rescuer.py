@@ -21,7 +21,9 @@ from safeurl.errors import (
     StoreUnavailableError,
 )
 from safeurl.model.scan import Scan
-from safeurl.ports import CLOCK_SKEW, Clock, ScanStore, Waiting, WakeQueue
+from safeurl.ports.clock import CLOCK_SKEW, Clock
+from safeurl.ports.queue import Waiting, WakeQueue
+from safeurl.ports.scans import ScanStore
 from safeurl.retry import failures, retry_delay
 from safeurl.services.conclusion import final_without_page
 from safeurl.state import OUTCOME_MESSAGES, Outcome, State

@@ -8,7 +8,8 @@ import logging
 
 from safeurl.model.audit import Seal
 from safeurl.model.seal import MAX_ROWS, NO_ROW, seal_over
-from safeurl.ports import AuditLedger, Clock
+from safeurl.ports.audit import AuditLedger
+from safeurl.ports.clock import Clock
 
 _log = logging.getLogger("safeurl.sealer")
 

@@ -10,7 +10,8 @@ from datetime import datetime
 from safeurl.bootstrap import utc_now
 from safeurl.errors import EgressUnavailableError, SandboxUnavailableError, UnavailableError
 from safeurl.model.scan import WorkerBeat
-from safeurl.ports import Sandbox, ScanStore
+from safeurl.ports.sandbox import Sandbox
+from safeurl.ports.scans import ScanStore
 from safeurl.settings import Settings
 from worker.egress.client.client import EgressClient
 

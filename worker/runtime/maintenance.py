@@ -10,7 +10,9 @@ from datetime import timedelta
 
 from safeurl.bootstrap import make_artefacts, make_queue, open_store, utc_now
 from safeurl.errors import QueueUnavailableError, UnavailableError
-from safeurl.ports import Sandbox, Store, WakeQueue
+from safeurl.ports.queue import WakeQueue
+from safeurl.ports.sandbox import Sandbox
+from safeurl.ports.store import Store
 from safeurl.services.health import WORKER_SILENCE
 from safeurl.settings import Settings
 from safeurl.state import State

@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from safeurl.ports import Sink, Stop
+from safeurl.ports.sandbox import Sink, Stop
 from worker.sandbox.frames import FrameReader, Stream
 from worker.sandbox.memory import MemoryWatch, NoWatch
 

@@ -6,7 +6,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from safeurl.errors import SandboxUnavailableError
-from safeurl.ports import Clock, SandboxExit, SandboxOrder, Sink
+from safeurl.ports.clock import Clock
+from safeurl.ports.sandbox import SandboxExit, SandboxOrder, Sink
 from worker.sandbox.circuit_breaker import CircuitBreaker
 from worker.sandbox.engine import Engine
 from worker.sandbox.execute import ContainerRun

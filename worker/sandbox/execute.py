@@ -17,7 +17,8 @@ from typing import Any
 
 from safeurl.errors import SandboxUnavailableError
 from safeurl.model.report import encode_line
-from safeurl.ports import Clock, SandboxExit, SandboxOrder, Sink, Stop
+from safeurl.ports.clock import Clock
+from safeurl.ports.sandbox import SandboxExit, SandboxOrder, Sink, Stop
 from worker.attempt.classify import SIGKILL_STATUS, lacked_memory
 from worker.sandbox import labels
 from worker.sandbox.attach_session import SLICE_S, AttachSession

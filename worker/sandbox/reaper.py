@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from safeurl.errors import SandboxUnavailableError
-from safeurl.ports import Clock
+from safeurl.ports.clock import Clock
 from worker.sandbox import labels
 from worker.sandbox.engine import ContainerGoneError, Engine, EngineClient
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from safeurl.model.scan import LeaderTerm
-from safeurl.ports import CLOCK_SKEW
+from safeurl.ports.clock import CLOCK_SKEW
 
 
 class MemoryLeadership:

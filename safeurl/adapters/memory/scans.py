@@ -23,7 +23,9 @@ from safeurl.model.scan import (
     WorkerBeat,
 )
 from safeurl.model.verdict import Judgement
-from safeurl.ports import CLOCK_SKEW, FinalRecord, Unreadable, Waiting, ignore
+from safeurl.ports.clock import CLOCK_SKEW
+from safeurl.ports.queue import Waiting
+from safeurl.ports.scans import FinalRecord, Unreadable, ignore
 from safeurl.state import INFRASTRUCTURE_OUTCOMES, Outcome, State, is_legal
 
 

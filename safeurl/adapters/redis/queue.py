@@ -20,7 +20,7 @@ from rq import Queue
 
 from safeurl.adapters.redis.wakeup import QUEUE_KEY, QUEUE_NAME, REFUSED_KEY, scan_id_of
 from safeurl.errors import QueueUnavailableError
-from safeurl.ports import Waiting
+from safeurl.ports.queue import Waiting
 from safeurl.services.health import EMBEDDED_QUEUE
 
 #: The worker looks it up in a table of its own, so that submitting needs no worker code.

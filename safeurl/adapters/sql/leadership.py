@@ -7,7 +7,7 @@ from safeurl.adapters.sql.base import SQLBase
 from safeurl.adapters.sql.database import Statement
 from safeurl.adapters.sql.rows import parse, stamp
 from safeurl.model.scan import LeaderTerm
-from safeurl.ports import CLOCK_SKEW
+from safeurl.ports.clock import CLOCK_SKEW
 
 
 class SQLLeadership(SQLBase):

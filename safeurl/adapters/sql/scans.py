@@ -21,7 +21,8 @@ from safeurl.model.scan import (
     VerdictSummary,
     WorkerBeat,
 )
-from safeurl.ports import CLOCK_SKEW, MOST_UNREADABLE, FinalRecord, Unreadable, ignore
+from safeurl.ports.clock import CLOCK_SKEW
+from safeurl.ports.scans import MOST_UNREADABLE, FinalRecord, Unreadable, ignore
 from safeurl.state import INFRASTRUCTURE_OUTCOMES, Outcome, State, is_legal
 
 Answer = TypeVar("Answer")

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import asdict
 
 from safeurl.model.audit import AuditRow, Seal
-from safeurl.ports import AuditLedger
+from safeurl.ports.audit import AuditLedger
 
 _ROWS_PAGE = 1_000
 _SEALS_PAGE = 50

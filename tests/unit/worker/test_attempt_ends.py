@@ -9,7 +9,7 @@ from safeurl.adapters.memory.scans import MemoryStore
 from safeurl.errors import StoreUnavailableError
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import Scan
-from safeurl.ports import ArtefactStore
+from safeurl.ports.artefacts import ArtefactStore
 from safeurl.state import Outcome, State
 from tests.support.builders import make_ending, make_scan
 from tests.support.sandbox import ScriptedEgress, ScriptedSandbox

@@ -13,7 +13,7 @@ from safeurl.adapters.memory.scans import MemoryStore
 from safeurl.bootstrap import utc_now
 from safeurl.errors import EgressUnavailableError, SandboxUnavailableError, StoreUnavailableError
 from safeurl.model.scan import WorkerBeat
-from safeurl.ports import Sandbox
+from safeurl.ports.sandbox import Sandbox
 from safeurl.settings import Settings
 from tests.support.sandbox import ScriptedSandbox
 from worker.runtime.heartbeat import Beat

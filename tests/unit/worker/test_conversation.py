@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from safeurl.ports import Sink, Stop
+from safeurl.ports.sandbox import Sink, Stop
 from worker.attempt.classify import MemoryFacts
 from worker.sandbox.attach_session import AttachSession
 from worker.sandbox.frames import FrameError

@@ -11,7 +11,7 @@ import pytest
 from safeurl.adapters.memory.scans import MemoryStore
 from safeurl.errors import StoreUnavailableError
 from safeurl.model.scan import LeaderTerm
-from safeurl.ports import CLOCK_SKEW
+from safeurl.ports.clock import CLOCK_SKEW
 from worker.identity import owner_name, process_name
 from worker.leader.election import Candidate, leader_lease
 

@@ -11,7 +11,7 @@ from safeurl.adapters.memory.scans import MemoryStore
 from safeurl.errors import StoreUnavailableError
 from safeurl.model.report import FetchRequest, ReportLine, encode_line
 from safeurl.model.scan import AuditEntry, Scan
-from safeurl.ports import SandboxExit
+from safeurl.ports.sandbox import SandboxExit
 from safeurl.state import Outcome, State
 from tests.support.builders import make_scan
 from tests.support.sandbox import ScriptedSandbox, page_lines

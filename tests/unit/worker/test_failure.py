@@ -8,7 +8,7 @@ import pytest
 
 from fetcher.watchdog import Exit
 from safeurl.model.report import ReportLine
-from safeurl.ports import SandboxExit, Stop
+from safeurl.ports.sandbox import SandboxExit, Stop
 from safeurl.state import OUTCOME_MESSAGES, Outcome
 from worker.attempt.classify import ReportFacts, classify
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from safeurl.model.report import FetchRequest
-from safeurl.ports import SandboxOrder
+from safeurl.ports.sandbox import SandboxOrder
 from worker.sandbox.options import ENVIRONMENT, SandboxSettings, container_options
 
 _GOLDEN = Path(__file__).parent / "golden"

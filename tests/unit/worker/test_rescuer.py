@@ -10,7 +10,7 @@ from safeurl.errors import SandboxUnavailableError, StoreUnavailableError
 from safeurl.model.audit import path_faults
 from safeurl.model.report import Evidence, Hop
 from safeurl.model.scan import AuditEntry
-from safeurl.ports import Waiting
+from safeurl.ports.queue import Waiting
 from safeurl.state import Outcome, State
 from tests.support.builders import analysed
 from tests.support.rescue import LEASE, World

@@ -15,7 +15,8 @@ from safeurl.errors import (
     StoreUnavailableError,
 )
 from safeurl.model.scan import AuditEntry, Scan
-from safeurl.ports import Unreadable, Waiting, ignore
+from safeurl.ports.queue import Waiting
+from safeurl.ports.scans import Unreadable, ignore
 from safeurl.state import Outcome
 from tests.support.rescue import LEASE, World
 from worker.leader.rescuer import LOOK_LIMIT, PUSH_GRACE, QUEUE_FACTOR, SWEEP_LIMIT

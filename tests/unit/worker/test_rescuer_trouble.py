@@ -11,7 +11,8 @@ from safeurl.adapters.memory.scans import MemoryQueue, MemoryStore
 from safeurl.errors import QueueUnavailableError, StoreBusyError
 from safeurl.model.report import Evidence
 from safeurl.model.scan import AuditEntry, Scan
-from safeurl.ports import FinalRecord, Waiting
+from safeurl.ports.queue import Waiting
+from safeurl.ports.scans import FinalRecord
 from safeurl.state import Outcome, State
 from tests.support.builders import analysed
 from tests.support.rescue import LEASE, World

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from safeurl.errors import EgressUnavailableError
-from safeurl.ports import EgressEndpoint
+from safeurl.ports.egress import EgressEndpoint
 from safeurl.settings import Settings
 from worker.doctor.finding import Finding, failed, passed
 from worker.doctor.own_gateway import own_gateway

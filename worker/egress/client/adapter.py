@@ -8,7 +8,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from safeurl.errors import EgressLostError, EgressUnavailableError
 from safeurl.model.report import EgressEvidence, FetchRequest
-from safeurl.ports import EgressEndpoint
+from safeurl.ports.egress import EgressEndpoint
 from worker.egress.client.client import EgressClient
 from worker.egress.protocol import EgressPolicy
 

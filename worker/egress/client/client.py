@@ -11,7 +11,7 @@ import msgspec
 
 from safeurl.errors import EgressLostError, EgressUnavailableError
 from safeurl.model.report import EgressEvidence
-from safeurl.ports import EgressEndpoint
+from safeurl.ports.egress import EgressEndpoint
 from worker.egress.protocol import (
     CONTROL_NAME,
     MAX_ANSWER_BYTES,

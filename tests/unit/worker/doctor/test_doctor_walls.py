@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from safeurl.ports import SandboxExit, Stop
+from safeurl.ports.sandbox import SandboxExit, Stop
 from worker.doctor.checks import resource_checks
 from worker.doctor.checks.isolation_checks import NEIGHBOUR, WALLS, Expected, connection_walls
 from worker.doctor.finding import Status
