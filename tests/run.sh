@@ -1,17 +1,29 @@
 #!/usr/bin/env bash
 # Sets up what the tests need, then runs every gate: linters, types, import contracts, dead code, shell scripts, tests.
 #   bash tests/run.sh [ARGUMENT…]    arguments go to pytest, e.g. tests/unit -k address
+#   bash tests/run.sh --fast         linters, types, unit and memory-contract tests; needs no Docker, server or gVisor
 # All gates run even when one fails; the status is 0 only when all passed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-bash docker/setup.sh --tests
-if [ "$(id -u)" -eq 0 ]; then
-    bash docker/gvisor.sh || echo "gVisor could not be set up: the tests of isolation will fail until the reason above" \
-        "is gone and 'bash docker/gvisor.sh' succeeds."
+FAST=false
+[ "${1:-}" != --fast ] || { FAST=true && shift; }
+
+prepare_all() {
+    bash docker/setup.sh --tests
+    if [ "$(id -u)" -eq 0 ]; then
+        bash docker/gvisor.sh || echo "gVisor could not be set up: the tests of isolation will fail until the reason above" \
+            "is gone and 'bash docker/gvisor.sh' succeeds."
+    else
+        echo "Where gVisor is not registered with the engine, the tests of isolation fail: run 'sudo bash docker/gvisor.sh'" \
+            "once, before the tests."
+    fi
+}
+
+if $FAST; then
+    bash docker/setup.sh --fast-tests
 else
-    echo "Where gVisor is not registered with the engine, the tests of isolation fail: run 'sudo bash docker/gvisor.sh'" \
-        "once, before the tests."
+    prepare_all
 fi
 
 export PATH=$PWD/.venv/bin:/usr/sbin:$PATH
@@ -53,17 +65,35 @@ all_tests() {
     return $status
 }
 
-gate "ruff check" ruff check api docker fetcher safeurl tests worker
-gate "ruff format" ruff format --check api docker fetcher safeurl tests worker
-gate "mypy" mypy
-gate "mypy docker" mypy docker/*.py
-gate "import contracts" lint-imports
-gate "dead code" vulture
-gate "shellcheck" shellcheck docker/*.sh docker/lib/*.sh tests/*.sh tests/*/*.sh .ci/run
-if [ $# -gt 0 ]; then
-    gate "pytest" pytest "${COVER[@]}" --cov-report=term:skip-covered "$@"
+static_gates() {
+    gate "ruff check" ruff check api docker fetcher safeurl tests worker
+    gate "ruff format" ruff format --check api docker fetcher safeurl tests worker
+    gate "mypy" mypy
+    gate "mypy docker" mypy docker/*.py
+    gate "import contracts" lint-imports
+    gate "dead code" vulture
+    gate "shellcheck" shellcheck docker/*.sh docker/lib/*.sh tests/*.sh tests/*/*.sh .ci/run
+}
+
+# The static gates take as long as the tests, so both run beside each other; what the gates say comes last.
+fast_gates() {
+    local log=.cache/static-gates.log
+    (static_gates && [ ${#FAILED[@]} -eq 0 ]) >"$log" 2>&1 &
+    gate "unit tests" pytest "${@:-tests/unit}"
+    gate "contract tests, in memory" pytest tests/contract -k memory
+    wait $! || FAILED+=("static gates")
+    cat "$log"
+}
+
+if $FAST; then
+    fast_gates "$@"
 else
-    gate "pytest" all_tests
+    static_gates
+    if [ $# -gt 0 ]; then
+        gate "pytest" pytest "${COVER[@]}" --cov-report=term:skip-covered "$@"
+    else
+        gate "pytest" all_tests
+    fi
 fi
 
 if [ ${#FAILED[@]} -gt 0 ]; then

