@@ -97,13 +97,15 @@ _DEFANGABLE: Final = re.compile(r"(http)(s?://)([^/?#]*)(.*)", re.DOTALL)
 
 def parse(text: str, policy: AddressPolicy = DEFAULT_POLICY) -> ParsedUrl:
     """Return the URL that a user meant, or raise `UrlRefusedError`."""
-    text = _clean(text, MAX_BYTES)
-    if not text:
+    bare = _clean(text, MAX_BYTES)
+    if not bare:
         _refuse(Reason.EMPTY, _NO_URL)
-    text = _refang(text)
+    text = _refang(bare)
     _check_authority(text)
     parsed = _judged(text, None, policy, MAX_BYTES)
-    if _refang(parsed.url) != parsed.url:
+    # Most URLs come as they are kept, and have been refanged just now.
+    again = text if parsed.url == bare else _refang(parsed.url)
+    if again != parsed.url:
         _refuse(
             Reason.AMBIGUOUS,
             "The URL's host looks like a defanged one, and as it stands it is another. Submit it "

@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,25 @@ def test_a_job_carries_only_the_id_as_json(tmp_path: Path) -> None:
             assert (job.func_name, list(job.args), job.kwargs) == (TASK, [IDS[0]], {})
             assert (job.timeout, job.result_ttl) == (90, 0)
             connection.close()
+
+    asyncio.run(act())
+
+
+def test_a_push_reads_no_metadata_of_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a client takes longest for when it is made is done once, not for each push."""
+
+    def never(name: str) -> metadata.Distribution:
+        raise AssertionError(name)
+
+    async def act() -> None:
+        async with _rq(tmp_path) as queue:
+            await queue.ping()  # the connection is made
+            monkeypatch.setattr(metadata.Distribution, "from_name", never)
+            await queue.push(IDS[:1])
+            await queue.push(IDS[1:], first=True)
+            assert (await queue.waiting(limit=100)).scan_ids == set(IDS)
 
     asyncio.run(act())
 

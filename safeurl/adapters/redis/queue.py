@@ -69,6 +69,11 @@ class RQQueue:
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
         self._embedded = embedded
         self._job_timeout_s = int(job_timeout_s)
+        # RQ writes into its pipelines; it never connects. Made once, because a client reads its
+        # package's metadata from the disk, which takes ten times as long as writing a job.
+        self._writer = Unconnected()
+        self._rq = Queue(QUEUE_NAME, connection=self._writer, serializer=SERIALIZER)
+        self._rq.redis_server_version = _ANY_VERSION
 
     async def push(self, scan_ids: Sequence[str], *, first: bool = False) -> None:
         """Put one wake-up per scan on the queue, in one round trip.
@@ -94,11 +99,8 @@ class RQQueue:
             # Each goes before the one pushed last.
             for scan_id in (reversed(scan_ids) if first else scan_ids)
         ]
-        client = Unconnected()
-        queue = Queue(QUEUE_NAME, connection=client, serializer=SERIALIZER)
-        queue.redis_server_version = _ANY_VERSION
-        written = client.pipeline()
-        queue.enqueue_many(jobs, pipeline=written)
+        written = self._writer.pipeline()
+        self._rq.enqueue_many(jobs, pipeline=written)
         return written
 
     async def _send(self, written: Pipeline) -> None:
