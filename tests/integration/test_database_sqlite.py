@@ -135,6 +135,28 @@ def test_a_cancelled_write_holds_no_lock(path: Path) -> None:
     _play(path, act, patience_s=10)
 
 
+def test_a_write_cancelled_before_it_began_holds_no_lock(path: Path) -> None:
+    """Its connection's thread gets the lock only when nobody wants it any more, and lets go."""
+    heard = [Statement.of(_HEARD, {"now": stamp(NOW)})]
+
+    async def act(database: SQLiteDatabase) -> None:
+        await database.read(Statement("SELECT 1"))
+        with _locked(path) as other:
+            write = asyncio.create_task(database.write(heard))
+            # SQLite waits longer than this for the lock.
+            await asyncio.wait([write], timeout=0.2)
+            write.cancel()
+            await asyncio.sleep(0)
+            other.execute("ROLLBACK")
+            await asyncio.wait([write])
+            assert write.cancelled()
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("ROLLBACK")
+        await database.write(heard)
+
+    _ask(path, act)
+
+
 def test_a_full_disk_is_unavailability_and_loses_nothing(path: Path) -> None:
     """What does not fit is refused whole; what was there can be read."""
     scan = make_scan()

@@ -89,9 +89,11 @@ class SQLiteDatabase:
                     await driver.execute_fetchall("BEGIN IMMEDIATE")
                     rows = [await _run(driver, statement) for statement in batch]
                     await driver.commit()
-                finally:
-                    if driver.in_transaction:
-                        await driver.rollback()
+                except BaseException:
+                    # Not asked whether there is a transaction: where we were cancelled, the
+                    # connection's thread may begin it only now, before it comes to this.
+                    await driver.rollback()
+                    raise
                 return rows
 
     async def close(self) -> None:
@@ -133,6 +135,8 @@ class SQLiteDatabase:
                 # No transaction of the driver's own making: ours says IMMEDIATE.
                 connect_args={"timeout": self._busy_timeout_s, "isolation_level": None},
                 pool_timeout=self._busy_timeout_s,
+                # `write` ends what it begins, and to ask the connection's thread again takes time.
+                pool_reset_on_return=None,
                 hide_parameters=True,
             )
             event.listen(self._engine.sync_engine, "connect", self._on_connect)
