@@ -52,3 +52,11 @@ def clean(text: str, limit: int = 160) -> str:
     """Return hostile text as one short line: unfit characters out, white space folded, cut."""
     folded = " ".join(plain(text).split())
     return folded if len(folded) <= limit else folded[: limit - 1] + "…"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return the count with its noun, and what follows that has a plural too.
+
+    Without `many` the plural is `one` with an s.
+    """
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"

@@ -28,6 +28,7 @@ from safeurl.model.verdict import is_concluded
 from safeurl.ports.clock import Clock
 from safeurl.ports.queue import WakeQueue
 from safeurl.ports.scans import ScanStore
+from safeurl.printable import counted
 from safeurl.services.conclusion import final_without_page
 from safeurl.services.health import LOST_MEMORY, WORKER_SILENCE, Disk, Health, Part
 from safeurl.state import Outcome, State, is_final
@@ -239,4 +240,5 @@ class Service:
             refused = await self._queue.refused()
         except UnavailableError as error:
             return Part(ok=False, detail=str(error)), 0
-        return Part(ok=True, detail=f"The queue answers; {waiting} wake-ups wait."), refused
+        wait = counted(waiting, "wake-up waits", "wake-ups wait")
+        return Part(ok=True, detail=f"The queue answers; {wait}."), refused

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from safeurl.model.scan import Metrics, WorkerBeat
+from safeurl.printable import counted
 
 Status = Literal["healthy", "degraded", "unhealthy"]
 
@@ -189,7 +190,7 @@ def _intruder(health: Health) -> Iterator[Issue]:
     if health.refused_jobs:
         yield Issue(
             "Somebody else writes to the queue: workers refused "
-            f"{health.refused_jobs} job{'s' if health.refused_jobs > 1 else ''} of the last hour.",
+            f"{counted(health.refused_jobs, 'job')} of the last hour.",
             "Find out who can reach Redis, change its passwords, and give API and workers users "
             "of their own (docker/valkey/users.acl); nothing of those jobs was run.",
         )
@@ -213,8 +214,8 @@ def _workers(health: Health) -> Iterator[Issue]:
     metrics = health.metrics
     waiting = metrics.pending + metrics.in_progress if metrics else 0
     if waiting:
-        left = "1 scan waits" if waiting == 1 else f"{waiting} scans wait"
-        yield Issue(f"No worker is running, and {left}.", _RUN_WORKER, is_outage=True)
+        wait = counted(waiting, "scan waits", "scans wait")
+        yield Issue(f"No worker is running, and {wait}.", _RUN_WORKER, is_outage=True)
     else:
         yield Issue("No worker is running.", _RUN_WORKER)
 
@@ -297,8 +298,8 @@ def _span(span: timedelta) -> str:
     """Return a span of time in words."""
     minutes = span // timedelta(minutes=1)
     if minutes < 1:
-        return f"{span // timedelta(seconds=1)} seconds"
+        return counted(span // timedelta(seconds=1), "second")
     hours, rest = divmod(minutes, 60)
     if hours:
         return f"{hours} h {rest} min"
-    return "1 minute" if minutes == 1 else f"{minutes} minutes"
+    return counted(minutes, "minute")

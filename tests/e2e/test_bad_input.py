@@ -167,10 +167,10 @@ def test_documents_of_a_list_have_its_facts_as_fields(system: System, tmp_path: 
 
 def test_a_list_longer_than_a_batch_is_taken_whole(system: System) -> None:
     """All of it is counted once, and its reader may leave before."""
-    lines = b"".join(b"https://a.example/%d\n" % number for number in range(2500))
+    lines = b"".join(b"https://a.example/%d\n" % number for number in (*range(2500), 7))
     done = _run(system, _SUBMIT, b"-", stdin=lines)
     assert (done.returncode, len(set(done.stdout.split()))) == (0, 2500)
-    assert b"Note: 2,500 taken, 0 refused, 0 duplicates.\n" in done.stderr
+    assert b"Note: 2,500 taken, 0 refused, 1 duplicate.\n" in done.stderr
 
 
 def test_a_file_that_is_missing_is_named(system: System, tmp_path: Path) -> None:

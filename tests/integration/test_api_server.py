@@ -60,7 +60,7 @@ def test_a_scan_is_recorded_in_sqlite_and_queued_in_valkey(tmp_path: Path) -> No
         queued = _submit(client)
         health = client.get("/health").json()
         assert queued.json()["queued"] is True
-        assert health["queue"]["detail"] == "The queue answers; 1 wake-ups wait."
+        assert health["queue"]["detail"] == "The queue answers; 1 wake-up waits."
         valkey.stop(kill=True)
         alone = _submit(client)
         assert (alone.status_code, alone.json()["queued"]) == (HTTPStatus.ACCEPTED, False)

@@ -106,11 +106,11 @@ def test_a_manifest_that_is_nested_without_end_is_damage(tmp_path: Path) -> None
 _POISON = {
     "no number left for the audit trail": (
         "UPDATE sqlite_sequence SET seq = 9223372036854775807",
-        "break the rule counter_is_a_number",
+        "breaks the rule counter_is_a_number",
     ),
     "a counter of text": (
         "UPDATE sqlite_sequence SET seq = 'x'",
-        "break the rule counter_is_a_number",
+        "breaks the rule counter_is_a_number",
     ),
     "two counters for one table": (
         "INSERT INTO sqlite_sequence SELECT * FROM sqlite_sequence",
@@ -118,12 +118,12 @@ _POISON = {
     ),
     "a row with the last number": (
         "UPDATE audit_logs SET id = 9223372036854775807 WHERE id = 1",
-        "break the rule audit_logs_numbers_left",
+        "breaks the rule audit_logs_numbers_left",
     ),
     **{
         f"the time {time!r}": (
             f"UPDATE scan_jobs SET run_after = '{time}' WHERE state = 'QUEUED'",  # noqa: S608 - constants of this table
-            "1 rows of scan_jobs break the rule scan_jobs_run_after_utc",
+            "1 row of scan_jobs breaks the rule scan_jobs_run_after_utc",
         )
         for time in (
             "abcd-ef-ghTij:kl:mn.opqrstZ",
@@ -164,7 +164,7 @@ def test_audit_verify_names_what_cannot_be_gone_on_with(tmp_path: Path) -> None:
     apply(system.settings.database_path, [_POISON["no number left for the audit trail"][0]])
     found = system.run("audit", "verify")
     assert found.returncode == 1
-    assert "1 rows of sqlite_sequence break the rule counter_is_a_number." in found.stdout
+    assert "1 row of sqlite_sequence breaks the rule counter_is_a_number." in found.stdout
 
 
 @pytest.mark.parametrize(

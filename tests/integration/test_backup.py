@@ -172,7 +172,7 @@ def test_both_say_what_they_did(system: System, file: Path, tmp_path: Path) -> N
     done = fresh.run("restore", str(file))
     assert done.returncode == 0, done.stderr
     assert "scans: 5\n" in done.stdout
-    assert "1 queued scans run once a worker is started." in done.stdout
+    assert "1 queued scan runs once a worker is started." in done.stdout
     assert "2 scans were in progress" in done.stdout
     assert done.stderr == again.stderr == ""
     folder = fresh.settings.state_dir

@@ -184,9 +184,9 @@ def test_rows_that_break_a_rule_are_counted(rule: str, embedded: System) -> None
     apply(path, [*drops, _BROKEN[rule], *(sql for _, sql in triggers)])
     found, finding = asyncio.run(_examine(embedded.settings))
     table = rule.partition("_")[0]
-    said = [fault for fault in found.faults if fault.endswith(f"break the rule {rule}.")]
+    said = [fault for fault in found.faults if fault.endswith(f"breaks the rule {rule}.")]
     assert len(said) == 1, found.faults
-    assert said[0].startswith("1 rows of " + table)
+    assert said[0].startswith("1 row of " + table)
     assert finding.status is Status.PASS  # the doctor compares the schema only
 
 

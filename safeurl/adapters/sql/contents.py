@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from safeurl.adapters.sql.database import Row, Statement
 from safeurl.adapters.sql.schema_check import SchemaObject, current
 from safeurl.adapters.sql.sql_text import checks, links
+from safeurl.printable import counted
 
 #: Rows of one statement, so that no answer of a server takes long.
 _PAGE = 5_000
@@ -51,7 +52,8 @@ class RuleCount:
     def faults(self) -> list[str]:
         """Name each rule that rows break."""
         return [
-            f"{count:,} rows of {self._table} break the rule {rule}."
+            counted(count, f"row of {self._table} breaks", f"rows of {self._table} break")
+            + f" the rule {rule}."
             for rule, count in self._broken.items()
             if count
         ]

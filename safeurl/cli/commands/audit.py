@@ -18,6 +18,7 @@ from safeurl.cli.view.screen import Screen
 from safeurl.defang import safe_text
 from safeurl.errors import RequestError, ScanNotFoundError
 from safeurl.model.scan import AuditEntry
+from safeurl.printable import counted
 from safeurl.services.audit_verify import Anchor, Tell, Verification, verify
 
 audit_app = typer.Typer(
@@ -87,7 +88,11 @@ def _progress() -> Iterator[Tell]:
     """Show on a terminal how far the walk is."""
     with Screen(stderr=True).progress() as show:
         show("reading the audit trail …")
-        yield lambda rows, seals, scans: show(f"{rows:,} rows, {seals:,} seals, {scans:,} scans")
+        yield lambda rows, seals, scans: show(_walked(rows, seals, scans))
+
+
+def _walked(rows: int, seals: int, scans: int) -> str:
+    return ", ".join((counted(rows, "row"), counted(seals, "seal"), counted(scans, "scan")))
 
 
 def _print(screen: Screen, found: Verification) -> None:
@@ -97,11 +102,12 @@ def _print(screen: Screen, found: Verification) -> None:
     if more:
         screen.line((f"And {more:,} more.", "red"))
     screen.line(
-        f"Seen: {found.rows:,} rows ({found.unsealed:,} of them not sealed yet), "
-        f"{found.seals:,} seals, {found.scans:,} scans.",
+        f"Seen: {counted(found.rows, 'row')} ({found.unsealed:,} of them not sealed yet), "
+        f"{counted(found.seals, 'seal')}, {counted(found.scans, 'scan')}.",
     )
     if found.fault_count:
-        screen.line(f"The audit trail is not as it was written: {found.fault_count:,} faults.")
+        faults = counted(found.fault_count, "fault")
+        screen.line(f"The audit trail is not as it was written: {faults}.")
         return
     screen.line(("Nothing is wrong.", "green"))
     if found.head:

@@ -17,7 +17,7 @@ from safeurl.cli.entry import complain, leave, read_settings
 from safeurl.cli.view.render import stamp
 from safeurl.cli.view.screen import Screen
 from safeurl.errors import RequestError
-from safeurl.printable import clean
+from safeurl.printable import clean, counted
 from safeurl.settings import Settings
 
 #: The backup was written, and something that the database names was not there to be saved.
@@ -79,8 +79,8 @@ def backup(
     _print(_backup_facts(target, taken), as_document=as_document)
     if taken.missing:
         complain(
-            f"{len(taken.missing)} artefacts are gone or damaged and are not in the backup, "
-            f"the first is {taken.missing[0]}. All the rest is saved."
+            f"{counted(len(taken.missing), 'artefact is', 'artefacts are')} gone or damaged and "
+            f"not in the backup, the first is {taken.missing[0]}. All the rest is saved."
         )
         leave(_EXIT_INCOMPLETE)
 
@@ -156,14 +156,14 @@ def _backup_facts(file: Path, taken: Taken) -> dict[str, str | int | list[str]]:
 
 
 def _restore_facts(file: Path, restored: Restored) -> dict[str, str | int | None]:
-    counted, seal = restored.unpacked.census, restored.unpacked.seal
+    census, seal = restored.unpacked.census, restored.unpacked.seal
     return {
         "restored": str(file),
         "created": stamp(restored.unpacked.manifest.created_at),
         "safeurl": clean(restored.unpacked.manifest.safeurl),
-        "scans": counted.scans,
-        "queued": counted.queued,
-        "in_progress": counted.in_progress,
+        "scans": census.scans,
+        "queued": census.queued,
+        "in_progress": census.in_progress,
         "artefacts": seal.artefacts,
         "missing_artefacts": seal.missing,
         "old_database": str(restored.kept) if restored.kept else None,
@@ -172,13 +172,16 @@ def _restore_facts(file: Path, restored: Restored) -> dict[str, str | int | None
 
 def _outlook(restored: Restored) -> Iterator[str]:
     """Say what becomes of the scans that were not final."""
-    counted = restored.unpacked.census
-    if counted.queued:
-        yield f"{counted.queued} queued scans run once a worker is started."
-    if counted.in_progress:
-        yield (
-            f"{counted.in_progress} scans were in progress: a worker takes them back once their "
-            "leases are out, and they go on."
+    census = restored.unpacked.census
+    if census.queued:
+        runs = counted(census.queued, "queued scan runs", "queued scans run")
+        yield f"{runs} once a worker is started."
+    if census.in_progress:
+        yield counted(
+            census.in_progress,
+            "scan was in progress: a worker takes it back once its lease is out, and it goes on.",
+            "scans were in progress: a worker takes them back once their leases are out, and they "
+            "go on.",
         )
 
 

@@ -15,6 +15,7 @@ from safeurl.cli.view.screen import Screen
 from safeurl.defang import safe_text, safe_url
 from safeurl.errors import RequestError, UnavailableError, UrlRefusedError
 from safeurl.pasted import find_urls
+from safeurl.printable import counted
 from safeurl.service import MAX_SUBMIT, Service, Submission
 from safeurl.url import Reason
 
@@ -143,7 +144,8 @@ class Intake:
         if self._as_document:
             counts = {"taken": taken, "refused": self.refused, "duplicates": self._duplicates}
             Screen().document({"counts": counts})
-        note(f"{taken:,} taken, {self.refused:,} refused, {self._duplicates:,} duplicates.")
+        duplicates = counted(self._duplicates, "duplicate")
+        note(f"{taken:,} taken, {self.refused:,} refused, {duplicates}.")
 
 
 def _place(given: Given) -> str:

@@ -16,6 +16,7 @@ from safeurl.model.report import Evidence
 from safeurl.model.scan import AuditEntry, Scan, VerdictSummary
 from safeurl.model.stored_evidence import read_evidence
 from safeurl.model.verdict import Hit, Judgement, Verdict, is_concluded
+from safeurl.printable import counted
 from safeurl.service import ScanView
 from safeurl.state import OUTCOME_MESSAGES, Outcome, State
 
@@ -116,7 +117,8 @@ def _facts(view: ScanView, verdict: Verdict | None) -> Iterable[tuple[str, str]]
         yield "title", safe_text(result.title)
     yield from _chain(view)
     for artefact in view.artefacts:
-        yield safe_text(artefact.kind), f"{artefact.size_bytes:,} bytes, sha256 {artefact.sha256}"
+        size = counted(artefact.size_bytes, "byte")
+        yield safe_text(artefact.kind), f"{size}, sha256 {artefact.sha256}"
     if scan.finished_at:
         yield "took", f"{(scan.finished_at - scan.created_at).total_seconds():.2f} s"
 

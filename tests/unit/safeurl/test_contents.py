@@ -9,7 +9,7 @@ from safeurl.adapters.sql.contents import rule_counts
 from safeurl.adapters.sql.schema_check import current
 
 _TABLE = "schema_migrations"
-_RULE = f"1 rows of {_TABLE} break the rule schema_migrations_applied_at_utc."
+_RULE = f"1 row of {_TABLE} breaks the rule schema_migrations_applied_at_utc."
 _DAY = datetime(2026, 11, 29, tzinfo=UTC)
 
 

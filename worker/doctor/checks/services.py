@@ -11,6 +11,7 @@ from typing import Final
 from safeurl.adapters.files.privacy import open_to_others
 from safeurl.bootstrap import make_queue, open_store, private_paths
 from safeurl.errors import EgressUnavailableError, SafeURLError
+from safeurl.printable import counted
 from safeurl.settings import Settings
 from safeurl.settings.redis_url import RedisPlace
 from safeurl.settings.weakness import REDIS, weaknesses
@@ -63,7 +64,7 @@ async def queue(settings: Settings) -> Finding:
         return failed("queue", str(error), "Start it, or mend REDIS_URL or REDIS_HOST.")
     finally:
         await wakeups.close()
-    words = f"{where} answers, {waiting} wake-ups wait"
+    words = f"{where} answers, {counted(waiting, 'wake-up waits', 'wake-ups wait')}"
     if settings.is_redis_embedded:
         return passed("queue", f"{words}; its socket is this user's alone")
     words = f"{words}; {_how(place)}"

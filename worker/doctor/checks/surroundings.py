@@ -8,6 +8,7 @@ from typing import Final
 
 from safeurl.address import judge_address
 from safeurl.errors import EgressUnavailableError
+from safeurl.printable import counted
 from safeurl.settings import Settings
 from worker.doctor.finding import Finding, failed, passed, warned
 from worker.egress.client.client import EgressClient
@@ -36,8 +37,12 @@ async def neighbours(settings: Settings) -> Finding:
 def judge(seen: Surroundings, deny_cidrs: Collection[str], named: Collection[str]) -> Finding:
     """Judge what was seen; `named` are public addresses that the host's own name has. Pure."""
     detail = (
-        f"{seen.neighbours} networks of this host's links and routes are refused, "
-        f"{seen.public_neighbours} of them public"
+        counted(
+            seen.neighbours,
+            "network of this host's links and routes is refused",
+            "networks of this host's links and routes are refused",
+        )
+        + f", {seen.public_neighbours} of them public"
     )
     unknown = still_unknown(seen, deny_cidrs)
     if not unknown:
