@@ -19,6 +19,7 @@ from fetcher.http.decode import (
     unpacked,
 )
 from fetcher.http.exchange import Exchange
+from fetcher.http.framing import BLANKS
 from fetcher.http.head import Head
 from fetcher.sanitize import clean
 from safeurl.model.report import Body
@@ -88,7 +89,7 @@ def load(exchange: Exchange, head: Head, cap: int, deadline: Deadline) -> Load:
     described = _describe(data, wire.count, head, truncated=truncated)
     anomalies = tuple(dict.fromkeys((*exchange.anomalies, *notes)))
     options = ", ".join(head.values("x-content-type-options"))
-    no_sniff = options.partition(",")[0].strip().lower() == "nosniff"
+    no_sniff = options.partition(",")[0].strip(BLANKS).lower() == "nosniff"
     return Load(data, replace(described, anomalies=anomalies), ending, no_sniff)
 
 

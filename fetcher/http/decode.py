@@ -11,6 +11,7 @@ from fetcher.content.inflate import CorruptBodyError, Deflate, Gzip, Source
 from fetcher.content.unbrotli import Brotli
 from fetcher.deadline import Deadline
 from fetcher.failure import FetchFailedError, timed_out
+from fetcher.http.framing import BLANKS
 
 _PIECE_BYTES = 64 * 1024
 #: Browsers have no limit; each stage holds some hundred KiB.
@@ -113,7 +114,7 @@ def encodings(content_encoding: str) -> tuple[str, ...]:
     None where one of them is unknown, `identity` or empty: browsers then show the bytes as they
     are. Raises `CorruptBodyError` where there are more than any honest server applies.
     """
-    named = tuple(part.strip().lower() for part in content_encoding.split(","))
+    named = tuple(part.strip(BLANKS).lower() for part in content_encoding.split(","))
     if not all(name in _STAGES for name in named):
         return ()
     if len(named) > _MAX_STAGES:

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from fetcher.http.head import HTTP_2, Head
 
+#: White space of headers. Python strips more: a no-break space, a file separator.
+BLANKS = " \t"
 #: As long as Chromium lets a line between chunks be.
 _MAX_LINE_BYTES = 16 * 1024
 #: Lines after the last chunk say nothing to browsers; this is where reading them ends.
@@ -175,7 +177,7 @@ def _items(value: str) -> Iterator[str]:
         match = _ITEM.match(value, position + 1)
         if match is None:
             return
-        yield match[0].strip(" \t")
+        yield match[0].strip(BLANKS)
         position = match.end()
 
 
