@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from safeurl.errors import SandboxUnavailableError
@@ -39,6 +39,8 @@ _REMOVE_S = 20.0
 #: How often, and how far apart, a death without a cause is looked at again.
 _LOOKS = 5
 _LOOK_S = 0.2
+#: When a container was started that never was.
+_NEVER = "0001-01-01T00:00:00Z"
 #: How often a sandbox is created anew because another has its user id; once is enough but where
 #: several that have just been created meet, or the range is almost used up.
 _UID_TRIES = 10
@@ -72,7 +74,7 @@ class ContainerRun:
         self._error: str | None = None
         self._state: dict[str, Any] = {}  # as Docker gives it
         self._oom_killed = False
-        self._started_at: datetime | None = None
+        self._first_state: dict[str, Any] = {}
         self._paused = False
         self._stderr_tail = ""
         self._timings_ms: dict[str, float] = {}
@@ -91,7 +93,7 @@ class ContainerRun:
             container_id=self._container_id,
             exit_code=self._state.get("ExitCode"),
             oom_killed=self._oom_killed,
-            restarted=was_restarted(self._state, self._started_at),
+            restarted=was_restarted(self._first_state, self._state),
             paused=self._paused,
             stopped=self._stopped,
             error=self._error,
@@ -156,9 +158,8 @@ class ContainerRun:
                     return
                 with self._timed("start"):
                     client.start(container_id)
-                # By the host's clock, which is the engine's.
-                self._started_at = datetime.now(UTC)
                 began = time.monotonic()
+                self._first_state = client.inspect(container_id)["State"]
                 # Before the request goes in: until then nothing hostile runs.
                 memory = stack.enter_context(watched(container_id))
                 self._converse(attached, began + self._order.deadline_s, memory)
@@ -250,14 +251,14 @@ def last_state(
     return state, lacked
 
 
-def was_restarted(state: dict[str, Any], started_at: datetime | None) -> bool:
-    """Tell whether the container's latest start came after ours had returned."""
-    if started_at is None or not state:
-        return False
-    try:
-        return datetime.fromisoformat(state["StartedAt"]) > started_at
-    except (KeyError, TypeError, ValueError):
-        return False  # an engine that does not say; its status has to do
+def was_restarted(first: dict[str, Any], last: dict[str, Any]) -> bool:
+    """Tell whether the container's latest start is another than ours.
+
+    Both times are the engine's, whose clock may be another than ours. An engine that does not say
+    them leaves it to the exit status.
+    """
+    ours, latest = first.get("StartedAt"), last.get("StartedAt")
+    return all(each and each != _NEVER for each in (ours, latest)) and latest != ours
 
 
 def _is_over(client: EngineClient, container_id: str, slice_s: float) -> bool:

@@ -1,0 +1,84 @@
+"""An engine whose clock is not the worker's, as one behind a socket that is forwarded."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from safeurl.ports.sandbox import SandboxExit, Sink
+from tests.support.images import SOCKET_PATH, docker_client
+from tests.support.sandbox_lab import Lab, collector, lab, order
+from worker.sandbox.engine import CALL_TIMEOUT_S, Engine, EngineClient
+from worker.sandbox.execute import ContainerRun
+
+_ASIDE = (timedelta(hours=-1), timedelta(hours=1))
+
+
+class _AsideClient(EngineClient):
+    """Reads the engine's times as if its clock were another."""
+
+    aside = timedelta()
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """Move the time of the latest start."""
+        facts = super().inspect(container)
+        started_at = datetime.fromisoformat(facts["State"]["StartedAt"]) + self.aside
+        facts["State"]["StartedAt"] = started_at.isoformat()
+        return facts
+
+
+class _AsideEngine(Engine):
+    """The engine of this host with a clock that far aside."""
+
+    def __init__(self, aside: timedelta) -> None:
+        super().__init__(SOCKET_PATH)
+        self._aside = aside
+
+    @contextmanager
+    def client(self, timeout_s: float = CALL_TIMEOUT_S) -> Iterator[EngineClient]:
+        """Wrap what the engine's own client wraps."""
+        with super().client(timeout_s) as plain:
+            client = _AsideClient(plain._api)  # noqa: SLF001 - the same connection
+            client.aside = self._aside
+            yield client
+
+
+def _run(room: Lab, aside: timedelta, sink: Sink, deadline_s: float = 60) -> SandboxExit:
+    wanted = order(deadline_s=deadline_s)
+    return ContainerRun(
+        _AsideEngine(aside), room.settings, wanted, sink=sink, clock=lambda: datetime.now(UTC)
+    ).run()
+
+
+@pytest.mark.parametrize("aside", _ASIDE)
+def test_a_run_of_its_own_is_no_restart(aside: timedelta) -> None:
+    """Whatever the engine's clock says, it was started once."""
+    got: list[bytes] = []
+    with lab("print('done')") as room:
+        ended = _run(room, aside, collector(got))
+    assert (ended.exit_code, ended.restarted, got) == (0, False, [b"done\n"])
+
+
+@pytest.mark.parametrize("aside", _ASIDE)
+def test_a_restart_is_noticed(aside: timedelta) -> None:
+    """An engine whose clock is behind tells of it as well."""
+    with lab("import time; print('up', flush=True); time.sleep(600)") as room:
+        container = f"safeurl-{order().request.scan}-1"
+        threads: list[threading.Thread] = []
+
+        def restart() -> None:
+            with docker_client() as client:
+                client.containers.get(container).restart(timeout=0)
+
+        def sink(_: bytes) -> bool:
+            if not threads:
+                threads.append(threading.Thread(target=restart))
+                threads[0].start()
+            return True
+
+        ended = _run(room, aside, sink, deadline_s=10)
+        threads[0].join()
+    assert ended.restarted
