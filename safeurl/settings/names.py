@@ -7,7 +7,7 @@ reach what somebody believes to be denied.
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from typing import Final
 
 from safeurl.settings.core import SETTING_NAMES
@@ -20,6 +20,7 @@ _OURS: Final = (*sorted(SETTING_NAMES), VARIABLE)
 _FILE_PREFIXES: Final = ("EGRESS_", "FETCHER_", "SAFEURL_", "SANDBOX_", "TURSO_", "WORKER_")
 #: A process's environment holds names of every program: only this beginning is nobody else's.
 _OWN_PREFIX: Final = "SAFEURL_"
+_PLAIN: Final = re.compile("[A-Za-z0-9_]*")
 #: What the scripts and tests of this project read.
 _TOOLS: Final = frozenset({"SAFEURL_BASE_IMAGE", "SAFEURL_CHAOS_TREE", "SAFEURL_SQLD"})
 #: What hosting platforms and other programs set for every process, one slip away from ours.
@@ -32,6 +33,10 @@ _LINKED_PORT: Final = re.compile(r"SAFEURL_([A-Z0-9_]+_)?PORT")
 #: Names up to this length may differ by one slip, longer ones by two: `API_HOST` and `APP_PORT`
 #: are two programs' names.
 _SHORT: Final = 12
+_MOST_SLIPS: Final = 2
+#: A first word up to this length with another letter in it is another word, and its program's own:
+#: `APP_HOST`, `APT_HOST`. A letter too few, too many or swapped makes no word.
+_SHORT_WORD: Final = 3
 #: A name whose last word only says another unit, or none, means the same setting.
 _UNITS: Final = frozenset(
     {"MS", "S", "SEC", "SECS", "SECONDS", "MINUTES", "KB", "MB", "MIB", "GB", "BYTES", "LIMIT"}
@@ -80,21 +85,68 @@ def _near(name: str) -> str | None:
     letters = _letters(name)
     found = (
         (slips, each)
-        for each, ours in _LETTERS.items()
+        for each, ours in _alike(letters)
         if (slips := _slips(letters, ours, _most(ours))) <= _most(ours)
+        and not _is_another_family(name, each)
     )
     return min(found, default=(0, None))[1]
 
 
+def _alike(letters: str) -> Iterator[tuple[str, str]]:
+    """Yield the settings that so few slips may lead to, by length and by which letters there are.
+
+    A process has a hundred variables, and each command looks at them: distances cost too much.
+    """
+    mask = _mask(letters)
+    for length in range(len(letters) - _MOST_SLIPS, len(letters) + _MOST_SLIPS + 1):
+        for each, ours, theirs in _BY_LENGTH.get(length, ()):
+            # A slip takes one letter away and puts one in, at most.
+            if (mask ^ theirs).bit_count() <= 2 * _most(ours):
+                yield each, ours
+
+
+def _mask(letters: str) -> int:
+    """Return which letters there are, as bits; some share one."""
+    mask = 0
+    for letter in letters:
+        mask |= 1 << (ord(letter) & 63)
+    return mask
+
+
+def _is_another_family(name: str, near: str) -> bool:
+    ours = near.partition("_")[0]
+    first, parted, _ = _upper(name).partition("_")
+    theirs = first if parted else first[: len(ours)]
+    return (
+        len(theirs) == len(ours) <= _SHORT_WORD
+        and theirs.isascii()  # or it was to look like ours
+        and sorted(theirs) != sorted(ours)
+    )
+
+
 def _most(letters: str) -> int:
-    return 1 if len(letters) <= _SHORT else 2
+    return 1 if len(letters) <= _SHORT else _MOST_SLIPS
 
 
 def _nearest(name: str) -> str:
     upper = _upper(name)
     # Who puts our name before a setting's, as SAFEURL_API_PORT, means that setting.
-    bare = get_close_matches(upper.removeprefix(_OWN_PREFIX), _OURS, n=1)
-    return (bare or get_close_matches(upper, _OURS, n=1, cutoff=0.0))[0]
+    if bare := get_close_matches(upper.removeprefix(_OWN_PREFIX), _OURS, n=1):
+        closest = bare[0]
+        if upper.startswith(_OWN_PREFIX) or _is_of_family(closest, upper):
+            return closest
+    family = [each for each in _OURS if _is_of_family(each, upper)] or _OURS
+    return max(family, key=lambda each: _likeness(each, upper))
+
+
+def _is_of_family(setting: str, upper: str) -> bool:
+    return setting.partition("_")[0] == upper.partition("_")[0]
+
+
+def _likeness(setting: str, upper: str) -> tuple[int, float]:
+    """Return how many words two names share, and how alike they are otherwise."""
+    shared = set(setting.split("_")) & set(upper.split("_"))
+    return len(shared), SequenceMatcher(None, upper, setting).ratio()
 
 
 def _of_other_unit(name: str) -> str | None:
@@ -119,6 +171,8 @@ def _is_service_link(name: str, value: str) -> bool:
 
 def _upper(name: str) -> str:
     """Return the name as it was meant to look: in capitals, its words parted by `_`."""
+    if _PLAIN.fullmatch(name):
+        return name.upper().strip("_")
     plain = unicodedata.normalize("NFKC", name).upper()
     return "".join("_" if c in "-. " else c for c in plain if c.isalnum() or c in "_-. ").strip("_")
 
@@ -127,8 +181,16 @@ def _letters(name: str) -> str:
     return _upper(name).replace("_", "")
 
 
-#: Each setting, and what is compared of it.
-_LETTERS: Final = {each: _letters(each) for each in _OURS}
+def _by_length() -> Mapping[int, list[tuple[str, str, int]]]:
+    found: dict[int, list[tuple[str, str, int]]] = {}
+    for each in _OURS:
+        letters = _letters(each)
+        found.setdefault(len(letters), []).append((each, letters, _mask(letters)))
+    return found
+
+
+#: Each setting, what is compared of it, and which letters it has.
+_BY_LENGTH: Final = _by_length()
 
 
 def _slips(left: str, right: str, most: int) -> int:

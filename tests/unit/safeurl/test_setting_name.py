@@ -22,6 +22,7 @@ _MISSPELT = {
     "API_HSOT": "API_HOST",
     "\u0410PI_HOST": "API_HOST",
     "LOG_LEVL": "LOG_LEVEL",
+    "FETCHER_AGENT": "FETCH_USER_AGENT",
     "redis_url": "REDIS_URL",
     "CONTAINR_NETWORKS": "CONTAINER_NETWORK",
     "SAFEURL_STATEDIR": "SAFEURL_STATE_DIR",
@@ -37,12 +38,34 @@ _MISSPELT_IN_FILE = {
     "CONTAINER_TIMEOUT_SECONDS": "CONTAINER_TIMEOUT_MS",
     "MAX_BODY": "MAX_BODY_MB",
     "LEASE_MS": "LEASE_SECONDS",
-    "APP_HOST": "API_HOST",
+    "TURSO_URL": "TURSO_CONNECTION_URL",
+    "TURSO_TOKEN": "TURSO_AUTH_TOKEN",
+    "EGRESS_PORTS": "EGRESS_DENY_PORTS",
+    "AIP_HOST": "API_HOST",
+    "PI_HOST": "API_HOST",
+    "APPI_PORT": "API_PORT",
     "LOGLEVEL": "LOG_LEVEL",
 }
 _OTHERS = (
     *("API_KEY", "COMPOSE_PROJECT_NAME", "CONTAINER_HOST", "CONTAINER_NAME", "DOCKER_GID"),
     *("DOCKER_HOST", "HOME", "LC_ALL", "LOG_FORMAT", "MAX_CONNECTIONS", "PATH", "REDIS_SENTINEL"),
+    *("APP_HOST", "APP_PORT", "APT_HOST", "APPHOST", "app_port", "ADMIN_HOST", "APP_ALLOWED_HOSTS"),
+    *("APP_MAX_CONNECTIONS", "LOB_LEVEL", "MIN_REDIRECTS", "PORT", "HOST", "APP_ENV", "NODE_ENV"),
+    *("DATABASE_URL", "DB_HOST", "DB_PORT", "DB_PASSWORD", "DEBUG", "SECRET_KEY", "AWS_REGION"),
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "API_URL", "API_TOKEN"),
+    *(
+        "LOG_FILE",
+        "LOG_DIR",
+        "LOG_COLOR",
+        "MAX_WORKERS",
+        "WEB_CONCURRENCY",
+        "WEB_PORT",
+        "HTTP_PORT",
+    ),
+    *("PGHOST", "PGPORT", "POSTGRES_PASSWORD", "RABBITMQ_HOST", "CELERY_BROKER_URL", "HTTP_PORT"),
+    *("COMPOSE_FILE", "COMPOSE_PROFILES", "DOCKER_BUILDKIT", "HTTPS_PROXY", "NO_PROXY", "TZ"),
+    *("PYTHONUNBUFFERED", "OPENAI_API_KEY", "SENTRY_DSN", "JWT_SECRET", "S3_BUCKET", "REDIS_DB"),
+    *("VITE_API_URL", "NEXT_PUBLIC_API_URL", "IMAGE_TAG", "MAIL_PORT", "FLASK_APP", "RAILS_ENV"),
     *("REDIS_API_PASSWORD", "REDIS_TLS_URL", "REDIS_USER", "REDIS_WORKER_PASSWORD", "_", "", "x"),
 )
 
@@ -70,9 +93,10 @@ def test_settings_and_other_programs_names_pass(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(SETTING_NAMES))
 def test_one_slip_anywhere_in_any_setting_is_recognised(name: str) -> None:
-    """A letter left out, doubled or in small; a short one may then be nearer to another setting."""
+    """A letter left out, doubled, swapped or small; a short one may be nearer to another then."""
     for at, letter in enumerate(name):
-        for slip in (name[:at] + name[at + 1 :], name[:at] + letter + name[at:]):
+        swapped = name[:at] + name[at + 1 : at + 2] + letter + name[at + 2 :]
+        for slip in (name[:at] + name[at + 1 :], name[:at] + letter + name[at:], swapped):
             if slip not in SETTING_NAMES and letter != "_":
                 assert meant_in_file(slip) is not None
     assert meant_in_environment(name.lower(), "1") == name
