@@ -1,6 +1,7 @@
 """Runs a task in a child process that can be killed: for parsers that meet hostile input."""
 
 import contextlib
+import math
 import os
 import resource
 import select
@@ -22,15 +23,17 @@ class TaskFailedError(Exception):
     """The child did not deliver; the message says why, in a few words."""
 
 
-def run_apart(task: Callable[[], bytes], seconds: float) -> bytes:
+def run_apart(task: Callable[[], bytes], seconds: float, cpu_s: float | None = None) -> bytes:
     """Return what the task returns; raise `TaskFailedError` when it takes too much of anything.
 
-    The child inherits memory as it is now, and nothing it does comes back but the bytes.
+    `seconds` is its limit by the clock, `cpu_s` that of its computing, the same where it is not
+    given: on a busy host a child can wait for long. The child inherits memory as it is now, and
+    nothing it does comes back but the bytes.
     """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        _child(task, reader, writer, seconds)
+        _child(task, reader, writer, seconds if cpu_s is None else cpu_s)
     os.close(writer)
     try:
         result = _collect(reader, Deadline.after(seconds))
@@ -44,12 +47,12 @@ def run_apart(task: Callable[[], bytes], seconds: float) -> bytes:
     return result
 
 
-def _child(task: Callable[[], bytes], reader: int, writer: int, seconds: float) -> NoReturn:
+def _child(task: Callable[[], bytes], reader: int, writer: int, cpu_s: float) -> NoReturn:
     """Work and leave, without ever returning to the parent's code."""
     code = 1
     try:
         os.close(reader)
-        _limit(seconds)
+        _limit(cpu_s)
         data = memoryview(task())
         while data:
             data = data[os.write(writer, data) :]
@@ -61,9 +64,10 @@ def _child(task: Callable[[], bytes], reader: int, writer: int, seconds: float) 
         os._exit(code)
 
 
-def _limit(seconds: float) -> None:
-    cpu = max(1, round(seconds) + 1)
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+def _limit(cpu_s: float) -> None:
+    # The kernel counts whole seconds. At the second limit it kills, which looks like a crash.
+    cpu = max(1, math.ceil(cpu_s))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
     # A sandbox has this limit already, and may not set it. Not 0: with that, what a crash leaves is
     # still given to a program that `kernel.core_pattern` may name.
     if resource.getrlimit(resource.RLIMIT_CORE)[1] not in {0, 1}:

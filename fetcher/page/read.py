@@ -6,6 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from fetcher.content.charset import decode_text
+from fetcher.deadline import Deadline
 from fetcher.page.noscript import without_noscript
 from fetcher.page.reading import Reading
 from fetcher.streams import say
@@ -15,6 +16,7 @@ from safeurl.model.report import Page
 #: Bytes of a page that are parsed.
 MAX_PARSED_BYTES = 2 * 1024 * 1024
 
+#: Seconds of computing, by which every host reads a page alike however busy it is.
 _DOM_S = 4.0
 _ROUGH_S = 2.0
 _DOUBT = "What stands inside of noscript could not be told for certain."
@@ -25,14 +27,16 @@ def read_page(
 ) -> Reading:
     """Return what the page says; its `partial` tells why it may not be all.
 
-    Takes up to `seconds` for the parser, and half of that again for the fallback.
+    Takes up to `seconds` for the parser; the fallback gets two more, but no more than half.
     """
+    deadline = Deadline.after(seconds)
     cut = f"Only the first {MAX_PARSED_BYTES:,} bytes were read." if _is_cut(data) else ""
     try:
         parse = _parse_xml if is_xml else _parse
-        reading = _apart(lambda: parse(data, charset, url), min(_DOM_S, seconds))
+        reading = _apart(lambda: parse(data, charset, url), seconds, _DOM_S)
     except TaskFailedError as failure:
-        reading = _roughly(data, charset, url, min(_ROUGH_S, seconds / 2), f"The parser {failure}.")
+        left = max(deadline.left(), min(_ROUGH_S, seconds / 2))
+        reading = _roughly(data, charset, url, left, f"The parser {failure}.")
     return _noted(reading, cut)
 
 
@@ -60,7 +64,7 @@ def _roughly(data: bytes, charset: str, url: str, seconds: float, reason: str) -
         return _rough(decode_text(data[:MAX_PARSED_BYTES], charset), url, reason)
 
     try:
-        return _apart(task, seconds)
+        return _apart(task, seconds, _ROUGH_S)
     except TaskFailedError as failure:
         return Reading(Page(partial=f"{reason} The fallback {failure} too."))
 
@@ -78,9 +82,9 @@ def _noted(reading: Reading, reason: str) -> Reading:
     return replace(reading, page=replace(reading.page, partial=partial))
 
 
-def _apart(task: Callable[[], Reading], seconds: float) -> Reading:
+def _apart(task: Callable[[], Reading], seconds: float, cpu_s: float) -> Reading:
     """Run the task in a child; what comes back is decoded as strictly as a worker would."""
-    encoded = run_apart(lambda: msgspec.json.encode(task()), seconds)
+    encoded = run_apart(lambda: msgspec.json.encode(task()), seconds, cpu_s)
     try:
         return msgspec.json.decode(encoded, type=Reading)
     except msgspec.MsgspecError as error:

@@ -1,0 +1,56 @@
+"""A page that is read on a host which has no time for it."""
+
+import time
+from typing import Any
+
+import pytest
+
+from fetcher.page import read
+from fetcher.page.read import read_page
+from fetcher.page.reading import Reading
+from fetcher.subprocess_task import TaskFailedError, run_apart
+
+_URL = "https://site.example/"
+_PAGES = (
+    (b"<title>Log in</title><p>Hello<form action=/next><input type=password name=p></form>", False),
+    (b"<html xmlns='http://www.w3.org/1999/xhtml'><title>X</title><body>Hello</body></html>", True),
+    (b"<title>Cut</title><a href=/a>one</a><p>text &amp; mo", False),
+)
+
+
+class _Slow(bytes):
+    """Bytes whose reader has to wait, as on a host that gives its time to others."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: Any) -> Any:  # as `bytes` has it: an index or a slice
+        """Wait without computing."""
+        time.sleep(0.3)
+        return bytes.__getitem__(self, key)
+
+
+@pytest.mark.parametrize(("data", "is_xml"), _PAGES)
+def test_waiting_costs_a_page_nothing(
+    data: bytes, *, is_xml: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a host at rest reads within the limit is read on a busy one too."""
+
+    def reading(page: bytes) -> Reading:
+        return read_page(page, "utf-8", _URL, 60, is_xml=is_xml)
+
+    expected = reading(data)
+    assert not expected.page.partial
+    # Not the real one, so that the test is quick: the child waits for longer than that.
+    monkeypatch.setattr(read, "_DOM_S", 0.1)
+    assert reading(_Slow(data)) == expected
+
+
+def test_computing_has_a_limit_of_its_own() -> None:
+    """A page that keeps the parser busy is left long before its clock's limit, and so told."""
+
+    def compute() -> bytes:
+        while True:
+            pass
+
+    with pytest.raises(TaskFailedError, match="took too long"):
+        run_apart(compute, 60, 1)
