@@ -44,7 +44,8 @@ function response({body, page, report}) {
     ["SHA-256", body && el("code", {}, body.sha256)],
     ["Links", page?.links_total && `${page.links_total}, of which ${page.links_null ?? 0} lead nowhere`],
     ["Leads on to", page?.onward?.length && el("ul", {}, ...page.onward.map((lead) =>
-      el("li", {}, lead.url ? urlText(lead.url) : "an address that a script works out")))],
+      el("li", {}, lead.url ? urlText(lead.url) : "an address that a script works out",
+        lead.conditional ? " (where a condition of the script holds)" : null)))],
     ["Favicon", page?.favicon && urlText(page.favicon.url)],
     ["Favicon mmh3", page?.favicon?.mmh3],
   ]);

@@ -121,12 +121,18 @@ def _moved(move: Move, forms: Sequence[FormDraft], links: Links) -> Iterator[Onw
     """Yield where a script leads; a form may be sent to the page's own URL as well."""
     if move.is_form:
         url = links.absolute(move.url) if move.url else _target(move.form, forms, links)
-        yield Onward(url=clean(url, MAX_LEAD), how="form", delay_s=move.delay_s)
+        yield _lead(move, "form", url)
         return
     url = links.absolute(move.url) if move.url else ""
     if url and (is_same(url, links.page_url) or not url.startswith(("http://", "https://"))):
         return
-    yield Onward(url=clean(url, MAX_LEAD), how="script", delay_s=move.delay_s)
+    yield _lead(move, "script", url)
+
+
+def _lead(move: Move, how: str, url: str) -> Onward:
+    return Onward(
+        url=clean(url, MAX_LEAD), how=how, delay_s=move.delay_s, conditional=move.is_conditional
+    )
 
 
 def _target(wanted: str | int, forms: Sequence[FormDraft], links: Links) -> str:

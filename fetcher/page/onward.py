@@ -4,13 +4,13 @@ Literals and what a few functions make of them are worked out; code that waits f
 not count. All of it is bounded by tokens and steps, so that the same page always gives the same.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-from fetcher.page.script_calls import TIMERS, Calls, delay_at, find_calls
+from fetcher.page.script_calls import TIMERS, delay_at, find_calls
 from fetcher.page.script_functions import Begun, Path, Value
-from fetcher.page.script_guards import holds_in_frames
-from fetcher.page.script_tokens import Kind, Tokens, tokenize
+from fetcher.page.script_site import Site
+from fetcher.page.script_tokens import Tokens, tokenize
 from fetcher.page.script_values import BASES, Budget, Values
 
 #: Characters of one script, and tokens of all scripts of a page, that are read.
@@ -28,7 +28,6 @@ _PARTS = frozenset({"href", "pathname", "search", "host", "hostname", "protocol"
 _HTML = frozenset({"innerHTML", "outerHTML"})
 #: Characters that are kept of what is written in a row.
 _MAX_WRITTEN = 256 * 1024
-_MAX_GUARDS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,8 @@ class Move:
     #: Whether a form is sent: then `form` is its id, name or number where that is known.
     is_form: bool = False
     form: str | int = ""
+    #: Whether a condition of the script decides about it.
+    is_conditional: bool = False
 
 
 @dataclass(slots=True)
@@ -80,10 +81,10 @@ class Scripts:
         for at in range(len(tokens)):
             _assign(tokens, values, at)
             if tokens.is_name(at) and calls.runs(at):
-                self._look(_Site(tokens, values, calls, at, delay_s, nested))
+                self._look(Site(tokens, values, calls, at, delay_s, nested))
         self._known = values.finally_known
 
-    def _look(self, site: "_Site") -> None:
+    def _look(self, site: Site) -> None:
         """Take in what a name does, where it navigates or runs a text as a script."""
         name = site.tokens.texts[site.at]
         if self._is_location(site, name):
@@ -104,7 +105,7 @@ class Scripts:
         else:
             self._markup(site, name)
 
-    def _markup(self, site: "_Site", name: str) -> None:
+    def _markup(self, site: Site, name: str) -> None:
         """Take in HTML that a name puts into the page."""
         if not site.is_method:
             return
@@ -124,13 +125,15 @@ class Scripts:
         self.written.append((before + more)[:_MAX_WRITTEN] if more else before)
         self._is_writing = all(isinstance(piece, str) for piece in pieces)
 
-    def _is_location(self, site: "_Site", name: str) -> bool:
+    def _is_location(self, site: Site, name: str) -> bool:
         if name == "location":
             return site.is_own
+        if name in BASES and site.tokens.sign(site.at + 1) == "[":
+            return site.tokens.mate[site.at + 1] > 0 and site.key(site.at + 1) == "location"
         is_alias = name in self._aliases and not site.is_method
         return is_alias and site.tokens.sign(site.at + 1) == "."
 
-    def _nested(self, site: "_Site", name: str) -> None:
+    def _nested(self, site: Site, name: str) -> None:
         """Read a text that is run as a script."""
         if name in TIMERS:
             value, end = site.values.expression(site.at + 2)
@@ -140,11 +143,16 @@ class Scripts:
         if isinstance(value, str):
             self.read(value, delay_s=site.delay_s + delay, nested=site.nested + 1)
 
-    def _location(self, site: "_Site") -> None:
+    def _location(self, site: Site) -> None:
         tokens, after = site.tokens, site.at + 1
         part = ""
+        if tokens.texts[site.at] in BASES:
+            after = tokens.mate[after] + 1
         if tokens.sign(after) == "." and tokens.is_name(after + 1):
             part, after = tokens.texts[after + 1], after + 2
+        elif tokens.sign(after) == "[" and tokens.mate[after] > 0:
+            part, after = site.key(after), tokens.mate[after] + 1
+            part = part or ("assign" if tokens.sign(after) == "(" else "href")
         if tokens.sign(after) == "(" and part in _METHODS:
             self._go(site, next(iter(site.values.arguments(after)), None))
         elif tokens.sign(after) == "=" and (not part or part in _PARTS):
@@ -153,159 +161,44 @@ class Scripts:
             value, _ = site.values.expression(after + 1)
             self._go(site, value if part in {"", "href"} else site.changed(part, value))
 
-    def _go(self, site: "_Site", value: Value) -> None:
+    def _go(self, site: Site, value: Value) -> None:
         value = site.values.resolved(value)
-        if site.is_frame_guard:
+        if site.never_happens:
             return
         url = value if isinstance(value, str) else value.text if isinstance(value, Begun) else ""
         scheme, colon, code = url.strip().partition(":")
         if colon and scheme.lower() == "javascript":
             self.read(code, delay_s=site.delay_s, nested=site.nested + 1)
-        elif url or not site.is_guarded:
-            self._add(Move(url, site.delay_s))
+        else:
+            self._add(Move(url, site.delay_s, is_conditional=site.is_guarded))
 
-    def _click(self, site: "_Site") -> None:
+    def _click(self, site: Site) -> None:
         """Take in that a script clicks on a link; on what is none, nothing is known."""
         name, href = site.element("href")
         url = href or (self.links.get(name, "") if isinstance(name, str) else "")
         if url:
             self._go(site, url)
 
-    def _send(self, site: "_Site") -> None:
+    def _send(self, site: Site) -> None:
         form, action = site.element("action")
-        self._add(Move(action, site.delay_s, is_form=True, form=form))
+        guarded = site.is_guarded
+        self._add(Move(action, site.delay_s, is_form=True, form=form, is_conditional=guarded))
 
     def _add(self, move: Move) -> None:
-        if len(self.moves) < _MAX_MOVES and move not in self.moves:
+        """Note a move once; one without a condition stands for the same one with it."""
+        plain = replace(move, is_conditional=False)
+        if plain in self.moves or move in self.moves:
+            return
+        other = replace(move, is_conditional=True)
+        if other in self.moves:
+            self.moves[self.moves.index(other)] = plain
+        elif len(self.moves) < _MAX_MOVES:
             self.moves.append(move)
-
-
-@dataclass(slots=True)
-class _Site:
-    """A name in running code, and what stands around it."""
-
-    tokens: Tokens
-    values: Values
-    calls: Calls
-    at: int
-    since_s: float
-    nested: int
-
-    @property
-    def delay_s(self) -> float:
-        """Return after how many seconds the page comes here."""
-        return self.since_s + self.calls.delay_s(self.at)
-
-    @property
-    def is_method(self) -> bool:
-        """Tell whether the name stands after a dot."""
-        return self.tokens.sign(self.at - 1) == "."
-
-    @property
-    def is_own(self) -> bool:
-        """Tell whether the name is the window's or the document's own."""
-        if not self.is_method:
-            return self.tokens.sign(self.at + 1) != ":" or self.tokens.sign(self.at - 1) == "?"
-        owner = self.tokens.sign(self.at - 2)
-        alias = self.values.finally_known.get(owner)
-        if isinstance(alias, Path):
-            owner = alias.names[-1]
-        is_first = self.tokens.sign(self.at - 3) != "." or self.tokens.sign(self.at - 4) in BASES
-        return owner in BASES | {"defaultView", "frames", "contentWindow"} and is_first
-
-    @property
-    def is_local_variable(self) -> bool:
-        """Tell whether `var location` declares a function's own variable."""
-        return self.tokens.sign(self.at - 1) == "var" and self.calls.owners[self.at] >= 0
-
-    @property
-    def opened(self) -> bool:
-        """Tell whether the name is called."""
-        return self.tokens.sign(self.at + 1) == "("
-
-    @property
-    def arguments(self) -> list[Value]:
-        """Return what it is called with."""
-        return self.values.arguments(self.at + 1) if self.opened else []
-
-    @property
-    def guards(self) -> Iterator[int]:
-        """Yield the opening bracket of each condition that this depends on; -1 for `else`."""
-        at = self.at
-        for _ in range(_MAX_GUARDS):
-            begin = _statement(self.tokens, at)
-            before = self.tokens.sign(begin - 1)
-            if before == ")" and self.tokens.sign(self.tokens.mate[begin - 1] - 1) == "if":
-                yield self.tokens.mate[begin - 1]
-            elif before in {"else", "&&", "||", "?", ":"}:
-                yield -1
-            at = self.tokens.around[at]
-            owner = self.calls.owners[self.at]
-            if at < 0 or (owner >= 0 and at <= self.calls.functions[owner].start):
-                return
-            self.values.budget.steps -= 1
-            if self.values.budget.steps < 0:
-                return
-
-    @property
-    def is_guarded(self) -> bool:
-        """Tell whether a condition decides about this."""
-        return next(self.guards, None) is not None
-
-    @property
-    def is_frame_guard(self) -> bool:
-        """Tell whether this happens only inside of a frame, where nobody's page is scanned."""
-        if {"self", "parent"} & self.values.finally_known.keys():
-            return False  # a script may replace these two
-        return any(holds_in_frames(self.tokens, opened) for opened in self.guards)
-
-    def element(self, target: str) -> tuple[str | int, str]:
-        """Return the id, name or number of what the method is called on, and its target.
-
-        The target is known where a script has set it.
-        """
-        tokens, before = self.tokens, self.at - 2
-        if tokens.sign(before) in {")", "]"} and tokens.mate[before] >= 0:
-            inside = tokens.mate[before] + 1
-            number = tokens.texts[inside] if tokens.kinds[inside] is Kind.NUMBER else ""
-            name = (tokens.string(inside) or "").lstrip("#")
-            return (int(number) if number.isdigit() else name), ""
-        name = tokens.sign(before)
-        found = self.values.resolved(Path((name,)))
-        url = self.values.resolved(Path((name, target)))
-        name = found.names[0].lstrip("#") if isinstance(found, Path) else name
-        return name, url if isinstance(url, str) else ""
-
-    def changed(self, part: str, value: Value) -> Value:
-        """Return the page's URL with one part of it replaced."""
-        own = self.values.page_url
-        origin, _, rest = own.partition("://")[2].partition("/")
-        scheme = own.partition(":")[0]
-        if not isinstance(value, str):
-            return None
-        match part:
-            case "protocol":
-                return f"{value.rstrip(':/')}://{origin}/{rest}"
-            case "host" | "hostname":
-                return f"{scheme}://{value}/{rest}"
-            case "search":
-                return f"?{value.removeprefix('?')}"
-            case _:
-                return f"/{value.removeprefix('/')}"
 
 
 def _texts(values: Iterable[Value]) -> list[str]:
     """Return those that are texts, and the known starts of others."""
     return [x.text if isinstance(x, Begun) else x for x in values if isinstance(x, (str, Begun))]
-
-
-def _statement(tokens: Tokens, at: int) -> int:
-    """Return the first token of the expression that ends before or holds the token."""
-    while at > 0 and (tokens.sign(at - 1) == "." or tokens.is_name(at - 1)):
-        if tokens.sign(at - 1) in {"else", "return", "if", "var"}:
-            break
-        at -= 1
-    return at
 
 
 def _is_alias(tokens: Tokens, at: int) -> bool:

@@ -221,6 +221,8 @@ class Onward(_Strict, frozen=True):
     #: Absolute, or the start of it that is known; empty where a script works it out.
     url: Annotated[str, Meta(max_length=2048, pattern=_TEXT)] = ""
     delay_s: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
+    #: Whether a condition of the script decides about it; not known of older evidence.
+    conditional: bool = False
 
 
 class Favicon(_Strict, frozen=True):

@@ -63,6 +63,11 @@ def _leading(how: str, url: str) -> Page:
     return Page(text="Please wait", onward=(Onward(how=how, url=url),))
 
 
+def _padded(*onward: Onward) -> Page:
+    """Return a page that shows as much as an article does."""
+    return Page(text="Much to read here. " * 260, onward=onward)
+
+
 def _refused_refresh(url: str) -> Evidence:
     led = Refusal(host="example.net", port=22, rule="port_privileged", url=url)
     return replace(seen(SOME, _refreshing(url)), refusals=(led,))
@@ -169,6 +174,10 @@ FIRES = (
     ),
     _on("context.unfollowed", "a script", SOME, _leading("script", "https://e.example/a")),
     _on("context.unfollowed", "a script's own address", SOME, _leading("script", "")),
+    _on("context.unfollowed", "a padded one", SOME, _padded(Onward(how="script"))),
+    _on("context.unfollowed", "padded, later", SOME, _padded(Onward(how="script", delay_s=99))),
+    _on("context.unfollowed", "a condition", SOME, _padded(Onward(how="script", conditional=True))),
+    _on("context.unfollowed", "a padded form", SOME, _padded(Onward(how="form", url=SOME))),
     _on("context.unfollowed", "a form sent to itself", SOME, _leading("form", SOME)),
     _on("context.unfollowed", "a late header", SOME, _leading("refresh_header", f"{SOME}next")),
     Case("context.unfollowed", "refused", SOME, _refused_refresh("https://shop.example.net:22/")),
@@ -263,15 +272,10 @@ SILENT = (
     Case("context.blocked", "200", SOME, seen(SOME, Page(text="x"))),
     Case("context.gone", "no answer", SOME, Evidence()),
     _on("context.unfollowed", "itself", SOME, _refreshing(SOME)),
+    _on("context.unfollowed", "much to read", SOME, _padded()),
     _on("context.unfollowed", "no URL", SOME, _refreshing("")),
     _on("context.unfollowed", "no page", SOME, _refreshing("javascript:x()")),
     _on("context.unfollowed", "its own fragment", SOME, _refreshing(f"{SOME}#top")),
-    _on(
-        "context.unfollowed",
-        "a large page that works out an address",
-        SOME,
-        Page(text="Much to read here. " * 100, onward=(Onward(how="script"),)),
-    ),
     Case("context.unfollowed", "followed", SOME, _led("meta_refresh")),
     Case("context.unfollowed", "its own header", SOME, _refresh_header(f"30; url={SOME}")),
     Case("context.unfollowed", "no page came", SOME, Evidence(hops=_led("redirect").hops)),

@@ -113,11 +113,11 @@ def unfollowed(ctx: Context) -> Iterator[Finding]:
 
 def _leads(ctx: Context) -> Iterator[Finding]:
     """Find where the page leads by itself."""
+    # However much text the page holds: who sends people on pads pages at will.
     for i, lead in enumerate(ctx.page.onward):
-        # Large pages work out addresses for many reasons; a way station has little else to show.
-        if lead.url or lead.how == "form" or len(ctx.text) <= _NOTICE_CHARS:
-            pointer = f"/page/onward/{i}"
-            yield Finding(pointer, f"{_to(lead.url)}, which was not opened.", lead.url)
+        when = " where a condition of its script holds" if lead.conditional else ""
+        reason = f"{_to(lead.url)}{when}, which was not opened."
+        yield Finding(f"/page/onward/{i}", reason, lead.url)
     for pointer, url in _refreshes(ctx):
         if url.partition("#")[0] != ctx.final.target.url.partition("#")[0]:
             yield Finding(pointer, f"{_to(url)}, which was not opened.", url)
@@ -199,7 +199,7 @@ RULES = (
     ),
     Rule(
         id="context.unfollowed",
-        version=2,
+        version=3,
         group=Group.CONTEXT,
         weight=Weight.REMARK,
         check=unfollowed,

@@ -1,5 +1,7 @@
 """Where a page's scripts lead is found without running them, and in bounded time."""
 
+from datetime import UTC, datetime
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -9,9 +11,12 @@ from fetcher.page.dom import read_dom
 from fetcher.page.onward import Scripts
 from fetcher.page.read import read_page
 from fetcher.subprocess_task import run_apart
-from safeurl.model.report import Onward, Page
+from safeurl.analysis import judge
+from safeurl.model.report import Evidence, Hop, Onward, Page
+from safeurl.model.verdict import Judgement
 
 _URL = "http://site.test/dir/page?q=1"
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _MADE = "http://site.test/made"
 _PARTS = (
     *("location", ".href", "=", "'/a'", "`${a}`", "eval(", "setTimeout(", ")", "(", "{", "}", "["),
@@ -67,6 +72,11 @@ def _leads(code: str) -> list[tuple[str, str, float]]:
         ("const l = self.location; setTimeout(() => l.assign('/a'), 0)", "http://site.test/a"),
         ("setTimeout('go()', 0); function go() { location = '/a' }", "http://site.test/a"),
         ("location = compute()", ""),
+        ("var k = 'href'; location[k] = '/a'", "http://site.test/a"),
+        ("var k = 'loc', r = 'ation'; window[k + r] = '/a'", "http://site.test/a"),
+        ("const k = ['assign', 'location']; top[k[1]][k[0]]('/a')", "http://site.test/a"),
+        ("document[atob('bG9jYXRpb24=')].href = '/a'", "http://site.test/a"),
+        ("location[unknown]('/a')", "http://site.test/a"),
     ],
 )
 def test_scripts_that_lead_elsewhere(code: str, url: str) -> None:
@@ -81,6 +91,10 @@ def test_scripts_that_lead_elsewhere(code: str, url: str) -> None:
         "location.href = '#top'",
         "location = 'mailto:a@e.test'",
         "location.reload()",
+        "var k = 'hash'; location[k] = 'x'",
+        "var k = 'reload'; location[k]()",
+        "var k = 'locations'; window[k] = '/a'",
+        "a = location[k]; b = window['location'][k]",
         "let location = '/a'",
         "function f() { var location = '/a' } f()",
         "$('a').click(function () { location = '/a' })",
@@ -89,7 +103,15 @@ def test_scripts_that_lead_elsewhere(code: str, url: str) -> None:
         "const o = { location: '/a', go() { location = '/b' } }",
         "class A { go() { location = '/a' } }",
         "window.open('/a', '_blank')",
-        "if (seen) location = compute()",
+        "if (document.location.protocol != 'http:') location = compute()",
+        "if (location.protocol === 'https:' && x) location = '/a'",
+        "if (top != self) { location = compute() }",
+        "a.onclick = function () { location = compute() }",
+        "addEventListener('keydown', () => { if (a) location = compute() })",
+        "$('select').on('change', () => location.assign(compute()))",
+        "function never() { location.href = compute() }",
+        "history.pushState({}, '', '/a'); history.replaceState(null, '', compute())",
+        "window.open(compute())",
         "if (window.top != window) { top.location = 'http://site.test/' }",
         "if (self != top) { location = '/a' }",
         "if (x && window.top.location.href !== document.location.href) { location = '/a' }",
@@ -100,6 +122,42 @@ def test_scripts_that_lead_elsewhere(code: str, url: str) -> None:
 def test_scripts_that_lead_nowhere_by_themselves(code: str) -> None:
     """Clicks, other windows, the page itself, and what only a frame would do."""
     assert _leads(code) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "url", "conditional"),
+    [
+        ("if (seen) location = compute()", "", True),
+        ("seen && location.assign(compute())", "", True),
+        ("seen ? location.assign(compute()) : 0", "", True),
+        ("if (a) { setTimeout(() => { if (b) { self.location.href = f() } }, 9) }", "", True),
+        ("if (a) { b() } else { document.location.replace(f()) }", "", True),
+        ("if (navigator.webdriver) { b() } else location = '/a'", "http://site.test/a", True),
+        ("if (location.protocol != 'https:') location = f()", "", True),
+        ("if (location.protocol != 'http:' || 1) location = f()", "", True),
+        ("{ let location = {}; if (location.protocol != 'http:') top.location = f() }", "", True),
+        ("with (x) if (location.protocol != 'http:') top.location = f()", "", True),
+        ("if (f('a&&location.protocol!=\"http:\"&&b')) location = f()", "", True),
+        ("if (a) location = f(); location = f()", "", False),
+        ("location = '/a'; if (b) location = '/a'", "http://site.test/a", False),
+        ("onload = () => location.assign(f())", "", False),
+        ("document.onreadystatechange = function () { top.location = f() }", "", False),
+        ("for (var i = 0; i < 1; i++) location = f()", "", False),
+    ],
+)
+def test_conditions_of_what_leads_elsewhere(code: str, url: str, conditional: bool) -> None:  # noqa: FBT001 - a case
+    """Whether one decides is told; whose address is not known leads elsewhere all the same."""
+    onward = _page(f"<script>{code}</script>").onward
+    leads = [(lead.url, lead.conditional) for lead in onward if lead.how == "script"]
+    assert leads in ([(url, conditional)], [(url, conditional)] * 2)
+
+
+@pytest.mark.parametrize("url", [_URL.replace("http:", "https:"), _URL])
+def test_a_page_of_another_protocol_leads_to_its_own(url: str) -> None:
+    """Only who opened the page without TLS is sent on."""
+    code = "if (document.location.protocol != 'https:') document.location = compute(document.URL)"
+    page = read_dom(f"<p>text</p><script>{code}</script>", url).page
+    assert bool(page.onward) == url.startswith("http:")
 
 
 @pytest.mark.parametrize("delay", ["1e999", "1e999 - 1e999", "-1e999", "-5", "0 * 1e999"])
@@ -202,3 +260,45 @@ def test_no_script_takes_long(part: str) -> None:
         return msgspec.json.encode(len(reader.moves))
 
     assert int(run_apart(task, 30)) <= 16
+
+
+_PADDING = "Much to read here. " * 270
+
+
+@pytest.mark.parametrize(
+    "padding",
+    [
+        f"<p>{_PADDING}</p>",
+        f"<p hidden style='display:none'>{_PADDING}</p>",
+        f"<!-- {_PADDING} -->",
+        f"<noscript>{_PADDING}</noscript>",
+        f"<template>{_PADDING}</template>",
+        f"<textarea>{_PADDING}</textarea>",
+        f"<script>/* {_PADDING} */</script>",
+        "<a href=/x>more</a>" * 300,
+    ],
+)
+@pytest.mark.parametrize(
+    "code",
+    [
+        "location = compute()",
+        "location[key] = compute()",
+        "window['loc' + 'ation'] = compute()",
+        "top.location = compute()",
+        "document.location.assign(compute())",
+        "self.location.href = compute()",
+        'setTimeout("location = compute()", 5)',
+        "eval(atob('bG9jYXRpb24gPSBjb21wdXRlKCk='))",
+        "document.write('<script>location = compute()<\\/script>')",
+        "document.write('<meta http-equiv=refresh content=\"0;url=/to\">')",
+        "if (ready) { location = compute() }",
+        "document.forms[0].submit()",
+    ],
+)
+def test_padding_makes_no_page_benign(code: str, padding: str) -> None:
+    """However much a page holds, what leads on by itself was not seen."""
+    text = f"<!doctype html><p>Hello</p><form action=/to></form>{padding}<script>{code}</script>"
+    page = read_page(text.encode(), "utf-8", _URL, 20).page
+    verdict = judge(Evidence(hops=(Hop(url=_URL, status=200),), page=page), url=_URL, seen_at=_NOW)
+    assert verdict.judgement is Judgement.INCONCLUSIVE
+    assert "sends its visitor on" in verdict.summary
