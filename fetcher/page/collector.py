@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from fetcher.page.leads import Code
+from fetcher.page.leads import Code, Leads
 from fetcher.page.reading import (
     Attributes,
     Element,
@@ -17,7 +17,7 @@ from fetcher.page.reading import (
     sooner,
 )
 from fetcher.sanitize import LONG, fold, tidy
-from safeurl.model.report import Iframe, Link, MetaRefresh, Onward, Page, Script
+from safeurl.model.report import Iframe, Link, MetaRefresh, Page, Script
 
 _MAX_TEXT = 8192
 _MAX_LINKS = 512
@@ -219,9 +219,7 @@ def _drafts(collector: Collector) -> Iterator[FormDraft]:
         yield collector.stray
 
 
-def page_of(
-    found: Collector, onward: tuple[Onward, ...], written: Sequence[FormDraft] = ()
-) -> Page:
+def page_of(found: Collector, leads: Leads, written: Sequence[FormDraft] = ()) -> Page:
     """Return the evidence of all that was taken in; scripts write the forms `written`."""
     forms = [draft.form(found.links) for draft in _drafts(found)]
     forms += [replace(draft.form(found.links), by_script=True) for draft in written]
@@ -240,7 +238,8 @@ def page_of(
         scripts=tuple(found.scripts),
         iframes=tuple(found.iframes),
         meta_refresh=found.refresh,
-        onward=onward,
+        onward=leads.onward,
         saver_mark=found.saver_mark,
         partial=found.cut(),
+        scripts_cut=leads.is_cut,
     )

@@ -43,7 +43,7 @@ def read_dom(text: str, page_url: str) -> Reading:
     collector.settle()
     leads = find_leads(collector.code, collector.refresh, collector.forms, collector.links)
     written = tuple(_written(leads.markup, collector.links))
-    return Reading(page_of(collector, leads.onward, written), collector.icon)
+    return Reading(page_of(collector, leads, written), collector.icon)
 
 
 def _written(markup: Iterable[str], links: Links) -> Iterator[FormDraft]:

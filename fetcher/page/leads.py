@@ -82,6 +82,8 @@ class Leads:
     onward: tuple[Onward, ...]
     #: HTML that its scripts write into it.
     markup: tuple[str, ...]
+    #: Whether its scripts were not read to their end.
+    is_cut: bool = False
 
 
 def find_leads(
@@ -98,7 +100,7 @@ def find_leads(
     for move in reader.moves:
         found.update(dict.fromkeys(_moved(move, forms, links)))
     markup = dict.fromkeys((*reader.written[:_MAX_MARKUP], *reader.inserted[:_MAX_MARKUP]))
-    return Leads(tuple(found)[:_MAX_ONWARD], tuple(markup))
+    return Leads(tuple(found)[:_MAX_ONWARD], tuple(markup), reader.is_cut)
 
 
 def _written(reader: Scripts, links: Links) -> tuple[list[str], list[MetaRefresh]]:

@@ -16,9 +16,6 @@ from fetcher.page.script_values import BASES, Budget, Values
 #: Characters of one script, and tokens of all scripts of a page, that are read.
 _MAX_CODE = 512 * 1024
 _MAX_TOKENS = 40_000
-#: A script longer than this is read where it has one of the words, and else is data.
-_LONG_CODE = 20_000
-_WORDS = ("location", "submit(", "navigation", "eval(", "_self", "_top", "atob(", "document.write")
 _MAX_NESTED = 4
 _MAX_MOVES = 16
 _OWN_WINDOWS = frozenset({"_self", "_top", "_parent"})
@@ -62,17 +59,20 @@ class Scripts:
     #: Variables that stand for the page's location.
     _aliases: set[str] = field(default_factory=set)
     _is_writing: bool = False
+    #: Whether something was not read, since it is too long or goes too deep.
+    is_cut: bool = False
 
     def read(self, *codes: str, delay_s: float = 0.0, nested: int = 0) -> None:
         """Take in scripts that know each other's variables and functions."""
         if nested > _MAX_NESTED or self._budget.steps <= 0:
+            self.is_cut = True
             return
         tokens = Tokens()
         for code in codes:
-            if len(code) <= _LONG_CODE or any(word in code for word in _WORDS):
-                more = tokenize(code[:_MAX_CODE], self._tokens_left)
-                self._tokens_left -= len(more)
-                tokens.extend(more)
+            more, end = tokenize(code[:_MAX_CODE], self._tokens_left)
+            self._tokens_left -= len(more)
+            self.is_cut = self.is_cut or end < len(code)
+            tokens.extend(more)
         values = Values(tokens, self.page_url, self._budget, dict(self._known))
         _assign_all(tokens, values)
         values.finally_known, values.known = values.known, dict(self._known)
@@ -83,6 +83,7 @@ class Scripts:
             if tokens.is_name(at) and calls.runs(at):
                 self._look(Site(tokens, values, calls, at, delay_s, nested))
         self._known = values.finally_known
+        self.is_cut = self.is_cut or self._budget.steps <= 0
 
     def _look(self, site: Site) -> None:
         """Take in what a name does, where it navigates or runs a text as a script."""

@@ -131,8 +131,8 @@ class Tokens:
             self.mate[opened] = len(self)
 
 
-def tokenize(code: str, limit: int) -> Tokens:
-    """Return up to `limit` tokens of the code."""
+def tokenize(code: str, limit: int) -> tuple[Tokens, int]:
+    """Return up to `limit` tokens of the code, and how many of its characters were read."""
     found = Tokens()
     at = 0
     while at < len(code) and len(found) < limit:
@@ -146,7 +146,7 @@ def tokenize(code: str, limit: int) -> Tokens:
             _add(found, match.lastgroup or "", match[0])
         at = match.end()
     found.pair()
-    return found
+    return found, at
 
 
 def _add(found: Tokens, group: str, text: str) -> None:

@@ -187,7 +187,7 @@ def read_xml(text: str, page_url: str) -> Reading:
     _walk(document, collector)
     collector.settle()
     leads = find_leads(collector.code, collector.refresh, collector.forms, collector.links)
-    page = page_of(collector, leads.onward)
+    page = page_of(collector, leads)
     sheet = "The document is shown by an XSLT stylesheet, which was not run."
     notes = (page.partial, document.fault, sheet if document.stylesheet else "")
     page = msgspec.structs.replace(page, partial=" ".join(filter(None, notes)))

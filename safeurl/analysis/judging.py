@@ -30,7 +30,8 @@ def judge(
     The same evidence, URLs, time and rules give the same bytes; no evidence makes it raise.
     """
     hits, hidden = run(ruleset, Context(evidence, url, seen_at, submitted))
-    return _verdict(hits, ruleset, _unseen(evidence) or (hidden[0] if hidden else ""))
+    unseen = _unseen(evidence) or (hidden[0] if hidden else "") or _unread(evidence)
+    return _verdict(hits, ruleset, unseen)
 
 
 def inconclusive(  # noqa: PLR0913 - what is known of a scan that saw no page
@@ -79,17 +80,22 @@ def _judgement(points: int, unseen: str) -> Judgement:
 
 
 def _unseen(evidence: Evidence) -> str:
-    """Say why the evidence is not a complete page; empty when it is."""
-    page, body = evidence.page, evidence.body
+    """Say why the evidence shows no page; empty when it does."""
+    page = evidence.page
     if page is None:
-        return "What came back is not a page." if body else "No page came back."
-    if page.partial or (body is not None and body.truncated):
-        return "Only a part of the page could be read."
+        return "What came back is not a page." if evidence.body else "No page came back."
     own_forms = [form for form in page.forms if not form.by_script]
-    if not page.text.strip() and not own_forms and not page.onward:
-        drawn = "The page is drawn by scripts, which were not run."
-        return drawn if page.scripts else "The page is empty."
-    return ""
+    if page.text.strip() or own_forms or page.onward:
+        return ""
+    drawn = "The page is drawn by scripts, which were not run."
+    return _unread(evidence) or (drawn if page.scripts else "The page is empty.")
+
+
+def _unread(evidence: Evidence) -> str:
+    """Say that a part of the page is missing; what is known of the rest says more."""
+    page, body = evidence.page, evidence.body
+    is_part = (page is not None and page.partial) or (body is not None and body.truncated)
+    return "Only a part of the page could be read." if is_part else ""
 
 
 def _categories(hits: tuple[Hit, ...], judgement: Judgement) -> tuple[Category, ...]:

@@ -255,6 +255,8 @@ class Page(_Strict, frozen=True):
     iframes: Annotated[tuple[Iframe, ...], Meta(max_length=64)] = ()
     meta_refresh: MetaRefresh | None = None
     onward: Annotated[tuple[Onward, ...], Meta(max_length=16)] = ()
+    #: Whether its scripts are too long to be read to their end: `onward` may lack what they do.
+    scripts_cut: bool = False
     favicon: Favicon | None = None
     #: Comments such as `saved from url=` that a page saver leaves behind.
     saver_mark: Short = ""

@@ -12,6 +12,7 @@ from safeurl.model.report import (
     Onward,
     Page,
     Refusal,
+    Script,
 )
 from tests.support.rule_cases import Case, download, form, login, seen, way
 
@@ -174,6 +175,7 @@ FIRES = (
     ),
     _on("context.unfollowed", "a script", SOME, _leading("script", "https://e.example/a")),
     _on("context.unfollowed", "a script's own address", SOME, _leading("script", "")),
+    _on("context.scripts_cut", "a large bundle", SOME, Page(text="x", scripts_cut=True)),
     _on("context.unfollowed", "a padded one", SOME, _padded(Onward(how="script"))),
     _on("context.unfollowed", "padded, later", SOME, _padded(Onward(how="script", delay_s=99))),
     _on("context.unfollowed", "a condition", SOME, _padded(Onward(how="script", conditional=True))),
@@ -273,6 +275,8 @@ SILENT = (
     Case("context.gone", "no answer", SOME, Evidence()),
     _on("context.unfollowed", "itself", SOME, _refreshing(SOME)),
     _on("context.unfollowed", "much to read", SOME, _padded()),
+    _on("context.unfollowed", "long scripts", SOME, Page(text="x", scripts_cut=True)),
+    _on("context.scripts_cut", "read whole", SOME, Page(text="x", scripts=(Script(),))),
     _on("context.unfollowed", "no URL", SOME, _refreshing("")),
     _on("context.unfollowed", "no page", SOME, _refreshing("javascript:x()")),
     _on("context.unfollowed", "its own fragment", SOME, _refreshing(f"{SOME}#top")),

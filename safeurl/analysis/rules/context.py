@@ -123,6 +123,13 @@ def _leads(ctx: Context) -> Iterator[Finding]:
             yield Finding(pointer, f"{_to(url)}, which was not opened.", url)
 
 
+def scripts_cut(ctx: Context) -> Iterator[Finding]:
+    """Find scripts that were not read to their end; many honest pages have such."""
+    if ctx.page.scripts_cut:
+        reason = "The page's scripts are too long to be read whole: they may lead elsewhere."
+        yield Finding("/page/scripts_cut", reason, "true")
+
+
 def _refreshes(ctx: Context) -> Iterator[tuple[str, str]]:
     """Yield where the page refreshes itself to, with where that stands.
 
@@ -204,6 +211,12 @@ RULES = (
         weight=Weight.REMARK,
         check=unfollowed,
         hides_page=True,
+    ),
+    Rule(
+        id="context.scripts_cut",
+        group=Group.CONTEXT,
+        weight=Weight.REMARK,
+        check=scripts_cut,
     ),
     Rule(
         id="context.gone",

@@ -302,3 +302,24 @@ def test_padding_makes_no_page_benign(code: str, padding: str) -> None:
     verdict = judge(Evidence(hops=(Hop(url=_URL, status=200),), page=page), url=_URL, seen_at=_NOW)
     assert verdict.judgement is Judgement.INCONCLUSIVE
     assert "sends its visitor on" in verdict.summary
+
+
+@pytest.mark.parametrize(
+    ("before", "is_cut"),
+    [
+        ("a=1;" * 20, False),
+        ("a=1;" * 11_000, True),
+        ("a=[1,2];" * 9_000, True),
+        ("/*" + "x" * 530_000 + "*/", True),
+    ],
+)
+def test_scripts_not_read_to_their_end_are_told(before: str, is_cut: bool) -> None:  # noqa: FBT001 - a case
+    """What stands behind the bound may lead elsewhere."""
+    page = _page(f"<script>{before}location = '/a'</script>")
+    assert (page.scripts_cut, bool(page.onward)) == (is_cut, not is_cut)
+
+
+def test_long_scripts_without_a_known_word_are_read_as_well() -> None:
+    """The name of the location can be put together."""
+    code = f"var a = '{'x' * 21_000}'; window['loc' + 'ation'] = '/a'"
+    assert _leads(code) == [("script", "http://site.test/a", 0.0)]
