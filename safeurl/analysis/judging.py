@@ -15,6 +15,9 @@ from safeurl.state import OUTCOME_MESSAGES, Outcome
 #: sign that innocent pages also carry; from MALICIOUS on the engine asks for independent signs.
 MALICIOUS = 70
 SUSPICIOUS = 40
+#: A page with scripts of other files shows no more than this while it waits for them ("Loading",
+#: "Please enable JavaScript"); of 1,257 real pages none that was whole showed as little.
+_SHELL_CHARS = 100
 
 
 def judge(
@@ -85,7 +88,9 @@ def _unseen(evidence: Evidence) -> str:
     if page is None:
         return "What came back is not a page." if evidence.body else "No page came back."
     own_forms = [form for form in page.forms if not form.by_script]
-    if page.text.strip() or own_forms or page.onward:
+    loads = any(script.url for script in page.scripts)
+    shown = len(page.text.strip())
+    if shown > (_SHELL_CHARS if loads else 0) or own_forms or page.onward:
         return ""
     drawn = "The page is drawn by scripts, which were not run."
     return _unread(evidence) or (drawn if page.scripts else "The page is empty.")

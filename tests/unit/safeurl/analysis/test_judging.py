@@ -30,6 +30,9 @@ SOME = "https://shop.example.net/"
 _WRITTEN = Form(has_password=True, by_script=True)
 
 
+_BUNDLE = Script(url="https://cdn.example.org/app.js")
+
+
 def _of(page: Page | None, url: str = SOME, *, status: int = 200) -> Verdict:
     return judge(seen(url, page, status=status), url=url, seen_at=SEEN_AT)
 
@@ -88,6 +91,9 @@ def test_cheap_words_score_nothing() -> None:
         (Page(), "empty"),
         (Page(scripts=(Script(url="https://shop.example.net/app.js"),)), "drawn by scripts"),
         (Page(scripts=(Script(inline_bytes=9),), forms=(_WRITTEN,)), "drawn by scripts"),
+        (Page(text="Loading…", scripts=(_BUNDLE,)), "drawn by scripts"),
+        (Page(text="If nothing happens, go on", links_total=1, scripts=(_BUNDLE,)), "by scripts"),
+        (Page(title="App", text="x" * 100, scripts=(Script(), _BUNDLE)), "drawn by scripts"),
         (Page(text="Half", partial="too deep"), "Only a part"),
         (Page(title="Just a moment...", text="Checking"), "challenge"),
         (Page(text="This domain is parked."), "parked"),
@@ -98,6 +104,20 @@ def test_a_page_not_really_seen_is_inconclusive(page: Page | None, why: str) -> 
     verdict = _of(page)
     assert verdict.judgement is Judgement.INCONCLUSIVE
     assert why in verdict.summary
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        Page(text="Coming soon"),
+        Page(text="Coming soon", scripts=(Script(inline_bytes=9),)),
+        Page(text="x" * 101, scripts=(_BUNDLE,)),
+        Page(text="Search", scripts=(_BUNDLE,), forms=(form("q"),)),
+    ],
+)
+def test_a_short_page_of_its_own_is_benign(page: Page) -> None:
+    """It does not wait for scripts of other files, or shows more than those that do."""
+    assert _of(page).judgement is Judgement.BENIGN
 
 
 def test_what_a_script_writes_is_judged_as_well() -> None:
