@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.responses import FileResponse
 
-FOLDER: Final = Path(__file__).parent
+FOLDER: Final = Path(__file__).parent / "static"
 
 #: The page runs our script and talks to this server, and nothing else.
 POLICY: Final = (
