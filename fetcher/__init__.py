@@ -1,1 +1,1 @@
-"""What runs inside the sandbox: opens one URL and reports what it saw (`python -m fetcher`)."""
+"""The program that runs inside the sandbox: opens one URL and reports what it found."""

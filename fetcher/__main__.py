@@ -1,4 +1,4 @@
-"""`python -m fetcher`: one request line on stdin, a report in NDJSON on stdout."""
+"""`python -m fetcher`: reads one request line from stdin and writes an NDJSON report to stdout."""
 
 import importlib
 import os
@@ -8,9 +8,9 @@ from collections.abc import Callable
 import msgspec
 
 from fetcher.http.session import make_session
-from fetcher.report_writer import Reporter
-from fetcher.streams import ReportUnwrittenError, open_missing, say
-from fetcher.watchdog import Exit, run_guarded
+from fetcher.report_writer import ReportWriter
+from fetcher.streams import ReportUnwrittenError, log, open_closed_streams
+from fetcher.watchdog import Exit, run_with_watchdog
 from safeurl.errors import ConfigError
 from safeurl.model.report import FetchRequest, Profile
 
@@ -19,8 +19,9 @@ _IDLE_S = 600.0
 _USAGE = "Usage: python -m fetcher [--preload] [--idle-timeout SECONDS]"
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
-#: What a fetch may load on its way; a sandbox started ahead loads it before it has a request.
-_LATER = (
+#: Modules that are imported only when a fetch needs them. With `--preload`, a sandbox that is
+#: started in advance imports them before it has a request.
+_LAZY_MODULES = (
     "fetcher.http.tls",
     "fetcher.http.http2",
     "fetcher.page.prescan",
@@ -32,22 +33,22 @@ _LATER = (
 
 
 def main() -> None:
-    """Run under the guard, with the options given on the command line."""
-    open_missing()
-    idle_s = _options(sys.argv[1:])
-    code = run_guarded(_work, idle_s)
-    # No clean-up is owed to anyone, and a thread may hang in the resolver.
+    """Run the fetch under the watchdog, with the options of the command line."""
+    open_closed_streams()
+    idle_s = _parse_options(sys.argv[1:])
+    code = run_with_watchdog(_fetch, idle_s)
+    # Exit at once: there is nothing to clean up, and a resolver thread may still be blocked.
     os._exit(code)
 
 
-def _options(arguments: list[str]) -> float:
-    """Preload if asked to, and return the seconds to wait for a request.
+def _parse_options(arguments: list[str]) -> float:
+    """Apply `--preload` and return the number of seconds to wait for a request.
 
-    Read by hand: argparse would cost a tenth of the start.
+    The options are parsed by hand because importing argparse would take a tenth of the start time.
     """
     if "--preload" in arguments:
         arguments.remove("--preload")
-        for name in _LATER:
+        for name in _LAZY_MODULES:
             importlib.import_module(name)
     match arguments:
         case []:
@@ -57,17 +58,17 @@ def _options(arguments: list[str]) -> float:
     sys.exit(_USAGE)
 
 
-def _work(has_begun: Callable[[float], None]) -> Exit:
-    # The report keeps the real stdout; whatever else is printed goes to stderr.
-    reporter = Reporter(os.dup(_STDOUT))
+def _fetch(report_timeout: Callable[[float], None]) -> Exit:
+    # The report keeps the original stdout. Anything else that prints to stdout goes to stderr.
+    writer = ReportWriter(os.dup(_STDOUT))
     os.dup2(_STDERR, _STDOUT)
     try:
-        request = _request(_read_line())
-        session = make_session(request, reporter)
+        request = _parse_request(_read_line())
+        session = make_session(request, writer)
     except (msgspec.MsgspecError, ConfigError, ValueError) as error:
-        say(f"The request cannot be run: {error}")
+        log(f"The request cannot be run: {error}")
         return Exit.BAD_REQUEST
-    has_begun(request.timeout_s)
+    report_timeout(request.timeout_s)
     try:
         session.run()
     except ReportUnwrittenError:
@@ -76,7 +77,7 @@ def _work(has_begun: Callable[[float], None]) -> Exit:
 
 
 def _read_line() -> bytes:
-    """Return stdin up to its first newline or end."""
+    """Return stdin up to its first newline or its end."""
     line = b""
     while len(line) <= _MAX_REQUEST_BYTES:
         piece = os.read(_STDIN, _MAX_REQUEST_BYTES)
@@ -86,7 +87,7 @@ def _read_line() -> bytes:
     raise ValueError(f"it is longer than {_MAX_REQUEST_BYTES:,} bytes")
 
 
-def _request(line: bytes) -> FetchRequest:
+def _parse_request(line: bytes) -> FetchRequest:
     request = msgspec.json.decode(line, type=FetchRequest)
     if request.profile is not Profile.HTTP:
         raise ValueError(f"this fetcher has no profile {request.profile!r}")

@@ -1,4 +1,4 @@
-"""Points in time by which work must be done."""
+"""Deadlines on the monotonic clock."""
 
 import time
 from dataclasses import dataclass
@@ -7,28 +7,28 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A point on the monotonic clock."""
+    """A point on the monotonic clock by which work must be done."""
 
     at: float
 
     @classmethod
     def after(cls, seconds: float) -> Self:
-        """Return the deadline that many seconds from now."""
+        """Return the deadline that is this number of seconds from now."""
         return cls(time.monotonic() + seconds)
 
     def left(self) -> float:
-        """Return the seconds left, never below zero."""
+        """Return the number of seconds that are left, at least zero."""
         return max(0.0, self.at - time.monotonic())
 
     def within(self, seconds: float) -> "Deadline":
-        """Return this deadline or the one that many seconds from now, whichever is earlier."""
+        """Return the earlier of this deadline and the one in this number of seconds."""
         return Deadline(min(self.at, time.monotonic() + seconds))
 
     def is_over(self) -> bool:
-        """Tell whether no time is left."""
+        """Return True if no time is left."""
         return self.left() <= 0
 
 
 def milliseconds_since(start: float) -> float:
-    """Return how long ago the monotonic time `start` was, in milliseconds."""
+    """Return the milliseconds that have passed since the monotonic time `start`."""
     return round((time.monotonic() - start) * 1000, 3)

@@ -1,4 +1,4 @@
-"""How a fetch ends: an outcome of the closed list with one sentence of detail."""
+"""The result of a fetch: an outcome and one sentence of detail."""
 
 from dataclasses import dataclass
 
@@ -6,22 +6,22 @@ from safeurl.state import Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """What the last line of the report says."""
+class FetchResult:
+    """The outcome and the detail that the last line of the report contains."""
 
     outcome: Outcome
     detail: str = ""
 
 
 class FetchFailedError(Exception):
-    """Ends a fetch from wherever it stands; caught where the report's last line is written."""
+    """The fetch has failed. Raised anywhere in the fetcher and caught by the session."""
 
     def __init__(self, outcome: Outcome, detail: str) -> None:
-        """Keep what the report will say."""
+        """Keep the result that the report will contain."""
         super().__init__(detail)
-        self.ending = Ending(outcome, detail)
+        self.result = FetchResult(outcome, detail)
 
 
-def timed_out(doing: str) -> FetchFailedError:
-    """Return the error for a deadline that passed while `doing` something."""
-    return FetchFailedError(Outcome.FETCH_TIMEOUT, f"The fetch deadline passed while {doing}.")
+def deadline_passed(activity: str) -> FetchFailedError:
+    """Return the error for a deadline that passed during an activity."""
+    return FetchFailedError(Outcome.FETCH_TIMEOUT, f"The fetch deadline passed while {activity}.")

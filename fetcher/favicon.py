@@ -1,16 +1,16 @@
-"""Fetches and hashes the site's icon, through the same guards as the page."""
+"""Fetches and hashes the site's icon, with the same address policy as the page."""
 
 import base64
 import hashlib
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from fetcher.content.body import load
+from fetcher.content.body import load_body
 from fetcher.content.sniff import sniff_type
 from fetcher.deadline import Deadline
 from fetcher.failure import FetchFailedError
-from fetcher.http.redirects import Walker
-from fetcher.sanitize import SHORT, URL, clean
+from fetcher.http.redirects import RedirectFollower
+from fetcher.sanitize import SHORT, URL, sanitize
 from safeurl.errors import UrlRefusedError
 from safeurl.model.report import Favicon
 from safeurl.state import Outcome
@@ -24,54 +24,56 @@ _OK = 200
 
 @dataclass(frozen=True, slots=True)
 class Icon:
-    """What is reported of an icon, and its bytes."""
+    """The evidence of an icon, and its bytes."""
 
     favicon: Favicon
     data: bytes = b""
 
     @property
     def media_type(self) -> str:
-        """The type its bytes show."""
+        """The media type of its bytes."""
         return sniff_type(self.data)
 
 
-def find_icon(walker: Walker, page: ParsedUrl, declared: str, deadline: Deadline) -> Icon:
-    """Return the icon the page declares, or the one at `/favicon.ico`."""
+def find_icon(
+    follower: RedirectFollower, page: ParsedUrl, declared: str, deadline: Deadline
+) -> Icon:
+    """Return the icon that the page declares, or else the one at `/favicon.ico`."""
     if declared[:5].lower() == "data:":
-        return _hashed(clean(declared, 256), _decoded(declared))
+        return _hash(sanitize(declared, 256), _decode_data_url(declared))
     try:
-        target = resolve(page, declared or "/favicon.ico", walker.policy)
+        target = resolve(page, declared or "/favicon.ico", follower.policy)
     except UrlRefusedError as error:
         return _failed(declared, f"Its URL is refused ({error.reason}).")
     try:
-        return _fetched(walker, target, deadline.within(_DEADLINE_S))
+        return _fetch(follower, target, deadline.within(_DEADLINE_S))
     except FetchFailedError as failure:
-        return _failed(target.url, failure.ending.detail)
+        return _failed(target.url, failure.result.detail)
 
 
-def _fetched(walker: Walker, target: ParsedUrl, deadline: Deadline) -> Icon:
-    visit = walker.arrive(target, "favicon", deadline)
+def _fetch(follower: RedirectFollower, target: ParsedUrl, deadline: Deadline) -> Icon:
+    response = follower.follow(target, "favicon", deadline)
     try:
-        if visit.head.status != _OK:
-            return _failed(target.url, f"The server answered with status {visit.head.status}.")
-        loaded = load(visit.exchange, visit.head, _MAX_BYTES, deadline)
+        if response.head.status != _OK:
+            return _failed(target.url, f"The server answered with status {response.head.status}.")
+        loaded = load_body(response.exchange, response.head, _MAX_BYTES, deadline)
     finally:
-        visit.close()
-    if loaded.ending.outcome is not Outcome.OK:
-        return _failed(target.url, loaded.ending.detail)
-    if loaded.body.sniffed_type == "text/html":
+        response.close()
+    if loaded.result.outcome is not Outcome.OK:
+        return _failed(target.url, loaded.result.detail)
+    if loaded.evidence.sniffed_type == "text/html":
         return _failed(target.url, "The server sent a page in place of an icon.")
-    return _hashed(target.url, loaded.data)
+    return _hash(target.url, loaded.data)
 
 
-def _hashed(url: str, data: bytes) -> Icon:
+def _hash(url: str, data: bytes) -> Icon:
     if not data:
         return _failed(url, "The icon is empty.")
-    # Loaded here since most fetches that fail never come to an icon.
+    # Imported here because most failed fetches never reach an icon.
     import mmh3  # noqa: PLC0415 - see above
 
     favicon = Favicon(
-        url=clean(url, URL),
+        url=sanitize(url, URL),
         sha256=hashlib.sha256(data).hexdigest(),
         mmh3=mmh3.hash(base64.encodebytes(data)),
         size_bytes=len(data),
@@ -80,11 +82,11 @@ def _hashed(url: str, data: bytes) -> Icon:
 
 
 def _failed(url: str, reason: str) -> Icon:
-    return Icon(Favicon(url=clean(url, URL), error=clean(reason, SHORT)))
+    return Icon(Favicon(url=sanitize(url, URL), error=sanitize(reason, SHORT)))
 
 
-def _decoded(url: str) -> bytes:
-    """Return the bytes of a `data:` URL; none where it is malformed or too large."""
+def _decode_data_url(url: str) -> bytes:
+    """Return the bytes of a `data:` URL; empty if it is malformed or too long."""
     if len(url) > _MAX_DATA_URL:
         return b""
     head, _, payload = url.partition(",")

@@ -1,4 +1,4 @@
-"""Writes the report, line by line, each flushed when it is ready."""
+"""Writes the report line by line; each line is written as soon as it is ready."""
 
 import os
 from dataclasses import dataclass
@@ -21,50 +21,50 @@ from safeurl.model.report import (
     encode_line,
 )
 
-#: Bytes of an artefact per line, before base64.
+#: Bytes of an artefact in one line, before base64.
 PIECE_BYTES = 256 * 1024
 
-#: A line of evidence is shortened until it fits.
+#: Evidence that makes a longer line is shortened until it fits.
 MAX_LINE_BYTES = 512 * 1024
 
 _T = TypeVar("_T")
-_LISTS = ("links", "scripts", "iframes", "forms")
+_LIST_FIELDS = ("links", "scripts", "iframes", "forms")
 
 
 @dataclass(frozen=True, slots=True)
-class Reporter:
-    """Writes lines to a file descriptor."""
+class ReportWriter:
+    """Writes the lines of a report to a file descriptor."""
 
     fd: int
 
     def hop(self, hop: Hop) -> None:
-        """Write a hop's evidence; headers beyond the line's limit are left out."""
+        """Write the evidence of a hop; headers that do not fit into the line are left out."""
         while len(encode_line(EvidenceLine(hop=hop))) > MAX_LINE_BYTES:
-            hop = replace(hop, headers=_half(hop.headers), headers_truncated=True)
+            hop = replace(hop, headers=_first_half(hop.headers), headers_truncated=True)
         self._write(EvidenceLine(hop=hop))
 
     def refusal(self, refusal: Refusal) -> None:
-        """Write that the address policy stopped a connection."""
+        """Write that the address policy refused a connection."""
         self._write(EvidenceLine(refusal=refusal))
 
     def body(self, body: Body) -> None:
-        """Write what is known of the body."""
+        """Write the evidence of the body."""
         self._write(EvidenceLine(body=body))
 
     def page(self, page: Page) -> None:
-        """Write what the HTML says; lists beyond the line's limit are halved until they fit."""
+        """Write the evidence of the page; its lists are halved until the line fits."""
         while len(encode_line(EvidenceLine(page=page))) > MAX_LINE_BYTES:
-            shorter = {name: _half(getattr(page, name)) for name in _LISTS}
+            shorter = {name: _first_half(getattr(page, name)) for name in _LIST_FIELDS}
             reason = page.partial or "Lists were cut because the page's evidence was too large."
             page = replace(page, **shorter, partial=reason)
         self._write(EvidenceLine(page=page))
 
     def favicon(self, favicon: Favicon) -> None:
-        """Write what is known of the page's icon."""
+        """Write the evidence of the page's icon."""
         self._write(EvidenceLine(favicon=favicon))
 
     def artefact(self, kind: str, data: bytes, media_type: str) -> None:
-        """Write a blob in pieces; an empty one is left out."""
+        """Write an artefact in pieces; an empty one is left out."""
         cuts = [*range(0, len(data), PIECE_BYTES), len(data)]
         for start, end in pairwise(cuts):
             piece = data[start:end]
@@ -72,7 +72,7 @@ class Reporter:
             self._write(ArtefactLine(kind=kind, data=piece, last=last, media_type=media_type))
 
     def report(self, line: ReportLine) -> None:
-        """Write the last line."""
+        """Write the last line of the report."""
         self._write(line)
 
     def _write(self, line: Line) -> None:
@@ -84,5 +84,5 @@ class Reporter:
             raise ReportUnwrittenError from error
 
 
-def _half(items: tuple[_T, ...]) -> tuple[_T, ...]:
+def _first_half(items: tuple[_T, ...]) -> tuple[_T, ...]:
     return items[: len(items) // 2]

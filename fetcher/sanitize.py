@@ -1,4 +1,4 @@
-"""Makes hostile text fit the report's fields: no control characters, no surrogates, no excess."""
+"""Makes hostile text valid for the report: without control characters and surrogates, limited."""
 
 import re
 from ipaddress import ip_address
@@ -11,51 +11,51 @@ _UNSEEN = re.compile("[^!-~]")
 _WORD = re.compile(r"[a-z0-9_]{1,64}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,512}")
 _OPENED = re.compile(r"https?://[!-~]{1,8184}")
-#: What the WHATWG URL parser takes off the ends, and out of the middle.
+#: What the WHATWG URL parser removes at both ends of its input, and within it.
 _EDGES = "".join(map(chr, range(0x21)))
 _DROPPED = re.compile(r"[\t\n\r]")
 
 
-def tidy(reference: str) -> str:
-    """Return a reference without what a URL parser drops, so that its start can be judged."""
+def strip_reference(reference: str) -> str:
+    """Return a URL reference without the characters that a URL parser removes."""
     return _DROPPED.sub("", reference.strip(_EDGES))
 
 
-def clean(text: str, limit: int = SHORT) -> str:
-    """Return at most `limit` characters of the text, each control character made a space."""
+def sanitize(text: str, limit: int = SHORT) -> str:
+    """Return at most `limit` characters of the text; control characters become spaces."""
     return _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text[:limit]))
 
 
-def fold(text: str, limit: int = SHORT) -> str:
-    """Return the text cleaned, runs of white space folded into one space."""
-    # A little more than the limit is looked at, or white space would eat up all of it.
-    return clean(" ".join(text[: limit * 8].split()), limit)
+def sanitize_line(text: str, limit: int = SHORT) -> str:
+    """Return the sanitized text with each run of white space replaced by one space."""
+    # More characters than the limit are read, because removed white space does not count.
+    return sanitize(" ".join(text[: limit * 8].split()), limit)
 
 
-def visible(text: str, limit: int = SHORT) -> str:
-    """Return the text in visible ASCII, all else escaped: a host that was refused may be any."""
+def visible_ascii(text: str, limit: int = SHORT) -> str:
+    """Return the text in visible ASCII, with all other characters escaped."""
     ascii_text = text[:limit].encode("ascii", "backslashreplace").decode()
     return _UNSEEN.sub(lambda match: f"\\x{ord(match[0]):02x}", ascii_text)[:limit]
 
 
-def word(text: str) -> str:
-    """Return a word of a closed list, or nothing where the text is none."""
+def identifier(text: str) -> str:
+    """Return the text if it is a lower-case identifier, else an empty string."""
     return text if _WORD.fullmatch(text) else ""
 
 
-def token(text: str) -> str:
-    """Return the start of a header's name, or nothing where the text is none."""
+def header_name(text: str) -> str:
+    """Return the start of a header's name, or an empty string if the text is not a header name."""
     match = _TOKEN.match(text)
     return match[0] if match and match.end() == min(len(text), SHORT) else ""
 
 
-def opened(url: str) -> str:
-    """Return a URL that `safeurl.url` has returned, or nothing for any other text."""
+def http_url(url: str) -> str:
+    """Return the text if it looks like a URL that `safeurl.url` returns, else an empty string."""
     return url if _OPENED.fullmatch(url) else ""
 
 
-def address(text: str) -> str:
-    """Return an address without its zone, or nothing where the text is none."""
+def ip_literal(text: str) -> str:
+    """Return an IP address without its zone, or an empty string if the text is not an address."""
     bare = text.strip().lower().partition("%")[0]
     try:
         ip_address(bare)
@@ -64,8 +64,8 @@ def address(text: str) -> str:
     return bare
 
 
-def from_header(raw: bytes) -> str:
-    """Decode a header's value as browsers do: UTF-8 where it is valid, else Latin-1."""
+def decode_header(raw: bytes) -> str:
+    """Decode a header's value as browsers do: UTF-8 if that is valid, else Latin-1."""
     try:
         return raw.decode()
     except UnicodeDecodeError:

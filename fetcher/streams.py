@@ -1,4 +1,4 @@
-"""Standard streams that may be closed, full or dead: the log is lost then, never the fetch."""
+"""Standard streams, which may be closed, full or broken: log lines are lost then, not the fetch."""
 
 import contextlib
 import os
@@ -9,30 +9,31 @@ _STANDARD = (0, 1, 2)
 
 
 class ReportUnwrittenError(Exception):
-    """The report cannot be written. No OSError, so that nobody takes it for the network's."""
+    """The report cannot be written. Not an OSError, so that it is not taken for a network error."""
 
 
-def open_missing() -> None:
-    """Open closed standard streams on /dev/null, or the next socket would get their numbers.
+def open_closed_streams() -> None:
+    """Open each closed standard stream on /dev/null.
 
-    For reading only: who writes to one learns that it goes nowhere.
+    Otherwise the next socket would get the number of a standard stream. The streams are opened for
+    reading only, so that writing to one fails instead of losing the data without a sign.
     """
     for descriptor in _STANDARD:
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest free number, hence this one.
+            # `open` returns the lowest free number, which is this one.
             os.open(os.devnull, os.O_RDONLY)
 
 
-def say(line: str) -> None:
-    """Write a line of the log, if there is one."""
+def log(line: str) -> None:
+    """Write a line to the log; it is dropped if the log cannot be written."""
     with contextlib.suppress(OSError):
         print(line, file=sys.stderr, flush=True)  # noqa: T201 - the log
 
 
-def say_why() -> None:
-    """Write the traceback of the exception at hand to the log, if there is one."""
+def log_exception() -> None:
+    """Write the traceback of the current exception to the log; dropped if that is not possible."""
     with contextlib.suppress(OSError):
         if sys.stderr is not None:
             traceback.print_exc()

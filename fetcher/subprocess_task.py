@@ -1,4 +1,4 @@
-"""Runs a task in a child process that can be killed: for parsers that meet hostile input."""
+"""Runs a task in a child process that can be killed: for parsers of hostile input."""
 
 import contextlib
 import math
@@ -10,96 +10,100 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from fetcher.deadline import Deadline
-from fetcher.streams import say_why
+from fetcher.streams import log_exception
 
 _MAX_RESULT_BYTES = 4 * 1024 * 1024
 _PIECE_BYTES = 64 * 1024
 _MEMORY_BYTES = 256 * 1024 * 1024
-_LATE = "took too long"
+_TIMED_OUT = "took too long"
 _PAGE_BYTES = resource.getpagesize()
 
 
 class TaskFailedError(Exception):
-    """The child did not deliver; the message says why, in a few words."""
+    """The child has returned no result; the message is a short reason, such as "crashed"."""
 
 
-def run_apart(task: Callable[[], bytes], seconds: float, cpu_s: float | None = None) -> bytes:
-    """Return what the task returns; raise `TaskFailedError` when it takes too much of anything.
+def run_in_subprocess(
+    task: Callable[[], bytes], seconds: float, cpu_s: float | None = None
+) -> bytes:
+    """Return the bytes that the task returns; raise `TaskFailedError` if it exceeds a limit.
 
-    `seconds` is its limit by the clock, `cpu_s` that of its computing, the same where it is not
-    given: on a busy host a child can wait for long. The child inherits memory as it is now, and
-    nothing it does comes back but the bytes.
+    `seconds` limits the elapsed time and `cpu_s` the CPU time (by default the same). They differ
+    because a child may wait for a CPU on a busy host. The child inherits the memory of this
+    process. Only the returned bytes come back from it.
     """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        _child(task, reader, writer, seconds if cpu_s is None else cpu_s)
+        _run_child(task, reader, writer, seconds if cpu_s is None else cpu_s)
     os.close(writer)
     try:
         result = _collect(reader, Deadline.after(seconds))
     finally:
-        # Harmless where it has ended already: it stays a zombie until it is waited for.
+        # If the child has ended, it is a zombie until `waitpid`, so its id cannot belong to another
+        # process.
         os.kill(child, signal.SIGKILL)
         os.close(reader)
         _, status = os.waitpid(child, 0)
     if not result:
-        raise TaskFailedError(_words(status))
+        raise TaskFailedError(_failure_reason(status))
     return result
 
 
-def _child(task: Callable[[], bytes], reader: int, writer: int, cpu_s: float) -> NoReturn:
-    """Work and leave, without ever returning to the parent's code."""
+def _run_child(task: Callable[[], bytes], reader: int, writer: int, cpu_s: float) -> NoReturn:
+    """Run the task and exit, without returning to the parent's code."""
     code = 1
     try:
         os.close(reader)
-        _limit(cpu_s)
+        _set_limits(cpu_s)
         data = memoryview(task())
         while data:
             data = data[os.write(writer, data) :]
         code = 0
-    except BaseException:  # noqa: BLE001 - the child's last act is to say why it ended
-        say_why()
+    except BaseException:  # noqa: BLE001 - logged; the child ends in any case
+        log_exception()
     finally:
-        # In a block of its own: nothing that is raised above comes past it.
+        # In `finally`, so that no exception can pass this line.
         os._exit(code)
 
 
-def _limit(cpu_s: float) -> None:
-    # The kernel counts whole seconds. At the second limit it kills, which looks like a crash.
+def _set_limits(cpu_s: float) -> None:
+    # The limit has whole seconds. At the hard limit the kernel sends SIGKILL, which would look like
+    # a crash.
     cpu = max(1, math.ceil(cpu_s))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
-    # A sandbox has this limit already, and may not set it. Not 0: with that, what a crash leaves is
-    # still given to a program that `kernel.core_pattern` may name.
+    # A sandbox sets this limit already and does not allow another. The limit is not 0: with 0, the
+    # kernel still gives the core dump to a program that `kernel.core_pattern` may name.
     if resource.getrlimit(resource.RLIMIT_CORE)[1] not in {0, 1}:
         resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
-    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - pathlib is not loaded
+    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - pathlib is not imported
         used = int(statm.read().split()[0]) * _PAGE_BYTES
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     limit = used + _MEMORY_BYTES
     limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    # If the sandbox runs out of memory nevertheless, this process is the one to go.
+    # If the sandbox runs out of memory all the same, the kernel ends this process first.
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123 - see above
         score.write("1000")
 
 
 def _collect(reader: int, deadline: Deadline) -> bytes:
-    """Return all that the child wrote before it closed the pipe."""
+    """Return all bytes that the child wrote before it closed the pipe."""
     parts: list[bytes] = []
-    room = _MAX_RESULT_BYTES
-    while room >= 0:
+    bytes_left = _MAX_RESULT_BYTES
+    while bytes_left >= 0:
         if not select.select([reader], [], [], deadline.left())[0]:
-            raise TaskFailedError(_LATE)
+            raise TaskFailedError(_TIMED_OUT)
         part = os.read(reader, _PIECE_BYTES)
         if not part:
             return b"".join(parts)
         parts.append(part)
-        room -= len(part)
-    raise TaskFailedError("gave too much")
+        bytes_left -= len(part)
+    raise TaskFailedError("returned too much data")
 
 
-def _words(status: int) -> str:
-    """Say how a child ended that wrote nothing."""
+def _failure_reason(status: int) -> str:
+    """Return the reason why a child ended without a result."""
     if not os.WIFSIGNALED(status):
         return "failed"
-    return _LATE if os.WTERMSIG(status) == signal.SIGXCPU else "crashed"
+    return _TIMED_OUT if os.WTERMSIG(status) == signal.SIGXCPU else "crashed"

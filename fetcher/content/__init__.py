@@ -1,1 +1,1 @@
-"""Bodies as browsers read them: decompression, media types, character sets."""
+"""Content of responses as browsers read it: compression, media types, character sets."""

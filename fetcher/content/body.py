@@ -1,4 +1,4 @@
-"""Loads a response's body under all caps and says what it is."""
+"""Loads the body of a response within its limits and describes it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,107 +7,109 @@ from functools import partial
 from msgspec.structs import replace
 
 from fetcher.content.inflate import CorruptBodyError
-from fetcher.content.media_type import extract, reportable
+from fetcher.content.media_type import extract_media_type, reportable_type
 from fetcher.content.sniff import find_charset, sniff_type
 from fetcher.deadline import Deadline
-from fetcher.failure import Ending, FetchFailedError
+from fetcher.failure import FetchFailedError, FetchResult
 from fetcher.http.decode import (
-    Capped,
+    CappedSource,
     CapReachedError,
-    Pieces,
-    encodings,
-    unpacked,
+    IteratorSource,
+    decompressed,
+    parse_encodings,
 )
 from fetcher.http.exchange import Exchange
 from fetcher.http.framing import BLANKS
 from fetcher.http.head import Head
-from fetcher.sanitize import clean
+from fetcher.sanitize import sanitize
 from safeurl.model.report import Body
 from safeurl.state import Outcome
 
 _PIECE_BYTES = 64 * 1024
-#: Chromium saves other `+xml` types as files.
+#: XML types that Chromium displays. It downloads other `+xml` types as files.
 _XML_TYPES = frozenset({"application/xhtml+xml", "application/xml", "text/xml", "image/svg+xml"})
 
-#: Declared types that say nothing, so that browsers look at the bytes.
+#: Declared types without information; browsers then sniff the bytes.
 _UNKNOWN_TYPES = frozenset({"", "*/*", "unknown/unknown", "application/unknown"})
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """A body as far as it came, with how its reading ended."""
+class LoadedBody:
+    """A body, complete or not, with the result of loading it."""
 
     data: bytes
-    body: Body
-    ending: Ending
-    #: Whether what was declared counts as it stands: `X-Content-Type-Options: nosniff`.
-    no_sniff: bool = False
+    evidence: Body
+    result: FetchResult
+    #: True if the header `X-Content-Type-Options: nosniff` is set: no type is sniffed.
+    is_nosniff: bool = False
 
     @property
-    def kind(self) -> str:
-        """Return the media type as which a browser would read it; empty for none."""
-        declared = self.body.declared_type
+    def effective_type(self) -> str:
+        """Return the media type that a browser would assume; empty if it would assume none."""
+        declared = self.evidence.declared_type
         if declared in _UNKNOWN_TYPES:
-            return "" if self.no_sniff else self.body.sniffed_type
+            return "" if self.is_nosniff else self.evidence.sniffed_type
         return declared
 
     @property
     def is_xml(self) -> bool:
-        """Tell whether a browser would read it as an XML document."""
-        return self.kind in _XML_TYPES
+        """Return True if a browser would parse the body as an XML document."""
+        return self.effective_type in _XML_TYPES
 
     @property
     def is_page(self) -> bool:
-        """Tell whether a browser would show it as a page."""
-        return self.is_xml or self.kind == "text/html"
+        """Return True if a browser would display the body as a page."""
+        return self.is_xml or self.effective_type == "text/html"
 
 
-def load(exchange: Exchange, head: Head, cap: int, deadline: Deadline) -> Load:
-    """Read the body; whatever stops the reading, what came before is kept."""
-    wire = Capped(Pieces(exchange.pieces()), cap, deadline)
+def load_body(exchange: Exchange, head: Head, cap: int, deadline: Deadline) -> LoadedBody:
+    """Load the body; on any failure, the bytes that were read before are kept."""
+    wire = CappedSource(IteratorSource(exchange.pieces()), cap, deadline)
     content_encoding = ", ".join(head.values("content-encoding"))
     kept = bytearray()
-    notes: list[str] = []
+    anomalies: list[str] = []
     truncated = True
     try:
-        source = unpacked(wire, encodings(content_encoding), cap, deadline, notes)
+        source = decompressed(wire, parse_encodings(content_encoding), cap, deadline, anomalies)
         for piece in iter(partial(source.read, _PIECE_BYTES), b""):
             kept += piece
     except CapReachedError:
-        ending = Ending(
-            Outcome.BODY_TOO_LARGE, f"The body is larger than {cap:,} bytes; the rest was left."
+        result = FetchResult(
+            Outcome.BODY_TOO_LARGE, f"The body is larger than {cap:,} bytes; the rest was not read."
         )
     except CorruptBodyError as error:
-        ending = _corrupt(content_encoding, error, has_data=bool(kept))
+        result = _corrupt(content_encoding, error, has_data=bool(kept))
     except FetchFailedError as failure:
-        ending = failure.ending
+        result = failure.result
     else:
-        truncated = exchange.was_cut
-        words = "The server closed the connection before the whole body came." if truncated else ""
-        ending = Ending(Outcome.OK, words)
+        truncated = exchange.was_truncated
+        detail = "The server closed the connection before the whole body came." if truncated else ""
+        result = FetchResult(Outcome.OK, detail)
     data = bytes(kept)
     described = _describe(data, wire.count, head, truncated=truncated)
-    anomalies = tuple(dict.fromkeys((*exchange.anomalies, *notes)))
+    found = tuple(dict.fromkeys((*exchange.anomalies, *anomalies)))
     options = ", ".join(head.values("x-content-type-options"))
-    no_sniff = options.partition(",")[0].strip(BLANKS).lower() == "nosniff"
-    return Load(data, replace(described, anomalies=anomalies), ending, no_sniff)
+    is_nosniff = options.partition(",")[0].strip(BLANKS).lower() == "nosniff"
+    return LoadedBody(data, replace(described, anomalies=found), result, is_nosniff)
 
 
-def _corrupt(content_encoding: str, error: CorruptBodyError, *, has_data: bool) -> Ending:
+def _corrupt(content_encoding: str, error: CorruptBodyError, *, has_data: bool) -> FetchResult:
     outcome = Outcome.OK if has_data else Outcome.HTTP_ERROR
-    name = clean(content_encoding, 64)
-    return Ending(outcome, f"The body could not be decompressed as {name}: {clean(str(error))}.")
+    name = sanitize(content_encoding, 64)
+    return FetchResult(
+        outcome, f"The body could not be decompressed as {name}: {sanitize(str(error))}."
+    )
 
 
 def _describe(data: bytes, wire_bytes: int, head: Head, *, truncated: bool) -> Body:
-    media_type = extract(head.values("content-type"))
+    media_type = extract_media_type(head.values("content-type"))
     return Body(
         wire_bytes=wire_bytes,
         size_bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         truncated=truncated,
-        content_encoding=clean(", ".join(head.values("content-encoding"))),
-        charset=find_charset(data, media_type.text),
-        declared_type=reportable(media_type.essence),
+        content_encoding=sanitize(", ".join(head.values("content-encoding"))),
+        charset=find_charset(data, media_type.header_value),
+        declared_type=reportable_type(media_type.essence),
         sniffed_type=sniff_type(data),
     )

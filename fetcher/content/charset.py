@@ -1,4 +1,4 @@
-"""Text of bytes in the Encoding Standard's character sets."""
+"""Decodes text in the character sets of the Encoding Standard."""
 
 import codecs
 import re
@@ -8,7 +8,7 @@ import webencodings
 
 BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16le"), (b"\xfe\xff", "utf-16be"))
 
-#: Python's decoders where those of the same name know less than the standard's.
+#: Python codecs to use where the codec of the same name has fewer characters than the standard.
 _PYTHON_NAMES = {
     "gbk": "gb18030",
     "gb18030": "gb18030",
@@ -17,14 +17,14 @@ _PYTHON_NAMES = {
     "euc-kr": "cp949",
     "big5": "big5hkscs",
 }
-#: GB 18030 gave characters to 20 pairs in 2005 and 2022.
+#: GB 18030 assigned characters to 20 more byte pairs in 2005 and in 2022.
 _GB18030_2022: Mapping[int, int] = str.maketrans(
     "\ue5e5\ue78d\ue78e\ue78f\ue790\ue791\ue792\ue793\ue794\ue795"
     "\ue796\ue7c7\ue81e\ue826\ue82b\ue82c\ue832\ue843\ue854\ue864",
     "\u3000\ufe10\ufe12\ufe11\ufe13\ufe14\ufe15\ufe16\ufe17\ufe18"
     "\ufe19\u1e3f\u9fb4\u9fb5\u9fb6\u9fb7\u9fb8\u9fb9\u9fba\u9fbb",
 )
-#: What these decoders read as something else than the standard's do.
+#: Characters that these Python codecs decode differently from the standard.
 _OTHER_CHARACTERS: Mapping[str, Mapping[int, int]] = {
     "gbk": _GB18030_2022,
     "gb18030": _GB18030_2022,
@@ -34,26 +34,28 @@ _OTHER_CHARACTERS: Mapping[str, Mapping[int, int]] = {
     ),
 }
 _TABLES = re.compile(r"windows-|iso-8859-|koi8-|macintosh|x-mac-cyrillic|ibm866")
-#: Bytes of the standard's tables that Python's do not have, or read as something else.
+#: Bytes that Python's tables lack or decode differently from the standard.
 _OTHER_BYTES = {
     "koi8-u": {0xAE: "\u045e", 0xBE: "\u040e"},
     "windows-1255": {0xCA: "\u05ba"},
 }
 _C1 = range(0x80, 0xA0)
-#: Shift_JIS holds two rows of 94 behind each of its first bytes.
+#: In Shift_JIS each lead byte selects two rows of 94 characters.
 _LEADS = (*range(0x81, 0xA0), *range(0xE0, 0xF0))
 _TRAILS = (*range(0x40, 0x7F), *range(0x80, 0xFD))
 _EUC_PAIR = re.compile(rb"[\xa1-\xfe]{2}")
-#: Pairs that are taken for one character without a meaning; of others the first byte alone.
+#: Invalid pairs that the standard replaces as a whole. In other pairs it replaces only the first
+#: byte.
 _HIGH = re.compile(rb"[\x81-\xfe][\x80-\xff]")
 _EUC_HIGH = re.compile(rb"[\x8e\x8f\xa1-\xfe][\x80-\xff]")
 
 
 def decode_text(data: bytes, charset: str) -> str:
-    """Return the text; bytes that mean nothing become U+FFFD."""
+    """Return the text; invalid bytes become U+FFFD."""
     name = charset or "utf-8"
     if name == "replacement":
-        # Sets with which a page could be read as two: the standard shows none of it.
+        # The standard decodes these character sets to one U+FFFD, because a page in them could be
+        # read in two ways.
         return "\ufffd" if data else ""
     if _TABLES.match(name):
         return data.decode("latin-1").translate(_table(name))
@@ -65,8 +67,8 @@ def decode_text(data: bytes, charset: str) -> str:
     return text.removeprefix("\ufeff")
 
 
-def _unknown(error: UnicodeError) -> tuple[str, int]:
-    """Read on after bytes that mean nothing: as the standard, never over a letter of ASCII."""
+def _replace_invalid(error: UnicodeError) -> tuple[str, int]:
+    """Replace invalid bytes as the standard does; an ASCII letter is never part of them."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     start = error.start
@@ -74,19 +76,19 @@ def _unknown(error: UnicodeError) -> tuple[str, int]:
     if error.encoding == "gb18030" and pair[:1] == b"\x80":
         return "\u20ac", start + 1
     if error.encoding == "euc_jp" and _EUC_PAIR.fullmatch(pair):
-        return _shifted(*pair).decode("cp932", "replace")[:1], start + 2
+        return _to_shift_jis(*pair).decode("cp932", "replace")[:1], start + 2
     is_pair = (_EUC_HIGH if error.encoding == "euc_jp" else _HIGH).fullmatch(pair)
     return "\ufffd", start + (2 if is_pair else 1)
 
 
-def _shifted(lead: int, trail: int) -> bytes:
-    """Return a pair of EUC-JP in Shift_JIS, whose table has what Python's lacks."""
+def _to_shift_jis(lead: int, trail: int) -> bytes:
+    """Return a EUC-JP pair in Shift_JIS, because Python's Shift_JIS table is complete."""
     row, cell = lead - 0xA1, trail - 0xA1
     return bytes((_LEADS[row // 2], _TRAILS[row % 2 * 94 + cell]))
 
 
 for _name in set(_PYTHON_NAMES.values()):
-    codecs.register_error(f"safeurl-{_name}", _unknown)
+    codecs.register_error(f"safeurl-{_name}", _replace_invalid)
 
 
 def _codec(name: str) -> codecs.CodecInfo:
@@ -97,7 +99,7 @@ def _codec(name: str) -> codecs.CodecInfo:
 
 
 def _table(name: str) -> dict[int, str]:
-    """Return what each byte means; of those without a meaning, C1 controls are themselves."""
+    """Return the character of each byte; unassigned C1 bytes become the C1 controls."""
     decode = _codec(name).decode
     table = {byte: decode(bytes((byte,)), "replace")[0] for byte in range(256)}
     for byte in _C1:

@@ -1,7 +1,7 @@
-"""gzip and deflate as browsers unpack them (RFC 1950, 1951, 1952).
+"""gzip and deflate decompression as in browsers (RFC 1950, 1951, 1952).
 
-Chromium reads the first gzip member alone and compares no check sum, so that a fault at the very
-end costs nothing.
+Chromium reads only the first gzip member and does not verify checksums, so an error in the trailer
+has no effect.
 """
 
 import zlib
@@ -9,7 +9,7 @@ from typing import Protocol
 
 _PIECE_BYTES = 64 * 1024
 _MAGIC = b"\x1f\x8b\x08"
-#: Magic, flags, time, extra flags, system.
+#: Magic number, flags, time, extra flags and operating system.
 _HEADER_BYTES = 10
 _EXTRA, _NAME, _COMMENT, _CHECKED, _RESERVED = 0x04, 0x08, 0x10, 0x02, 0xE0
 _TRAILER_BYTES = 8
@@ -17,41 +17,41 @@ _MAX_WINDOW = 7
 
 
 class CorruptBodyError(Exception):
-    """The body is not what its Content-Encoding says."""
+    """The body is not valid in its Content-Encoding."""
 
 
 class Source(Protocol):
-    """Gives bytes when asked; none at its end."""
+    """A readable source of bytes; it returns no bytes at its end."""
 
     def read(self, size: int = -1, /) -> bytes:
         """Return up to `size` bytes."""
 
 
-class _Input:
-    """A source that is read by parts of known length."""
+class _BufferedInput:
+    """A source from which a given number of bytes can be taken."""
 
     def __init__(self, inner: Source) -> None:
         self._inner = inner
-        #: What was read and not taken yet.
+        #: Bytes that were read from the source and not taken yet.
         self.rest = b""
 
-    def some(self) -> bytes:
-        """Return what is at hand, or the next piece."""
+    def read_available(self) -> bytes:
+        """Return the buffered bytes, or the next piece of the source."""
         data, self.rest = self.rest or self._inner.read(_PIECE_BYTES), b""
         return data
 
     def take(self, size: int) -> bytes:
-        """Return so many bytes, fewer at the end."""
+        """Return this number of bytes, or fewer at the end."""
         parts = []
-        while size and (data := self.some()):
+        while size and (data := self.read_available()):
             part, self.rest = data[:size], data[size:]
             size -= len(part)
             parts.append(part)
         return b"".join(parts)
 
-    def skip_text(self) -> None:
-        """Take all up to the next NUL, and it too."""
-        while data := self.some():
+    def skip_string(self) -> None:
+        """Skip a string and the NUL that ends it."""
+        while data := self.read_available():
             position = data.find(b"\0")
             if position >= 0:
                 self.rest = data[position + 1 :]
@@ -59,95 +59,96 @@ class _Input:
 
 
 class _Inflate:
-    """Unpacks one deflate stream, after what comes before it and before what comes after it."""
+    """Decompresses one deflate stream; subclasses read its header and trailer."""
 
-    def __init__(self, inner: Source, notes: list[str]) -> None:
-        self._input = _Input(inner)
-        self._notes = notes
+    def __init__(self, inner: Source, anomalies: list[str]) -> None:
+        self._input = _BufferedInput(inner)
+        self._anomalies = anomalies
         self._stream: zlib._Decompress | None = None
-        self._is_full = False
-        self._is_ended = False
+        self._may_have_more = False
+        self._is_at_end = False
 
     def read(self, size: int = _PIECE_BYTES, /) -> bytes:
         if self._stream is None:
-            self._begin()
+            self._read_header()
             self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
-        while not self._is_ended:
+        while not self._is_at_end:
             if self._stream.eof:
-                self._is_ended = True
+                self._is_at_end = True
                 self._input.rest = self._stream.unused_data
-                self._end()
+                self._read_trailer()
                 break
-            piece = self._unpack(self._stream, size)
-            self._count(piece)
+            piece = self._decompress(self._stream, size)
+            self._on_output(piece)
             if piece:
                 return piece
         return b""
 
-    def _unpack(self, stream: "zlib._Decompress", size: int) -> bytes:
+    def _decompress(self, stream: "zlib._Decompress", size: int) -> bytes:
         data = stream.unconsumed_tail
-        if not (data or self._is_full):
-            data = self._input.some()
-            self._is_ended = not data
+        if not (data or self._may_have_more):
+            data = self._input.read_available()
+            self._is_at_end = not data
         try:
-            # What is full may hold more than it gave, though all its input was taken.
+            # If the last call returned `size` bytes, the stream may hold more output without more
+            # input.
             piece = stream.decompress(data, size)
         except zlib.error as error:
             raise CorruptBodyError(str(error)) from error
-        self._is_full = len(piece) == size
+        self._may_have_more = len(piece) == size
         return piece
 
-    def _begin(self) -> None:
+    def _read_header(self) -> None:
         raise NotImplementedError
 
-    def _count(self, piece: bytes) -> None:
-        """See what was unpacked."""
+    def _on_output(self, piece: bytes) -> None:
+        """Process a piece of output."""
 
-    def _end(self) -> None:
-        """Read what comes after the stream."""
+    def _read_trailer(self) -> None:
+        """Read the bytes after the stream."""
 
 
 class Gzip(_Inflate):
     """The first member of a gzip file."""
 
-    def __init__(self, inner: Source, notes: list[str]) -> None:
-        """Unpack the source; oddities go to the notes."""
-        super().__init__(inner, notes)
+    def __init__(self, inner: Source, anomalies: list[str]) -> None:
+        """Decompress the bytes of the source; anomalies are added to the list."""
+        super().__init__(inner, anomalies)
         self._crc = self._size = 0
 
-    def _begin(self) -> None:
+    def _read_header(self) -> None:
         head = self._input.take(_HEADER_BYTES)
         if not _MAGIC.startswith(head[:3]):
             raise CorruptBodyError("there is no gzip header")
         flags = head[3] if len(head) == _HEADER_BYTES else 0
         if flags & _RESERVED:
-            self._notes.append("gzip_header")
+            self._anomalies.append("gzip_header")
         if flags & _EXTRA:
             self._input.take(int.from_bytes(self._input.take(2), "little"))
         for flag in (_NAME, _COMMENT):
             if flags & flag:
-                self._input.skip_text()
+                self._input.skip_string()
         if flags & _CHECKED:
             self._input.take(2)
 
-    def _count(self, piece: bytes) -> None:
+    def _on_output(self, piece: bytes) -> None:
         self._crc = zlib.crc32(piece, self._crc)
         self._size += len(piece)
 
-    def _end(self) -> None:
+    def _read_trailer(self) -> None:
         expected = self._crc.to_bytes(4, "little") + (self._size % 2**32).to_bytes(4, "little")
         if self._input.take(_TRAILER_BYTES) != expected:
-            self._notes.append("gzip_trailer")
-        if self._input.rest.strip(b"\0"):  # servers pad
-            self._notes.append("gzip_excess")
+            self._anomalies.append("gzip_trailer")
+        if self._input.rest.strip(b"\0"):  # some servers add padding
+            self._anomalies.append("gzip_excess")
 
 
 class Deflate(_Inflate):
-    """A zlib stream, or what some servers send for one: the bare deflate stream."""
+    """A zlib stream, or the raw deflate stream that some servers send instead."""
 
-    def _begin(self) -> None:
+    def _read_header(self) -> None:
         head = self._input.take(2)
-        # RFC 1950: method 8, a window of at most 32 KiB, no dictionary, a multiple of 31.
+        # RFC 1950: method 8, a window of at most 32 KiB, no dictionary, and a multiple of 31.
         is_zlib = (
             len(head) == 2  # noqa: PLR2004 - the header's length
             and head[0] & 0x0F == zlib.DEFLATED

@@ -1,45 +1,45 @@
-"""What a response's Content-Type headers say together, and what a browser then does with it.
+"""Reads the media type from the Content-Type headers of a response, as browsers do.
 
-The rules are the Fetch Standard's "extract a MIME type" and the MIME Sniffing Standard's.
+The rules are "extract a MIME type" of the Fetch Standard and the MIME Sniffing Standard.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - HTTP's word for a word
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - HTTP's term, not a secret
 _ESSENCE = re.compile(rf"[ \t\r\n]*({_TOKEN})/({_TOKEN})[ \t\r\n]*(?:;|\Z)")
-#: A comma ends a value, unless it stands inside of quotes.
+#: One value; it ends at a comma outside of quotes.
 _VALUE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+\\?+(?:"|\Z))*+', re.DOTALL)
 _PARAMETER = re.compile(
     rf';[ \t\r\n]*({_TOKEN})=(?:"((?:[^"\\]|\\.)*+\\?+)"?[^;]*|([^;]*))', re.DOTALL
 )
-#: As much as one header's value is read of.
+#: Maximum number of characters that are read of one header.
 _MAX_CHARS = 8192
-#: As the report's field holds.
+#: Maximum length of the report's field.
 _MAX_ESSENCE = 255
-#: Quotes may hold more, which no character set is called.
+#: A label that can be written without quotes. No character set has another label.
 _LABEL = re.compile(r"[^\s\"';,]+")
 _KEPT = re.compile(r"[a-z0-9_!#$&^.+*-]+/[a-z0-9_!#$&^.+*-]+")
 
 
 class MediaType(NamedTuple):
-    """A media type in lower case without parameters, and its character set's label."""
+    """The media type in lower case without parameters, and the label of its character set."""
 
     essence: str = ""
     charset: str = ""
 
     @property
-    def text(self) -> str:
-        """Return it as one Content-Type header would say it; what is no label is left out."""
+    def header_value(self) -> str:
+        """The value of a Content-Type header with this type and character set."""
         label = self.charset.strip("\t\n\f\r ")
         return f"{self.essence};charset={label}" if _LABEL.fullmatch(label) else self.essence
 
 
-def extract(headers: Iterable[str]) -> MediaType:
-    """Return the last valid type of all the Content-Type headers; an empty one if there is none.
+def extract_media_type(headers: Iterable[str]) -> MediaType:
+    """Return the last valid type of all Content-Type headers; an empty one if there is none.
 
-    A later value of the same type without a character set keeps the earlier one's.
+    If the same type is repeated without a character set, the earlier character set remains.
     """
     found = MediaType()
     for value in _values(headers):
@@ -54,18 +54,18 @@ def extract(headers: Iterable[str]) -> MediaType:
     return found
 
 
-def reportable(essence: str) -> str:
-    """Return the type as the report's field takes it; empty where it has other letters."""
+def reportable_type(essence: str) -> str:
+    """Return the type if its characters are valid in the report, else an empty string."""
     return essence if _KEPT.fullmatch(essence) else ""
 
 
 def _values(headers: Iterable[str]) -> Iterator[str]:
     for header in headers:
-        text, start = header[:_MAX_CHARS], 0
-        while start <= len(text):
-            match = _VALUE.match(text, start)
-            end = match.end() if match else len(text)
-            yield text[start:end]
+        header_value, start = header[:_MAX_CHARS], 0
+        while start <= len(header_value):
+            match = _VALUE.match(header_value, start)
+            end = match.end() if match else len(header_value)
+            yield header_value[start:end]
             start = end + 1
 
 

@@ -1,7 +1,8 @@
-"""Looks for the character set that a page names in its own first bytes.
+"""Finds the character set that a page declares in its first bytes.
 
-As Chromium does: the HTML standard's search of the first 1,024 bytes, which goes on for as long as
-the document's head does, and passes over comments and what scripts, styles and the like hold.
+The search is Chromium's: it is the HTML standard's search of the first 1,024 bytes, continued to
+the end of the document's head. Comments and the content of scripts, styles and similar elements are
+skipped.
 """
 
 import re
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 
 import webencodings
 
-#: The search goes so far whatever is there, and no further than the second in a head.
+#: The first bytes that are searched in any case, and the limit of the search in a head.
 _LEAST_BYTES = 1024
 _MOST_BYTES = 64 * 1024
 
@@ -23,14 +24,14 @@ _ATTRIBUTE = re.compile(
 )
 _TAG_END = re.compile(rb"[\t\n\f\r /]*>")
 _COMMENT_END = re.compile(rb"--!?>")
-#: A quote that nothing closes takes in all the rest.
+#: A quote without an end extends to the end of the data.
 _OPEN_QUOTE = re.compile(rb"[\t\n\f\r ]*=[\t\n\f\r ]*[\"']")
 _CHARSET = re.compile(rb"charset[\t\n\f\r ]*=[\t\n\f\r ]*", re.IGNORECASE)
 _QUOTED = re.compile(rb"([\"'])(.*?)\1", re.DOTALL)
 _BARE = re.compile(rb"[^\t\n\f\r ;\"'][^\t\n\f\r ;]*")
-#: Elements whose content is text, tags or not.
-_TEXTS = frozenset(b"iframe noembed noframes plaintext script style textarea title xmp".split())
-#: What a head may hold; the search ends after any other tag.
+#: Elements whose content is text, even if it looks like tags.
+_RAW_TEXT = frozenset(b"iframe noembed noframes plaintext script style textarea title xmp".split())
+#: Elements that may occur in a head. The search ends after any other tag.
 _IN_HEAD = frozenset(b"script noscript style link meta object title base".split())
 _STARTS = frozenset((b"html", b"head"))
 
@@ -38,15 +39,15 @@ Attributes = dict[bytes, bytes]
 
 
 def find_encoding(label: str) -> str:
-    """Return the Encoding Standard's name for a label; empty where it has none."""
+    """Return the Encoding Standard's name for a label; empty if the label is unknown."""
     found = webencodings.lookup(label)
     return found.name if found else ""
 
 
-def named_charset(data: bytes, *, is_xml: bool = False) -> str:
-    """Return the name of the character set that the document says it is in, or nothing.
+def declared_charset(data: bytes, *, is_xml: bool = False) -> str:
+    """Return the name of the character set that the document declares; empty if there is none.
 
-    In XML only its declaration can say so.
+    An XML document can declare it only in its XML declaration.
     """
     for mark, name in _UTF16_XML:
         if data.startswith(mark):
@@ -56,11 +57,11 @@ def named_charset(data: bytes, *, is_xml: bool = False) -> str:
         if tag == b"meta" and (found := _meta(attributes)):
             return found
     match = _XML.match(data[:_LEAST_BYTES])
-    return _readable(match[2]) if match else ""
+    return _ascii_charset(match[2]) if match else ""
 
 
-def _readable(label: bytes) -> str:
-    """Return the character set by a label that was read as ASCII."""
+def _ascii_charset(label: bytes) -> str:
+    """Return the character set for a label that was read from ASCII-compatible bytes."""
     name = find_encoding(label.decode("latin-1"))
     if name.startswith("utf-16"):
         return "utf-8"
@@ -68,11 +69,11 @@ def _readable(label: bytes) -> str:
 
 
 def _tags(data: bytes) -> Iterator[tuple[bytes, Attributes]]:
-    """Yield the start tags in which a character set may be named."""
+    """Yield the start tags that may declare a character set."""
     at, is_head = 0, True
     while (at := data.find(b"<", at)) >= 0 and (is_head or at < _LEAST_BYTES):
         if data.startswith(b"<!--", at):
-            # `<!-->` and `<!--->` are whole comments.
+            # `<!-->` and `<!--->` are complete comments.
             close = _COMMENT_END.search(data, at + 2)
             if close is None:
                 return
@@ -90,7 +91,7 @@ def _tags(data: bytes) -> Iterator[tuple[bytes, Attributes]]:
         if at < 0:
             return
         yield name, attributes
-        if name in _TEXTS:
+        if name in _RAW_TEXT:
             end = re.compile(rb"</%b(?=[\t\n\f\r />])" % name, re.IGNORECASE).search(data, at)
             if end is None:
                 return
@@ -99,7 +100,7 @@ def _tags(data: bytes) -> Iterator[tuple[bytes, Attributes]]:
 
 
 def _attributes(data: bytes, at: int) -> tuple[Attributes, int]:
-    """Return a tag's attributes and where it ends; -1 where the data ends first."""
+    """Return a tag's attributes and its end; the end is -1 if the data ends within the tag."""
     found: Attributes = {}
     while True:
         if end := _TAG_END.match(data, at):
@@ -111,16 +112,17 @@ def _attributes(data: bytes, at: int) -> tuple[Attributes, int]:
         name, *values = match.groups()
         if not any(values) and _OPEN_QUOTE.match(data, at):
             return found, -1
-        # Of a name given twice the last counts, other than in the document itself.
+        # If a name is repeated, this search takes the last value. In the document it would be the
+        # first.
         found[name.lower()] = next((x for x in values if x is not None), b"")
 
 
 def _meta(attributes: Attributes) -> str:
     if b"charset" in attributes:
-        return _readable(attributes[b"charset"])
+        return _ascii_charset(attributes[b"charset"])
     if attributes.get(b"http-equiv", b"").lower() != b"content-type":
         return ""
-    return _readable(_content_label(attributes.get(b"content", b"")))
+    return _ascii_charset(_content_label(attributes.get(b"content", b"")))
 
 
 def _content_label(content: bytes) -> bytes:

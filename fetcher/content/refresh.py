@@ -1,14 +1,14 @@
-"""Reads `Refresh` headers and `<meta http-equiv=refresh>` by the HTML standard's steps."""
+"""Parses `Refresh` headers and `<meta http-equiv=refresh>` as the HTML standard specifies."""
 
 import re
 from typing import NamedTuple
 
 _MAX_DELAY_S = 1e9
-#: Twelve digits are beyond the longest delay; more need not become a number.
+#: A number with more digits than this is longer than the maximum delay.
 _MAX_DIGITS = 12
 _MAX_URL = 8192
 
-#: The standard's ASCII white space: neither U+000B nor what Unicode adds.
+#: The standard's ASCII white space, without U+000B and without Unicode white space.
 _SPACES = "\t\n\f\r "
 _DELAY = re.compile(r"[\t\n\f\r ]*+(?:([0-9]++)|(?=\.))[0-9.]*+")
 _SEPARATOR = re.compile(r"(?=[;,\t\n\f\r ])[\t\n\f\r ]*+[;,]?+[\t\n\f\r ]*+")
@@ -16,14 +16,14 @@ _NAME = re.compile(r"[Uu][Rr][Ll][\t\n\f\r ]*+=[\t\n\f\r ]*+")
 
 
 class Refresh(NamedTuple):
-    """After how many seconds, and to which URL as written (empty: the page itself)."""
+    """The delay in seconds, and the URL as written (empty: the page itself)."""
 
     delay_s: float
     url: str
 
 
 def parse_refresh(content: str) -> Refresh | None:
-    """Read `5; url=/next` by the shared declarative refresh steps; None where it is no refresh."""
+    """Parse `5; url=/next` by the shared declarative refresh steps; None if it is not a refresh."""
     delay = _DELAY.match(content)
     if delay is None:
         return None
@@ -38,11 +38,11 @@ def parse_refresh(content: str) -> Refresh | None:
 
 
 def _url(text: str) -> str:
-    """Return the URL without its name and its quotes."""
+    """Return the URL without the prefix `url=` and without quotes."""
     name = _NAME.match(text)
     if name is not None:
         text = text[name.end() :]
-    # Letters of a name that is not finished are part of the URL, and quotes after them too.
+    # If the prefix is incomplete, its letters belong to the URL, and so do quotes after them.
     if text[:1] in {'"', "'"}:
         text = text[1:].partition(text[0])[0]
     return text.strip(_SPACES)[:_MAX_URL]

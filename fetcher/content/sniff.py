@@ -1,19 +1,21 @@
-"""What bytes are: a media type by signature, a character set by mark, header or meta tag.
+"""Determines the media type and the character set of bytes.
 
-The signatures are those of the WHATWG MIME Sniffing Standard, and of the files that malware comes
-in.
+The signatures are those of the WHATWG MIME Sniffing Standard, and those of file types that malware
+uses.
 """
 
 import re
 
 from fetcher.content.charset import BOMS
-from fetcher.content.meta_charset import find_encoding, named_charset
+from fetcher.content.meta_charset import declared_charset, find_encoding
 
-_HEAD_BYTES = 1445  # as the standard reads
+_HEAD_BYTES = 1445  # the standard's limit
 _UTF8_BYTES = 2 * 1024 * 1024
 _LETTERS = 3
+#: First bytes of UTF-8 characters that have more than one byte.
+_UTF8_LEADS = range(0xC2, 0xF5)
 
-#: (offset, signature, type); the first match counts.
+#: (offset, signature, type); the first match is used.
 _SIGNATURES = (
     (0, b"%PDF-", "application/pdf"),
     (0, b"%!PS-Adobe-", "application/postscript"),
@@ -46,7 +48,7 @@ _SIGNATURES = (
     (0, b"\x00asm", "application/wasm"),
 )
 
-#: Chromium wants no end of the tag's name, so that `<a` and `<b` stand for many more.
+#: As in Chromium, the tag's name need not end, so `<a` and `<b` match many other tags too.
 _HTML = re.compile(
     rb"\s*<(?:!--|!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|p)",
     re.IGNORECASE,
@@ -62,13 +64,13 @@ _PLAIN = re.compile(r"\s*text/plain\b", re.IGNORECASE)
 
 
 def sniff_type(data: bytes) -> str:
-    """Return the media type that the first bytes show; nothing for no bytes."""
+    """Return the media type by the first bytes; empty if there are no bytes."""
     head = data[:_HEAD_BYTES]
     if not head:
         return ""
     is_binary = _BINARY.search(head) is not None
     for offset, signature, kind in _SIGNATURES:
-        # Two or three letters may as well begin a text.
+        # A text may begin with the two or three letters of a short signature.
         if head.startswith(signature, offset) and (len(signature) > _LETTERS or is_binary):
             return kind
     bom, encoding = next(((mark, name) for mark, name in BOMS if head.startswith(mark)), (b"", ""))
@@ -81,9 +83,9 @@ def sniff_type(data: bytes) -> str:
 
 
 def find_charset(data: bytes, content_type: str) -> str:
-    """Return the character set by mark, header or the document's word; else a guess.
+    """Return the character set by byte order mark, header or declaration, else a guess.
 
-    Binary data that names none has none.
+    Binary data without a declared character set has none.
     """
     for mark, name in BOMS:
         if data.startswith(mark):
@@ -92,7 +94,7 @@ def find_charset(data: bytes, content_type: str) -> str:
     match = _HEADER.search(content_type[:1024])
     named = find_encoding(match[1]) if match else ""
     if not named and not _PLAIN.match(content_type):
-        named = named_charset(data, is_xml=is_xml)
+        named = declared_charset(data, is_xml=is_xml)
     if named or _BINARY.search(data[:_HEAD_BYTES]):
         return named
     start = data[:_UTF8_BYTES]
@@ -102,9 +104,9 @@ def find_charset(data: bytes, content_type: str) -> str:
 
 
 def _is_utf8(data: bytes) -> bool:
+    """Return True if the bytes are UTF-8, except for an incomplete character at the end."""
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        # A character cut at the end is no fault.
-        return error.reason == "unexpected end of data"
+        return error.end == len(data) and data[error.start] in _UTF8_LEADS
     return True

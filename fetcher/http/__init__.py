@@ -1,1 +1,1 @@
-"""HTTP as browsers speak it: connections, requests, responses, redirects."""
+"""HTTP as browsers implement it: connections, requests, responses, redirects."""

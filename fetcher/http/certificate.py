@@ -1,4 +1,4 @@
-"""Reads a server's certificate; what cannot be read of it stays empty."""
+"""Reads a server's certificate; fields that cannot be read stay empty."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -7,11 +7,11 @@ from typing import TypedDict
 
 from cryptography import x509
 
-from fetcher.sanitize import LONG, SHORT, clean
+from fetcher.sanitize import LONG, SHORT, sanitize
 
 _MAX_NAMES = 256
 
-#: What cryptography raises for the many ways in which a certificate can be wrong.
+#: Exceptions that cryptography raises for malformed certificates.
 _MALFORMED = (
     ValueError,
     TypeError,
@@ -34,7 +34,7 @@ class Details(TypedDict, total=False):
 
 
 def describe(der: bytes) -> Details:
-    """Return what the DER certificate says, without trusting a byte of it."""
+    """Return the fields of a DER certificate; its bytes may be hostile."""
     if not der:
         return {}
     details: Details = {"sha256": hashlib.sha256(der).hexdigest()}
@@ -42,9 +42,9 @@ def describe(der: bytes) -> Details:
         certificate = x509.load_der_x509_certificate(der)
     except _MALFORMED:
         return details
-    # Each is parsed when it is first asked for, so inside of `_read`.
-    details["issuer"] = _read(lambda: _written(certificate.issuer), LONG)
-    details["subject"] = _read(lambda: _written(certificate.subject), LONG)
+    # cryptography parses each field at its first access, so the access happens inside `_read`.
+    details["issuer"] = _read(lambda: _rfc4514(certificate.issuer), LONG)
+    details["subject"] = _read(lambda: _rfc4514(certificate.subject), LONG)
     details["not_before"] = _read(lambda: _iso(certificate.not_valid_before_utc))
     details["not_after"] = _read(lambda: _iso(certificate.not_valid_after_utc))
     details["serial"] = _read(lambda: f"{certificate.serial_number:x}")
@@ -54,17 +54,17 @@ def describe(der: bytes) -> Details:
 
 def _read(field: Callable[[], str], limit: int = SHORT) -> str:
     try:
-        return clean(field(), limit)
+        return sanitize(field(), limit)
     except _MALFORMED:
         return ""
 
 
-def _written(name: x509.Name) -> str:
+def _rfc4514(name: x509.Name) -> str:
     return name.rfc4514_string()
 
 
 def _iso(moment: datetime) -> str:
-    # Not strftime, which writes the years before 1000 without their zeros.
+    # strftime would write years before 1000 without leading zeros.
     return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
@@ -73,12 +73,12 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except (*_MALFORMED, x509.ExtensionNotFound):
         return ()
-    return tuple(_texts(extension.value))[:_MAX_NAMES]
+    return tuple(_name_values(extension.value))[:_MAX_NAMES]
 
 
-def _texts(names: x509.SubjectAlternativeName) -> Iterator[str]:
+def _name_values(names: x509.SubjectAlternativeName) -> Iterator[str]:
     for name in names:
         if isinstance(name, x509.DNSName | x509.RFC822Name | x509.UniformResourceIdentifier):
-            yield clean(name.value)
+            yield sanitize(name.value)
         elif isinstance(name, x509.IPAddress):
             yield str(name.value)

@@ -1,4 +1,4 @@
-"""Asks one URL for its page, looking like a browser."""
+"""Requests one URL with the headers of a browser."""
 
 import contextlib
 import re
@@ -12,7 +12,7 @@ from fetcher.failure import FetchFailedError
 from fetcher.http.cookies import CookieJar
 from fetcher.http.dial import Dialler
 from fetcher.http.exchange import Exchange, Http11RequiredError
-from fetcher.http.framing import conflict
+from fetcher.http.framing import conflicting_header
 from fetcher.http.head import Head
 from fetcher.http.hop_recorder import HopRecorder
 from safeurl.state import Outcome
@@ -26,7 +26,7 @@ DEFAULT_USER_AGENT = (
 
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-#: As browsers offer them in a TLS handshake, the better one first.
+#: The ALPN protocols that browsers offer, in the order of preference.
 _HTTP_2, _HTTP_1_1 = "h2", "http/1.1"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -46,8 +46,8 @@ _BROWSER_HEADERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """A response whose head has been read; close it."""
+class Response:
+    """A response whose head has been read. The caller must close it."""
 
     target: ParsedUrl
     head: Head
@@ -56,11 +56,11 @@ class Visit:
 
     @property
     def location(self) -> str:
-        """Where the response redirects to, as the server wrote it; empty when it does not."""
+        """The target of a redirect as the server wrote it; empty if there is no redirect."""
         if self.head.status not in _REDIRECTS:
             return ""
         found = next(filter(None, self.head.raw_values(b"location")), b"")
-        # As Chromium: bytes stay what they are, in whatever character set they were meant.
+        # As in Chromium: bytes that are not ASCII are percent-encoded and not decoded as text.
         return _NOT_ASCII.sub(lambda match: b"%%%02X" % match[0][0], found).decode("ascii")
 
     def close(self) -> None:
@@ -70,63 +70,69 @@ class Visit:
 
 @dataclass(slots=True)
 class Client:
-    """Opens URLs one at a time and keeps their cookies."""
+    """Requests URLs one at a time and keeps their cookies."""
 
     dialler: Dialler
     user_agent: str = DEFAULT_USER_AGENT
-    #: Called with the evidence of every hop, also of one that failed.
-    on_hop: Callable[[HopRecorder], None] = lambda _trace: None
+    #: Called with the recorder of every hop, including failed ones.
+    on_hop: Callable[[HopRecorder], None] = lambda _recorder: None
     jar: CookieJar = field(default_factory=CookieJar)
 
-    def open(self, target: ParsedUrl, via: str, deadline: Deadline) -> Visit:
-        """Return the response to a GET; raise `FetchFailedError` where there is none."""
-        trace = HopRecorder(target.url, target.host, target.port, via)
+    def open(self, target: ParsedUrl, via: str, deadline: Deadline) -> Response:
+        """Return the response to a GET request; raise `FetchFailedError` if there is none."""
+        recorder = HopRecorder(target.url, target.host, target.port, via)
         try:
             try:
-                return self._open(target, trace, deadline)
+                return self._open(target, recorder, deadline)
             except Http11RequiredError:
-                return self._open(target, trace, deadline, takes_http2=False)
+                return self._open(target, recorder, deadline, allow_http2=False)
         except FetchFailedError as failure:
-            trace.error = failure.ending.detail
+            recorder.error = failure.result.detail
             raise
         finally:
-            self.on_hop(trace)
+            self.on_hop(recorder)
 
     def _open(
-        self, target: ParsedUrl, trace: HopRecorder, deadline: Deadline, *, takes_http2: bool = True
-    ) -> Visit:
+        self,
+        target: ParsedUrl,
+        recorder: HopRecorder,
+        deadline: Deadline,
+        *,
+        allow_http2: bool = True,
+    ) -> Response:
         with contextlib.ExitStack() as stack:
-            connection = self._connect(target, trace, deadline, takes_http2=takes_http2)
+            connection = self._connect(target, recorder, deadline, allow_http2=allow_http2)
             stack.callback(connection.close)
-            is_http2 = trace.tls is not None and trace.tls.alpn == _HTTP_2
+            is_http2 = recorder.tls is not None and recorder.tls.alpn == _HTTP_2
             exchange = _exchange_type(is_http2=is_http2)(
                 connection,
                 deadline,
                 is_secure=target.scheme == "https",
                 is_default_port=target.port == _DEFAULT_PORTS[target.scheme],
             )
-            asked = time.monotonic()
-            trace.head = exchange.ask(*self._request(target))
-            trace.first_byte_ms = milliseconds_since(asked)
-            _check(trace.head)
-            for value in trace.head.raw_values(b"set-cookie"):
+            sent_at = time.monotonic()
+            recorder.head = exchange.send_get(*self._request(target))
+            recorder.first_byte_ms = milliseconds_since(sent_at)
+            _reject_conflict(recorder.head)
+            for value in recorder.head.raw_values(b"set-cookie"):
                 self.jar.store(target, value.decode("latin-1"))
-            visit = Visit(target, trace.head, exchange, connection)
-            trace.location = visit.location or None
+            response = Response(target, recorder.head, exchange, connection)
+            recorder.location = response.location or None
             stack.pop_all()
-            return visit
+            return response
 
     def _connect(
-        self, target: ParsedUrl, trace: HopRecorder, deadline: Deadline, *, takes_http2: bool
+        self, target: ParsedUrl, recorder: HopRecorder, deadline: Deadline, *, allow_http2: bool
     ) -> socket.socket:
-        connection = self.dialler.dial(trace, deadline)
+        connection = self.dialler.dial(recorder, deadline)
         if target.scheme == "http":
             return connection
-        # TLS and certificates cost 90 ms of CPU to load, which plain HTTP need not pay.
+        # Importing TLS and certificate modules takes 90 ms of CPU time, which plain HTTP does not
+        # need.
         from fetcher.http.tls import secure  # noqa: PLC0415 - see above
 
-        protocols = (*((_HTTP_2,) if takes_http2 else ()), _HTTP_1_1)
-        return secure(connection, self.dialler, trace, deadline, protocols)
+        protocols = (*((_HTTP_2,) if allow_http2 else ()), _HTTP_1_1)
+        return secure(connection, self.dialler, recorder, deadline, protocols)
 
     def _request(self, target: ParsedUrl) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:
         address = target.url.partition("#")[0].removeprefix(f"{target.scheme}://")
@@ -145,17 +151,17 @@ class Client:
 def _exchange_type(*, is_http2: bool) -> type[Exchange]:
     if not is_http2:
         return Exchange
-    # It costs 14 ms of CPU to load.
+    # Importing it takes 14 ms of CPU time.
     from fetcher.http.http2 import Http2Exchange  # noqa: PLC0415 - see above
 
     return Http2Exchange
 
 
-def _check(head: Head) -> None:
-    """Raise where browsers show an error in place of the response, so that nobody sees it."""
-    name = conflict(head)
+def _reject_conflict(head: Head) -> None:
+    """Raise an error if browsers would display an error instead of the response."""
+    name = conflicting_header(head)
     if name:
         raise FetchFailedError(
             Outcome.HTTP_ERROR,
-            f"The response has different values of {name}; browsers show no page of it.",
+            f"The response has different values of {name}; browsers show an error instead.",
         )

@@ -1,4 +1,4 @@
-"""Dates of cookies, read as loosely as RFC 6265 (section 5.1.1) has browsers read them."""
+"""Parses the dates of cookies, as tolerantly as RFC 6265 (section 5.1.1) requires."""
 
 import datetime as dt
 import re
@@ -8,14 +8,14 @@ _TIME = re.compile(r"([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:[^0-9].*)?\Z")
 _DAY = re.compile(r"([0-9]{1,2})(?:[^0-9].*)?\Z")
 _YEAR = re.compile(r"([0-9]{2,4})(?:[^0-9].*)?\Z")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-#: Years of two digits: up to 69 they are of this century.
+#: Years with two digits: up to 69 they belong to this century.
 _CENTURY, _PIVOT = 100, 70
-#: Chromium's clock begins with it; whatever is before lies in the past.
+#: The first year of Chromium's clock; earlier dates are past in any case.
 _FIRST_YEAR = 1601
 
 
 def parse_cookie_date(text: str) -> float | None:
-    """Return the time in seconds since 1970; None where the text is no date."""
+    """Return the time in seconds since 1970; None if the text is not a date."""
     clock = day = month = year = None
     for token in _TOKEN.findall(text):
         if clock is None and (match := _TIME.match(token)):

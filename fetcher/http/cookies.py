@@ -1,7 +1,7 @@
-"""Cookies that live as long as the fetch, kept and sent back as browsers do (RFC 6265bis).
+"""Cookies of one fetch, stored and sent as browsers do (RFC 6265bis).
 
-Cookies are text here only in name: each character stands for one byte of the header, so that
-what a server set comes back to it unchanged, in whatever character set it was.
+Each character of a cookie stands for one byte of the header. So the server receives the bytes that
+it has set, in whatever character set they are.
 """
 
 import re
@@ -13,21 +13,21 @@ from typing import TypeAlias
 from fetcher.http.cookie_date import parse_cookie_date
 from safeurl.url import ParsedUrl
 
-#: Of one site; of those that are one too many the oldest go, as in Chromium.
+#: Cookies of one site. Above this number the oldest are removed, as in Chromium.
 _MAX_COOKIES = 180
 _KEPT_COOKIES = 150
-#: Of name and value together, and of an attribute's value (RFC 6265bis, 5.6).
+#: Name and value together, and the value of an attribute (RFC 6265bis, 5.6).
 _MAX_COOKIE_BYTES = 4096
 _MAX_ATTRIBUTE_BYTES = 1024
 
 _SPACE = " \t"
-#: Where the line ends, whatever comes after it (as in Chromium).
+#: Characters at which the header ends, as in Chromium.
 _END = re.compile("[\0\r\n]")
-#: A line with one of these is no cookie; a tab may stand around its parts.
+#: A header with one of these is ignored. A tab is allowed around the parts.
 _CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
-#: An age that is no whole number does not count.
+#: An age that is not an integer is ignored.
 _AGE = re.compile(r"([+-]?)0*([0-9]+)", re.ASCII)
-#: More digits than these are for ever.
+#: An age with more digits never expires.
 _MAX_AGE_DIGITS = 12
 
 
@@ -36,22 +36,22 @@ class _Cookie:
     name: str
     value: str
     domain: str
-    #: Whether only the very host that set it gets it back.
+    #: True if the cookie is sent only to the host that has set it.
     is_host_only: bool
     path: str
     is_secure: bool
-    #: As `time.time` counts; infinite for a session's.
+    #: On the clock of `time.time`; infinite for a session cookie.
     expires: float
 
     @property
     def key(self) -> "_Key":
         return self.domain, self.is_host_only, self.path, self.name
 
-    def goes_to(self, target: ParsedUrl) -> bool:
+    def matches(self, target: ParsedUrl) -> bool:
         if self.is_secure and target.scheme != "https":
             return False
         is_below = not self.is_host_only and target.host.endswith(f".{self.domain}")
-        return (target.host == self.domain or is_below) and _covers(self.path, _path(target))
+        return (target.host == self.domain or is_below) and _path_matches(self.path, _path(target))
 
 
 _Key: TypeAlias = tuple[str, bool, str, str]
@@ -59,29 +59,30 @@ _Key: TypeAlias = tuple[str, bool, str, str]
 
 @dataclass(slots=True)
 class CookieJar:
-    """Keeps cookies by site, and of a site by domain, path and name, the oldest first."""
+    """Stores cookies by site; within a site by domain, path and name, the oldest first."""
 
-    #: No cookie concerns another site's, however many sites a chain leads over.
+    #: By site, so that a request searches only its own site's cookies, however many sites a chain
+    #: has.
     _sites: dict[str, dict[_Key, _Cookie]] = field(default_factory=dict)
 
     def header(self, target: ParsedUrl) -> str:
-        """Return the Cookie header for a request, empty when there is none to send."""
+        """Return the Cookie header for a request; empty if there is no cookie to send."""
         now = time.time()
         kept = self._sites.get(_site(target.host), {})
-        fitting = [x for x in kept.values() if x.expires > now and x.goes_to(target)]
-        # Longer paths first; sorting keeps the order of age.
-        fitting.sort(key=lambda cookie: -len(cookie.path))
-        return "; ".join(f"{x.name}={x.value}" if x.name else x.value for x in fitting)
+        matching = [x for x in kept.values() if x.expires > now and x.matches(target)]
+        # Longer paths come first. The sort is stable, so older cookies stay before newer ones.
+        matching.sort(key=lambda cookie: -len(cookie.path))
+        return "; ".join(f"{x.name}={x.value}" if x.name else x.value for x in matching)
 
     def store(self, source: ParsedUrl, set_cookie: str) -> None:
-        """Take in one Set-Cookie header."""
-        cookie = _read(source, set_cookie)
+        """Store the cookie of one Set-Cookie header."""
+        cookie = _parse(source, set_cookie)
         kept = self._sites.setdefault(_site(source.host), {})
         if cookie is None or _is_shadowing(source, cookie, kept.values()):
             return
         known = kept.get(cookie.key)
         if known is None or known.value != cookie.value or cookie.expires <= time.time():
-            # Another value makes another cookie, as old as its value.
+            # A new value makes a new cookie with a new age.
             kept.pop(cookie.key, None)
         if cookie.expires > time.time():
             kept[cookie.key] = cookie
@@ -91,36 +92,36 @@ class CookieJar:
 
 
 def _is_shadowing(source: ParsedUrl, cookie: _Cookie, kept: Iterable[_Cookie]) -> bool:
-    """Tell whether an insecure page would replace or hide a secure cookie."""
+    """Return True if a cookie from an insecure page would replace or hide a secure cookie."""
     return source.scheme != "https" and any(
         other.is_secure
         and other.name == cookie.name
         and (_is_within(other.domain, cookie.domain) or _is_within(cookie.domain, other.domain))
-        and _covers(other.path, cookie.path)
+        and _path_matches(other.path, cookie.path)
         for other in kept
     )
 
 
-def _read(source: ParsedUrl, set_cookie: str) -> _Cookie | None:
-    """Return the cookie that a page may set; None where browsers drop it."""
+def _parse(source: ParsedUrl, set_cookie: str) -> _Cookie | None:
+    """Return the cookie that a header sets; None if browsers ignore it."""
     set_cookie = _END.split(set_cookie, maxsplit=1)[0]
     if _CONTROL.search(set_cookie):
         return None
-    pair, *attributes = set_cookie.split(";")
+    pair, *parts = set_cookie.split(";")
     before, equals, after = pair.partition("=")
     name, value = (before.strip(_SPACE), after.strip(_SPACE)) if equals else ("", before)
     value = value.strip(_SPACE)
-    if not _may_be_sent(name, value):
+    if not _is_valid_pair(name, value):
         return None
-    given = _attributes(attributes)
-    is_secure = "secure" in given
-    if (source.scheme != "https") if is_secure else _needs_secure(given):
+    attributes = _parse_attributes(parts)
+    is_secure = "secure" in attributes
+    if (source.scheme != "https") if is_secure else _needs_secure(attributes):
         return None
-    domain = given.get("domain", "").removeprefix(".").lower()
-    if domain and not _may_set(source, domain):
+    domain = attributes.get("domain", "").removeprefix(".").lower()
+    if domain and not _may_set_domain(source, domain):
         return None
-    path = given.get("path", "")
-    if not _keeps_prefix(name or value, given, is_named=bool(name)):
+    path = attributes.get("path", "")
+    if not _has_valid_prefix(name or value, attributes, is_named=bool(name)):
         return None
     return _Cookie(
         name=name,
@@ -129,27 +130,30 @@ def _read(source: ParsedUrl, set_cookie: str) -> _Cookie | None:
         is_host_only=not domain or source.is_literal,
         path=path if path.startswith("/") else _default_path(source),
         is_secure=is_secure,
-        expires=_expiry(given),
+        expires=_expiry(attributes),
     )
 
 
-def _may_be_sent(name: str, value: str) -> bool:
-    """Tell whether the pair is one; `=` in a value without name would make a name of it."""
+def _is_valid_pair(name: str, value: str) -> bool:
+    """Return True if browsers accept the pair.
+
+    A value without a name must not contain `=`, because it would be sent like a name.
+    """
     is_ambiguous = not name and "=" in value
     is_short = 0 < len(name) + len(value) <= _MAX_COOKIE_BYTES
     return is_short and not is_ambiguous and "\t" not in name + value
 
 
-def _attributes(parts: list[str]) -> dict[str, str]:
-    """Return the attributes by lower-case name; the last of a name counts."""
+def _parse_attributes(parts: list[str]) -> dict[str, str]:
+    """Return the attributes by lower-case name; the last one of a name is used."""
     pairs = (part.partition("=") for part in parts)
     found = ((name.strip(_SPACE).lower(), value.strip(_SPACE)) for name, _, value in pairs)
     return {name: value for name, value in found if len(value) <= _MAX_ATTRIBUTE_BYTES}
 
 
-def _may_set(source: ParsedUrl, domain: str) -> bool:
-    # One label is a top-level domain. Longer public suffixes are let through: the jar dies with
-    # the fetch, so what leaks is what the chain's own hosts could pass on in their URLs.
+def _may_set_domain(source: ParsedUrl, domain: str) -> bool:
+    # One label is a top-level domain. Longer public suffixes are accepted: the jar lasts for one
+    # fetch, and the hosts of a chain could pass the same data to each other in URLs.
     if source.is_literal:
         return source.host == domain
     return source.host == domain or (
@@ -157,24 +161,27 @@ def _may_set(source: ParsedUrl, domain: str) -> bool:
     )
 
 
-def _needs_secure(given: dict[str, str]) -> bool:
-    """Tell whether browsers drop the cookie unless it is a secure one."""
-    return "partitioned" in given or given.get("samesite", "").lower() == "none"
+def _needs_secure(attributes: dict[str, str]) -> bool:
+    """Return True if browsers ignore the cookie unless it is secure."""
+    return "partitioned" in attributes or attributes.get("samesite", "").lower() == "none"
 
 
-def _keeps_prefix(text: str, given: dict[str, str], *, is_named: bool) -> bool:
-    """Tell whether a name that promises something keeps it; a value without name may not."""
+def _has_valid_prefix(text: str, attributes: dict[str, str], *, is_named: bool) -> bool:
+    """Return True if the cookie meets the conditions of its name's prefix, if it has one.
+
+    A cookie without a name must not have such a prefix in its value.
+    """
     lowered = text.lower()
     if not lowered.startswith(("__secure-", "__host-")):
         return True
-    if not is_named or "secure" not in given:
+    if not is_named or "secure" not in attributes:
         return False
-    is_whole = given.get("path") == "/" and not given.get("domain")
+    is_whole = attributes.get("path") == "/" and not attributes.get("domain")
     return is_whole or lowered.startswith("__secure-")
 
 
 def _site(domain: str) -> str:
-    """Return what the cookies of one site have in common: two labels are near enough."""
+    """Return the site of a domain. Two labels are precise enough for this jar."""
     return ".".join(domain.removesuffix(".").rsplit(".", 2)[-2:])
 
 
@@ -191,17 +198,17 @@ def _default_path(source: ParsedUrl) -> str:
     return _path(source).rpartition("/")[0] or "/"
 
 
-def _covers(path: str, asked: str) -> bool:
+def _path_matches(path: str, asked: str) -> bool:
     is_start = asked.startswith(path)
     return asked == path or (is_start and (path.endswith("/") or asked[len(path)] == "/"))
 
 
-def _expiry(given: dict[str, str]) -> float:
-    """Return when the cookie ends; an age counts before a date, and what is neither not at all."""
-    age = _AGE.fullmatch(given.get("max-age", ""))
+def _expiry(attributes: dict[str, str]) -> float:
+    """Return the time of expiry. `Max-Age` is used before `Expires`; invalid values are ignored."""
+    age = _AGE.fullmatch(attributes.get("max-age", ""))
     if age:
         sign, digits = age.groups()
         seconds = int(digits) if len(digits) <= _MAX_AGE_DIGITS else float("inf")
         return time.time() + seconds if seconds and sign != "-" else 0.0
-    date = parse_cookie_date(given.get("expires", ""))
+    date = parse_cookie_date(attributes.get("expires", ""))
     return float("inf") if date is None else date

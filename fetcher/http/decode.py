@@ -1,20 +1,20 @@
-"""Reads a body under its caps: bytes on the wire, and again bytes after each decompression.
+"""Reads a body within its limits, on the wire and after each decompression.
 
-Each stage is a source that is asked for a bounded piece, so a bomb is never unpacked further
-than its cap and costs no memory.
+Each stage asks the one before it for a piece of limited size. So a decompression bomb is expanded
+to the limit at most, and uses little memory.
 """
 
 from collections.abc import Callable, Iterator
 from typing import IO, cast
 
+from fetcher.content.brotli_stream import BrotliSource
 from fetcher.content.inflate import CorruptBodyError, Deflate, Gzip, Source
-from fetcher.content.unbrotli import Brotli
 from fetcher.deadline import Deadline
-from fetcher.failure import FetchFailedError, timed_out
+from fetcher.failure import FetchFailedError, deadline_passed
 from fetcher.http.framing import BLANKS
 
 _PIECE_BYTES = 64 * 1024
-#: Browsers have no limit; each stage holds some hundred KiB.
+#: Browsers have no limit. Each stage needs some hundred KiB.
 _MAX_STAGES = 8
 
 #: Browsers refuse zstd windows above 8 MiB (RFC 9659).
@@ -22,11 +22,11 @@ _ZSTD_WINDOW_BYTES = 8 * 1024 * 1024
 
 
 class CapReachedError(Exception):
-    """A stage has given as many bytes as it may."""
+    """A stage has returned as many bytes as its limit allows, and there are more."""
 
 
-class Capped:
-    """Counts what passes and stops at the cap and at the deadline."""
+class CappedSource:
+    """Counts the bytes of a source and stops at a limit and at the deadline."""
 
     def __init__(self, inner: Source, cap: int, deadline: Deadline) -> None:
         """Wrap the source."""
@@ -34,24 +34,24 @@ class Capped:
         self.count = 0
 
     def read(self, size: int = _PIECE_BYTES, /) -> bytes:
-        """Return a piece; raise `CapReachedError` where there is more than the cap allows."""
+        """Return a piece; raise `CapReachedError` if there are more bytes than the limit."""
         if self._deadline.is_over():
-            raise timed_out("reading the body")
-        room = self._cap - self.count
-        if room <= 0:
+            raise deadline_passed("reading the body")
+        bytes_left = self._cap - self.count
+        if bytes_left <= 0:
             if self._inner.read(1):
                 raise CapReachedError
             return b""
-        piece = self._inner.read(min(size, _PIECE_BYTES, room))
+        piece = self._inner.read(min(size, _PIECE_BYTES, bytes_left))
         self.count += len(piece)
         return piece
 
 
-class Pieces:
-    """Makes a source of an iterator.
+class IteratorSource:
+    """Makes a readable source from an iterator.
 
-    It gives as many bytes as are asked for until there are no more. So the stages after it see
-    the same pieces whatever packets the bytes came in, and keep or lose the same at a fault.
+    It returns as many bytes as requested until the iterator ends. So the next stages see the same
+    pieces in whatever packets the bytes arrived, and the result of an error is the same too.
     """
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
@@ -60,7 +60,7 @@ class Pieces:
         self._failure: FetchFailedError | None = None
 
     def read(self, size: int = _PIECE_BYTES, /) -> bytes:
-        """Return `size` bytes, fewer at the end; what came before a failure is given first."""
+        """Return `size` bytes, fewer at the end; a failure is raised after the bytes before it."""
         self._fill(size)
         if self._failure is not None and not self._rest:
             raise self._failure
@@ -82,12 +82,12 @@ class Pieces:
 
 class _Zstd:
     def __init__(self, inner: Source) -> None:
-        import zstandard  # noqa: PLC0415 - 16 ms that few pages need
+        import zstandard  # noqa: PLC0415 - importing it takes 16 ms, and few pages need it
 
         self._error = zstandard.ZstdError
         unpacker = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
         self._reader = unpacker.stream_reader(
-            cast("IO[bytes]", inner),  # it only ever reads
+            cast("IO[bytes]", inner),  # the library only reads from it
             _PIECE_BYTES,
             read_across_frames=True,
         )
@@ -103,16 +103,16 @@ _STAGES: dict[str, Callable[[Source, list[str]], Source]] = {
     "gzip": Gzip,
     "x-gzip": Gzip,
     "deflate": Deflate,
-    "br": lambda inner, _: Brotli(inner),
+    "br": lambda inner, _: BrotliSource(inner),
     "zstd": lambda inner, _: _Zstd(inner),
 }
 
 
-def encodings(content_encoding: str) -> tuple[str, ...]:
-    """Return the encodings in the order they were applied.
+def parse_encodings(content_encoding: str) -> tuple[str, ...]:
+    """Return the encodings in the order in which they were applied.
 
-    None where one of them is unknown, `identity` or empty: browsers then show the bytes as they
-    are. Raises `CorruptBodyError` where there are more than any honest server applies.
+    Return none if one of them is unknown, `identity` or empty: browsers then use the bytes as they
+    are. Raise `CorruptBodyError` if there are more than a legitimate server applies.
     """
     named = tuple(part.strip(BLANKS).lower() for part in content_encoding.split(","))
     if not all(name in _STAGES for name in named):
@@ -122,14 +122,14 @@ def encodings(content_encoding: str) -> tuple[str, ...]:
     return named
 
 
-def unpacked(
-    wire: Source, names: tuple[str, ...], cap: int, deadline: Deadline, notes: list[str]
+def decompressed(
+    wire: Source, names: tuple[str, ...], cap: int, deadline: Deadline, anomalies: list[str]
 ) -> Source:
-    """Return a source of the plain body; every stage has the same cap and deadline.
+    """Return a source of the decompressed body; every stage has the same limit and deadline.
 
-    Words for what is odd about the encoding are added to the notes while it is read.
+    Reading it adds the anomalies of the encodings to the list `anomalies`.
     """
     source = wire
     for name in reversed(names):
-        source = Capped(_STAGES[name](source, notes), cap, deadline)
+        source = CappedSource(_STAGES[name](source, anomalies), cap, deadline)
     return source

@@ -1,7 +1,7 @@
-"""Opens connections, and only to addresses that were judged.
+"""Opens connections, only to addresses that the policy allows.
 
-A name is resolved once, every address of it is judged, and the judged address itself is dialled:
-there is no second look-up that could answer otherwise (DNS rebinding).
+A name is resolved once, the policy is applied to all its addresses, and the connection is made to
+one of these addresses. No second look-up follows that could return another address (DNS rebinding).
 """
 
 import errno
@@ -24,30 +24,30 @@ _DNS_S = 10.0
 _CONNECT_S = 10.0
 _MAX_TRIES = 4
 
-#: Names that glibc asks the DNS about; of any other it says, unasked, that it does not exist.
-_ASKABLE = re.compile(r"[a-z0-9_][a-z0-9._-]*")
+#: Names that glibc sends to the DNS. For other names it returns "does not exist" without a query.
+_RESOLVABLE = re.compile(r"[a-z0-9_][a-z0-9._-]*")
 
-#: Returns every address of a host name, or raises `socket.gaierror`. May block.
+#: Returns all addresses of a host name, or raises `socket.gaierror`. May block.
 Resolver = Callable[[str], tuple[str, ...]]
 
 
 class Dialler(Protocol):
-    """Where connections come from: this process, or a gateway that makes them for it."""
+    """A source of connections: this process, or the gateway on its behalf."""
 
-    def dial(self, trace: HopRecorder, deadline: Deadline) -> socket.socket:
-        """Connect to the trace's host and port; note addresses, timings and refusal in it."""
+    def dial(self, recorder: HopRecorder, deadline: Deadline) -> socket.socket:
+        """Connect to the recorder's host and port; record addresses, timings and refusals."""
 
-    def redial(self, trace: HopRecorder, deadline: Deadline) -> socket.socket:
-        """Connect once more to the address that `dial` reached."""
+    def redial(self, recorder: HopRecorder, deadline: Deadline) -> socket.socket:
+        """Connect again to the address that `dial` has reached."""
 
 
 def system_resolver(host: str) -> tuple[str, ...]:
-    """Ask the system's resolver, without its search domains: `host` is a full name."""
-    # Both are read by glibc when it first resolves. A search domain would turn a name that does
-    # not exist into one of the local network.
+    """Return the addresses from the system's resolver, without its search domains."""
+    # glibc reads both variables at its first resolution. With a search domain, a name that does not
+    # exist could become a name of the local network.
     os.environ.setdefault("LOCALDOMAIN", ".")
     os.environ.setdefault("RES_OPTIONS", "timeout:3 attempts:2")
-    # Bytes, since Python would load its IDNA codec for text.
+    # As bytes, because Python would import its IDNA codec for a string.
     found = socket.getaddrinfo(host.encode("ascii"), None, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
@@ -59,56 +59,56 @@ class DirectDialler:
     policy: AddressPolicy
     resolver: Resolver = system_resolver
 
-    def dial(self, trace: HopRecorder, deadline: Deadline) -> socket.socket:
-        """Resolve, judge and connect."""
+    def dial(self, recorder: HopRecorder, deadline: Deadline) -> socket.socket:
+        """Resolve the name, apply the policy to its addresses, and connect."""
         started = time.monotonic()
-        trace.addresses = _resolve(self.resolver, trace.host, deadline)
-        trace.dns_ms = milliseconds_since(started)
-        self._judge(trace)
-        return _connect_any(trace, deadline)
+        recorder.addresses = _resolve(self.resolver, recorder.host, deadline)
+        recorder.dns_ms = milliseconds_since(started)
+        self._check_policy(recorder)
+        return _connect_any(recorder, deadline)
 
-    def redial(self, trace: HopRecorder, deadline: Deadline) -> socket.socket:
-        """Connect to the address that was judged and dialled before."""
-        if trace.address is None:
+    def redial(self, recorder: HopRecorder, deadline: Deadline) -> socket.socket:
+        """Connect to the address that `dial` has checked and reached."""
+        if recorder.address is None:
             raise ValueError("redial before dial")
-        return _connect(trace.address, trace.port, deadline.within(_CONNECT_S))
+        return _connect(recorder.address, recorder.port, deadline.within(_CONNECT_S))
 
-    def _judge(self, trace: HopRecorder) -> None:
-        for ruling, address in (
-            (judge_port(trace.port, self.policy), ""),
-            *((judge_all((each,), self.policy), each) for each in trace.addresses),
+    def _check_policy(self, recorder: HopRecorder) -> None:
+        for decision, address in (
+            (judge_port(recorder.port, self.policy), ""),
+            *((judge_all((each,), self.policy), each) for each in recorder.addresses),
         ):
-            if not ruling.allowed:
-                trace.refuse(ruling.rule, address)
-                what = f"the address {address}" if address else f"port {trace.port}"
+            if not decision.allowed:
+                recorder.record_refusal(decision.rule, address)
+                what = f"the address {address}" if address else f"port {recorder.port}"
                 raise FetchFailedError(
                     Outcome.ADDRESS_REFUSED,
-                    f"{trace.host} was not opened: {what} is refused ({ruling.rule}).",
+                    f"{recorder.host} was not opened: {what} is refused ({decision.rule}).",
                 )
 
 
 def _resolve(resolver: Resolver, host: str, deadline: Deadline) -> tuple[str, ...]:
-    answer: list[tuple[str, ...] | socket.gaierror] = []
+    answers: list[tuple[str, ...] | socket.gaierror] = []
 
-    def ask() -> None:
+    def resolve() -> None:
         try:
-            answer.append(resolver(host))
+            answers.append(resolver(host))
         except socket.gaierror as error:
-            answer.append(error)
+            answers.append(error)
 
-    # getaddrinfo cannot be interrupted, so it runs in a thread that is left behind when late.
-    thread = threading.Thread(target=ask, daemon=True)
+    # getaddrinfo cannot be interrupted, so it runs in a thread that is abandoned at the deadline.
+    thread = threading.Thread(target=resolve, daemon=True)
     thread.start()
     thread.join(deadline.within(_DNS_S).left())
-    if not answer:
-        raise FetchFailedError(Outcome.DNS_FAILED, f"The DNS did not answer about {host} in time.")
-    if isinstance(answer[0], socket.gaierror):
-        raise _dns_failure(host, answer[0])
-    return answer[0]
+    if not answers:
+        raise FetchFailedError(Outcome.DNS_FAILED, f"The DNS did not answer for {host} in time.")
+    if isinstance(answers[0], socket.gaierror):
+        raise _dns_failure(host, answers[0])
+    return answers[0]
 
 
 def _dns_failure(host: str, error: socket.gaierror) -> FetchFailedError:
-    if error.errno == socket.EAI_NONAME and not _ASKABLE.fullmatch(host):
+    if error.errno == socket.EAI_NONAME and not _RESOLVABLE.fullmatch(host):
         return FetchFailedError(
             Outcome.DNS_FAILED,
             f"The system's resolver does not ask for names such as {host}. "
@@ -123,42 +123,45 @@ def _dns_failure(host: str, error: socket.gaierror) -> FetchFailedError:
     )
 
 
-def _connect_any(trace: HopRecorder, deadline: Deadline) -> socket.socket:
-    """Connect to the first address that accepts; raise the most telling failure if none does."""
+def _connect_any(recorder: HopRecorder, deadline: Deadline) -> socket.socket:
+    """Connect to the first address that accepts; if none does, raise the most specific failure."""
     started = time.monotonic()
     failures: list[FetchFailedError] = []
-    tries = trace.addresses[:_MAX_TRIES]
+    tries = recorder.addresses[:_MAX_TRIES]
     for position, address in enumerate(tries):
-        # Each gets its share of what is left, so that one dead address does not use it up.
+        # Each address gets an equal share of the remaining time, so that one that does not answer
+        # leaves time for the others.
         share = min(_CONNECT_S, deadline.left() / (len(tries) - position))
-        trace.address = address
+        recorder.address = address
         try:
-            connection = _connect(address, trace.port, deadline.within(share))
+            connection = _connect(address, recorder.port, deadline.within(share))
         except FetchFailedError as failure:
             failures.append(failure)
             continue
-        trace.connect_ms = milliseconds_since(started)
+        recorder.connect_ms = milliseconds_since(started)
         return connection
     if not failures:
-        raise FetchFailedError(Outcome.DNS_FAILED, f"The host name {trace.host} has no address.")
-    failures.sort(key=lambda failure: failure.ending.outcome is not Outcome.CONNECT_TIMEOUT)
+        raise FetchFailedError(Outcome.DNS_FAILED, f"The host name {recorder.host} has no address.")
+    failures.sort(key=lambda failure: failure.result.outcome is not Outcome.CONNECT_TIMEOUT)
     raise failures[0]
 
 
 def _connect(address: str, port: int, deadline: Deadline) -> socket.socket:
-    where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    endpoint = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
     if deadline.is_over():
-        raise FetchFailedError(Outcome.CONNECT_TIMEOUT, f"No time was left to connect to {where}.")
+        raise FetchFailedError(
+            Outcome.CONNECT_TIMEOUT, f"No time was left to connect to {endpoint}."
+        )
     try:
         return socket.create_connection((address, port), timeout=deadline.left())
     except TimeoutError as error:
         raise FetchFailedError(
-            Outcome.CONNECT_TIMEOUT, f"{where} did not accept the connection in time."
+            Outcome.CONNECT_TIMEOUT, f"{endpoint} did not accept the connection in time."
         ) from error
     except OSError as error:
-        words = os.strerror(error.errno) if error.errno else "no reason given"
+        reason = os.strerror(error.errno) if error.errno else "no reason given"
         refused = error.errno == errno.ECONNREFUSED
         raise FetchFailedError(
             Outcome.CONNECT_REFUSED,
-            f"{where} refused the connection." if refused else f"{where}: {words}.",
+            f"{endpoint} refused the connection." if refused else f"{endpoint}: {reason}.",
         ) from error

@@ -1,6 +1,7 @@
-"""The frames of HTTP/2 (RFC 9113, 4.1), one at a time, however their bytes are split.
+"""Splits bytes into HTTP/2 frames (RFC 9113, 4.1), independent of packet sizes.
 
-The library takes any bytes, but gives nothing of a piece in which it finds a fault.
+The library accepts any bytes, but returns no events for a piece in which it finds an error. With
+one frame at a time the frames before the error are kept.
 """
 
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 
 from h2.exceptions import FrameTooLargeError
 
-#: What we have allowed a server: the least that the standard knows.
+#: The maximum payload that we allow the server; it is the minimum of the standard.
 _MAX_PAYLOAD_BYTES = 16384
 _HEAD_BYTES = 9
 GOAWAY = 7
@@ -16,35 +17,35 @@ GOAWAY = 7
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One whole frame."""
+    """One complete frame."""
 
     wire: bytes
 
     @property
     def kind(self) -> int:
-        """Return the frame's type."""
+        """The frame's type."""
         return self.wire[3]
 
     @property
     def last_stream(self) -> int:
-        """Return the last stream that the sender of a GOAWAY answers; 0 where it is cut short."""
+        """The last stream that the sender of a GOAWAY processes; 0 if the frame is too short."""
         return int.from_bytes(self.wire[_HEAD_BYTES : _HEAD_BYTES + 4], "big") & 0x7FFF_FFFF
 
     @property
     def error(self) -> int:
-        """Return why the sender of a GOAWAY goes."""
+        """The error code of a GOAWAY."""
         return int.from_bytes(self.wire[_HEAD_BYTES + 4 : _HEAD_BYTES + 8], "big")
 
 
 class Frames:
-    """Cuts bytes into frames."""
+    """Splits bytes into frames."""
 
     def __init__(self) -> None:
-        """Begin with no bytes."""
+        """Start without any bytes."""
         self._data = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Yield the frames that are whole by now; raise `FrameTooLargeError` at one too large."""
+        """Yield the complete frames; raise `FrameTooLargeError` at one that is too large."""
         self._data += data
         while len(self._data) >= _HEAD_BYTES:
             size = int.from_bytes(self._data[:3], "big")

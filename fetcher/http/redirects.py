@@ -1,4 +1,4 @@
-"""Follows redirects by hand, judging each target before anything is sent to it."""
+"""Follows redirects; the address policy is applied to each target before a request is sent."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ import ada_url
 
 from fetcher.deadline import Deadline
 from fetcher.failure import FetchFailedError
-from fetcher.http.client import Client, Visit
-from fetcher.sanitize import SHORT, URL, clean, visible, word
+from fetcher.http.client import Client, Response
+from fetcher.sanitize import SHORT, URL, identifier, sanitize, visible_ascii
 from safeurl.address import AddressPolicy
 from safeurl.errors import UrlRefusedError
 from safeurl.model.report import Refusal
@@ -20,35 +20,38 @@ _PORTS = {"http:": 80, "https:": 443}
 
 
 @dataclass(slots=True)
-class Walker:
-    """Walks from a URL to where its redirects end, within one budget of redirects."""
+class RedirectFollower:
+    """Follows redirects to their end, within a maximum number of redirects."""
 
     client: Client
     policy: AddressPolicy
     redirects_left: int
-    #: Called when a target is refused before any connection is tried.
+    #: Called when a target is refused before a connection is tried.
     on_refusal: Callable[[Refusal], None] = lambda _refusal: None
 
-    def arrive(self, target: ParsedUrl, via: str, deadline: Deadline) -> Visit:
-        """Return the first response that does not redirect; the caller closes it."""
+    def follow(self, target: ParsedUrl, via: str, deadline: Deadline) -> Response:
+        """Return the first response that does not redirect; the caller must close it."""
         while True:
-            visit = self.client.open(target, via, deadline)
-            if not visit.location:
-                return visit
-            visit.close()
-            location = visit.location
-            target, via = self.next_target(visit.target, location, keep_fragment=True), "redirect"
+            response = self.client.open(target, via, deadline)
+            if not response.location:
+                return response
+            response.close()
+            location = response.location
+            target, via = (
+                self.next_target(response.target, location, keep_fragment=True),
+                "redirect",
+            )
 
     def next_target(
         self, source: ParsedUrl, location: str, *, keep_fragment: bool = False
     ) -> ParsedUrl:
-        """Spend one redirect and return where it leads; raise where it may not lead.
+        """Count one redirect and return its target; raise an error if it is refused.
 
-        A redirect that names no fragment keeps the one of the request (Fetch Standard).
+        A target without a fragment inherits the fragment of the request's URL (Fetch Standard).
         """
         if self.redirects_left <= 0:
             raise FetchFailedError(
-                Outcome.TOO_MANY_REDIRECTS, f"{source.host} redirects once more than allowed."
+                Outcome.TOO_MANY_REDIRECTS, f"{source.host} redirects more often than allowed."
             )
         self.redirects_left -= 1
         try:
@@ -57,31 +60,37 @@ class Walker:
             if keep_fragment and fragment and "#" not in found.url:
                 found = resolve(source, f"{found.url}#{fragment}", self.policy)
         except UrlRefusedError as error:
-            self.on_refusal(refusal(error.reason, location, source.url))
+            self.on_refusal(url_refusal(error.reason, location, source.url))
+            reason = sanitize(str(error.reason))
             raise FetchFailedError(
                 Outcome.ADDRESS_REFUSED,
-                f"{source.host} redirects to a URL that is refused ({clean(str(error.reason))}): "
-                f"{clean(str(error), SHORT)}",
+                f"{source.host} redirects to a URL that is refused ({reason}): "
+                f"{sanitize(str(error), SHORT)}",
             ) from error
         return found
 
 
-def refusal(reason: str, location: str, base: str | None = None) -> Refusal:
-    """Return the evidence for a URL that was refused as it was written on the page `base`."""
-    host, port = _place(location, base)
-    return Refusal(host=visible(host), port=port, rule=word(str(reason)), url=clean(location, URL))
+def url_refusal(reason: str, location: str, base: str | None = None) -> Refusal:
+    """Return the evidence for a URL that was refused, as it was written on the page `base`."""
+    host, port = _host_and_port(location, base)
+    return Refusal(
+        host=visible_ascii(host),
+        port=port,
+        rule=identifier(str(reason)),
+        url=sanitize(location, URL),
+    )
 
 
-def _place(location: str, base: str | None) -> tuple[str, int]:
-    """Return host and port as browsers read them, or as others do where browsers read none."""
+def _host_and_port(location: str, base: str | None) -> tuple[str, int]:
+    """Return host and port as browsers parse them; else by a more tolerant parser."""
     try:
         url = ada_url.URL(location, base)
     except ValueError:
-        return _roughly(location)
+        return _split_leniently(location)
     return url.hostname.strip("[]"), int(url.port or _PORTS.get(url.protocol, 0))
 
 
-def _roughly(location: str) -> tuple[str, int]:
+def _split_leniently(location: str) -> tuple[str, int]:
     try:
         parts = urlsplit(location)
         host, port = parts.hostname or "", parts.port or 0

@@ -1,23 +1,23 @@
-"""One fetch from its request to the last line of its report."""
+"""One fetch, from the request to the last line of the report."""
 
 import time
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from fetcher.content.body import Load, load
+from fetcher.content.body import LoadedBody, load_body
 from fetcher.deadline import Deadline, milliseconds_since
-from fetcher.failure import Ending, FetchFailedError
+from fetcher.failure import FetchFailedError, FetchResult
 from fetcher.favicon import Icon, find_icon
 from fetcher.http.client import DEFAULT_USER_AGENT, Client
 from fetcher.http.dial import Dialler, DirectDialler
 from fetcher.http.gateway import GatewayDialler
 from fetcher.http.hop_recorder import HopRecorder
-from fetcher.http.redirects import Walker, refusal
+from fetcher.http.redirects import RedirectFollower, url_refusal
 from fetcher.page.read import read_page
 from fetcher.page.reading import Links, Reading, is_same, meta_refresh, refreshed, sooner
-from fetcher.report_writer import Reporter
-from fetcher.sanitize import LONG, clean, opened
+from fetcher.report_writer import ReportWriter
+from fetcher.sanitize import LONG, http_url, sanitize
 from safeurl import __version__
 from safeurl.address import AddressPolicy
 from safeurl.errors import UrlRefusedError
@@ -25,36 +25,36 @@ from safeurl.model.report import FetchRequest, MetaRefresh, Onward, Page, Report
 from safeurl.state import Outcome
 from safeurl.url import ParsedUrl, parse
 
-#: The worker keeps artefacts up to this size; base64 makes 21 of the report's 32 MiB of it.
+#: The worker keeps artefacts of at most this size. In base64 this takes 21 of the report's 32 MiB.
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
 _MAX_REDIRECTS = 50
 _ICON_REDIRECTS = 3
-#: Less than this is no use for an icon, and is better left for the report.
+#: With less time than this no icon is requested; the time is kept for writing the report.
 _ICON_LEAST_S = 0.5
-#: Reading a page that arrived at the last moment still gets this long.
+#: Least time for parsing a page, even if it arrived just before the deadline.
 _PARSE_LEAST_S = 1.0
 _REFRESHES = 5
-#: As many as the report's `Page.onward` holds.
+#: The maximum length of the report's `Page.onward`.
 _MAX_ONWARD = 16
 _REFRESH_MAX_DELAY_S = 5.0
-#: Nobody types anything before a refresh that comes within this.
-_AT_ONCE_S = 1.0
+#: A refresh after at most this delay leaves a person no time to type anything.
+_IMMEDIATE_S = 1.0
 
-#: A page that asks for one of these and stays a while is where the chain wanted to lead.
-_ASKING = frozenset({"email", "password", "tel", "text", "number", "url", "file"})
+#: Input types for text. A page with such an input and a slow refresh is the chain's destination.
+_TEXT_INPUTS = frozenset({"email", "password", "tel", "text", "number", "url", "file"})
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A page that was reached: response, body and what it says."""
+class LoadedPage:
+    """The page that was reached: its URL, its body and what was read from it."""
 
     target: ParsedUrl
-    load: Load
+    body: LoadedBody
     reading: Reading | None
-    #: Where it sends its reader by itself after a moment; empty when nowhere.
+    #: Absolute URL of the refresh to follow; empty if there is none.
     refresh: str
-    #: Where its `Refresh` header leads, if not to the page itself.
+    #: Destination of the `Refresh` header, unless it is the page itself.
     by_header: tuple[Onward, ...]
 
 
@@ -63,114 +63,125 @@ class Session:
     """Runs one request."""
 
     request: FetchRequest
-    reporter: Reporter
+    writer: ReportWriter
     policy: AddressPolicy
     dialler: Dialler
     started: float = field(default_factory=time.monotonic)
 
     def run(self) -> None:
-        """Fetch, write the evidence as it is ready, and the report last."""
+        """Fetch the page, write each piece of evidence when it is ready, and end the report."""
         deadline = Deadline(self.started + self.request.timeout_s)
         client = Client(self.dialler, self._user_agent(), self._hop)
-        walker = Walker(
+        follower = RedirectFollower(
             client,
             self.policy,
             min(self.request.max_redirects, _MAX_REDIRECTS),
-            self.reporter.refusal,
+            self.writer.refusal,
         )
-        seen, ending = self._browse(walker, deadline)
-        if seen is not None:
-            self._write(seen, walker, deadline)
-        self.reporter.report(
+        loaded, result = self._browse(follower, deadline)
+        if loaded is not None:
+            self._write(loaded, follower, deadline)
+        self.writer.report(
             ReportLine(
-                scan=clean(self.request.scan),
+                scan=sanitize(self.request.scan),
                 attempt=self.request.attempt,
-                outcome=ending.outcome,
-                detail=clean(ending.detail, LONG),
-                final_url=opened(seen.target.url) if seen else "",
+                outcome=result.outcome,
+                detail=sanitize(result.detail, LONG),
+                final_url=http_url(loaded.target.url) if loaded else "",
                 elapsed_ms=milliseconds_since(self.started),
                 fetcher=f"safeurl-fetcher/{__version__}",
             )
         )
 
-    def _browse(self, walker: Walker, deadline: Deadline) -> tuple[Seen | None, Ending]:
-        """Walk to the page and on through its refreshes.
+    def _browse(
+        self, follower: RedirectFollower, deadline: Deadline
+    ) -> tuple[LoadedPage | None, FetchResult]:
+        """Load the submitted page and follow its refreshes.
 
-        A refresh that leads nowhere does not undo the page before it: that page was seen.
+        If a refresh cannot be followed, the page that contains it is the result.
         """
         try:
             target = parse(self.request.url, self.policy)
         except UrlRefusedError as error:
-            self.reporter.refusal(refusal(error.reason, self.request.url))
-            return None, Ending(Outcome.ADDRESS_REFUSED, str(error))
+            self.writer.refusal(url_refusal(error.reason, self.request.url))
+            return None, FetchResult(Outcome.ADDRESS_REFUSED, str(error))
         try:
-            seen = self._see(walker, target, "submitted", deadline)
+            loaded = self._load_page(follower, target, "submitted", deadline)
         except FetchFailedError as failure:
-            return None, failure.ending
+            return None, failure.result
         for _ in range(_REFRESHES):
-            if not seen.refresh:
+            if not loaded.refresh:
                 break
             try:
-                onward = walker.next_target(seen.target, seen.refresh)
-                seen = self._see(walker, onward, "meta_refresh", deadline)
+                target = follower.next_target(loaded.target, loaded.refresh)
+                loaded = self._load_page(follower, target, "meta_refresh", deadline)
             except FetchFailedError as failure:
                 detail = f"The page was read; its refresh was not followed. {failure}"
-                return seen, Ending(seen.load.ending.outcome, detail)
-        return seen, seen.load.ending
+                return loaded, FetchResult(loaded.body.result.outcome, detail)
+        return loaded, loaded.body.result
 
-    def _see(self, walker: Walker, target: ParsedUrl, via: str, deadline: Deadline) -> Seen:
-        visit = walker.arrive(target, via, deadline)
+    def _load_page(
+        self, follower: RedirectFollower, target: ParsedUrl, via: str, deadline: Deadline
+    ) -> LoadedPage:
+        response = follower.follow(target, via, deadline)
         try:
             cap = min(self.request.max_body_bytes, MAX_BODY_BYTES)
-            loaded = load(visit.exchange, visit.head, cap, deadline)
+            body = load_body(response.exchange, response.head, cap, deadline)
         finally:
-            visit.close()
-        url, reading = visit.target.url, None
-        if loaded.is_page and loaded.data:
+            response.close()
+        url, reading = response.target.url, None
+        if body.is_page and body.data:
             seconds = max(deadline.left(), _PARSE_LEAST_S)
-            charset = loaded.body.charset
-            reading = read_page(loaded.data, charset, url, seconds, is_xml=loaded.is_xml)
-        header = meta_refresh(visit.head.value("refresh"), Links(url))
+            charset = body.evidence.charset
+            reading = read_page(body.data, charset, url, seconds, is_xml=body.is_xml)
+        header = meta_refresh(response.head.value("refresh"), Links(url))
         by_header = tuple(refreshed(header, url, "refresh_header"))
         refresh = _refresh_target(header, reading, url)
-        return Seen(visit.target, loaded, reading, refresh, by_header)
+        return LoadedPage(response.target, body, reading, refresh, by_header)
 
-    def _write(self, seen: Seen, walker: Walker, deadline: Deadline) -> None:
-        """Write all that is known of the page, and only then ask for its icon."""
-        self.reporter.body(seen.load.body)
-        if seen.reading is not None:
-            page = seen.reading.page
-            self.reporter.page(replace(page, onward=(*seen.by_header, *page.onward)[:_MAX_ONWARD]))
-        kind = seen.load.body.sniffed_type or "application/octet-stream"
-        self.reporter.artefact("body", seen.load.data, kind)
-        icon = self._icon(seen, walker, deadline)
+    def _write(self, loaded: LoadedPage, follower: RedirectFollower, deadline: Deadline) -> None:
+        """Write the evidence of the page; fetch its icon after that."""
+        self.writer.body(loaded.body.evidence)
+        if loaded.reading is not None:
+            page = loaded.reading.page
+            onward = (*loaded.by_header, *page.onward)[:_MAX_ONWARD]
+            self.writer.page(replace(page, onward=onward))
+        media_type = loaded.body.evidence.sniffed_type or "application/octet-stream"
+        self.writer.artefact("body", loaded.body.data, media_type)
+        icon = self._icon(loaded, follower, deadline)
         if icon is not None:
-            self.reporter.favicon(icon.favicon)
-            self.reporter.artefact("favicon", icon.data, icon.media_type)
+            self.writer.favicon(icon.favicon)
+            self.writer.artefact("favicon", icon.data, icon.media_type)
 
-    def _icon(self, seen: Seen, walker: Walker, deadline: Deadline) -> Icon | None:
-        if seen.reading is None or deadline.left() < _ICON_LEAST_S:
+    def _icon(
+        self, loaded: LoadedPage, follower: RedirectFollower, deadline: Deadline
+    ) -> Icon | None:
+        if loaded.reading is None or deadline.left() < _ICON_LEAST_S:
             return None
-        quiet = Client(walker.client.dialler, walker.client.user_agent, self._refusal)
-        quiet.jar = walker.client.jar
-        icon_walker = Walker(quiet, self.policy, _ICON_REDIRECTS, self.reporter.refusal)
-        return find_icon(icon_walker, seen.target, seen.reading.icon, deadline)
+        # The hops of the icon's requests are not evidence; only their refusals are.
+        client = Client(follower.client.dialler, follower.client.user_agent, self._refusal)
+        client.jar = follower.client.jar
+        icon_follower = RedirectFollower(client, self.policy, _ICON_REDIRECTS, self.writer.refusal)
+        return find_icon(icon_follower, loaded.target, loaded.reading.icon, deadline)
 
-    def _hop(self, trace: HopRecorder) -> None:
-        self.reporter.hop(trace.hop())
-        self._refusal(trace)
+    def _hop(self, recorder: HopRecorder) -> None:
+        self.writer.hop(recorder.evidence())
+        self._refusal(recorder)
 
-    def _refusal(self, trace: HopRecorder) -> None:
-        if trace.refusal is not None:
-            self.reporter.refusal(trace.refusal)
+    def _refusal(self, recorder: HopRecorder) -> None:
+        if recorder.refusal is not None:
+            self.writer.refusal(recorder.refusal)
 
     def _user_agent(self) -> str:
-        wanted = clean(self.request.user_agent).encode("ascii", "ignore").decode().strip()
+        wanted = sanitize(self.request.user_agent).encode("ascii", "ignore").decode().strip()
         return wanted or DEFAULT_USER_AGENT
 
 
-def make_session(request: FetchRequest, reporter: Reporter) -> Session:
-    """Wire a session to its way out; raises `ConfigError` on a bad policy."""
+def make_session(request: FetchRequest, writer: ReportWriter) -> Session:
+    """Return a session with the dialler that the request asks for.
+
+    Raises `ConfigError` if the request's address policy is invalid.
+    """
     policy = AddressPolicy.parse(
         request.allow_cidrs,
         request.deny_cidrs,
@@ -179,17 +190,20 @@ def make_session(request: FetchRequest, reporter: Reporter) -> Session:
         dns64=request.dns64,
     )
     dialler: Dialler = GatewayDialler() if request.gateway else DirectDialler(policy)
-    return Session(request, reporter, policy, dialler)
+    return Session(request, writer, policy, dialler)
 
 
 def _refresh_target(header: MetaRefresh | None, reading: Reading | None, url: str) -> str:
-    """Return where a refresh leads, if it comes soon and the page wants nothing typed before."""
+    """Return the URL of the refresh to follow; empty if there is none.
+
+    A slow refresh is not followed, and none that a page with text inputs delays.
+    """
     page = reading.page if reading else Page()
     refresh = sooner(header, page.meta_refresh)
     if refresh is None or refresh.delay_s > _REFRESH_MAX_DELAY_S:
         return ""
-    asks = any(field.type in _ASKING for form in page.forms for field in form.fields)
-    if asks and refresh.delay_s > _AT_ONCE_S:
+    has_text_input = any(field.type in _TEXT_INPUTS for form in page.forms for field in form.fields)
+    if has_text_input and refresh.delay_s > _IMMEDIATE_S:
         return ""
-    # A page that loads itself again, or scrolls itself, is seen already.
+    # A refresh to the page itself, or to one of its fragments, shows no other page.
     return "" if is_same(refresh.url, url) else refresh.url

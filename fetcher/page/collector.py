@@ -16,7 +16,7 @@ from fetcher.page.reading import (
     meta_refresh,
     sooner,
 )
-from fetcher.sanitize import LONG, fold, tidy
+from fetcher.sanitize import LONG, sanitize_line, strip_reference
 from safeurl.model.report import Iframe, Link, MetaRefresh, Page, Script
 
 _MAX_TEXT = 8192
@@ -101,9 +101,9 @@ class Collector:
         elif tag == "link":
             self._link(node.attributes)
         elif tag == "title" and self.title is None and not scope.depth:
-            self.title = fold(node.text(deep=True), LONG)
+            self.title = sanitize_line(node.text(deep=True), LONG)
         elif tag == "html" and not self.language:
-            self.language = fold(attribute(node.attributes, "lang"))
+            self.language = sanitize_line(attribute(node.attributes, "lang"))
 
     def drawing(self, node: Element, tag: str) -> None:
         """Take in an element of SVG: links and scripts work in there."""
@@ -132,7 +132,7 @@ class Collector:
     def comment(self, text: str) -> None:
         """Look for what page savers leave behind."""
         if not self.saver_mark and _SAVER_MARK.search(text[:2048]):
-            self.saver_mark = fold(text)
+            self.saver_mark = sanitize_line(text)
 
     def _form(self, node: Element) -> FormDraft:
         draft = FormDraft(node.attributes)
@@ -151,16 +151,16 @@ class Collector:
         if "href" not in attributes:
             return
         self.links_total += 1
-        href = tidy(attribute(attributes, "href"))
+        href = strip_reference(attribute(attributes, "href"))
         if _NULL_LINK.match(href):
             self.links_null += 1
         elif len(self.anchors) < _MAX_LINKS:
-            text = fold(node.text(deep=True, separator=" "))
+            text = sanitize_line(node.text(deep=True, separator=" "))
             self.anchors.append(Link(url=self.links.absolute(href), text=text))
 
     def _script(self, node: Element, reference: str) -> None:
         self.scripts_total += 1
-        source = tidy(reference)
+        source = strip_reference(reference)
         text = "" if source else node.text(deep=True)
         self.code.script(node.attributes, text)
         if len(self.scripts) < _MAX_SCRIPTS:
@@ -172,7 +172,7 @@ class Collector:
         self.iframes_total += 1
         if len(self.iframes) >= _MAX_IFRAMES:
             return
-        source = tidy(attribute(attributes, "src"))
+        source = strip_reference(attribute(attributes, "src"))
         self.code.frame(source)
         style = "".join(attribute(attributes, "style")[:4096].split())
         sizes = {attribute(attributes, name).strip() for name in ("width", "height")}
@@ -189,11 +189,11 @@ class Collector:
         if attribute(attributes, "http-equiv").lower() == "refresh":
             self.refresh = sooner(self.refresh, meta_refresh(content, self.links))
         name = attribute(attributes, "name") or attribute(attributes, "property")
-        self.metas.setdefault(name.strip().lower()[:64], fold(content, LONG))
+        self.metas.setdefault(name.strip().lower()[:64], sanitize_line(content, LONG))
 
     def _link(self, attributes: Attributes) -> None:
         relations = attribute(attributes, "rel").lower().split()
-        href = tidy(attribute(attributes, "href"))
+        href = strip_reference(attribute(attributes, "href"))
         if "canonical" in relations and not self.canonical and href:
             self.canonical = self.links.absolute(href)
         if "icon" in relations and not self.icon and href:
@@ -229,8 +229,8 @@ def page_of(found: Collector, leads: Leads, written: Sequence[FormDraft] = ()) -
         description=description,
         canonical=found.canonical,
         language=found.language,
-        generator=fold(found.metas.get("generator", "")),
-        text=fold(" ".join(found.texts), _MAX_TEXT),
+        generator=sanitize_line(found.metas.get("generator", "")),
+        text=sanitize_line(" ".join(found.texts), _MAX_TEXT),
         forms=tuple(forms[:_MAX_FORMS]),
         links=tuple(found.anchors),
         links_total=found.links_total,

@@ -11,7 +11,7 @@ from fetcher.page.leads import find_leads
 from fetcher.page.noscript import without_noscript
 from fetcher.page.prescan import find_obstacle
 from fetcher.page.reading import FormDraft, Links, Reading, attribute
-from fetcher.sanitize import URL, clean
+from fetcher.sanitize import URL, sanitize
 
 #: Elements `base` that are looked at for one that counts.
 _MAX_BASES = 16
@@ -38,7 +38,7 @@ def read_dom(text: str, page_url: str) -> Reading:
     base = next(filter(is_html, bases), None)
     if base is not None:
         href = attribute(base.attributes, "href")
-        collector.links.base = clean(collector.links.absolute(href), URL)
+        collector.links.base = sanitize(collector.links.absolute(href), URL)
     _walk(tree, collector)
     collector.settle()
     leads = find_leads(collector.code, collector.refresh, collector.forms, collector.links)

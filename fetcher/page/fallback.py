@@ -15,7 +15,7 @@ from fetcher.page.reading import (
     meta_refresh,
     sooner,
 )
-from fetcher.sanitize import LONG, fold
+from fetcher.sanitize import LONG, sanitize_line
 from safeurl.model.report import MetaRefresh, Page
 
 _MAX_FORMS = 64
@@ -67,4 +67,4 @@ def _attributes(text: str) -> Attributes:
 
 def _first(pattern: re.Pattern[str], text: str) -> str:
     match = pattern.search(text)
-    return fold(html.unescape(match[1]), LONG) if match else ""
+    return sanitize_line(html.unescape(match[1]), LONG) if match else ""

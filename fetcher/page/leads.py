@@ -17,7 +17,7 @@ from fetcher.page.reading import (
     meta_refresh,
     refreshed,
 )
-from fetcher.sanitize import clean
+from fetcher.sanitize import sanitize
 from safeurl.model.report import MetaRefresh, Onward
 
 _MAX_ONWARD = 16
@@ -133,7 +133,7 @@ def _moved(move: Move, forms: Sequence[FormDraft], links: Links) -> Iterator[Onw
 
 def _lead(move: Move, how: str, url: str) -> Onward:
     return Onward(
-        url=clean(url, MAX_LEAD), how=how, delay_s=move.delay_s, conditional=move.is_conditional
+        url=sanitize(url, MAX_LEAD), how=how, delay_s=move.delay_s, conditional=move.is_conditional
     )
 
 

@@ -9,8 +9,8 @@ from fetcher.content.charset import decode_text
 from fetcher.deadline import Deadline
 from fetcher.page.noscript import without_noscript
 from fetcher.page.reading import Reading
-from fetcher.streams import say
-from fetcher.subprocess_task import TaskFailedError, run_apart
+from fetcher.streams import log
+from fetcher.subprocess_task import TaskFailedError, run_in_subprocess
 from safeurl.model.report import Page
 
 #: Bytes of a page that are parsed.
@@ -33,11 +33,11 @@ def read_page(
     cut = f"Only the first {MAX_PARSED_BYTES:,} bytes were read." if _is_cut(data) else ""
     try:
         parse = _parse_xml if is_xml else _parse
-        reading = _apart(lambda: parse(data, charset, url), seconds, _DOM_S)
+        reading = _read_in_subprocess(lambda: parse(data, charset, url), seconds, _DOM_S)
     except TaskFailedError as failure:
         left = max(deadline.left(), min(_ROUGH_S, seconds / 2))
-        reading = _roughly(data, charset, url, left, f"The parser {failure}.")
-    return _noted(reading, cut)
+        reading = _read_fallback(data, charset, url, left, f"The parser {failure}.")
+    return _with_partial(reading, cut)
 
 
 def _parse(data: bytes, charset: str, url: str) -> Reading:
@@ -47,10 +47,10 @@ def _parse(data: bytes, charset: str, url: str) -> Reading:
     doubt = "" if is_sure else _DOUBT
     obstacle = find_obstacle(text)
     if obstacle:
-        return _noted(_rough(text, url, obstacle), doubt)
+        return _with_partial(_parse_fallback(text, url, obstacle), doubt)
     from fetcher.page.dom import read_dom  # noqa: PLC0415 - see above
 
-    return _noted(read_dom(text, url), doubt)
+    return _with_partial(read_dom(text, url), doubt)
 
 
 def _parse_xml(data: bytes, charset: str, url: str) -> Reading:
@@ -59,36 +59,36 @@ def _parse_xml(data: bytes, charset: str, url: str) -> Reading:
     return read_xml(decode_text(data[:MAX_PARSED_BYTES], charset), url)
 
 
-def _roughly(data: bytes, charset: str, url: str, seconds: float, reason: str) -> Reading:
+def _read_fallback(data: bytes, charset: str, url: str, seconds: float, reason: str) -> Reading:
     def task() -> Reading:
-        return _rough(decode_text(data[:MAX_PARSED_BYTES], charset), url, reason)
+        return _parse_fallback(decode_text(data[:MAX_PARSED_BYTES], charset), url, reason)
 
     try:
-        return _apart(task, seconds, _ROUGH_S)
+        return _read_in_subprocess(task, seconds, _ROUGH_S)
     except TaskFailedError as failure:
         return Reading(Page(partial=f"{reason} The fallback {failure} too."))
 
 
-def _rough(text: str, url: str, reason: str) -> Reading:
+def _parse_fallback(text: str, url: str, reason: str) -> Reading:
     from fetcher.page.fallback import read_roughly  # noqa: PLC0415 - rarely needed
 
     reading = read_roughly(without_noscript(text)[0], url)
-    return _noted(reading, reason)
+    return _with_partial(reading, reason)
 
 
-def _noted(reading: Reading, reason: str) -> Reading:
+def _with_partial(reading: Reading, reason: str) -> Reading:
     """Return the reading with one more reason why it may not be all."""
     partial = " ".join(filter(None, (reading.page.partial, reason)))
     return replace(reading, page=replace(reading.page, partial=partial))
 
 
-def _apart(task: Callable[[], Reading], seconds: float, cpu_s: float) -> Reading:
+def _read_in_subprocess(task: Callable[[], Reading], seconds: float, cpu_s: float) -> Reading:
     """Run the task in a child; what comes back is decoded as strictly as a worker would."""
-    encoded = run_apart(lambda: msgspec.json.encode(task()), seconds, cpu_s)
+    encoded = run_in_subprocess(lambda: msgspec.json.encode(task()), seconds, cpu_s)
     try:
         return msgspec.json.decode(encoded, type=Reading)
     except msgspec.MsgspecError as error:
-        say(f"page evidence does not fit: {error}")
+        log(f"page evidence does not fit: {error}")
         raise TaskFailedError("failed") from error
 
 

@@ -8,7 +8,7 @@ import ada_url
 from msgspec import Struct
 
 from fetcher.content.refresh import parse_refresh
-from fetcher.sanitize import URL, clean, fold, tidy
+from fetcher.sanitize import URL, sanitize, sanitize_line, strip_reference
 from safeurl.model.report import Form, FormField, MetaRefresh, Onward, Page
 from safeurl.url import origin
 
@@ -61,13 +61,13 @@ class Links:
 
     def absolute(self, reference: str) -> str:
         """Return the absolute URL, or the text itself where it makes none."""
-        text = tidy(reference)
+        text = strip_reference(reference)
         if text[:5].lower() == "data:":
-            return clean(text, _MAX_DATA_URL)
+            return sanitize(text, _MAX_DATA_URL)
         try:
-            return clean(ada_url.URL(text[:URL], self.base or self.page_url).href, URL)
+            return sanitize(ada_url.URL(text[:URL], self.base or self.page_url).href, URL)
         except ValueError:
-            return clean(text, URL)
+            return sanitize(text, URL)
 
     def is_foreign(self, url: str) -> bool:
         """Tell whether an absolute URL is of another origin than the page."""
@@ -93,18 +93,18 @@ class FormDraft:
         default = {"input": "text", "button": "submit"}.get(tag, tag)
         # Lower case first: it can be longer than what it was made of.
         given = attribute(attributes, "type").lower() if tag in {"input", "button"} else ""
-        kind = fold(given)
+        kind = sanitize_line(given)
         self.has_password = self.has_password or kind == "password"
         if "formaction" in attributes and not self.is_stray and _is_submitter(tag, kind):
-            self._target(tidy(attribute(attributes, "formaction")))
+            self._target(strip_reference(attribute(attributes, "formaction")))
         if len(self.fields) >= _MAX_FIELDS:
             self.dropped += 1
             return
         self.fields.append(
             FormField(
-                name=fold(attribute(attributes, "name")),
+                name=sanitize_line(attribute(attributes, "name")),
                 type=kind or default,
-                placeholder=fold(attribute(attributes, "placeholder")),
+                placeholder=sanitize_line(attribute(attributes, "placeholder")),
             )
         )
 
@@ -118,7 +118,7 @@ class FormDraft:
 
     def form(self, links: Links) -> Form:
         """Return the evidence."""
-        action = tidy(attribute(self.attributes, "action"))
+        action = strip_reference(attribute(self.attributes, "action"))
         url = links.absolute(action) if action else ""
         targets = {links.absolute(x) if x else links.page_url: None for x in self.actions}
         targets.pop(url, None)
@@ -160,7 +160,7 @@ def sooner(first: MetaRefresh | None, later: MetaRefresh | None) -> MetaRefresh 
 def refreshed(refresh: MetaRefresh | None, page_url: str, how: str) -> Iterator[Onward]:
     """Yield where a refresh leads, if not to the page itself."""
     if refresh is not None and refresh.url and not is_same(refresh.url, page_url):
-        yield Onward(url=clean(refresh.url, MAX_LEAD), how=how, delay_s=refresh.delay_s)
+        yield Onward(url=sanitize(refresh.url, MAX_LEAD), how=how, delay_s=refresh.delay_s)
 
 
 def is_same(url: str, page_url: str) -> bool:

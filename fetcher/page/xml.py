@@ -18,7 +18,7 @@ from fetcher.page.dom import UNREAD
 from fetcher.page.foreign import Space
 from fetcher.page.leads import find_leads
 from fetcher.page.reading import Attributes, FormDraft, Links, Reading, attribute
-from fetcher.sanitize import LONG, URL, clean, fold
+from fetcher.sanitize import LONG, URL, sanitize, sanitize_line
 
 _XHTML = "http://www.w3.org/1999/xhtml"
 _SPACES = {
@@ -178,11 +178,11 @@ def read_xml(text: str, page_url: str) -> Reading:
     if root is not None and root.space is Space.SVG:
         titles = (x for x in root.children if x.space is Space.SVG and x.tag == "title")
         first = next(titles, None)
-        collector.title = fold(first.text(), LONG) if first else ""
+        collector.title = sanitize_line(first.text(), LONG) if first else ""
     for node in document.top.walk():
         if node.space is Space.HTML and node.tag == "base" and "href" in node.attributes:
             href = collector.links.absolute(attribute(node.attributes, "href"))
-            collector.links.base = clean(href, URL)
+            collector.links.base = sanitize(href, URL)
             break
     _walk(document, collector)
     collector.settle()

@@ -1,1 +1,1 @@
-"""Responses that the fetcher and Chromium both read, and what each of them made of them."""
+"""Responses that the fetcher and Chromium both load, and the observations of each."""

@@ -1,4 +1,4 @@
-"""Prints how far the fetcher agrees with what Chromium did: python -m tests.browser.agreement."""
+"""Prints how often the fetcher agrees with Chromium: python -m tests.browser.agreement."""
 
 import sys
 
@@ -8,7 +8,7 @@ from tests.browser.record import compared, recorded
 
 
 def main() -> int:
-    """Print inputs, equal ones and explained differences; return 1 where one is unexplained."""
+    """Print the numbers of each kind; return 1 if a difference is unexplained."""
     unexplained = 0
     for kind, cases in kinds().items():
         known = recorded(kind)

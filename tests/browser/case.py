@@ -1,4 +1,4 @@
-"""One case: raw responses by path, and which observations must be equal."""
+"""One case: raw responses by path, and the observations that must be equal."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from typing import Final
 
 from tests.support.pages import Request
 
-#: What a response is: bytes, or a function from the request to them.
+#: The bytes of a response, or a function that makes them from the request.
 Response = bytes | Callable[[Request], bytes]
 
-#: Stands for the server's own `127.0.0.1:PORT` in the heads of responses and in observations.
+#: Replaces the server's `127.0.0.1:PORT` in the heads of responses and in observations.
 ORIGIN: Final = "origin.test"
 
 #: A page with a title of its own and a password field.
@@ -27,9 +27,9 @@ def answer(
     kind: bytes = b"text/html; charset=utf-8",
     length: bytes | None = None,
 ) -> bytes:
-    """Return a whole response; `lines` are further header lines, byte for byte.
+    """Return a complete response; `lines` are more header lines as raw bytes.
 
-    `length` replaces the value of Content-Length; an empty one leaves the header out.
+    `length` replaces the value of Content-Length; an empty one omits the header.
     """
     data = body.encode() if isinstance(body, str) else body
     counted = b"%d" % len(data) if length is None else length
@@ -39,47 +39,47 @@ def answer(
 
 
 def redirect(to: bytes, *lines: bytes, first: bytes = b"HTTP/1.1 302 Found") -> bytes:
-    """Return a redirect whose Location is `to`, byte for byte."""
+    """Return a redirect whose Location is exactly `to`."""
     return answer(b"", b"Location: " + to, *lines, first=first)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is served, and what is compared."""
+    """Responses of a server, and the observations to compare."""
 
     name: str
-    #: Responses by request target (`/path?query`); `*` answers every other target.
+    #: Responses by request target (`/path?query`); `*` matches every other target.
     responses: Mapping[str, Response]
-    #: Names of the fields of `Seen` that are compared.
+    #: Names of the fields of `Observation` that are compared.
     compare: tuple[str, ...] = ("url", "title")
     #: The path that is opened.
     start: str = "/"
-    #: Seconds without a new request or URL after which Chromium's page counts as settled.
+    #: Seconds without a new request or URL after which Chromium's page counts as loaded.
     quiet_s: float = 0.4
-    #: Why the fetcher differs on purpose; empty where it must agree.
+    #: The reason for an intended difference; empty if the fetcher must agree.
     explained: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a client made of a case; `127.0.0.1:PORT` is written as `ORIGIN`."""
+class Observation:
+    """The result of loading a case in a client; `ORIGIN` replaces `127.0.0.1:PORT`."""
 
-    #: The last URL; empty where there was no page.
+    #: The final URL; empty if there was no page.
     url: str = ""
     title: str = ""
     #: The Encoding Standard's name, in lower case.
     charset: str = ""
-    #: The media type by which the document was read.
+    #: The media type as which the document was parsed.
     kind: str = ""
-    #: `METHOD target` of each request, in order, without those for an icon.
+    #: `METHOD target` of each request, in order, without requests for an icon.
     requests: tuple[str, ...] = ()
-    #: The Cookie header of each request, as Latin-1 text; empty where there is none.
+    #: The Cookie header of each request, as Latin-1 text; empty if there is none.
     cookies: tuple[str, ...] = ()
-    #: Where forms send what is typed, sorted.
+    #: The targets of the forms, sorted.
     targets: tuple[str, ...] = ()
-    #: Whether a password field is there.
+    #: True if there is a password field.
     password: bool = False
-    #: The body's text as it was read, white space folded.
+    #: The body's text, with white space collapsed.
     text: str = ""
-    #: Where the page leads by itself, without the query: the path; empty where it stays.
+    #: The path to which the page navigates by itself, without the query; empty if it does not.
     onward: str = ""

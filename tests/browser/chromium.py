@@ -1,19 +1,19 @@
-"""What Chromium makes of a case."""
+"""Loads a case in Chromium."""
 
 import time
 from typing import Final
 from urllib.parse import urlsplit
 
-from tests.browser.case import ORIGIN, Case, Seen
-from tests.browser.origin import pages_asked, place, serve, summaries
+from tests.browser.case import ORIGIN, Case, Observation
+from tests.browser.origin import authority, page_requests, serve, summaries
 from tests.support.browser import Browser, Json
 from tests.support.pages import PageServer
 
-#: Seconds after which a page that never settles is looked at as it is.
-_MOST_S: Final = 12.0
+#: Seconds after which a page that is still changing is observed as it is.
+_MAX_WAIT_S: Final = 12.0
 _STEP_S: Final = 0.05
 
-_LOOK: Final = """(() => {
+_STATE_SCRIPT: Final = """(() => {
   const forms = [...document.querySelectorAll("form")].filter(f => f.action !== undefined);
   const targets = forms.flatMap(form => [
     form.getAttribute("action") === null ? document.URL : String(form.action),
@@ -29,56 +29,58 @@ _LOOK: Final = """(() => {
 })()"""
 
 
-def observe(case: Case, browser: Browser) -> Seen:
-    """Open the case in a tab and return what it shows once it has settled."""
+def observe(case: Case, browser: Browser) -> Observation:
+    """Open the case in a tab and return the observation of the loaded page."""
     browser.tell("Page.navigate", url="about:blank")
     browser.tell("Network.clearBrowserCookies")
     browser.tell("Network.clearBrowserCache")
     with serve(case) as server:
         browser.tell("Page.navigate", url=server.url(case.start))
-        looked = _settled(case, browser, server)
+        page_state = _wait_until_loaded(case, browser, server)
         lines, cookies = summaries(server)
-        if not str(looked["url"]).startswith(("http:", "https:")):
-            return Seen(requests=lines, cookies=cookies)
-        return Seen(
-            url=looked["url"].replace(place(server), ORIGIN),
-            title=looked["title"],
-            charset=looked["charset"].lower(),
-            kind=looked["kind"],
+        if not str(page_state["url"]).startswith(("http:", "https:")):
+            return Observation(requests=lines, cookies=cookies)
+        return Observation(
+            url=page_state["url"].replace(authority(server), ORIGIN),
+            title=page_state["title"],
+            charset=page_state["charset"].lower(),
+            kind=page_state["kind"],
             requests=lines,
             cookies=cookies,
-            targets=tuple(sorted({x.replace(place(server), ORIGIN) for x in looked["targets"]})),
-            password=looked["password"],
-            onward=_onward(case, server, looked["url"]),
-            text=" ".join(looked["text"].split()).replace(place(server), ORIGIN),
+            targets=tuple(
+                sorted({x.replace(authority(server), ORIGIN) for x in page_state["targets"]})
+            ),
+            password=page_state["password"],
+            onward=_onward(case, server, page_state["url"]),
+            text=" ".join(page_state["text"].split()).replace(authority(server), ORIGIN),
         )
 
 
 def _onward(case: Case, server: PageServer, url: str) -> str:
-    """Return where the page has led, without its query."""
+    """Return the path to which the page has navigated, without its query."""
     path = urlsplit(url).path
     return path if url.startswith(server.url("")) and path != case.start else ""
 
 
-def _settled(case: Case, browser: Browser, server: PageServer) -> Json:
-    """Return the page's facts once neither they nor the requests change any more."""
-    end = time.monotonic() + _MOST_S
+def _wait_until_loaded(case: Case, browser: Browser, server: PageServer) -> Json:
+    """Return the page's state when neither it nor the requests change any more."""
+    end = time.monotonic() + _MAX_WAIT_S
     last: tuple[object, ...] = ()
     since = time.monotonic()
     while True:
         try:
-            looked = browser.run(_LOOK)
+            page_state = browser.run(_STATE_SCRIPT)
         except AssertionError:
-            # A page that leaves while it is asked answers nothing; the next one will.
+            # A page that navigates during the call returns no result; the next call does.
             if time.monotonic() >= end:
                 raise
             last = ()
             continue
-        state = (looked["ready"], looked["url"], len(pages_asked(server)))
+        state = (page_state["ready"], page_state["url"], len(page_requests(server)))
         now = time.monotonic()
         if state != last:
             last, since = state, now
-        is_quiet = looked["ready"] == "complete" and now - since >= case.quiet_s
+        is_quiet = page_state["ready"] == "complete" and now - since >= case.quiet_s
         if is_quiet or now >= end:
-            return looked
+            return page_state
         time.sleep(_STEP_S)

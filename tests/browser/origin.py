@@ -1,4 +1,4 @@
-"""A case as a server on loopback, and what it was asked."""
+"""A loopback server for a case, and the requests it received."""
 
 from collections.abc import Mapping
 
@@ -7,38 +7,40 @@ from tests.support.pages import PageServer, Reply, Request, not_found
 
 
 def serve(case: Case) -> PageServer:
-    """Return a server of the case's bytes; a context manager."""
+    """Return a server for the case's responses; a context manager."""
     return serve_site(case.responses)
 
 
 def serve_site(
     responses: Mapping[str, Response], host: str = "127.0.0.1", port: int = 0
 ) -> PageServer:
-    """Return a server of these responses by request target."""
+    """Return a server for these responses by request target."""
 
     def reply(request: Request) -> Reply:
         found = responses.get(request.target, responses.get("*"))
         if found is None:
             return not_found(request)
         head, end, body = (found(request) if callable(found) else found).partition(b"\r\n\r\n")
-        return Reply(head.replace(ORIGIN.encode(), place(server).encode()) + end + body, raw=True)
+        return Reply(
+            head.replace(ORIGIN.encode(), authority(server).encode()) + end + body, raw=True
+        )
 
     server = PageServer(host=host, port=port, fallback=reply)
     return server
 
 
-def place(server: PageServer) -> str:
-    """Return the address for which `ORIGIN` stands."""
+def authority(server: PageServer) -> str:
+    """Return the address that `ORIGIN` replaces."""
     return f"{server.host}:{server.port}"
 
 
-def pages_asked(server: PageServer) -> list[Request]:
-    """Return the requests so far, in order, without those for an icon."""
+def page_requests(server: PageServer) -> list[Request]:
+    """Return the requests so far, in order, without requests for an icon."""
     return [request for request in tuple(server.requests) if request.target != "/favicon.ico"]
 
 
 def summaries(server: PageServer) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return `METHOD target` and the Cookie header of each request."""
-    asked = pages_asked(server)
-    lines = tuple(f"{request.method} {request.target}" for request in asked)
-    return lines, tuple(request.headers.get("cookie", "") for request in asked)
+    requests = page_requests(server)
+    lines = tuple(f"{request.method} {request.target}" for request in requests)
+    return lines, tuple(request.headers.get("cookie", "") for request in requests)

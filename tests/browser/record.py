@@ -1,6 +1,6 @@
-"""Records what Chromium makes of the cases: python -m tests.browser.record [KIND…].
+"""Records Chromium's observations of the cases: python -m tests.browser.record [KIND…].
 
-Writes tests/browser/recorded/KIND.json, which the tests compare the fetcher with.
+Writes tests/browser/recorded/KIND.json. The tests compare the fetcher with these files.
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.browser.case import Seen
+from tests.browser.case import Observation
 from tests.browser.cases import kinds
 from tests.browser.chromium import observe
 from tests.support.browser import Browser
@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent / "recorded"
 
 
 def recorded(kind: str) -> dict[str, dict[str, object]]:
-    """Return the recorded observations of a kind, by the case's name; those compared alone."""
+    """Return the recorded observations of a kind by case name, only the compared fields."""
     path = FOLDER / f"{kind}.json"
     found: dict[str, dict[str, object]] = {}
     if path.exists():
@@ -26,14 +26,14 @@ def recorded(kind: str) -> dict[str, dict[str, object]]:
     return found
 
 
-def compared(seen: Seen, names: tuple[str, ...]) -> dict[str, object]:
-    """Return the named fields as JSON holds them."""
-    values = dataclasses.asdict(seen)
+def compared(observation: Observation, names: tuple[str, ...]) -> dict[str, object]:
+    """Return the named fields as JSON values."""
+    values = dataclasses.asdict(observation)
     return {name: json.loads(json.dumps(values[name])) for name in names}
 
 
 def main(names: list[str]) -> None:
-    """Record the kinds named, or all."""
+    """Record the named kinds, or all."""
     with tempfile.TemporaryDirectory() as folder:
         browser = Browser(Path(folder))
         try:

@@ -19,19 +19,19 @@ from worker.egress.unix_socket import short_path
 
 def _dial(directory: Path, host: str, port: int) -> tuple[FetchFailedError, Refusal | None]:
     """Return how the fetcher fails to connect, and what it notes as refused."""
-    trace = HopRecorder(url=f"http://{host}:{port}/", host=host, port=port, via="start")
+    recorder = HopRecorder(url=f"http://{host}:{port}/", host=host, port=port, via="start")
     with (
         short_path(directory, SOCKET_NAME) as path,
         pytest.raises(FetchFailedError) as caught,
     ):
-        GatewayDialler(path).dial(trace, Deadline.after(20.0)).close()
-    return caught.value, trace.refusal
+        GatewayDialler(path).dial(recorder, Deadline.after(20.0)).close()
+    return caught.value, recorder.refusal
 
 
 def test_only_an_address_is_refused_as_one(gateway: GatewayProcess) -> None:
     """What a rule about addresses says is a refusal, and on record as one."""
     failure, refusal = _dial(gateway.open(EgressPolicy())[1], "10.0.0.1", 80)
-    assert failure.ending.outcome is Outcome.ADDRESS_REFUSED
+    assert failure.result.outcome is Outcome.ADDRESS_REFUSED
     assert refusal is not None
     assert refusal.rule == "private"
 
@@ -44,7 +44,7 @@ def test_a_cap_says_nothing_about_the_address(
     directory = gateway.open(lab_policy(max_concurrent=1))[1]
     with tunnel(directory, where_of(server))[0]:
         failure, refusal = _dial(directory, host, port)
-    assert (failure.ending.outcome, refusal) == (Outcome.CONNECT_REFUSED, None)
+    assert (failure.result.outcome, refusal) == (Outcome.CONNECT_REFUSED, None)
     assert str(failure) == (
         "The egress gateway opens no more connections for this scan (cap_concurrent)."
     )
@@ -53,7 +53,7 @@ def test_a_cap_says_nothing_about_the_address(
 def test_a_socket_of_no_scan_says_nothing_about_the_address(gateway: GatewayProcess) -> None:
     """Nor does a gateway that was never told whom the socket is for."""
     failure, refusal = _dial(Path(gateway.create().directory), "192.0.2.1", 80)
-    assert (failure.ending.outcome, refusal) == (Outcome.CONNECT_REFUSED, None)
+    assert (failure.result.outcome, refusal) == (Outcome.CONNECT_REFUSED, None)
 
 
 def test_the_end_of_the_time_is_a_timeout(gateway: GatewayProcess, server: socket.socket) -> None:
@@ -62,4 +62,4 @@ def test_the_end_of_the_time_is_a_timeout(gateway: GatewayProcess, server: socke
     directory = gateway.open(lab_policy(), deadline_s=0.01)[1]
     time.sleep(0.1)
     failure, refusal = _dial(directory, host, port)
-    assert (failure.ending.outcome, refusal) == (Outcome.FETCH_TIMEOUT, None)
+    assert (failure.result.outcome, refusal) == (Outcome.FETCH_TIMEOUT, None)

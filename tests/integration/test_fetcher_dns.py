@@ -1,4 +1,4 @@
-"""Names are resolved once, every address is judged, and the judged one is dialled."""
+"""A name is resolved once, all its addresses are checked, and a checked one is used."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def _request(url: str, **fields: object) -> bytes:
 
 
 def test_a_public_name_is_opened() -> None:
-    """The default policy lets a public address through; resolver and page are asked once."""
+    """The default policy allows a public address; resolver and page get one request each."""
     lab = run_in_lab(Scenario(names={"site.test": [PUBLIC_V4]}), _request("http://site.test/"))
     assert lab.run.report.outcome is Outcome.OK
     assert lab.run.page.title == "A quiet page"
@@ -24,7 +24,7 @@ def test_a_public_name_is_opened() -> None:
 
 
 def test_a_name_that_does_not_exist_is_dns_nxdomain() -> None:
-    """NXDOMAIN is told apart, and search domains are not tried."""
+    """NXDOMAIN has its own outcome, and search domains are not tried."""
     scenario = Scenario(
         names={"nowhere.test.corp.test": [PUBLIC_V4]}, resolver_lines=["search corp.test"]
     )
@@ -46,7 +46,7 @@ def test_a_name_that_does_not_exist_is_dns_nxdomain() -> None:
     ids=["servfail", "refused", "no address", "silent"],
 )
 def test_a_name_that_cannot_be_resolved_is_dns_failed(scenario: Scenario) -> None:
-    """Errors, empty answers and silence are not the same as a name that does not exist."""
+    """Errors, empty responses and timeouts are not the outcome of a name that does not exist."""
     lab = run_in_lab(scenario, _request("http://broken.test/", timeout_s=3.0))
     assert lab.run.report.outcome is Outcome.DNS_FAILED
 
@@ -65,7 +65,7 @@ def test_a_name_that_cannot_be_resolved_is_dns_failed(scenario: Scenario) -> Non
     ],
 )
 def test_one_refused_address_refuses_the_name(addresses: list[str], rule: str) -> None:
-    """Nothing is connected to, and the refusal names host, port, address and rule."""
+    """No connection is made, and the refusal contains host, port, address and rule."""
     lab = run_in_lab(Scenario(names={"inside.test": addresses}), _request("http://inside.test/"))
     assert lab.run.report.outcome is Outcome.ADDRESS_REFUSED
     (refusal,) = lab.run.refusals
@@ -77,8 +77,8 @@ def test_one_refused_address_refuses_the_name(addresses: list[str], rule: str) -
     assert lab.requests == []
 
 
-def test_a_rebinding_name_does_not_reach_inside() -> None:
-    """The first answer is the one that is dialled; a second look-up is judged anew."""
+def test_dns_rebinding_does_not_reach_internal_addresses() -> None:
+    """The addresses of the first look-up are used; a second look-up is checked again."""
     scenario = Scenario(sequences={"rebinds.test": [[PUBLIC_V4], ["127.0.0.1"]]})
     lab = run_in_lab(scenario, _request("http://rebinds.test/redirect?n=1"))
     assert [hop.address for hop in lab.run.hops] == [PUBLIC_V4, None]
@@ -86,8 +86,8 @@ def test_a_rebinding_name_does_not_reach_inside() -> None:
     assert lab.requests == [["rebinds.test", "/redirect?n=1"]]
 
 
-def test_a_cname_chain_is_judged_by_where_it_ends() -> None:
-    """Aliases are followed by the resolver; their address decides."""
+def test_the_address_at_the_end_of_a_cname_chain_is_checked() -> None:
+    """The resolver follows aliases; the address at the end is checked."""
     scenario = Scenario(
         names={"end.test": [PUBLIC_V4], "inner.test": ["192.168.0.1"]},
         aliases={"a.test": "b.test", "b.test": "end.test", "x.test": "inner.test"},
@@ -99,14 +99,14 @@ def test_a_cname_chain_is_judged_by_where_it_ends() -> None:
 
 
 def test_a_name_with_only_ipv6_is_opened() -> None:
-    """AAAA alone is enough."""
+    """An AAAA record is sufficient."""
     lab = run_in_lab(Scenario(names={"six.test": [PUBLIC_V6]}), _request("http://six.test/"))
     assert lab.run.report.outcome is Outcome.OK
     assert lab.run.hops[0].address == PUBLIC_V6
 
 
 def test_the_next_address_is_tried_when_one_does_not_answer() -> None:
-    """A name whose first address is unreachable is still opened."""
+    """A name with an unreachable first address is still opened."""
     unreachable = "2606:4700::1111"
     scenario = Scenario(names={"both.test": [unreachable, PUBLIC_V4]})
     lab = run_in_lab(scenario, _request("http://both.test/"))

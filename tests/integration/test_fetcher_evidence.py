@@ -1,4 +1,4 @@
-"""What the fetcher saw stands in its evidence, field by field."""
+"""The evidence contains every field of what the fetcher found."""
 
 import base64
 import hashlib
@@ -37,7 +37,7 @@ _RICH_PAGE = """<!doctype html>
 
 
 def test_a_page_is_read_field_by_field() -> None:
-    """Title, metas, forms, links, scripts, frames, language, text and saver mark."""
+    """Title, metas, forms, links, scripts, frames, language, text and the page saver's mark."""
     with PageServer({"/dir/page": lambda _: html(_RICH_PAGE)}) as server:
         page = fetch(server.url("/dir/page")).page
         base = server.url("/deep/")
@@ -59,7 +59,7 @@ def test_a_page_is_read_field_by_field() -> None:
 
 
 def test_forms_are_read_with_their_fields() -> None:
-    """Origin, method and password; inputs beside a form in a table, and those of no form."""
+    """Origin, method and password; inputs beside a form in a table; inputs without a form."""
     with PageServer({"/": lambda _: html(_RICH_PAGE)}) as server:
         login, table, stray = fetch(server.url("/")).page.forms
     assert (login.action, login.method) == ("http://evil.example/take.php", "post")
@@ -102,7 +102,7 @@ def test_hops_record_the_chain() -> None:
 
 
 def test_each_redirect_status_is_followed() -> None:
-    """301, 302, 303, 307 and 308 lead on; 300 and 304 do not, nor does a 302 without target."""
+    """301, 302, 303, 307 and 308 redirect; 300, 304 and a 302 without a target do not."""
     statuses = (301, 302, 303, 307, 308)
     routes = {f"/{n}": (lambda r: redirect("/end", int(r.path[1:]))) for n in (*statuses, 300, 304)}
     with PageServer({**routes, "/none": lambda _: Reply(status=302)}) as server:
@@ -114,7 +114,7 @@ def test_each_redirect_status_is_followed() -> None:
 
 
 def test_the_body_is_described_and_kept() -> None:
-    """Hash, sizes, types and character set; the artefact is the very bytes."""
+    """Hash, sizes, types and character set are reported; the artefact has the same bytes."""
     data = "<title>\u041f\u0440\u0438\u0432\u0435\u0442</title>".encode("cp1251")
     reply = Reply(data, content_type="Text/HTML; charset=windows-1251")
     with PageServer({"/": lambda _: reply}) as server:
@@ -127,7 +127,7 @@ def test_the_body_is_described_and_kept() -> None:
 
 
 def test_other_types_are_not_read_as_pages() -> None:
-    """A program sent as text is described by its bytes, and no page is read from it."""
+    """A program sent as text is described by its bytes and is not parsed as a page."""
     reply = Reply(b"MZ\x90\x00" + bytes(100), content_type="text/plain")
     with PageServer({"/": lambda _: reply}) as server:
         run = fetch(server.url("/"))
@@ -136,7 +136,7 @@ def test_other_types_are_not_read_as_pages() -> None:
 
 
 def test_a_large_artefact_comes_in_ordered_pieces() -> None:
-    """Pieces of 256 KiB, the last one marked, evidence before them and the report after."""
+    """Pieces of 256 KiB with a mark on the last one; evidence comes before, the report after."""
     data = bytes(range(256)) * 4096
     with PageServer({"/": lambda _: Reply(data, content_type="text/plain")}) as server:
         run = fetch(server.url("/"))
@@ -148,7 +148,7 @@ def test_a_large_artefact_comes_in_ordered_pieces() -> None:
 
 
 def test_the_declared_icon_is_hashed() -> None:
-    """SHA-256 and the MurmurHash3 of its base64, as search engines index it."""
+    """SHA-256, and MurmurHash3 of the base64 text as search engines for hosts compute it."""
     page = "<link rel=icon href=/brand.ico>"
     with PageServer({"/": lambda _: html(page), "/brand.ico": lambda _: Reply(_ICON)}) as server:
         run = fetch(server.url("/"))
@@ -163,7 +163,7 @@ def test_the_declared_icon_is_hashed() -> None:
 
 
 def test_the_default_icon_is_tried_and_a_data_icon_is_hashed_directly() -> None:
-    """`/favicon.ico` where the page names none; a `data:` URL needs no request."""
+    """`/favicon.ico` is the default; a `data:` URL needs no request."""
     data_url = f"data:image/x-icon;base64,{base64.b64encode(_ICON).decode()}"
     routes = {
         "/": lambda _: html("plain"),
@@ -180,8 +180,8 @@ def test_the_default_icon_is_tried_and_a_data_icon_is_hashed_directly() -> None:
     assert default.mmh3 == inline.mmh3 == mmh3.hash(base64.encodebytes(_ICON))
 
 
-def test_a_fetch_that_ends_during_the_icon_has_told_of_the_page() -> None:
-    """All of the page is written before its icon is asked for."""
+def test_the_page_is_written_before_the_icon_is_fetched() -> None:
+    """All evidence of the page is written before its icon is requested."""
     asked, leave = threading.Event(), threading.Event()
 
     def icon(_: Request) -> Reply:
@@ -199,7 +199,7 @@ def test_a_fetch_that_ends_during_the_icon_has_told_of_the_page() -> None:
             fetcher.stdin.write(request_line(server.url("/")))
             fetcher.stdin.close()
             assert asked.wait(60)
-            # Its guard and the process that fetches.
+            # The watchdog and the process that fetches.
             os.killpg(fetcher.pid, signal.SIGKILL)
             lines = fetcher.stdout.read()
         leave.set()
@@ -211,8 +211,8 @@ def test_a_fetch_that_ends_during_the_icon_has_told_of_the_page() -> None:
     assert [kind for kind, _, _ in reader.artefacts] == ["body"]
 
 
-def test_an_icon_that_misbehaves_is_only_an_error() -> None:
-    """An endless, sleeping, refused or missing icon leaves the page as it is."""
+def test_a_failed_icon_is_only_an_error_of_the_icon() -> None:
+    """An endless, slow, refused or missing icon does not change the result of the page."""
     routes = {
         "/endless": lambda _: html("<link rel=icon href=/big?mib=9><title>A</title>"),
         "/sleeping": lambda _: html("<link rel=icon href=/slow?s=60><title>A</title>"),
@@ -230,7 +230,7 @@ def test_an_icon_that_misbehaves_is_only_an_error() -> None:
 
 
 def test_cookies_survive_redirects() -> None:
-    """A gate that sets a cookie and redirects to itself is passed."""
+    """A page that sets a cookie and redirects to itself is passed."""
 
     def gate(request: Request) -> Reply:
         if request.headers.get("cookie") == "seen=1":
@@ -242,7 +242,7 @@ def test_cookies_survive_redirects() -> None:
 
 
 def test_the_request_looks_like_a_browsers() -> None:
-    """Headers that cloaking pages look at; a setting replaces the user agent."""
+    """Headers that cloaking pages check are a browser's; a setting replaces the user agent."""
     with PageServer({"/a": lambda _: Reply(b"x", content_type="text/plain")}) as server:
         fetch(server.url("/a?b=c#frag"))
         fetch(server.url("/a"), user_agent="Scanner/1\r\nX-Evil: 1")
@@ -256,7 +256,7 @@ def test_the_request_looks_like_a_browsers() -> None:
 
 
 def test_a_meta_refresh_is_followed() -> None:
-    """A short refresh is a hop of the chain; the page it leads to is the page."""
+    """A short refresh is a hop of the chain, and its target is the page."""
     routes = {
         "/": lambda _: html('<title>Wait</title><meta http-equiv=refresh content="1;url=/end">'),
         "/end": lambda _: html("<title>End</title>"),
@@ -271,7 +271,7 @@ def test_a_meta_refresh_is_followed() -> None:
 
 
 def test_some_refreshes_are_recorded_but_not_followed() -> None:
-    """Those that come late, and those of a page which asks for something to be typed."""
+    """Slow refreshes and those of pages with text inputs are only recorded."""
     late = '<meta http-equiv="Refresh" content="30; URL=\'/end\'">'
     asking = '<meta http-equiv=refresh content="3;/end"><form><input type=password></form>'
     with PageServer({"/late": lambda _: html(late), "/ask": lambda _: html(asking)}) as server:
@@ -283,8 +283,8 @@ def test_some_refreshes_are_recorded_but_not_followed() -> None:
         assert len(run.hops) == 1
 
 
-def test_a_refresh_that_leads_nowhere_leaves_the_page() -> None:
-    """The page before it was seen; that it points at a private address is evidence."""
+def test_a_refresh_that_fails_leaves_the_page() -> None:
+    """The page before the refresh is the result; the private address is evidence."""
     text = '<title>Probe</title><meta http-equiv=refresh content="0;url=http://10.0.0.1/admin">'
     with PageServer({"/": lambda _: html(text)}) as server:
         run = fetch(server.url("/"))
@@ -295,7 +295,7 @@ def test_a_refresh_that_leads_nowhere_leaves_the_page() -> None:
 
 
 def test_refresh_loops_end() -> None:
-    """Five refreshes are followed, and no more; what loads itself again is not asked again."""
+    """Five refreshes are followed at most; a refresh to the same page is not followed."""
 
     def page(request: Request) -> Reply:
         return html(f'<meta http-equiv=refresh content="0;url={request.target}x">')
@@ -309,8 +309,8 @@ def test_refresh_loops_end() -> None:
     assert [hop.via for hop in again.hops] == ["submitted"]
 
 
-def test_elapsed_times_grow() -> None:
-    """A hop's phases lie inside its total, and the hops inside the report's."""
+def test_elapsed_times_are_consistent() -> None:
+    """The phases of a hop are shorter than its total, and the hops shorter than the fetch."""
     with PageServer(STANDARD_ROUTES) as server:
         run = fetch(server.url("/redirect?n=2"))
     totals = [hop.timings.total_ms or 0 for hop in run.hops]

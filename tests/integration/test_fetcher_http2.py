@@ -1,4 +1,4 @@
-"""Servers that speak HTTP/2 are read, over TLS, as browsers read them."""
+"""HTTP/2 responses over TLS are read as in browsers."""
 
 import gzip
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ _PAGE = "<title>Log in</title><form><input type=password></form>"
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """Return a file with a certificate of loopback and its key."""
+    """Return a file with a certificate for loopback and its key."""
     return make_certificate("127.0.0.1").write(tmp_path / "tls.pem")
 
 
@@ -28,8 +28,8 @@ def _fetch(certificate: Path, script: Script, **fields: object) -> Run:
         return fetch(server.url(), **fields)
 
 
-def test_a_server_that_speaks_nothing_else_is_read(certificate: Path) -> None:
-    """Redirect, cookie and page; the request is what a browser would send."""
+def test_a_server_with_http_2_only_is_read(certificate: Path) -> None:
+    """Redirect, cookie and page work, and the request is like a browser's."""
     asked: list[Mapping[str, str]] = []
 
     def script(connection: Http2Connection, headers: Mapping[str, str]) -> Iterable[None]:
@@ -57,15 +57,15 @@ def test_a_server_that_speaks_nothing_else_is_read(certificate: Path) -> None:
 
 
 def test_a_body_larger_than_all_windows_is_read(certificate: Path) -> None:
-    """The windows are opened again as the body is taken."""
+    """Flow control windows are extended while the body is read."""
     text = "<title>Large</title>" + "x" * (8 * 1024 * 1024)
     run = _fetch(certificate, lambda connection, _: connection.page(text))
     assert run.body.size_bytes == len(text)
     assert run.report.outcome is Outcome.OK
 
 
-def test_a_packed_body_is_unpacked(certificate: Path) -> None:
-    """Content encodings are the same in both versions."""
+def test_a_compressed_body_is_decompressed(certificate: Path) -> None:
+    """Content encodings work in both versions."""
 
     def script(connection: Http2Connection, _: Mapping[str, str]) -> Iterable[None]:
         kind = [(":status", "200"), ("content-type", "text/html"), ("content-encoding", "gzip")]
@@ -75,8 +75,8 @@ def test_a_packed_body_is_unpacked(certificate: Path) -> None:
     assert _fetch(certificate, script).page.title == "Log in"
 
 
-def test_hints_before_the_response_are_passed_over(certificate: Path) -> None:
-    """103 is no answer."""
+def test_early_hints_are_skipped(certificate: Path) -> None:
+    """A 103 response is not the final response."""
 
     def script(connection: Http2Connection, _: Mapping[str, str]) -> Iterable[None]:
         hint = [(":status", "103"), ("link", "</a.css>; rel=preload")]
@@ -87,8 +87,8 @@ def test_hints_before_the_response_are_passed_over(certificate: Path) -> None:
     assert _fetch(certificate, script).hops[0].status == 200
 
 
-def test_a_server_that_goes_after_this_request_is_read_to_its_end(certificate: Path) -> None:
-    """GOAWAY without an error, before the response."""
+def test_a_response_after_goaway_is_read(certificate: Path) -> None:
+    """The server sends GOAWAY without an error before the response."""
 
     def script(connection: Http2Connection, _: Mapping[str, str]) -> Iterable[None]:
         connection.socket.sendall(b"\0\0\x08\x07\0\0\0\0\0" + b"\0\0\0\x01" + bytes(4))
@@ -98,8 +98,8 @@ def test_a_server_that_goes_after_this_request_is_read_to_its_end(certificate: P
     assert (run.report.outcome, run.page.title) == (Outcome.OK, "Log in")
 
 
-def test_a_stream_that_is_reset_is_kept_as_far_as_it_came(certificate: Path) -> None:
-    """Like a connection that ends early."""
+def test_the_bytes_before_a_stream_reset_are_kept(certificate: Path) -> None:
+    """The bytes before the reset are kept, as when a connection ends early."""
 
     def script(connection: Http2Connection, _: Mapping[str, str]) -> Iterable[None]:
         kind = [(":status", "200"), ("content-type", "text/html")]
@@ -113,7 +113,7 @@ def test_a_stream_that_is_reset_is_kept_as_far_as_it_came(certificate: Path) -> 
     assert run.body.truncated
 
 
-#: What Chromium takes by HTTP/2, and what it shows an error for.
+#: Responses over HTTP/2 that Chromium accepts, and those for which it displays an error.
 _TAKEN = [
     (("content-length", "5"),),
     (("content-length", "5000"),),
@@ -137,10 +137,10 @@ _each_case = pytest.mark.parametrize(
 
 
 @_each_case
-def test_headers_are_taken_as_chromium_takes_them(
+def test_headers_are_accepted_as_in_chromium(
     certificate: Path, headers: tuple[tuple[str, str], ...], *, is_taken: bool
 ) -> None:
-    """A length says nothing: the stream's end is where the body ends."""
+    """Content-Length is ignored: the body ends with the stream."""
     run = _fetch(certificate, lambda connection, _: connection.page(_PAGE, *headers))
     assert (run.report.outcome is Outcome.OK) == is_taken
     assert is_taken == any(line.page for line in run.evidence)
@@ -148,7 +148,7 @@ def test_headers_are_taken_as_chromium_takes_them(
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Return a Chromium that takes any certificate."""
+    """Return a Chromium that accepts any certificate."""
     opened = Browser(tmp_path_factory.mktemp("chromium"))
     opened.tell("Security.setIgnoreCertificateErrors", ignore=True)
     yield opened
@@ -156,10 +156,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @_each_case
-def test_chromium_takes_them_so(
+def test_chromium_accepts_the_same_headers(
     certificate: Path, browser: Browser, headers: tuple[tuple[str, str], ...], *, is_taken: bool
 ) -> None:
-    """The same responses in a real browser."""
+    """A real browser does the same with the same responses."""
     with Http2Server(certificate, lambda connection, _: connection.page(_PAGE, *headers)) as server:
         browser.tell("Page.navigate", url=server.url())
         place = server.url() if is_taken else "chrome-error:"
@@ -168,8 +168,8 @@ def test_chromium_takes_them_so(
         browser.tell("Page.navigate", url="about:blank")
 
 
-def test_a_server_that_wants_http_1_1_is_asked_again(certificate: Path) -> None:
-    """Some say so only once they were asked, for one by those that ask for certificates."""
+def test_a_request_is_repeated_with_http_1_1_if_required(certificate: Path) -> None:
+    """Some servers require HTTP/1.1 only after they have received the request."""
 
     def script(connection: Http2Connection, _: Mapping[str, str]) -> Iterable[None]:
         connection.http.reset_stream(connection.stream, ErrorCodes.HTTP_1_1_REQUIRED)
@@ -185,10 +185,10 @@ def test_a_server_that_wants_http_1_1_is_asked_again(certificate: Path) -> None:
 
 @pytest.mark.parametrize("is_apart", [True, False], ids=["apart", "together"])
 @pytest.mark.parametrize("is_going", [True, False], ids=["goaway", "reset"])
-def test_one_that_wants_it_only_after_its_answer_is_kept_as_far_as_it_came(
+def test_a_response_before_http_1_1_required_is_kept(
     certificate: Path, *, is_going: bool, is_apart: bool
 ) -> None:
-    """The page is there: nothing is asked again, and nothing is lost."""
+    """The page has arrived, so nothing is requested again and nothing is lost."""
 
     def script(connection: Http2Connection, headers: Mapping[str, str]) -> Iterable[None]:
         if headers[":path"] != "/":
@@ -198,7 +198,7 @@ def test_one_that_wants_it_only_after_its_answer_is_kept_as_far_as_it_came(
         connection.http.send_headers(connection.stream, kind)
         connection.http.send_data(connection.stream, _PAGE.encode())
         if is_apart:
-            # Its answer shows that the page was taken.
+            # The client's frame shows that it has received the page.
             connection.http.ping(bytes(8))
             connection.flush()
             connection.wait(PingAckReceived)
@@ -226,8 +226,8 @@ def test_one_that_wants_it_only_after_its_answer_is_kept_as_far_as_it_came(
         b"",
     ],
 )
-def test_what_is_no_http_2_ends_the_fetch_with_a_reason(certificate: Path, wire: bytes) -> None:
-    """Broken frames, headers that are none, a server that goes."""
+def test_invalid_http_2_ends_the_fetch_with_a_reason(certificate: Path, wire: bytes) -> None:
+    """Invalid frames, invalid headers and a server that closes the connection are errors."""
 
     def script(connection: Http2Connection, _: Mapping[str, str]) -> Iterable[None]:
         connection.socket.sendall(wire)

@@ -1,4 +1,4 @@
-"""The fetcher's image holds the interpreter, its libraries and our code, and no other program."""
+"""The fetcher's image contains the interpreter, its libraries and our code, and nothing else."""
 
 import io
 import json
@@ -11,7 +11,7 @@ import pytest
 from safeurl.settings import Settings
 from tests.support.images import docker_client
 
-#: What the image weighed when it still was the base image with the fetcher on top.
+#: Size of the former image, which was the base image plus the fetcher.
 _BEFORE_BYTES = 154_382_680
 _PYTHON = re.compile(r"usr/(local/)?bin/python3\.\d+")
 _LOADER = re.compile(r"(usr/)?lib(64)?/(\S+/)?ld-linux-\S+\.so\.\d")
@@ -26,7 +26,7 @@ _ANYBODY_WRITES = stat.S_IWGRP | stat.S_IWOTH
 
 @pytest.fixture(scope="module")
 def image() -> list[tarfile.TarInfo]:
-    """Return every entry of every layer, as the image holds them before any container is made."""
+    """Return all entries of all layers of the image, without starting a container."""
     with docker_client() as client:
         saved = b"".join(client.images.get(Settings.read({}).fetcher_image).save())
     with tarfile.open(fileobj=io.BytesIO(saved)) as outer:
@@ -46,20 +46,20 @@ def _opened(tar: tarfile.TarFile, name: str) -> io.BytesIO:
 
 
 def test_the_interpreter_is_the_only_program(image: list[tarfile.TarInfo]) -> None:
-    """Beside it the dynamic loader is executable, since the kernel starts every program by it."""
+    """Only the interpreter and the dynamic loader, which starts it, are executable."""
     programs = [each.name for each in image if each.isfile() and each.mode & 0o111]
     assert len(programs) == 2
     assert [name for name in programs if _PYTHON.fullmatch(name)]
     assert [name for name in programs if _LOADER.fullmatch(name)]
 
 
-def test_no_shell_and_no_tool_is_there(image: list[tarfile.TarInfo]) -> None:
-    """Under no path, as a file or as a link."""
+def test_there_is_no_shell_and_no_tool(image: list[tarfile.TarInfo]) -> None:
+    """No such program exists under any path, neither as a file nor as a link."""
     assert {each.name for each in image if each.name.rpartition("/")[2] in _TOOLS} == set()
 
 
-def test_nothing_can_be_written_and_nothing_gives_rights(image: list[tarfile.TarInfo]) -> None:
-    """All belongs to root and nobody else may write; no set-uid, no device, no capability."""
+def test_no_file_is_writable_or_privileged(image: list[tarfile.TarInfo]) -> None:
+    """All files belong to root and are read-only for others; no set-uid, device or capability."""
     files = [each for each in image if not each.issym()]
     assert [each.name for each in files if each.mode & _ANYBODY_WRITES] == []
     assert [each.name for each in files if each.mode & (stat.S_ISUID | stat.S_ISGID)] == []
@@ -73,7 +73,7 @@ def test_nothing_can_be_written_and_nothing_gives_rights(image: list[tarfile.Tar
 
 
 def test_every_module_is_compiled(image: list[tarfile.TarInfo]) -> None:
-    """The root is read-only where it runs: what is not compiled now would be at each start."""
+    """The root is read-only at run time, so each module must be compiled in advance."""
     names = {each.name for each in image}
     modules = {name for name in names if name.endswith(".py")}
     compiled = {re.sub(r"__pycache__/(.+)\.cpython-\d+\.pyc$", r"\1.py", name) for name in names}
@@ -82,11 +82,11 @@ def test_every_module_is_compiled(image: list[tarfile.TarInfo]) -> None:
 
 
 def test_authorities_are_found_by_hash(image: list[tarfile.TarInfo]) -> None:
-    """OpenSSL opens the one that it needs, where one file with all would be read at each start."""
+    """OpenSSL opens only the authority that it needs, instead of reading a bundle at each start."""
     assert len([each for each in image if _HASHED_AUTHORITY.fullmatch(each.name)]) > 100
 
 
 def test_the_image_is_smaller_than_it_was() -> None:
-    """By what was left out; the fetcher itself has not grown into it."""
+    """The image became smaller because programs were left out."""
     with docker_client() as client:
         assert client.images.get(Settings.read({}).fetcher_image).attrs["Size"] < _BEFORE_BYTES

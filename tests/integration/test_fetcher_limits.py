@@ -1,4 +1,4 @@
-"""Hostile bodies, heads and pages cost the fetcher neither its memory nor its time."""
+"""Hostile bodies, heads and pages exceed neither the fetcher's memory nor its time."""
 
 import os
 import random
@@ -14,7 +14,7 @@ from tests.support.routes import STANDARD_ROUTES, bomb, encoded
 _MIB = 1024 * 1024
 _FORM = '<form action="/steal" method="post"><input type="password" name="pin"></form>'
 
-#: Address space counts more than memory does: interpreter and libraries alone are 150 MiB of it.
+#: The address space is larger than the memory in use: interpreter and libraries take 150 MiB.
 _LIMITED = ("/bin/sh", "-c", f"ulimit -v {400 * 1024}; exec {COMMAND[0]} -m fetcher")
 
 
@@ -23,8 +23,8 @@ def _page(text: str) -> PageServer:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "raw-deflate", "br", "zstd"])
-def test_each_encoding_is_unpacked(encoding: str) -> None:
-    """The page is read through its compression, and both sizes are on record."""
+def test_each_encoding_is_decompressed(encoding: str) -> None:
+    """The page is decompressed, and both sizes are recorded."""
     text = b"<title>Packed</title>" + b"0123456789" * 5000
     with PageServer({"/": lambda _: encoded(text, encoding)}) as server:
         run = fetch(server.url("/"))
@@ -36,8 +36,8 @@ def test_each_encoding_is_unpacked(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
-def test_a_bomb_is_stopped_at_the_cap(encoding: str) -> None:
-    """A quarter of a gigabyte of zeros is unpacked to the cap, in little memory."""
+def test_a_decompression_bomb_is_stopped_at_the_limit(encoding: str) -> None:
+    """A quarter of a gigabyte of zeros is decompressed up to the limit, with little memory."""
     packed = bomb(encoding, 256 * _MIB)
     with PageServer({"/": lambda _: packed}) as server:
         run = run_fetcher(request_line(server.url("/")), command=_LIMITED)
@@ -46,8 +46,8 @@ def test_a_bomb_is_stopped_at_the_cap(encoding: str) -> None:
     assert run.body.truncated
 
 
-def test_stacked_bombs_are_stopped() -> None:
-    """A stage in the middle has the same cap as the last one."""
+def test_nested_decompression_bombs_are_stopped() -> None:
+    """An inner encoding has the same limit as the outer one."""
     inner = encoded(bytes(64 * _MIB), "gzip").body
     assert isinstance(inner, bytes)
     packed = encoded(inner, "gzip").body
@@ -58,15 +58,15 @@ def test_stacked_bombs_are_stopped() -> None:
 
 
 def test_an_endless_body_is_cut() -> None:
-    """The body never ends; the fetch does."""
+    """The body has no end, but the fetch does."""
     with PageServer(STANDARD_ROUTES) as server:
         run = fetch(server.url("/endless"))
     assert run.report.outcome is Outcome.BODY_TOO_LARGE
     assert run.body.wire_bytes == 10 * _MIB
 
 
-def test_a_body_that_is_not_what_it_says_is_reported() -> None:
-    """Plain text labelled as gzip cannot be read."""
+def test_a_body_with_a_wrong_encoding_is_reported() -> None:
+    """Plain text with the label gzip cannot be read."""
     reply = Reply(b"plain text", headers=(("Content-Encoding", "gzip"),))
     with PageServer({"/": lambda _: reply}) as server:
         run = fetch(server.url("/"))
@@ -75,8 +75,8 @@ def test_a_body_that_is_not_what_it_says_is_reported() -> None:
     assert run.body.truncated
 
 
-def test_corruption_half_way_keeps_what_came_before() -> None:
-    """The first half of a broken archive is evidence."""
+def test_the_bytes_before_a_corruption_are_kept() -> None:
+    """The first half of a damaged archive is evidence."""
     noise = random.Random(1).randbytes(200_000)  # noqa: S311 - reproducible noise
     packer = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
     packed = packer.compress(b"<title>Broken</title>" + noise) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -89,7 +89,7 @@ def test_corruption_half_way_keeps_what_came_before() -> None:
 
 
 def test_ten_thousand_headers_are_evidence_in_part() -> None:
-    """The page is read; the headers kept are marked as not all."""
+    """The page is read; the headers are marked as truncated."""
     with PageServer(STANDARD_ROUTES) as server:
         run = fetch(server.url("/headers?n=10000"))
     assert run.report.outcome is Outcome.OK
@@ -97,8 +97,8 @@ def test_ten_thousand_headers_are_evidence_in_part() -> None:
     assert run.hops[0].headers_truncated
 
 
-def test_headers_without_end_are_http_error() -> None:
-    """A head larger than any browser takes ends the fetch."""
+def test_endless_headers_are_http_error() -> None:
+    """A head larger than browsers accept ends the fetch."""
     with PageServer(STANDARD_ROUTES) as server:
         run = fetch(server.url("/headers?n=100000"))
     assert run.report.outcome is Outcome.HTTP_ERROR
@@ -106,7 +106,7 @@ def test_headers_without_end_are_http_error() -> None:
 
 @pytest.mark.parametrize("nested", ["<div>", "<b><i>", "<a><table>", "<svg><g>"])
 def test_deep_nesting_leaves_title_and_forms(nested: str) -> None:
-    """A hundred thousand levels do not hang the parser, and the form is still found."""
+    """A hundred thousand levels do not block the parser, and the form is found."""
     with _page(f"<title>Deep</title>{nested * 100_000}{_FORM}") as server:
         run = fetch(server.url("/"))
     assert run.report.outcome is Outcome.OK
@@ -117,7 +117,7 @@ def test_deep_nesting_leaves_title_and_forms(nested: str) -> None:
 
 
 def test_300_000_attributes_leave_title_and_forms() -> None:
-    """A tag that would take a parser minutes costs the page its detail, not its forms."""
+    """A tag that would take a parser minutes reduces the evidence, but the forms are found."""
     attributes = " ".join(f"a{n}=1" for n in range(300_000))
     with _page(f"<title>Wide</title>{_FORM}<div {attributes}>text</div>") as server:
         run = fetch(server.url("/"), max_body_bytes=8 * _MIB)
@@ -127,8 +127,8 @@ def test_300_000_attributes_leave_title_and_forms() -> None:
     assert run.page.forms[0].has_password
 
 
-def test_attributes_hidden_from_the_prescan_are_survived() -> None:
-    """A quoted `>` hides the attributes; the parser's child is killed and the fallback reads."""
+def test_attributes_hidden_from_the_prescan_lead_to_the_fallback() -> None:
+    """A quoted `>` hides the attributes; the parser's process is killed, the fallback used."""
     attributes = " ".join(f"a{n}=1" for n in range(150_000))
     with _page(f'<title>Hidden</title>{_FORM}<div x=">" {attributes}>text</div>') as server:
         run = fetch(server.url("/"), timeout_s=8.0)
@@ -138,8 +138,8 @@ def test_attributes_hidden_from_the_prescan_are_survived() -> None:
     assert run.page.forms[0].has_password
 
 
-def test_long_lists_are_cut_and_say_so() -> None:
-    """Caps of the report hold whatever the page holds."""
+def test_long_lists_are_shortened_and_marked() -> None:
+    """The limits of the report hold for any page."""
     text = "".join(f"<a href='/{n}'>{n}</a><script src=/{n}.js></script>" for n in range(3000))
     with _page(text + "<iframe src=/f></iframe>" * 100 + _FORM * 100) as server:
         run = fetch(server.url("/"))
@@ -150,7 +150,7 @@ def test_long_lists_are_cut_and_say_so() -> None:
 
 
 def test_evidence_lines_stay_small() -> None:
-    """Thousands of long URLs do not make a line that a worker would refuse."""
+    """Thousands of long URLs fit into a line that a worker accepts."""
     text = "".join(f"<a href='/{n}{'x' * 7000}'>{n}</a>" for n in range(250))
     with _page(text) as server:
         done = run_fetcher(request_line(server.url("/")))
@@ -160,7 +160,7 @@ def test_evidence_lines_stay_small() -> None:
 
 
 def test_hostile_text_never_breaks_a_line() -> None:
-    """NUL, escape sequences, lone surrogates, bad UTF-8 and BOMs end up as plain text."""
+    """NUL, escape sequences, lone surrogates, invalid UTF-8 and BOMs end up as plain text."""
     bodies = {
         "/nul": b"<title>a\x00b\x1b[2Jc</title>",
         "/bad": b"<title>\xff\xfe\xfd broken \xed\xa0\x80</title>",
@@ -180,7 +180,7 @@ def test_hostile_text_never_breaks_a_line() -> None:
 
 
 def test_the_largest_body_passes_in_little_memory() -> None:
-    """However much is asked for, what is kept fits the report, and the container's memory."""
+    """The body is limited to what the report and the container's memory can hold."""
     with PageServer(STANDARD_ROUTES) as server:
         line = request_line(server.url("/big?mib=21"), max_body_bytes=100 * _MIB)
         run = run_fetcher(line, command=_LIMITED)

@@ -1,4 +1,4 @@
-"""Every way a fetch can end is a value in its report."""
+"""Every way in which a fetch can end has its outcome in the report."""
 
 import socket
 from itertools import chain
@@ -10,7 +10,7 @@ from tests.support.routes import STANDARD_ROUTES, standard, trickle
 
 
 def test_a_page_that_answers_is_ok() -> None:
-    """The report ends with ok and the URL where the page stood."""
+    """The outcome is ok, and the final URL is the page's."""
     with PageServer({"/": lambda _: html("<title>Hi</title>")}) as server:
         run = fetch(server.url("/"))
     assert run.code == 0
@@ -21,7 +21,7 @@ def test_a_page_that_answers_is_ok() -> None:
 
 
 def test_an_error_page_is_ok() -> None:
-    """403 and 500 pages were seen, so their status is evidence."""
+    """The status of 403 and 500 pages is evidence, because the pages were read."""
     with PageServer(fallback=standard) as server:
         for status in (403, 404, 500):
             run = fetch(server.url(f"/status/{status}"))
@@ -31,7 +31,7 @@ def test_an_error_page_is_ok() -> None:
 
 
 def test_a_closed_port_is_connect_refused() -> None:
-    """Nobody listens."""
+    """No server listens on the port."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     run = fetch(f"http://127.0.0.1:{port}/")
@@ -40,7 +40,7 @@ def test_a_closed_port_is_connect_refused() -> None:
 
 
 def test_a_full_backlog_is_connect_timeout() -> None:
-    """The kernel drops the handshake of a server that does not accept."""
+    """The kernel drops the handshake of a server that does not accept connections."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -54,15 +54,15 @@ def test_a_full_backlog_is_connect_timeout() -> None:
 
 
 def test_garbage_is_http_error() -> None:
-    """An answer that is not HTTP ends the fetch."""
+    """A response that is not HTTP ends the fetch."""
     with PageServer(STANDARD_ROUTES) as server:
         run = fetch(server.url("/garbage"))
     assert run.report.outcome is Outcome.HTTP_ERROR
     assert "not valid HTTP" in run.report.detail
 
 
-def test_a_server_that_says_nothing_is_http_error() -> None:
-    """The connection is closed without a byte."""
+def test_a_connection_without_a_response_is_http_error() -> None:
+    """The server closes the connection without sending a byte."""
     with PageServer({"/": lambda _: Reply(raw=True)}) as server:
         run = fetch(server.url("/"))
     assert run.report.outcome is Outcome.HTTP_ERROR
@@ -70,7 +70,7 @@ def test_a_server_that_says_nothing_is_http_error() -> None:
 
 
 def test_a_sleeping_page_is_fetch_timeout() -> None:
-    """The fetcher ends by itself at its own deadline, with the hop it had."""
+    """The fetcher ends at its own deadline and reports the hop."""
     with PageServer(STANDARD_ROUTES) as server:
         run = fetch(server.url("/slow?s=60"), timeout_s=1.0)
     assert run.code == 0
@@ -81,7 +81,7 @@ def test_a_sleeping_page_is_fetch_timeout() -> None:
 
 
 def test_a_slow_body_is_fetch_timeout_and_is_kept() -> None:
-    """What came before the deadline is evidence, title included."""
+    """The bytes before the deadline are evidence, including the title."""
 
     def slow(request: Request) -> Reply:
         return Reply(chain((b"<title>Slow</title>",), trickle(request)), chunked=True)
@@ -96,14 +96,14 @@ def test_a_slow_body_is_fetch_timeout_and_is_kept() -> None:
 
 
 def test_slow_headers_are_fetch_timeout() -> None:
-    """A head that trickles does not keep the fetch alive."""
+    """A head that arrives byte by byte does not extend the fetch."""
     with PageServer({"/": lambda request: Reply(trickle(request, b"H"), raw=True)}) as server:
         run = fetch(server.url("/"), timeout_s=1.0)
     assert run.report.outcome is Outcome.FETCH_TIMEOUT
 
 
 def test_endless_redirects_are_too_many_redirects() -> None:
-    """The budget is spent, each hop is on record, and nothing further is asked."""
+    """The maximum number of redirects is used, each hop is recorded, and no request follows."""
     with PageServer({"/": lambda _: redirect("/")}) as server:
         run = fetch(server.url("/"), max_redirects=10)
         assert len(server.requests) == 11
@@ -111,8 +111,8 @@ def test_endless_redirects_are_too_many_redirects() -> None:
     assert [hop.via for hop in run.hops] == ["submitted", *["redirect"] * 10]
 
 
-def test_a_large_body_is_kept_up_to_the_cap() -> None:
-    """Over the cap: body_too_large, and the artefact holds exactly the cap."""
+def test_a_large_body_is_kept_up_to_the_limit() -> None:
+    """The outcome is body_too_large, and the artefact has exactly the maximum size."""
     with PageServer(STANDARD_ROUTES) as server:
         run = fetch(server.url("/big?mib=2"), max_body_bytes=1_000_000)
     assert run.report.outcome is Outcome.BODY_TOO_LARGE
@@ -120,8 +120,8 @@ def test_a_large_body_is_kept_up_to_the_cap() -> None:
     assert run.body.size_bytes == len(run.artefact("body")) == 1_000_000
 
 
-def test_a_body_of_exactly_the_cap_is_whole() -> None:
-    """The cap itself is allowed."""
+def test_a_body_of_exactly_the_limit_is_complete() -> None:
+    """A body of the maximum size is allowed."""
     with PageServer({"/": lambda _: Reply(b"x" * 5000, content_type="text/plain")}) as server:
         run = fetch(server.url("/"), max_body_bytes=5000)
     assert run.report.outcome is Outcome.OK
@@ -129,8 +129,8 @@ def test_a_body_of_exactly_the_cap_is_whole() -> None:
     assert run.body.wire_bytes == run.body.size_bytes == 5000
 
 
-def test_a_body_cut_short_is_kept() -> None:
-    """A connection that ends early leaves a truncated body and says so."""
+def test_a_truncated_body_is_kept() -> None:
+    """A connection that ends early leaves a body that is marked as truncated."""
 
     def cut(_: Request) -> Reply:
         return Reply(iter((b"<title>Half</title>",)), headers=(("Content-Length", "1000"),))

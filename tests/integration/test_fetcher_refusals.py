@@ -1,4 +1,4 @@
-"""No redirect leads to a place the policy refuses."""
+"""No redirect leads to an address that the policy refuses."""
 
 import pytest
 
@@ -21,7 +21,7 @@ _SCHEMES = (
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_to_a_private_address_is_refused(status: int) -> None:
-    """The hop that redirected is on record with its target, and so is the refusal."""
+    """The hop that redirected is recorded with its target, and so is the refusal."""
     with PageServer({"/": lambda _: redirect("http://10.9.8.7:8080/x", status)}) as server:
         run = fetch(server.url("/"))
     assert run.report.outcome is Outcome.ADDRESS_REFUSED
@@ -32,7 +32,7 @@ def test_a_redirect_to_a_private_address_is_refused(status: int) -> None:
 
 
 def test_no_spelling_of_an_inner_address_is_followed() -> None:
-    """Every literal of SECURITY.md, as the target of a redirect."""
+    """Each spelling of an internal address is tried as the target of a redirect."""
     targets = {f"/{n}": f"http://{literal}/" for n, literal in enumerate(_LITERALS)}
     routes = {path: (lambda r: redirect(targets[r.path])) for path in targets}
     with PageServer(dict(routes), host="127.0.0.77") as server:
@@ -44,7 +44,7 @@ def test_no_spelling_of_an_inner_address_is_followed() -> None:
 
 
 def test_no_other_scheme_is_followed() -> None:
-    """Every scheme of SECURITY.md, as the target of a redirect."""
+    """Each scheme is tried as the target of a redirect."""
     targets = {f"/{n}": scheme for n, scheme in enumerate(_SCHEMES)}
     routes = {path: (lambda r: redirect(targets[r.path])) for path in targets}
     with PageServer(dict(routes)) as server:
@@ -55,8 +55,8 @@ def test_no_other_scheme_is_followed() -> None:
             assert run.refusals[0].url == target
 
 
-def test_the_submitted_url_is_judged_too() -> None:
-    """Whoever wrote the request line, the fetcher judges for itself."""
+def test_the_submitted_url_is_checked_too() -> None:
+    """The fetcher checks the URL of the request line itself."""
     run = fetch("http://169.254.169.254/latest/meta-data/")
     assert run.report.outcome is Outcome.ADDRESS_REFUSED
     assert run.refusals[0].rule == "metadata"
@@ -64,14 +64,14 @@ def test_the_submitted_url_is_judged_too() -> None:
 
 
 def test_a_refused_port_is_refused() -> None:
-    """Services on odd ports are no pages."""
+    """Services on non-web ports are not requested."""
     run = fetch("http://127.0.0.1:6379/")
     assert run.report.outcome is Outcome.ADDRESS_REFUSED
     assert run.refusals[0].rule == "port_service"
 
 
-def test_deny_beats_allow() -> None:
-    """What the operator denies is denied even inside an exception."""
+def test_deny_takes_precedence_over_allow() -> None:
+    """A denied range is refused even inside an allowed one."""
     with PageServer() as server:
         run = fetch(server.url("/"), deny_cidrs=("127.0.0.1/32",))
     assert run.report.outcome is Outcome.ADDRESS_REFUSED

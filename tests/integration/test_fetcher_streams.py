@@ -1,4 +1,4 @@
-"""The fetcher with its streams closed, full or dead: the log is lost, and never the fetch."""
+"""With closed, full or broken streams the fetcher loses its log, but not the fetch."""
 
 import os
 from pathlib import Path
@@ -14,8 +14,8 @@ from tests.support.fetching import ROOT, read_lines, request_line
 from tests.support.pages import PageServer
 from tests.support.routes import STANDARD_ROUTES
 
-_PATIENCE_S: Final = 60
-#: What has no place for the report.
+_TIMEOUT_S: Final = 60
+#: Stream states in which the report cannot be written.
 _NO_REPORT: Final = frozenset(
     name for name in STREAMS if "stderr" not in name and "stdin" not in name
 )
@@ -23,7 +23,7 @@ _ENVIRON: Final = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def _run(line: bytes, streams: str) -> tuple[int, bytes]:
-    """Run the fetcher on a request from a pipe; return its exit code and what it wrote."""
+    """Run the fetcher with a request in a pipe; return its exit code and stdout."""
     reading, writing = os.pipe()
     os.write(writing, line)
     os.close(writing)
@@ -31,13 +31,13 @@ def _run(line: bytes, streams: str) -> tuple[int, bytes]:
         process = start(["-m", "fetcher"], _ENVIRON, streams, stdin=reading)
     finally:
         os.close(reading)
-    out, _ = process.communicate(timeout=_PATIENCE_S)
+    out, _ = process.communicate(timeout=_TIMEOUT_S)
     return process.returncode, out
 
 
 @pytest.mark.parametrize("streams", STREAMS)
 def test_a_fetch(streams: str) -> None:
-    """It is reported where the report has a place; else the exit code says that it has none."""
+    """The report is complete where it can be written; else the exit code says so."""
     with PageServer(STANDARD_ROUTES) as server:
         code, out = _run(request_line(server.url("/")), streams)
     if streams in {"no stdin", "none"}:
@@ -52,57 +52,57 @@ def test_a_fetch(streams: str) -> None:
 
 @pytest.mark.parametrize("streams", STREAMS)
 def test_a_bad_request(streams: str) -> None:
-    """It is told by the exit code, which needs no stream."""
+    """The exit code needs no stream."""
     assert _run(b"garbage\n", streams) == (Exit.BAD_REQUEST, b"")
 
 
-#: Each has a child that fails, and writes down which processes come past that.
+#: Each script has a child that fails; it records which processes run past that point.
 _CHILDREN: Final = {
-    "guard": """
-from fetcher.watchdog import run_guarded
-def work(has_begun):
-    has_begun(5.0)
-    raise RuntimeError("a fault")
-tell(int(run_guarded(work, 30.0)))
+    "watchdog": """
+from fetcher.watchdog import run_with_watchdog
+def work(report_timeout):
+    report_timeout(5.0)
+    raise RuntimeError("an error")
+record(int(run_with_watchdog(work, 30.0)))
 """,
-    "apart": """
-from fetcher.subprocess_task import TaskFailedError, run_apart
+    "subprocess": """
+from fetcher.subprocess_task import TaskFailedError, run_in_subprocess
 def task():
-    raise RuntimeError("a fault")
+    raise RuntimeError("an error")
 try:
-    run_apart(task, 30.0)
+    run_in_subprocess(task, 30.0)
 except (TaskFailedError, OSError):
-    tell("FAILED")
+    record("FAILED")
 """,
-    "apart, by an exit": """
+    "subprocess that exits": """
 import os
-from fetcher.subprocess_task import TaskFailedError, run_apart
+from fetcher.subprocess_task import TaskFailedError, run_in_subprocess
 def task():
-    print("what stays in a buffer")
+    print("buffered text")
     raise SystemExit(3)
 try:
-    run_apart(task, 30.0)
+    run_in_subprocess(task, 30.0)
 except (TaskFailedError, OSError):
-    tell("FAILED")
+    record("FAILED")
 """,
 }
 _BEGIN: Final = """
 import os, sys
-from fetcher.streams import open_missing
-open_missing()
-def tell(word):
-    with open(sys.argv[1], "a") as deeds: deeds.write(f"{os.getpid()} {word}\\n")
+from fetcher.streams import open_closed_streams
+open_closed_streams()
+def record(result):
+    with open(sys.argv[1], "a") as log: log.write(f"{os.getpid()} {result}\\n")
     os._exit(7)
 """
 
 
 @pytest.mark.parametrize("streams", STREAMS)
 @pytest.mark.parametrize("child", _CHILDREN)
-def test_a_child_that_fails_ends(tmp_path: Path, child: str, streams: str) -> None:
-    """It never goes on as its parent, whatever it could not write."""
-    deeds = tmp_path / "deeds"
-    process = start(["-c", _BEGIN + _CHILDREN[child], str(deeds)], _ENVIRON, streams)
-    process.communicate(timeout=_PATIENCE_S)
+def test_a_failing_child_ends(tmp_path: Path, child: str, streams: str) -> None:
+    """The child never continues with the parent's code, even if it cannot write."""
+    log = tmp_path / "log"
+    process = start(["-c", _BEGIN + _CHILDREN[child], str(log)], _ENVIRON, streams)
+    process.communicate(timeout=_TIMEOUT_S)
     assert process.returncode == 7
-    word = int(Exit.CRASHED) if child == "guard" else "FAILED"
-    assert deeds.read_text() == f"{process.pid} {word}\n"
+    result = int(Exit.CRASHED) if child == "watchdog" else "FAILED"
+    assert log.read_text() == f"{process.pid} {result}\n"

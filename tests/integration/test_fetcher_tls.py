@@ -1,4 +1,4 @@
-"""A bad certificate is evidence, not an end."""
+"""An invalid certificate is evidence, not a failure."""
 
 import contextlib
 import datetime as dt
@@ -33,7 +33,7 @@ def _tls(run: Run) -> Tls:
 
 
 def test_a_certificate_that_verifies_is_recorded(tmp_path: Path) -> None:
-    """Every field of the certificate and the handshake."""
+    """Every field of the certificate and of the handshake is recorded."""
     root = make_authority()
     leaf = make_certificate("127.0.0.1", "brand.example", issuer=root, common_name="Brand, Inc")
     (tmp_path / "root.pem").write_bytes(root.pem)
@@ -69,10 +69,10 @@ def test_a_certificate_that_verifies_is_recorded(tmp_path: Path) -> None:
     ],
     ids=["self-signed", "expired", "other host"],
 )
-def test_a_certificate_that_does_not_verify_is_evidence(
+def test_an_invalid_certificate_is_evidence(
     certificate: Certificate, words: str, tmp_path: Path
 ) -> None:
-    """The page is read all the same, and the reason stands beside it."""
+    """The page is read, and the reason is recorded."""
     with _server(certificate, tmp_path) as server:
         run = fetch(server.url("/"))
     assert run.report.outcome is Outcome.OK
@@ -86,10 +86,10 @@ def test_a_certificate_that_does_not_verify_is_evidence(
     [("127.0.0.1", "expired", "expired"), ("other.example", "valid", "mismatch")],
     ids=["expired", "other host"],
 )
-def test_a_trusted_issuer_does_not_excuse_other_faults(
+def test_a_trusted_issuer_does_not_hide_other_errors(
     host: str, age: str, words: str, tmp_path: Path
 ) -> None:
-    """Validity and host name are judged as well as the chain."""
+    """Validity and host name are verified as well as the chain."""
     root = make_authority()
     (tmp_path / "root.pem").write_bytes(root.pem)
     leaf = make_certificate(host, issuer=root, expired=age == "expired")
@@ -103,7 +103,7 @@ def test_a_trusted_issuer_does_not_excuse_other_faults(
 
 
 def test_an_old_version_is_evidence(tmp_path: Path) -> None:
-    """A server that speaks TLS 1.0 only is opened, and its version recorded."""
+    """A server with TLS 1.0 only is read, and its version is recorded."""
 
     def age(context: ssl.SSLContext) -> None:
         context.set_ciphers("ALL:@SECLEVEL=0")
@@ -120,7 +120,7 @@ def test_an_old_version_is_evidence(tmp_path: Path) -> None:
 
 
 def test_a_server_without_tls_is_tls_invalid() -> None:
-    """Plain HTTP behind an https URL."""
+    """The server speaks plain HTTP on the port of an https URL."""
     with PageServer() as server:
         run = fetch(server.url("/").replace("http:", "https:"))
     assert run.report.outcome is Outcome.TLS_INVALID
@@ -129,7 +129,7 @@ def test_a_server_without_tls_is_tls_invalid() -> None:
 
 
 def test_a_handshake_that_never_ends_is_connect_timeout() -> None:
-    """A server that accepts and says nothing."""
+    """The server accepts the connection and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         run = fetch(f"https://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=1.0)
     assert run.report.outcome is Outcome.CONNECT_TIMEOUT

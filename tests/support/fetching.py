@@ -1,4 +1,4 @@
-"""Runs the fetcher as a real process and reads its report as strictly as a worker does."""
+"""Runs the fetcher as a process and reads its report as strictly as a worker does."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ _DECODER = msgspec.json.Decoder(Line)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run of the fetcher left behind."""
+    """The exit code and the output of one run of the fetcher."""
 
     code: int
     lines: tuple[Line, ...]
@@ -54,13 +54,13 @@ class Run:
 
     @property
     def body(self) -> Body:
-        """The one body."""
+        """The only body."""
         (body,) = (line.body for line in self.evidence if line.body)
         return body
 
     @property
     def page(self) -> Page:
-        """The one page, with the icon that came after it."""
+        """The only page, with its icon."""
         (page,) = (line.page for line in self.evidence if line.page)
         icons = [line.favicon for line in self.evidence if line.favicon]
         return replace(page, favicon=icons[0]) if icons else page
@@ -74,7 +74,7 @@ class Run:
         return last
 
     def artefact(self, kind: str) -> bytes:
-        """Return a blob, put together."""
+        """Return an artefact from its pieces."""
         lines = [x for x in self.lines if isinstance(x, ArtefactLine) and x.kind == kind]
         if [line.last for line in lines] != [False] * (len(lines) - 1) + [True] * bool(lines):
             raise ValueError(f"the pieces of {kind} do not end with the last one")
@@ -82,12 +82,12 @@ class Run:
 
 
 def read_lines(stdout: bytes) -> tuple[Line, ...]:
-    """Decode a report; anything that is not a valid line raises."""
+    """Decode a report; a line that is not valid raises an error."""
     return tuple(_DECODER.decode(line) for line in stdout.splitlines())
 
 
 def request_line(url: str, **fields: object) -> bytes:
-    """Return a request that lets the fetcher reach loopback."""
+    """Return a request that allows loopback addresses."""
     defaults: dict[str, object] = {
         "scan": "scan-1",
         "attempt": 1,
@@ -103,7 +103,7 @@ def run_fetcher(
     command: Sequence[str] = COMMAND,
     environment: Mapping[str, str] | None = None,
 ) -> Run:
-    """Run the fetcher to its end and return what it wrote."""
+    """Run the fetcher to its end and return its output."""
     done = subprocess.run(
         command,
         input=stdin,
@@ -116,5 +116,5 @@ def run_fetcher(
 
 
 def fetch(url: str, **fields: object) -> Run:
-    """Fetch a URL with the fields of the request given."""
+    """Fetch a URL with the given fields of the request."""
     return run_fetcher(request_line(url, **fields))

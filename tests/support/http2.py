@@ -1,4 +1,4 @@
-"""A scripted HTTP/2 server over TLS, on loopback, that answers one request a connection."""
+"""A scripted HTTP/2 server over TLS on loopback, with one request per connection."""
 
 import contextlib
 import socket
@@ -16,14 +16,14 @@ from h2.events import RequestReceived, WindowUpdated
 _READ_BYTES = 64 * 1024
 _IDLE_S = 30.0
 
-#: From the request's headers (and `:path` and the like) to what is done with the connection; it
-#: yields after each step, and what the library has to send by then goes out.
+#: Gets the request's headers, including `:path`, and acts on the connection. It yields after each
+#: step; then the bytes that the library holds are sent.
 Script = Callable[["Http2Connection", Mapping[str, str]], Iterable[None]]
 
 
 @dataclass(slots=True)
 class Http2Connection:
-    """One accepted connection, and the library's side of it."""
+    """One accepted connection, and the server side of the library."""
 
     socket: ssl.SSLSocket
     http: H2Connection
@@ -36,7 +36,7 @@ class Http2Connection:
         yield from self.data(text.encode())
 
     def data(self, data: bytes) -> Iterable[None]:
-        """Send the body within what the client lets through, and end the stream."""
+        """Send the body within the client's flow control window, and end the stream."""
         while data:
             room = self.http.local_flow_control_window(self.stream)
             size = min(room, self.http.max_outbound_frame_size)
@@ -50,7 +50,7 @@ class Http2Connection:
         yield
 
     def wait(self, kind: type) -> object:
-        """Return the next event of the kind."""
+        """Return the next event of this type."""
         while piece := self.socket.recv(_READ_BYTES):
             for event in self.http.receive_data(piece):
                 if isinstance(event, kind):
@@ -59,19 +59,19 @@ class Http2Connection:
         raise ConnectionError("the client has gone")
 
     def flush(self) -> None:
-        """Send what the library holds."""
+        """Send the bytes that the library holds."""
         self.socket.sendall(self.http.data_to_send())
 
 
 @dataclass(slots=True)
 class Http2Server:
-    """Takes connections until it is closed; a context manager."""
+    """Accepts connections until it is closed; a context manager."""
 
     certificate: Path
     script: Script
-    #: What it agrees on; a client that offers none of it is left without a word.
+    #: ALPN protocols. A client that offers none of them is disconnected.
     protocols: tuple[str, ...] = ("h2",)
-    #: The bytes that answer any request by HTTP/1.1.
+    #: The response to any HTTP/1.1 request.
     http11: bytes = b""
     agreed: list[str | None] = field(default_factory=list)
     _listener: socket.socket = field(init=False)
@@ -90,7 +90,7 @@ class Http2Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close."""
+        """Close the server."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -108,7 +108,7 @@ class Http2Server:
                 accepted, _ = self._listener.accept()
             except OSError:
                 return
-            # A client that leaves is part of the test.
+            # A client may leave as part of the test.
             with contextlib.suppress(OSError), accepted:
                 accepted.settimeout(_IDLE_S)
                 with context.wrap_socket(accepted, server_side=True) as secure:
@@ -126,7 +126,7 @@ class Http2Server:
         config = H2Configuration(
             client_side=False,
             header_encoding="utf-8",
-            # What a test sends may be wrong.
+            # A test may send invalid frames.
             validate_outbound_headers=False,
             normalize_outbound_headers=False,
         )
@@ -140,7 +140,7 @@ class Http2Server:
         for _ in self.script(connection, headers):
             connection.flush()
         connection.flush()
-        # Until the client goes, so that nothing that was sent is lost.
+        # Wait until the client leaves, so that it receives everything that was sent.
         with contextlib.suppress(ssl.SSLError):
             while secure.recv(_READ_BYTES):
                 pass

@@ -1,10 +1,10 @@
-"""A scripted web server on loopback (or any address) that misbehaves as it is told.
+"""A scripted web server on loopback (or any address), also for invalid responses.
 
     with PageServer({"/": lambda request: html("<title>Hi</title>")}) as server:
         fetch(server.url("/"))
 
-A route is a function from the request to a `Reply`: status, headers and pieces of body that are
-sent as they come, or raw bytes in place of HTTP. `python -m tests.support.pages --port P`
+A route is a function from the request to a `Reply`: status, headers and pieces of the body,
+which are sent one by one, or raw bytes instead of HTTP. `python -m tests.support.pages --port P`
 serves the routes of `tests.support.routes`.
 """
 
@@ -26,13 +26,13 @@ _IDLE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asked for; header names are lower-case."""
+    """A client's request; header names are lower-case."""
 
     method: str
     target: str
     headers: Mapping[str, str]
     client: str
-    #: Set when the server closes; waiting on it ends a sleep early.
+    #: Set when the server closes; waiting for it ends a sleep early.
     closing: threading.Event
 
     @property
@@ -46,21 +46,21 @@ class Request:
         return {name: values[0] for name, values in parse_qs(urlsplit(self.target).query).items()}
 
     def sleep(self, seconds: float) -> None:
-        """Wait that long, or until the server closes."""
+        """Wait for this time, or until the server closes."""
         self.closing.wait(seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is sent back; the connection closes after it."""
+    """A response; the connection closes after it."""
 
-    #: One piece, or many that are sent one by one (a generator may sleep or never end).
+    #: One piece, or several that are sent one by one (a generator may sleep or never end).
     body: bytes | Iterable[bytes] = b""
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str = "text/html; charset=utf-8"
     chunked: bool = False
-    #: Send `body` alone, with no status line or headers: garbage in place of HTTP.
+    #: True if only `body` is sent, without a status line and headers.
     raw: bool = False
 
 
@@ -78,7 +78,7 @@ def redirect(location: str, status: int = 302) -> Reply:
 
 
 def not_found(request: Request) -> Reply:
-    """Return the page that unknown paths get."""
+    """Return the response for unknown paths."""
     return html(f"<title>Not found</title><p>No page at this path ({request.method}).", 404)
 
 
@@ -89,9 +89,9 @@ class PageServer:
     routes: dict[str, Handler] = field(default_factory=dict)
     host: str = "127.0.0.1"
     port: int = 0
-    #: File with certificate and key; the server speaks TLS when it is given.
+    #: A file with certificate and key; if given, the server uses TLS.
     certificate: Path | None = None
-    #: Changes the TLS context before use, for old versions and the like.
+    #: Changes the TLS context before use, for example to allow old versions.
     tune_tls: Callable[[ssl.SSLContext], None] = lambda _context: None
     fallback: Handler = not_found
     #: Every request, in the order of arrival.
@@ -103,12 +103,12 @@ class PageServer:
     _tls: ssl.SSLContext | None = None
 
     def url(self, path: str = "/", host: str = "") -> str:
-        """Return the absolute URL of a path, under another host name if one is given."""
+        """Return the absolute URL of a path, with another host name if one is given."""
         scheme = "https" if self.certificate else "http"
         return f"{scheme}://{host or self.host}:{self.port}{path}"
 
     def start(self) -> None:
-        """Listen; `port` then says where."""
+        """Listen on a port; `port` is then its number."""
         if self.certificate:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._tls.load_cert_chain(self.certificate)
@@ -120,9 +120,9 @@ class PageServer:
         self._spawn(self._accept)
 
     def close(self) -> None:
-        """Stop listening, cut open connections and wait for their threads."""
+        """Stop listening, close open connections and wait for their threads."""
         self._closing.set()
-        # A blocked accept() notices shutdown, but not close.
+        # A blocked accept() ends at shutdown, but not at close.
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -143,7 +143,7 @@ class PageServer:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        """Close."""
+        """Close the server."""
         self.close()
 
     def _spawn(self, target: Callable[..., None], *arguments: object) -> None:
@@ -161,7 +161,7 @@ class PageServer:
             self._spawn(self._serve, connection, str(peer[0]))
 
     def _serve(self, connection: socket.socket, peer: str) -> None:
-        # A client that leaves, or fails the handshake on purpose, is part of the test.
+        # A client may leave or fail the handshake as part of the test.
         with contextlib.suppress(OSError), connection:
             connection.settimeout(_IDLE_S)
             if self._tls is None:
@@ -184,7 +184,7 @@ class PageServer:
             if self._closing.is_set():
                 return
             connection.sendall(piece)
-        # Half-closing lets the client read all before the connection goes.
+        # Only the sending side is closed, so that the client can read everything.
         connection.shutdown(socket.SHUT_WR)
         connection.settimeout(1.0)
         connection.recv(1)
@@ -197,7 +197,8 @@ class PageServer:
                 return None
             data += piece
             if not data[:1].isalpha():
-                # TLS on a plain port, for one: say so, as servers do, instead of waiting.
+                # For example TLS on a plain port: respond with an error, as servers do, instead of
+                # waiting.
                 connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
                 return None
         first, *lines = data.split(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")

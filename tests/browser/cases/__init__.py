@@ -1,4 +1,4 @@
-"""The cases by kind: a module here with `CASES` is one kind."""
+"""The cases by kind: each module of this package with `CASES` is a kind."""
 
 import importlib
 import pkgutil

@@ -1,11 +1,11 @@
-"""In which character set a page is read."""
+"""The character set in which a page is read."""
 
 from tests.browser.case import Case, answer
 
 _COMPARE = ("title", "charset")
-#: Nothing moves on by itself here.
+#: Seconds to wait for changes; these pages do not navigate.
 _QUIET_S = 0.1
-#: Cyrillic in KOI8-R; other letters in every other set.
+#: Cyrillic in KOI8-R, and other letters in every other character set.
 _BODY = b"<title>\xf0\xd2\xc9</title>"
 _KOI = b"<meta charset=koi8-r>"
 

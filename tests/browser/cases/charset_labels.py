@@ -1,8 +1,8 @@
-"""Labels of a header that hold more than a label does."""
+"""Content-Type headers with characters around or within the label of the character set."""
 
 from tests.browser.case import Case, answer
 
-#: Cyrillic in KOI8-R; other letters in every other set.
+#: Cyrillic in KOI8-R, and other letters in every other character set.
 _BODY = b"<meta charset=windows-1251><title>\xf0\xd2\xc9</title>"
 
 

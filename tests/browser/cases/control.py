@@ -1,4 +1,4 @@
-"""Responses without any fault: both must read them alike, or the comparison itself is wrong."""
+"""Valid responses; if these are read differently, the comparison itself is wrong."""
 
 from tests.browser.case import LOGIN, OTHER, Case, answer, redirect
 

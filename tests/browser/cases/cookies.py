@@ -1,10 +1,10 @@
-"""Cookies on a redirect: what comes back, byte for byte and in which order."""
+"""Cookies that a redirect sets: what is sent back, and in which order."""
 
 from tests.browser.case import OTHER, Case, answer, redirect
 from tests.support.pages import Request
 
 _COMPARE = ("requests", "cookies")
-#: Nothing moves on by itself here.
+#: Seconds to wait for changes; these pages do not navigate.
 _QUIET_S = 0.1
 
 

@@ -1,6 +1,6 @@
-"""Pages on which fetchers and browsers are known to disagree, each on a path of one site.
+"""Pages that fetchers and browsers are known to read differently, each on a path of one site.
 
-One site serves all of them, so that they can be opened under a name as well as by an address.
+One site serves all of them, so that they can be opened by a name and by an address.
 """
 
 import gzip
@@ -21,8 +21,8 @@ _XHTML: Final = (
 
 
 def _cookie(request: Request) -> bytes:
-    """Let in who sends the cookie back, and send everybody else round again."""
-    # Heads are read as Latin-1.
+    """Return the page to a client that sends the cookie back, and a redirect to all others."""
+    # Heads are decoded as Latin-1.
     if _COOKIE.encode().decode("latin-1") in request.headers.get("cookie", ""):
         return answer()
     return redirect(b"/cookie", f"Set-Cookie: {_COOKIE}; Path=/".encode())
@@ -33,7 +33,7 @@ def _refresh(to: str, more: str = "") -> bytes:
     return answer(page + more)
 
 
-#: What the site answers on each of its paths.
+#: The site's responses by path.
 SITE: Final[Mapping[str, Response]] = {
     "/plain": answer(),
     "/other": answer(OTHER),

@@ -1,4 +1,4 @@
-"""Submitters and forms: where what is typed goes."""
+"""Forms and submit buttons: where the input is sent."""
 
 from tests.browser.case import Case, answer
 

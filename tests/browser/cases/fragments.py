@@ -1,4 +1,4 @@
-"""Which fragment is left after a redirect."""
+"""The fragment of the URL after a redirect."""
 
 from tests.browser.case import LOGIN, Case, answer, redirect
 

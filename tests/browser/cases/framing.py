@@ -1,4 +1,4 @@
-"""Where a body ends when its headers are odd."""
+"""The end of a body with unusual framing headers."""
 
 from tests.browser.case import LOGIN, Case
 

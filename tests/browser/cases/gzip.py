@@ -1,4 +1,4 @@
-"""Bodies whose Content-Encoding is odd, or that are faulty at their end."""
+"""Bodies with an unusual Content-Encoding or with an error at their end."""
 
 import gzip
 import zlib
@@ -10,7 +10,7 @@ from tests.browser.case import LOGIN, Case, answer
 
 _TEXT = LOGIN.encode()
 _WHOLE = gzip.compress(_TEXT, mtime=0)
-#: The password field is in the second one.
+#: The password field is in the second member.
 _TWO = gzip.compress(_TEXT[:60], mtime=0) + gzip.compress(_TEXT[60:], mtime=0)
 _FLAGS = b"\x1f" + _WHOLE[4:10] + b"\x03\0abcname\0comment\0\x12\x34"
 _KEPT = "Chromium compares zlib's check sum, though not gzip's; what was read before it is kept."

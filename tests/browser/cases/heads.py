@@ -1,4 +1,4 @@
-"""Heads that are not written as RFC 9112 says, which browsers read all the same or refuse."""
+"""Heads that violate RFC 9112 and that browsers accept or refuse."""
 
 from tests.browser.case import LOGIN, OTHER, Case, answer, redirect
 

@@ -1,9 +1,9 @@
-"""What a redirect's Location leads to."""
+"""The target of a redirect's Location header."""
 
 from tests.browser.case import LOGIN, OTHER, Case, answer, redirect
 
 _COMPARE = ("url", "title", "requests")
-#: Nothing moves on by itself here.
+#: Seconds to wait for changes; these pages do not navigate.
 _QUIET_S = 0.1
 
 
@@ -13,7 +13,7 @@ def _to(name: str, location: bytes, start: str = "/dir/page", why: str = "") -> 
 
 
 def _answers(name: str, *lines: bytes, first: bytes = b"HTTP/1.1 302 Found") -> Case:
-    """Return a page with these header lines, and the same under every other path."""
+    """Return a page with these header lines, and the same page under every other path."""
     return Case(
         name,
         {"/": answer(LOGIN, *lines, first=first), "*": answer(OTHER)},

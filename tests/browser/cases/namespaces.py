@@ -1,4 +1,4 @@
-"""Drawings, formulas, templates and shadow trees: what in them is the page's own."""
+"""SVG, MathML, templates and shadow trees: which parts belong to the HTML document."""
 
 from tests.browser.case import Case, answer
 

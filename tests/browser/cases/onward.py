@@ -1,7 +1,7 @@
-"""Ways by which a page leads elsewhere by itself, and those that wait for a click.
+"""Pages that navigate by themselves, and pages that navigate only after a click.
 
-`onward` is where Chromium went without anybody's doing, or where the fetcher says that the page
-leads; empty where it stays.
+`onward` is the path to which Chromium navigates without any input, and the path to which the
+fetcher says that the page leads. It is empty if the page stays.
 """
 
 from tests.browser.case import OTHER, Case, answer

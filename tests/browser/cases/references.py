@@ -1,8 +1,8 @@
-"""Where a page's references lead that have odd characters about or in them."""
+"""The targets of references with unusual characters around or in them."""
 
 from tests.browser.case import Case, answer
 
-#: Nothing moves on by itself here.
+#: Seconds to wait for changes; these pages do not navigate.
 _QUIET_S = 0.1
 
 

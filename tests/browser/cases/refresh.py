@@ -1,4 +1,4 @@
-"""Refresh headers and `<meta http-equiv=refresh>`: whether they lead away, and to where."""
+"""Refresh headers and `<meta http-equiv=refresh>`: whether they navigate, and to which URL."""
 
 from tests.browser.case import LOGIN, OTHER, Case, answer
 
@@ -7,7 +7,7 @@ _FIRST_QUOTE = "The HTML standard ends a quoted URL at the next quote, Chromium 
 
 
 def _meta(name: str, content: str, more: str = "", explained: str = "") -> Case:
-    """Return a page with the refresh, and another page everywhere else."""
+    """Return a page with the refresh, and another page under every other path."""
     page = f'<!doctype html><title>first</title><meta http-equiv=refresh content="{content}">{more}'
     return Case(name, {"/": answer(page), "*": answer(OTHER)}, explained=explained)
 

@@ -1,4 +1,4 @@
-"""Content-Types that are given twice, are invalid or say nothing: what is shown as a page."""
+"""Repeated, invalid and uninformative Content-Types: which responses are shown as a page."""
 
 from tests.browser.case import LOGIN, Case, answer
 

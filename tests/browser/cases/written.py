@@ -1,4 +1,4 @@
-"""Forms and password fields that scripts write into the page while it loads, or only on a click."""
+"""Forms and password fields that scripts write into the page, during loading or after a click."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ def _case(name: str, code: str, explained: str = "") -> Case:
 
 
 def _bare(name: str, code: str) -> Case:
-    """Return a case of an input outside of any form, which sends nothing anywhere."""
+    """Return a case of an input outside of any form; nothing sends it."""
     return dataclasses.replace(_case(name, code), compare=("password",))
 
 

@@ -1,4 +1,4 @@
-"""SVG, XHTML and other XML that is opened as a document of its own."""
+"""SVG, XHTML and other XML as documents."""
 
 from tests.browser.case import Case, answer
 

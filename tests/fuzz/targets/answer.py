@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator
 from typing import cast
 
-from fetcher.content.body import load
+from fetcher.content.body import load_body
 from fetcher.deadline import Deadline
 from fetcher.failure import FetchFailedError
 from fetcher.http.exchange import Exchange, Http11RequiredError
@@ -60,13 +60,13 @@ def _frames(data: bytes) -> Iterator[bytes]:
 
 def _read(exchange: Exchange) -> tuple[object, ...]:
     try:
-        head = exchange.ask("/", _HEADERS)
-        loaded = load(exchange, head, _CAP, Deadline.after(_TIMEOUT_S))
+        head = exchange.send_get("/", _HEADERS)
+        loaded = load_body(exchange, head, _CAP, Deadline.after(_TIMEOUT_S))
     except FetchFailedError as failure:
-        assert failure.ending.detail
-        return (failure.ending,)
+        assert failure.result.detail
+        return (failure.result,)
     except Http11RequiredError:
         return ("HTTP/1.1",)
-    assert len(loaded.data) == loaded.body.size_bytes <= _CAP
-    assert loaded.body.wire_bytes <= _CAP
+    assert len(loaded.data) == loaded.evidence.size_bytes <= _CAP
+    assert loaded.evidence.wire_bytes <= _CAP
     return head, loaded

@@ -2,7 +2,7 @@
 
 import socket
 
-from fetcher.content.body import load
+from fetcher.content.body import load_body
 from fetcher.deadline import Deadline
 from fetcher.failure import FetchFailedError
 from fetcher.http.exchange import Exchange
@@ -20,13 +20,13 @@ def fuzz_answer(data: bytes) -> None:
         deadline = Deadline.after(_TIMEOUT_S)
         exchange = Exchange(ours, deadline)
         try:
-            head = exchange.ask("/", (("Host", "example.com"),))
-            loaded = load(exchange, head, _CAP, deadline)
+            head = exchange.send_get("/", (("Host", "example.com"),))
+            loaded = load_body(exchange, head, _CAP, deadline)
         except FetchFailedError as failure:
-            assert failure.ending.detail
+            assert failure.result.detail
             return
         assert not deadline.is_over()
         assert 0 <= head.status < 2**31
         assert not 100 <= head.status < 200
-        assert len(loaded.data) == loaded.body.size_bytes <= _CAP
-        assert loaded.body.wire_bytes <= _CAP
+        assert len(loaded.data) == loaded.evidence.size_bytes <= _CAP
+        assert loaded.evidence.wire_bytes <= _CAP

@@ -1,7 +1,7 @@
 """Headers that a browser reads by rules of their own: cookies, media types, character sets."""
 
 from fetcher.content.charset import decode_text
-from fetcher.content.media_type import extract, reportable
+from fetcher.content.media_type import extract_media_type, reportable_type
 from fetcher.content.sniff import find_charset, sniff_type
 from fetcher.http.cookies import CookieJar
 from safeurl.url import ParsedUrl, parse
@@ -32,10 +32,10 @@ def fuzz_media_type(data: bytes) -> None:
     """Hold that type and character set are found, the same twice, and that the text is text."""
     head, _, body = data.partition(b"\n\n")
     headers = head.decode("latin-1").split("\n")
-    found = extract(headers)
-    assert extract([found.text]).essence == found.essence
-    assert reportable(found.essence) in {"", found.essence}
+    found = extract_media_type(headers)
+    assert extract_media_type([found.header_value]).essence == found.essence
+    assert reportable_type(found.essence) in {"", found.essence}
     sniffed = sniff_type(body)
-    assert sniffed == reportable(sniffed)
-    text = decode_text(body, find_charset(body, found.text))
+    assert sniffed == reportable_type(sniffed)
+    text = decode_text(body, find_charset(body, found.header_value))
     assert text.encode().decode() == text

@@ -1,6 +1,6 @@
 """Response heads and chunked bodies: the same in any split, and read as what Chromium documents."""
 
-from fetcher.http.framing import anomalies, body_reader, conflict
+from fetcher.http.framing import body_reader, conflicting_header, framing_anomalies
 from fetcher.http.head import MAX_HEAD_BYTES, HeadReader, NotHttpError
 from tests.fuzz.targets.packets import CUTS, splits
 
@@ -36,8 +36,8 @@ def _read(pieces: list[bytes]) -> tuple[object, ...]:
     body = body_reader(head)
     found = b"".join(map(body.feed, (reader.rest, *left)))
     assert len(found) <= sum(map(len, pieces))
-    assert not (body.fault and body.is_whole)
+    assert not (body.fault and body.is_complete)
     return (
-        *(head, tuple(anomalies(head)), conflict(head), found),
-        *(body.is_whole, body.may_end, body.fault, tuple(body.anomalies)),
+        *(head, tuple(framing_anomalies(head)), conflicting_header(head), found),
+        *(body.is_complete, body.may_end_with_connection, body.fault, tuple(body.anomalies)),
     )

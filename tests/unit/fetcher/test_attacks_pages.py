@@ -1,4 +1,4 @@
-"""Pages and certificates made so that an honest fetcher could not report what it saw of them."""
+"""Hostile pages and certificates cannot prevent the fetcher from reporting them."""
 
 import datetime as dt
 import ipaddress
@@ -23,15 +23,15 @@ from safeurl.model.report import EvidenceLine, Hop, Tls, encode_line
 from safeurl.model.report_reader import ReportReader
 
 _URL = "https://shop.example/"
-#: Letters whose lower-case, upper-case or normal form is longer than they are, marks without
-#: width, halves of pairs, noncharacters, digits that are none of ASCII, and quotes.
+#: Characters whose lower-case, upper-case or normalized form is longer, marks without width,
+#: surrogates, noncharacters, digits outside of ASCII, and quotes.
 _ODD = "\u0130\u0149\u01f0\u1e9e\u00df\ufb03\ufdfa\u0390\u0345\x00\x1f\x7f\x85\xa0\u2028\ufeff"
 _ODD += "\ud800\udfff\ufdd0\uffff\U0010ffff\u0663\u00b2\u2160:%\\|^{}[]<>&;'\"=/ \t\n#"
 _LIMITS = (511, 512, 513, 600, 4097, 8193)
 
 
 def _taken(line: EvidenceLine) -> None:
-    """Check that a worker takes the line."""
+    """Check that a worker accepts the line."""
     reader = ReportReader("s", 1)
     assert reader.feed(encode_line(line)), reader.fault_detail
 
@@ -58,21 +58,21 @@ def _page(value: str) -> str:
 
 @pytest.mark.parametrize("size", _LIMITS)
 @pytest.mark.parametrize("char", _ODD, ids=ascii)
-def test_no_letter_makes_a_page_unreadable(char: str, size: int) -> None:
-    """A page must not choose that its own evidence is thrown away, the password's field with it."""
+def test_no_character_makes_a_report_invalid(char: str, size: int) -> None:
+    """A page cannot make the worker reject its own evidence, including that of a password field."""
     for reading in _readings(_page(char * size)):
         _taken(EvidenceLine(page=reading.page))
 
 
 @given(st.text(st.sampled_from(_ODD + "ab0") | st.characters(), max_size=60), st.integers(1, 400))
-def test_no_text_makes_a_page_unreadable(text: str, times: int) -> None:
-    """Whatever stands in every place where a page can put text."""
+def test_no_text_makes_a_report_invalid(text: str, times: int) -> None:
+    """Any text is valid in every place where a page can put text."""
     for reading in _readings(_page(text * times)):
         _taken(EvidenceLine(page=reading.page))
 
 
 def _certificate() -> bytes:
-    """Return a certificate with every kind of name that evidence knows."""
+    """Return a certificate with every kind of name that the evidence contains."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(
         [
@@ -106,8 +106,8 @@ def _certificate() -> bytes:
     )
 
 
-def test_no_certificate_makes_a_hop_unreadable() -> None:
-    """A server sends any bytes for a certificate: what cannot be read of it stays empty."""
+def test_no_certificate_makes_a_hop_invalid() -> None:
+    """A certificate may contain any bytes; fields that cannot be read stay empty."""
     chance = random.Random(10)  # noqa: S311 - the same certificates in every run
     der = _certificate()
     read = 0

@@ -1,9 +1,9 @@
-"""Cookies go back to whom they belong."""
+"""Cookies are sent only to the hosts that browsers would send them to."""
 
 import pytest
 
 from fetcher.http.cookies import CookieJar
-from fetcher.subprocess_task import run_apart
+from fetcher.subprocess_task import run_in_subprocess
 from safeurl.url import ParsedUrl
 
 
@@ -48,14 +48,14 @@ def _at(host: str, scheme: str = "http") -> ParsedUrl:
     ],
 )
 def test_where_a_cookie_goes(set_cookie: str, host: str, scheme: str, sent: str) -> None:
-    """Set by www.site.test: who gets it back."""
+    """A cookie set by www.site.test is sent to the host only if browsers would send it."""
     jar = CookieJar()
     jar.store(_at("www.site.test"), set_cookie)
     assert jar.header(_at(host, scheme)) == sent
 
 
 def test_later_values_replace_earlier_ones() -> None:
-    """By name and domain; deletion too."""
+    """A cookie replaces the one with the same name and domain, and a past date deletes it."""
     jar = CookieJar()
     for value in ("a=1", "b=2", "a=3"):
         jar.store(_at("site.test"), value)
@@ -65,7 +65,7 @@ def test_later_values_replace_earlier_ones() -> None:
 
 
 def test_a_secure_cookie_is_set_and_replaced_by_secure_pages_only() -> None:
-    """What http says can neither replace nor hide it."""
+    """A page over plain HTTP can neither replace nor hide a secure cookie."""
     jar = CookieJar()
     secure = _at("site.test", "https")
     jar.store(secure, "__Host-a=1; Secure; Path=/")
@@ -78,7 +78,7 @@ def test_a_secure_cookie_is_set_and_replaced_by_secure_pages_only() -> None:
 
 
 def test_the_jar_is_bounded() -> None:
-    """A page cannot fill it without end."""
+    """The number of cookies of one site is limited."""
     jar = CookieJar()
     for number in range(1000):
         jar.store(_at(f"h{number % 3}.site.test"), f"c{number}=1; Domain=site.test")
@@ -86,7 +86,7 @@ def test_the_jar_is_bounded() -> None:
 
 
 def test_the_newest_cookies_are_kept() -> None:
-    """A site that sets many before the one that it asks for gets that one."""
+    """A site that sets too many cookies still receives the last one."""
     jar = CookieJar()
     jar.store(_at("other.test"), "other=1")
     for number in range(181):
@@ -97,7 +97,7 @@ def test_the_newest_cookies_are_kept() -> None:
 
 
 def test_a_name_with_a_trailing_dot_sets_no_cookie_for_a_top_level_domain() -> None:
-    """`test.` is one label as `test` is; the site's own cookies are kept."""
+    """`test.` is a top-level domain like `test`; cookies of the site itself are accepted."""
     jar = CookieJar()
     jar.store(_at("www.evil.test."), "a=1; Domain=test.")
     jar.store(_at("www.evil.test."), "b=1; Domain=evil.test.")
@@ -105,8 +105,8 @@ def test_a_name_with_a_trailing_dot_sets_no_cookie_for_a_top_level_domain() -> N
     assert jar.header(_at("evil.test.")) == "b=1"
 
 
-def test_cookies_of_other_sites_cost_no_time() -> None:
-    """A chain over many sites that each fill the jar comes to its page."""
+def test_many_cookies_of_many_sites_are_processed_in_time() -> None:
+    """A chain over many sites with many cookies each is processed in time."""
 
     def fill() -> bytes:
         jar = CookieJar()
@@ -117,4 +117,4 @@ def test_cookies_of_other_sites_cost_no_time() -> None:
             jar.store(_at("a.last.test"), f"c{number}=1")
         return jar.header(_at("a.last.test")).encode()
 
-    assert run_apart(fill, 20).endswith(b"c35999=1")
+    assert run_in_subprocess(fill, 20).endswith(b"c35999=1")

@@ -1,4 +1,4 @@
-"""The fetcher's image holds every module of ours that the fetcher loads, and no other."""
+"""The fetcher's image contains exactly the modules of `safeurl` that the fetcher imports."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ print(*(name for name in sys.modules if name.split(".")[0] in {"safeurl", "worke
 
 
 def test_the_image_holds_what_the_fetcher_loads() -> None:
-    """The list in docker/lib/images.sh equals what an interpreter has loaded."""
+    """The list in docker/lib/images.sh equals the modules that an interpreter has imported."""
     loaded = subprocess.run(
         [sys.executable, "-c", _LOAD], cwd=_ROOT, check=True, capture_output=True, text=True
     ).stdout.split()

@@ -1,4 +1,4 @@
-"""The suite of html5lib for the search of a document's character set."""
+"""html5lib's test suite for the character set that a document declares."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.peers.suites import EncodingCase, encoding_cases
 
 
 @pytest.mark.parametrize("case", encoding_cases(), ids=lambda case: case.name)
-def test_a_document_is_read_in_the_set_that_the_suite_says(case: EncodingCase) -> None:
-    """Or in Chromium's, where the suite is older than what browsers do."""
+def test_the_declared_character_set_is_the_suites(case: EncodingCase) -> None:
+    """The result is the suite's, or Chromium's where the suite is older than what browsers do."""
     is_equal = find_charset(case.document, "text/html") == case.charset
     assert is_equal is (case.name not in differences.ENCODINGS)

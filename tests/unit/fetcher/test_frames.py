@@ -1,4 +1,4 @@
-"""Frames of HTTP/2 are cut out of bytes, however those are split."""
+"""Bytes are split into HTTP/2 frames, independent of packet sizes."""
 
 import pytest
 from h2.exceptions import FrameTooLargeError
@@ -14,7 +14,7 @@ _FRAMES = st.tuples(st.binary(min_size=6, max_size=6), st.binary(max_size=50)).m
 
 @given(st.lists(_FRAMES), st.binary(max_size=8))
 def test_any_split_gives_the_same_frames(frames: list[bytes], rest: bytes) -> None:
-    """In one piece and byte by byte; what is not whole is not given."""
+    """In one piece or byte by byte; an incomplete frame is not returned."""
     data = b"".join(frames) + rest[:2]
     assert [frame.wire for frame in Frames().feed(data)] == frames
     reader = Frames()
@@ -22,16 +22,16 @@ def test_any_split_gives_the_same_frames(frames: list[bytes], rest: bytes) -> No
     assert bytewise == frames
 
 
-def test_what_comes_before_a_frame_too_large_is_given() -> None:
-    """It is for the next one that there is no room."""
+def test_the_frame_before_one_that_is_too_large_is_returned() -> None:
+    """The frame before the one that is too large is complete."""
     reader = Frames().feed(b"\0\0\0\4\0\0\0\0\0" + b"\0\x40\1\0\0\0\0\0\1")
     assert next(reader).kind == 4
     with pytest.raises(FrameTooLargeError):
         next(reader)
 
 
-def test_a_goaway_says_how_far_and_why() -> None:
-    """Cut short, it says nothing."""
+def test_a_goaway_has_a_last_stream_and_an_error() -> None:
+    """A GOAWAY that is too short has no stream and no error."""
     frame = Frame(b"\0\0\x08\7\0\0\0\0\0\x80\0\0\5\0\0\0\x0d")
     assert (frame.kind, frame.last_stream, frame.error) == (GOAWAY, 5, 13)
     assert (Frame(b"\0\0\0\7\0\0\0\0\0").last_stream, frame.wire[0]) == (0, 0)

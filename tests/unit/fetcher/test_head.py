@@ -1,4 +1,4 @@
-"""A response's head and framing are read as browsers read them, however the bytes are split."""
+"""Head and framing of a response are read as in browsers, independent of packet sizes."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fetcher.http.framing import anomalies, body_reader, conflict
+from fetcher.http.framing import body_reader, conflicting_header, framing_anomalies
 from fetcher.http.head import MAX_HEAD_BYTES, Head, HeadReader, NotHttpError
 
 _OK = b"HTTP/1.1 200 OK\r\n"
@@ -25,7 +25,7 @@ _PARTS = st.sampled_from(
 
 
 def _read(pieces: Iterator[bytes]) -> tuple[object, ...]:
-    """Return all that one response gives: head, body, ends, faults, anomalies."""
+    """Return all results for one response: head, body, end, errors and anomalies."""
     reader = HeadReader()
     head = None
     try:
@@ -40,8 +40,8 @@ def _read(pieces: Iterator[bytes]) -> tuple[object, ...]:
         return ()
     body = body_reader(head)
     data = b"".join(map(body.feed, (reader.rest, *pieces)))
-    state = (body.is_whole, body.may_end, body.fault, tuple(body.anomalies))
-    return (head, tuple(anomalies(head)), conflict(head), data, *state)
+    state = (body.is_complete, body.may_end_with_connection, body.fault, tuple(body.anomalies))
+    return (head, tuple(framing_anomalies(head)), conflicting_header(head), data, *state)
 
 
 def _head(*lines: bytes, first: bytes = b"HTTP/1.1 200 OK") -> Head:
@@ -54,7 +54,7 @@ def _head(*lines: bytes, first: bytes = b"HTTP/1.1 200 OK") -> Head:
 @example(_CHUNKED + b"5\r", [])
 @example(_CHUNKED + b"5\r\nhello\r\n0\r\n\r\n", [])
 def test_any_split_gives_the_same(data: bytes, cuts: list[int]) -> None:
-    """In one piece, byte by byte, and cut anywhere."""
+    """In one piece, byte by byte, and split at any positions."""
     whole = _read(iter([data]))
     assert _read(data[n : n + 1] for n in range(len(data))) == whole
     ends = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
@@ -79,7 +79,7 @@ def test_any_split_gives_the_same(data: bytes, cuts: list[int]) -> None:
     ],
 )
 def test_status_lines(first: bytes, status: int, version: str) -> None:
-    """The first number after a space counts; where there is none it is 200."""
+    """The first number after a space is the status; without a number it is 200."""
     head = _head(first=first)
     assert (head.status, head.http_version) == (status, version)
     assert head.anomalies == (() if first == b"HTTP/1.1 200 OK" else ("status_line",))
@@ -104,15 +104,15 @@ def test_status_lines(first: bytes, status: int, version: str) -> None:
     ],
 )
 def test_header_lines(lines: list[bytes], headers: list[tuple[str, str]], words: list[str]) -> None:
-    """A line that is no header costs nothing but itself."""
+    """An invalid header line is skipped and recorded."""
     head = _head(*lines)
     assert head.headers == tuple(headers)
     assert head.anomalies == tuple(words)
 
 
 @pytest.mark.parametrize("junk", [b"\r\n", b"\r\n\r\n", b"\n", b"\xef\xbb\xbf", b"    "])
-def test_up_to_four_bytes_before_the_head_are_passed_over(junk: bytes) -> None:
-    """And are on record."""
+def test_up_to_four_bytes_before_the_head_are_skipped(junk: bytes) -> None:
+    """They are skipped and recorded."""
     head = HeadReader().feed(junk + _OK + b"\r\n")
     assert head is not None
     assert head.anomalies == ("junk_before_head",)
@@ -121,14 +121,14 @@ def test_up_to_four_bytes_before_the_head_are_passed_over(junk: bytes) -> None:
 @pytest.mark.parametrize(
     "data", [b"12345" + _OK, b"hello world", b"ICY 200 OK\r\n\r\n", _OK + b"A: \0\r\n\r\n"]
 )
-def test_what_is_no_head_is_told(data: bytes) -> None:
-    """No browser takes these for a response with a head."""
+def test_bytes_that_are_not_a_head_raise_an_error(data: bytes) -> None:
+    """No browser accepts these bytes as a response with a head."""
     with pytest.raises(NotHttpError):
         HeadReader().feed(data)
 
 
 def test_a_head_has_a_limit() -> None:
-    """Whether its end has come or not."""
+    """The limit applies to complete and to incomplete heads."""
     line = b"A: " + b"x" * (MAX_HEAD_BYTES - len(_OK) - 7)
     assert HeadReader().feed(_OK + line + b"\r\n\r\n") is not None
     for end in (b"\r\n\r\n", b""):
@@ -149,15 +149,15 @@ def test_a_head_has_a_limit() -> None:
         ([b"Transfer-Encoding: Chunked, foo"], ["transfer_encoding"]),
     ],
 )
-def test_framing_that_departs_is_told(lines: list[bytes], words: list[str]) -> None:
-    """It is evidence, whatever browsers make of it."""
-    assert list(anomalies(_head(*lines))) == words
+def test_invalid_framing_headers_are_anomalies(lines: list[bytes], words: list[str]) -> None:
+    """The anomaly is recorded whether browsers accept the header or not."""
+    assert list(framing_anomalies(_head(*lines))) == words
 
 
-def test_chunks_are_for_http_1_1_alone() -> None:
-    """Before, they are the body as it is."""
+def test_chunked_coding_needs_http_1_1() -> None:
+    """In HTTP/1.0 the chunk lines are part of the body."""
     head = _head(b"Transfer-Encoding: chunked", first=b"HTTP/1.0 200 OK")
-    assert list(anomalies(head)) == ["transfer_encoding"]
+    assert list(framing_anomalies(head)) == ["transfer_encoding"]
     assert body_reader(head).feed(b"0\r\n\r\n") == b"0\r\n\r\n"
 
 
@@ -176,8 +176,8 @@ def test_chunks_are_for_http_1_1_alone() -> None:
     ],
 )
 def test_headers_for_which_browsers_show_an_error(lines: list[bytes], name: str) -> None:
-    """Different values of these could show each reader another page."""
-    assert conflict(_head(*lines)) == name
+    """Contradictory values could show different pages to different readers."""
+    assert conflicting_header(_head(*lines)) == name
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_headers_for_which_browsers_show_an_error(lines: list[bytes], name: str)
     ),
 )
 def test_chunks(body: bytes, data: bytes, words: list[str]) -> None:
-    """What came before a fault is kept."""
+    """The bytes before an error are kept."""
     reader = body_reader(_head(b"Transfer-Encoding: chunked"))
     assert reader.feed(body) == data
     assert reader.anomalies == words
@@ -226,17 +226,17 @@ def test_chunks(body: bytes, data: bytes, words: list[str]) -> None:
         (b"9" * 9000, b"hello world"),
     ],
 )
-def test_a_length_that_is_none_is_up_to_the_end(length: bytes, data: bytes) -> None:
-    """As browsers do it."""
+def test_an_invalid_length_means_up_to_the_end(length: bytes, data: bytes) -> None:
+    """Browsers read such a body to the end of the connection."""
     reader = body_reader(_head(b"Content-Length: " + length))
     assert reader.feed(b"hello world") == data
-    assert reader.may_end == (len(data) > 5)
+    assert reader.may_end_with_connection == (len(data) > 5)
 
 
 @pytest.mark.parametrize("status", [204, 205, 304])
 def test_some_responses_have_no_body(status: int) -> None:
-    """Whatever their headers say."""
+    """Their headers make no difference."""
     head = _head(b"Content-Length: 5", first=b"HTTP/1.1 %d X" % status)
     reader = body_reader(head)
-    assert reader.is_whole
+    assert reader.is_complete
     assert reader.feed(b"hello") == b""

@@ -1,10 +1,10 @@
-"""Content-Type headers are read together, as the Fetch Standard says."""
+"""All Content-Type headers are read together, as the Fetch Standard specifies."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.content.media_type import extract, reportable
+from fetcher.content.media_type import extract_media_type, reportable_type
 
 
 @pytest.mark.parametrize(
@@ -30,19 +30,19 @@ from fetcher.content.media_type import extract, reportable
     ],
 )
 def test_the_last_valid_type_counts(headers: tuple[str, ...], essence: str, charset: str) -> None:
-    """Parameters, case and excess are gone; a character set is kept for the same type."""
-    assert extract(headers) == (essence, charset)
+    """Parameters are removed, and a repeated type keeps its character set."""
+    assert extract_media_type(headers) == (essence, charset)
 
 
 @pytest.mark.parametrize("part", ['a\\"', '"\\', ";a", '";', ",", ' ;a="', "a/b;"])
-def test_many_long_headers_take_no_time(part: str) -> None:
-    """As many as a head holds; in the square of a header's length this took minutes."""
-    assert len(extract([part * 2731 for _ in range(64)]).essence) <= 255
+def test_many_long_headers_are_read_in_linear_time(part: str) -> None:
+    """The time for the longest headers is not quadratic; it was minutes once."""
+    assert len(extract_media_type([part * 2731 for _ in range(64)]).essence) <= 255
 
 
 @given(st.lists(st.text(alphabet='text/html;=charset", *\\é\x00') | st.text(), max_size=5))
 def test_any_headers_are_read(headers: list[str]) -> None:
-    """What comes out fits the report."""
-    found = extract(headers)
+    """Any result is valid in the report."""
+    found = extract_media_type(headers)
     assert len(found.essence) <= 255
-    assert reportable(found.essence) in {"", found.essence}
+    assert reportable_type(found.essence) in {"", found.essence}

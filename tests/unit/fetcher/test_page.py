@@ -1,4 +1,4 @@
-"""Pages are read whatever they hold, and the reading always fits the report."""
+"""Any page can be read, and its evidence always fits the report."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from fetcher.page.fallback import read_roughly
 from fetcher.page.prescan import find_obstacle
 from fetcher.page.read import MAX_PARSED_BYTES, read_page
 from fetcher.page.reading import Reading
-from fetcher.subprocess_task import TaskFailedError, run_apart
+from fetcher.subprocess_task import TaskFailedError, run_in_subprocess
 
 _URL = "http://site.test/dir/page"
 _TAGS = (
@@ -32,7 +32,7 @@ def _fits(reading: Reading) -> bool:
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(_TAGS) | st.text(max_size=8), max_size=40).map("".join))
 def test_any_markup_is_read(text: str) -> None:
-    """Parser and fallback both give evidence that a worker takes."""
+    """The evidence of the parser and of the fallback is valid for a worker."""
     text = text.encode("utf-8", "replace").decode()
     assert _fits(read_dom(text, _URL))
     assert _fits(read_roughly(text, _URL))
@@ -41,12 +41,12 @@ def test_any_markup_is_read(text: str) -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from(["utf-8", "utf-16-le", "gb18030", ""]))
 def test_any_bytes_are_read(data: bytes, charset: str) -> None:
-    """Through the child process as well."""
+    """The same through the child process."""
     assert _fits(read_page(data, charset, _URL, 10))
 
 
 def test_the_fallback_finds_title_forms_and_refresh() -> None:
-    """As much as patterns can, with entities decoded and references made absolute."""
+    """The patterns decode entities and make references absolute."""
     reading = read_roughly(
         "<TITLE>A &amp; B</TITLE><html lang=fr><meta http-equiv='refresh' content='1;url=x'>"
         "<form action='take.php' method=post><input name=a type=\"password\"></form>"
@@ -74,8 +74,8 @@ def test_the_fallback_finds_title_forms_and_refresh() -> None:
     ],
 )
 def test_the_fallback_takes_linear_time(text: str) -> None:
-    """Patterns that backtrack without bound would not come back from these."""
-    reading = run_apart(lambda: msgspec.json.encode(read_roughly(text, _URL)), 20)
+    """Patterns with unbounded backtracking would not finish on these pages."""
+    reading = run_in_subprocess(lambda: msgspec.json.encode(read_roughly(text, _URL)), 20)
     assert msgspec.json.decode(reading, type=Reading).page.title == ""
 
 
@@ -93,21 +93,21 @@ def test_the_fallback_takes_linear_time(text: str) -> None:
     ids=["deep", "wide", "unclosed", "attributes", "few", "long value", "text"],
 )
 def test_the_prescan_finds_obstacles(text: str, word: str) -> None:
-    """Depth and attributes, counted cheaply: in doubt, against the page."""
+    """Depth and attributes are estimated; the estimate is never too low for a dangerous page."""
     assert word in find_obstacle(text)
     assert bool(find_obstacle(text)) == bool(word)
 
 
-def test_a_page_beyond_the_cap_says_so() -> None:
-    """Its beginning is read."""
+def test_a_page_beyond_the_limit_is_marked_as_partial() -> None:
+    """The first part of the page is read."""
     reading = read_page(b"<title>Long</title>" + b"x" * MAX_PARSED_BYTES, "utf-8", _URL, 10)
     assert reading.page.title == "Long"
     assert reading.page.partial == "Only the first 2,097,152 bytes were read."
 
 
-def test_a_task_apart_delivers_its_bytes() -> None:
-    """More than a pipe holds."""
-    assert run_apart(lambda: b"x" * 1_000_000, 10) == b"x" * 1_000_000
+def test_a_subprocess_returns_its_bytes() -> None:
+    """The result is larger than the buffer of a pipe."""
+    assert run_in_subprocess(lambda: b"x" * 1_000_000, 10) == b"x" * 1_000_000
 
 
 def _die() -> bytes:
@@ -131,23 +131,23 @@ def _raise() -> bytes:
         (_sleep, "took too long"),
         (_raise, "failed"),
         (lambda: bytes(10**9), "failed"),
-        (lambda: bytes(10**7), "gave too much"),
+        (lambda: bytes(10**7), "returned too much data"),
     ],
     ids=["crash", "sleep", "error", "memory", "flood"],
 )
-def test_a_task_apart_that_fails_says_how(
+def test_a_failed_subprocess_has_a_reason(
     task: object, words: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """And leaves no process behind."""
+    """The reason is a short text, and no process remains."""
     with pytest.raises(TaskFailedError, match=words):
-        run_apart(task, 1.0)  # type: ignore[arg-type]  # the table holds callables
+        run_in_subprocess(task, 1.0)  # type: ignore[arg-type]  # the table holds callables
     capfd.readouterr()
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_a_page_that_leads_to_an_odd_host_says_so() -> None:
-    """Form, link, frame and refresh name the host that a browser would open."""
+def test_the_host_that_a_browser_would_open_is_reported() -> None:
+    """Form, link, frame and refresh contain the host that a browser would open."""
     host = "a!b(.$.evil.example"
     reading = read_dom(
         f'<form action="//{host}/x.php"><input type=password></form><a href="http://{host}/">x</a>'
@@ -162,8 +162,8 @@ def test_a_page_that_leads_to_an_odd_host_says_so() -> None:
     assert urls == {f"http://{host}/"}
 
 
-def test_a_shadow_tree_is_the_pages_and_a_drawing_is_not() -> None:
-    """Forms in declarative shadow trees and links of drawings count; titles of both do not."""
+def test_shadow_trees_belong_to_the_page_and_svg_does_not() -> None:
+    """Forms in declarative shadow trees and links in SVG are read; the titles in both are not."""
     page = read_dom(
         "<svg><title>no</title><form action=/no><input name=n></form>"
         "<a xlink:href=/drawn>x</a><script href=/s.js></script></svg>"
@@ -181,7 +181,7 @@ def test_a_shadow_tree_is_the_pages_and_a_drawing_is_not() -> None:
 
 
 def test_a_thousand_form_actions_fit_the_report() -> None:
-    """What is left out is said."""
+    """`partial` says that targets were left out."""
     buttons = "".join(f"<button formaction=/{i}>" for i in range(1000))
     reading = read_dom(f"<form action=/a>{buttons}</form>", _URL)
     assert _fits(reading)

@@ -1,4 +1,4 @@
-"""The content of `noscript` is not read: people with scripts never meet it."""
+"""The content of `noscript` is not read, because browsers with scripts do not show it."""
 
 import msgspec
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fetcher.page.noscript import without_noscript
 from fetcher.page.read import read_page
-from fetcher.subprocess_task import run_apart
+from fetcher.subprocess_task import run_in_subprocess
 
 _URL = "http://site.test/"
 _NO = "<noscript></noscript>"
@@ -16,7 +16,7 @@ _PARTS = (
     *("<title>", "</title>", "<plaintext>", "<", ">", "</", "x", " ", "=", "--!>"),
     *("<svg>", "</svg>", "<desc>", "</desc>", "<![CDATA[", "]]>", "<!", "<style>", "</style>"),
 )
-#: Browsers see no `noscript` of HTML in these, hence all that follows.
+#: Documents without an HTML `noscript` for browsers, so that everything after it is content.
 _NO_NOSCRIPT = (
     "<!x <noscript>b",
     "<?x <noscript>b",
@@ -33,7 +33,7 @@ _NO_NOSCRIPT = (
     "<svg><style><!--</style><noscript>--></style></svg>b",
     "<svg><![CDATA[ > </svg><noscript> ]]></svg>b",
 )
-#: Pages on which it takes a whole parser to tell what is inside of `noscript`.
+#: Pages for which only a full parser knows what is inside of `noscript`.
 _DOUBTFUL = (
     "<svg><title><noscript></title></svg>b</noscript>",
     "<svg><p><style></svg><noscript></style>b</noscript>",
@@ -78,22 +78,22 @@ _DOUBTFUL = (
         ),
     ],
 )
-def test_only_what_a_parser_takes_for_noscript_is_emptied(text: str, left: str) -> None:
-    """Comments, scripts, titles and attribute values may hold its name."""
+def test_only_the_noscript_elements_of_a_parser_are_emptied(text: str, left: str) -> None:
+    """Comments, scripts, titles and attribute values may contain the name of the tag."""
     assert without_noscript(text) == (left, True)
 
 
 @pytest.mark.parametrize("text", _DOUBTFUL)
-def test_where_it_cannot_be_told_the_page_counts_as_read_in_part(text: str) -> None:
-    """So no verdict calls it benign; without a later `noscript` there is no doubt."""
+def test_uncertain_noscript_makes_the_page_partial(text: str) -> None:
+    """A page with an uncertain `noscript` is partial, so its verdict is not benign."""
     assert not without_noscript(text)[1]
     assert "noscript" in read_page(text.encode(), "utf-8", _URL, 10).page.partial
     assert without_noscript(text.replace("noscript", "b"))[1]
 
 
 @pytest.mark.parametrize("text", _NO_NOSCRIPT)
-def test_a_form_behind_what_is_no_noscript_is_read(text: str) -> None:
-    """A page cannot hide from us what it shows to people."""
+def test_a_form_after_text_that_is_not_noscript_is_read(text: str) -> None:
+    """A page cannot hide content from the fetcher that people see."""
     page = read_page(
         f"{text}<p><form><input type=password></form>".encode(), "utf-8", _URL, 10
     ).page
@@ -101,8 +101,8 @@ def test_a_form_behind_what_is_no_noscript_is_read(text: str) -> None:
 
 
 @pytest.mark.parametrize("padding", ["", "<p>" * 6000], ids=["parser", "fallback"])
-def test_forms_title_and_refresh_inside_of_it_are_not_the_pages(padding: str) -> None:
-    """Neither the parser nor its fallback takes them in."""
+def test_forms_title_and_refresh_in_noscript_are_not_read(padding: str) -> None:
+    """Neither the parser nor the fallback reads the content of `noscript`."""
     inside = "<title>no</title><meta http-equiv=refresh content='0;/x'><form action=/x><input>"
     text = f"<noscript>{inside}</form></noscript><title>yes</title>{'<div>' * len(padding)}"
     page = read_page(text.encode(), "utf-8", _URL, 10).page
@@ -111,8 +111,8 @@ def test_forms_title_and_refresh_inside_of_it_are_not_the_pages(padding: str) ->
 
 
 @given(st.lists(st.sampled_from(_PARTS), max_size=30).map("".join))
-def test_any_text_loses_nothing_but_what_is_inside(text: str) -> None:
-    """What is left is the text without some of it, and has nothing more to lose."""
+def test_any_text_loses_only_the_content_of_noscript(text: str) -> None:
+    """The result is a part of the text, and a second pass changes nothing."""
     left, _ = without_noscript(text)
     rest = iter(text)
     assert all(char in rest for char in left)
@@ -124,6 +124,6 @@ def test_any_text_loses_nothing_but_what_is_inside(text: str) -> None:
     ["<noscript>", "<noscript>x</noscript>", "<!--", '<p a="', "<p ", "<", "</noscript", "<p a="],
 )
 def test_it_takes_linear_time(part: str) -> None:
-    """Two megabytes of anything come back."""
+    """Two megabytes of any markup are processed in time."""
     text = "<noscript>x</noscript>" + part * (2_000_000 // len(part))
-    assert run_apart(lambda: msgspec.json.encode(len(without_noscript(text)[0])), 20)
+    assert run_in_subprocess(lambda: msgspec.json.encode(len(without_noscript(text)[0])), 20)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fetcher.page.dom import read_dom
 from fetcher.page.onward import Scripts
 from fetcher.page.read import read_page
-from fetcher.subprocess_task import run_apart
+from fetcher.subprocess_task import run_in_subprocess
 from safeurl.analysis import judge
 from safeurl.model.report import Evidence, Hop, Onward, Page
 from safeurl.model.verdict import Judgement
@@ -259,7 +259,7 @@ def test_no_script_takes_long(part: str) -> None:
         reader.read(code)
         return msgspec.json.encode(len(reader.moves))
 
-    assert int(run_apart(task, 30)) <= 16
+    assert int(run_in_subprocess(task, 30)) <= 16
 
 
 _PADDING = "Much to read here. " * 270
@@ -313,7 +313,7 @@ def test_padding_makes_no_page_benign(code: str, padding: str) -> None:
         ("/*" + "x" * 530_000 + "*/", True),
     ],
 )
-def test_scripts_not_read_to_their_end_are_told(before: str, is_cut: bool) -> None:  # noqa: FBT001 - a case
+def test_scripts_that_were_not_read_to_their_end_are_marked(before: str, is_cut: bool) -> None:  # noqa: FBT001 - a case
     """What stands behind the bound may lead elsewhere."""
     page = _page(f"<script>{before}location = '/a'</script>")
     assert (page.scripts_cut, bool(page.onward)) == (is_cut, not is_cut)

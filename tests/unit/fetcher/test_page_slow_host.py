@@ -8,7 +8,7 @@ import pytest
 from fetcher.page import read
 from fetcher.page.read import read_page
 from fetcher.page.reading import Reading
-from fetcher.subprocess_task import TaskFailedError, run_apart
+from fetcher.subprocess_task import TaskFailedError, run_in_subprocess
 
 _URL = "https://site.example/"
 _PAGES = (
@@ -53,4 +53,4 @@ def test_computing_has_a_limit_of_its_own() -> None:
             pass
 
     with pytest.raises(TaskFailedError, match="took too long"):
-        run_apart(compute, 60, 1)
+        run_in_subprocess(compute, 60, 1)

@@ -1,4 +1,4 @@
-"""XML documents are read as pages, whatever they hold."""
+"""XML documents are read as pages, whatever they contain."""
 
 import msgspec
 import pytest
@@ -11,7 +11,7 @@ from fetcher.page.xml import read_xml
 
 _URL = "http://site.test/dir/page"
 _SVG = "xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink'"
-#: Ten references in each of nine entities.
+#: Nine nested entities with ten references each.
 _TENFOLD = "".join(f"<!ENTITY a{i} '{f'&a{i - 1};' * 10}'>" for i in range(1, 10))
 _BOMB = f"<!DOCTYPE x [<!ENTITY a0 'bomb'>{_TENFOLD}]>"
 _PARTS = (
@@ -41,13 +41,13 @@ _PARTS = (
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(_PARTS) | st.text(max_size=8), max_size=30).map("".join))
 def test_any_xml_is_read(text: str) -> None:
-    """The evidence is one that a worker takes."""
+    """The evidence is valid for a worker."""
     reading = read_xml(text, _URL)
     assert msgspec.json.decode(msgspec.json.encode(reading), type=Reading) == reading
 
 
 def test_a_drawing_has_links_scripts_and_forms() -> None:
-    """Through the child process, with an entity as drawing programs write it."""
+    """Through the child process, with entities as drawing programs write them."""
     data = (
         "<!DOCTYPE svg [<!ENTITY ns 'http://www.w3.org/2000/svg'>]>"
         "<svg xmlns='&ns;' xmlns:xlink='http://www.w3.org/1999/xlink'><title>Invoice</title>"
@@ -74,13 +74,13 @@ def test_a_drawing_has_links_scripts_and_forms() -> None:
         ("<x>" * 6000, "nested"),
     ],
 )
-def test_what_was_not_read_is_said(text: str, words: str) -> None:
-    """Faults, style sheets and bombs stand in `partial`."""
+def test_parts_that_were_not_read_are_named(text: str, words: str) -> None:
+    """Errors, style sheets and entity bombs are named in `partial`."""
     assert words in read_xml(text, _URL).page.partial
 
 
-def test_a_page_before_a_fault_is_kept() -> None:
-    """As Chromium shows it above its message."""
+def test_the_page_before_an_error_is_kept() -> None:
+    """Chromium shows the part before the error above its message."""
     html = "<html xmlns='http://www.w3.org/1999/xhtml'><title>Log in</title><p>x</html>"
     page = read_xml(html, _URL).page
     assert page.title == "Log in"
@@ -88,6 +88,6 @@ def test_a_page_before_a_fault_is_kept() -> None:
 
 
 def test_an_external_entity_is_not_loaded() -> None:
-    """Neither a file nor a request."""
+    """Neither a file is opened nor a request sent."""
     text = "<!DOCTYPE x [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><x>&a;left</x>"
     assert read_xml(text, _URL).page.text == "left"

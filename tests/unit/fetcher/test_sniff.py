@@ -1,4 +1,4 @@
-"""Types by signature, character sets by mark, header or meta tag."""
+"""Media types by signature; character sets by byte order mark, header or declaration."""
 
 import codecs
 
@@ -37,8 +37,8 @@ from fetcher.content.sniff import find_charset, sniff_type
         (b"\x00\x01\x02", "application/octet-stream"),
     ],
 )
-def test_bytes_show_their_type(data: bytes, kind: str) -> None:
-    """Signatures first, then text or not."""
+def test_media_types_are_sniffed(data: bytes, kind: str) -> None:
+    """Signatures come first, then text or binary data."""
     assert sniff_type(data) == kind
 
 
@@ -78,13 +78,13 @@ def test_bytes_show_their_type(data: bytes, kind: str) -> None:
     ],
 )
 def test_character_sets_are_found(data: bytes, header: str, name: str) -> None:
-    """Mark before header before meta tag before guess; unknown labels count for nothing."""
+    """Byte order mark, header, declaration, guess: in this order; unknown labels are ignored."""
     assert find_charset(data, header) == name
 
 
 @given(st.binary(max_size=200), st.text(max_size=60))
 def test_any_bytes_become_text(data: bytes, header: str) -> None:
-    """Whatever name is found, Python decodes by it."""
+    """Python has a decoder for every name that is found."""
     name = find_charset(data, header)
     assert isinstance(decode_text(data, name), str)
     assert isinstance(sniff_type(data), str)
@@ -92,7 +92,7 @@ def test_any_bytes_become_text(data: bytes, header: str) -> None:
 
 @pytest.mark.parametrize("label", ["gb2312", "sjis", "tis-620", "ks_c_5601-1987", "big5-hkscs"])
 def test_every_label_has_a_decoder(label: str) -> None:
-    """Names of the Encoding Standard lead to codecs that Python has."""
+    """Python has a codec for every name of the Encoding Standard."""
     name = find_charset(b"x", f"text/html; charset={label}")
     assert decode_text(b"plain", name) == "plain"
 
@@ -120,12 +120,12 @@ def test_every_label_has_a_decoder(label: str) -> None:
     ],
 )
 def test_bytes_are_read_by_the_standards_tables(charset: str, data: bytes, text: str) -> None:
-    """Where Python's codecs of these names know less, or something else."""
+    """The result is the standard's where Python's codec differs from it."""
     assert decode_text(data, charset) == text
 
 
-def test_codecs_that_are_bombs_are_not_named() -> None:
-    """Python would unpack or transform with these."""
+def test_codecs_that_transform_data_are_unknown() -> None:
+    """Python codecs that decompress or transform data are not available to a page."""
     for label in ("zip", "bz2", "base64", "rot13", "unicode_escape", "punycode", "idna", "utf-7"):
         codecs.lookup(label)
         assert find_charset(b"x", f"text/html; charset={label}") == "windows-1252"

@@ -28,9 +28,9 @@ from safeurl.model.report import (
 from safeurl.model.stored_evidence import read_evidence
 from safeurl.model.verdict import Verdict
 from safeurl.state import Outcome
+from tests.support.chain_cases import FIRES as WAYS
 from tests.support.page_cases import FIRES as PAGES
 from tests.support.rule_cases import SEEN_AT, SHA256, Case
-from tests.support.way_cases import FIRES as WAYS
 
 TEXTS = st.one_of(
     st.text(max_size=40),

@@ -4,11 +4,11 @@ import pytest
 
 from safeurl.analysis import CORE, judge
 from safeurl.url import parse
-from tests.support import page_cases, way_cases
+from tests.support import chain_cases, page_cases
 from tests.support.rule_cases import SEEN_AT, Case
 
-FIRES = way_cases.FIRES + page_cases.FIRES
-SILENT = way_cases.SILENT + page_cases.SILENT
+FIRES = chain_cases.FIRES + page_cases.FIRES
+SILENT = chain_cases.SILENT + page_cases.SILENT
 
 
 def _name(case: Case) -> str:

@@ -1,4 +1,4 @@
-"""The fetcher's process ends itself, in time and with a code that says why."""
+"""The fetcher's process ends by itself, in time, with an exit code for the reason."""
 
 import os
 import signal
@@ -41,14 +41,14 @@ def _send(process: subprocess.Popen[bytes], line: bytes) -> None:
 
 
 def _child(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the guard's fork and return its id."""
+    """Wait for the watchdog's child and return its process id."""
     path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     for _ in range(600):
         children = path.read_text().split()
         if children:
             return int(children[0])
         time.sleep(0.05)
-    raise TimeoutError("the guard has no child")
+    raise TimeoutError("the watchdog has no child")
 
 
 def _wait_for_request(server: PageServer) -> None:
@@ -74,8 +74,8 @@ def _wait_for_request(server: PageServer) -> None:
     ],
     ids=["nothing", "empty", "garbage", "no url", "extra", "profile", "time", "policy", "long"],
 )
-def test_a_bad_request_is_told_by_the_exit_code(line: bytes) -> None:
-    """Nothing goes to stdout; stderr says what is wrong."""
+def test_a_bad_request_has_its_own_exit_code(line: bytes) -> None:
+    """Nothing is written to stdout, and stderr contains the reason."""
     run = run_fetcher(line)
     assert run.code == Exit.BAD_REQUEST
     assert run.lines == ()
@@ -83,7 +83,7 @@ def test_a_bad_request_is_told_by_the_exit_code(line: bytes) -> None:
 
 
 def test_a_warm_fetcher_waits_for_its_request() -> None:
-    """Started ahead with everything loaded, it fetches when the line comes; stdin stays open."""
+    """Started with `--preload`, it fetches when the request arrives; stdin stays open."""
     with (
         PageServer({"/": lambda _: html("<title>Warm</title>")}) as server,
         _started("--preload", "--idle-timeout", "60") as process,
@@ -98,13 +98,13 @@ def test_a_warm_fetcher_waits_for_its_request() -> None:
 
 
 def test_without_a_request_it_ends_when_the_idle_time_is_over() -> None:
-    """A warm sandbox that nobody uses does not stay for ever."""
+    """A sandbox that was started in advance and is not used ends."""
     with _started("--idle-timeout", "1") as process:
         assert process.wait(60) == Exit.IDLE
 
 
-def test_a_hanging_fetch_is_killed_at_the_wall_deadline() -> None:
-    """The child does not run at all, as if it hung in C code; the guard ends it."""
+def test_a_blocked_fetch_is_killed_after_its_deadline() -> None:
+    """The child is stopped as if it were blocked in C code; the watchdog kills it."""
     with PageServer(STANDARD_ROUTES) as server, _started() as process:
         _send(process, request_line(server.url("/slow?s=60"), timeout_s=0.5))
         _wait_for_request(server)
@@ -115,7 +115,7 @@ def test_a_hanging_fetch_is_killed_at_the_wall_deadline() -> None:
 
 
 def test_a_killed_fetch_shows_in_the_exit_code() -> None:
-    """As when the kernel takes the child for want of memory: 137."""
+    """The code is 137, as when the kernel kills the child for lack of memory."""
     with PageServer(STANDARD_ROUTES) as server, _started() as process:
         _send(process, request_line(server.url("/slow?s=60")))
         _wait_for_request(server)
@@ -123,8 +123,8 @@ def test_a_killed_fetch_shows_in_the_exit_code() -> None:
         assert process.wait(30) == 137
 
 
-def test_sigterm_ends_guard_and_fetch() -> None:
-    """Stopping the container does not need a kill."""
+def test_sigterm_ends_watchdog_and_fetch() -> None:
+    """Stopping the container needs no SIGKILL."""
     with PageServer(STANDARD_ROUTES) as server, _started() as process:
         _send(process, request_line(server.url("/slow?s=60")))
         _wait_for_request(server)
@@ -134,8 +134,8 @@ def test_sigterm_ends_guard_and_fetch() -> None:
         assert not Path(f"/proc/{child}").exists()
 
 
-def test_a_reader_that_left_ends_the_fetch() -> None:
-    """Nobody reads the report: the fetch stops with its own code."""
+def test_a_report_without_a_reader_ends_the_fetch() -> None:
+    """If the report has no reader, the fetch ends with its own code."""
     with PageServer(STANDARD_ROUTES) as server, _started() as process:
         assert process.stdout is not None
         process.stdout.close()
@@ -144,7 +144,7 @@ def test_a_reader_that_left_ends_the_fetch() -> None:
 
 
 def test_evidence_comes_while_the_fetch_runs() -> None:
-    """The hop's line is there before the page is."""
+    """The hop's line is written before the page is loaded."""
     with PageServer(STANDARD_ROUTES) as server, _started() as process:
         _send(process, request_line(server.url("/trickle")))
         assert process.stdout is not None
@@ -154,7 +154,7 @@ def test_evidence_comes_while_the_fetch_runs() -> None:
 
 
 def test_unknown_options_are_refused() -> None:
-    """A typing error in the image's command does not pass unseen."""
+    """A misspelt option in the image's command is an error."""
     done = subprocess.run(
         (sys.executable, "-m", "fetcher", "--fast"),
         capture_output=True,

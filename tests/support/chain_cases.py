@@ -8,8 +8,8 @@ from tests.support.rule_cases import Case, seen, way
 SOME = "https://example.net/"
 
 
-def _tls(url: str = SOME, **said: object) -> Evidence:
-    tls = replace(Tls(version="TLSv1.3", verified=True), **said)
+def _tls(url: str = SOME, **fields: object) -> Evidence:
+    tls = replace(Tls(version="TLSv1.3", verified=True), **fields)
     return Evidence(hops=(Hop(url=url, status=200, tls=tls),))
 
 
@@ -18,52 +18,52 @@ def _refused(host: str, rule: str, *, address: str = "", start: str = SOME) -> E
     return way(start, refusals=(led,))
 
 
-def _recorded(reported: str | None, *decisions: EgressDecision) -> Evidence:
-    """Return a hop as the sandbox reports it, beside the gateway's own record."""
+def _with_record(reported: str | None, *decisions: EgressDecision) -> Evidence:
+    """Return a hop as the sandbox reports it, with the gateway's record."""
     record = EgressEvidence(decisions=decisions, requests=len(decisions))
     return Evidence(hops=(Hop(url=SOME, status=200, address=reported),), egress=record)
 
 
-def _asked(name: str, rule: str) -> Evidence:
-    return _recorded(None, EgressDecision(name=name, port=80, rule=rule))
+def _refused_name(name: str, rule: str) -> Evidence:
+    return _with_record(None, EgressDecision(name=name, port=80, rule=rule))
 
 
-def _named(sni: str, rule: str, *, reported: str | None = None) -> Evidence:
-    """Return a connection that was dialled, and then judged by what its ClientHello names."""
+def _refused_sni(sni: str, rule: str, *, reported: str | None = None) -> Evidence:
+    """Return a connection that was refused because of the name in its ClientHello."""
     asked = EgressDecision(name="example.net", port=443, address="1.1.1.1", rule=rule, sni=sni)
-    return _recorded(reported, asked)
+    return _with_record(reported, asked)
 
 
-def _rebound(rule: str, *addresses: str) -> Evidence:
-    """Return a submitted host that was connected to once, and then asked for again."""
+def _second_connection(rule: str, *addresses: str) -> Evidence:
+    """Return a submitted host with an allowed connection and a second, refused one."""
     first = EgressDecision(
         name="example.net", port=443, addresses=("1.1.1.1",), address="1.1.1.1", allowed=True
     )
     again = EgressDecision(name="example.net", port=443, addresses=addresses, rule=rule)
-    return _recorded("1.1.1.1", first, again)
+    return _with_record("1.1.1.1", first, again)
 
 
-def _crowded(reported: str) -> Evidence:
-    """Return a record so full of junk that most of it was dropped."""
+def _full_record(reported: str) -> Evidence:
+    """Return a record with so much junk that most of it was dropped."""
     record = EgressEvidence(decisions=(EgressDecision(name="x", port=1),), dropped=9, requests=10)
     return Evidence(hops=(Hop(url=SOME, status=200, address=reported),), egress=record)
 
 
-def _answered(*anomalies: str) -> Evidence:
-    """Return a redirect, and a response that is written in another way than HTTP's."""
+def _head_anomalies(*anomalies: str) -> Evidence:
+    """Return a redirect and a response with anomalies in its head."""
     first = Hop(url="https://example.org/", status=302, location=SOME)
     return Evidence(hops=(first, Hop(url=SOME, status=200, anomalies=anomalies)))
 
 
-def _packed(*anomalies: str) -> Evidence:
-    """Return a page whose body is odd."""
-    came = seen(SOME)
-    assert came.body is not None
-    return replace(came, body=replace(came.body, anomalies=anomalies))
+def _body_anomalies(*anomalies: str) -> Evidence:
+    """Return a page with anomalies in its body."""
+    page = seen(SOME)
+    assert page.body is not None
+    return replace(page, body=replace(page.body, anomalies=anomalies))
 
 
-def _sent_on(location: str) -> Evidence:
-    """Return a redirect as it is on record: the next hop has lost its credentials."""
+def _redirect_to(location: str) -> Evidence:
+    """Return a recorded redirect; the credentials are not in the URL of the next hop."""
     first = Hop(url=SOME, status=302, location=location)
     return Evidence(hops=(first, Hop(url="https://example.org/", via="redirect", status=200)))
 
@@ -72,8 +72,8 @@ FIRES = (
     Case("url.userinfo", "a host as user name", "https://paypal.com@example.net/"),
     Case("url.userinfo", "with a password part", "https://www.bank.example:x@example.net/a"),
     Case("url.userinfo", "defanged", "hxxps://paypal[.]com@example[.]net/"),
-    Case("url.userinfo", "in a redirect", SOME, _sent_on("https://paypal.com@example.org/")),
-    Case("url.userinfo", "in a relative redirect", SOME, _sent_on("//paypal.com@example.org/")),
+    Case("url.userinfo", "in a redirect", SOME, _redirect_to("https://paypal.com@example.org/")),
+    Case("url.userinfo", "in a relative redirect", SOME, _redirect_to("//paypal.com@example.org/")),
     Case("url.brand_path", "own domain as folder", "https://example.net/www.paypal.com/signin"),
     Case("url.kit_folder", "wp-includes", "https://example.net/wp-includes/owa/Owa.html"),
     Case("url.kit_folder", "acme folder", "https://example.net/.well-known/x/login.php"),
@@ -110,8 +110,8 @@ FIRES = (
         way("https://a.example/", "https://b.example/", "https://c.net/", "https://d.org/"),
     ),
     Case("chain.downgrade", "to http", SOME, way(SOME, "http://example.net/login")),
-    Case("chain.http_anomaly", "in a head", SOME, _answered("header_line", "bare_lf")),
-    Case("chain.http_anomaly", "in the body", SOME, _packed("gzip_trailer")),
+    Case("chain.http_anomaly", "in a head", SOME, _head_anomalies("header_line", "bare_lf")),
+    Case("chain.http_anomaly", "in the body", SOME, _body_anomalies("gzip_trailer")),
     Case("chain.shortener", "bit.ly", "https://bit.ly/x", way("https://bit.ly/x", SOME)),
     Case("chain.metadata_address", "by address", SOME, _refused("169.254.169.254", "link_local")),
     Case(
@@ -122,23 +122,27 @@ FIRES = (
     ),
     Case("chain.inner_address", "a router", SOME, _refused("192.168.1.1", "private")),
     Case("chain.inner_address", "rule unknown", SOME, _refused("[::1]", "some_new_rule")),
-    Case("chain.inner_address", "seen by the gateway", SOME, _asked("192.168.1.1", "private")),
+    Case(
+        "chain.inner_address", "seen by the gateway", SOME, _refused_name("192.168.1.1", "private")
+    ),
     Case("chain.inner_address", "a local name", SOME, _refused("printer.local", "local_name")),
     Case("chain.inner_address", "a bare name", SOME, _refused("intranet", "single_label")),
-    Case("chain.inner_address", "by NAT64", SOME, _asked("[64:ff9b::7f00:1]", "nat64")),
-    Case("chain.inner_address", "by 6to4", SOME, _asked("[2002:7f00:1::]", "sixtofour")),
-    Case("chain.inner_address", "compatible", SOME, _asked("[::127.0.0.1]", "v4_compatible")),
+    Case("chain.inner_address", "by NAT64", SOME, _refused_name("[64:ff9b::7f00:1]", "nat64")),
+    Case("chain.inner_address", "by 6to4", SOME, _refused_name("[2002:7f00:1::]", "sixtofour")),
+    Case(
+        "chain.inner_address", "compatible", SOME, _refused_name("[::127.0.0.1]", "v4_compatible")
+    ),
     Case(
         "chain.inner_address",
         "translated",
         SOME,
-        _asked("[::ffff:0:127.0.0.1]", "v4_translated"),
+        _refused_name("[::ffff:0:127.0.0.1]", "v4_translated"),
     ),
     Case(
         "chain.inner_address",
         "a name with a public address as well",
         SOME,
-        _recorded(
+        _with_record(
             None,
             EgressDecision(
                 name="x.example",
@@ -148,24 +152,36 @@ FIRES = (
             ),
         ),
     ),
-    Case("chain.inner_address", "rebinding", SOME, _rebound("private", "1.1.1.1", "10.0.0.1")),
-    Case("chain.metadata_address", "rebinding", SOME, _rebound("metadata", "169.254.169.254")),
+    Case(
+        "chain.inner_address",
+        "rebinding",
+        SOME,
+        _second_connection("private", "1.1.1.1", "10.0.0.1"),
+    ),
+    Case(
+        "chain.metadata_address",
+        "rebinding",
+        SOME,
+        _second_connection("metadata", "169.254.169.254"),
+    ),
     Case(
         "chain.undialled_address",
         "another address",
         SOME,
-        _recorded(
+        _with_record(
             "198.51.100.7", EgressDecision(name="x", port=443, address="1.1.1.1", allowed=True)
         ),
     ),
-    Case("chain.undialled_address", "behind junk", SOME, _crowded("198.51.100.7")),
-    Case("chain.other_name", "another name", SOME, _named("other.example", "sni_mismatch")),
+    Case("chain.undialled_address", "behind junk", SOME, _full_record("198.51.100.7")),
+    Case("chain.other_name", "another name", SOME, _refused_sni("other.example", "sni_mismatch")),
 )
 
 SILENT = (
     Case("url.userinfo", "a plain user", "https://jo@example.net/"),
-    Case("url.userinfo", "a plain user in a redirect", SOME, _sent_on("https://jo@example.org/")),
-    Case("url.userinfo", "no URL at all", SOME, _sent_on("https://paypal.com@/x")),
+    Case(
+        "url.userinfo", "a plain user in a redirect", SOME, _redirect_to("https://jo@example.org/")
+    ),
+    Case("url.userinfo", "no URL at all", SOME, _redirect_to("https://paypal.com@/x")),
     Case("url.userinfo", "at sign in the path", "https://example.net/@jo.example/post"),
     Case("url.brand_path", "an archive", "https://web.archive.org/web/2020/www.paypal.com/x"),
     Case("url.brand_path", "a brand's word as topic", "https://news.example/tag/paypal/"),
@@ -225,29 +241,31 @@ SILENT = (
         _refused("intranet.example", "private", start="https://intranet.example/"),
     ),
     Case("chain.inner_address", "a closed port", SOME, _refused("mail.example", "port_service")),
-    Case("chain.inner_address", "public NAT64", SOME, _asked("[64:ff9b::101:101]", "nat64")),
+    Case("chain.inner_address", "public NAT64", SOME, _refused_name("[64:ff9b::101:101]", "nat64")),
     Case("chain.inner_address", "an onion", SOME, _refused("a.onion", "local_name")),
-    Case("chain.inner_address", "its host capped", SOME, _rebound("cap_connections")),
+    Case("chain.inner_address", "its host capped", SOME, _second_connection("cap_connections")),
     Case(
         "chain.inner_address",
         "its host refused from the start",
         SOME,
-        _asked("example.net", "private"),
+        _refused_name("example.net", "private"),
     ),
     Case(
         "chain.undialled_address",
         "as the gateway says",
         SOME,
-        _recorded("1.1.1.1", EgressDecision(name="x", port=443, address="1.1.1.1", allowed=True)),
+        _with_record(
+            "1.1.1.1", EgressDecision(name="x", port=443, address="1.1.1.1", allowed=True)
+        ),
     ),
-    Case("chain.undialled_address", "no connection", SOME, _recorded(None)),
+    Case("chain.undialled_address", "no connection", SOME, _with_record(None)),
     Case(
         "chain.undialled_address",
         "dialled, then refused",
         SOME,
-        _named("other.example", "sni_mismatch", reported="1.1.1.1"),
+        _refused_sni("other.example", "sni_mismatch", reported="1.1.1.1"),
     ),
-    Case("chain.http_anomaly", "plain HTTP", SOME, _packed()),
-    Case("chain.other_name", "its own name", SOME, _named("example.net", "public")),
-    Case("chain.other_name", "a broken handshake", SOME, _named("", "tls_malformed")),
+    Case("chain.http_anomaly", "plain HTTP", SOME, _body_anomalies()),
+    Case("chain.other_name", "its own name", SOME, _refused_sni("example.net", "public")),
+    Case("chain.other_name", "a broken handshake", SOME, _refused_sni("", "tls_malformed")),
 )

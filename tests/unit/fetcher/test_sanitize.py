@@ -1,4 +1,4 @@
-"""Small readers of hostile text: cleaning, refresh headers, headers' bytes."""
+"""Sanitizing hostile text, refresh headers, and the evidence of refused URLs."""
 
 import msgspec
 import pytest
@@ -6,40 +6,49 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.content.refresh import Refresh, parse_refresh
-from fetcher.http.redirects import refusal
-from fetcher.sanitize import address, clean, fold, from_header, opened, token, visible, word
+from fetcher.http.redirects import url_refusal
+from fetcher.sanitize import (
+    decode_header,
+    header_name,
+    http_url,
+    identifier,
+    ip_literal,
+    sanitize,
+    sanitize_line,
+    visible_ascii,
+)
 from safeurl.model.report import EvidenceLine, Hop, encode_line
 from safeurl.model.report_reader import ReportReader
 
 
 @given(st.text(alphabet=st.characters(), max_size=100), st.integers(1, 50))
-def test_cleaned_text_fits_and_encodes(text: str, limit: int) -> None:
-    """Surrogates and control characters are gone, and the cap holds."""
-    for result in (clean(text, limit), fold(text, limit)):
+def test_sanitized_text_fits_and_encodes(text: str, limit: int) -> None:
+    """The result has no surrogates and no control characters and respects the limit."""
+    for result in (sanitize(text, limit), sanitize_line(text, limit)):
         assert len(result) <= limit
         result.encode()
         assert result.isprintable() or not any(char < " " for char in result)
-    assert clean(text, limit) == clean(clean(text, limit), limit)
+    assert sanitize(text, limit) == sanitize(sanitize(text, limit), limit)
 
 
-def test_cleaning_keeps_what_is_harmless() -> None:
-    """Other scripts and emoji pass; line breaks become spaces."""
-    assert clean("Gr\u00fc\u00dfe \U0001f600\r\nx\x00") == "Gr\u00fc\u00dfe \U0001f600  x "
-    assert clean("\ud800x") == "\ufffdx"
-    assert fold("  a \n\t b ") == "a b"
+def test_harmless_text_is_kept() -> None:
+    """Other scripts and emoji remain; line breaks become spaces."""
+    assert sanitize("Gr\u00fc\u00dfe \U0001f600\r\nx\x00") == "Gr\u00fc\u00dfe \U0001f600  x "
+    assert sanitize("\ud800x") == "\ufffdx"
+    assert sanitize_line("  a \n\t b ") == "a b"
 
 
 def test_headers_are_utf8_or_latin1() -> None:
-    """As browsers read them."""
-    assert from_header("/\u00fc".encode()) == "/\u00fc"
-    assert from_header(b"/\xfc") == "/\u00fc"
+    """Header values are decoded as in browsers."""
+    assert decode_header("/\u00fc".encode()) == "/\u00fc"
+    assert decode_header(b"/\xfc") == "/\u00fc"
 
 
 @given(st.text(st.characters(), max_size=50), st.text(st.characters(), max_size=700))
-def test_whatever_a_refused_url_is_its_refusal_is_taken(reason: str, location: str) -> None:
-    """An honest page with a broken link in it does not become a malformed report."""
+def test_the_refusal_of_any_url_is_valid(reason: str, location: str) -> None:
+    """A page with a broken link in it does not lead to a malformed report."""
     for url in (location, f"//{location}/", f"http://{location}:8080/x"):
-        line = EvidenceLine(refusal=refusal(reason, url))
+        line = EvidenceLine(refusal=url_refusal(reason, url))
         assert msgspec.json.decode(encode_line(line), type=EvidenceLine) == line
 
 
@@ -59,19 +68,19 @@ def test_whatever_a_refused_url_is_its_refusal_is_taken(reason: str, location: s
 def test_a_refusal_names_the_host_that_a_browser_would_open(
     location: str, host: str, port: int
 ) -> None:
-    """Other parsers see another one in some of these."""
-    found = refusal("private", location, "http://page.example/")
-    assert (found.host, found.port) == (visible(host), port)
+    """Other parsers find another host in some of these URLs."""
+    found = url_refusal("private", location, "http://page.example/")
+    assert (found.host, found.port) == (visible_ascii(host), port)
 
 
 @given(st.text(st.characters(), max_size=60) | st.ip_addresses().map(str) | st.just("fe80::1%eth0"))
-def test_whatever_a_resolver_says_is_taken(text: str) -> None:
-    """What is no address is left out; what is one is spelt so that the worker takes it."""
-    shown = address(text)
+def test_any_text_as_an_address_makes_a_valid_hop(text: str) -> None:
+    """Text that is not an address is left out; an address has the form that the worker accepts."""
+    shown = ip_literal(text)
     hop = Hop(
-        url=opened(text),
-        via=word(text),
-        headers=((token(text) or "x", clean(text)),),
+        url=http_url(text),
+        via=identifier(text),
+        headers=((header_name(text) or "x", sanitize(text)),),
         address=shown or None,
     )
     reader = ReportReader("s", 1)
@@ -88,9 +97,9 @@ def test_whatever_a_resolver_says_is_taken(text: str) -> None:
     ],
 )
 def test_a_refused_host_is_shown_in_visible_ascii(host: str, shown: str) -> None:
-    """Nothing of it is lost, and nothing of it moves a cursor."""
-    assert visible(host) == shown
-    assert len(visible(host * 600)) == 512
+    """All characters remain recognizable, and no control character remains."""
+    assert visible_ascii(host) == shown
+    assert len(visible_ascii(host * 600)) == 512
 
 
 @pytest.mark.parametrize(
@@ -123,12 +132,12 @@ def test_a_refused_host_is_shown_in_visible_ascii(host: str, shown: str) -> None
     ],
 )
 def test_refreshes_are_read_as_browsers_do(content: str, refresh: Refresh | None) -> None:
-    """Seconds are whole; the URL may be quoted, named or bare."""
+    """Seconds are integers; the URL may have quotes and a prefix."""
     assert parse_refresh(content) == refresh
 
 
 @given(st.text(max_size=100))
-def test_any_text_is_a_refresh_or_none(text: str) -> None:
-    """Nothing raises, and delays fit the report."""
+def test_any_text_can_be_parsed_as_a_refresh(text: str) -> None:
+    """No text raises an exception, and every delay is valid in the report."""
     refresh = parse_refresh(text)
     assert refresh is None or 0 <= refresh.delay_s <= 1e9
