@@ -14,8 +14,15 @@ from fetcher.http.dial import Dialler, DirectDialler
 from fetcher.http.gateway import GatewayDialler
 from fetcher.http.hop_recorder import HopRecorder
 from fetcher.http.redirects import RedirectFollower, url_refusal
+from fetcher.page.evidence import (
+    LinkResolver,
+    ParsedPage,
+    earlier_refresh,
+    is_same_document,
+    meta_refresh,
+    refresh_targets,
+)
 from fetcher.page.read import read_page
-from fetcher.page.reading import Links, Reading, is_same, meta_refresh, refreshed, sooner
 from fetcher.report_writer import ReportWriter
 from fetcher.sanitize import LONG, http_url, sanitize
 from safeurl import __version__
@@ -51,7 +58,7 @@ class LoadedPage:
 
     target: ParsedUrl
     body: LoadedBody
-    reading: Reading | None
+    parsed: ParsedPage | None
     #: Absolute URL of the refresh to follow; empty if there is none.
     refresh: str
     #: Destination of the `Refresh` header, unless it is the page itself.
@@ -129,21 +136,21 @@ class Session:
             body = load_body(response.exchange, response.head, cap, deadline)
         finally:
             response.close()
-        url, reading = response.target.url, None
+        url, parsed = response.target.url, None
         if body.is_page and body.data:
             seconds = max(deadline.left(), _PARSE_LEAST_S)
             charset = body.evidence.charset
-            reading = read_page(body.data, charset, url, seconds, is_xml=body.is_xml)
-        header = meta_refresh(response.head.value("refresh"), Links(url))
-        by_header = tuple(refreshed(header, url, "refresh_header"))
-        refresh = _refresh_target(header, reading, url)
-        return LoadedPage(response.target, body, reading, refresh, by_header)
+            parsed = read_page(body.data, charset, url, seconds, is_xml=body.is_xml)
+        header = meta_refresh(response.head.value("refresh"), LinkResolver(url))
+        by_header = tuple(refresh_targets(header, url, "refresh_header"))
+        refresh = _refresh_target(header, parsed, url)
+        return LoadedPage(response.target, body, parsed, refresh, by_header)
 
     def _write(self, loaded: LoadedPage, follower: RedirectFollower, deadline: Deadline) -> None:
         """Write the evidence of the page; fetch its icon after that."""
         self.writer.body(loaded.body.evidence)
-        if loaded.reading is not None:
-            page = loaded.reading.page
+        if loaded.parsed is not None:
+            page = loaded.parsed.page
             onward = (*loaded.by_header, *page.onward)[:_MAX_ONWARD]
             self.writer.page(replace(page, onward=onward))
         media_type = loaded.body.evidence.sniffed_type or "application/octet-stream"
@@ -156,13 +163,13 @@ class Session:
     def _icon(
         self, loaded: LoadedPage, follower: RedirectFollower, deadline: Deadline
     ) -> Icon | None:
-        if loaded.reading is None or deadline.left() < _ICON_LEAST_S:
+        if loaded.parsed is None or deadline.left() < _ICON_LEAST_S:
             return None
         # The hops of the icon's requests are not evidence; only their refusals are.
         client = Client(follower.client.dialler, follower.client.user_agent, self._refusal)
         client.jar = follower.client.jar
         icon_follower = RedirectFollower(client, self.policy, _ICON_REDIRECTS, self.writer.refusal)
-        return find_icon(icon_follower, loaded.target, loaded.reading.icon, deadline)
+        return find_icon(icon_follower, loaded.target, loaded.parsed.icon, deadline)
 
     def _hop(self, recorder: HopRecorder) -> None:
         self.writer.hop(recorder.evidence())
@@ -193,17 +200,17 @@ def make_session(request: FetchRequest, writer: ReportWriter) -> Session:
     return Session(request, writer, policy, dialler)
 
 
-def _refresh_target(header: MetaRefresh | None, reading: Reading | None, url: str) -> str:
+def _refresh_target(header: MetaRefresh | None, parsed: ParsedPage | None, url: str) -> str:
     """Return the URL of the refresh to follow; empty if there is none.
 
     A slow refresh is not followed, and none that a page with text inputs delays.
     """
-    page = reading.page if reading else Page()
-    refresh = sooner(header, page.meta_refresh)
+    page = parsed.page if parsed else Page()
+    refresh = earlier_refresh(header, page.meta_refresh)
     if refresh is None or refresh.delay_s > _REFRESH_MAX_DELAY_S:
         return ""
     has_text_input = any(field.type in _TEXT_INPUTS for form in page.forms for field in form.fields)
     if has_text_input and refresh.delay_s > _IMMEDIATE_S:
         return ""
     # A refresh to the page itself, or to one of its fragments, shows no other page.
-    return "" if is_same(refresh.url, url) else refresh.url
+    return "" if is_same_document(refresh.url, url) else refresh.url

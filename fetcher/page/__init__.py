@@ -1,1 +1,1 @@
-"""Reads HTML into evidence; nothing else looks inside a page, and this only in a child process."""
+"""Parses pages into evidence. Only this package reads HTML, and only in a child process."""

@@ -1,4 +1,4 @@
-"""Takes in the elements of a page, whichever parser made them, and says what they are."""
+"""Collects the elements of a page, from either parser, into the evidence of the page."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from fetcher.page.leads import Code, Leads
-from fetcher.page.reading import (
+from fetcher.page.evidence import (
     Attributes,
     Element,
     FormDraft,
-    Links,
+    LinkResolver,
     attribute,
+    earlier_refresh,
     meta_refresh,
-    sooner,
 )
+from fetcher.page.navigation import PageNavigation, PageScripts
 from fetcher.sanitize import LONG, sanitize_line, strip_reference
 from safeurl.model.report import Iframe, Link, MetaRefresh, Page, Script
 
@@ -36,32 +36,32 @@ _SAVER_MARK = re.compile(r"saved from url|singlefile|httrack|mirrored from", re.
 
 @dataclass(slots=True)
 class Scope:
-    """The document or a shadow tree: ids and the owners of inputs are each tree's own."""
+    """The document or a shadow tree; each has its own ids and its own form owners."""
 
     depth: int = 0
-    #: The first element of each id, None where that is not a form.
+    #: The first element with each id; None if it is not a form.
     by_id: dict[str, FormDraft | None] = field(default_factory=dict)
-    #: Inputs that name their form, which may come later.
-    naming: list[tuple[str, Attributes, str]] = field(default_factory=list)
+    #: Inputs with a `form` attribute; that form may come later in the document.
+    unassigned: list[tuple[str, Attributes, str]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Collector:
-    """Takes in one element after the other, in the order of the document."""
+    """Collects elements one by one in document order."""
 
-    links: Links
-    #: The first one's text, though it be empty; None before there is one.
+    links: LinkResolver
+    #: The text of the first title, even if it is empty; None before there is one.
     title: str | None = None
     language: str = ""
     metas: dict[str, str] = field(default_factory=dict)
     canonical: str = ""
     icon: str = ""
     refresh: MetaRefresh | None = None
-    code: Code = field(default_factory=Code)
+    code: PageScripts = field(default_factory=PageScripts)
     saver_mark: str = ""
     forms: list[FormDraft] = field(default_factory=list)
     scopes: list[Scope] = field(default_factory=lambda: [Scope()])
-    #: Inputs outside any form: pages that send by script have those.
+    #: Inputs outside of any form; pages that send by script have such inputs.
     stray: FormDraft = field(default_factory=lambda: FormDraft({}, is_stray=True))
     anchors: list[Link] = field(default_factory=list)
     links_total: int = 0
@@ -71,12 +71,12 @@ class Collector:
     iframes: list[Iframe] = field(default_factory=list)
     iframes_total: int = 0
     texts: list[str] = field(default_factory=list)
-    text_room: int = _MAX_TEXT * 2
+    text_left: int = _MAX_TEXT * 2
 
-    def element(
+    def add_element(
         self, node: Element, tag: str, owner: FormDraft | None, scope: Scope
     ) -> FormDraft | None:
-        """Take in an element of HTML; return the form that its children belong to."""
+        """Add an HTML element; return the form that its children belong to."""
         if tag == "form":
             owner = self._form(node)
         elif tag in _INPUTS:
@@ -88,14 +88,14 @@ class Collector:
         elif tag in {"iframe", "frame"}:
             self._iframe(node.attributes)
         else:
-            self._about(node, tag, scope)
-        self.code.handle(tag, node)
+            self._add_metadata(node, tag, scope)
+        self.code.add_handlers(tag, node)
         if node.id:
             scope.by_id.setdefault(node.id, owner if tag == "form" else None)
         return owner
 
-    def _about(self, node: Element, tag: str, scope: Scope) -> None:
-        """Take in an element that says something about the page."""
+    def _add_metadata(self, node: Element, tag: str, scope: Scope) -> None:
+        """Add an element with metadata of the page."""
         if tag == "meta":
             self._meta(node.attributes)
         elif tag == "link":
@@ -105,32 +105,32 @@ class Collector:
         elif tag == "html" and not self.language:
             self.language = sanitize_line(attribute(node.attributes, "lang"))
 
-    def drawing(self, node: Element, tag: str) -> None:
-        """Take in an element of SVG: links and scripts work in there."""
+    def add_svg_element(self, node: Element, tag: str) -> None:
+        """Add an SVG element; links and scripts also work in SVG."""
         attributes = node.attributes
         name = "href" if "href" in attributes else "xlink:href"
         if tag == "a":
             self._anchor(node, {"href": attributes[name]} if name in attributes else {})
         elif tag == "script":
             self._script(node, attribute(attributes, name))
-        self.code.handle(tag, node)
+        self.code.add_handlers(tag, node)
         if node.id:
             self.scopes[0].by_id.setdefault(node.id, None)
 
-    def settle(self) -> None:
-        """Give the inputs that name their form to it."""
+    def assign_inputs(self) -> None:
+        """Assign the inputs with a `form` attribute to their forms."""
         for scope in self.scopes:
-            for tag, attributes, name in scope.naming:
+            for tag, attributes, name in scope.unassigned:
                 (scope.by_id.get(name) or self.stray).add(tag, attributes)
 
-    def text(self, text: str) -> None:
-        """Take in visible text until there is enough."""
-        if self.text_room > 0 and not text.isspace():
-            self.texts.append(text[: self.text_room])
-            self.text_room -= len(text)
+    def add_text(self, text: str) -> None:
+        """Add visible text, up to a limit."""
+        if self.text_left > 0 and not text.isspace():
+            self.texts.append(text[: self.text_left])
+            self.text_left -= len(text)
 
-    def comment(self, text: str) -> None:
-        """Look for what page savers leave behind."""
+    def add_comment(self, text: str) -> None:
+        """Record the mark that page savers leave in a comment."""
         if not self.saver_mark and _SAVER_MARK.search(text[:2048]):
             self.saver_mark = sanitize_line(text)
 
@@ -143,7 +143,7 @@ class Collector:
         self, tag: str, attributes: Attributes, owner: FormDraft | None, scope: Scope
     ) -> None:
         if "form" in attributes:
-            scope.naming.append((tag, attributes, attribute(attributes, "form")))
+            scope.unassigned.append((tag, attributes, attribute(attributes, "form")))
         else:
             (owner or self.stray).add(tag, attributes)
 
@@ -162,7 +162,7 @@ class Collector:
         self.scripts_total += 1
         source = strip_reference(reference)
         text = "" if source else node.text(deep=True)
-        self.code.script(node.attributes, text)
+        self.code.add_script(node.attributes, text)
         if len(self.scripts) < _MAX_SCRIPTS:
             url = self.links.absolute(source) if source else ""
             size = len(text.encode("utf-8", "replace"))
@@ -173,7 +173,7 @@ class Collector:
         if len(self.iframes) >= _MAX_IFRAMES:
             return
         source = strip_reference(attribute(attributes, "src"))
-        self.code.frame(source)
+        self.code.add_frame(source)
         style = "".join(attribute(attributes, "style")[:4096].split())
         sizes = {attribute(attributes, name).strip() for name in ("width", "height")}
         hidden = "hidden" in attributes or bool(_HIDDEN_STYLE.search(style))
@@ -187,7 +187,7 @@ class Collector:
     def _meta(self, attributes: Attributes) -> None:
         content = attribute(attributes, "content")
         if attribute(attributes, "http-equiv").lower() == "refresh":
-            self.refresh = sooner(self.refresh, meta_refresh(content, self.links))
+            self.refresh = earlier_refresh(self.refresh, meta_refresh(content, self.links))
         name = attribute(attributes, "name") or attribute(attributes, "property")
         self.metas.setdefault(name.strip().lower()[:64], sanitize_line(content, LONG))
 
@@ -200,8 +200,8 @@ class Collector:
             is_data = href[:5].lower() == "data:"
             self.icon = href[:_MAX_ICON] if is_data else self.links.absolute(href)
 
-    def cut(self) -> str:
-        """Return which lists are shorter than the page's, in words."""
+    def truncation(self) -> str:
+        """Return a sentence about the lists that were shortened; empty if there are none."""
         counts = (
             ("links", self.links_total - self.links_null, _MAX_LINKS),
             ("scripts", self.scripts_total, _MAX_SCRIPTS),
@@ -210,7 +210,7 @@ class Collector:
         )
         cuts = [f"{cap} of {count} {name}" for name, count, cap in counts if count > cap]
         cuts += ["some form fields"] if any(form.dropped for form in self.forms) else []
-        return f"Kept of long lists: {', '.join(cuts)}." if cuts else ""
+        return f"Lists were shortened to {', '.join(cuts)}." if cuts else ""
 
 
 def _drafts(collector: Collector) -> Iterator[FormDraft]:
@@ -219,8 +219,10 @@ def _drafts(collector: Collector) -> Iterator[FormDraft]:
         yield collector.stray
 
 
-def page_of(found: Collector, leads: Leads, written: Sequence[FormDraft] = ()) -> Page:
-    """Return the evidence of all that was taken in; scripts write the forms `written`."""
+def build_page(
+    found: Collector, navigation: PageNavigation, written: Sequence[FormDraft] = ()
+) -> Page:
+    """Return the evidence of the page; `written` are the forms that its scripts write."""
     forms = [draft.form(found.links) for draft in _drafts(found)]
     forms += [replace(draft.form(found.links), by_script=True) for draft in written]
     description = found.metas.get("description") or found.metas.get("og:description", "")
@@ -238,8 +240,8 @@ def page_of(found: Collector, leads: Leads, written: Sequence[FormDraft] = ()) -
         scripts=tuple(found.scripts),
         iframes=tuple(found.iframes),
         meta_refresh=found.refresh,
-        onward=leads.onward,
+        onward=navigation.onward,
         saver_mark=found.saver_mark,
-        partial=found.cut(),
-        scripts_cut=leads.is_cut,
+        partial=found.truncation(),
+        scripts_cut=navigation.is_truncated,
     )

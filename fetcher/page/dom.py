@@ -1,27 +1,29 @@
-"""Reads a page through a real HTML parser."""
+"""Parses an HTML page with the lexbor parser."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from fetcher.page.collector import Collector, Scope, page_of
-from fetcher.page.foreign import Space, inner_space, is_html, own_space
-from fetcher.page.leads import find_leads
+from fetcher.page.collector import Collector, Scope, build_page
+from fetcher.page.evidence import FormDraft, LinkResolver, ParsedPage, attribute
+from fetcher.page.foreign import Namespace, content_namespace, element_namespace, is_html
+from fetcher.page.navigation import find_navigation
 from fetcher.page.noscript import without_noscript
-from fetcher.page.prescan import find_obstacle
-from fetcher.page.reading import FormDraft, Links, Reading, attribute
+from fetcher.page.prescan import find_exceeded_limit
 from fetcher.sanitize import URL, sanitize
 
-#: Elements `base` that are looked at for one that counts.
+#: Maximum number of `base` elements that are examined.
 _MAX_BASES = 16
-#: Shadow trees inside of one another.
+#: Maximum depth of nested shadow trees.
 _MAX_SHADOWS = 16
-#: What the reader of a page does not see as its text.
-UNREAD = frozenset({"script", "style", "noscript", "template", "title", "textarea", "option"})
-#: Inside these the parser leaves a form empty; what follows it is its content.
+#: Elements whose content is not part of the visible text.
+HIDDEN_ELEMENTS = frozenset(
+    {"script", "style", "noscript", "template", "title", "textarea", "option"}
+)
+#: Inside these elements the parser leaves a form empty and puts its content after it.
 _TABLE_PARTS = frozenset({"table", "thead", "tbody", "tfoot", "tr"})
-#: Elements that can have a shadow tree, besides those whose name has a hyphen (DOM standard).
+#: Elements that can have a shadow tree, besides custom elements (DOM standard).
 _HOSTS = frozenset(
     {
         *("article", "aside", "blockquote", "body", "div", "footer", "header", "main", "nav", "p"),
@@ -30,108 +32,110 @@ _HOSTS = frozenset(
 )
 
 
-def read_dom(text: str, page_url: str) -> Reading:
-    """Parse the text and return what it says."""
+def read_dom(text: str, page_url: str) -> ParsedPage:
+    """Parse the text and return the page's evidence."""
     tree = LexborHTMLParser(text)
-    collector = Collector(Links(page_url))
+    collector = Collector(LinkResolver(page_url))
     bases = tree.css("base[href]")[:_MAX_BASES]
     base = next(filter(is_html, bases), None)
     if base is not None:
         href = attribute(base.attributes, "href")
         collector.links.base = sanitize(collector.links.absolute(href), URL)
-    _walk(tree, collector)
-    collector.settle()
-    leads = find_leads(collector.code, collector.refresh, collector.forms, collector.links)
-    written = tuple(_written(leads.markup, collector.links))
-    return Reading(page_of(collector, leads, written), collector.icon)
+    _collect(tree, collector)
+    collector.assign_inputs()
+    navigation = find_navigation(
+        collector.code, collector.refresh, collector.forms, collector.links
+    )
+    written = tuple(_written(navigation.markup, collector.links))
+    return ParsedPage(build_page(collector, navigation, written), collector.icon)
 
 
-def _written(markup: Iterable[str], links: Links) -> Iterator[FormDraft]:
-    """Yield the forms that scripts write, and inputs without one where a password is asked for.
+def _written(markup: Iterable[str], links: LinkResolver) -> Iterator[FormDraft]:
+    """Yield the forms that scripts write, and inputs without a form if one is a password field.
 
-    Libraries write inputs to see what the browser makes of them, but none for a password.
+    Libraries write other inputs without a form to test features of the browser.
     """
     for text in markup:
-        if find_obstacle(text):
+        if find_exceeded_limit(text):
             continue
         found = Collector(links)
-        emptied, is_sure = without_noscript(text)
-        # Where it is not certain, what may be hidden is taken for shown.
-        _walk(LexborHTMLParser(emptied if is_sure else text), found)
-        found.settle()
+        emptied, is_certain = without_noscript(text)
+        # If noscript is uncertain, possibly hidden content is treated as visible.
+        _collect(LexborHTMLParser(emptied if is_certain else text), found)
+        found.assign_inputs()
         yield from found.forms
         if found.stray.has_password:
             yield found.stray
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """What an element is inside of."""
+class _Context:
+    """The context in which an element occurs."""
 
     scope: Scope
     owner: FormDraft | None = None
-    space: Space = Space.HTML
-    is_read: bool = True
+    namespace: Namespace = Namespace.HTML
+    is_visible: bool = True
 
 
-def _walk(tree: LexborHTMLParser, collector: Collector) -> None:
+def _collect(tree: LexborHTMLParser, collector: Collector) -> None:
     """Visit every node in document order, without recursion."""
     first = tree.root
     while first is not None and first.prev is not None:
         first = first.prev
-    stack: list[tuple[LexborNode | None, _Place]] = [(first, _Place(collector.scopes[0]))]
+    stack: list[tuple[LexborNode | None, _Context]] = [(first, _Context(collector.scopes[0]))]
     while stack:
-        node, place = stack.pop()
+        node, context = stack.pop()
         if node is None:
             continue
-        inner = place
-        if node.is_text_node and place.is_read:
-            collector.text(node.text(deep=False) or "")
+        inner = context
+        if node.is_text_node and context.is_visible:
+            collector.add_text(node.text(deep=False) or "")
         elif node.is_comment_node:
-            collector.comment(node.comment_content or "")
+            collector.add_comment(node.comment_content or "")
         elif node.is_element_node:
-            inner = _enter(node, place, collector)
+            inner = _add_element(node, context, collector)
         is_empty_form = node.tag == "form" and node.child is None and _is_in_table(node)
-        stack.append((node.next, replace(place, owner=inner.owner) if is_empty_form else place))
+        stack.append((node.next, replace(context, owner=inner.owner) if is_empty_form else context))
         stack.append((node.child, inner))
-        shadow = _shadow(node, place) if node.tag == "template" else None
-        if shadow is not None:
-            stack.append((shadow, _shadow_place(collector, place)))
+        shadow_root = _shadow_root(node, context) if node.tag == "template" else None
+        if shadow_root is not None:
+            stack.append((shadow_root, _shadow_context(collector, context)))
 
 
-def _enter(node: LexborNode, place: _Place, collector: Collector) -> _Place:
-    """Take in an element; return the place that its children are in."""
+def _add_element(node: LexborNode, context: _Context, collector: Collector) -> _Context:
+    """Add an element; return the context of its children."""
     tag = node.tag or ""
-    own = own_space(place.space, tag)
-    owner = place.owner
-    if own is Space.HTML:
-        owner = collector.element(node, tag, owner, place.scope)
-        if tag not in UNREAD and own is place.space and owner is place.owner:
-            return place
-    elif own is Space.SVG:
-        collector.drawing(node, tag)
-    attributes = {} if own is Space.HTML else node.attributes
-    is_read = place.is_read and tag not in UNREAD
-    return _Place(place.scope, owner, inner_space(own, tag, attributes), is_read)
+    namespace = element_namespace(context.namespace, tag)
+    owner = context.owner
+    if namespace is Namespace.HTML:
+        owner = collector.add_element(node, tag, owner, context.scope)
+        if tag not in HIDDEN_ELEMENTS and namespace is context.namespace and owner is context.owner:
+            return context
+    elif namespace is Namespace.SVG:
+        collector.add_svg_element(node, tag)
+    attributes = {} if namespace is Namespace.HTML else node.attributes
+    is_visible = context.is_visible and tag not in HIDDEN_ELEMENTS
+    return _Context(context.scope, owner, content_namespace(namespace, tag, attributes), is_visible)
 
 
-def _shadow(node: LexborNode, place: _Place) -> LexborNode | None:
-    """Return the first node of the shadow tree that a template makes, if it makes one."""
+def _shadow_root(node: LexborNode, context: _Context) -> LexborNode | None:
+    """Return the first node of the shadow tree that a template creates; None if it creates none."""
     mode = attribute(node.attributes, "shadowrootmode").lower()
     host = node.parent
-    if mode not in {"open", "closed"} or host is None or place.space is not Space.HTML:
+    if mode not in {"open", "closed"} or host is None or context.namespace is not Namespace.HTML:
         return None
     name = host.tag or ""
-    if (name not in _HOSTS and "-" not in name) or place.scope.depth >= _MAX_SHADOWS:
+    if (name not in _HOSTS and "-" not in name) or context.scope.depth >= _MAX_SHADOWS:
         return None
     fragments = node.template_fragments()
     return fragments[0].child if fragments else None
 
 
-def _shadow_place(collector: Collector, place: _Place) -> _Place:
-    scope = Scope(place.scope.depth + 1)
+def _shadow_context(collector: Collector, context: _Context) -> _Context:
+    scope = Scope(context.scope.depth + 1)
     collector.scopes.append(scope)
-    return _Place(scope, None, Space.HTML, place.is_read)
+    return _Context(scope, None, Namespace.HTML, context.is_visible)
 
 
 def _is_in_table(node: LexborNode) -> bool:

@@ -1,50 +1,51 @@
-"""Takes the content of `noscript` out of HTML: browsers that run scripts do not parse it.
+"""Removes the content of `noscript` from HTML: browsers with scripts do not parse it.
 
-The parser at hand reads it as elements, and people with scripts never meet those. Who takes out
-more or less than browsers do reads another page; where this cannot tell, it says so.
+The parser would read the content as elements that people never see. The removal must match the
+browsers', because otherwise another page is read. If it may not match, the result says so.
 """
 
 import re
 from dataclasses import dataclass, field
 
-#: HTML's white space; Python's has more, which is part of names.
+#: HTML's white space. Python's `\s` includes more characters, which may be part of names.
 _SPACE = r"[\t\n\f\r ]"
-#: A comment's begin, a section of a drawing, what is a comment up to the next `>`, or a tag's
-#: begin up to its name.
+#: The start of a comment, of a CDATA section or of a bogus comment, or a tag up to its name.
 _MARK = re.compile(
     r"<(?:(?P<comment>!--)|(?P<section>!\[CDATA\[)|(?P<bogus>[!?]|/(?![a-zA-Z]))"
     r"|(?P<slash>/?)(?P<name>[a-zA-Z][^\t\n\f\r />]*+))"
 )
 _COMMENT = re.compile(r"-?>|.*?--!?>", re.DOTALL)
-#: What follows a tag's name: attributes, whose values may hold `>` where they are quoted.
+#: The rest of a tag: attributes, whose quoted values may contain `>`.
 _REST = re.compile(
     rf"(?:[\t\n\f\r /]*+[^\t\n\f\r />][^\t\n\f\r />=]*+"
     rf"(?:{_SPACE}*+={_SPACE}*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\t\n\f\r >]*+))?+)*+"
     r"([\t\n\f\r /]*+)>"
 )
-#: Elements that hold no elements; `plaintext` never ends.
-_RAW = (
+#: Elements that contain only text; `plaintext` never ends.
+_RAW_TEXT = (
     *("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"),
     *("noscript", "plaintext"),
 )
 _ENDS = {
-    name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE | re.ASCII) for name in _RAW[:-1]
+    name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE | re.ASCII)
+    for name in _RAW_TEXT[:-1]
 }
-#: What changes the state of a script's text (HTML standard, 13.2.5.15 and on).
+#: Marks that change the state of the script data tokenizer (HTML standard, 13.2.5.15 and
+#: following).
 _IN_SCRIPT = re.compile(
     r"(?P<begin><!--)|(?P<end>-->)|<(?P<slash>/?)script(?=[\t\n\f\r />])", re.IGNORECASE | re.ASCII
 )
 
-_DRAWINGS = frozenset({"svg", "math"})
-#: Inside of these HTML may stand again (integration points of SVG and MathML).
-_POINTS = frozenset(
+_FOREIGN_ROOTS = frozenset({"svg", "math"})
+#: Integration points of SVG and MathML; their content may be HTML.
+_INTEGRATION_POINTS = frozenset(
     {
         *("foreignobject", "desc", "title", "mi", "mo", "mn", "ms", "mtext", "annotation-xml"),
         *("mglyph", "malignmark"),
     }
 )
-#: Elements of HTML that end a drawing in which they stand.
-_ENDING = frozenset(
+#: HTML elements that end the SVG or MathML around them.
+_BREAKOUT_TAGS = frozenset(
     {
         *("b", "big", "blockquote", "body", "br", "center", "code", "dd", "div", "dl", "dt", "em"),
         *("embed", "font", "h1", "h2", "h3", "h4", "h5", "h6", "head", "hr", "i", "img", "li"),
@@ -52,55 +53,55 @@ _ENDING = frozenset(
         *("strong", "strike", "sub", "sup", "table", "tt", "u", "ul", "var"),
     }
 )
-#: Elements in one another in a drawing that are kept in sight.
-_MAX_DRAWN = 100
-#: Inside of these some browsers leave a drawing's tags out.
-_IGNORING = frozenset({"select", "frameset"})
+#: Maximum depth of nested SVG and MathML elements that is tracked.
+_MAX_FOREIGN_DEPTH = 100
+#: Some browsers drop SVG and MathML tags inside of these elements.
+_SELECT_LIKE = frozenset({"select", "frameset"})
 
 
 @dataclass(slots=True)
-class _Emptying:
-    """One pass over a page's marks."""
+class _NoscriptRemover:
+    """One pass over the tags and comments of a page."""
 
     text: str
-    #: Elements that are open inside of the outermost drawing, it too.
-    drawn: list[str] = field(default_factory=list)
-    ignoring: set[str] = field(default_factory=set)
-    #: Where the pass lost sight of what browsers are inside of; -1 for nowhere.
-    lost_at: int = -1
+    #: Open elements from the outermost SVG or MathML element on.
+    open_foreign: list[str] = field(default_factory=list)
+    open_selects: set[str] = field(default_factory=set)
+    #: The first position at which the browsers' context is uncertain; -1 if there is none.
+    uncertain_at: int = -1
 
     def run(self) -> str:
-        """Return the text with every `noscript` emptied."""
+        """Return the text without the content of `noscript` elements."""
         kept: list[str] = []
         taken = at = 0
         while mark := _MARK.search(self.text, at):
             start, at = self._content(mark)
             name = (mark["name"] or "").lower()
-            if name == "noscript" and not mark["slash"] and start < at and not self.drawn:
+            if name == "noscript" and not mark["slash"] and start < at and not self.open_foreign:
                 kept.append(self.text[taken:start])
                 taken = at
         return "".join([*kept, self.text[taken:]])
 
     def _content(self, mark: re.Match[str]) -> tuple[int, int]:
-        """Return where what the mark opens has its content, and where markup goes on."""
+        """Return the start and the end of the content after a tag or comment."""
         text, begin, end = self.text, mark.end(), len(self.text)
         if mark["comment"]:
             comment = _COMMENT.match(text, begin)
             return begin, comment.end() if comment else end
         if not mark["name"]:
-            closing = "]]>" if mark["section"] and self.drawn else ">"
+            closing = "]]>" if mark["section"] and self.open_foreign else ">"
             found = text.find(closing, begin)
             return begin, end if found < 0 else found + len(closing)
         rest = _REST.match(text, begin)
         if rest is None:
             return end, end
         name = mark["name"].lower()
-        if self.drawn or (name in _DRAWINGS and not mark["slash"]):
-            self._draw(name, mark, is_empty=rest[1].endswith("/"))
+        if self.open_foreign or (name in _FOREIGN_ROOTS and not mark["slash"]):
+            self._track_foreign(name, mark, is_empty=rest[1].endswith("/"))
             return rest.end(), rest.end()
-        if name in _IGNORING:
-            (self.ignoring.discard if mark["slash"] else self.ignoring.add)(name)
-        if mark["slash"] or name not in _RAW:
+        if name in _SELECT_LIKE:
+            (self.open_selects.discard if mark["slash"] else self.open_selects.add)(name)
+        if mark["slash"] or name not in _RAW_TEXT:
             return rest.end(), rest.end()
         return rest.end(), self._raw_end(name, rest.end())
 
@@ -111,48 +112,53 @@ class _Emptying:
         closing = pattern.search(self.text, at) if pattern else None
         return closing.start() if closing else len(self.text)
 
-    def _draw(self, name: str, mark: re.Match[str], *, is_empty: bool) -> None:
-        """Take in a tag in a drawing, or the one that begins it."""
-        top = self.drawn[-1] if self.drawn else ""
+    def _track_foreign(self, name: str, mark: re.Match[str], *, is_empty: bool) -> None:
+        """Update the open SVG and MathML elements for a tag."""
+        top = self.open_foreign[-1] if self.open_foreign else ""
         if mark["slash"]:
-            if name not in self.drawn:
-                self._lose(mark)
+            if name not in self.open_foreign:
+                self._set_uncertain(mark)
                 return
-            while self.drawn.pop() != name:
+            while self.open_foreign.pop() != name:
                 pass
             return
-        is_html = name in _ENDING or (top in _POINTS and name not in _DRAWINGS)
-        if (top and is_html) or self.ignoring or len(self.drawn) >= _MAX_DRAWN:
-            self._lose(mark)
+        is_html = name in _BREAKOUT_TAGS or (
+            top in _INTEGRATION_POINTS and name not in _FOREIGN_ROOTS
+        )
+        if (top and is_html) or self.open_selects or len(self.open_foreign) >= _MAX_FOREIGN_DEPTH:
+            self._set_uncertain(mark)
         elif not is_empty:
-            self.drawn.append(name)
+            self.open_foreign.append(name)
 
-    def _lose(self, mark: re.Match[str]) -> None:
-        self.drawn.clear()
-        if self.lost_at < 0:
-            self.lost_at = mark.start()
+    def _set_uncertain(self, mark: re.Match[str]) -> None:
+        self.open_foreign.clear()
+        if self.uncertain_at < 0:
+            self.uncertain_at = mark.start()
 
 
 def without_noscript(text: str) -> tuple[str, bool]:
-    """Return the text with every `noscript` emptied, and whether that is what browsers read.
+    """Return the text without the content of `noscript`, and True if browsers do the same.
 
-    The tags themselves stay. In doubt are texts that mix HTML into drawings before a `noscript`.
+    The tags remain. The result is uncertain if HTML inside of SVG or MathML precedes a `noscript`.
     """
     if "<noscript" not in text.lower():
         return text, True
-    emptying = _Emptying(text)
-    left = emptying.run()
-    lost = emptying.lost_at
-    return left, lost < 0 or "<noscript" not in text[lost:].lower()
+    remover = _NoscriptRemover(text)
+    result = remover.run()
+    uncertain_at = remover.uncertain_at
+    return result, uncertain_at < 0 or "<noscript" not in text[uncertain_at:].lower()
 
 
 def _script_end(text: str, at: int) -> int:
-    """Return where a script ends: not at an end tag that its comment has a begin tag for."""
+    """Return the end of a script.
+
+    An end tag does not end it if the script's HTML comment contains a start tag for it.
+    """
     is_comment = is_nested = False
     while mark := _IN_SCRIPT.search(text, at):
         at = mark.end()
         if mark["begin"]:
-            # Its dashes may be those of the end as well.
+            # The dashes of `<!--` may also belong to `-->`.
             at -= 0 if is_comment else 2
             is_comment = True
         elif mark["end"]:

@@ -1,23 +1,23 @@
-"""A cheap look at HTML for what makes parsers take for ever: depth and attributes without end."""
+"""Checks HTML quickly for the depth and the attributes that make parsers extremely slow."""
 
 import re
 
 _MAX_DEPTH = 5_000
 _MAX_ATTRIBUTES = 2_000
 
-#: Opening and closing tags, except those which HTML closes by itself.
+#: Start and end tags, except for elements that HTML closes implicitly.
 _TAG = re.compile(
     r"<(/?)(?!(?:area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr|"
     r"p|li|dt|dd|option|optgroup|tr|td|th|thead|tbody|tfoot|colgroup|rp|rt)\b)[a-z]",
     re.IGNORECASE,
 )
-#: A run inside one tag that is longer than two thousand attributes must be.
+#: The content of a tag that is long enough for more than `_MAX_ATTRIBUTES` attributes.
 _LONG_TAG = re.compile(rf"<[a-z][^<>]{{{_MAX_ATTRIBUTES * 2},}}", re.IGNORECASE)
 _ATTRIBUTE_START = re.compile(r"[\s/\"'][^\s/\"'=]")
 
 
-def find_obstacle(text: str) -> str:
-    """Return why the text should not be given to the parser; empty when it may be."""
+def find_exceeded_limit(text: str) -> str:
+    """Return the reason why the text must not be given to the parser; empty if there is none."""
     depth = deepest = 0
     for match in _TAG.finditer(text):
         depth = max(0, depth - 1) if match[1] else depth + 1

@@ -1,4 +1,4 @@
-"""What stands around a header's words and is white space to Python, or to nobody."""
+"""Characters around header values that Python strips as white space and HTTP does not."""
 
 import gzip
 
@@ -14,7 +14,7 @@ def _encoded(name: str, value: bytes, body: bytes = _PACKED) -> Case:
 
 
 def _unsniffed(name: str, value: bytes) -> Case:
-    """Return a page without a type: it is one only where `nosniff` is not understood."""
+    """Return a response without a type; it is a page only if `nosniff` is not recognized."""
     responses = {"/": answer(LOGIN, b"X-Content-Type-Options: " + value, kind=b"")}
     return Case(f"nosniff, {name}", responses, _FIELDS, quiet_s=0.2)
 

@@ -2,7 +2,7 @@
 
 from fetcher.content.refresh import parse_refresh
 from fetcher.page.noscript import without_noscript
-from fetcher.page.onward import Scripts
+from fetcher.page.script.reader import ScriptReader
 
 _URL = "https://example.com/folder/page?q#f"
 _MAX_MOVES = 16
@@ -11,12 +11,12 @@ _MAX_MOVES = 16
 def fuzz_script(data: bytes) -> None:
     """Hold that reading is total and gives the same twice, for refreshes and `noscript` too."""
     text = data.decode("utf-8", "surrogateescape")
-    first, second = Scripts(_URL), Scripts(_URL)
+    first, second = ScriptReader(_URL), ScriptReader(_URL)
     first.read(text)
     second.read(text)
-    assert first.moves == second.moves
+    assert first.navigations == second.navigations
     assert (first.written, first.inserted) == (second.written, second.inserted)
-    assert len(first.moves) <= _MAX_MOVES
+    assert len(first.navigations) <= _MAX_MOVES
     refresh = parse_refresh(text)
     assert refresh is None or 0 <= refresh.delay_s <= 1e9
     left, _ = without_noscript(text)

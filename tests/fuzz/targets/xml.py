@@ -4,7 +4,7 @@ import msgspec
 
 from fetcher.content.charset import decode_text
 from fetcher.content.sniff import find_charset
-from fetcher.page.reading import Reading
+from fetcher.page.evidence import ParsedPage
 from fetcher.page.xml import read_xml
 
 _URL = "https://example.com/folder/page"
@@ -13,6 +13,6 @@ _URL = "https://example.com/folder/page"
 def fuzz_xml(data: bytes) -> None:
     """Hold that reading is total, gives the same twice, and fits the types that a worker reads."""
     text = decode_text(data, find_charset(data, "application/xhtml+xml"))
-    reading = read_xml(text, _URL)
-    assert read_xml(text, _URL) == reading
-    assert msgspec.json.decode(msgspec.json.encode(reading), type=Reading) == reading
+    parsed = read_xml(text, _URL)
+    assert read_xml(text, _URL) == parsed
+    assert msgspec.json.decode(msgspec.json.encode(parsed), type=ParsedPage) == parsed

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from fetcher.http.certificate import describe
 from fetcher.page.dom import read_dom
-from fetcher.page.fallback import read_roughly
-from fetcher.page.reading import Reading
+from fetcher.page.evidence import ParsedPage
+from fetcher.page.patterns import read_with_patterns
 from safeurl.model.report import EvidenceLine, Hop, Tls, encode_line
 from safeurl.model.report_reader import ReportReader
 
@@ -36,9 +36,9 @@ def _taken(line: EvidenceLine) -> None:
     assert reader.feed(encode_line(line)), reader.fault_detail
 
 
-def _readings(html: str) -> Iterator[Reading]:
+def _readings(html: str) -> Iterator[ParsedPage]:
     yield read_dom(html, _URL)
-    yield read_roughly(html, _URL)
+    yield read_with_patterns(html, _URL)
 
 
 def _page(value: str) -> str:
@@ -60,15 +60,15 @@ def _page(value: str) -> str:
 @pytest.mark.parametrize("char", _ODD, ids=ascii)
 def test_no_character_makes_a_report_invalid(char: str, size: int) -> None:
     """A page cannot make the worker reject its own evidence, including that of a password field."""
-    for reading in _readings(_page(char * size)):
-        _taken(EvidenceLine(page=reading.page))
+    for parsed in _readings(_page(char * size)):
+        _taken(EvidenceLine(page=parsed.page))
 
 
 @given(st.text(st.sampled_from(_ODD + "ab0") | st.characters(), max_size=60), st.integers(1, 400))
 def test_no_text_makes_a_report_invalid(text: str, times: int) -> None:
     """Any text is valid in every place where a page can put text."""
-    for reading in _readings(_page(text * times)):
-        _taken(EvidenceLine(page=reading.page))
+    for parsed in _readings(_page(text * times)):
+        _taken(EvidenceLine(page=parsed.page))
 
 
 def _certificate() -> bytes:

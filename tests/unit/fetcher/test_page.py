@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fetcher.page.dom import read_dom
-from fetcher.page.fallback import read_roughly
-from fetcher.page.prescan import find_obstacle
+from fetcher.page.evidence import ParsedPage
+from fetcher.page.patterns import read_with_patterns
+from fetcher.page.prescan import find_exceeded_limit
 from fetcher.page.read import MAX_PARSED_BYTES, read_page
-from fetcher.page.reading import Reading
 from fetcher.subprocess_task import TaskFailedError, run_in_subprocess
 
 _URL = "http://site.test/dir/page"
@@ -25,8 +25,8 @@ _TAGS = (
 )
 
 
-def _fits(reading: Reading) -> bool:
-    return msgspec.json.decode(msgspec.json.encode(reading), type=Reading) == reading
+def _fits(parsed: ParsedPage) -> bool:
+    return msgspec.json.decode(msgspec.json.encode(parsed), type=ParsedPage) == parsed
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
@@ -35,7 +35,7 @@ def test_any_markup_is_read(text: str) -> None:
     """The evidence of the parser and of the fallback is valid for a worker."""
     text = text.encode("utf-8", "replace").decode()
     assert _fits(read_dom(text, _URL))
-    assert _fits(read_roughly(text, _URL))
+    assert _fits(read_with_patterns(text, _URL))
 
 
 @settings(max_examples=20, deadline=None)
@@ -47,13 +47,13 @@ def test_any_bytes_are_read(data: bytes, charset: str) -> None:
 
 def test_the_fallback_finds_title_forms_and_refresh() -> None:
     """The patterns decode entities and make references absolute."""
-    reading = read_roughly(
+    parsed = read_with_patterns(
         "<TITLE>A &amp; B</TITLE><html lang=fr><meta http-equiv='refresh' content='1;url=x'>"
         "<form action='take.php' method=post><input name=a type=\"password\"></form>"
         "<input name=b>",
         _URL,
     )
-    page = reading.page
+    page = parsed.page
     assert (page.title, page.language) == ("A & B", "fr")
     assert [form.action for form in page.forms] == ["http://site.test/dir/take.php", ""]
     assert page.forms[0].has_password
@@ -75,8 +75,8 @@ def test_the_fallback_finds_title_forms_and_refresh() -> None:
 )
 def test_the_fallback_takes_linear_time(text: str) -> None:
     """Patterns with unbounded backtracking would not finish on these pages."""
-    reading = run_in_subprocess(lambda: msgspec.json.encode(read_roughly(text, _URL)), 20)
-    assert msgspec.json.decode(reading, type=Reading).page.title == ""
+    parsed = run_in_subprocess(lambda: msgspec.json.encode(read_with_patterns(text, _URL)), 20)
+    assert msgspec.json.decode(parsed, type=ParsedPage).page.title == ""
 
 
 @pytest.mark.parametrize(
@@ -94,15 +94,15 @@ def test_the_fallback_takes_linear_time(text: str) -> None:
 )
 def test_the_prescan_finds_obstacles(text: str, word: str) -> None:
     """Depth and attributes are estimated; the estimate is never too low for a dangerous page."""
-    assert word in find_obstacle(text)
-    assert bool(find_obstacle(text)) == bool(word)
+    assert word in find_exceeded_limit(text)
+    assert bool(find_exceeded_limit(text)) == bool(word)
 
 
 def test_a_page_beyond_the_limit_is_marked_as_partial() -> None:
     """The first part of the page is read."""
-    reading = read_page(b"<title>Long</title>" + b"x" * MAX_PARSED_BYTES, "utf-8", _URL, 10)
-    assert reading.page.title == "Long"
-    assert reading.page.partial == "Only the first 2,097,152 bytes were read."
+    parsed = read_page(b"<title>Long</title>" + b"x" * MAX_PARSED_BYTES, "utf-8", _URL, 10)
+    assert parsed.page.title == "Long"
+    assert parsed.page.partial == "Only the first 2,097,152 bytes were read."
 
 
 def test_a_subprocess_returns_its_bytes() -> None:
@@ -149,12 +149,12 @@ def test_a_failed_subprocess_has_a_reason(
 def test_the_host_that_a_browser_would_open_is_reported() -> None:
     """Form, link, frame and refresh contain the host that a browser would open."""
     host = "a!b(.$.evil.example"
-    reading = read_dom(
+    parsed = read_dom(
         f'<form action="//{host}/x.php"><input type=password></form><a href="http://{host}/">x</a>'
         f'<iframe src="//{host}/"></iframe><meta http-equiv=refresh content="0;//{host}/">',
         _URL,
     )
-    page = reading.page
+    page = parsed.page
     assert page.forms[0].action == f"http://{host}/x.php"
     assert page.forms[0].cross_origin
     assert page.meta_refresh is not None
@@ -183,7 +183,7 @@ def test_shadow_trees_belong_to_the_page_and_svg_does_not() -> None:
 def test_a_thousand_form_actions_fit_the_report() -> None:
     """`partial` says that targets were left out."""
     buttons = "".join(f"<button formaction=/{i}>" for i in range(1000))
-    reading = read_dom(f"<form action=/a>{buttons}</form>", _URL)
-    assert _fits(reading)
-    assert len(reading.page.forms[0].targets) == 16
-    assert "some form fields" in reading.page.partial
+    parsed = read_dom(f"<form action=/a>{buttons}</form>", _URL)
+    assert _fits(parsed)
+    assert len(parsed.page.forms[0].targets) == 16
+    assert "some form fields" in parsed.page.partial

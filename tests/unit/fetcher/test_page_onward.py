@@ -1,4 +1,4 @@
-"""Where a page's scripts lead is found without running them, and in bounded time."""
+"""The navigations of a page's scripts are found without executing them, in limited time."""
 
 from datetime import UTC, datetime
 
@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fetcher.page.dom import read_dom
-from fetcher.page.onward import Scripts
 from fetcher.page.read import read_page
+from fetcher.page.script.reader import ScriptReader
 from fetcher.subprocess_task import run_in_subprocess
 from safeurl.analysis import judge
 from safeurl.model.report import Evidence, Hop, Onward, Page
@@ -80,7 +80,7 @@ def _leads(code: str) -> list[tuple[str, str, float]]:
     ],
 )
 def test_scripts_that_lead_elsewhere(code: str, url: str) -> None:
-    """Variables, parameters, own addresses and texts known in part are worked out."""
+    """Variables, parameters, the page's own URL and partly known texts are evaluated."""
     assert _leads(code) == [("script", url, 0.0)]
 
 
@@ -120,7 +120,7 @@ def test_scripts_that_lead_elsewhere(code: str, url: str) -> None:
     ],
 )
 def test_scripts_that_lead_nowhere_by_themselves(code: str) -> None:
-    """Clicks, other windows, the page itself, and what only a frame would do."""
+    """Clicks, other windows, the page itself, and conditions that are true only in a frame."""
     assert _leads(code) == []
 
 
@@ -146,15 +146,15 @@ def test_scripts_that_lead_nowhere_by_themselves(code: str) -> None:
     ],
 )
 def test_conditions_of_what_leads_elsewhere(code: str, url: str, conditional: bool) -> None:  # noqa: FBT001 - a case
-    """Whether one decides is told; whose address is not known leads elsewhere all the same."""
+    """The condition is recorded; an unknown URL counts as another page all the same."""
     onward = _page(f"<script>{code}</script>").onward
-    leads = [(lead.url, lead.conditional) for lead in onward if lead.how == "script"]
-    assert leads in ([(url, conditional)], [(url, conditional)] * 2)
+    navigation = [(lead.url, lead.conditional) for lead in onward if lead.how == "script"]
+    assert navigation in ([(url, conditional)], [(url, conditional)] * 2)
 
 
 @pytest.mark.parametrize("url", [_URL.replace("http:", "https:"), _URL])
 def test_a_page_of_another_protocol_leads_to_its_own(url: str) -> None:
-    """Only who opened the page without TLS is sent on."""
+    """The navigation is made only if the page was opened without TLS."""
     code = "if (document.location.protocol != 'https:') document.location = compute(document.URL)"
     page = read_dom(f"<p>text</p><script>{code}</script>", url).page
     assert bool(page.onward) == url.startswith("http:")
@@ -162,7 +162,7 @@ def test_a_page_of_another_protocol_leads_to_its_own(url: str) -> None:
 
 @pytest.mark.parametrize("delay", ["1e999", "1e999 - 1e999", "-1e999", "-5", "0 * 1e999"])
 def test_a_delay_that_is_no_finite_number_is_none(delay: str) -> None:
-    """The evidence could hold no other, and all of the page's would be lost."""
+    """Other delays would be invalid in the report, so all evidence of the page would be lost."""
     script = f"<script>setTimeout(\"location='/a'\", {delay})</script>"
     text = f"<form><input type=password></form>{script}"
     page = read_page(text.encode(), "utf-8", "http://site.test/", 10).page
@@ -171,7 +171,7 @@ def test_a_delay_that_is_no_finite_number_is_none(delay: str) -> None:
 
 
 def test_delays_are_those_of_the_timers() -> None:
-    """Of timers inside of timers the sum."""
+    """Delays of nested timers are added."""
     code = "setTimeout(() => setTimeout(go, 2 * 1000), 500); function go() { location = '/a' }"
     assert _leads(code) == [("script", "http://site.test/a", 2.5)]
 
@@ -191,7 +191,7 @@ def test_delays_are_those_of_the_timers() -> None:
     ],
 )
 def test_forms_that_a_script_sends(code: str, url: str) -> None:
-    """The form is found by number, id or name; one without an action goes to the page itself."""
+    """The form is found by index, id or name; without an action its target is the page itself."""
     forms = "<form name=a></form><form id=b action=/two></form>"
     page = _page(f"{forms}<script>{code}</script>")
     assert page.onward == (Onward(how="form", url=url),)
@@ -207,14 +207,14 @@ def test_forms_that_a_script_sends(code: str, url: str) -> None:
     ],
 )
 def test_links_that_a_script_clicks(code: str) -> None:
-    """The link is found by its id; a click on anything else leads nowhere."""
+    """The link is found by its id; a click on another element does not navigate."""
     body = "<a id=go href=/to>on</a><a id=not href=/not>x</a><button id=b>x</button>"
     page = _page(f"{body}<script>{code}; b.click()</script>")
     assert page.onward == (Onward(how="script", url="http://site.test/to"),)
 
 
 def test_refreshes_attributes_and_frames_lead_as_well() -> None:
-    """All of them are one list, without what leads to the page itself."""
+    """All of them are in one list, without navigations to the page itself."""
     page = _page(
         "<meta http-equiv=refresh content='30;/late'><iframe src=\"javascript:top.location='/b'\">"
         "</iframe><svg onload=\"location='/c'\"></svg><body onload=go() onclick=\"location='/d'\">"
@@ -234,12 +234,12 @@ def test_refreshes_attributes_and_frames_lead_as_well() -> None:
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.sampled_from(_PARTS) | st.text(max_size=4), max_size=40).map("".join))
 def test_any_script_is_read_the_same_twice(code: str) -> None:
-    """Nothing raises, and the moves are finite."""
-    readers = (Scripts(_URL), Scripts(_URL))
+    """No script raises an exception, and the number of navigations is limited."""
+    readers = (ScriptReader(_URL), ScriptReader(_URL))
     for reader in readers:
         reader.read(code)
-    assert readers[0].moves == readers[1].moves
-    assert len(readers[0].moves) <= 16
+    assert readers[0].navigations == readers[1].navigations
+    assert len(readers[0].navigations) <= 16
 
 
 @pytest.mark.parametrize(
@@ -251,13 +251,13 @@ def test_any_script_is_read_the_same_twice(code: str) -> None:
     ],
 )
 def test_no_script_takes_long(part: str) -> None:
-    """Nesting, chains and growing texts end at a bound; quadratic work would not come back."""
+    """Nesting, chains and growing texts are limited; quadratic work would not finish."""
     code = f"location;a='{'x' * 60_000}';{part * (400_000 // len(part))}"
 
     def task() -> bytes:
-        reader = Scripts(_URL)
+        reader = ScriptReader(_URL)
         reader.read(code)
-        return msgspec.json.encode(len(reader.moves))
+        return msgspec.json.encode(len(reader.navigations))
 
     assert int(run_in_subprocess(task, 30)) <= 16
 
@@ -296,7 +296,7 @@ _PADDING = "Much to read here. " * 270
     ],
 )
 def test_padding_makes_no_page_benign(code: str, padding: str) -> None:
-    """However much a page holds, what leads on by itself was not seen."""
+    """However much text a page holds, its unknown destination makes the verdict inconclusive."""
     text = f"<!doctype html><p>Hello</p><form action=/to></form>{padding}<script>{code}</script>"
     page = read_page(text.encode(), "utf-8", _URL, 20).page
     verdict = judge(Evidence(hops=(Hop(url=_URL, status=200),), page=page), url=_URL, seen_at=_NOW)
@@ -305,7 +305,7 @@ def test_padding_makes_no_page_benign(code: str, padding: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "is_cut"),
+    ("before", "is_truncated"),
     [
         ("a=1;" * 20, False),
         ("a=1;" * 11_000, True),
@@ -313,13 +313,13 @@ def test_padding_makes_no_page_benign(code: str, padding: str) -> None:
         ("/*" + "x" * 530_000 + "*/", True),
     ],
 )
-def test_scripts_that_were_not_read_to_their_end_are_marked(before: str, is_cut: bool) -> None:  # noqa: FBT001 - a case
-    """What stands behind the bound may lead elsewhere."""
+def test_scripts_that_were_truncated_are_marked(before: str, *, is_truncated: bool) -> None:
+    """The part after the limit may navigate."""
     page = _page(f"<script>{before}location = '/a'</script>")
-    assert (page.scripts_cut, bool(page.onward)) == (is_cut, not is_cut)
+    assert (page.scripts_cut, bool(page.onward)) == (is_truncated, not is_truncated)
 
 
 def test_long_scripts_without_a_known_word_are_read_as_well() -> None:
-    """The name of the location can be put together."""
+    """The name of the location can be put together from parts."""
     code = f"var a = '{'x' * 21_000}'; window['loc' + 'ation'] = '/a'"
     assert _leads(code) == [("script", "http://site.test/a", 0.0)]

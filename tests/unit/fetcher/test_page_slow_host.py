@@ -1,4 +1,4 @@
-"""A page that is read on a host which has no time for it."""
+"""A page is read in the same way on a busy host."""
 
 import time
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from fetcher.page import read
+from fetcher.page.evidence import ParsedPage
 from fetcher.page.read import read_page
-from fetcher.page.reading import Reading
 from fetcher.subprocess_task import TaskFailedError, run_in_subprocess
 
 _URL = "https://site.example/"
@@ -19,12 +19,12 @@ _PAGES = (
 
 
 class _Slow(bytes):
-    """Bytes whose reader has to wait, as on a host that gives its time to others."""
+    """Bytes whose reader has to wait, as on a host whose CPUs are busy."""
 
     __slots__ = ()
 
     def __getitem__(self, key: Any) -> Any:  # as `bytes` has it: an index or a slice
-        """Wait without computing."""
+        """Wait without using the CPU."""
         time.sleep(0.3)
         return bytes.__getitem__(self, key)
 
@@ -33,20 +33,20 @@ class _Slow(bytes):
 def test_waiting_costs_a_page_nothing(
     data: bytes, *, is_xml: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a host at rest reads within the limit is read on a busy one too."""
+    """A page that an idle host reads within the limit is also read on a busy host."""
 
-    def reading(page: bytes) -> Reading:
+    def parsed(page: bytes) -> ParsedPage:
         return read_page(page, "utf-8", _URL, 60, is_xml=is_xml)
 
-    expected = reading(data)
+    expected = parsed(data)
     assert not expected.page.partial
-    # Not the real one, so that the test is quick: the child waits for longer than that.
+    # The limit is lower than the real one, so that the test is short; the child waits longer.
     monkeypatch.setattr(read, "_DOM_S", 0.1)
-    assert reading(_Slow(data)) == expected
+    assert parsed(_Slow(data)) == expected
 
 
 def test_computing_has_a_limit_of_its_own() -> None:
-    """A page that keeps the parser busy is left long before its clock's limit, and so told."""
+    """A page that needs too much CPU time is given up long before the limit of elapsed time."""
 
     def compute() -> bytes:
         while True:

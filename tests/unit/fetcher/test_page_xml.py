@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fetcher.page.evidence import ParsedPage
 from fetcher.page.read import read_page
-from fetcher.page.reading import Reading
 from fetcher.page.xml import read_xml
 
 _URL = "http://site.test/dir/page"
@@ -42,8 +42,8 @@ _PARTS = (
 @given(st.lists(st.sampled_from(_PARTS) | st.text(max_size=8), max_size=30).map("".join))
 def test_any_xml_is_read(text: str) -> None:
     """The evidence is valid for a worker."""
-    reading = read_xml(text, _URL)
-    assert msgspec.json.decode(msgspec.json.encode(reading), type=Reading) == reading
+    parsed = read_xml(text, _URL)
+    assert msgspec.json.decode(msgspec.json.encode(parsed), type=ParsedPage) == parsed
 
 
 def test_a_drawing_has_links_scripts_and_forms() -> None:

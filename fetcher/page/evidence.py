@@ -1,4 +1,4 @@
-"""What is read from a page, built the same way by the parser and by its fallback."""
+"""Builds parts of a page's evidence, for the parsers and for the pattern search alike."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,55 +12,55 @@ from fetcher.sanitize import URL, sanitize, sanitize_line, strip_reference
 from safeurl.model.report import Form, FormField, MetaRefresh, Onward, Page
 from safeurl.url import origin
 
-#: Attributes by name, lower-case; an attribute without a value is None.
+#: Attributes by lower-case name; the value of an attribute without a value is None.
 Attributes = Mapping[str, str | None]
 
 _MAX_FIELDS = 128
-#: As many as the report's `Form.targets` holds.
+#: The maximum length of the report's `Form.targets`.
 _MAX_TARGETS = 16
 _MAX_DATA_URL = 256
-#: Enough to see where a page leads; sixteen of them fit a line of the report.
-MAX_LEAD = 2048
+#: Long enough to identify a URL; sixteen of them fit into one line of the report.
+MAX_ONWARD_URL = 2048
 _METHODS = frozenset({"get", "post", "dialog"})
 _WEB = ("http://", "https://")
 
 
-class Reading(Struct, frozen=True):
-    """A page's evidence, and its icon as an absolute URL (`data:` ones can be long)."""
+class ParsedPage(Struct, frozen=True):
+    """The evidence of a page, and the absolute URL of its icon (`data:` URLs can be long)."""
 
     page: Page
     icon: str = ""
 
 
 def attribute(attributes: Attributes, name: str) -> str:
-    """Return an attribute's value, empty where there is none."""
+    """Return the value of an attribute; empty if there is none."""
     return attributes.get(name) or ""
 
 
 class Element(Protocol):
-    """An element, whichever parser made it."""
+    """An element of any of the parsers."""
 
     @property
     def attributes(self) -> Attributes:
-        """Return its attributes."""
+        """The attributes."""
 
     @property
     def id(self) -> str | None:
-        """Return its id."""
+        """The id."""
 
     def text(self, deep: bool = True, separator: str = "") -> str:  # noqa: FBT001, FBT002 - lexbor's
-        """Return its text, with that of the nodes inside of it where `deep`."""
+        """Return the text; with the text of all descendants if `deep`."""
 
 
 @dataclass(slots=True)
-class Links:
-    """Makes references absolute, as the browser would on this page."""
+class LinkResolver:
+    """Resolves references as the browser would on this page."""
 
     page_url: str
     base: str = ""
 
     def absolute(self, reference: str) -> str:
-        """Return the absolute URL, or the text itself where it makes none."""
+        """Return the absolute URL, or the reference itself if it cannot be resolved."""
         text = strip_reference(reference)
         if text[:5].lower() == "data:":
             return sanitize(text, _MAX_DATA_URL)
@@ -70,33 +70,34 @@ class Links:
             return sanitize(text, URL)
 
     def is_foreign(self, url: str) -> bool:
-        """Tell whether an absolute URL is of another origin than the page."""
+        """Return True if an absolute URL has another origin than the page."""
         return url.startswith(_WEB) and origin(url) != origin(self.page_url)
 
 
 @dataclass(slots=True)
 class FormDraft:
-    """A form while its fields are being found."""
+    """A form whose fields are being collected."""
 
     attributes: Attributes
-    #: Whether it stands for inputs outside of any form, which no button sends.
+    #: True for the collection of inputs outside of any form; no button sends these.
     is_stray: bool = False
     fields: list[FormField] = field(default_factory=list)
     has_password: bool = False
-    #: What the submitters' `formaction` say.
+    #: The `formaction` values of the submit buttons.
     actions: list[str] = field(default_factory=list)
-    #: Inputs beyond the cap.
+    #: Number of inputs and targets beyond the limits.
     dropped: int = 0
 
     def add(self, tag: str, attributes: Attributes) -> None:
-        """Take in an input, select, textarea or button."""
+        """Add an input, select, textarea or button."""
         default = {"input": "text", "button": "submit"}.get(tag, tag)
-        # Lower case first: it can be longer than what it was made of.
+        # The text is made lower-case before its length is limited, because lower case can be
+        # longer.
         given = attribute(attributes, "type").lower() if tag in {"input", "button"} else ""
         kind = sanitize_line(given)
         self.has_password = self.has_password or kind == "password"
         if "formaction" in attributes and not self.is_stray and _is_submitter(tag, kind):
-            self._target(strip_reference(attribute(attributes, "formaction")))
+            self._add_target(strip_reference(attribute(attributes, "formaction")))
         if len(self.fields) >= _MAX_FIELDS:
             self.dropped += 1
             return
@@ -108,7 +109,7 @@ class FormDraft:
             )
         )
 
-    def _target(self, action: str) -> None:
+    def _add_target(self, action: str) -> None:
         if action in self.actions:
             return
         if len(self.actions) < _MAX_TARGETS:
@@ -116,8 +117,8 @@ class FormDraft:
         else:
             self.dropped += 1
 
-    def form(self, links: Links) -> Form:
-        """Return the evidence."""
+    def form(self, links: LinkResolver) -> Form:
+        """Return the evidence of the form."""
         action = strip_reference(attribute(self.attributes, "action"))
         url = links.absolute(action) if action else ""
         targets = {links.absolute(x) if x else links.page_url: None for x in self.actions}
@@ -134,14 +135,14 @@ class FormDraft:
 
 
 def _is_submitter(tag: str, kind: str) -> bool:
-    """Tell whether an input or button sends its form when it is pressed."""
+    """Return True if pressing the input or button submits the form."""
     if tag == "button":
         return kind not in {"button", "reset"}
     return tag == "input" and kind in {"submit", "image"}
 
 
-def meta_refresh(content: str, links: Links) -> MetaRefresh | None:
-    """Read the content of a `<meta http-equiv=refresh>`."""
+def meta_refresh(content: str, links: LinkResolver) -> MetaRefresh | None:
+    """Parse the content of a `<meta http-equiv=refresh>`."""
     refresh = parse_refresh(content)
     if refresh is None:
         return None
@@ -150,19 +151,19 @@ def meta_refresh(content: str, links: Links) -> MetaRefresh | None:
     )
 
 
-def sooner(first: MetaRefresh | None, later: MetaRefresh | None) -> MetaRefresh | None:
-    """Return which of two refreshes Chromium takes: the sooner one, the later of equals."""
+def earlier_refresh(first: MetaRefresh | None, later: MetaRefresh | None) -> MetaRefresh | None:
+    """Return the refresh that Chromium executes: the earlier one, or the second of equal ones."""
     if first is None or later is None:
         return first or later
     return later if later.delay_s <= first.delay_s else first
 
 
-def refreshed(refresh: MetaRefresh | None, page_url: str, how: str) -> Iterator[Onward]:
-    """Yield where a refresh leads, if not to the page itself."""
-    if refresh is not None and refresh.url and not is_same(refresh.url, page_url):
-        yield Onward(url=sanitize(refresh.url, MAX_LEAD), how=how, delay_s=refresh.delay_s)
+def refresh_targets(refresh: MetaRefresh | None, page_url: str, how: str) -> Iterator[Onward]:
+    """Yield the target of a refresh, unless it is the page itself."""
+    if refresh is not None and refresh.url and not is_same_document(refresh.url, page_url):
+        yield Onward(url=sanitize(refresh.url, MAX_ONWARD_URL), how=how, delay_s=refresh.delay_s)
 
 
-def is_same(url: str, page_url: str) -> bool:
-    """Tell whether two URLs differ in their fragment at most."""
+def is_same_document(url: str, page_url: str) -> bool:
+    """Return True if two URLs are equal except for the fragment."""
     return url.partition("#")[0] == page_url.partition("#")[0]

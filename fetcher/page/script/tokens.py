@@ -1,4 +1,4 @@
-"""Cuts JavaScript into tokens, as far as reading a page's navigation statically needs."""
+"""Splits JavaScript into tokens, as precisely as the search for navigations needs."""
 
 import re
 from dataclasses import dataclass, field
@@ -6,17 +6,17 @@ from enum import Enum, auto
 
 
 class Kind(Enum):
-    """What a token is."""
+    """The kind of a token."""
 
     NAME = auto()
     NUMBER = auto()
     STRING = auto()
     TEMPLATE = auto()
     REGEX = auto()
-    SIGN = auto()
+    PUNCTUATOR = auto()
 
 
-#: Possessive, and strings and expressions end at their line: the time grows with the length alone.
+#: Possessive quantifiers, and strings end at the end of a line: the time is linear in the length.
 _TOKEN = re.compile(
     r"(?P<skip>[\s\ufeff]++|//[^\n\r]*+|/\*.*?(?:\*/|\Z)|<!--[^\n\r]*+)"
     r"|(?P<name>(?:[A-Za-z_$#\x80-\U0010ffff]|\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]{1,6}\})"
@@ -38,72 +38,72 @@ _ESCAPE = re.compile(
 _MAX_CODE_POINT = 0x10FFFF
 _PLAIN = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 _CONTINUED = frozenset({"\n", "\r", "\r\n"})
-#: After these words an expression begins, so that `/` begins a regular expression.
+#: Keywords before an expression; after them `/` starts a regular expression.
 _BEFORE_VALUE = frozenset(
     {"return", "typeof", "case", "in", "of", "delete", "void", "throw", "new", "else", "do"}
 )
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]{0,99}")
-#: Strings this long are not put together here: that would take quadratic time.
+#: Longer strings are not concatenated here, because that would take quadratic time.
 _MAX_FOLDED = 4096
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
 @dataclass(slots=True)
 class Tokens:
-    """Tokens as parallel lists, with what brackets they stand in."""
+    """Tokens as parallel lists, with the brackets around them."""
 
     kinds: list[Kind] = field(default_factory=list)
-    #: Names, signs and the decoded text of strings.
+    #: Names, punctuators and the decoded text of strings.
     texts: list[str] = field(default_factory=list)
-    #: The other bracket of a pair; -1 for all else.
-    mate: list[int] = field(default_factory=list)
-    #: The innermost open bracket around a token; -1 for none.
-    around: list[int] = field(default_factory=list)
+    #: The matching bracket; -1 for other tokens.
+    matching: list[int] = field(default_factory=list)
+    #: The innermost open bracket around a token; -1 if there is none.
+    enclosing: list[int] = field(default_factory=list)
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of tokens."""
         return len(self.texts)
 
-    def sign(self, index: int) -> str:
-        """Return a sign's or name's text; empty for all else, and beyond both ends."""
+    def symbol(self, index: int) -> str:
+        """Return the text of a punctuator or name; empty for other tokens and beyond the ends."""
         if not 0 <= index < len(self.texts):
             return ""
         kind = self.kinds[index]
-        return self.texts[index] if kind is Kind.SIGN or kind is Kind.NAME else ""
+        return self.texts[index] if kind is Kind.PUNCTUATOR or kind is Kind.NAME else ""
 
     def is_name(self, index: int) -> bool:
-        """Tell whether a name stands there."""
+        """Return True if the token is a name."""
         return 0 <= index < len(self.texts) and self.kinds[index] is Kind.NAME
 
     def string(self, index: int) -> str | None:
-        """Return the text of a string that stands there."""
+        """Return the text of a string token; None for other tokens."""
         is_string = 0 <= index < len(self.texts) and self.kinds[index] is Kind.STRING
         return self.texts[index] if is_string else None
 
     def append(self, kind: Kind, text: str) -> None:
-        """Add a token; `a["b"]` becomes `a.b`, and two strings with `+` between become one."""
+        """Add a token; `a["b"]` becomes `a.b`, and two strings with `+` between them become one."""
         size = len(self.texts)
-        if kind is Kind.STRING and self.sign(size - 1) == "+":
+        if kind is Kind.STRING and self.symbol(size - 1) == "+":
             before = self.string(size - 2)
             if before is not None and len(before) < _MAX_FOLDED:
                 self._drop(2)
                 text = before + text
-        name = self.string(size - 1) if text == "]" and kind is Kind.SIGN else None
-        if name is not None and _IDENTIFIER.fullmatch(name) and self.sign(size - 2) == "[":
-            owner = self.sign(size - 3)
+        name = self.string(size - 1) if text == "]" and kind is Kind.PUNCTUATOR else None
+        if name is not None and _IDENTIFIER.fullmatch(name) and self.symbol(size - 2) == "[":
+            owner = self.symbol(size - 3)
             if self.is_name(size - 3) or owner in {")", "]"}:
                 self._drop(2)
-                self._put(Kind.SIGN, ".")
+                self._put(Kind.PUNCTUATOR, ".")
                 kind, text = Kind.NAME, name
         self._put(kind, text)
 
     def extend(self, other: "Tokens") -> None:
-        """Add the tokens of another script; brackets never pair across scripts."""
+        """Add the tokens of another script; brackets of different scripts never match."""
         size = len(self)
-        self.kinds += [*other.kinds, Kind.SIGN]
+        self.kinds += [*other.kinds, Kind.PUNCTUATOR]
         self.texts += [*other.texts, ";"]
-        self.mate += [*(-1 if at < 0 else at + size for at in other.mate), -1]
-        self.around += [*(-1 if at < 0 else at + size for at in other.around), -1]
+        self.matching += [*(-1 if at < 0 else at + size for at in other.matching), -1]
+        self.enclosing += [*(-1 if at < 0 else at + size for at in other.enclosing), -1]
 
     def _put(self, kind: Kind, text: str) -> None:
         self.kinds.append(kind)
@@ -112,31 +112,31 @@ class Tokens:
     def _drop(self, count: int) -> None:
         del self.kinds[-count:], self.texts[-count:]
 
-    def pair(self) -> None:
-        """Find the brackets' mates."""
-        self.mate = [-1] * len(self)
-        self.around = [-1] * len(self)
+    def match_brackets(self) -> None:
+        """Find the matching brackets."""
+        self.matching = [-1] * len(self)
+        self.enclosing = [-1] * len(self)
         stack: list[int] = []
         for index, (kind, text) in enumerate(zip(self.kinds, self.texts, strict=True)):
-            if kind is Kind.SIGN and text in _PAIRS:
+            if kind is Kind.PUNCTUATOR and text in _PAIRS:
                 if stack and self.texts[stack[-1]] == _PAIRS[text]:
                     opened = stack.pop()
-                    self.mate[opened], self.mate[index] = index, opened
-                self.around[index] = stack[-1] if stack else -1
+                    self.matching[opened], self.matching[index] = index, opened
+                self.enclosing[index] = stack[-1] if stack else -1
                 continue
-            self.around[index] = stack[-1] if stack else -1
-            if kind is Kind.SIGN and text in {"(", "[", "{"}:
+            self.enclosing[index] = stack[-1] if stack else -1
+            if kind is Kind.PUNCTUATOR and text in {"(", "[", "{"}:
                 stack.append(index)
         for opened in stack:
-            self.mate[opened] = len(self)
+            self.matching[opened] = len(self)
 
 
 def tokenize(code: str, limit: int) -> tuple[Tokens, int]:
-    """Return up to `limit` tokens of the code, and how many of its characters were read."""
+    """Return up to `limit` tokens of the code, and the number of characters that were read."""
     found = Tokens()
     at = 0
     while at < len(code) and len(found) < limit:
-        match = _REGEX.match(code, at) if code[at] == "/" and _may_begin(found) else None
+        match = _REGEX.match(code, at) if code[at] == "/" and _may_begin_expression(found) else None
         if match is not None:
             found.append(Kind.REGEX, match[0])
         else:
@@ -145,7 +145,7 @@ def tokenize(code: str, limit: int) -> tuple[Tokens, int]:
                 break
             _add(found, match.lastgroup or "", match[0])
         at = match.end()
-    found.pair()
+    found.match_brackets()
     return found, at
 
 
@@ -162,23 +162,23 @@ def _add(found: Tokens, group: str, text: str) -> None:
             body = text[1:].removesuffix("`")
             found.append(kind, body if kind is Kind.TEMPLATE else unescape(body))
         case "sign":
-            found.append(Kind.SIGN, "." if text == "?." else text)
+            found.append(Kind.PUNCTUATOR, "." if text == "?." else text)
         case _:
             pass
 
 
-def _may_begin(found: Tokens) -> bool:
-    """Tell whether an expression may begin after what was found."""
+def _may_begin_expression(found: Tokens) -> bool:
+    """Return True if an expression may start after the last token."""
     if not len(found):
         return True
     kind, text = found.kinds[-1], found.texts[-1]
     if kind is Kind.NAME:
         return text in _BEFORE_VALUE
-    return kind is Kind.SIGN and text not in {")", "]", "}"}
+    return kind is Kind.PUNCTUATOR and text not in {")", "]", "}"}
 
 
 def unescape(text: str) -> str:
-    """Return the text of a string literal."""
+    """Return the text of a string literal without its escapes."""
     return _ESCAPE.sub(_character, text) if "\\" in text else text
 
 

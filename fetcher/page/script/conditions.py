@@ -1,10 +1,10 @@
-"""Tells which conditions of a script hold only in frames, or for pages of another protocol."""
+"""Finds conditions that are true only in frames, or only for pages of another protocol."""
 
 import re
 
-from fetcher.page.script_tokens import Tokens
+from fetcher.page.script.tokens import Tokens
 
-#: Conditions that hold inside of a frame only, as their tokens without blanks.
+#: Conditions that are true only inside of a frame, as tokens without spaces.
 _PLACE = r"(?:window\.|self\.)?(?:%s)(?:\.(?:document\.)?location(?:\.href)?)?"
 _OUTER, _OWN = _PLACE % "top|parent", _PLACE % "self|window|document" + "|location(?:\\.href)?"
 _IN_FRAME = re.compile(
@@ -16,17 +16,17 @@ _PROTOCOL = re.compile(
 _MAX_CONDITION = 32
 
 
-def holds_in_frames(tokens: Tokens, opened: int) -> bool:
-    """Tell whether the condition in this bracket holds in frames alone; -1 is one of no bracket."""
+def is_true_only_in_frames(tokens: Tokens, opened: int) -> bool:
+    """Return True if the condition in this parenthesis (-1: none) is true only in frames."""
     return any(map(_IN_FRAME.fullmatch, _parts(tokens, opened)))
 
 
 def is_other_protocol(tokens: Tokens, opened: int, page_url: str) -> bool:
-    """Tell whether the condition asks for another protocol than the page was opened by.
+    """Return True if the condition requires another protocol than the page's.
 
-    Inside of other brackets a script may have given these names to something of its own.
+    Only top-level conditions count: a function may define these names for itself.
     """
-    if opened < 0 or tokens.around[opened] >= 0 or tokens.sign(opened - 2) == ")":
+    if opened < 0 or tokens.enclosing[opened] >= 0 or tokens.symbol(opened - 2) == ")":
         return False
     own = f"{page_url.partition(':')[0]}:"
     for part in _parts(tokens, opened):
@@ -37,8 +37,8 @@ def is_other_protocol(tokens: Tokens, opened: int, page_url: str) -> bool:
 
 
 def _parts(tokens: Tokens, opened: int) -> list[str]:
-    """Return all that must hold together, without blanks; of texts only protocols are kept."""
-    end = tokens.mate[opened] if opened >= 0 else 0
+    """Return the operands of `&&`, without spaces; of strings only protocols are kept."""
+    end = tokens.matching[opened] if opened >= 0 else 0
     if not 0 < end - opened <= _MAX_CONDITION:
         return []
     condition = "".join(_written(tokens, at) for at in range(opened + 1, end))
@@ -47,4 +47,4 @@ def _parts(tokens: Tokens, opened: int) -> list[str]:
 
 def _written(tokens: Tokens, at: int) -> str:
     text = tokens.string(at)
-    return f'"{text}"' if text in {"http:", "https:"} else tokens.sign(at) or "\0"
+    return f'"{text}"' if text in {"http:", "https:"} else tokens.symbol(at) or "\0"

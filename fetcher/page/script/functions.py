@@ -1,4 +1,4 @@
-"""What operators and functions of JavaScript make of values that are known."""
+"""JavaScript operators and functions for values that are known."""
 
 import base64
 import binascii
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
-#: Characters of a text and items of a list that are kept.
+#: Maximum number of characters of a text and of items of a list.
 MAX_TEXT = 64 * 1024
 MAX_ITEMS = 4096
 _MAX_CODE_POINT = 0x10FFFF
-#: Beyond this Python and JavaScript write numbers in other ways.
+#: Above this, Python and JavaScript format numbers differently.
 _WHOLE = 1e15
 _PERCENT_U = re.compile(r"%u([0-9a-fA-F]{4})")
 _SAFE = "!#$&'()*+,/:;=?@-._~"
@@ -19,35 +19,35 @@ _SAFE = "!#$&'()*+,/:;=?@-._~"
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A dotted name that was not looked up yet."""
+    """A dotted name whose value has not been looked up."""
 
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """A text of which only the start is known."""
+class Prefix:
+    """A text of which only the beginning is known."""
 
     text: str
 
 
-Value = str | float | list["Value"] | Path | Begun | None
+Value = str | float | list["Value"] | Path | Prefix | None
 
 
-def joined(sign: str, left: Value, right: Value) -> Value:
-    """Return what an operator makes of two values; None where that is not known."""
-    if sign == "+":
-        return _added(left, right)
-    if sign == "&&":
+def apply_operator(symbol: str, left: Value, right: Value) -> Value:
+    """Return the result of a binary operator; None if it is unknown."""
+    if symbol == "+":
+        return _add(left, right)
+    if symbol == "&&":
         return right
-    if sign in {"||", "??"}:
+    if symbol in {"||", "??"}:
         return right if left is None else left
-    if isinstance(left, float) and isinstance(right, float) and sign in {"*", "-"}:
-        return left * right if sign == "*" else left - right
+    if isinstance(left, float) and isinstance(right, float) and symbol in {"*", "-"}:
+        return left * right if symbol == "*" else left - right
     return None
 
 
-def _added(left: Value, right: Value) -> Value:
+def _add(left: Value, right: Value) -> Value:
     if isinstance(left, float) and isinstance(right, float):
         return left + right
     first = _written(left) if isinstance(left, float) else left
@@ -55,18 +55,18 @@ def _added(left: Value, right: Value) -> Value:
     match first, second:
         case str(), str():
             return (first + second)[:MAX_TEXT]
-        case str(), Begun():
-            return Begun((first + second.text)[:MAX_TEXT])
+        case str(), Prefix():
+            return Prefix((first + second.text)[:MAX_TEXT])
         case str(), _:
-            return Begun(first)
-        case Begun(), _:
+            return Prefix(first)
+        case Prefix(), _:
             return first
         case _:
             return None
 
 
 def number(text: str) -> float:
-    """Return the value of a number as it is written."""
+    """Return the value of a number literal."""
     return float(int(text[:18], 16)) if text[:2].lower() == "0x" else float(text)
 
 
@@ -75,13 +75,13 @@ def _written(number: float) -> str:
 
 
 def item(value: Value, index: Value) -> Value:
-    """Return the item of a list or text."""
+    """Return an item of a list or a character of a text."""
     if isinstance(value, (list, str)) and isinstance(index, float) and 0 <= index < len(value):
         return value[int(index)]
     return None
 
 
-def own_address(names: tuple[str, ...], page_url: str) -> Value:
+def page_url_part(names: tuple[str, ...], page_url: str) -> Value:
     """Return a part of the page's own URL."""
     if names in {("location",), ("location", "href"), ("URL",), ("documentURI",), ("baseURI",)}:
         return page_url
@@ -104,7 +104,7 @@ def own_address(names: tuple[str, ...], page_url: str) -> Value:
 
 
 def from_codes(pieces: list[Value]) -> Value:
-    """Return the text of the characters with these numbers."""
+    """Return the text of these character codes."""
     codes = [
         piece for piece in pieces if isinstance(piece, float) and 0 <= piece <= _MAX_CODE_POINT
     ]
@@ -118,7 +118,7 @@ def _atob(text: str) -> Value:
         return None
 
 
-#: Functions that make a text of a text.
+#: Functions from a text to a text.
 FUNCTIONS: dict[str, Callable[[str], Value]] = {
     "atob": _atob,
     "unescape": lambda text: unquote(
@@ -134,13 +134,13 @@ FUNCTIONS: dict[str, Callable[[str], Value]] = {
 
 
 def text_method(text: str, name: str, pieces: list[Value], pattern: str) -> Value:
-    """Return what a method of a text gives."""
+    """Return the result of a string method."""
     first = pieces[0] if pieces else None
     if name == "split" and isinstance(first, str):
         parts = text.split(first) if first else list(text)
         return list[Value](parts[:MAX_ITEMS])
     if name in {"replace", "replaceAll"}:
-        return _replaced(text, name, pieces, pattern)
+        return _replace(text, name, pieces, pattern)
     if name == "concat":
         texts = [piece for piece in pieces if isinstance(piece, str)]
         return (text + "".join(texts))[:MAX_TEXT] if len(texts) == len(pieces) else None
@@ -150,10 +150,10 @@ def text_method(text: str, name: str, pieces: list[Value], pattern: str) -> Valu
     return _CHANGES[name](text) if name in _CHANGES else None
 
 
-def _replaced(text: str, name: str, pieces: list[Value], pattern: str) -> Value:
+def _replace(text: str, name: str, pieces: list[Value], pattern: str) -> Value:
     if len(pieces) < len(("old", "new")) or not isinstance(new := pieces[1], str):
         return None
-    old = pieces[0] if isinstance(pieces[0], str) else _plain(pattern)
+    old = pieces[0] if isinstance(pieces[0], str) else _literal_pattern(pattern)
     is_all = name == "replaceAll" or "g" in pattern.rpartition("/")[2]
     count = text.count(old) if is_all else 1
     fits = old and len(text) + count * len(new) <= MAX_TEXT
@@ -186,7 +186,7 @@ _CHANGES: dict[str, Callable[[str], Value]] = {
 
 
 def list_method(items: list[Value], name: str, texts: list[str]) -> Value:
-    """Return what a method of a list gives."""
+    """Return the result of an array method."""
     match name:
         case "reverse":
             return items[::-1]
@@ -199,7 +199,7 @@ def list_method(items: list[Value], name: str, texts: list[str]) -> Value:
             return None
 
 
-def _plain(pattern: str) -> str:
-    """Return the text that a regular expression without any operators matches."""
+def _literal_pattern(pattern: str) -> str:
+    """Return the text that a regular expression matches if it has no operators; else empty."""
     body = pattern[1:].rpartition("/")[0]
     return re.sub(r"\\([^\w])", r"\1", body) if re.fullmatch(r"(?:[\w -]|\\\W)+", body) else ""

@@ -1,19 +1,19 @@
-"""Reads title, forms and refresh with bounded patterns, where the parser could not be used.
+"""Finds title, forms and refresh with regular expressions, if the parser cannot be used.
 
-Every quantifier has a bound, so the time grows with the text's length and not faster.
+Every quantifier has a limit, so the time is linear in the length of the text.
 """
 
 import html
 import re
 
-from fetcher.page.reading import (
+from fetcher.page.evidence import (
     Attributes,
     FormDraft,
-    Links,
-    Reading,
+    LinkResolver,
+    ParsedPage,
     attribute,
+    earlier_refresh,
     meta_refresh,
-    sooner,
 )
 from fetcher.sanitize import LONG, sanitize_line
 from safeurl.model.report import MetaRefresh, Page
@@ -29,9 +29,9 @@ _ATTRIBUTE = re.compile(
 )
 
 
-def read_roughly(text: str, page_url: str) -> Reading:
-    """Return what the patterns find; `partial` is left to the caller."""
-    links = Links(page_url)
+def read_with_patterns(text: str, page_url: str) -> ParsedPage:
+    """Return the evidence that the patterns find; the caller sets `partial`."""
+    links = LinkResolver(page_url)
     forms: list[FormDraft] = []
     stray = FormDraft({}, is_stray=True)
     current = stray
@@ -42,7 +42,7 @@ def read_roughly(text: str, page_url: str) -> Reading:
         if tag == "meta":
             if attribute(attributes, "http-equiv").lower() == "refresh":
                 found = meta_refresh(attribute(attributes, "content"), links)
-                refresh = sooner(refresh, found)
+                refresh = earlier_refresh(refresh, found)
         elif tag == "form":
             current = stray if closing else FormDraft(attributes)
             forms += [] if closing else [current]
@@ -55,7 +55,7 @@ def read_roughly(text: str, page_url: str) -> Reading:
         forms=tuple(draft.form(links) for draft in drafts),
         meta_refresh=refresh,
     )
-    return Reading(page)
+    return ParsedPage(page)
 
 
 def _attributes(text: str) -> Attributes:

@@ -1,12 +1,12 @@
-"""Pages with much to read that lead elsewhere by themselves, and those that wait for a person.
+"""Pages with much text that navigate by themselves, and pages that wait for input.
 
-`onward` is where Chromium went without anybody's doing, or where the fetcher says that the page
-leads; empty where it stays.
+`onward` is the path to which Chromium navigates without any input, and the path to which the
+fetcher says that the page leads. It is empty if the page stays.
 """
 
 from tests.browser.case import OTHER, Case, answer
 
-#: About 5,000 characters, as an article has.
+#: About 5,000 characters, as in an article.
 _ARTICLE = "Much to read here. " * 260
 _FORM = "<form id=f action=/to><input name=a></form>"
 

@@ -1,0 +1,1 @@
+"""Static analysis of the scripts of a page; nothing is executed."""

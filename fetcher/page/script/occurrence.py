@@ -1,0 +1,146 @@
+"""A name in the code of a script, with its context."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fetcher.page.script.calls import CallGraph
+from fetcher.page.script.conditions import is_other_protocol, is_true_only_in_frames
+from fetcher.page.script.functions import Path, Value
+from fetcher.page.script.tokens import Kind, Tokens
+from fetcher.page.script.values import BASES, Evaluator
+
+_MAX_CONDITIONS = 64
+
+
+@dataclass(slots=True)
+class Occurrence:
+    """A name in code that runs, with its context."""
+
+    tokens: Tokens
+    values: Evaluator
+    calls: CallGraph
+    at: int
+    base_delay_s: float
+    nested: int
+
+    @property
+    def delay_s(self) -> float:
+        """The delay in seconds after which the page runs this code."""
+        return self.base_delay_s + self.calls.delay_s(self.at)
+
+    @property
+    def is_method(self) -> bool:
+        """True if the name follows a dot."""
+        return self.tokens.symbol(self.at - 1) == "."
+
+    @property
+    def is_global(self) -> bool:
+        """True if the name is a property of the window or of the document."""
+        if not self.is_method:
+            return self.tokens.symbol(self.at + 1) != ":" or self.tokens.symbol(self.at - 1) == "?"
+        owner = self.tokens.symbol(self.at - 2)
+        alias = self.values.final_values.get(owner)
+        if isinstance(alias, Path):
+            owner = alias.names[-1]
+        is_first = (
+            self.tokens.symbol(self.at - 3) != "." or self.tokens.symbol(self.at - 4) in BASES
+        )
+        return owner in BASES | {"defaultView", "frames", "contentWindow"} and is_first
+
+    @property
+    def is_local_variable(self) -> bool:
+        """True if `var location` declares a variable of a function."""
+        return self.tokens.symbol(self.at - 1) == "var" and self.calls.owners[self.at] >= 0
+
+    def member_name(self, opened: int) -> str:
+        """Return the name of the member in brackets; empty if it is unknown."""
+        value = next(iter(self.values.arguments(opened)), None)
+        return value if isinstance(value, str) else ""
+
+    @property
+    def is_called(self) -> bool:
+        """True if the name is called."""
+        return self.tokens.symbol(self.at + 1) == "("
+
+    @property
+    def arguments(self) -> list[Value]:
+        """The arguments of the call."""
+        return self.values.arguments(self.at + 1) if self.is_called else []
+
+    @property
+    def conditions(self) -> Iterator[int]:
+        """Yield the opening parenthesis of each condition around this name, or -1 for `else`."""
+        at = self.at
+        for _ in range(_MAX_CONDITIONS):
+            begin = _expression_start(self.tokens, at)
+            before = self.tokens.symbol(begin - 1)
+            if before == ")" and self.tokens.symbol(self.tokens.matching[begin - 1] - 1) == "if":
+                yield self.tokens.matching[begin - 1]
+            elif before in {"else", "&&", "||", "?", ":"}:
+                yield -1
+            at = self.tokens.enclosing[at]
+            owner = self.calls.owners[self.at]
+            if at < 0 or (owner >= 0 and at <= self.calls.functions[owner].start):
+                return
+            self.values.budget.steps -= 1
+            if self.values.budget.steps < 0:
+                return
+
+    @property
+    def is_conditional(self) -> bool:
+        """True if this code depends on a condition."""
+        return next(self.conditions, None) is not None
+
+    @property
+    def is_unreachable(self) -> bool:
+        """True if this code runs only in a frame or for a page of another protocol."""
+        # A script may define these two names for itself.
+        can_tell = not {"self", "parent"} & self.values.final_values.keys()
+        return any(
+            (can_tell and is_true_only_in_frames(self.tokens, opened))
+            or is_other_protocol(self.tokens, opened, self.values.page_url)
+            for opened in self.conditions
+        )
+
+    def element(self, target: str) -> tuple[str | int, str]:
+        """Return the id, name or index of the object of a method call, and its target.
+
+        The target is known only if a script has set it.
+        """
+        tokens, before = self.tokens, self.at - 2
+        if tokens.symbol(before) in {")", "]"} and tokens.matching[before] >= 0:
+            inside = tokens.matching[before] + 1
+            number = tokens.texts[inside] if tokens.kinds[inside] is Kind.NUMBER else ""
+            name = (tokens.string(inside) or "").lstrip("#")
+            return (int(number) if number.isdigit() else name), ""
+        name = tokens.symbol(before)
+        found = self.values.resolve(Path((name,)))
+        url = self.values.resolve(Path((name, target)))
+        name = found.names[0].lstrip("#") if isinstance(found, Path) else name
+        return name, url if isinstance(url, str) else ""
+
+    def with_part(self, part: str, value: Value) -> Value:
+        """Return the page's URL with one part replaced."""
+        own = self.values.page_url
+        origin, _, rest = own.partition("://")[2].partition("/")
+        scheme = own.partition(":")[0]
+        if not isinstance(value, str):
+            return None
+        match part:
+            case "protocol":
+                return f"{value.rstrip(':/')}://{origin}/{rest}"
+            case "host" | "hostname":
+                return f"{scheme}://{value}/{rest}"
+            case "search":
+                return f"?{value.removeprefix('?')}"
+            case _:
+                return f"/{value.removeprefix('/')}"
+
+
+def _expression_start(tokens: Tokens, at: int) -> int:
+    """Return the first token of the expression that ends before the token or contains it."""
+    while at > 0 and (tokens.symbol(at - 1) == "." or tokens.is_name(at - 1)):
+        if tokens.symbol(at - 1) in {"else", "return", "if", "var"}:
+            break
+        at -= 1
+    return at
