@@ -16,7 +16,7 @@ from tests.support.egress import GatewayProcess
 from tests.support.images import SOCKET_PATH
 from tests.support.sandbox_lab import clear, leftovers
 from tests.support.system import RunningWorker, System
-from worker.doctor.examination import examine
+from worker.doctor.all_checks import run_checks
 from worker.doctor.finding import Finding, Status
 from worker.doctor.own_gateway import own_gateway
 from worker.sandbox import labels
@@ -50,7 +50,7 @@ def run(settings: Settings, options: Options = container_options) -> list[Findin
     """Examine, and prove that neither a container nor a folder is left."""
     told: list[Finding] = []
     try:
-        findings = asyncio.run(examine(settings, told.append, options=options))
+        findings = asyncio.run(run_checks(settings, told.append, options=options))
         assert leftovers(settings.instance) == []
     finally:
         clear(settings.instance)
@@ -212,7 +212,7 @@ def test_beside_a_running_worker_every_part_answers(tmp_path: Path) -> None:
         resolver = f"127.0.0.1:{dns.port}"
         system = System(tmp_path, CONTAINER_RUNTIME="runc", EGRESS_RESOLVER=resolver)
         with RunningWorker(system):
-            findings = asyncio.run(examine(system.settings, lambda _: None))
+            findings = asyncio.run(run_checks(system.settings, lambda _: None))
     # Behind NAT the doctor cannot know this host's public address, and says so.
     assert {each.name for each in findings if each.status is not Status.PASS} <= {"neighbours"}
     assert failures(findings) == {}

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from safeurl.settings import Settings
-from worker.doctor.checks.fairness import fairness, judge_times
+from worker.doctor.checks.fairness import fairness, latency_finding
 from worker.doctor.finding import Status
 
 
@@ -25,7 +25,7 @@ def test_a_gateway_that_holds_scans_up_fails() -> None:
         (0.4, 0.7, Status.PASS),
         (0.4, 0.9, Status.FAIL),
     ):
-        assert judge_times(calm_s, beside_s).status == status
+        assert latency_finding(calm_s, beside_s).status == status
 
 
 def test_it_is_not_tried_where_there_is_no_gateway(tmp_path: Path) -> None:

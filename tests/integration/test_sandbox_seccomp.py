@@ -21,7 +21,7 @@ from tests.support.pages import PageServer, Reply
 from tests.support.runtimes import need
 from tests.support.sandbox_lab import collector, instance_name, leftovers, order
 from tests.support.syscall_trace import pages
-from worker.doctor.checks.isolation_checks import FILTER, Expected, families, syscalls
+from worker.doctor.checks.isolation_checks import SECCOMP_CHECK, ExpectedSandbox, families, syscalls
 from worker.doctor.probe_runner import probe_command
 from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.options import SandboxSettings, container_options
@@ -58,7 +58,7 @@ def probe(runtime: str, change: Callable[[Body], None] = lambda _: None, **caps:
     assert (ended.error, ended.exit_code) == (None, 0), ended.stderr_tail
     assert leftovers(settings.instance) == []
     answers = [json.loads(line) for line in b"".join(got).splitlines()]
-    return {each["vector"]: each["seen"] for each in answers}
+    return {each["vector"]: each["facts"] for each in answers}
 
 
 def done(seen: Body) -> set[str]:
@@ -70,7 +70,7 @@ def test_under_runc_the_filter_answers_every_attack() -> None:
     """Each call is refused before the kernel looks at it, and UNIX sockets are the only ones."""
     seen = probe(RUNC)
     assert len(seen["system_calls"]) > 50
-    assert FILTER.judge(seen["system_calls"], Expected())[0] == []
+    assert SECCOMP_CHECK.evaluate(seen["system_calls"], ExpectedSandbox())[0] == []
     assert seen["socket_families"] == {"plain": [_UNIX], "high_bit": []}
 
 
@@ -82,14 +82,14 @@ def test_the_attacks_are_real() -> None:
 
     seen = probe(RUNC, drop_profile)
     assert done(seen) >= _UNFILTERED
-    assert FILTER.judge(seen["system_calls"], Expected())[0]
+    assert SECCOMP_CHECK.evaluate(seen["system_calls"], ExpectedSandbox())[0]
     assert {_UNIX, _INET, _INET6} < set(seen["socket_families"]["plain"])
 
 
 def test_under_gvisor_what_succeeds_is_gvisors_own() -> None:
     """Its kernel takes no filter from us; memory and programs are its own, the ways out shut."""
     seen = probe(need(RUNSC))
-    expected = Expected(gvisor=True)
+    expected = ExpectedSandbox(gvisor=True)
     assert syscalls(seen["system_calls"], expected)[0] == []
     assert families(seen["socket_families"], expected)[0] == []
     # Said, not hidden: neither of these is refused there.
@@ -99,7 +99,7 @@ def test_under_gvisor_what_succeeds_is_gvisors_own() -> None:
 def test_a_bridge_adds_internet_sockets_and_nothing_else() -> None:
     """CONTAINER_NETWORK=bridge needs IPv4 and IPv6; all the rest is as refused as without."""
     seen = probe(RUNC, network="bridge")
-    assert FILTER.judge(seen["system_calls"], Expected())[0] == []
+    assert SECCOMP_CHECK.evaluate(seen["system_calls"], ExpectedSandbox())[0] == []
     assert seen["socket_families"] == {"plain": [_UNIX, _INET, _INET6], "high_bit": []}
 
 

@@ -1,1 +1,1 @@
-"""`safeurl doctor`: shows where it is installed that SafeURL works and that its isolation holds."""
+"""`safeurl doctor`: checks on the host that SafeURL works and that its isolation holds."""

@@ -1,7 +1,7 @@
-"""One sandbox's flood, for the doctor: a request whose body is chunks of one byte, without end.
+"""Floods the gateway as one sandbox could: a request body of one-byte chunks that never ends.
 
-A process of its own: `python -m worker.doctor.flood FOLDER`, with the folder of the sandbox's
-socket. It writes a line when the flood has begun, and ends when its standard input does.
+Runs as its own process: `python -m worker.doctor.flood FOLDER`, with the folder of the sandbox's
+socket. It writes a line when the flood has begun, and exits when its standard input closes.
 """
 
 import contextlib
@@ -17,12 +17,12 @@ from worker.egress.unix_socket import short_path
 
 _CHUNKS: Final = b"1\r\na\r\n" * 10_000
 _READ_BYTES: Final = 256 * 1024
-#: Gives way to whoever measures: it is the gateway that is to be kept busy, not the machine.
+#: A low priority: the flood must keep the gateway busy, and not slow down the measuring process.
 _NICE: Final = 19
 
 
 def main() -> None:
-    """Flood until standard input ends."""
+    """Flood the gateway until standard input closes."""
     os.nice(_NICE)
     folder = Path(sys.argv[1])
     listener = socket.create_server(("127.0.0.1", 0))
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _read_all(listener: socket.socket) -> None:
-    """Be the server that the flood is sent to."""
+    """Serve as the destination of the flood: read and discard everything."""
     buffer = bytearray(_READ_BYTES)
     while True:
         with listener.accept()[0] as accepted, contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""A gateway of the doctor's own, for names that no gateway of the installation would be told."""
+"""Runs a gateway for the doctor alone: it resolves names at the fake DNS server."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from worker.egress.client.client import EgressClient
 _START_S: Final = 15.0
 _STOP_S: Final = 5.0
 _POLL_S: Final = 0.05
-#: Ends with the doctor however that ends: the kernel sends SIGTERM (prctl's PR_SET_PDEATHSIG).
+#: The kernel sends SIGTERM to this process when the doctor ends (prctl's PR_SET_PDEATHSIG).
 _PROGRAM: Final = """
 import ctypes, os, signal
 ctypes.CDLL(None).prctl(1, signal.SIGTERM)
@@ -29,9 +29,9 @@ run_gateway(Settings.read(os.environ))
 
 @asynccontextmanager
 async def own_gateway(settings: Settings, resolver_port: int) -> AsyncIterator[EgressClient]:
-    """Run a gateway that asks this port of loopback for names; its folder goes with it.
+    """Run a gateway that resolves names at this port of loopback; remove its folder afterwards.
 
-    Raises `EgressUnavailableError` where the gateway does not start.
+    Raise `EgressUnavailableError` if the gateway does not start.
     """
     with _folder(settings) as folder, tempfile.TemporaryFile() as log:
         environ = _environ(folder, resolver_port)
@@ -47,7 +47,7 @@ async def own_gateway(settings: Settings, resolver_port: int) -> AsyncIterator[E
 
 
 def _environ(folder: str, resolver_port: int) -> dict[str, str]:
-    """Return our environment without any setting of ours: no secret is the gateway's business."""
+    """Return our environment without our settings: the gateway needs no secret."""
     ours = {str(field.alias) for field in Settings.model_fields.values()}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     resolver = f"127.0.0.1:{resolver_port}"
@@ -55,10 +55,11 @@ def _environ(folder: str, resolver_port: int) -> dict[str, str]:
 
 
 def _folder(settings: Settings) -> tempfile.TemporaryDirectory[str]:
-    """Make a folder from which the engine can mount.
+    """Create a folder from which the engine can mount.
 
-    Where we run in a container the state folder is a volume, which has no such path on the host;
-    EGRESS_DIR has the same on both sides. Outside it may be another user's, and is not needed.
+    In a container, the state folder is a volume that has another path on the host; EGRESS_DIR
+    has the same path on both sides. Outside of a container, EGRESS_DIR may belong to another user
+    and is not needed.
     """
     if settings.egress_dir:
         with suppress(OSError):
@@ -83,8 +84,8 @@ async def _until_it_answers(
                 await asyncio.sleep(_POLL_S)
                 continue
             log.seek(0)
-            said = log.read().decode(errors="replace").strip().splitlines()[-1:]
-            raise EgressUnavailableError(" ".join(["It did not start.", *said])) from None
+            result_of = log.read().decode(errors="replace").strip().splitlines()[-1:]
+            raise EgressUnavailableError(" ".join(["It did not start.", *result_of])) from None
         return
 
 

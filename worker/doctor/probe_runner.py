@@ -1,7 +1,7 @@
-"""Runs the doctor's containers: a sandbox's own options, another role, and the probe inside.
+"""Runs the doctor's containers: the options of a sandbox, another role, and the probe inside.
 
-Whatever is tried is tried under the very options that scans run under: of the body that
-`container_options` makes, only the entry point and the label of the role are changed.
+The probe runs with exactly the options of a scan: of the body that `container_options` returns,
+only the entry point and the label of the role are changed.
 """
 
 import asyncio
@@ -38,51 +38,51 @@ _DEADLINE_S = 25.0
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """How a trial ended, and what it printed."""
+class ProbeRun:
+    """The end of a probe's container, and its output."""
 
     exit: SandboxExit
     output: bytes
 
-    def seen(self, vector: str) -> Any:  # facts of any shape, as the vector's docstring says
-        """Return a vector's facts; raise LookupError with the reason where it gave none."""
+    def facts(self, vector: str) -> Any:  # facts of any shape, as the vector's docstring says
+        """Return the facts of a vector; raise LookupError with the reason if there are none."""
         for line in self.output.splitlines():
             try:
                 answer = json.loads(line)
             except ValueError as error:
-                raise LookupError("the probe was not understood; is this our image?") from error
+                raise LookupError("the probe's output is not JSON; is this our image?") from error
             if answer["vector"] == vector:
-                if "seen" in answer:
-                    return answer["seen"]
-                raise LookupError(f"the probe broke: {answer['error']}")
-        raise LookupError(self.exit.error or f"the probe said nothing ({self.ending()})")
+                if "facts" in answer:
+                    return answer["facts"]
+                raise LookupError(f"the probe failed: {answer['error']}")
+        raise LookupError(self.exit.error or f"the probe printed nothing ({self.exit_text()})")
 
-    def ending(self) -> str:
-        """Say how the container ended."""
+    def exit_text(self) -> str:
+        """Return how the container ended, as text."""
         if self.exit.oom_killed:
-            return "killed for want of memory"
+            return "killed: out of memory"
         words = f"stopped: {self.exit.stopped}" if self.exit.stopped else ""
         tail = self.exit.stderr_tail.strip().splitlines()[-1:]
         return ", ".join([words or f"status {self.exit.exit_code}", *tail])
 
 
 @dataclass(slots=True)
-class Trials:
-    """Makes containers under one token, so that each can be told and none is mixed up."""
+class ProbeRunner:
+    """Runs containers whose names share one token, so that no two are mixed up."""
 
     settings: SandboxSettings
     socket_path: str
-    #: Where the body of the create request comes from.
+    #: Makes the body of the create request.
     options: Options
     token: str
-    #: On the monotonic clock; nothing is started later.
+    #: A time of the monotonic clock; no container is started later.
     until: float
-    #: How many run at a time.
+    #: Limits how many run at a time.
     slots: asyncio.Semaphore
     count: int = 0
 
     def request(self, url: str = "http://doctor.invalid/", **fields: Any) -> FetchRequest:
-        """Return a request of the doctor's; `fields` are the request's own."""
+        """Return a request for one container; `fields` are fields of the request."""
         self.count += 1
         return FetchRequest(scan=f"doctor-{self.token}", attempt=self.count, url=url, **fields)
 
@@ -93,11 +93,11 @@ class Trials:
         request: FetchRequest | None = None,
         egress_dir: str | None = None,
         **caps: Any,
-    ) -> Tried:
-        """Run vectors in a sandbox; `caps` are those of `SandboxSettings`."""
+    ) -> ProbeRun:
+        """Run vectors in a sandbox; `caps` are fields of `SandboxSettings`."""
         return await self._run(request or self.request(), egress_dir, probe_command(task), caps)
 
-    async def fetch(self, request: FetchRequest, egress_dir: str) -> Tried:
+    async def fetch(self, request: FetchRequest, egress_dir: str) -> ProbeRun:
         """Run the fetcher itself."""
         return await self._run(request, egress_dir, None, {})
 
@@ -107,7 +107,7 @@ class Trials:
         egress_dir: str | None,
         command: list[str] | None,
         caps: Mapping[str, Any],
-    ) -> Tried:
+    ) -> ProbeRun:
         def options(
             settings: SandboxSettings, order: SandboxOrder, deadline_at: datetime
         ) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class Trials:
             body["Labels"][labels.ROLE] = labels.ROLE_DOCTOR
             return body if command is None else body | {"Entrypoint": command}
 
-        room = DockerSandbox(replace(self.settings, **caps), self.socket_path, options=options)
+        sandbox = DockerSandbox(replace(self.settings, **caps), self.socket_path, options=options)
         output = bytearray()
 
         def sink(piece: bytes) -> bool:
@@ -125,14 +125,14 @@ class Trials:
         async with self.slots:
             deadline_s = min(_DEADLINE_S, self.until - time.monotonic())
             if deadline_s <= 0:
-                return Tried(SandboxExit(error="the doctor had no time left for it"), b"")
+                return ProbeRun(SandboxExit(error="the doctor had no time left for it"), b"")
             order = SandboxOrder(request=request, deadline_s=deadline_s, egress_dir=egress_dir)
-            ended = await room.run(order, sink)
-        return Tried(ended, bytes(output))
+            ended = await sandbox.run(order, sink)
+        return ProbeRun(ended, bytes(output))
 
 
 def probe_command(task: Mapping[str, Any]) -> list[str]:
-    """Return the command that runs the probe's vectors where nothing of ours is installed."""
+    """Return the command that runs the probe in an image that has none of our modules."""
     folder = resources.files(_PACKAGE)
     sources = {name: (folder / f"{name}.py").read_text() for name in _MODULES}
     return ["python3", "-I", "-c", _BOOT, json.dumps(sources), json.dumps(task)]

@@ -1,4 +1,4 @@
-"""The trials of the isolation: each runs sandboxes and returns its findings."""
+"""The suite of isolation checks: each runs sandboxes and returns its findings."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from safeurl.settings import Settings
 from worker.attempt.classify import SIGKILL_STATUS
 from worker.doctor.checks import gateway_checks, resource_checks
 from worker.doctor.checks.isolation_checks import (
-    FILTER,
-    NEIGHBOUR,
-    WALLS,
-    Expected,
-    connection_walls,
+    ISOLATION_CHECKS,
+    NEIGHBOUR_CHECK,
+    SECCOMP_CHECK,
+    ExpectedSandbox,
+    connection_checks,
 )
-from worker.doctor.fake_dns import OPEN, PRIVATE, PUBLIC
-from worker.doctor.finding import Finding, failed, ruled
-from worker.doctor.honeypot import BEHIND_WALLS, Lure
-from worker.doctor.probe_runner import Trials, Tried
+from worker.doctor.fake_dns import PRIVATE, PUBLIC, PUBLIC_NAME
+from worker.doctor.finding import Evaluation, Finding, failed, finding_from_faults
+from worker.doctor.honeypot import DIRECT, Honeypot
+from worker.doctor.probe_runner import ProbeRun, ProbeRunner
 from worker.egress.client.adapter import GatewayEgress
 from worker.egress.client.client import EgressClient
 from worker.egress.networks.local_addresses import host_networks
@@ -27,64 +27,65 @@ from worker.egress.protocol import SOCKET_NAME, EgressPolicy
 from worker.sandbox.options import ENVIRONMENT
 from worker.sandbox.runtime import RUNC
 
-#: A trial, by what it is called where it cannot be made.
-Work = Coroutine[Any, Any, list[Finding]]
+#: Runs one group of checks.
+CheckCoroutine = Coroutine[Any, Any, list[Finding]]
 
-_DOOR_S: Final = 60.0
+_ENDPOINT_S: Final = 60.0
 _FETCH_S: Final = 10.0
-#: A memory bomb of more would burden the host to prove the same.
-_MOST_MEMORY_MB: Final = 512
-#: Where the host's cgroups are not in sight (in a container), the engine alone tells of a bomb's
-#: end, and may lose the word: under gVisor 1 of 6 where several end at once.
-_MORE_BOMBS: Final = 3
-#: What the probe itself needs.
-_ROOM_MB: Final = 64
+#: A larger memory bomb would prove the same, and would put more load on the host.
+_MAX_MEMORY_MB: Final = 512
+#: In a container, which does not see the host's cgroups, only the engine reports that a container
+#: ran out of memory. It may lose the report: under gVisor 1 of 6 when several end at once.
+_RETRIES_OF_BOMB: Final = 3
+#: The memory that the probe itself needs.
+_PROBE_MB: Final = 64
 _METADATA: Final = (
     *("169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192"),
     "fd00:ec2::254",
 )
-_MOST_ADDRESSES: Final = 8
-_EVERYTHING: Final = ("0.0.0.0/0", "::/0")
+_MAX_ADDRESSES: Final = 8
+_ALL_ADDRESSES: Final = ("0.0.0.0/0", "::/0")
 _ONLY_PUBLIC: Final = (f"{PUBLIC}/32",)
-#: Socket families of the network: UNIX, and for a bridge INET and INET6.
+#: The socket families that each network allows: UNIX, and for a bridge also INET and INET6.
 _FAMILIES: Final = {"none": frozenset({1}), "bridge": frozenset({1, 2, 10})}
-_MEND: Final = "Mend what it names, and run the doctor again."
+_ADVICE: Final = "Remove the cause that it names, and run the doctor again."
 
 
 @dataclass(frozen=True, slots=True)
-class Ward:
-    """What the trials need."""
+class Suite:
+    """The checks of the isolation, and what they need."""
 
     settings: Settings
-    trials: Trials
+    runner: ProbeRunner
     #: `name=value` of the image's own environment.
     image_environment: Sequence[str]
-    lure: Lure
-    #: The installation's gateway where one runs, else the doctor's; None where sandboxes have none.
+    honeypot: Honeypot
+    #: The gateway that scans use if one runs, else the doctor's own; None if sandboxes have none.
     gateway: EgressClient | None
-    #: The doctor's own, which asks the lure for names.
+    #: The doctor's own gateway, which resolves names at the honeypot.
     own: EgressClient | None
 
-    def work(self) -> list[Work]:
-        """Return the trials in the order in which their findings are told."""
-        work = [_guarded("sandbox-walls", self._walls)]
+    def work(self) -> list[CheckCoroutine]:
+        """Return the checks in the order in which their findings are reported."""
+        work = [_report_lost_gateway("sandbox-walls", self._isolation)]
         own = self.own
         if own is not None:
             work += [
-                _guarded("gateway-names", lambda: self._names(own)),
-                _guarded(
+                _report_lost_gateway("gateway-names", lambda: self._name_checks(own)),
+                _report_lost_gateway(
                     "fetcher-redirect",
                     lambda: self._redirect(own, "fetcher-redirect", _ONLY_PUBLIC),
                 ),
-                # With the fetcher's own guard switched off, so that the gateway stands alone.
-                _guarded(
-                    "gateway-redirect", lambda: self._redirect(own, "gateway-redirect", _EVERYTHING)
+                # Here the fetcher's own address policy allows everything: only the gateway refuses.
+                _report_lost_gateway(
+                    "gateway-redirect",
+                    lambda: self._redirect(own, "gateway-redirect", _ALL_ADDRESSES),
                 ),
             ]
         return [*work, self._fork_bomb(), self._memory_bomb(), self._tmpfs()]
 
-    async def _walls(self) -> list[Finding]:
-        port = self.lure.ports[BEHIND_WALLS]
+    async def _isolation(self) -> list[Finding]:
+        port = self.honeypot.ports[DIRECT]
         own = [
             str(each.network_address)
             for each in host_networks().own
@@ -92,67 +93,69 @@ class Ward:
         ]
         groups = (
             ((PRIVATE, port), ("::1", port)),
-            tuple((address, 80) for address in own[:_MOST_ADDRESSES]),
+            tuple((address, 80) for address in own[:_MAX_ADDRESSES]),
             tuple((address, 80) for address in _METADATA),
         )
-        walls = [*WALLS, *connection_walls(*groups)]
+        checks = [*ISOLATION_CHECKS, *connection_checks(*groups)]
         task: dict[str, Any] = {
-            "vectors": list(dict.fromkeys(["kernel", *(wall.vector for wall in walls)])),
+            "vectors": list(dict.fromkeys(["kernel", *(check.vector for check in checks)])),
             "connections": [pair for group in groups for pair in group],
         }
         if self.gateway is None:
-            tried = await self.trials.probe(task)
+            run = await self.runner.probe(task)
         else:
-            walls.append(NEIGHBOUR)
-            task["vectors"] += [NEIGHBOUR.vector, "requests"]
+            checks.append(NEIGHBOUR_CHECK)
+            task["vectors"] += [NEIGHBOUR_CHECK.vector, "requests"]
             task["requests"] = gateway_checks.policy_requests()
             if self._is_in_use:
-                task["requests"] |= gateway_checks.resolver_requests(self.trials.token)
-            tried = await self._behind(self.gateway, task)
-        expected = self._expected(gvisor=_is_gvisor(tried))
-        found = [wall.find(tried, expected) for wall in walls]
-        found.append(await self._filter(tried, expected))
+                task["requests"] |= gateway_checks.resolver_requests(self.runner.token)
+            run = await self._through_with_neighbour(self.gateway, task)
+        expected = self._expected(gvisor=_is_gvisor(run))
+        found = [check.finding(run, expected) for check in checks]
+        found.append(await self._filter(run, expected))
         if self.gateway is not None:
-            found += _policy(tried)
-        return [*found, _resolver(tried)] if self._is_in_use else found
+            found += _policy_findings(run)
+        return [*found, _resolver_finding(run)] if self._is_in_use else found
 
-    async def _filter(self, tried: Tried, expected: Expected) -> Finding:
-        """Judge our filter under runc, which sandboxes may fall back to; gVisor ignores it."""
+    async def _filter(self, run: ProbeRun, expected: ExpectedSandbox) -> Finding:
+        """Check our filter under runc, because gVisor ignores it and scans may use runc."""
         if expected.gvisor:
-            tried = await self.trials.probe({"vectors": [FILTER.vector]}, runtime=RUNC)
-        return FILTER.find(tried, expected)
+            run = await self.runner.probe({"vectors": [SECCOMP_CHECK.vector]}, runtime=RUNC)
+        return SECCOMP_CHECK.finding(run, expected)
 
     @property
     def _is_in_use(self) -> bool:
-        """Whether the gateway is the one that scans go through, with the operator's resolver."""
+        """True if the gateway is the one that scans use, with the operator's resolver."""
         return self.gateway is not None and self.gateway is not self.own
 
-    async def _behind(self, gateway: EgressClient, task: dict[str, Any]) -> Tried:
-        """Run the probe behind a door with the operator's policy, next to somebody else's."""
+    async def _through_with_neighbour(
+        self, gateway: EgressClient, task: dict[str, Any]
+    ) -> ProbeRun:
+        """Run the probe with the operator's policy, while another sandbox's endpoint exists."""
         other = await gateway.create()
         try:
             task["neighbour"] = f"{other.directory}/{SOCKET_NAME}"
-            return await self._through(gateway, _operators(self.settings), task)
+            return await self._through(gateway, _operator_policy(self.settings), task)
         finally:
             await gateway.close(other.id)
 
     async def _through(
         self, gateway: EgressClient, policy: EgressPolicy, task: dict[str, Any]
-    ) -> Tried:
-        """Run the probe behind a door with this policy."""
-        request = self.trials.request()
-        door = GatewayEgress(gateway, policy)
-        room = await door.open(request, deadline_s=_DOOR_S)
+    ) -> ProbeRun:
+        """Run the probe with an egress endpoint that has this policy."""
+        request = self.runner.request()
+        egress = GatewayEgress(gateway, policy)
+        endpoint = await egress.open(request, deadline_s=_ENDPOINT_S)
         try:
-            return await self.trials.probe(task, request=request, egress_dir=room.directory)
+            return await self.runner.probe(task, request=request, egress_dir=endpoint.directory)
         finally:
-            await door.close(room)
+            await egress.close(endpoint)
 
-    def _expected(self, *, gvisor: bool) -> Expected:
+    def _expected(self, *, gvisor: bool) -> ExpectedSandbox:
         settings = self.settings
         secrets = (settings.redis_password, settings.turso_auth_token)
         values = tuple(secret.get_secret_value() for secret in secrets)
-        return Expected(
+        return ExpectedSandbox(
             environment=frozenset({"HOSTNAME=sandbox", *ENVIRONMENT, *self.image_environment}),
             uids=settings.uids,
             secrets=tuple(value for value in values if value),
@@ -160,73 +163,89 @@ class Ward:
             gvisor=gvisor,
         )
 
-    async def _names(self, own: EgressClient) -> list[Finding]:
-        """Ask for names that lie; the doctor's own gateway believes in one public address."""
+    async def _name_checks(self, own: EgressClient) -> list[Finding]:
+        """Request names that resolve to private addresses; one address counts as public."""
         task = {
             "vectors": ["requests"],
-            "requests": gateway_checks.lure_requests(self.lure.page_port),
+            "requests": gateway_checks.honeypot_requests(self.honeypot.page_port),
         }
-        tried = await self._through(own, EgressPolicy(allow_cidrs=_ONLY_PUBLIC), task)
+        run = await self._through(own, EgressPolicy(allow_cidrs=_ONLY_PUBLIC), task)
         return [
-            _asked(tried, "gateway-way-out", "open", gateway_checks.way_out),
-            _asked(tried, "gateway-ports", "ports", gateway_checks.refused("ports of services")),
-            _asked(tried, "gateway-dns", "names", gateway_checks.refused("names that lead inside")),
-            _asked(tried, "gateway-rebinding", "rebinding", gateway_checks.rebinding(self.lure)),
+            _finding_on_responses(
+                run, "gateway-way-out", "open", gateway_checks.allowed_connection
+            ),
+            _finding_on_responses(
+                run, "gateway-ports", "ports", gateway_checks.all_refused("ports of services")
+            ),
+            _finding_on_responses(
+                run,
+                "gateway-dns",
+                "names",
+                gateway_checks.all_refused("names of private hosts"),
+            ),
+            _finding_on_responses(
+                run, "gateway-rebinding", "rebinding", gateway_checks.rebinding(self.honeypot)
+            ),
         ]
 
-    async def _redirect(self, own: EgressClient, name: str, guard: Sequence[str]) -> list[Finding]:
-        """Let the fetcher itself follow a redirect inside; `guard` is what its own guard allows."""
-        request = self.trials.request(
-            f"http://{OPEN}:{self.lure.page_port}/",
+    async def _redirect(
+        self, own: EgressClient, name: str, allowed: Sequence[str]
+    ) -> list[Finding]:
+        """Run the fetcher on a page that redirects to a private address.
+
+        `allowed` are the ranges that the fetcher's own address policy allows.
+        """
+        request = self.runner.request(
+            f"http://{PUBLIC_NAME}:{self.honeypot.page_port}/",
             gateway=True,
             timeout_s=_FETCH_S,
-            allow_cidrs=tuple(guard),
+            allow_cidrs=tuple(allowed),
         )
-        door = GatewayEgress(own, EgressPolicy(allow_cidrs=_ONLY_PUBLIC))
-        room = await door.open(request, deadline_s=_DOOR_S)
+        egress = GatewayEgress(own, EgressPolicy(allow_cidrs=_ONLY_PUBLIC))
+        endpoint = await egress.open(request, deadline_s=_ENDPOINT_S)
         try:
-            tried = await self.trials.fetch(request, room.directory)
+            run = await self.runner.fetch(request, endpoint.directory)
         finally:
-            record = await door.close(room)
+            record = await egress.close(endpoint)
         reader = ReportReader(request.scan, request.attempt)
-        reader.feed(tried.output)
+        reader.feed(run.output)
         reader.close()
-        return [gateway_checks.redirect(name, reader.evidence(), record, self.lure)]
+        return [gateway_checks.redirect(name, reader.evidence(), record, self.honeypot)]
 
     async def _fork_bomb(self) -> list[Finding]:
-        limit = self.trials.settings.pids_limit
+        limit = self.runner.settings.pids_limit
         task = {"vectors": ["kernel", "fork_bomb"], "most_processes": 2 * limit + 128}
-        tried = await self.trials.probe(task)
-        return [resource_checks.fork_bomb(tried, limit, gvisor=_is_gvisor(tried))]
+        run = await self.runner.probe(task)
+        return [resource_checks.fork_bomb(run, limit, gvisor=_is_gvisor(run))]
 
     async def _memory_bomb(self) -> list[Finding]:
-        limit_mb = min(self.trials.settings.memory_mb, _MOST_MEMORY_MB)
+        limit_mb = min(self.runner.settings.memory_mb, _MAX_MEMORY_MB)
         task = {"vectors": ["memory_bomb"], "most_memory_mb": 2 * limit_mb}
-        tried = await self.trials.probe(task, memory_mb=limit_mb)
-        for _ in range(_MORE_BOMBS):
-            if tried.exit.oom_killed or tried.exit.exit_code != SIGKILL_STATUS:
+        run = await self.runner.probe(task, memory_mb=limit_mb)
+        for _ in range(_RETRIES_OF_BOMB):
+            if run.exit.oom_killed or run.exit.exit_code != SIGKILL_STATUS:
                 break
-            tried = await self.trials.probe(task, memory_mb=limit_mb)
-        return [resource_checks.memory_bomb(tried, limit_mb)]
+            run = await self.runner.probe(task, memory_mb=limit_mb)
+        return [resource_checks.memory_bomb(run, limit_mb)]
 
     async def _tmpfs(self) -> list[Finding]:
-        limit_mb = self.trials.settings.tmpfs_mb
+        limit_mb = self.runner.settings.tmpfs_mb
         task = {"vectors": ["tmpfs"], "most_space_mb": 2 * limit_mb}
-        # What is in /tmp counts as memory; that cap is another trial's.
-        memory_mb = max(self.trials.settings.memory_mb, limit_mb + _ROOM_MB)
-        return [resource_checks.tmpfs(await self.trials.probe(task, memory_mb=memory_mb), limit_mb)]
+        # Files in /tmp count as memory; another check tests the memory limit.
+        memory_mb = max(self.runner.settings.memory_mb, limit_mb + _PROBE_MB)
+        return [resource_checks.tmpfs(await self.runner.probe(task, memory_mb=memory_mb), limit_mb)]
 
 
-def _is_gvisor(tried: Tried) -> bool:
+def _is_gvisor(run: ProbeRun) -> bool:
     try:
-        return bool(tried.seen("kernel") == "gvisor")
+        return bool(run.facts("kernel") == "gvisor")
     except LookupError:
-        # Then the walls have no facts either, and fail.
+        # Then the isolation checks have no facts either, and fail.
         return False
 
 
-def _operators(settings: Settings) -> EgressPolicy:
-    """Return the operator's policy; the caps are the doctor's, which asks for much at once."""
+def _operator_policy(settings: Settings) -> EgressPolicy:
+    """Return the operator's policy with the default caps: the probe sends many requests at once."""
     return EgressPolicy(
         allow_cidrs=settings.egress_allow_cidrs,
         deny_cidrs=settings.egress_deny_cidrs,
@@ -236,43 +255,46 @@ def _operators(settings: Settings) -> EgressPolicy:
     )
 
 
-def _policy(tried: Tried) -> list[Finding]:
+def _policy_findings(run: ProbeRun) -> list[Finding]:
     return [
-        _asked(
-            tried, "gateway-literals", "literals", gateway_checks.refused("spellings of addresses")
+        _finding_on_responses(
+            run,
+            "gateway-literals",
+            "literals",
+            gateway_checks.all_refused("spellings of addresses"),
         ),
-        _asked(
-            tried,
+        _finding_on_responses(
+            run,
             "gateway-requests",
             "others",
-            gateway_checks.refused("ambiguous or foreign requests"),
+            gateway_checks.all_refused("ambiguous or foreign requests"),
         ),
     ]
 
 
-def _resolver(tried: Tried) -> Finding:
+def _resolver_finding(run: ProbeRun) -> Finding:
     try:
-        return gateway_checks.resolver(tried.seen("requests")["resolver"])
+        return gateway_checks.resolver(run.facts("requests")["resolver"])
     except LookupError as error:
-        return failed("gateway-resolver", f"not tried: {error}", _MEND)
+        return failed("gateway-resolver", f"not tested: {error}", _ADVICE)
 
 
-def _asked(
-    tried: Tried,
+def _finding_on_responses(
+    run: ProbeRun,
     name: str,
     group: str,
-    judge: Callable[[gateway_checks.Answers], gateway_checks.Judgement],
+    evaluate: Callable[[gateway_checks.Responses], Evaluation],
 ) -> Finding:
     try:
-        faults, fine = judge(tried.seen("requests")[group])
+        faults, fine = evaluate(run.facts("requests")[group])
     except LookupError as error:
-        return failed(name, f"not tried: {error}", _MEND)
-    return ruled(name, faults, fine, gateway_checks.ADVICE)
+        return failed(name, f"not tested: {error}", _ADVICE)
+    return finding_from_faults(name, faults, fine, gateway_checks.ADVICE)
 
 
-async def _guarded(name: str, trial: Callable[[], Work]) -> list[Finding]:
-    """Await a trial; a gateway that is lost meanwhile is a finding."""
+async def _report_lost_gateway(name: str, check: Callable[[], CheckCoroutine]) -> list[Finding]:
+    """Await a check; a gateway that is lost meanwhile is a finding."""
     try:
-        return await trial()
+        return await check()
     except (EgressUnavailableError, OSError) as error:
-        return [failed(name, str(error), _MEND)]
+        return [failed(name, str(error), _ADVICE)]

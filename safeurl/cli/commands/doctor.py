@@ -23,25 +23,25 @@ def doctor(
     *,
     as_document: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Check the installation, and try the isolation from real sandboxes.
+    """Check the installation, and test the isolation from real sandboxes.
 
-    Where a worker runs over the state folder, the settings that it runs with are examined.
+    If a worker uses the state folder, its settings are checked instead of this command's.
 
-    Exit code: 0 all pass, or only warnings; 1 something failed.
+    Exit code: 0 all checks passed, or only warnings; 1 a check failed.
     """
-    from worker.doctor.examination import examine, worst  # noqa: PLC0415 - loads what no other needs
-    from worker.doctor.in_force import choose  # noqa: PLC0415 - the same
+    from worker.doctor.all_checks import overall_status, run_checks  # noqa: PLC0415 - imports modules that no other command needs
+    from worker.doctor.in_force import choose_settings  # noqa: PLC0415 - the same
 
     screen = Screen()
     loaded = load_settings()
-    settings, chosen = choose(loaded.settings, loaded.source)
+    settings, chosen = choose_settings(loaded.settings, loaded.source)
 
-    def tell(finding: "Finding") -> None:
+    def report(finding: "Finding") -> None:
         if not as_document:
             screen.line(*line(finding))
 
-    findings = asyncio.run(examine(settings, tell, before=[chosen]))
-    status = worst(findings)
+    findings = asyncio.run(run_checks(settings, report, before=[chosen]))
+    status = overall_status(findings)
     if as_document:
         document = {"status": status, "findings": [asdict(finding) for finding in findings]}
         screen.document(document, indent=2)
@@ -49,7 +49,7 @@ def doctor(
 
 
 def line(finding: "Finding") -> tuple[Cell, ...]:
-    """Return the parts of the finding's line; the advice comes last."""
+    """Return the parts of a finding's line; the advice is the last."""
     advice = f" — {clean(finding.advice, _MAX_TEXT)}" if finding.advice else ""
     return (
         (f"{finding.status:<5} ", _STYLES[finding.status]),

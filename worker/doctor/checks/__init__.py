@@ -1,1 +1,1 @@
-"""The checks of the doctor: each reads facts and returns findings."""
+"""The doctor's checks: each reads facts and returns findings."""

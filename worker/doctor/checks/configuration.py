@@ -1,4 +1,4 @@
-"""Settings that weaken the isolation or open the system, read as the worker reads them. Pure."""
+"""Finds settings that weaken the isolation or open the system to other hosts. Pure."""
 
 import ipaddress
 
@@ -7,12 +7,12 @@ from worker.doctor.finding import Finding, failed, passed, warned
 
 
 def check_settings(settings: Settings) -> list[Finding]:
-    """Return a finding for each setting that an operator may have bent."""
+    """Return a finding for each setting that can weaken the system."""
     return [network(settings), exceptions(settings), api(settings)]
 
 
 def network(settings: Settings) -> Finding:
-    """Fail where sandboxes have a network of their own."""
+    """Fail if sandboxes have a network interface."""
     if settings.container_network == "none":
         return passed("network", "sandboxes have no network but the egress gateway's socket")
     return failed(
@@ -24,7 +24,7 @@ def network(settings: Settings) -> Finding:
 
 
 def exceptions(settings: Settings) -> Finding:
-    """Fail where address ranges are excepted from the policy, or ports added to it."""
+    """Fail if the egress policy has exceptions for address ranges; warn of added ports."""
     ports = ",".join(map(str, settings.egress_allow_ports))
     if settings.egress_allow_cidrs:
         return failed(
@@ -43,7 +43,7 @@ def exceptions(settings: Settings) -> Finding:
 
 
 def api(settings: Settings) -> Finding:
-    """Warn where the API listens to more than this host."""
+    """Warn if other hosts can reach the API."""
     where = settings.api_host
     if where == "localhost" or _is_loopback(where):
         return passed("api", f"listens on {where} only")

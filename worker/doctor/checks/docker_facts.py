@@ -1,4 +1,4 @@
-"""What the Docker engine says of itself (`GET /info`), judged. Pure."""
+"""Evaluates what the Docker engine reports about itself (`GET /info`). Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -9,11 +9,11 @@ from safeurl.settings.uids import write_uids
 from worker.doctor.finding import Finding, failed, passed, warned
 from worker.sandbox.runtime import Runtimes, choose
 
-#: What `GET /info` says; as many fields as the engine has, of any type.
+#: The response to `GET /info`; the engine decides on the fields and their types.
 Info = Mapping[str, Any]
 
 _CAPS = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "CPU time"}
-#: As many as an engine's user namespace maps.
+#: The number of user ids that an engine's user namespace maps.
 _MAPPED_UIDS = 65536
 _DRIFT = timedelta(seconds=5)
 #: A clock outside these years makes leases, deadlines and certificates meaningless.
@@ -21,7 +21,7 @@ _YEARS = range(2025, 2100)
 
 
 def runtime(settings: Settings, info: Info) -> Finding:
-    """Fail on a runtime that the engine does not have, warn on one that is registered badly."""
+    """Fail if the engine does not have the runtime; warn if it is registered badly."""
     engine = Runtimes.read(info)
     wanted = settings.container_runtime or None
     choice = choose(wanted, settings.container_network, engine)
@@ -35,26 +35,26 @@ def runtime(settings: Settings, info: Info) -> Finding:
 
 
 def cgroups(info: Info) -> Finding:
-    """Fail where the kernel cannot cap a sandbox."""
+    """Fail if the kernel cannot limit a sandbox."""
     name = f"cgroup v{info.get('CgroupVersion', '?')}"
-    missing = [word for field, word in _CAPS.items() if not info.get(field)]
+    missing = [resource for field, resource in _CAPS.items() if not info.get(field)]
     if missing:
         return failed(
             "cgroups",
-            f"{name} does not cap {', '.join(missing)}",
+            f"{name} does not limit {', '.join(missing)}",
             "Enable these cgroup controllers in the kernel; one page could starve the host.",
         )
     if not info.get("SwapLimit"):
         return warned(
             "cgroups",
-            f"{name} caps memory, processes and CPU time, but not swap",
+            f"{name} limits memory, processes and CPU time, but not swap",
             "Boot with `swapaccount=1`, or turn swap off.",
         )
-    return passed("cgroups", f"{name} caps memory, swap, processes and CPU time")
+    return passed("cgroups", f"{name} limits memory, swap, processes and CPU time")
 
 
 def seccomp(info: Info) -> Finding:
-    """Fail where the engine cannot filter system calls; which profile it has does not matter."""
+    """Fail if the engine cannot filter system calls; the engine's own profile does not matter."""
     profiles = [_fields(option) for option in _options(info)]
     found = next((each for each in profiles if each.get("name") == "seccomp"), None)
     if found is None:
@@ -68,19 +68,19 @@ def seccomp(info: Info) -> Finding:
 
 
 def user_namespaces(info: Info) -> Finding:
-    """Say whether the engine's root is the host's; both are fine: no sandbox is root."""
+    """Report whether the engine's root is the host's root; both are safe: no sandbox is root."""
     name = _namespace(info)
     if name == "rootless":
         return passed("user-namespaces", "the engine runs without root")
     if name == "userns":
         return passed("user-namespaces", "the engine maps its users to unprivileged ones")
-    return passed("user-namespaces", "not used by the engine (userns-remap would be one more wall)")
+    return passed("user-namespaces", "not used by the engine (userns-remap would add a layer)")
 
 
 def sandbox_users(settings: Settings, info: Info, accounts: Mapping[int, str]) -> Finding:
-    """Say which user ids sandboxes have; warn where this host gave one to somebody else.
+    """Report the user ids of sandboxes; warn if an account of this host has one of them.
 
-    `accounts` are the host's, names by user id.
+    `accounts` are the names of the host's accounts by user id.
     """
     shown = f"each sandbox has a user id of its own, of {write_uids(settings.uids)}"
     is_mapped = _namespace(info) is not None
@@ -103,25 +103,25 @@ def sandbox_users(settings: Settings, info: Info, accounts: Mapping[int, str]) -
 
 
 def _namespace(info: Info) -> str | None:
-    """Return `rootless` or `userns` where the engine's users are others on the host."""
+    """Return `rootless` or `userns` if the engine maps its users to others on the host."""
     names = {_fields(option).get("name") for option in _options(info)}
     return next((name for name in ("rootless", "userns") if name in names), None)
 
 
 def clock(info: Info, now: datetime) -> Finding:
-    """Fail on an impossible year, warn where the engine's clock is not ours."""
+    """Fail on an impossible year; warn if the engine's clock differs from ours."""
     if now.year not in _YEARS:
         return failed("clock", f"this host is in the year {now.year}", "Set the clock (NTP).")
     try:
         theirs = datetime.fromisoformat(str(info.get("SystemTime")))
     except ValueError:
-        return warned("clock", "the engine does not tell its time", "Update the Docker engine.")
+        return warned("clock", "the engine does not report its time", "Update the Docker engine.")
     drift = abs(now - theirs.astimezone(UTC))
     if drift > _DRIFT:
         return warned(
             "clock",
             f"the engine's clock is {drift.total_seconds():.0f} s away from this process's",
-            "Synchronise both (NTP): deadlines of sandboxes are kept by them.",
+            "Synchronise both (NTP): the deadlines of sandboxes depend on them.",
         )
     return passed("clock", f"{now:%Y-%m-%d %H:%M} UTC, the engine agrees")
 
@@ -131,5 +131,5 @@ def _options(info: Info) -> Sequence[str]:
 
 
 def _fields(option: str) -> dict[str, str]:
-    """Read `name=seccomp,profile=default`."""
+    """Parse an option such as `name=seccomp,profile=default`."""
     return dict(part.split("=", 1) for part in option.split(",") if "=" in part)

@@ -1,4 +1,4 @@
-"""Whether one sandbox that floods its gateway holds up another one, tried on this machine."""
+"""Measures whether a sandbox that floods its gateway slows down another sandbox."""
 
 import asyncio
 import statistics
@@ -19,36 +19,36 @@ from worker.egress.protocol import SOCKET_NAME, Caps, EgressPolicy
 from worker.egress.unix_socket import short_path
 
 _NAME: Final = "gateway-fairness"
-#: Nobody is asked for a name here.
+#: A port without a DNS server: no name is resolved here.
 _NO_RESOLVER: Final = 1
 _REQUESTS: Final = 40
 _DEADLINE_S: Final = 60.0
-#: Slower than this, and than twice the calm figure, another sandbox is held up. A scan's attempt
-#: has seconds for each request, and a busy machine some tens of milliseconds of its own.
+#: The check fails if requests take longer than this and longer than twice the time without a flood.
+#: An attempt has seconds for each request; a busy machine alone adds some tens of milliseconds.
 _SLOW_S: Final = 0.25
 _ANSWER_S: Final = 5.0
-#: Refused without asking anybody: what is timed is the gateway alone.
+#: The gateway refuses this without a DNS query or a connection: only the gateway is measured.
 _REQUEST: Final = b"CONNECT 10.0.0.1:80 HTTP/1.1\r\nHost: 10.0.0.1:80\r\n\r\n"
-#: The flood's server is on loopback, and no cap ends it.
+#: The flood's server listens on loopback, and no cap ends the flood.
 _FLOODS: Final = EgressPolicy(allow_cidrs=("127.0.0.0/8",), caps=Caps(max_bytes_out=2**40))
 _CALM: Final = EgressPolicy(caps=Caps(max_connections=4 * _REQUESTS))
-_ADVICE: Final = "See that the machine has a processor to spare; then report it as a fault."
+_ADVICE: Final = "Make sure that the machine has a free processor; then report it as a fault."
 
 
 async def fairness(settings: Settings) -> Finding:
-    """Flood a gateway of our own through one socket, and time requests through another."""
+    """Flood the doctor's own gateway through one socket, and time requests through another."""
     if settings.container_network != "none":
         return passed(_NAME, f"not used with CONTAINER_NETWORK={settings.container_network}")
     try:
         async with own_gateway(settings, _NO_RESOLVER) as client:
             calm_s, beside_s = await _measure(client)
     except (EgressUnavailableError, TimeoutError, OSError) as error:
-        return failed(_NAME, f"not tried: {type(error).__name__}: {error}", _ADVICE)
-    return judge_times(calm_s, beside_s)
+        return failed(_NAME, f"not tested: {type(error).__name__}: {error}", _ADVICE)
+    return latency_finding(calm_s, beside_s)
 
 
-def judge_times(calm_s: float, beside_s: float) -> Finding:
-    """Judge the 95th percentiles of requests that were alone, and beside the flood."""
+def latency_finding(calm_s: float, beside_s: float) -> Finding:
+    """Compare the 95th percentiles of the request times without and with the flood."""
     words = f"{beside_s * 1000:.1f} ms beside another sandbox's flood, {calm_s * 1000:.1f} ms alone"
     if beside_s > max(2 * calm_s, _SLOW_S):
         return failed(_NAME, f"requests take {words}", _ADVICE)
@@ -91,13 +91,13 @@ async def _p95_s(directory: Path) -> float:
     while len(times) < _REQUESTS:
         times.append(await _request_s(directory))
         if times[-1] >= _ANSWER_S:
-            # It is held up; the others would take as long, one after another.
+            # The sandbox is blocked; each further request would take as long.
             return times[-1]
     return statistics.quantiles(times, n=20)[-1]
 
 
 async def _request_s(directory: Path) -> float:
-    """Return how long the gateway took to refuse; never longer than a scan would wait."""
+    """Return the time until the gateway refused, at most the time that a scan would wait."""
     started = time.perf_counter()
     with suppress(TimeoutError):
         async with asyncio.timeout(_ANSWER_S):

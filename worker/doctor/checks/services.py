@@ -1,4 +1,4 @@
-"""The parts that SafeURL needs besides Docker: whether each answers now."""
+"""Checks the parts that SafeURL needs besides Docker: database, queue, gateway, folders, disk."""
 
 import pwd
 import shlex
@@ -16,43 +16,43 @@ from safeurl.settings import Settings
 from safeurl.settings.redis_url import RedisPlace
 from safeurl.settings.weakness import REDIS, weaknesses
 from worker.doctor.checks.docker_facts import Info
-from worker.doctor.finding import Finding, failed, passed, ruled, warned
+from worker.doctor.finding import Finding, failed, finding_from_faults, passed, warned
 from worker.egress.client.client import EgressClient
 
 _GIB: Final = 1024**3
 _LOW_BYTES: Final = _GIB
 _FULL_BYTES: Final = _GIB // 5
-#: Where the system's containerd keeps images; one that the engine starts has them in the engine's.
+#: The folder of the system's containerd; one that the engine starts uses the engine's folder.
 _CONTAINERD: Final = Path("/var/lib/containerd")
 _SNAPSHOTTER: Final = "io.containerd.snapshotter.v1"
 _PROTECT: Final = "Use rediss:// in REDIS_URL, and a user of its own for each service."
-#: Paths that a line shows; the first ones tell enough.
+#: The number of paths that a line shows; the first ones are enough to start with.
 _LISTED: Final = 4
 _CHANGED: Final = (
-    "Somebody changed the schema: see `safeurl audit verify`, and restore a backup of before."
+    "The schema was changed: run `safeurl audit verify`, and restore a backup from before that."
 )
 _START: Final = "It starts with `safeurl worker` or `safeurl up`."
 
 
 async def database(settings: Settings) -> Finding:
-    """Fail where the database does not answer, or its schema is not as this version makes it."""
+    """Fail if the database does not answer, or its schema differs from that of this version."""
     embedded = not settings.turso_connection_url
     if embedded and not settings.database_path.exists():
-        advice = "It is made by `safeurl migrate`, or when the first command needs it."
+        advice = "`safeurl migrate` creates it, or the first command that needs it."
         return warned("database", f"there is no {settings.database_path} yet", advice)
     try:
         async with open_store(settings, migrate=False) as store:
             faults = await store.schema_faults()
     except SafeURLError as error:
-        return failed("database", str(error), "Run `safeurl migrate`, or mend what it names.")
+        return failed("database", str(error), "Run `safeurl migrate`, or remove the named cause.")
     if faults:
-        return ruled("database", [fault.text for fault in faults], "", _CHANGED)
+        return finding_from_faults("database", [fault.text for fault in faults], "", _CHANGED)
     where = f"SQLite in {settings.database_path}" if embedded else "libSQL"
-    return passed("database", f"{where} answers, its schema is as made")
+    return passed("database", f"{where} answers, its schema is unchanged")
 
 
 async def queue(settings: Settings) -> Finding:
-    """Fail where Redis does not answer; the embedded one may be at rest."""
+    """Fail if Redis does not answer; warn if the embedded Valkey does not run."""
     place = settings.redis
     where = "the embedded Valkey" if settings.is_redis_embedded else f"Redis at {place}"
     wakeups = make_queue(settings)
@@ -61,7 +61,7 @@ async def queue(settings: Settings) -> Finding:
     except SafeURLError as error:
         if settings.is_redis_embedded:
             return warned("queue", "the embedded Valkey does not run", _START)
-        return failed("queue", str(error), "Start it, or mend REDIS_URL or REDIS_HOST.")
+        return failed("queue", str(error), "Start it, or correct REDIS_URL or REDIS_HOST.")
     finally:
         await wakeups.close()
     words = f"{where} answers, {counted(waiting, 'wake-up waits', 'wake-ups wait')}"
@@ -73,14 +73,14 @@ async def queue(settings: Settings) -> Finding:
 
 
 def _how(place: RedisPlace) -> str:
-    """Return how well the way to the server is protected, and as whom we use it."""
+    """Return how the connection to the server is protected, and which user it has."""
     way = "TLS" if place.is_tls else "a unix socket" if place.path else "no TLS"
     user = f"user {place.username}" if place.username else "the default user"
     return f"{way}, {user}, {'a' if place.password else 'no'} password"
 
 
 async def gateway(settings: Settings) -> Finding:
-    """Warn where no egress gateway runs; without one no sandbox has a way out."""
+    """Warn if no egress gateway runs; without one no sandbox can fetch a page."""
     if settings.container_network != "none":
         return passed("gateway", f"not used with CONTAINER_NETWORK={settings.container_network}")
     try:
@@ -91,7 +91,7 @@ async def gateway(settings: Settings) -> Finding:
 
 
 def state_folder(settings: Settings) -> Finding:
-    """Warn where others can enter the folder that holds what scans found, or read a file of it."""
+    """Warn if other users can enter the state folder or read a file in it."""
     folder = settings.state_dir
     exposed = list(open_to_others(folder, private_paths(settings)))
     if not exposed:
@@ -102,7 +102,7 @@ def state_folder(settings: Settings) -> Finding:
 
 
 def socket_mode(path: Path) -> Finding:
-    """Warn where every user of the host may use Docker's socket, and so is root."""
+    """Warn if every user of the host can write to Docker's socket, which is root access."""
     try:
         mode = path.stat().st_mode
     except OSError as error:
@@ -114,7 +114,7 @@ def socket_mode(path: Path) -> Finding:
 
 
 def disk(settings: Settings, info: Info | None) -> Finding:
-    """Judge the space that is left where SafeURL and Docker write."""
+    """Check the free space of the folders to which SafeURL and Docker write."""
     root = Path(str(info.get("DockerRootDir", ""))) if info else Path()
     images = [_CONTAINERD] if info and _has_containerd_store(info) else []
     folders = [each for each in (settings.state_dir, root, *images) if each.is_absolute()]
@@ -122,22 +122,22 @@ def disk(settings: Settings, info: Info | None) -> Finding:
 
 
 def _has_containerd_store(info: Info) -> bool:
-    """Tell whether the engine leaves its images to containerd, as new installations do."""
+    """Return whether containerd stores the engine's images, as in new installations."""
     return any(_SNAPSHOTTER in each for each in info.get("DriverStatus") or ())
 
 
 def space(left: Mapping[str, int]) -> Finding:
-    """Fail where a disk is full, warn where it soon will be; bytes left, by folder."""
+    """Fail if a disk is full, warn if little space is left; `left` is the free bytes by folder."""
     words = ", ".join(f"{free / _GIB:.1f} GiB free for {name}" for name, free in left.items())
     least = min(left.values())
-    advice = "Make room: scans, artefacts and images are written there."
+    advice = "Free some space: scans, artefacts and images are written there."
     if least < _FULL_BYTES:
         return failed("disk", words, advice)
     return warned("disk", words, advice) if least < _LOW_BYTES else passed("disk", words)
 
 
 def _existing(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that exists and may be looked at."""
+    """Return the folder, or its nearest parent that exists and that we can access."""
     for each in (folder, *folder.parents):
         try:
             if each.exists():
@@ -148,5 +148,5 @@ def _existing(folder: Path) -> Path:
 
 
 def accounts() -> dict[int, str]:
-    """Return the users that this host lists, names by user id."""
+    """Return the names of this host's accounts by user id."""
     return {entry.pw_uid: entry.pw_name for entry in pwd.getpwall()}

@@ -1,5 +1,5 @@
-"""What runs inside a sandbox for the doctor: tries what hostile code would, and says what it saw.
+"""The probe runs inside a sandbox: it tries what hostile code would try, and reports the results.
 
-These modules are sent as text into a container of the fetcher's image: they import the standard
-library and each other, and judge nothing. Each vector returns facts that are plain JSON.
+These modules are sent as text into a container of the fetcher's image. They import the standard
+library and each other only, and evaluate nothing. Each vector returns facts as plain JSON.
 """

@@ -1,19 +1,19 @@
-"""What the gateway's socket answers."""
+"""Vector: the responses of the gateway's socket."""
 
 import socket
 
-from worker.doctor.probe.syscall_result import Task, word
+from worker.doctor.probe.syscall_result import Task, errno_name
 
 _SOCKET = "/run/egress/egress.sock"
-#: Refusals come at once; what takes longer was let through.
+#: The gateway refuses at once; a request that takes longer was not refused.
 _ANSWER_S = 3.0
 _HEAD_BYTES = 4096
 
 
 def requests(task: Task) -> dict[str, dict[str, list[str]]]:
-    """Send each request head; return the answers' status and rule or outcome, by group and name.
+    """Send each request head; return the status and rule or outcome of each response.
 
-    The heads of one name are sent one after the other.
+    The result is by group and name. The heads of one name are sent one after the other.
     """
     return {
         group: {name: [_ask(head) for head in heads] for name, heads in members.items()}
@@ -29,11 +29,11 @@ def _ask(head: str) -> str:
             connection.sendall(head.encode("utf-8", "surrogatepass"))
             answer = connection.recv(_HEAD_BYTES).decode("latin-1")
     except OSError as error:
-        return word(error)
+        return errno_name(error)
     first, *rest = answer.split("\r\n")
     fields = {name.lower(): value for name, _, value in (line.partition(": ") for line in rest)}
-    said = fields.get("x-safeurl-rule") or fields.get("x-safeurl-outcome") or ""
-    return f"{first.partition(' ')[2][:3]} {said}".strip()
+    result_of = fields.get("x-safeurl-rule") or fields.get("x-safeurl-outcome") or ""
+    return f"{first.partition(' ')[2][:3]} {result_of}".strip()
 
 
 VECTORS = {"requests": requests}

@@ -1,15 +1,15 @@
-"""Ways out of the sandbox that do not lead through its gateway."""
+"""Vectors: ways out of the sandbox other than the gateway."""
 
 import errno
 import socket
 from pathlib import Path
 from typing import Any
 
-from worker.doctor.probe.syscall_result import Task, knocked, lines, word
+from worker.doctor.probe.syscall_result import Task, connect_result, errno_name, lines
 
 _OWN = ("127.0.0.1", "::1")
 _EGRESS = Path("/run/egress")
-_NO_WAY = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_NO_ROUTE = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 def interfaces(_task: Task) -> list[str]:
@@ -18,7 +18,7 @@ def interfaces(_task: Task) -> list[str]:
 
 
 def routes(_task: Task) -> list[str]:
-    """Return the routes that lead anywhere but to the sandbox itself."""
+    """Return the routes to other hosts."""
     rows = [line.split() for line in lines("/proc/net/route")[1:]]
     found = [row[:3] for row in rows if row and row[0] != "lo"]
     more = [line.split() for line in lines("/proc/net/ipv6_route")]
@@ -27,14 +27,14 @@ def routes(_task: Task) -> list[str]:
 
 
 def connections(task: Task) -> dict[str, str]:
-    """Return what became of a connection to each address; `route` where one could have opened."""
+    """Return the result of a connection to each address; `route` if there is a route to it."""
     return {f"{host} {port}": _attempt(host, port) for host, port in task["connections"]}
 
 
 def _attempt(host: str, port: int) -> str:
-    """Connect where no packet can leave: to loopback, or where the kernel knows no way.
+    """Connect only if no packet can leave: to loopback, or if the kernel has no route.
 
-    Whether it knows one is asked with a datagram socket, whose connect() sends nothing.
+    A datagram socket shows whether there is a route; its connect() sends nothing.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     if host not in _OWN:
@@ -42,13 +42,17 @@ def _attempt(host: str, port: int) -> str:
             with socket.socket(family, socket.SOCK_DGRAM) as asking:
                 asking.connect((host, port))
         except OSError as error:
-            return knocked(family, (host, port)) if error.errno in _NO_WAY else word(error)
+            return (
+                connect_result(family, (host, port))
+                if error.errno in _NO_ROUTE
+                else errno_name(error)
+            )
         return "route"
-    return knocked(family, (host, port))
+    return connect_result(family, (host, port))
 
 
 def dns(task: Task) -> str:
-    """Return how a look-up ended; asks only where the kernel knows no way out."""
+    """Return the result of a DNS query; query only if the kernel has no route to other hosts."""
     if routes(task):
         return "route"
     try:
@@ -59,12 +63,12 @@ def dns(task: Task) -> str:
 
 
 def neighbour(task: Task) -> dict[str, Any]:
-    """Return what is seen of another sandbox's socket, whose path on the host is known."""
+    """Return whether another sandbox's socket can be reached by its path on the host."""
     there = Path(task["neighbour"])
     name = there.parent.name
     paths = [there, _EGRESS.parent / name / there.name, _EGRESS / ".." / name / there.name]
     return {
-        "knocked": {str(path): knocked(socket.AF_UNIX, str(path)) for path in paths},
+        "connect": {str(path): connect_result(socket.AF_UNIX, str(path)) for path in paths},
         "folder": sorted(path.name for path in _EGRESS.iterdir()) if _EGRESS.is_dir() else [],
     }
 

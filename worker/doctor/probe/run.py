@@ -1,4 +1,4 @@
-"""Runs the vectors that a task names, and prints one JSON line for each."""
+"""Runs the vectors that a task names, and prints one line of JSON for each."""
 
 import json
 import os
@@ -18,14 +18,14 @@ _VECTORS = {
 
 
 def run(task: Task) -> None:
-    """Run them in turn; one that breaks does not keep the others. Ends the process."""
-    # As the fetcher does: the worker watches a sandbox's memory from before the request is sent.
+    """Run the vectors one after the other; report one that fails; end the process."""
+    # Like the fetcher: the worker begins to watch the memory before it sends the request.
     sys.stdin.buffer.read()
     for name in task["vectors"]:
         try:
-            line = {"vector": name, "seen": _VECTORS[name](task)}
+            line = {"vector": name, "facts": _VECTORS[name](task)}
         except (OSError, ValueError, LookupError, AttributeError) as error:
             line = {"vector": name, "error": repr(error)}
-        print(json.dumps(line), flush=True)  # noqa: T201 - this is how the probe answers
-    # Whatever a vector left running ends with PID 1.
+        print(json.dumps(line), flush=True)  # noqa: T201 - this is the probe's output
+    # Processes that a vector left running end with PID 1.
     os._exit(0)

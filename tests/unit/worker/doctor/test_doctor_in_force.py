@@ -8,7 +8,7 @@ from safeurl.adapters.files.running import announced
 from safeurl.in_force import describe, differences, in_force
 from safeurl.settings import Settings
 from worker.doctor.finding import Status
-from worker.doctor.in_force import choose
+from worker.doctor.in_force import choose_settings
 
 
 def _settings(folder: Path, **given: str) -> Settings:
@@ -18,13 +18,13 @@ def _settings(folder: Path, **given: str) -> Settings:
 def test_without_a_running_system_its_own_are_examined(tmp_path: Path) -> None:
     """The finding says so, and from which file they are; our own record counts for nothing."""
     own = _settings(tmp_path)
-    assert choose(own, "/x/.env")[0] is own
+    assert choose_settings(own, "/x/.env")[0] is own
     running = describe(_settings(tmp_path, EGRESS_DNS64="1"), command="up", pid=1, file="")
     with announced(tmp_path, running):  # this process holds it, and asks about others
-        examined, finding = choose(own, "/x/.env")
+        examined, finding = choose_settings(own, "/x/.env")
     assert (examined, finding.status) == (own, Status.PASS)
     assert finding.detail == (
-        f"no worker runs over {tmp_path}; examined are this command's, from /x/.env"
+        f"no worker uses {tmp_path}; the checks use this command's, from /x/.env"
     )
 
 

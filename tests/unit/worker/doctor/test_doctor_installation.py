@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from safeurl.settings import Settings
+from worker.doctor.all_checks import overall_status
 from worker.doctor.checks import docker_facts, services
 from worker.doctor.checks.configuration import check_settings
-from worker.doctor.examination import worst
-from worker.doctor.finding import Status, failed, passed, ruled, warned
+from worker.doctor.finding import Status, failed, finding_from_faults, passed, warned
 
 _NOW = datetime(2030, 1, 1, tzinfo=UTC)
 _INFO: dict[str, Any] = {
@@ -88,17 +88,17 @@ def test_system_calls_have_to_be_filtered(options: list[str] | None, status: Sta
 
 
 @pytest.mark.parametrize(
-    ("option", "word"),
+    ("option", "text"),
     [("name=rootless", "without root"), ("name=userns", "maps"), ("name=cgroupns", "not used")],
 )
-def test_user_namespaces_are_told_and_judged_by_nobody(option: str, word: str) -> None:
+def test_user_namespaces_are_told_and_judged_by_nobody(option: str, text: str) -> None:
     """It is one more wall, not one of ours."""
     finding = docker_facts.user_namespaces(_INFO | {"SecurityOptions": [option]})
-    assert (finding.status, word in finding.detail) == (Status.PASS, True)
+    assert (finding.status, text in finding.detail) == (Status.PASS, True)
 
 
 @pytest.mark.parametrize(
-    ("option", "uids", "accounts", "status", "word"),
+    ("option", "uids", "accounts", "status", "text"),
     [
         ("name=cgroupns", "", {0: "root", 1000: "alice"}, Status.PASS, "60706-61183 on this host"),
         ("name=cgroupns", "70000-71000", {70000: "bob"}, Status.WARN, "belongs to bob"),
@@ -110,13 +110,13 @@ def test_user_namespaces_are_told_and_judged_by_nobody(option: str, word: str) -
     ],
 )
 def test_the_users_of_sandboxes_are_shown_and_have_to_be_theirs_alone(
-    option: str, uids: str, accounts: dict[int, str], status: Status, word: str
+    option: str, uids: str, accounts: dict[int, str], status: Status, text: str
 ) -> None:
     """An account with such an id would share its limits and its files with sandboxes."""
     given = settings(**({"SANDBOX_UIDS": uids} if uids else {}))
     info = _INFO | {"SecurityOptions": [option]}
     finding = docker_facts.sandbox_users(given, info, accounts)
-    assert (finding.status, word in finding.detail) == (status, True)
+    assert (finding.status, text in finding.detail) == (status, True)
 
 
 @pytest.mark.parametrize(
@@ -201,13 +201,13 @@ def test_images_may_lie_on_containerds_disk(
 def test_the_worst_finding_speaks_for_all() -> None:
     """Failure before warning before success; nothing to tell is a success."""
     good, odd, bad = passed("a", ""), warned("b", "", ""), failed("c", "", "")
-    assert [worst(each) for each in ([good], [good, odd], [bad, odd, good], [])] == [
+    assert [overall_status(each) for each in ([good], [good, odd], [bad, odd, good], [])] == [
         *(Status.PASS, Status.WARN, Status.FAIL, Status.PASS)
     ]
 
 
 def test_a_line_lists_a_few_faults_and_counts_the_rest() -> None:
     """A wall with forty gaps is no longer line than one with eight."""
-    detail = ruled("x", [str(number) for number in range(40)], "", "").detail
+    detail = finding_from_faults("x", [str(number) for number in range(40)], "", "").detail
     assert detail.endswith("7; and 32 more")
-    assert ruled("x", [], "fine", "").detail == "fine"
+    assert finding_from_faults("x", [], "fine", "").detail == "fine"

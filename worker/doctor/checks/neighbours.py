@@ -1,4 +1,4 @@
-"""What the gateway knows of this host's networks, and whether it can know all of it."""
+"""Checks that the gateway knows all networks of this host that it must refuse."""
 
 import asyncio
 import contextlib
@@ -20,52 +20,55 @@ _NAME: Final = "neighbours"
 _LOOKUP_S: Final = 5.0
 
 
-async def neighbours(settings: Settings) -> Finding:
-    """Tell how many networks beside this host are refused; warn where its NAT is not known.
+async def neighbouring_networks(settings: Settings) -> Finding:
+    """Report how many local networks are refused; warn if the public address is unknown.
 
-    The gateway is asked, because it may see other networks than we do; where none runs, we look.
+    The gateway may see other networks than this process, so the gateway is asked. If none runs,
+    this process reads its own networks.
     """
     try:
-        seen = await _seen(settings)
+        known = await _known_networks(settings)
     except EgressUnavailableError as error:
-        return failed(_NAME, str(error), "Let it open AF_NETLINK sockets; no scan runs without.")
-    if not still_unknown(seen, settings.egress_deny_cidrs):
-        return judge(seen, settings.egress_deny_cidrs, ())
-    return judge(seen, settings.egress_deny_cidrs, await _named())
+        return failed(_NAME, str(error), "Allow it to open AF_NETLINK sockets; scans need them.")
+    if not still_unknown(known, settings.egress_deny_cidrs):
+        return neighbours_finding(known, settings.egress_deny_cidrs, ())
+    return neighbours_finding(known, settings.egress_deny_cidrs, await _addresses_of_own_name())
 
 
-def judge(seen: Surroundings, deny_cidrs: Collection[str], named: Collection[str]) -> Finding:
-    """Judge what was seen; `named` are public addresses that the host's own name has. Pure."""
+def neighbours_finding(
+    known: Surroundings, deny_cidrs: Collection[str], named: Collection[str]
+) -> Finding:
+    """Evaluate the networks; `named` are public addresses of the host's own name. Pure."""
     detail = (
         counted(
-            seen.neighbours,
+            known.neighbours,
             "network of this host's links and routes is refused",
             "networks of this host's links and routes are refused",
         )
-        + f", {seen.public_neighbours} of them public"
+        + f", {known.public_neighbours} of them public"
     )
-    unknown = still_unknown(seen, deny_cidrs)
+    unknown = still_unknown(known, deny_cidrs)
     if not unknown:
         return passed(_NAME, detail)
     versions = " and ".join(f"IPv{each}" for each in unknown)
-    such = f", such as {', '.join(named)}, which this host's name has" if named else ""
+    examples = f", such as {', '.join(named)}, which this host's name has" if named else ""
     return warned(
         _NAME,
         f"{detail}; the public {versions} address that this host has behind NAT is not known, "
         "and a page may reach the site by it",
-        f"Add it, and the site's other public ranges, to EGRESS_DENY_CIDRS{such}.",
+        f"Add it, and the site's other public ranges, to EGRESS_DENY_CIDRS{examples}.",
     )
 
 
-async def _seen(settings: Settings) -> Surroundings:
+async def _known_networks(settings: Settings) -> Surroundings:
     if settings.container_network == "none":
         with contextlib.suppress(EgressUnavailableError):
             return (await EgressClient(settings.gateway_dir).ping()).host
     return describe(host_networks(), ())
 
 
-async def _named() -> list[str]:
-    """Return the public addresses of this host's own name, where it is one of the DNS."""
+async def _addresses_of_own_name() -> list[str]:
+    """Return the public addresses of this host's own name, if it is a DNS name."""
     name = socket.gethostname()
     if "." not in name:
         return []

@@ -1,4 +1,4 @@
-"""The whole examination: the installation first, then the isolation where Docker allows it."""
+"""Runs all checks: the installation first, then the isolation if sandboxes can be started."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,49 +7,49 @@ from dataclasses import dataclass
 from safeurl.bootstrap import utc_now
 from safeurl.errors import SandboxUnavailableError
 from safeurl.settings import Settings
-from worker.doctor.checks import docker_facts, services, surroundings
+from worker.doctor.checks import docker_facts, neighbours, services
 from worker.doctor.checks.configuration import check_settings
 from worker.doctor.checks.fairness import fairness
-from worker.doctor.checks.gateway_command import control_socket
+from worker.doctor.checks.gateway_control import control_socket
 from worker.doctor.finding import Finding, Status, failed, passed
-from worker.doctor.isolation import Tell, try_isolation
+from worker.doctor.isolation import ReportFinding, check_isolation
 from worker.sandbox.engine import Engine
 from worker.sandbox.options import Options, container_options
 
 _ENGINE_S = 10.0
-_UNTRIED = "Mend that first, and run the doctor again."
+_ADVICE = "Remove that cause first, and run the doctor again."
 
 
 @dataclass(frozen=True, slots=True)
 class _Docker:
-    """What the engine said; each part None where it did not."""
+    """What the engine answered; a part is None if the engine did not answer it."""
 
     found: tuple[Finding, ...]
     info: docker_facts.Info | None = None
     image_environment: Sequence[str] | None = None
 
 
-async def examine(
+async def run_checks(
     settings: Settings,
-    tell: Tell,
+    report: ReportFinding,
     *,
     options: Options = container_options,
     before: Sequence[Finding] = (),
 ) -> list[Finding]:
-    """Run every check, tell each finding when it is made, and return them all.
+    """Run every check, report each finding as soon as it is made, and return them all.
 
-    `options` makes the body of the create request of every container that is started; what was
-    found `before` comes first.
+    `options` makes the body of the create request of every container that is started. The
+    findings in `before` come first.
     """
     findings: list[Finding] = []
 
-    def note(finding: Finding) -> None:
+    def add(finding: Finding) -> None:
         findings.append(finding)
-        tell(finding)
+        report(finding)
 
     for finding in before:
-        note(finding)
-    docker = await asyncio.to_thread(_ask_docker, settings)
+        add(finding)
+    docker = await asyncio.to_thread(_query_docker, settings)
     for finding in (
         *check_settings(settings),
         *docker.found,
@@ -60,28 +60,28 @@ async def examine(
         await services.queue(settings),
         await services.gateway(settings),
         await asyncio.to_thread(control_socket, settings),
-        await surroundings.neighbours(settings),
+        await neighbours.neighbouring_networks(settings),
         await fairness(settings),
     ):
-        note(finding)
+        add(finding)
     if docker.image_environment is None:
-        note(failed("sandbox", "no sandbox could be started, so nothing was tried", _UNTRIED))
+        add(failed("sandbox", "no sandbox could be started, so nothing was tested", _ADVICE))
     else:
-        await try_isolation(settings, docker.image_environment, options, note)
+        await check_isolation(settings, docker.image_environment, options, add)
     return findings
 
 
-def worst(findings: Sequence[Finding]) -> Status:
-    """Return how it stands on the whole."""
-    seen = {finding.status for finding in findings}
-    return next((each for each in (Status.FAIL, Status.WARN) if each in seen), Status.PASS)
+def overall_status(findings: Sequence[Finding]) -> Status:
+    """Return the worst status of the findings."""
+    found = {finding.status for finding in findings}
+    return next((each for each in (Status.FAIL, Status.WARN) if each in found), Status.PASS)
 
 
-def _ask_docker(settings: Settings) -> _Docker:
+def _query_docker(settings: Settings) -> _Docker:
     try:
         with Engine(str(settings.docker_socket_path)).client(_ENGINE_S) as client:
             info = client.info()
-            found = _judge_info(settings, info)
+            found = _info_findings(settings, info)
             try:
                 image = client.image(settings.fetcher_image)
             except SandboxUnavailableError as error:
@@ -94,7 +94,7 @@ def _ask_docker(settings: Settings) -> _Docker:
     return _Docker((*found, there), info, image["Config"].get("Env") or ())
 
 
-def _judge_info(settings: Settings, info: docker_facts.Info) -> tuple[Finding, ...]:
+def _info_findings(settings: Settings, info: docker_facts.Info) -> tuple[Finding, ...]:
     version = f"version {info.get('ServerVersion')} answers on {settings.docker_socket_path}"
     return (
         passed("docker", version),

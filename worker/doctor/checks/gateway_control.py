@@ -1,4 +1,4 @@
-"""Who commands the gateway in use, and whether a sandbox's user may. Tried for real as root."""
+"""Checks who can use the control socket of the gateway; as root it connects as another user."""
 
 import os
 import subprocess
@@ -14,11 +14,11 @@ from worker.egress.gateway.peers import NOBODY
 from worker.egress.protocol import CONTROL_NAME
 
 _NAME: Final = "gateway-control"
-_TRIAL_S: Final = 20.0
+_ATTEMPT_S: Final = 20.0
 _ROOT: Final = 0
-#: Becomes the user, asks the gateway who it is, and prints one word and the answer. It begins
-#: as root, because our interpreter may lie where no other user enters; and it connects by the
-#: folder's descriptor, so that a path that only root may enter is no wall either.
+#: Changes to the user, pings the gateway, and prints one keyword and the response. It starts as
+#: root, because other users may have no access to our interpreter. It connects by the folder's
+#: descriptor, so that the test does not depend on the permissions of the path.
 _PROGRAM: Final = """
 import os, socket, sys
 os.setgroups([])
@@ -31,21 +31,21 @@ try:
     control.sendall(b'{"op":"ping"}\\n')
     print("answered", control.recv(4096).decode())
 except OSError as error:
-    print("shut", error)
+    print("refused", error)
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """What came of asking as a sandbox's user."""
+class ControlAttempt:
+    """The result of a ping by a sandbox's user."""
 
     user: int
-    #: Whether the gateway did what it was asked; None where it could not be tried.
+    #: True if the gateway answered the ping; None if this could not be tested.
     was_served: bool | None
 
 
 def control_socket(settings: Settings) -> Finding:
-    """Fail where the socket is a sandbox user's, or serves one; warn where anybody may connect."""
+    """Fail if a sandbox's user owns the socket or is served; warn if every user can connect."""
     control = settings.gateway_dir / CONTROL_NAME
     try:
         found = control.stat()
@@ -53,31 +53,31 @@ def control_socket(settings: Settings) -> Finding:
         detail = f"{control}: {error.strerror}"
         if settings.container_network != "none":
             return passed(_NAME, f"not used with CONTAINER_NETWORK={settings.container_network}")
-        return warned(_NAME, detail, "It is there while `safeurl worker` or `safeurl up` runs.")
-    return judge(found.st_uid, found.st_mode & 0o777, _try(control.parent))
+        return warned(_NAME, detail, "It exists while `safeurl worker` or `safeurl up` runs.")
+    return control_finding(found.st_uid, found.st_mode & 0o777, _ping_as_nobody(control.parent))
 
 
-def judge(owner: int, mode: int, trial: Trial) -> Finding:
-    """Judge owner and mode of the socket, and what came of the trial. Pure."""
+def control_finding(owner: int, mode: int, attempt: ControlAttempt) -> Finding:
+    """Evaluate the owner and the mode of the socket, and the result of the attempt. Pure."""
     whose = f"the control socket belongs to {user_name(owner)} and has mode {mode:04o}"
     if owner == NOBODY:
-        advice = "Run the gateway as a user of its own."
+        advice = "Run the gateway as a user that nothing else has."
         return failed(_NAME, f"{whose}: sandboxes may be that user", advice)
-    if trial.was_served:
-        detail = f"{whose}, and serves {user_name(trial.user)}, who a sandbox may be"
+    if attempt.was_served:
+        detail = f"{whose}, and serves {user_name(attempt.user)}, which a sandbox may be"
         return failed(_NAME, detail, "Start the gateway again, with this release.")
     if mode & 0o007:
         advice = f"chmod o= {CONTROL_NAME}, and the gateway's folder."
         return warned(_NAME, f"{whose}: every user may connect", advice)
-    tried = f"the user {user_name(trial.user)} is refused"
-    untried = "whether sandboxes' users are refused is tried where the doctor runs as root"
-    return passed(_NAME, f"{whose}; {tried if trial.was_served is False else untried}")
+    tried = f"the user {user_name(attempt.user)} is refused"
+    untested = "whether sandboxes' users are refused is tested if the doctor runs as root"
+    return passed(_NAME, f"{whose}; {tried if attempt.was_served is False else untested}")
 
 
-def _try(folder: Path) -> Trial:
-    """Ask the gateway as nobody, which takes root."""
+def _ping_as_nobody(folder: Path) -> ControlAttempt:
+    """Ping the gateway as the user nobody; only root can."""
     if os.geteuid() != _ROOT:
-        return Trial(NOBODY, None)
+        return ControlAttempt(NOBODY, None)
     handle = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     try:
         control = f"/proc/self/fd/{handle}/{CONTROL_NAME}"
@@ -87,12 +87,12 @@ def _try(folder: Path) -> Trial:
             capture_output=True,
             text=True,
             check=False,
-            timeout=_TRIAL_S,
+            timeout=_ATTEMPT_S,
         )
     except (OSError, subprocess.SubprocessError):
-        return Trial(NOBODY, None)
+        return ControlAttempt(NOBODY, None)
     finally:
         os.close(handle)
-    if not done.stdout.startswith(("answered", "shut")):
-        return Trial(NOBODY, None)
-    return Trial(NOBODY, '"pong"' in done.stdout)
+    if not done.stdout.startswith(("answered", "refused")):
+        return ControlAttempt(NOBODY, None)
+    return ControlAttempt(NOBODY, '"pong"' in done.stdout)

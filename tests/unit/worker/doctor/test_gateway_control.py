@@ -8,7 +8,7 @@ import pytest
 from safeurl.settings import Settings
 from tests.support.egress import GatewayProcess
 from tests.support.user import needs_root
-from worker.doctor.checks.gateway_command import Trial, control_socket, judge
+from worker.doctor.checks.gateway_control import ControlAttempt, control_finding, control_socket
 from worker.doctor.finding import Status
 from worker.egress.gateway.peers import NOBODY
 from worker.egress.protocol import CONTROL_NAME
@@ -29,7 +29,7 @@ def test_owner_mode_and_trial_are_judged(
     owner: int, mode: int, *, served: bool | None, status: Status
 ) -> None:
     """A sandbox's user that owns it or is served is a failure; a socket for all is a warning."""
-    assert judge(owner, mode, Trial(NOBODY, served)).status is status
+    assert control_finding(owner, mode, ControlAttempt(NOBODY, served)).status is status
 
 
 @needs_root

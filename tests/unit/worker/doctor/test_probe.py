@@ -41,6 +41,6 @@ def test_the_probe_answers_line_by_line_and_outlives_a_vector_that_breaks(tmp_pa
     done = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path, timeout=60)
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [each["vector"] for each in answers] == task["vectors"]
-    assert "lo" in answers[0]["seen"]
+    assert "lo" in answers[0]["facts"]
     assert "KeyError" in answers[1]["error"]
-    assert answers[2]["seen"] == {}
+    assert answers[2]["facts"] == {}

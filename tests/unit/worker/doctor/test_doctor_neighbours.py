@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from worker.doctor.checks.surroundings import judge
+from worker.doctor.checks.neighbours import neighbours_finding
 from worker.doctor.finding import Status
 from worker.egress.networks.local_addresses import HostNetworks
 from worker.egress.networks.surroundings import describe
@@ -34,19 +34,19 @@ def test_a_public_address_is_known_from_an_interface_or_a_setting(
     host: HostNetworks, denied: tuple[str, ...], unknown: tuple[int, ...]
 ) -> None:
     """Where there is a default route, one of the two must name it; private ranges do not."""
-    seen = describe(host, denied)
-    assert seen == Surroundings(neighbours=3, public_neighbours=2, unknown_public=unknown)
+    facts = describe(host, denied)
+    assert facts == Surroundings(neighbours=3, public_neighbours=2, unknown_public=unknown)
 
 
 def test_the_line_counts_and_warns() -> None:
     """It passes where all is known, and else names the setting and what may belong there."""
     known = Surroundings(neighbours=3, public_neighbours=2)
-    assert judge(known, (), ()).status is Status.PASS
-    assert "3 networks" in judge(known, (), ()).detail
+    assert neighbours_finding(known, (), ()).status is Status.PASS
+    assert "3 networks" in neighbours_finding(known, (), ()).detail
     hidden = Surroundings(neighbours=3, unknown_public=(4,))
-    found = judge(hidden, (), ("8.8.8.8",))
+    found = neighbours_finding(hidden, (), ("8.8.8.8",))
     assert found.status is Status.WARN
     assert "IPv4" in found.detail
     assert "EGRESS_DENY_CIDRS" in found.advice
     assert "8.8.8.8" in found.advice
-    assert judge(hidden, ("9.9.9.0/24",), ()).status is Status.PASS
+    assert neighbours_finding(hidden, ("9.9.9.0/24",), ()).status is Status.PASS
