@@ -1,14 +1,13 @@
-"""The settings of the HTTP API; `Settings` is these and all others."""
+"""The settings of the HTTP API."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from safeurl.settings.group import SettingsGroup
 from safeurl.settings.types import Hosts
 
 
-class ApiSettings(BaseModel):
-    """Where the API listens, which names it answers to, and how long it waits for its clients."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+class ApiSettings(SettingsGroup):
+    """The address of the API, its host names, and its limits for clients."""
 
     api_host: str = Field(
         default="127.0.0.1", alias="API_HOST", description="Address the HTTP API listens on."

@@ -1,6 +1,6 @@
-"""The settings: one frozen object read once from a mapping, every fault reported at once.
+"""The settings: one frozen object, read once from a mapping; all faults are reported together.
 
-`.env.example` is written from the fields below, and a test holds the two equal.
+`.env.example` is generated from the fields, and a test compares the two.
 """
 
 import hashlib
@@ -10,27 +10,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from safeurl.errors import ConfigError
 from safeurl.settings.api import ApiSettings
+from safeurl.settings.egress import EgressSettings
 from safeurl.settings.redis import RedisSettings
 from safeurl.settings.redis_url import RedisPlace
-from safeurl.settings.types import Cidrs, Ports, Resolvers, Seconds, Uids, Users
+from safeurl.settings.types import Seconds, Uids
 from safeurl.settings.uids import DEFAULT_UIDS, read_uids, write_uids
 
 
-class Settings(RedisSettings, ApiSettings):
-    """All settings; the alias is the environment variable, the description its documentation."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+class Settings(EgressSettings, RedisSettings, ApiSettings):
+    """All settings; the description of a field is its documentation."""
 
     state_dir: Path = Field(
         default=Path("~/.local/state/safeurl"),
@@ -157,94 +149,6 @@ class Settings(RedisSettings, ApiSettings):
         alias="WORKER_MAX_LIFETIME",
         description="Seconds after which it does so, between scans only. 0: never.",
     )
-    egress_allow_cidrs: Cidrs = Field(
-        default=(),
-        alias="EGRESS_ALLOW_CIDRS",
-        description="Exceptions from the address policy, for labs and tests only. A network of "
-        "this host is opened only by an exception that names it or a part of it.",
-    )
-    egress_deny_cidrs: Cidrs = Field(
-        default=(),
-        alias="EGRESS_DENY_CIDRS",
-        description="More address ranges that no scan may reach. This host's addresses, links and "
-        "routes are refused without it. What it cannot know belongs here: the site's public "
-        "ranges, and its public address behind NAT.",
-    )
-    egress_allow_ports: Ports = Field(
-        default=(),
-        alias="EGRESS_ALLOW_PORTS",
-        description="Ports let through besides 80, 443 and the safe ones from 1024 up.",
-    )
-    egress_deny_ports: Ports = Field(
-        default=(), alias="EGRESS_DENY_PORTS", description="More ports that no scan may reach."
-    )
-    egress_dns64: bool = Field(
-        default=False,
-        alias="EGRESS_DNS64",
-        description="For networks with DNS64: judge addresses in 64:ff9b::/96 by the IPv4 address "
-        "in them, where they are refused otherwise.",
-    )
-    egress_allow_sni_mismatch: bool = Field(
-        default=False,
-        alias="EGRESS_ALLOW_SNI_MISMATCH",
-        description="Let a TLS connection name another host than the one it was opened to. It "
-        "weakens a wall: the record then no longer says which site was reached.",
-    )
-    egress_dir: str = Field(
-        default="",
-        alias="EGRESS_DIR",
-        description="Folder of a gateway that a unit of its own runs (`safeurl gateway`). Empty: "
-        "the worker runs one, in the state folder.",
-    )
-    egress_control_users: Users = Field(
-        default=(),
-        alias="EGRESS_CONTROL_USERS",
-        description="Users, by name or number, that may command the egress gateway besides root "
-        "and its own. One that a sandbox may have is refused.",
-    )
-    egress_resolver: Resolvers = Field(
-        default=(),
-        alias="EGRESS_RESOLVER",
-        description="DNS servers of the egress gateway, each an address with or without a port. "
-        "Empty: those of /etc/resolv.conf.",
-    )
-    egress_max_connections: int = Field(
-        default=512,
-        ge=1,
-        # As many as the gateway's record holds, so that it can hold every connection made.
-        le=512,
-        alias="EGRESS_MAX_CONNECTIONS",
-        description="Connections a scan may ask for, refused ones included.",
-    )
-    egress_max_concurrent: int = Field(
-        default=64,
-        ge=1,
-        le=1024,
-        alias="EGRESS_MAX_CONCURRENT",
-        description="Connections a scan may have open at a time.",
-    )
-    egress_max_mb: int = Field(
-        default=128,
-        ge=1,
-        le=65_536,
-        alias="EGRESS_MAX_MB",
-        description="MiB that all connections of a scan may carry, counted each way.",
-    )
-    egress_max_mb_per_second: int = Field(
-        default=64,
-        ge=1,
-        le=65_536,
-        alias="EGRESS_MAX_MB_PER_SECOND",
-        description="MiB per second that all connections of a scan may carry, each way. "
-        "More than that waits.",
-    )
-    egress_unbound_seconds: int = Field(
-        default=900,
-        ge=1,
-        le=86_400,
-        alias="EGRESS_UNBOUND_SECONDS",
-        description="After this long a gateway socket that was given to no scan is removed.",
-    )
     user_agent: str = Field(
         default="",
         max_length=512,
@@ -263,7 +167,7 @@ class Settings(RedisSettings, ApiSettings):
     @field_validator("container_runtime")
     @classmethod
     def _needs_no_bridge(cls, value: str, info: ValidationInfo) -> str:
-        """Refuse gVisor on Docker's bridge: as sandboxes need it, it has no network at all."""
+        """Refuse gVisor on Docker's bridge: with the options of sandboxes it has no network."""
         if value == "runsc" and info.data.get("container_network") == "bridge":
             raise ValueError("runsc needs CONTAINER_NETWORK=none, not bridge")
         return value
@@ -271,7 +175,7 @@ class Settings(RedisSettings, ApiSettings):
     @field_validator("sandbox_uids")
     @classmethod
     def _is_enough(cls, value: str, info: ValidationInfo) -> str:
-        """Refuse fewer user ids than sandboxes that run at a time."""
+        """Refuse fewer user ids than concurrent sandboxes."""
         if len(read_uids(value)) < info.data.get("worker_concurrency", 0):
             raise ValueError("fewer user ids than WORKER_CONCURRENCY")
         return value
@@ -280,7 +184,7 @@ class Settings(RedisSettings, ApiSettings):
     def read(cls, environ: Mapping[str, str]) -> "Settings":
         """Read the settings from a mapping such as `os.environ`; raise ConfigError with all faults.
 
-        An empty value counts as not set, so that `.env` files may list every variable.
+        An empty value means not set, so that `.env` files may list every variable.
         """
         given = {
             key: value for key, value in environ.items() if key in SETTING_NAMES and value != ""
@@ -300,45 +204,45 @@ class Settings(RedisSettings, ApiSettings):
 
     @property
     def uids(self) -> range:
-        """The user ids of this host that belong to sandboxes."""
+        """The user ids of this host for sandboxes."""
         return read_uids(self.sandbox_uids)
 
     @property
     def redis(self) -> RedisPlace:
-        """Where the queue is, and as whom we speak to it."""
+        """The address of the queue, and the user and password for it."""
         return self.own_redis or RedisPlace(path=str(self.valkey_socket))
 
     @property
     def container_timeout(self) -> timedelta:
-        """Until when the worker ends a sandbox from outside, counted from its start."""
+        """The time after its start at which the worker ends a sandbox."""
         return timedelta(milliseconds=self.container_timeout_ms)
 
     @property
     def fetch_timeout(self) -> timedelta:
-        """Until when the fetcher ends by itself; below the container's."""
+        """The time after which the fetcher ends by itself; shorter than the container's."""
         return self.container_timeout * 0.8
 
     @property
     def attempt_timeout(self) -> timedelta:
-        """Until when an attempt ends whatever Docker does; above the container's."""
+        """The time after which an attempt ends, whatever Docker does; above the container's."""
         return self.container_timeout + timedelta(seconds=30)
 
     @property
     def job_timeout(self) -> timedelta:
-        """A job's deadline in the worker; above the attempt's."""
+        """The deadline of a job in the worker; longer than the attempt's."""
         return self.attempt_timeout + timedelta(seconds=30)
 
     @property
     def lease(self) -> timedelta:
-        """How long a claim holds without being renewed."""
+        """The time for which a claim is valid without renewal."""
         return timedelta(seconds=self.lease_seconds)
 
     @property
     def instance(self) -> str:
-        """Name of this installation on its Docker engine, so that it reaps only its own.
+        """The name of this installation on its Docker engine, so that it reaps only its own.
 
-        In containers and units of one host the state folders may all have the same path; the
-        gateway's folder is the host's own, and no two installations can share it.
+        Containers and units of one host may all have the same path of the state folder. The
+        gateway's folder is a path of the host, which no two installations can share.
         """
         folders = [self.state_dir]
         if not self.gateway_dir.is_relative_to(self.state_dir):
@@ -352,22 +256,22 @@ class Settings(RedisSettings, ApiSettings):
 
     @property
     def worker_log(self) -> Path:
-        """Where the worker of `safeurl scan` logs."""
+        """The log file of the worker of `safeurl scan`."""
         return self.state_dir / "worker.log"
 
     @property
     def artefact_dir(self) -> Path:
-        """Where blobs are stored."""
+        """The folder of the stored blobs."""
         return self.state_dir / "artefacts"
 
     @property
     def gateway_dir(self) -> Path:
-        """Where the egress gateway has its sockets."""
+        """The folder of the egress gateway's sockets."""
         return Path(self.egress_dir).absolute() if self.egress_dir else self.state_dir / "egress"
 
     @property
     def valkey_dir(self) -> Path:
-        """Where the embedded Valkey keeps its files."""
+        """The folder of the embedded Valkey."""
         return self.state_dir / "valkey"
 
     @property
@@ -376,7 +280,7 @@ class Settings(RedisSettings, ApiSettings):
         return self.valkey_dir / "valkey.sock"
 
 
-#: The environment variables that are ours.
+#: The environment variables that are settings.
 SETTING_NAMES = frozenset(str(field.alias) for field in Settings.model_fields.values())
 
 

@@ -1,17 +1,16 @@
-"""The settings that say where the queue is; `Settings` is these and all others."""
+"""The settings of the queue."""
 
 from dataclasses import replace
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from safeurl.settings.group import SettingsGroup
 from safeurl.settings.redis_url import RedisPlace, parse_redis_url
 from safeurl.settings.types import File
 
 
-class RedisSettings(BaseModel):
-    """Where the queue is: one URL, or a host and a port, or neither for an embedded Valkey."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+class RedisSettings(SettingsGroup):
+    """The queue: one URL, or a host and a port, or neither for an embedded Valkey."""
 
     redis_host: str = Field(
         default="",
@@ -52,7 +51,7 @@ class RedisSettings(BaseModel):
     @field_validator("redis_url")
     @classmethod
     def _is_one_place(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
-        """Refuse a URL that cannot be read, or beside settings that say the same again."""
+        """Refuse an invalid URL, and a URL together with settings that it contains."""
         place = parse_redis_url(value.get_secret_value())
         if info.data.get("redis_host"):
             raise ValueError("set REDIS_URL or REDIS_HOST, not both")
@@ -65,7 +64,7 @@ class RedisSettings(BaseModel):
     @field_validator("redis_tls_ca", "redis_tls_cert", "redis_tls_key")
     @classmethod
     def _needs_tls(cls, value: str, info: ValidationInfo) -> str:
-        """Refuse files that nothing would use, and one of a pair."""
+        """Refuse files without TLS, and a certificate without its key or the reverse."""
         url = info.data.get("redis_url")
         if value and not (url and parse_redis_url(url.get_secret_value()).is_tls):
             raise ValueError("it is used with REDIS_URL=rediss://... only")
@@ -77,7 +76,7 @@ class RedisSettings(BaseModel):
 
     @property
     def is_redis_embedded(self) -> bool:
-        """Whether the queue is a Valkey of our own in the state folder."""
+        """True if the queue is the embedded Valkey."""
         return self.own_redis is None
 
     @property

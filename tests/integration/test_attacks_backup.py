@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.backup import Place, Restorer
+from safeurl.adapters.backup import Location, Restorer
 from safeurl.adapters.backup.archive import ArchiveWriter
 from safeurl.adapters.sql.schema import schema_sql, statements_of
 from safeurl.errors import RequestError
@@ -29,7 +29,7 @@ def _restore(data: bytes, folder: Path) -> str:
     """Return why the backup is refused; nothing is left of it."""
     file, state = folder / "hostile.tar", folder / "restored"
     file.write_bytes(data)
-    place = Place(
+    place = Location(
         folder=state,
         database=state / "safeurl.db",
         artefacts=state / "artefacts",
@@ -136,7 +136,7 @@ _POISON = {
     },
     "text that is no UTF-8": (
         "UPDATE scan_jobs SET url = CAST(x'68ff' AS TEXT) WHERE state = 'QUEUED'",
-        "a row of scan_jobs holds what is not UTF-8",
+        "a row of scan_jobs holds text that is not UTF-8",
     ),
 }
 

@@ -172,7 +172,7 @@ def test_both_say_what_they_did(system: System, file: Path, tmp_path: Path) -> N
     done = fresh.run("restore", str(file))
     assert done.returncode == 0, done.stderr
     assert "scans: 5\n" in done.stdout
-    assert "1 queued scan runs once a worker is started." in done.stdout
+    assert "1 queued scan runs as soon as a worker is started." in done.stdout
     assert "2 scans were in progress" in done.stdout
     assert done.stderr == again.stderr == ""
     folder = fresh.settings.state_dir
@@ -195,7 +195,7 @@ def test_a_file_that_is_there_is_kept(system: System, file: Path) -> None:
     file.write_bytes(b"precious")
     code, words = _refusal(system, "backup", str(file))
     assert (code, file.read_bytes()) == (2, b"precious")
-    assert "is there already" in words
+    assert "exists already" in words
     assert "--force" in words
 
 
@@ -254,7 +254,7 @@ def test_lost_artefacts_do_not_keep_the_rest_from_being_saved(
     damaged.write_bytes(b"no more what it was")
     done = system.run("backup", str(file), "--json")
     assert done.returncode == 1
-    assert "2 artefacts are gone or damaged" in done.stderr
+    assert "2 artefacts are missing or damaged" in done.stderr
     missing = json.loads(done.stdout)["missing_artefacts"]
     assert [blob_path(root, sha256) for sha256 in missing] == [gone, damaged]
     restored = System(tmp_path / "fresh").run("restore", str(file), "--json")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.backup import BackupTaker, Place
+from safeurl.adapters.backup import BackupTaker, Location
 from safeurl.adapters.files.artefacts import FileArtefacts
 from safeurl.errors import RequestError, StoreUnavailableError
 from safeurl.model.scan import Scan
@@ -65,9 +65,9 @@ def _of_others(folder: Path) -> list[Path]:
     ]
 
 
-def _place(system: System) -> Place:
+def _place(system: System) -> Location:
     settings = system.settings
-    return Place(
+    return Location(
         folder=settings.state_dir,
         database=settings.database_path,
         artefacts=settings.artefact_dir,

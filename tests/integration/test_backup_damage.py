@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.backup import BackupTaker, Place, Restorer
+from safeurl.adapters.backup import BackupTaker, Location, Restorer
 from safeurl.adapters.backup.archive import ArchiveWriter
 from safeurl.adapters.backup.document import Manifest, Seal, decode, encode
 from safeurl.adapters.backup.snapshot import copy_database
@@ -25,8 +25,8 @@ from tests.support.builders import NOW
 from tests.support.churner import churn_once
 
 
-def _place(folder: Path) -> Place:
-    return Place(
+def _place(folder: Path) -> Location:
+    return Location(
         folder=folder,
         database=folder / "safeurl.db",
         artefacts=folder / "artefacts",
@@ -147,7 +147,7 @@ def test_a_manifest_that_lies_is_refused(good: bytes, tmp_path: Path) -> None:
     assert "too large" in _refused(large, tmp_path)
     for text in (b"", b"null", b"[]", b'{"format": 1}', b"\xff\xfe", b'{"format": "1"}'):
         empty = _sealed(_members(good) | {"manifest.json": text})
-        assert "does not say what it holds" in _refused(empty, tmp_path)
+        assert "its manifest or seal cannot be read" in _refused(empty, tmp_path)
 
 
 def test_artefacts_are_those_of_the_database(good: bytes, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_artefacts_are_those_of_the_database(good: bytes, tmp_path: Path) -> Non
     assert "does not belong" in _refused(_sealed(members | stray), tmp_path)
     assert "not what was saved" in _refused(_sealed(members | {blob: b"other"}), tmp_path)
     fewer = {name: data for name, data in members.items() if name != blob}
-    assert "not as it was written" in _refused(_sealed(fewer), tmp_path)
+    assert "its seal does not match" in _refused(_sealed(fewer), tmp_path)
     _restore(_sealed(fewer, missing=1), tmp_path)
 
 
@@ -226,12 +226,12 @@ def test_a_database_that_is_not_sound_is_refused(good: bytes, tmp_path: Path) ->
     """Links to nowhere, torn pages, tables of something else, no database at all."""
     orphan = "PRAGMA foreign_keys = OFF", "DELETE FROM scan_jobs WHERE state = 'COMPLETED'"
     words = _refused(_with_database(good, tmp_path, *orphan), tmp_path)
-    assert "belongs to no row of scan_jobs" in words
+    assert "refers to no row of scan_jobs" in words
     torn = bytearray(_members(good)["safeurl.db"])
     torn[4096 * 2 : 4096 * 9] = bytes(4096 * 7)
     assert "is damaged" in _refused(_fitting(good, bytes(torn)), tmp_path)
     other = _with_database(good, tmp_path, "DROP TABLE schema_migrations")
-    assert "none of SafeURL's" in _refused(other, tmp_path)
+    assert "is not SafeURL's" in _refused(other, tmp_path)
     assert "is damaged" in _refused(_fitting(good, b"no database " * 1000), tmp_path)
 
 
@@ -276,10 +276,10 @@ def test_a_schema_of_another_version_than_it_says_is_refused(good: bytes, tmp_pa
         fewer = _with_database(good, tmp_path, sql)
         numbers = tuple(range(1, kept + 1))
         lying = _changed(fewer, partial(_with_migrations, numbers=numbers))
-        assert "none of SafeURL's" in _refused(lying, tmp_path)
+        assert "is not SafeURL's" in _refused(lying, tmp_path)
     other = _with_database(good, tmp_path, "DELETE FROM schema_migrations WHERE number = 2")
     lying = _changed(other, partial(_with_migrations, numbers=(1, 3)))
-    assert "no version of SafeURL has together" in _refused(lying, tmp_path)
+    assert "that of no version of SafeURL" in _refused(lying, tmp_path)
 
 
 def _with_migrations(manifest: Manifest, numbers: tuple[int, ...]) -> Manifest:

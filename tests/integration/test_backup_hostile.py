@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from safeurl.adapters.backup import Place, Restorer
+from safeurl.adapters.backup import Location, Restorer
 from safeurl.adapters.backup.limits import Limits
 from safeurl.errors import RequestError
 from tests.support.builders import NOW
@@ -36,8 +36,8 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return honest_members(tmp_path_factory.mktemp("good"))
 
 
-def _place(folder: Path) -> Place:
-    return Place(
+def _place(folder: Path) -> Location:
+    return Location(
         folder=folder,
         database=folder / "safeurl.db",
         artefacts=folder / "artefacts",
@@ -81,7 +81,7 @@ def test_a_changed_schema_is_refused(change: str, good: dict[str, bytes], tmp_pa
     statements, words = {**CHANGES, **RAW_CHANGES}[change]
     said = _refused(archive(good, changed(good, tmp_path, *statements)), tmp_path)
     assert words in said
-    assert "none of SafeURL's" in said
+    assert "is not SafeURL's" in said
 
 
 @pytest.mark.parametrize("change", GARBAGE)
@@ -106,11 +106,11 @@ def test_a_schema_that_demands_all_memory_is_refused(
     [
         ("UPDATE scan_evidence SET document = '{'", "break the rule scan_evidence_document_json"),
         ("UPDATE artefacts SET size_bytes = -1", "break the rule artefacts_size_counts"),
-        ("DELETE FROM scan_jobs WHERE state = 'COMPLETED'", "belongs to no row of scan_jobs"),
+        ("DELETE FROM scan_jobs WHERE state = 'COMPLETED'", "refers to no row of scan_jobs"),
         ("UPDATE scan_results SET verdict = 'fine'", "break the rule scan_results_verdict_known"),
         ("PRAGMA user_version = 7", "Its user_version is 7."),
         ("PRAGMA application_id = 252006674", "Its application_id is 252006674."),
-        ("DELETE FROM schema_migrations", "none of SafeURL's"),
+        ("DELETE FROM schema_migrations", "is not SafeURL's"),
         ("INSERT INTO schema_migrations VALUES (0, '', '2026-01-02T03:04:05.000000Z')", "together"),
     ],
 )
@@ -156,10 +156,10 @@ def test_a_wal_does_not_come_along(good: dict[str, bytes], tmp_path: Path) -> No
 
 
 _TIGHT = {
-    "steps": (Limits(base_steps=0, steps_per_byte=0), "costs more to check"),
+    "steps": (Limits(base_steps=0, steps_per_byte=0), "exceeds the limits of the check"),
     "time": (Limits(base_s=0.0, bytes_per_s=2**40), "was not checked within 0 seconds"),
     "memory": (Limits(memory_bytes=1024**2), "The backup's database"),
-    "a value's size": (Limits(max_value_bytes=30), "costs more to check"),
+    "a value's size": (Limits(max_value_bytes=30), "exceeds the limits of the check"),
 }
 
 
@@ -203,7 +203,7 @@ def stuck(good: dict[str, bytes], tmp_path: Path) -> Iterator[tuple[subprocess.P
 #: What Python imports by itself at its start, and only the examination stops at.
 _STOP_BY_ITSELF = """
 import os, signal, sys
-if "safeurl.adapters.backup.examination" in sys.orig_argv:
+if "safeurl.adapters.backup.validation_process" in sys.orig_argv:
     os.kill(os.getpid(), signal.SIGSTOP)
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.backup import Place, Restorer
+from safeurl.adapters.backup import Location, Restorer
 from safeurl.errors import UnavailableError
 from tests.support.builders import NOW, make_scan
 from tests.support.installation import Installation, installation, running, serving
@@ -97,7 +97,7 @@ def test_who_overtakes_a_restore_is_told_of_and_the_old_database_is_named(
         link(source, target)
 
     monkeypatch.setattr(os, "link", come_first)
-    place = Place(
+    place = Location(
         folder=database.parent,
         database=database,
         artefacts=system.settings.artefact_dir,

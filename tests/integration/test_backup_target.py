@@ -48,8 +48,8 @@ def test_the_database_is_not_overwritten(
 ) -> None:
     """Nor its companions, there or not: a tar file by that name would be read as one."""
     said = _refusal(system, tmp_path / way / f"safeurl.db{ending}")
-    assert f"safeurl.db{ending} belongs to the database that is to be saved." in said
-    assert "Name another file." in said
+    assert f"safeurl.db{ending} belongs to the database to be saved." in said
+    assert "Choose another file." in said
 
 
 def test_other_names_of_the_database_count(system: System, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.errors import StoreUnavailableError
-from safeurl.permissions import obstacle
+from safeurl.permissions import explain
 from tests.support.builders import make_scan
 from tests.support.small_disk import SmallDisk
 from tests.support.user import SERVICE, STRANGER, acting_as, needs_root, open_folder
@@ -89,19 +89,19 @@ def test_a_mode_that_keeps_its_owner_out(path: Path) -> None:
     """The file's, and the folder's."""
     path.chmod(0o400)
     assert _refusal(path, SERVICE) == (
-        f"{path} has the mode 0400, which keeps out user {SERVICE}, its owner. "
-        f"`chmod u+rw {path}` helps."
+        f"{path} has the mode 0400, which denies access to user {SERVICE}, its owner. "
+        f"Run `chmod u+rw {path}`."
     )
     path.chmod(0o600)
     path.parent.chmod(0o500)
     said = _refusal(path, SERVICE, "The database file may not be written: ")
-    assert said.endswith(f" `chmod u+rwx {path.parent}` helps.")
+    assert said.endswith(f" Run `chmod u+rwx {path.parent}`.")
 
 
 def test_a_folder_that_is_away(path: Path) -> None:
     """It is made where that is allowed; when it goes while it is in use, the disk may have gone."""
     shutil.rmtree(path.parent)
-    assert obstacle(path) == f"the folder {path.parent} is not there. Is its disk mounted?"
+    assert explain(path) == f"the folder {path.parent} does not exist. Is its disk mounted?"
     above = path.parent.parent
     assert _refusal(path, SERVICE).startswith(f"{above} belongs to root, and this is user")
 
@@ -122,6 +122,6 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     folder, file = tmp_path / "folder.db", tmp_path / "file"
     folder.mkdir()
     file.touch()
-    assert _refusal(folder) == f"{folder} is no file. Move it away, and try again."
+    assert _refusal(folder) == f"{folder} is not a file. Move it away, and try again."
     below = file / "safeurl.db"
     assert _refusal(below) == f"{below}: Not a directory. SAFEURL_STATE_DIR names its folder."

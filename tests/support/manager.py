@@ -4,7 +4,6 @@ import contextlib
 import socket
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 
@@ -40,11 +39,6 @@ class Manager:
         """Be open from the start."""
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop listening."""
         self._socket.close()

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Final, Self
 
 _SAFEURL: Final = "from safeurl.cli import main; main()"
@@ -40,12 +39,7 @@ class Terminal:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End what still runs, and close the terminal."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

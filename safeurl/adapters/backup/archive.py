@@ -1,9 +1,9 @@
-"""A tar file of plain files only, written and read from one end to the other.
+"""A tar file of plain files only, written and read sequentially.
 
-Any `tar` unpacks it. Not compressed: screenshots and bodies are already, the workers need the
-processor more, and a tar without compression cannot hold more than its own size. We read it
-without `tarfile.TarFile`, which would keep every header in memory and knows links, devices and
-extensions: here each member is a plain file under a name that is expected, or it is refused.
+Any `tar` unpacks it. It is not compressed: screenshots and bodies are compressed already, the
+workers need the processor, and an uncompressed file cannot unpack to more than its own size. We
+do not read it with `tarfile.TarFile`, which keeps every header in memory and supports links,
+devices and extensions: here each member must be a plain file with an expected name.
 """
 
 import hashlib
@@ -24,30 +24,30 @@ DAMAGED = "The backup is damaged"
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """The head of one file in the archive."""
+    """The header of one file in the archive."""
 
     name: str
     size_bytes: int
-    #: Over every byte of the archive before this head.
+    #: The hash of every byte of the archive before this header.
     sha256_before: str
 
 
 class ArchiveWriter:
-    """Writes members one after the other, and knows the SHA-256 of all it has written."""
+    """Writes members one after the other, and computes the SHA-256 of everything written."""
 
     def __init__(self, stream: BinaryIO, at: datetime) -> None:
-        """Write to the stream; every member is given this time."""
+        """Write to the stream; every member has this time."""
         self._stream = stream
         self._mtime = int(at.timestamp())
         self._digest = hashlib.sha256()
 
     @property
     def sha256(self) -> str:
-        """Return the hash of everything up to here."""
+        """Return the hash of everything written so far."""
         return self._digest.hexdigest()
 
     def add(self, name: str, size_bytes: int, chunks: Iterable[bytes]) -> None:
-        """Write a file of exactly that size."""
+        """Write a file of exactly this size."""
         head = tarfile.TarInfo(name)
         head.size, head.mtime, head.mode = size_bytes, self._mtime, 0o600
         self._write(head.tobuf(tarfile.GNU_FORMAT))
@@ -65,15 +65,15 @@ class ArchiveWriter:
 
 
 class ArchiveReader:
-    """Reads members in their order; what is not as the writer wrote it raises RequestError."""
+    """Reads members in their order; raises RequestError if the writer could not have written it."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        """Read from the stream's beginning."""
+        """Read from the beginning of the stream."""
         self._stream = stream
         self._digest = hashlib.sha256()
 
     def next(self) -> Member:
-        """Read the next head; there must be one, and it must be a plain file's."""
+        """Read the next header, which must exist and be of a plain file."""
         before = self._digest.hexdigest()
         try:
             head = tarfile.TarInfo.frombuf(self._read(_BLOCK), "utf-8", "surrogateescape")
@@ -84,7 +84,7 @@ class ArchiveReader:
         return Member(head.name, head.size, before)
 
     def chunks(self, member: Member) -> Iterator[bytes]:
-        """Read the member's bytes; they must be read to the end."""
+        """Yield the member's bytes; the caller must read them to the end."""
         left = member.size_bytes
         while left:
             chunk = self._read(min(left, CHUNK))
@@ -108,5 +108,5 @@ class ArchiveReader:
 
 
 def _padding(size_bytes: int) -> bytes:
-    """Return what fills the last block of a file of that size."""
+    """Return the padding of the last block of a file of this size."""
     return bytes(-size_bytes % _BLOCK)

@@ -1,4 +1,4 @@
-"""The two small documents of a backup: what it holds, and that it is whole."""
+"""The two JSON documents of a backup: the manifest at its beginning, and the seal at its end."""
 
 import re
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ import msgspec
 
 from safeurl.errors import RequestError
 
-#: Grows when this code could not read what an older one wrote, or the other way round.
+#: Increased by each change that makes older and newer code unable to read each other's backups.
 FORMAT = 1
 
 MANIFEST_NAME = "manifest.json"
 DATABASE_NAME = "safeurl.db"
 SEAL_NAME = "seal.json"
-#: More than this is no manifest; a migration costs three bytes of it.
+#: The limit of a document; a manifest needs three bytes for each migration.
 MAX_DOCUMENT_BYTES = 64 * 1024
 
 _BLOB_NAME = re.compile(r"artefacts/([0-9a-f]{2})/([0-9a-f]{62})", re.ASCII)
@@ -25,13 +25,13 @@ Document = TypeVar("Document")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What the backup holds; its first member."""
+    """The contents of the backup; its first member."""
 
     format: int
-    #: The version of SafeURL that took it.
+    #: The version of SafeURL that wrote it.
     safeurl: str
     created_at: datetime
-    #: Numbers of the migrations that the database has, ascending.
+    #: The numbers of the migrations in the database, ascending.
     migrations: tuple[int, ...]
     database_bytes: int
     database_sha256: str
@@ -39,12 +39,12 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:
-    """That the backup is whole; its last member."""
+    """The proof that the backup is complete; its last member."""
 
     artefacts: int
-    #: Artefacts that the database names and that were gone or damaged when the backup was taken.
+    #: Artefacts that the database names and that were missing or damaged at the time of the backup.
     missing: int
-    #: Over every byte of the file before this member.
+    #: The hash of every byte of the file before this member.
     sha256: str
 
 
@@ -54,29 +54,29 @@ def encode(document: Manifest | Seal) -> bytes:
 
 
 def decode(data: bytes, kind: type[Document]) -> Document:
-    """Read a document, or raise RequestError."""
+    """Decode a document, or raise RequestError."""
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        raise RequestError("The backup is damaged: it does not say what it holds.") from exc
+        raise RequestError("The backup is damaged: its manifest or seal cannot be read.") from exc
 
 
 def require_known(data: bytes) -> None:
-    """Raise RequestError when the manifest is of a format that this code does not know."""
-    told = decode(data, dict[str, object]).get("format")
-    if isinstance(told, int) and told != FORMAT:
+    """Raise RequestError if this code does not know the format of the manifest."""
+    found = decode(data, dict[str, object]).get("format")
+    if isinstance(found, int) and found != FORMAT:
         raise RequestError(
-            f"The backup has format {told}, and this SafeURL knows {FORMAT} only. "
-            "Restore it with the SafeURL that took it."
+            f"The backup has format {found}, and this SafeURL knows {FORMAT} only. "
+            "Restore it with the SafeURL that wrote it."
         )
 
 
 def blob_name(sha256: str) -> str:
-    """Return the member's name of an artefact."""
+    """Return the name of the member that holds an artefact."""
     return f"artefacts/{sha256[:2]}/{sha256[2:]}"
 
 
 def blob_sha256(name: str) -> str | None:
-    """Return which artefact a member is, or None when it is none."""
+    """Return the SHA-256 of the artefact in a member, or None if it holds no artefact."""
     match = _BLOB_NAME.fullmatch(name)
     return match[1] + match[2] if match else None

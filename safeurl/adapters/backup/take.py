@@ -1,4 +1,4 @@
-"""Taking a backup of an installation that goes on working."""
+"""Takes a backup of an installation while it runs."""
 
 import errno
 import hashlib
@@ -23,122 +23,132 @@ from safeurl.adapters.backup.document import (
     blob_name,
     encode,
 )
-from safeurl.adapters.backup.judgement import judge
-from safeurl.adapters.backup.location import Place, create, sync_folder, written
+from safeurl.adapters.backup.location import (
+    Location,
+    create_private,
+    explain_write_errors,
+    sync_folder,
+)
 from safeurl.adapters.backup.snapshot import (
-    Census,
+    Inventory,
     blobs,
     copy_database,
-    damaged,
+    explain_read_errors,
     open_copy,
-    reading,
+    unsavable,
 )
+from safeurl.adapters.backup.validation import validate
 from safeurl.adapters.files.artefacts import blob_path
 from safeurl.errors import RequestError, StoreUnavailableError
 
 #: No blob is larger: a body has 16 MiB at most.
 _MAX_BLOB_BYTES = 64 * 1024**2
 
-#: What is being done, how much of it is done, of how much.
+#: Reports progress: the step, the finished amount, and the total.
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """What was written."""
+class BackupSummary:
+    """The contents of a backup that was written."""
 
     size_bytes: int
     manifest: Manifest
-    census: Census
-    #: Artefacts that the database names and that are gone or damaged, by their SHA-256.
+    inventory: Inventory
+    #: The SHA-256 of each artefact that the database names and that is missing or damaged.
     missing: tuple[str, ...]
 
 
 class BackupTaker:
     """Takes backups of one installation."""
 
-    def __init__(self, place: Place, *, at: datetime, version: str, progress: Progress) -> None:
-        """Take what to copy, what the manifest says of it, and whom to tell how far it is."""
-        self._place = place
+    def __init__(
+        self, location: Location, *, at: datetime, version: str, progress: Progress
+    ) -> None:
+        """Take the source, the time and version for the manifest, and the progress callback."""
+        self._location = location
         self._at = at
         self._version = version
         self._progress = progress
 
-    def take(self, file: Path, *, replace: bool) -> Taken:
-        """Write the backup under a name of its own beside `file`, then rename it.
+    def take(self, file: Path, *, replace: bool) -> BackupSummary:
+        """Write the backup to a temporary file next to `file`, then rename it.
 
-        The database is copied first: a blob is stored before the row that names it, so that every
-        blob of the copy is there. Whatever fails, nothing half-written is left.
+        The database is copied first: a blob is stored before the row that names it, so every blob
+        that the copy names exists. After a failure no partial file remains.
         """
-        self._place.require_apart(file)
+        self._location.require_outside(file)
         folder = file.parent
-        with written(folder):
+        with explain_write_errors(folder):
             _require_target(file, replace=replace)
             self._require_source()
-            with TemporaryDirectory(dir=folder, prefix=".safeurl-backup-", suffix=".part") as room:
-                part = Path(room, "backup")
-                taken = self._take(Path(room, DATABASE_NAME), part)
-                _require_target(file, replace=replace)  # it may have come meanwhile
+            with TemporaryDirectory(dir=folder, prefix=".safeurl-backup-", suffix=".part") as work:
+                part = Path(work, "backup")
+                summary = self._take(Path(work, DATABASE_NAME), part)
+                _require_target(file, replace=replace)  # it may have been created meanwhile
                 part.replace(file)
                 sync_folder(folder)
-        return taken
+        return summary
 
     def _require_source(self) -> None:
         try:
-            there = self._place.database.is_file()
+            exists = self._location.database.is_file()
         except PermissionError:
-            there = True  # opening it says more
-        if not there:
+            exists = True  # the error of opening it explains more
+        if not exists:
             raise RequestError(
-                f"There is no database at {self._place.database}, so there is nothing to back up. "
-                "SAFEURL_STATE_DIR names the folder."
+                f"There is no database at {self._location.database}, so there is nothing to back "
+                "up. SAFEURL_STATE_DIR names the folder."
             )
 
-    def _take(self, copy: Path, part: Path) -> Taken:
-        source = self._place.database
-        with reading(source):
+    def _take(self, copy: Path, part: Path) -> BackupSummary:
+        source = self._location.database
+        with explain_read_errors(source):
             copy_database(source, copy, lambda done, total: self._progress("database", done, total))
             with open_copy(copy) as database:
-                judged = judge(database)
-                counted = judged.census
-                if counted is None:
-                    wrong = judged.damage or judged.foreign or judged.exceeded or ""
-                    raise damaged(source, wrong.removesuffix("."))
-                with create(part) as stream:
-                    return self._write(stream, copy, database, counted)
+                result = validate(database)
+                inventory = result.inventory
+                if inventory is None:
+                    wrong = result.damage or result.foreign or result.exceeded or ""
+                    raise unsavable(source, wrong.removesuffix("."))
+                with create_private(part) as stream:
+                    return self._write(stream, copy, database, inventory)
 
     def _write(
-        self, stream: BinaryIO, copy: Path, database: sqlite3.Connection, counted: Census
-    ) -> Taken:
+        self, stream: BinaryIO, copy: Path, database: sqlite3.Connection, inventory: Inventory
+    ) -> BackupSummary:
         manifest = Manifest(
             format=FORMAT,
             safeurl=self._version,
             created_at=self._at,
-            migrations=counted.migrations,
+            migrations=inventory.migrations,
             database_bytes=copy.stat().st_size,
             database_sha256=_sha256(copy),
         )
         writer = ArchiveWriter(stream, self._at)
         _add_document(writer, MANIFEST_NAME, manifest)
         writer.add(DATABASE_NAME, manifest.database_bytes, _chunks(copy))
-        missing = self._add_blobs(writer, database, counted.artefacts)
-        stored = counted.artefacts - len(missing)
+        missing = self._add_blobs(writer, database, inventory.artefacts)
+        stored = inventory.artefacts - len(missing)
         seal = Seal(artefacts=stored, missing=len(missing), sha256=writer.sha256)
         _add_document(writer, SEAL_NAME, seal)
         writer.finish()
         stream.flush()
         os.fsync(stream.fileno())
-        return Taken(
-            size_bytes=stream.tell(), manifest=manifest, census=counted, missing=tuple(missing)
+        return BackupSummary(
+            size_bytes=stream.tell(),
+            manifest=manifest,
+            inventory=inventory,
+            missing=tuple(missing),
         )
 
     def _add_blobs(
         self, writer: ArchiveWriter, database: sqlite3.Connection, total: int
     ) -> list[str]:
-        """Add every blob that the database names; return those that are gone or damaged."""
+        """Add every blob that the database names; return those that are missing or damaged."""
         missing = []
         for done, sha256 in enumerate(blobs(database), start=1):
-            data = _read_blob(self._place.artefacts, sha256)
+            data = _read_blob(self._location.artefacts, sha256)
             if data is None:
                 missing.append(sha256)
             else:
@@ -153,9 +163,9 @@ def _require_target(file: Path, *, replace: bool) -> None:
     if not os.path.lexists(file):
         return
     if not stat.S_ISREG(file.lstat().st_mode):
-        raise RequestError(f"{file} is no plain file. Name another one.")
+        raise RequestError(f"{file} is not a plain file. Choose another one.")
     if not replace:
-        raise RequestError(f"{file} is there already. Name another file, or say --force.")
+        raise RequestError(f"{file} exists already. Choose another file, or add --force.")
 
 
 def _add_document(writer: ArchiveWriter, name: str, document: Manifest | Seal) -> None:
@@ -169,7 +179,7 @@ def _read_blob(root: Path, sha256: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as exc:
-        # A bad spot on the disk must not keep all the rest from being saved.
+        # A bad block of the disk must not prevent the backup of everything else.
         if exc.errno == errno.EIO:
             return None
         sentence = f"The artefact {sha256} cannot be read: {exc.strerror}."
@@ -178,9 +188,9 @@ def _read_blob(root: Path, sha256: str) -> bytes | None:
 
 
 def _content(path: Path) -> bytes | None:
-    """Return what a plain file holds; None for anything else, which may have no end.
+    """Return the content of a plain file; None for anything else, which may be endless.
 
-    The folder is the service's, and root may be who takes the backup.
+    The folder belongs to the service, and root may take the backup.
     """
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
         found = os.fstat(stream.fileno())

@@ -1,6 +1,6 @@
-"""Reading a backup into rooms of its own and judging it there, before anything is put in place.
+"""Reads a backup into staging folders and validates it there, before anything is installed.
 
-Nothing in the file is trusted: not its names, sizes and order, and not the database.
+Nothing in the file is trusted: neither its names, sizes and order nor the database.
 """
 
 import hashlib
@@ -20,25 +20,25 @@ from safeurl.adapters.backup.document import (
     decode,
     require_known,
 )
-from safeurl.adapters.backup.examiner import Examiner
-from safeurl.adapters.backup.location import create
-from safeurl.adapters.backup.snapshot import Census
+from safeurl.adapters.backup.location import create_private
+from safeurl.adapters.backup.snapshot import Inventory
+from safeurl.adapters.backup.validator import DatabaseValidator
 from safeurl.adapters.files.artefacts import blob_path
 from safeurl.errors import RequestError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpacked:
-    """A backup that was read to its end and found good."""
+    """A backup that was read to its end and is valid."""
 
     manifest: Manifest
-    census: Census
+    inventory: Inventory
     seal: Seal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rooms:
-    """Two empty folders on the disks where database and blobs belong."""
+class StagingFolders:
+    """Two empty folders, on the disks of the database and of the blobs."""
 
     database: Path
     artefacts: Path
@@ -46,35 +46,35 @@ class Rooms:
 
 def unpack(
     reader: ArchiveReader,
-    rooms: Rooms,
+    staging: StagingFolders,
     known: frozenset[int],
     progress: Callable[[str, int, int], None],
-    examiner: Examiner,
+    validator: DatabaseValidator,
 ) -> Unpacked:
-    """Read the whole backup into the rooms; RequestError says what is wrong with it.
+    """Read the whole backup into the staging folders; raise RequestError if it is not valid.
 
-    `known` are the numbers of the migrations that this code has. The database is opened by the
-    examiner only.
+    `known` are the numbers of the migrations that this code has. Only the validator opens the
+    database.
     """
     manifest = _read_manifest(reader, known)
-    path = rooms.database / DATABASE_NAME
+    path = staging.database / DATABASE_NAME
     _read_database(reader, manifest, path)
     progress("database", manifest.database_bytes, manifest.database_bytes)
-    counted = examiner.census(path, manifest.database_bytes)
-    if counted.migrations != manifest.migrations:
-        raise RequestError(f"{DAMAGED}: its database has other migrations than it says.")
-    named = examiner.blobs()
+    inventory = validator.inventory(path, manifest.database_bytes)
+    if inventory.migrations != manifest.migrations:
+        raise RequestError(f"{DAMAGED}: its database has other migrations than its manifest.")
+    named = validator.blobs()
     found = 0
     while (member := reader.next()).name != SEAL_NAME:
-        _read_blob(reader, member, named, rooms.artefacts)
+        _read_blob(reader, member, named, staging.artefacts)
         found += 1
-        progress("artefacts", found, counted.artefacts)
+        progress("artefacts", found, inventory.artefacts)
     seal = decode(_read_document(reader, member), Seal)
     reader.finish()
-    whole = Seal(artefacts=found, missing=counted.artefacts - found, sha256=member.sha256_before)
+    whole = Seal(artefacts=found, missing=inventory.artefacts - found, sha256=member.sha256_before)
     if seal != whole:
-        raise RequestError(f"{DAMAGED}: it is not as it was written.")
-    return Unpacked(manifest=manifest, census=counted, seal=seal)
+        raise RequestError(f"{DAMAGED}: its seal does not match its contents.")
+    return Unpacked(manifest=manifest, inventory=inventory, seal=seal)
 
 
 def _read_manifest(reader: ArchiveReader, known: frozenset[int]) -> Manifest:
@@ -83,7 +83,7 @@ def _read_manifest(reader: ArchiveReader, known: frozenset[int]) -> Manifest:
     manifest = decode(data, Manifest)
     if not known.issuperset(manifest.migrations):
         raise RequestError(
-            f"The backup is of a newer SafeURL ({manifest.safeurl!r}), whose database this one "
+            f"The backup is of a newer SafeURL ({manifest.safeurl!r}), whose database this version "
             "does not know. Restore it with that version."
         )
     return manifest
@@ -91,18 +91,18 @@ def _read_manifest(reader: ArchiveReader, known: frozenset[int]) -> Manifest:
 
 def _read_database(reader: ArchiveReader, manifest: Manifest, path: Path) -> None:
     member = _expect(reader, DATABASE_NAME)
-    told = (manifest.database_bytes, manifest.database_sha256)
-    if member.size_bytes != told[0] or _store(reader, member, path) != told[1]:
+    size, sha256 = manifest.database_bytes, manifest.database_sha256
+    if member.size_bytes != size or _store(reader, member, path) != sha256:
         raise RequestError(f"{DAMAGED}: its database is not the one that was saved.")
 
 
-def _read_blob(reader: ArchiveReader, member: Member, named: Iterator[str], room: Path) -> None:
+def _read_blob(reader: ArchiveReader, member: Member, named: Iterator[str], folder: Path) -> None:
     sha256 = blob_sha256(member.name)
-    # Both are in ascending order: looking for this one uses up those before it, so that what
-    # the database does not name, or a second one of the same name, is not found any more.
+    # Both are in ascending order. The search consumes the names before this one, so a member that
+    # the database does not name, or a second member of the same name, is not found.
     if sha256 is None or not any(sha256 == name for name in named):
-        raise RequestError(f"The backup holds {member.name!r}, which does not belong there.")
-    path = blob_path(room, sha256)
+        raise RequestError(f"The backup holds {member.name!r}, which the database does not name.")
+    path = blob_path(folder, sha256)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     if _store(reader, member, path) != sha256:
         raise RequestError(f"{DAMAGED}: {member.name!r} is not what was saved.")
@@ -124,7 +124,7 @@ def _read_document(reader: ArchiveReader, member: Member) -> bytes:
 def _store(reader: ArchiveReader, member: Member, path: Path) -> str:
     """Write the member to a new file and return its SHA-256."""
     digest = hashlib.sha256()
-    with create(path) as stream:
+    with create_private(path) as stream:
         for chunk in reader.chunks(member):
             digest.update(chunk)
             stream.write(chunk)

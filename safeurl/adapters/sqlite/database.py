@@ -28,7 +28,7 @@ from safeurl.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
-from safeurl.permissions import obstacle
+from safeurl.permissions import explain
 
 _SYNCHRONOUS = ("NORMAL", "FULL", "EXTRA")
 
@@ -221,5 +221,5 @@ def _make_file(path: Path) -> None:
 
 def _refused(code: int, path: Path, strerror: str | None = None) -> StoreUnavailableError:
     """Return the error that says what keeps us from the file, as far as anybody knows."""
-    why = obstacle(path) or (f"{path}: {strerror}." if strerror else f"{path}.")
+    why = explain(path) or (f"{path}: {strerror}." if strerror else f"{path}.")
     return StoreUnavailableError(f"{_TROUBLE[code]}: {why}")

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from safeurl import __version__
-from safeurl.adapters.backup import BackupTaker, Place, Restored, Restorer, Taken
+from safeurl.adapters.backup import BackupSummary, BackupTaker, Location, Restorer, RestoreSummary
 from safeurl.bootstrap import utc_now
 from safeurl.cli.entry import complain, leave, read_settings
 from safeurl.cli.view.render import stamp
@@ -20,17 +20,17 @@ from safeurl.errors import RequestError
 from safeurl.printable import clean, counted
 from safeurl.settings import Settings
 
-#: The backup was written, and something that the database names was not there to be saved.
+#: The backup was written, but artefacts that the database names are missing or damaged.
 _EXIT_INCOMPLETE = 1
-_WORDS = {
+_PROGRESS_TEXTS = {
     ("backup", "database"): "copying the database",
     ("backup", "artefacts"): "copying the artefacts",
     ("restore", "database"): "reading the database",
     ("restore", "artefacts"): "reading the artefacts",
 }
 _NO_BACKUP = (
-    "The database is on the server of TURSO_CONNECTION_URL, not in the state folder, so its own "
-    "tools save it: `turso db export NAME` for Turso; for a sqld of your own "
+    "The database is on the server of TURSO_CONNECTION_URL, not in the state folder, so the "
+    "server's tools save it: `turso db export NAME` for Turso; for your own sqld "
     "--enable-bottomless-replication, or a copy of its data folder while it is stopped. "
     "Copy {artefacts} after that, not before."
 )
@@ -40,12 +40,12 @@ _NO_RESTORE = (
 )
 
 
-def _named(text: str) -> Path:
-    """Refuse what is no file's name elsewhere; asked of the text, as a path `./-` is `-` too."""
+def _file_path(text: str) -> Path:
+    """Refuse `-`, which means standard input in other programs; return the path of other text."""
     if text == "-":
         raise RequestError(
             "FILE is the name of a file: standard input and output are not used. "
-            "A file of this name is `./-`."
+            "Write `./-` for a file of this name."
         )
     return Path(text)
 
@@ -54,7 +54,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 File = Annotated[
     Path,
     typer.Argument(
-        metavar="FILE", help="The backup.", show_default=False, path_type=str, callback=_named
+        metavar="FILE", help="The backup.", show_default=False, path_type=str, callback=_file_path
     ),
 ]
 
@@ -62,25 +62,25 @@ File = Annotated[
 def backup(
     file: File,
     *,
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
     as_document: Json = False,
 ) -> None:
     """Save the embedded database and all artefacts.
 
-    FILE becomes a tar file that holds both as they are at this moment; workers and API go on.
-    Exit code: 0 all is saved, 1 saved but for artefacts that are gone or damaged.
+    FILE becomes a tar file with their present state; workers and API continue to run.
+    Exit code: 0 everything is saved, 1 some artefacts are missing or damaged, the rest is saved.
     """
     settings = read_settings()
     _require_embedded(settings, _NO_BACKUP.format(artefacts=settings.artefact_dir))
     target = file.expanduser().absolute()
     with _bar("backup") as bar:
-        taker = BackupTaker(_place(settings), at=utc_now(), version=__version__, progress=bar)
+        taker = BackupTaker(_location(settings), at=utc_now(), version=__version__, progress=bar)
         taken = taker.take(target, replace=force)
     _print(_backup_facts(target, taken), as_document=as_document)
     if taken.missing:
         complain(
-            f"{counted(len(taken.missing), 'artefact is', 'artefacts are')} gone or damaged and "
-            f"not in the backup, the first is {taken.missing[0]}. All the rest is saved."
+            f"{counted(len(taken.missing), 'artefact is', 'artefacts are')} missing or damaged and "
+            f"not in the backup, the first is {taken.missing[0]}. Everything else is saved."
         )
         leave(_EXIT_INCOMPLETE)
 
@@ -88,24 +88,22 @@ def backup(
 def restore(
     file: File,
     *,
-    force: Annotated[
-        bool, typer.Option("--force", help="Put a database that is there aside.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Rename an existing database.")] = False,
     as_document: Json = False,
 ) -> None:
     """Restore what `safeurl backup` saved.
 
-    Stop worker and API first. FILE is checked from end to end before anything is put in place.
-    With --force a database that is there is kept under another name.
+    Stop worker and API first. FILE is checked completely before anything is installed.
+    With --force, an existing database is kept under another name.
     """
     settings = read_settings()
     _require_embedded(settings, _NO_RESTORE)
     source = file.expanduser().absolute()
     with _bar("restore") as bar:
-        restorer = Restorer(_place(settings), at=utc_now(), progress=bar)
+        restorer = Restorer(_location(settings), at=utc_now(), progress=bar)
         restored = restorer.restore(source, replace=force)
     _print(_restore_facts(source, restored), as_document=as_document)
-    for sentence in () if as_document else _outlook(restored):
+    for sentence in () if as_document else _next_steps(restored):
         Screen().line(sentence)
 
 
@@ -114,8 +112,8 @@ def _require_embedded(settings: Settings, sentence: str) -> None:
         raise RequestError(sentence)
 
 
-def _place(settings: Settings) -> Place:
-    return Place(
+def _location(settings: Settings) -> Location:
+    return Location(
         folder=settings.state_dir,
         database=settings.database_path,
         artefacts=settings.artefact_dir,
@@ -123,18 +121,18 @@ def _place(settings: Settings) -> Place:
     )
 
 
-#: What is copied or read, how much of it is done, and of how much.
+#: Reports progress: the step, the finished amount, and the total.
 Progress = Callable[[str, int, int], None]
 
 
 @contextmanager
 def _bar(command: str) -> Iterator[Progress]:
-    """Show progress to a person, and let SIGTERM and SIGHUP clean up as Ctrl-C does."""
+    """Show progress on a terminal, and let SIGTERM and SIGHUP clean up like Ctrl-C."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     with Screen(stderr=True).progress() as show:
         yield lambda what, done, total: show(
-            f"{_WORDS[command, what]} … {100 * done // max(total, 1)} %"
+            f"{_PROGRESS_TEXTS[command, what]} … {100 * done // max(total, 1)} %"
         )
 
 
@@ -142,46 +140,45 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def _backup_facts(file: Path, taken: Taken) -> dict[str, str | int | list[str]]:
+def _backup_facts(file: Path, taken: BackupSummary) -> dict[str, str | int | list[str]]:
     return {
         "backup": str(file),
         "created": stamp(taken.manifest.created_at),
         "bytes": taken.size_bytes,
-        "scans": taken.census.scans,
-        "queued": taken.census.queued,
-        "in_progress": taken.census.in_progress,
-        "artefacts": taken.census.artefacts - len(taken.missing),
+        "scans": taken.inventory.scans,
+        "queued": taken.inventory.queued,
+        "in_progress": taken.inventory.in_progress,
+        "artefacts": taken.inventory.artefacts - len(taken.missing),
         "missing_artefacts": list(taken.missing),
     }
 
 
-def _restore_facts(file: Path, restored: Restored) -> dict[str, str | int | None]:
-    census, seal = restored.unpacked.census, restored.unpacked.seal
+def _restore_facts(file: Path, restored: RestoreSummary) -> dict[str, str | int | None]:
+    inventory, seal = restored.unpacked.inventory, restored.unpacked.seal
     return {
         "restored": str(file),
         "created": stamp(restored.unpacked.manifest.created_at),
         "safeurl": clean(restored.unpacked.manifest.safeurl),
-        "scans": census.scans,
-        "queued": census.queued,
-        "in_progress": census.in_progress,
+        "scans": inventory.scans,
+        "queued": inventory.queued,
+        "in_progress": inventory.in_progress,
         "artefacts": seal.artefacts,
         "missing_artefacts": seal.missing,
         "old_database": str(restored.kept) if restored.kept else None,
     }
 
 
-def _outlook(restored: Restored) -> Iterator[str]:
-    """Say what becomes of the scans that were not final."""
-    census = restored.unpacked.census
-    if census.queued:
-        runs = counted(census.queued, "queued scan runs", "queued scans run")
-        yield f"{runs} once a worker is started."
-    if census.in_progress:
+def _next_steps(restored: RestoreSummary) -> Iterator[str]:
+    """Return what happens next to the scans that were not final."""
+    inventory = restored.unpacked.inventory
+    if inventory.queued:
+        runs = counted(inventory.queued, "queued scan runs", "queued scans run")
+        yield f"{runs} as soon as a worker is started."
+    if inventory.in_progress:
         yield counted(
-            census.in_progress,
-            "scan was in progress: a worker takes it back once its lease is out, and it goes on.",
-            "scans were in progress: a worker takes them back once their leases are out, and they "
-            "go on.",
+            inventory.in_progress,
+            "scan was in progress: a worker continues it after its lease expires.",
+            "scans were in progress: a worker continues them after their leases expire.",
         )
 
 

@@ -6,21 +6,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from safeurl.adapters.backup.archive import ArchiveReader
-from safeurl.adapters.backup.examiner import Examiner
 from safeurl.adapters.backup.limits import Limits
-from safeurl.adapters.backup.snapshot import Census
-from safeurl.adapters.backup.unpack import Rooms, unpack
+from safeurl.adapters.backup.snapshot import Inventory
+from safeurl.adapters.backup.unpack import StagingFolders, unpack
+from safeurl.adapters.backup.validator import DatabaseValidator
 from safeurl.errors import RequestError
 
 _KNOWN = frozenset(range(1, 100))
 
 
-class _Believing(Examiner):
+class _Believing(DatabaseValidator):
     """Starts no process: what a database may hold is the target `database`."""
 
-    def census(self, path: Path, size_bytes: int) -> Census:
+    def inventory(self, path: Path, size_bytes: int) -> Inventory:
         assert path.stat().st_size == size_bytes
-        return Census(migrations=(1,), artefacts=1, queued=0, in_progress=0, final=0)
+        return Inventory(migrations=(1,), artefacts=1, queued=0, in_progress=0, final=0)
 
     def blobs(self) -> Iterator[str]:
         yield "0" * 64
@@ -29,7 +29,9 @@ class _Believing(Examiner):
 def fuzz_archive(data: bytes) -> None:
     """Hold that unpacking writes into its own folders only, and refuses by name."""
     with tempfile.TemporaryDirectory() as folder:
-        rooms = Rooms(database=Path(folder) / "database", artefacts=Path(folder) / "artefacts")
+        rooms = StagingFolders(
+            database=Path(folder) / "database", artefacts=Path(folder) / "artefacts"
+        )
         rooms.database.mkdir()
         rooms.artefacts.mkdir()
         reader = ArchiveReader(io.BytesIO(data))

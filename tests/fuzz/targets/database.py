@@ -4,10 +4,10 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from safeurl.adapters.backup.examination import harden
-from safeurl.adapters.backup.judgement import judge
 from safeurl.adapters.backup.limits import Limits
 from safeurl.adapters.backup.snapshot import blobs, open_copy
+from safeurl.adapters.backup.validation import validate
+from safeurl.adapters.backup.validation_process import harden
 
 #: Small, so that an input which runs into a limit does so at once.
 _LIMITS = Limits(base_steps=2_000_000, max_value_bytes=1024 * 1024)
@@ -21,8 +21,8 @@ def fuzz_database(data: bytes) -> None:
         try:
             with open_copy(path) as database:
                 harden(database, _LIMITS, len(data))
-                judgement = judge(database)
-                if judgement.census is not None:
+                judgement = validate(database)
+                if judgement.inventory is not None:
                     assert list(blobs(database)) == []
                     return
         except sqlite3.DatabaseError:

@@ -55,7 +55,7 @@ def test_hostile_bytes_raise_our_error_only(data: bytes) -> None:
     with pytest.raises(RequestError):
         _read_all(ArchiveReader(io.BytesIO(data)))
     for kind in (Manifest, Seal):
-        with pytest.raises(RequestError, match="does not say what it holds"):
+        with pytest.raises(RequestError, match="its manifest or seal cannot be read"):
             decode(data, kind)
 
 

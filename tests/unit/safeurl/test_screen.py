@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from api.native.health import document as health_document
-from safeurl.adapters.backup import Restored, Taken
+from safeurl.adapters.backup import BackupSummary, RestoreSummary
 from safeurl.cli.commands import audit, backup, submit_report
 from safeurl.cli.commands.daemons import announce
 from safeurl.cli.commands.doctor import line
@@ -94,11 +94,13 @@ def _trail(text: str) -> None:
 
 def _backup(text: str) -> None:
     for as_document in (False, True):
-        backup._print(backup._backup_facts(Path(text), fill(Taken, text)), as_document=as_document)
+        backup._print(
+            backup._backup_facts(Path(text), fill(BackupSummary, text)), as_document=as_document
+        )
 
 
 def _restore(text: str) -> None:
-    restored = fill(Restored, text)
+    restored = fill(RestoreSummary, text)
     for as_document in (False, True):
         backup._print(backup._restore_facts(Path(text), restored), as_document=as_document)
 

@@ -1,8 +1,8 @@
-"""The process that opens a backup's database: `python -m safeurl.adapters.backup.examination`.
+"""The process that opens a backup's database (`-m safeurl.adapters.backup.validation_process`).
 
-It reads one order, a line of JSON, from standard input and writes lines of JSON: the judgement,
+It reads one request, a line of JSON, from standard input and writes lines of JSON: the result,
 then the SHA-256 of each blob in ascending order, and an empty string at the end. It has the rights
-of the folder's owner, writes nothing but SQLite's temporary files, and ends with its parent.
+of the folder's owner, writes only SQLite's temporary files, and ends with its parent.
 """
 
 import ctypes
@@ -17,17 +17,17 @@ from typing import BinaryIO
 import msgspec
 from msgspec import Struct
 
-from safeurl.adapters.backup.judgement import Judgement, judge
 from safeurl.adapters.backup.limits import Limits
 from safeurl.adapters.backup.snapshot import blobs, open_copy
+from safeurl.adapters.backup.validation import ValidationResult, validate
 from safeurl.adapters.sql.schema_check import current
 
 #: linux/prctl.h
 _PR_SET_PDEATHSIG = 1
-#: What our own statements, and SQLite's checks for them, need; everything else is refused.
+#: The actions that our statements and SQLite's checks need; everything else is refused.
 _ACTIONS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
 _PRAGMAS = {"integrity_check", "foreign_key_check", "user_version", "application_id"}
-#: Instructions between two looks at how many there were.
+#: SQLite counts its instructions in steps of this size.
 _STRIDE = 10_000
 #: SQLite's limits. The longest statement of our schema has 4,000 characters, the widest table 18
 #: columns.
@@ -41,57 +41,57 @@ _SQLITE_LIMITS = {
 }
 
 
-class Order(Struct, frozen=True, kw_only=True):
-    """What to open, as whom, and how much it may cost."""
+class ValidationRequest(Struct, frozen=True, kw_only=True):
+    """The database to open, the user to become, and the limits."""
 
     path: str
     size_bytes: int
     uid: int
     gid: int
-    #: The process that gave the order.
+    #: The process that sent the request.
     parent: int
     limits: Limits
 
 
 def main() -> None:
-    """Carry out the order; what fails ends the process without an end of its answer."""
-    current()  # reads schema.sql, which the owner of the folder need not be able to
-    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
-    _confine(order)
-    with open_copy(Path(order.path)) as database:
-        harden(database, order.limits, order.size_bytes)
-        judgement = judge(database)
-        _answer(sys.stdout.buffer, judgement)
-        if judgement.census is not None:
+    """Handle the request; after a failure the process ends without the end of its response."""
+    current()  # reads schema.sql, which the owner of the folder may not be able to read
+    request = msgspec.json.decode(sys.stdin.buffer.readline(), type=ValidationRequest)
+    _drop_rights(request)
+    with open_copy(Path(request.path)) as database:
+        harden(database, request.limits, request.size_bytes)
+        result = validate(database)
+        _respond(sys.stdout.buffer, result)
+        if result.inventory is not None:
             for sha256 in blobs(database):
-                _answer(sys.stdout.buffer, sha256)
-            _answer(sys.stdout.buffer, "")
+                _respond(sys.stdout.buffer, sha256)
+            _respond(sys.stdout.buffer, "")
     sys.stdout.buffer.flush()
 
 
-def _answer(stream: BinaryIO, document: Judgement | str) -> None:
+def _respond(stream: BinaryIO, document: ValidationResult | str) -> None:
     stream.write(msgspec.json.encode(document) + b"\n")
-    if isinstance(document, Judgement):
+    if isinstance(document, ValidationResult):
         stream.flush()
 
 
-def _confine(order: Order) -> None:
-    """Give up root's rights and take the limits; nobody can raise them again."""
+def _drop_rights(request: ValidationRequest) -> None:
+    """Drop root's rights and set the limits; neither can be undone."""
     if os.geteuid() == 0:
         os.setgroups([])
-        os.setresgid(order.gid, order.gid, order.gid)
-        os.setresuid(order.uid, order.uid, order.uid)
-    # After that, because a change of user takes the signal back.
+        os.setresgid(request.gid, request.gid, request.gid)
+        os.setresuid(request.uid, request.uid, request.uid)
+    # After the change of user, which would reset the signal.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != order.parent:
-        raise SystemExit  # it ended before, so no signal will come
-    os.environ["SQLITE_TMPDIR"] = str(Path(order.path).parent)
-    limits = order.limits
-    seconds = int(limits.seconds(order.size_bytes)) + 1
+    if os.getppid() != request.parent:
+        raise SystemExit  # the parent ended before, so no signal will come
+    os.environ["SQLITE_TMPDIR"] = str(Path(request.path).parent)
+    limits = request.limits
+    seconds = int(limits.seconds(request.size_bytes)) + 1
     for what, most in (
         (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_AS, limits.memory_bytes),
-        (resource.RLIMIT_FSIZE, limits.file_bytes(order.size_bytes)),
+        (resource.RLIMIT_FSIZE, limits.file_bytes(request.size_bytes)),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NPROC, 0),
     ):
@@ -101,7 +101,7 @@ def _confine(order: Order) -> None:
 
 
 def harden(database: sqlite3.Connection, limits: Limits, size_bytes: int) -> None:
-    """Turn off in SQLite what judging a database does not need."""
+    """Turn off the features of SQLite that the validation does not need."""
     for pragma in ("cell_size_check = ON", "mmap_size = 0", "query_only = ON"):
         database.execute(f"PRAGMA {pragma}").fetchall()
     for what, most in _SQLITE_LIMITS.items():
@@ -114,7 +114,7 @@ def harden(database: sqlite3.Connection, limits: Limits, size_bytes: int) -> Non
 def _authorize(
     action: int, name: str | None, _second: str | None, _database: str | None, _by: str | None
 ) -> int:
-    """Allow reading, and the pragmas that are read."""
+    """Allow reading, and the pragmas that the validation reads."""
     is_allowed = action in _ACTIONS or (
         action == sqlite3.SQLITE_PRAGMA and (name or "").lower() in _PRAGMAS
     )
@@ -122,7 +122,7 @@ def _authorize(
 
 
 class _Counter:
-    """Interrupts SQLite once it has run as many instructions as it may."""
+    """Interrupts SQLite when it has run its maximum of instructions."""
 
     def __init__(self, most: int) -> None:
         self._left = most

@@ -1,7 +1,7 @@
-"""Judging the database of a backup: the schema first, from its text; then pages, rows and links.
+"""Validates the database of a backup: first the text of the schema; then pages, rows and keys.
 
-Until the schema was found to be SafeURL's, nothing but `sqlite_master` is read, so that no view,
-trigger, generated column, expression or virtual table of somebody else's is ever run.
+Until the schema is known to be SafeURL's, only `sqlite_master` is read, so that no foreign view,
+trigger, generated column, expression or virtual table ever runs.
 """
 
 import sqlite3
@@ -9,7 +9,13 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from safeurl.adapters.backup.snapshot import NO_MEMORY, SCHEMA_NOT_UTF8, Census, census, fault
+from safeurl.adapters.backup.snapshot import (
+    NO_MEMORY,
+    SCHEMA_NOT_UTF8,
+    Inventory,
+    first_fault,
+    inventory,
+)
 from safeurl.adapters.sql.contents import rule_counts
 from safeurl.adapters.sql.database import Row, Statement
 from safeurl.adapters.sql.schema import migrations
@@ -25,57 +31,63 @@ from safeurl.adapters.sql.schema_check import (
 )
 from safeurl.model.audit import SchemaFault
 
-#: Differences that are named; of more there is only the number.
+#: The number of differences that are listed; the others are only counted.
 _MAX_NAMED = 5
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-#: SQLite gave up because a limit of ours was reached.
+#: SQLite stopped because one of our limits was reached.
 _LIMITS = {
     sqlite3.SQLITE_INTERRUPT,
     sqlite3.SQLITE_TOOBIG,
     sqlite3.SQLITE_FULL,
 }
-#: Numbers that SQLite keeps for the application; SafeURL sets none.
+#: Numbers that SQLite stores for the application; SafeURL sets none.
 _NUMBERS = ("user_version", "application_id")
 
 
-class Judgement(Struct, frozen=True, kw_only=True):
-    """What a database holds, or why it is not taken: exactly one of the fields is set."""
+class ValidationResult(Struct, frozen=True, kw_only=True):
+    """The inventory of a valid database, or the reason of its refusal; exactly one field is set."""
 
-    census: Census | None = None
-    #: The file is torn, or rows break the rules of their tables.
+    inventory: Inventory | None = None
+    #: The file is damaged, or rows violate the constraints of their tables.
     damage: str | None = None
-    #: The database is not one that SafeURL made.
+    #: SafeURL did not create the database.
     foreign: str | None = None
-    #: A limit was reached before all was checked.
+    #: A limit was reached before the validation ended.
     exceeded: str | None = None
 
 
-def judge(database: sqlite3.Connection) -> Judgement:
-    """Judge a database that nobody trusts, opened as `open_copy` does."""
+def validate(database: sqlite3.Connection) -> ValidationResult:
+    """Validate an untrusted database that `open_copy` opened."""
     try:
         objects = _objects(database)
-        differences = _differences(database, objects)
+        differences = _schema_differences(database, objects)
         if differences:
-            return Judgement(foreign=" ".join(differences))
+            return ValidationResult(foreign=" ".join(differences))
         wrong = (
-            fault(database) or _broken_rules(database, objects) or _unreadable(database, objects)
+            first_fault(database)
+            or _broken_constraints(database, objects)
+            or _invalid_text(database, objects)
         )
-        return Judgement(damage=wrong) if wrong else Judgement(census=census(database))
+        return (
+            ValidationResult(damage=wrong)
+            if wrong
+            else ValidationResult(inventory=inventory(database))
+        )
     except sqlite3.Error as exc:
-        return _judged(exc)
+        return _result_of_error(exc)
     except UnicodeDecodeError:
-        return Judgement(damage=SCHEMA_NOT_UTF8)
+        return ValidationResult(damage=SCHEMA_NOT_UTF8)
     except MemoryError:
-        return Judgement(exceeded=NO_MEMORY)
+        return ValidationResult(exceeded=NO_MEMORY)
 
 
-def _judged(exc: sqlite3.Error) -> Judgement:
+def _result_of_error(exc: sqlite3.Error) -> ValidationResult:
     code = getattr(exc, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
     if code in _LIMITS:
-        return Judgement(exceeded=str(exc))
+        return ValidationResult(exceeded=str(exc))
     if code in _DAMAGE:
-        return Judgement(damage=str(exc))
-    return Judgement(foreign=f"{exc}.")
+        return ValidationResult(damage=str(exc))
+    return ValidationResult(foreign=f"{exc}.")
 
 
 def _rows(database: sqlite3.Connection, statement: Statement) -> Iterator[Row]:
@@ -88,8 +100,10 @@ def _objects(database: sqlite3.Connection) -> list[SchemaObject]:
     return objects_of(_rows(database, Statement(OBJECTS)))
 
 
-def _broken_rules(database: sqlite3.Connection, objects: Sequence[SchemaObject]) -> str | None:
-    """Name the rules of the tables that rows break, or return None."""
+def _broken_constraints(
+    database: sqlite3.Connection, objects: Sequence[SchemaObject]
+) -> str | None:
+    """Return the constraints that rows violate, or None."""
     counts = rule_counts(objects)
     for count in counts:
         while (statement := count.next()) is not None:
@@ -98,8 +112,8 @@ def _broken_rules(database: sqlite3.Connection, objects: Sequence[SchemaObject])
     return " ".join(faults[:_MAX_NAMED]).removesuffix(".") or None
 
 
-def _unreadable(database: sqlite3.Connection, objects: Sequence[SchemaObject]) -> str | None:
-    """Name a table with text that is none; SQLite keeps any bytes as text, and asks nobody."""
+def _invalid_text(database: sqlite3.Connection, objects: Sequence[SchemaObject]) -> str | None:
+    """Return the table that has text which is not UTF-8, or None; SQLite does not check text."""
     for table in (each.name for each in objects if each.kind == "table"):
         try:
             for _ in database.execute(f"SELECT * FROM {table}"):  # noqa: S608 - a name of schema.sql
@@ -107,13 +121,13 @@ def _unreadable(database: sqlite3.Connection, objects: Sequence[SchemaObject]) -
         except sqlite3.OperationalError as exc:
             if hasattr(exc, "sqlite_errorcode"):
                 raise
-            # Python's, when it makes the row; its text quotes the whole value.
-            return f"a row of {table} holds what is not UTF-8"
+            # Raised by Python when it decodes the row; the message quotes the whole value.
+            return f"a row of {table} holds text that is not UTF-8"
     return None
 
 
-def _differences(database: sqlite3.Connection, objects: Sequence[SchemaObject]) -> list[str]:
-    """Name what differs from the schema that belongs to the migrations of the database."""
+def _schema_differences(database: sqlite3.Connection, objects: Sequence[SchemaObject]) -> list[str]:
+    """Return the differences from the schema that the applied migrations create."""
     if not has_ledger(objects):
         faults = schema_faults(objects, current())
         return _sentences(faults) or [f"The table {LEDGER} is changed."]
@@ -121,7 +135,7 @@ def _differences(database: sqlite3.Connection, objects: Sequence[SchemaObject]) 
     applied = _applied(database)
     known = [step.number for step in migrations()]
     if applied != known[: len(applied)]:
-        return [*numbers, "It has migrations that no version of SafeURL has together."]
+        return [*numbers, "Its set of migrations is that of no version of SafeURL."]
     return [*numbers, *_sentences(schema_faults(objects, reference(frozenset(applied))))]
 
 
