@@ -1,53 +1,60 @@
-"""Wiring: from settings to the parts of one process. Nothing here runs at import."""
+"""Opens the adapters that the settings name; the only module that does. No code runs at import."""
 
 import os
 import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from safeurl import __version__
 from safeurl.adapters.files.artefacts import FileArtefacts
-from safeurl.adapters.files.privacy import make_private
-from safeurl.adapters.files.running import find_running
+from safeurl.adapters.files.privacy import make_private, open_to_others
+from safeurl.adapters.files.running import announced, find_running
 from safeurl.adapters.redis.connection import RedisServer, Tls
 from safeurl.adapters.redis.embedded import check_socket_path
 from safeurl.adapters.redis.queue import RQQueue
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.address import AddressPolicy
 from safeurl.errors import ConfigError
+from safeurl.model.backup import Progress
+from safeurl.model.running import Running, Update
 from safeurl.ports.queue import WakeQueue
 from safeurl.ports.store import Store
 from safeurl.service import Service
 from safeurl.services.health import Disk
 from safeurl.settings import Settings
 
+if TYPE_CHECKING:
+    from safeurl.adapters.backup import BackupTaker, Location, Restorer
+
 
 def utc_now() -> datetime:
-    """Return the time: the one clock of running processes."""
+    """Return the present time; the running processes use no other clock."""
     return datetime.now(UTC)
 
 
 def prepare(settings: Settings) -> None:
-    """Make the state folder, and raise ConfigError for settings that no worker could run with."""
+    """Create the state folder, and raise ConfigError if no worker could run with the settings."""
     folder = settings.state_dir
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         usable = os.access(folder, os.R_OK | os.W_OK | os.X_OK)
     except OSError as error:
-        fault = f"SAFEURL_STATE_DIR: {folder} cannot be made: {error.strerror}."
+        fault = f"SAFEURL_STATE_DIR: {folder} cannot be created: {error.strerror}."
         raise ConfigError((fault,)) from error
     if not usable:
         raise ConfigError((f"SAFEURL_STATE_DIR: {folder} may not be written by this user.",))
     make_private(folder, private_paths(settings))
     if settings.is_redis_embedded:
         check_socket_path(settings.valkey_socket)
-    make_store(settings)  # opens nothing, but knows whether the URL and the packages will do
+    make_store(settings)  # opens nothing, but checks the URL and the packages
 
 
 def private_paths(settings: Settings) -> Iterator[Path]:
-    """Return what the state folder holds and only its owner needs; some may not be there yet."""
+    """Return the files of the state folder that only its owner needs; some may not exist yet."""
     yield from (Path(f"{settings.database_path}{ending}") for ending in ("", "-wal", "-shm"))
     yield settings.worker_log
     for folder in (settings.artefact_dir, settings.valkey_dir):
@@ -55,12 +62,17 @@ def private_paths(settings: Settings) -> Iterator[Path]:
         yield from folder.glob("*")
 
 
+def exposed_paths(settings: Settings) -> list[Path]:
+    """Return the state folder and those of its files to which other users have access."""
+    return list(open_to_others(settings.state_dir, private_paths(settings)))
+
+
 def make_store(settings: Settings) -> Store:
-    """Return the database the settings name; call after a fork, and close it."""
+    """Return the database that the settings name; call this after a fork, and close it."""
     if not settings.turso_connection_url:
         return SQLiteStore(settings.database_path, synchronous=settings.sqlite_synchronous)
-    # The client is an extra, so that who uses SQLite need not install it.
-    from safeurl.adapters.libsql import LibSQLStore  # noqa: PLC0415 - see the line above
+    # The client is an optional package: SQLite users need not install it.
+    from safeurl.adapters.libsql import LibSQLStore  # noqa: PLC0415 - an optional package
 
     token = settings.turso_auth_token.get_secret_value() or None
     return LibSQLStore(settings.turso_connection_url, auth_token=token)
@@ -78,7 +90,7 @@ def make_policy(settings: Settings) -> AddressPolicy:
 
 
 def redis_server(settings: Settings) -> RedisServer:
-    """Return where the queue lives."""
+    """Return the address of the queue's server."""
     place = settings.redis
     tls = Tls(ca=settings.redis_tls_ca, cert=settings.redis_tls_cert, key=settings.redis_tls_key)
     return RedisServer(
@@ -93,7 +105,7 @@ def redis_server(settings: Settings) -> RedisServer:
 
 
 def make_queue(settings: Settings) -> RQQueue:
-    """Return the wake-up queue; call after a fork, and close it."""
+    """Return the queue of wake-ups; call this after a fork, and close it."""
     return RQQueue(
         redis_server(settings).connect(),
         job_timeout_s=settings.job_timeout.total_seconds(),
@@ -118,23 +130,61 @@ def make_service(settings: Settings, store: Store, queue: WakeQueue) -> Service:
     )
 
 
+def running_system(settings: Settings) -> Running | None:
+    """Return the system that uses the state folder; None if none does or none is recorded.
+
+    Raise OSError if this user may not read the record, and ValueError if it is invalid.
+    """
+    return find_running(settings.state_dir)
+
+
+def record_running(settings: Settings, running: Running) -> AbstractContextManager[Update]:
+    """Record in the state folder which system uses it, until the context ends."""
+    return announced(settings.state_dir, running)
+
+
+def make_backup_taker(settings: Settings, progress: Progress) -> "BackupTaker":
+    """Return the writer of backups of an embedded installation."""
+    from safeurl.adapters.backup import BackupTaker  # noqa: PLC0415 - other commands start sooner
+
+    return BackupTaker(_location(settings), at=utc_now(), version=__version__, progress=progress)
+
+
+def make_restorer(settings: Settings, progress: Progress) -> "Restorer":
+    """Return the reader that restores a backup to an embedded installation."""
+    from safeurl.adapters.backup import Restorer  # noqa: PLC0415 - other commands start sooner
+
+    return Restorer(_location(settings), at=utc_now(), progress=progress)
+
+
+def _location(settings: Settings) -> "Location":
+    from safeurl.adapters.backup import Location  # noqa: PLC0415 - other commands start sooner
+
+    return Location(
+        folder=settings.state_dir,
+        database=settings.database_path,
+        artefacts=settings.artefact_dir,
+        valkey_lock=settings.valkey_dir / "lock",
+    )
+
+
 def _failing(settings: Settings) -> tuple[str, ...]:
-    """Return the processes over this state folder that fail at each start, as far as is known."""
+    """Return the names of the processes of this state folder that fail at each start, if known."""
     try:
-        running = find_running(settings.state_dir)
+        running = running_system(settings)
     except (OSError, ValueError):
-        return ()  # another user's: the doctor tells
+        return ()  # the record of another user; the doctor reports it
     return running.failing if running else ()
 
 
 def _database_disk(settings: Settings) -> Disk | None:
-    """Return how full the database's disk is; None where the database is a server's."""
+    """Return the free space of the database's disk; None if a server has the database."""
     if settings.turso_connection_url:
         return None
     try:
         free_bytes = shutil.disk_usage(settings.state_dir).free
     except OSError:
-        return None  # the database says by itself that its folder cannot be used
+        return None  # opening the database reports the unusable folder
     return Disk(host=socket.gethostname(), free_bytes=free_bytes)
 
 
@@ -142,10 +192,10 @@ def _database_disk(settings: Settings) -> Disk | None:
 async def open_store(
     settings: Settings, *, migrate: bool = True, required: bool = False
 ) -> AsyncIterator[Store]:
-    """Open the database, bring its schema up to date unless told not to, close it at the end.
+    """Open the database, migrate its schema if `migrate` is true, and close it at the end.
 
-    One that is `required` has to be there as it should be: StoreUnavailableError where it is not,
-    and nothing is made.
+    If `required` is true, the database must exist with the present schema: else raise
+    StoreUnavailableError, and create nothing.
     """
     store = make_store(settings)
     try:
@@ -162,7 +212,7 @@ async def open_store(
 async def open_service(
     settings: Settings, *, migrate: bool = True, required: bool = False
 ) -> AsyncIterator[Service]:
-    """Open everything a face needs, and close it at the end; the options are `open_store`'s."""
+    """Open the service for the API or a command, and close it; the options are `open_store`'s."""
     async with open_store(settings, migrate=migrate, required=required) as store:
         queue = make_queue(settings)
         try:

@@ -1,12 +1,16 @@
-"""Explains why a user cannot access a file, and names the remedy."""
+"""File permissions: opens private files, and explains why a user cannot access a file."""
 
 import os
 import pwd
 import stat
+from io import TextIOWrapper
 from pathlib import Path
+
+from safeurl.errors import ConfigError
 
 #: The suffixes of the files that SQLite opens; each file may belong to another user.
 _ENDINGS = ("", "-wal", "-shm")
+_PRIVATE_FILE = 0o600
 
 
 def user_name(uid: int) -> str:
@@ -15,6 +19,27 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"user {uid}"
+
+
+def open_private(path: Path) -> TextIOWrapper:
+    """Open a file to append text; create it if needed; only its owner may read or write it.
+
+    Other users may be able to replace the file: no link is followed, a FIFO does not block, and a
+    file of another user is not written.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        handle = os.open(path, flags, _PRIVATE_FILE)
+    except OSError as error:
+        raise ConfigError((f"{path} cannot be written: {error.strerror}.",)) from error
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
+        os.close(handle)
+        raise ConfigError(
+            (f"{path} is not a file of this user alone. Move it away, and try again.",)
+        )
+    os.fchmod(handle, _PRIVATE_FILE)
+    return os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace")
 
 
 def explain(database: Path) -> str | None:

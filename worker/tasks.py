@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cache
 
-from safeurl.adapters.redis.queue import TASK
 from safeurl.bootstrap import make_artefacts, make_policy, open_store, utc_now
 from safeurl.errors import SandboxUnavailableError
+from safeurl.model.wakeup import TASK
 from safeurl.settings import Settings
 from worker.attempt.executor import AttemptLimits, Executor
 from worker.egress.client.adapter import GatewayEgress

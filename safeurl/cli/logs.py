@@ -10,8 +10,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
 
-from safeurl.adapters.files.privacy import open_private
 from safeurl.defang import defang_text
+from safeurl.permissions import open_private
 from safeurl.printable import escaped
 
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"

@@ -14,10 +14,11 @@ from rq.job import Job
 
 from safeurl.adapters.memory.scans import MemoryQueue
 from safeurl.adapters.redis.connection import RedisServer
-from safeurl.adapters.redis.queue import TASK, RQQueue
-from safeurl.adapters.redis.wakeup import QUEUE_NAME, Wakeup, take
+from safeurl.adapters.redis.queue import RQQueue
+from safeurl.adapters.redis.wakeup import QUEUE_NAME, take
 from safeurl.errors import QueueUnavailableError
 from safeurl.model.scan import new_scan_id
+from safeurl.model.wakeup import TASK, Wakeup
 from safeurl.ports.queue import Waiting, WakeQueue
 from tests.support.valkey import Valkey
 

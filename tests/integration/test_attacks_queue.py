@@ -16,11 +16,12 @@ from redis.exceptions import RedisError
 
 from safeurl.adapters.memory.scans import MemoryStore
 from safeurl.adapters.redis.connection import RedisServer
-from safeurl.adapters.redis.queue import TASK, RQQueue
-from safeurl.adapters.redis.wakeup import QUEUE_KEY, Refusal, take
+from safeurl.adapters.redis.queue import RQQueue
+from safeurl.adapters.redis.wakeup import QUEUE_KEY, take
 from safeurl.bootstrap import make_queue
 from safeurl.errors import ConfigError, QueueUnavailableError
 from safeurl.model.scan import new_scan_id
+from safeurl.model.wakeup import TASK, Refusal
 from safeurl.service import Service
 from safeurl.settings import Settings
 from tests.support.certificates import Certificate, make_authority, make_certificate

@@ -11,10 +11,11 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 
 from safeurl.adapters.redis.connection import RedisServer
 from safeurl.adapters.redis.embedded import RIGHTS
-from safeurl.adapters.redis.queue import TASK, RQQueue
-from safeurl.adapters.redis.wakeup import QUEUE_KEY, Refusal, Wakeup, count_refused, take
+from safeurl.adapters.redis.queue import RQQueue
+from safeurl.adapters.redis.wakeup import QUEUE_KEY, count_refused, take
 from safeurl.errors import QueueUnavailableError
 from safeurl.model.scan import new_scan_id
+from safeurl.model.wakeup import TASK, Refusal, Wakeup
 from tests.support.hostile_jobs import ON_THE_QUEUE
 from tests.support.tcp_valkey import TcpValkey
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from safeurl.adapters.backup.archive import ArchiveWriter
-from safeurl.adapters.backup.document import Manifest, Seal, decode, encode
+from safeurl.adapters.backup.document import decode, encode
 from safeurl.adapters.files.artefacts import FileArtefacts
+from safeurl.model.backup import Manifest, Seal
 from safeurl.ports.scans import ScanStore
 from tests.support.builders import NOW
 from tests.support.churner import churn_once

@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from safeurl.adapters.files.running import Running, find_running
+from safeurl.bootstrap import running_system
 from safeurl.errors import ConfigError
 from safeurl.in_force import differences, in_force
+from safeurl.model.running import Running
 from safeurl.settings import Settings
 from worker.doctor.finding import Finding, passed, warned
 
@@ -20,7 +21,7 @@ _OTHERS: Final = (
 def choose_settings(own: Settings, source: str) -> tuple[Settings, Finding]:
     """Return the settings to check, and a finding that names their source and the differences."""
     try:
-        running = find_running(own.state_dir)
+        running = running_system(own)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         return own, warned(

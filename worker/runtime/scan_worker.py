@@ -15,7 +15,8 @@ from types import FrameType
 from redis import Redis
 from redis.exceptions import RedisError
 
-from safeurl.adapters.redis.wakeup import Refusal, Wakeup, count_refused, take
+from safeurl.adapters.redis.wakeup import count_refused, take
+from safeurl.model.wakeup import Refusal, Wakeup
 from worker.runtime.job_process import run_job
 from worker.runtime.log_limit import Said
 

@@ -1,13 +1,12 @@
 """The two JSON documents of a backup: the manifest at its beginning, and the seal at its end."""
 
 import re
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeVar
 
 import msgspec
 
 from safeurl.errors import RequestError
+from safeurl.model.backup import Manifest, Seal
 
 #: Increased by each change that makes older and newer code unable to read each other's backups.
 FORMAT = 1
@@ -21,31 +20,6 @@ MAX_DOCUMENT_BYTES = 64 * 1024
 _BLOB_NAME = re.compile(r"artefacts/([0-9a-f]{2})/([0-9a-f]{62})", re.ASCII)
 
 Document = TypeVar("Document")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """The contents of the backup; its first member."""
-
-    format: int
-    #: The version of SafeURL that wrote it.
-    safeurl: str
-    created_at: datetime
-    #: The numbers of the migrations in the database, ascending.
-    migrations: tuple[int, ...]
-    database_bytes: int
-    database_sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seal:
-    """The proof that the backup is complete; its last member."""
-
-    artefacts: int
-    #: Artefacts that the database names and that were missing or damaged at the time of the backup.
-    missing: int
-    #: The hash of every byte of the file before this member.
-    sha256: str
 
 
 def encode(document: Manifest | Seal) -> bytes:

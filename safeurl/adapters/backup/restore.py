@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,24 +22,15 @@ from safeurl.adapters.backup.location import (
     lock_queue,
     sync_folder,
 )
-from safeurl.adapters.backup.take import Progress
-from safeurl.adapters.backup.unpack import StagingFolders, Unpacked, unpack
+from safeurl.adapters.backup.unpack import StagingFolders, unpack
 from safeurl.adapters.backup.validator import DatabaseValidator
 from safeurl.adapters.files.sharing import file_mode
 from safeurl.adapters.sql.schema import migrations
 from safeurl.errors import RequestError, UnavailableError
+from safeurl.model.backup import Progress, RestoreSummary
 
 #: The prefix of the folders that hold a backup until it is installed.
 _STAGING_PREFIX = ".restore-"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreSummary:
-    """A backup that was restored."""
-
-    unpacked: Unpacked
-    #: The new name of the database that existed before.
-    kept: Path | None
 
 
 class Restorer:

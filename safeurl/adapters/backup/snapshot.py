@@ -3,11 +3,11 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from safeurl.errors import StoreUnavailableError
+from safeurl.model.backup import Inventory
 from safeurl.permissions import explain
 from safeurl.state import FINAL_STATES, State
 
@@ -21,23 +21,6 @@ _BUSY_TIMEOUT_S = 10.0
 SCHEMA_NOT_UTF8 = "malformed database schema that is not UTF-8"
 #: Used if Python raises MemoryError for SQLITE_NOMEM.
 NO_MEMORY = "SQLite had too little memory for it, or a length in the file is damaged"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inventory:
-    """The contents of a database, as numbers."""
-
-    migrations: tuple[int, ...]
-    #: The number of different blobs that artefact rows name.
-    artefacts: int
-    queued: int
-    in_progress: int
-    final: int
-
-    @property
-    def scans(self) -> int:
-        """Return the number of scans."""
-        return self.queued + self.in_progress + self.final
 
 
 def copy_database(

@@ -5,8 +5,7 @@ import hashlib
 import os
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,8 +17,6 @@ from safeurl.adapters.backup.document import (
     FORMAT,
     MANIFEST_NAME,
     SEAL_NAME,
-    Manifest,
-    Seal,
     blob_name,
     encode,
 )
@@ -30,7 +27,6 @@ from safeurl.adapters.backup.location import (
     sync_folder,
 )
 from safeurl.adapters.backup.snapshot import (
-    Inventory,
     blobs,
     copy_database,
     explain_read_errors,
@@ -40,23 +36,10 @@ from safeurl.adapters.backup.snapshot import (
 from safeurl.adapters.backup.validation import validate
 from safeurl.adapters.files.artefacts import blob_path
 from safeurl.errors import RequestError, StoreUnavailableError
+from safeurl.model.backup import BackupSummary, Inventory, Manifest, Progress, Seal
 
 #: No blob is larger: a body has 16 MiB at most.
 _MAX_BLOB_BYTES = 64 * 1024**2
-
-#: Reports progress: the step, the finished amount, and the total.
-Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackupSummary:
-    """The contents of a backup that was written."""
-
-    size_bytes: int
-    manifest: Manifest
-    inventory: Inventory
-    #: The SHA-256 of each artefact that the database names and that is missing or damaged.
-    missing: tuple[str, ...]
 
 
 class BackupTaker:

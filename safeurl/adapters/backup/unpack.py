@@ -4,7 +4,7 @@ Nothing in the file is trusted: neither its names, sizes and order nor the datab
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,26 +14,15 @@ from safeurl.adapters.backup.document import (
     MANIFEST_NAME,
     MAX_DOCUMENT_BYTES,
     SEAL_NAME,
-    Manifest,
-    Seal,
     blob_sha256,
     decode,
     require_known,
 )
 from safeurl.adapters.backup.location import create_private
-from safeurl.adapters.backup.snapshot import Inventory
 from safeurl.adapters.backup.validator import DatabaseValidator
 from safeurl.adapters.files.artefacts import blob_path
 from safeurl.errors import RequestError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unpacked:
-    """A backup that was read to its end and is valid."""
-
-    manifest: Manifest
-    inventory: Inventory
-    seal: Seal
+from safeurl.model.backup import Manifest, Progress, Seal, Unpacked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +37,7 @@ def unpack(
     reader: ArchiveReader,
     staging: StagingFolders,
     known: frozenset[int],
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
     validator: DatabaseValidator,
 ) -> Unpacked:
     """Read the whole backup into the staging folders; raise RequestError if it is not valid.

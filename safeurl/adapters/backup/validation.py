@@ -9,13 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from safeurl.adapters.backup.snapshot import (
-    NO_MEMORY,
-    SCHEMA_NOT_UTF8,
-    Inventory,
-    first_fault,
-    inventory,
-)
+from safeurl.adapters.backup.snapshot import NO_MEMORY, SCHEMA_NOT_UTF8, first_fault, inventory
 from safeurl.adapters.sql.contents import rule_counts
 from safeurl.adapters.sql.database import Row, Statement
 from safeurl.adapters.sql.schema import migrations
@@ -30,6 +24,7 @@ from safeurl.adapters.sql.schema_check import (
     schema_faults,
 )
 from safeurl.model.audit import SchemaFault
+from safeurl.model.backup import Inventory
 
 #: The number of differences that are listed; the others are only counted.
 _MAX_NAMED = 5

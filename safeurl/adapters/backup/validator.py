@@ -16,10 +16,10 @@ from typing import IO, TypeVar
 import msgspec
 
 from safeurl.adapters.backup.limits import Limits
-from safeurl.adapters.backup.snapshot import Inventory
 from safeurl.adapters.backup.validation import ValidationResult
 from safeurl.adapters.backup.validation_process import ValidationRequest
 from safeurl.errors import RequestError
+from safeurl.model.backup import Inventory
 
 Answer = TypeVar("Answer")
 

@@ -1,7 +1,7 @@
-"""What runs over a state folder, and with which settings: a record beside the database.
+"""The record of the system that uses a state folder: a file next to the database.
 
-The process that runs keeps a lock on the record, so that one that a killed process has left says
-nothing. Secrets are not in it.
+The running process holds a lock on the record. Without the lock the record is of a killed process
+and is ignored. It contains no secrets.
 """
 
 import errno
@@ -12,52 +12,33 @@ import os
 import stat
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
+
+from safeurl.model.running import Running, Update
 
 _log = logging.getLogger("safeurl.running")
 
 _NAME: Final = "running.json"
 _PRIVATE_FILE: Final = 0o600
-#: The bytes that are locked: the first while the process lives, the second once all is written.
-_LIVES, _WRITTEN = 0, 1
+#: The locked bytes: the first while the process lives, the second when the record is complete.
+_ALIVE, _COMPLETE = 0, 1
 #: `struct flock` of Linux on 64 bits: type, whence, start, length, process.
 _FLOCK: Final = "hhqqi"
-#: Some thousand bytes are usual; more is no record of ours.
+#: A record has some thousand bytes; a larger file is not ours.
 _MAX_BYTES: Final = 256 * 1024
 _READS: Final = 3
-_APART_S: Final = 0.02
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """A running system: who runs it, and its settings."""
-
-    #: The command: `up`, `worker` or `api`.
-    command: str
-    pid: int
-    #: The settings file that it has read; empty where it has read none.
-    file: str
-    #: By the name of its variable, as text; secrets are not among them.
-    settings: dict[str, str]
-    #: The names of the secrets that are set.
-    secrets: tuple[str, ...]
-    #: The processes of it that fail at each start.
-    failing: tuple[str, ...] = ()
-
-
-#: Takes the record's next version.
-Update = Callable[[Running], None]
+_READ_INTERVAL_S: Final = 0.02
 
 
 @contextmanager
 def announced(folder: Path, running: Running) -> Iterator[Update]:
-    """Keep the record while the block runs; without it the system runs just as well.
+    """Keep the record while the block runs; a failure to write it is only logged.
 
-    Yields what puts another version in its place.
+    Yield a function that replaces the record.
     """
     path = folder / _NAME
     try:
@@ -74,9 +55,9 @@ def announced(folder: Path, running: Running) -> Iterator[Update]:
 
 
 def find_running(folder: Path) -> Running | None:
-    """Return what runs over the state folder now; None where nothing does, or nothing is known.
+    """Return the system that uses the state folder now; None if none does or none is recorded.
 
-    OSError where this user may not read the record, and ValueError where it is none.
+    Raise OSError if this user may not read the record, and ValueError if it is invalid.
     """
     try:
         handle = os.open(folder / _NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -84,9 +65,9 @@ def find_running(folder: Path) -> Running | None:
         return None
     try:
         info = os.fstat(handle)
-        # Others may write in a shared state folder; what they put there is not believed.
+        # Other users may write in a shared state folder; their files are not trusted.
         is_trusted = info.st_uid in {0, os.geteuid(), folder.stat().st_uid}
-        if not (is_trusted and stat.S_ISREG(info.st_mode) and _is_locked(handle, _WRITTEN)):
+        if not (is_trusted and stat.S_ISREG(info.st_mode) and _is_locked(handle, _COMPLETE)):
             return None
         return _read(handle)
     finally:
@@ -98,10 +79,10 @@ def _write(path: Path, running: Running) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     handle = os.open(path, flags, _PRIVATE_FILE)
     try:
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _LIVES)
-        os.fchmod(handle, _PRIVATE_FILE)  # refused for a file that is another user's
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _ALIVE)
+        os.fchmod(handle, _PRIVATE_FILE)  # fails for a file of another user
         _put(handle, running)
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _WRITTEN)
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _COMPLETE)
     except OSError:
         os.close(handle)
         raise
@@ -123,9 +104,9 @@ def _put(handle: int, running: Running) -> None:
 
 
 def _is_locked(handle: int, start: int) -> bool:
-    """Tell whether another process has this byte locked, without locking it for a moment."""
-    asked = struct.pack(_FLOCK, fcntl.F_RDLCK, os.SEEK_SET, start, 1, 0)
-    found = struct.unpack(_FLOCK, fcntl.fcntl(handle, fcntl.F_GETLK, asked))
+    """Return whether another process has locked this byte, without locking it."""
+    query = struct.pack(_FLOCK, fcntl.F_RDLCK, os.SEEK_SET, start, 1, 0)
+    found = struct.unpack(_FLOCK, fcntl.fcntl(handle, fcntl.F_GETLK, query))
     return bool(found[0] != fcntl.F_UNLCK)
 
 
@@ -136,5 +117,5 @@ def _read(handle: int) -> Running:
             lists = {name: tuple(found[name]) for name in ("secrets", "failing")}
             return Running(**{**found, **lists})
         except (ValueError, TypeError, KeyError):
-            time.sleep(_APART_S)  # it may be written anew just now
-    raise ValueError("it is no record of this version")
+            time.sleep(_READ_INTERVAL_S)  # another process may be writing it
+    raise ValueError("it is not a record of this version")

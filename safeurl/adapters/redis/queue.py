@@ -20,11 +20,10 @@ from rq import Queue
 
 from safeurl.adapters.redis.wakeup import QUEUE_KEY, QUEUE_NAME, REFUSED_KEY, scan_id_of
 from safeurl.errors import QueueUnavailableError
+from safeurl.model.wakeup import TASK
 from safeurl.ports.queue import Waiting
 from safeurl.services.health import EMBEDDED_QUEUE
 
-#: The worker looks it up in a table of its own, so that submitting needs no worker code.
-TASK = "worker.tasks.run_scan"
 SERIALIZER = "json"
 
 #: Patience with a command: whoever hands in a scan or asks for health waits no longer, also where

@@ -9,14 +9,13 @@ reason for the refusal is returned, a constant, and the job is deleted.
 import re
 import zlib
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from enum import StrEnum
 
 import msgspec
 from redis import Redis
 from redis.exceptions import InvalidResponse, RedisError
 
 from safeurl.model.scan import is_scan_id
+from safeurl.model.wakeup import Refusal, Wakeup
 
 QUEUE_NAME = "scan-jobs"
 QUEUE_KEY = f"rq:queue:{QUEUE_NAME}"
@@ -54,28 +53,6 @@ _FORBIDDEN = (
 
 
 _PLAIN = nullcontext()
-
-
-class Refusal(StrEnum):
-    """Why a job is no wake-up of ours."""
-
-    ID = "id"
-    GONE = "gone"
-    TYPE = "type"
-    FIELDS = "fields"
-    SIZE = "size"
-    ORIGIN = "origin"
-    DATA = "data"
-    ARGUMENTS = "arguments"
-    TASK = "task"
-
-
-@dataclass(frozen=True, slots=True)
-class Wakeup:
-    """A task to run for a scan; the worker looks the task up in a table of its own."""
-
-    task: str
-    scan_id: str
 
 
 class _RefusedError(Exception):

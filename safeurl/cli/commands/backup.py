@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -10,13 +10,12 @@ from typing import Annotated
 
 import typer
 
-from safeurl import __version__
-from safeurl.adapters.backup import BackupSummary, BackupTaker, Location, Restorer, RestoreSummary
-from safeurl.bootstrap import utc_now
+from safeurl.bootstrap import make_backup_taker, make_restorer
 from safeurl.cli.entry import complain, leave, read_settings
 from safeurl.cli.view.render import stamp
 from safeurl.cli.view.screen import Screen
 from safeurl.errors import RequestError
+from safeurl.model.backup import BackupSummary, Progress, RestoreSummary
 from safeurl.printable import clean, counted
 from safeurl.settings import Settings
 
@@ -74,8 +73,7 @@ def backup(
     _require_embedded(settings, _NO_BACKUP.format(artefacts=settings.artefact_dir))
     target = file.expanduser().absolute()
     with _bar("backup") as bar:
-        taker = BackupTaker(_location(settings), at=utc_now(), version=__version__, progress=bar)
-        taken = taker.take(target, replace=force)
+        taken = make_backup_taker(settings, bar).take(target, replace=force)
     _print(_backup_facts(target, taken), as_document=as_document)
     if taken.missing:
         complain(
@@ -100,8 +98,7 @@ def restore(
     _require_embedded(settings, _NO_RESTORE)
     source = file.expanduser().absolute()
     with _bar("restore") as bar:
-        restorer = Restorer(_location(settings), at=utc_now(), progress=bar)
-        restored = restorer.restore(source, replace=force)
+        restored = make_restorer(settings, bar).restore(source, replace=force)
     _print(_restore_facts(source, restored), as_document=as_document)
     for sentence in () if as_document else _next_steps(restored):
         Screen().line(sentence)
@@ -110,19 +107,6 @@ def restore(
 def _require_embedded(settings: Settings, sentence: str) -> None:
     if settings.turso_connection_url:
         raise RequestError(sentence)
-
-
-def _location(settings: Settings) -> Location:
-    return Location(
-        folder=settings.state_dir,
-        database=settings.database_path,
-        artefacts=settings.artefact_dir,
-        valkey_lock=settings.valkey_dir / "lock",
-    )
-
-
-#: Reports progress: the step, the finished amount, and the total.
-Progress = Callable[[str, int, int], None]
 
 
 @contextmanager

@@ -10,8 +10,7 @@ from typing import Annotated
 
 import typer
 
-from safeurl.adapters.files.running import announced
-from safeurl.bootstrap import prepare
+from safeurl.bootstrap import prepare, record_running
 from safeurl.cli.entry import Loaded, start_logging
 from safeurl.cli.view.screen import Screen
 from safeurl.cli.view.streams import OutputError, silence
@@ -96,7 +95,7 @@ def _announced(
     prepare(settings)
     file = str(loaded.file or "")
     running = describe(settings, command=command, pid=os.getpid(), file=file)
-    with announced(settings.state_dir, running) as update:
+    with record_running(settings, running) as update:
         yield lambda names: update(replace(running, failing=names))
 
 

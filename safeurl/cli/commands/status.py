@@ -7,8 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from safeurl.adapters.files.running import find_running
-from safeurl.bootstrap import open_service
+from safeurl.bootstrap import open_service, running_system
 from safeurl.cli.entry import EXIT_UNAVAILABLE, Loaded, leave, load_settings, read_settings
 from safeurl.cli.view.health import print_health
 from safeurl.cli.view.render import print_audit, print_view, view_document
@@ -71,7 +70,7 @@ def _sources(loaded: Loaded) -> Iterator[tuple[str, str]]:
     """Say which settings this command has, and which the worker over the same state folder."""
     yield "settings", f"from {loaded.source}"
     try:
-        running = find_running(loaded.settings.state_dir)
+        running = running_system(loaded.settings)
     except (OSError, ValueError):
         return  # another user's; `safeurl doctor` says more
     if running is not None:

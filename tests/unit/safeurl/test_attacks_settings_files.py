@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.files.privacy import open_private
 from safeurl.adapters.files.sharing import share_file
 from safeurl.errors import ConfigError
+from safeurl.permissions import open_private
 from safeurl.settings import file as settings_file
 from tests.support.user import STRANGER, needs_root, open_folder, run_as
 

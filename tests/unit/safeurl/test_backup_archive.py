@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safeurl.adapters.backup.archive import CHUNK, ArchiveReader, ArchiveWriter
-from safeurl.adapters.backup.document import Manifest, Seal, blob_name, blob_sha256, decode, encode
+from safeurl.adapters.backup.document import blob_name, blob_sha256, decode, encode
 from safeurl.errors import RequestError
+from safeurl.model.backup import Manifest, Seal
 from tests.support.builders import NOW
 
 

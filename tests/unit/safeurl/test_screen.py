@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from api.native.health import document as health_document
-from safeurl.adapters.backup import BackupSummary, RestoreSummary
 from safeurl.cli.commands import audit, backup, submit_report
 from safeurl.cli.commands.daemons import announce
 from safeurl.cli.commands.doctor import line
@@ -36,6 +35,7 @@ from safeurl.cli.view.screen import Column, Grid, Screen
 from safeurl.cli.view.watch import watch
 from safeurl.errors import UrlRefusedError
 from safeurl.model.audit import AuditRow, Seal
+from safeurl.model.backup import BackupSummary, RestoreSummary
 from safeurl.model.scan import AuditEntry, Scan, VerdictSummary
 from safeurl.printable import is_unfit
 from safeurl.service import ScanView, Service, Submission

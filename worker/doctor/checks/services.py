@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from safeurl.adapters.files.privacy import open_to_others
-from safeurl.bootstrap import make_queue, open_store, private_paths
+from safeurl.bootstrap import exposed_paths, make_queue, open_store
 from safeurl.errors import EgressUnavailableError, SafeURLError
 from safeurl.printable import counted
 from safeurl.settings import Settings
@@ -93,7 +92,7 @@ async def gateway(settings: Settings) -> Finding:
 def state_folder(settings: Settings) -> Finding:
     """Warn if other users can enter the state folder or read a file in it."""
     folder = settings.state_dir
-    exposed = list(open_to_others(folder, private_paths(settings)))
+    exposed = exposed_paths(settings)
     if not exposed:
         return passed("state-folder", f"{folder} and its files are this user's alone")
     listed = ", ".join(map(str, exposed[:_LISTED]))
