@@ -1,12 +1,17 @@
 """The implementations that the suite runs over."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 
-from tests.support.stores import ROOMS, Room
+from safeurl.ports.store import Store
+from tests.support.stores import STORES, OpenStore
 
 
-@pytest.fixture(params=ROOMS, ids=lambda room: str(room.__name__))
-def room(request: pytest.FixtureRequest) -> Room:
-    """Return one way to open a store."""
-    chosen: Room = request.param
-    return chosen
+@pytest.fixture(params=STORES, ids=lambda each: str(each.__name__))
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """Open each store in turn, on an empty database of its own."""
+    open_store: OpenStore = request.param
+    async with open_store(tmp_path) as opened:
+        yield opened

@@ -35,89 +35,87 @@ def stored_files(root: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("data", [_DATA, b"", bytes(3 * 1024 * 1024)])
-def test_what_is_put_comes_back(store: ArtefactStore, data: bytes) -> None:
+async def test_what_is_put_comes_back(store: ArtefactStore, data: bytes) -> None:
     """Bytes come back under their SHA-256, empty and large ones too."""
-    sha256 = asyncio.run(store.put(data))
+    sha256 = await store.put(data)
     assert sha256 == hashlib.sha256(data).hexdigest()
-    assert asyncio.run(store.get(sha256)) == data
+    assert await store.get(sha256) == data
 
 
-def test_putting_twice_gives_the_same_name(store: ArtefactStore) -> None:
+async def test_putting_twice_gives_the_same_name(store: ArtefactStore) -> None:
     """The same bytes have one name, however often they are stored."""
-    assert asyncio.run(store.put(_DATA)) == asyncio.run(store.put(_DATA)) == _SHA256
-    assert asyncio.run(store.get(_SHA256)) == _DATA
+    assert await store.put(_DATA) == await store.put(_DATA) == _SHA256
+    assert await store.get(_SHA256) == _DATA
 
 
 @pytest.mark.parametrize(
     "name",
     [_SHA256, _SHA256.upper(), "", "ab", "../../etc/passwd", f"../{_SHA256}", f"{_SHA256}\n"],
 )
-def test_an_unknown_name_is_none(store: ArtefactStore, name: str) -> None:
+async def test_an_unknown_name_is_none(store: ArtefactStore, name: str) -> None:
     """What was not stored, or is not a name at all, is None and no error."""
-    assert asyncio.run(store.get(name)) is None
+    assert await store.get(name) is None
 
 
-def test_many_writers_of_the_same_bytes_agree(store: ArtefactStore) -> None:
+async def test_many_writers_of_the_same_bytes_agree(store: ArtefactStore) -> None:
     """Attempts that find the same page at the same time do not disturb each other."""
-
-    async def crowd() -> list[str]:
-        return await asyncio.gather(*(store.put(_DATA) for _ in range(20)))
-
-    assert set(asyncio.run(crowd())) == {_SHA256}
-    assert asyncio.run(store.get(_SHA256)) == _DATA
+    assert set(await asyncio.gather(*(store.put(_DATA) for _ in range(20)))) == {_SHA256}
+    assert await store.get(_SHA256) == _DATA
 
 
-def test_files_are_stored_once_and_private(tmp_path: Path) -> None:
+async def test_files_are_stored_once_and_private(tmp_path: Path) -> None:
     """One file per blob, nothing unfinished beside it, readable by its owner only."""
     root = tmp_path / "artefacts"
     files = FileArtefacts(root)
-    asyncio.run(files.put(_DATA))
-    asyncio.run(files.put(_DATA))
+    await files.put(_DATA)
+    await files.put(_DATA)
     (path,) = stored_files(root)
     assert path.relative_to(root) == Path(_SHA256[:2]) / _SHA256[2:]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert {stat.S_IMODE(part.stat().st_mode) for part in (root, path.parent)} == {0o700}
 
 
-def test_a_damaged_file_is_an_error_and_heals_when_stored_again(tmp_path: Path) -> None:
+async def test_a_damaged_file_is_an_error_and_heals_when_stored_again(tmp_path: Path) -> None:
     """Bytes that are not what was stored are never handed out."""
     files = FileArtefacts(tmp_path)
-    asyncio.run(files.put(_DATA))
+    await files.put(_DATA)
     (path,) = stored_files(tmp_path)
     path.write_bytes(b"tampered")
     with pytest.raises(StoreUnavailableError, match="damaged"):
-        asyncio.run(files.get(_SHA256))
-    asyncio.run(files.put(_DATA))
-    assert asyncio.run(files.get(_SHA256)) == _DATA
+        await files.get(_SHA256)
+    await files.put(_DATA)
+    assert await files.get(_SHA256) == _DATA
 
 
-def test_a_root_that_cannot_be_used_is_unavailable(tmp_path: Path) -> None:
-    """The system's own error does not leave the room."""
+async def test_a_root_that_cannot_be_used_is_unavailable(tmp_path: Path) -> None:
+    """The error of the operating system becomes StoreUnavailableError."""
     root = tmp_path / "file"
     root.write_bytes(b"")
     files = FileArtefacts(root)
     with pytest.raises(StoreUnavailableError):
-        asyncio.run(files.put(_DATA))
+        await files.put(_DATA)
     with pytest.raises(StoreUnavailableError):
-        asyncio.run(files.get(_SHA256))
+        await files.get(_SHA256)
 
 
-def test_what_killed_processes_left_is_swept(tmp_path: Path) -> None:
+async def test_what_killed_processes_left_is_swept(tmp_path: Path) -> None:
     """An hour later nobody can still be writing it; artefacts and fresh parts stay."""
     files = FileArtefacts(tmp_path)
-    assert asyncio.run(files.sweep()) == 0
-    asyncio.run(files.put(_DATA))
+    assert await files.sweep() == 0
+    await files.put(_DATA)
     (path,) = stored_files(tmp_path)
     left, fresh = path.with_name("left.part"), path.with_name("fresh.part")
     for part in (path, left, fresh):
         part.touch()
     for old in (path, left):
         os.utime(old, (0, 0))
-    assert asyncio.run(files.sweep()) == 1
+    assert await files.sweep() == 1
     assert sorted(stored_files(tmp_path)) == sorted([path, fresh])
 
 
-def test_a_failed_write_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_write_leaves_no_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When the disk refuses, nothing half-written stays behind."""
 
     def full(_: int) -> None:
@@ -125,11 +123,11 @@ def test_a_failed_write_leaves_no_part(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("safeurl.adapters.files.artefacts.os.fsync", full)
     with pytest.raises(StoreFullError, match="No space left"):
-        asyncio.run(FileArtefacts(tmp_path).put(_DATA))
+        await FileArtefacts(tmp_path).put(_DATA)
     assert stored_files(tmp_path) == []
 
 
-def test_new_directories_are_on_disk_before_the_file_counts(
+async def test_new_directories_are_on_disk_before_the_file_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A shard's own name, and that of the root, survive a power cut as the file's does."""
@@ -142,5 +140,5 @@ def test_new_directories_are_on_disk_before_the_file_counts(
 
     monkeypatch.setattr(os, "fsync", seen)
     root = tmp_path / "artefacts"
-    sha256 = asyncio.run(FileArtefacts(root).put(_DATA))
+    sha256 = await FileArtefacts(root).put(_DATA)
     assert [path for path in synced if path.is_dir()] == [tmp_path, root, root / sha256[:2]]

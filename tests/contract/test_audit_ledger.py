@@ -12,7 +12,6 @@ from safeurl.ports.store import Store
 from safeurl.services.audit_verify import verify
 from safeurl.state import State
 from tests.support.builders import NOW, brought_to, claimed, make_scan
-from tests.support.stores import on_every_store
 from worker.leader.sealer import Sealer
 
 TERM_S = timedelta(seconds=30)
@@ -33,7 +32,6 @@ async def _next_seal(store: Store, term: int) -> Seal:
     return seal_over(rows, number=1, last_id=rows[-1].id, previous=None, at=NOW, term=term)
 
 
-@on_every_store
 async def test_rows_come_by_the_page_as_they_are_kept(store: Store) -> None:
     """Ids count from 1 without gaps, and each row reads as the scan's own trail has it."""
     done = await brought_to(store, State.COMPLETED)
@@ -49,7 +47,6 @@ async def test_rows_come_by_the_page_as_they_are_kept(store: Store) -> None:
     assert await store.last_numbers() == (7, 0)
 
 
-@on_every_store
 async def test_what_is_refused_uses_up_no_id(store: Store) -> None:
     """A batch that wrote audit rows before it failed leaves no gap in the ids."""
     await brought_to(store, State.FETCHING)
@@ -61,7 +58,6 @@ async def test_what_is_refused_uses_up_no_id(store: Store) -> None:
     assert await store.last_numbers() == (3, 0)
 
 
-@on_every_store
 async def test_trails_come_with_where_their_scans_stand(store: Store) -> None:
     """By id, page by page, each with all of its rows and no others."""
     scans = [await brought_to(store, state) for state in State]
@@ -77,7 +73,6 @@ async def test_trails_come_with_where_their_scans_stand(store: Store) -> None:
     assert await store.trails(after=scans[-1].id, limit=4) == []
 
 
-@on_every_store
 async def test_the_sealer_leaves_nothing_unsealed(store: Store) -> None:
     """Ranges follow on one another, no longer than asked, each hash standing on the last."""
     for _ in range(3):
@@ -110,7 +105,6 @@ async def test_the_sealer_leaves_nothing_unsealed(store: Store) -> None:
     assert astuple(found.head) == (4, seals[-1].sha256)
 
 
-@on_every_store
 async def test_a_call_seals_so_much_and_no_more(store: Store) -> None:
     """What is left over comes with the next call."""
     for _ in range(2):
@@ -122,7 +116,6 @@ async def test_a_call_seals_so_much_and_no_more(store: Store) -> None:
     assert (await verify(store)).unsealed == 0
 
 
-@on_every_store
 async def test_a_seal_may_be_repeated_and_has_one_successor(store: Store) -> None:
     """The same again is well; another one at its place, or beyond the next, is refused."""
     await brought_to(store, State.COMPLETED)
@@ -141,7 +134,6 @@ async def test_a_seal_may_be_repeated_and_has_one_successor(store: Store) -> Non
     assert await store.seals(after=0, limit=9) == [seal]
 
 
-@on_every_store
 async def test_a_deposed_leader_seals_nothing(store: Store) -> None:
     """Only the newest term's number lets a seal in."""
     await claimed(store, await brought_to(store, State.QUEUED))
@@ -156,7 +148,6 @@ async def test_a_deposed_leader_seals_nothing(store: Store) -> None:
     assert last.term == term + 1
 
 
-@on_every_store
 async def test_schema_and_rows_are_as_made(store: Store) -> None:
     """Nothing is named, whatever states the scans are in."""
     for state in State:

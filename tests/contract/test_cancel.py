@@ -1,6 +1,5 @@
 """Cancelling over every store: from each state, against a row that moves, once and for all."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
@@ -14,7 +13,6 @@ from safeurl.ports.scans import FinalRecord, ScanStore
 from safeurl.service import Service
 from safeurl.state import Outcome, State, is_final
 from tests.support.builders import LEASE, NOW, WORKER, brought_to, claimed, finished, make_scan
-from tests.support.stores import on_every_store
 
 _ENDS = [state for state in State if is_final(state)]
 
@@ -35,7 +33,6 @@ async def _check_cancelled(store: ScanStore, scan: Scan) -> None:
     assert (trail[-1].actor, trail[-1].outcome) == ("cli", Outcome.CANCELLED)
 
 
-@on_every_store
 async def test_a_scan_is_cancelled_in_every_state_that_is_not_final(store: ScanStore) -> None:
     """It ends FAILED at once with a result, and whoever ran it holds nothing any more."""
     for state in (State.QUEUED, State.FETCHING, State.ANALYZING):
@@ -47,7 +44,6 @@ async def test_a_scan_is_cancelled_in_every_state_that_is_not_final(store: ScanS
         assert await store.claim(scan.id, owner=WORKER, now=NOW, lease_until=NOW + LEASE) is None
 
 
-@on_every_store
 async def test_evidence_that_was_stored_stays(store: ScanStore) -> None:
     """What an attempt had found before the scan was cancelled is not thrown away."""
     scan = await brought_to(store, State.ANALYZING)
@@ -57,7 +53,6 @@ async def test_evidence_that_was_stored_stays(store: ScanStore) -> None:
     assert await store.evidence(scan.id) == before
 
 
-@on_every_store
 async def test_a_scan_that_has_ended_is_not_cancelled(store: ScanStore) -> None:
     """The error names the end that came first; nothing is written."""
     for state in _ENDS:
@@ -67,7 +62,6 @@ async def test_a_scan_that_has_ended_is_not_cancelled(store: ScanStore) -> None:
         assert await store.get(scan.id) == scan
 
 
-@on_every_store
 async def test_cancelling_twice_is_cancelling_once(store: ScanStore) -> None:
     """The second one is told of the first one's end."""
     scan = await brought_to(store, State.FETCHING)
@@ -76,7 +70,6 @@ async def test_cancelling_twice_is_cancelling_once(store: ScanStore) -> None:
     await _check_cancelled(store, scan)
 
 
-@on_every_store
 async def test_an_unknown_scan_is_not_cancelled(store: ScanStore) -> None:
     """Nor is text that is no id."""
     for scan_id in (make_scan().id, "nope", "\ud800"):
@@ -122,24 +115,20 @@ async def _cancel_while(*moves: str) -> tuple[_MovingStore, Scan]:
     return store, scan
 
 
-def test_a_scan_that_moves_on_meanwhile_is_cancelled_where_it_is() -> None:
+async def test_a_scan_that_moves_on_meanwhile_is_cancelled_where_it_is() -> None:
     """Each lost write is tried anew from the state in which the scan is then."""
-
-    async def run() -> None:
-        store, scan = await _cancel_while("claim", "hand_back", "claim")
-        await _check_cancelled(store, scan)
-        assert (await _service(store).scan(scan.id)).version == 4
-
-    asyncio.run(run())
+    store, scan = await _cancel_while("claim", "hand_back", "claim")
+    await _check_cancelled(store, scan)
+    assert (await _service(store).scan(scan.id)).version == 4
 
 
-def test_a_scan_that_ends_meanwhile_keeps_that_end() -> None:
+async def test_a_scan_that_ends_meanwhile_keeps_that_end() -> None:
     """The worker was first, and the one who cancels is told so."""
     with pytest.raises(ScanFinishedError, match="FAILED"):
-        asyncio.run(_cancel_while("claim", "give_up"))
+        await _cancel_while("claim", "give_up")
 
 
-def test_a_scan_that_never_stands_still_is_given_up() -> None:
+async def test_a_scan_that_never_stands_still_is_given_up() -> None:
     """No row moves so often; a store that says so for ever does not keep its caller for ever."""
     with pytest.raises(StoreUnavailableError):
-        asyncio.run(_cancel_while(*["claim", "hand_back"] * 100))
+        await _cancel_while(*["claim", "hand_back"] * 100)

@@ -6,12 +6,10 @@ from datetime import timedelta
 from safeurl.ports.store import Store
 from safeurl.state import Outcome, State
 from tests.support.builders import LEASE, NOW, brought_to, make_ending
-from tests.support.stores import on_every_store
 
 SECOND = timedelta(seconds=1)
 
 
-@on_every_store
 async def test_the_first_to_stand_leads_until_its_lease_is_out(store: Store) -> None:
     """Renewing keeps the number; another gets the next one only when the term has ended."""
     first = await store.lead("a", now=NOW, until=NOW + LEASE)
@@ -26,7 +24,6 @@ async def test_the_first_to_stand_leads_until_its_lease_is_out(store: Store) -> 
     assert await store.lead("a", now=after, until=after + LEASE) == second
 
 
-@on_every_store
 async def test_who_resigns_is_followed_at_once(store: Store) -> None:
     """Only the holder can resign, and resigning twice is no fault."""
     await store.resign("a", now=NOW)
@@ -39,7 +36,6 @@ async def test_who_resigns_is_followed_at_once(store: Store) -> None:
     assert (second.term, second.holder) == (2, "b")
 
 
-@on_every_store
 async def test_a_term_from_before_the_clock_was_set_back_is_over(store: Store) -> None:
     """It would end later than any that begins now; a few seconds are the skew between hosts."""
     await store.lead("a", now=NOW, until=NOW + LEASE)
@@ -49,7 +45,6 @@ async def test_a_term_from_before_the_clock_was_set_back_is_over(store: Store) -
     assert (await store.lead("b", now=early, until=early + LEASE)).holder == "b"
 
 
-@on_every_store
 async def test_of_many_that_stand_one_leads(store: Store) -> None:
     """All are told of the same term."""
     stood = await asyncio.gather(
@@ -58,7 +53,6 @@ async def test_of_many_that_stand_one_leads(store: Store) -> None:
     assert len({(term.term, term.holder) for term in stood}) == 1
 
 
-@on_every_store
 async def test_a_deposed_leader_writes_nothing(store: Store) -> None:
     """Neither a move nor anything that would come with it; the new leader's write succeeds."""
     await store.lead("a", now=NOW, until=NOW + LEASE)

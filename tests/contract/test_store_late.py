@@ -18,7 +18,6 @@ from tests.support.builders import (
     make_result,
     make_scan,
 )
-from tests.support.stores import on_every_store
 
 LATER = NOW + timedelta(seconds=5)
 
@@ -34,7 +33,6 @@ async def _put_back(store: ScanStore, scan: Scan) -> Scan | None:
     )
 
 
-@on_every_store
 async def test_a_late_worker_writes_nothing(store: ScanStore) -> None:
     """After a rescue the old attempt's writes find no row, and leave no trace at all."""
     scan = make_scan()
@@ -52,7 +50,6 @@ async def test_a_late_worker_writes_nothing(store: ScanStore) -> None:
     assert await store.artefacts(scan.id) == []
 
 
-@on_every_store
 async def test_a_late_worker_takes_nothing_away(store: ScanStore) -> None:
     """What the attempt after it has found stays, while that is judged and for good."""
     scan = make_scan()

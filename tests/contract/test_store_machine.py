@@ -33,7 +33,7 @@ from safeurl.ports.store import Store
 from safeurl.service import Service
 from safeurl.state import Outcome, State, final_state, is_final
 from tests.support.builders import LEASE, NOW, analysed, make_ending
-from tests.support.stores import Room, libsql_ws, memory, sqlite
+from tests.support.stores import OpenStore, libsql_ws, memory, sqlite
 from worker.leader.rescuer import Rescuer
 
 _MAX_RETRIES = 2
@@ -75,7 +75,7 @@ class _Election:
 class StoreMachine(RuleBasedStateMachine):
     """The rules; a subclass names the store."""
 
-    room: ClassVar[Room]
+    open_store: ClassVar[OpenStore]
     scans: Bundle[str] = Bundle("scans")
     handles: Bundle[Scan] = Bundle("handles")
 
@@ -89,7 +89,7 @@ class StoreMachine(RuleBasedStateMachine):
         self._stack = AsyncExitStack()
         self._folder = tempfile.TemporaryDirectory()
         self.store: Store = self._runner.run(
-            self._stack.enter_async_context(type(self).room(Path(self._folder.name)))
+            self._stack.enter_async_context(type(self).open_store(Path(self._folder.name)))
         )
         self.queue = MemoryQueue()
         self.service = Service(self.store, self.queue, lambda: self.now)
@@ -306,13 +306,13 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize(
-    ("room", "lives"),
+    ("open_store", "lives"),
     [(memory, 200), (sqlite, 40), (libsql_ws, 20)],
     ids=["memory", "sqlite", "sqld"],
 )
-def test_no_order_of_events_breaks_a_scan(room: Room, lives: int) -> None:
+def test_no_order_of_events_breaks_a_scan(open_store: OpenStore, lives: int) -> None:
     """Fifty steps a life: 10,000 over memory, 2,000 over SQLite, 1,000 over sqld."""
-    machine = type("Machine", (StoreMachine,), {"room": staticmethod(room)})
+    machine = type("Machine", (StoreMachine,), {"open_store": staticmethod(open_store)})
     run_state_machine_as_test(
         machine,
         settings=settings(

@@ -25,7 +25,6 @@ from tests.support.builders import (
     make_result,
     make_scan,
 )
-from tests.support.stores import on_every_store
 
 LATER = NOW + timedelta(seconds=5)
 
@@ -53,7 +52,6 @@ async def _try(store: ScanStore, scan: Scan, new: State) -> Scan | None:
     return await store.finish(scan, make_ending(scan, outcome), now=NOW, actor=WORKER)
 
 
-@on_every_store
 async def test_the_store_makes_every_legal_move_and_no_other(store: ScanStore) -> None:
     """Over all pairs of states: a legal move is made, any other leaves the scan as it was."""
     for old in State:
@@ -73,7 +71,6 @@ async def test_the_store_makes_every_legal_move_and_no_other(store: ScanStore) -
                 assert await store.get(scan.id) == scan
 
 
-@on_every_store
 async def test_a_scan_comes_back_as_it_was_added(store: ScanStore) -> None:
     """Every field survives, microseconds and characters beyond ASCII included."""
     scans = [make_scan(), make_scan(submitted_url="hxxp://bücher.example/ʘ'\";--", source="api")]
@@ -82,7 +79,6 @@ async def test_a_scan_comes_back_as_it_was_added(store: ScanStore) -> None:
     assert await store.get(make_scan().id) is None
 
 
-@on_every_store
 async def test_adding_is_all_or_nothing(store: ScanStore) -> None:
     """One scan that is refused keeps all of its batch out; nothing to add is no fault."""
     taken, fresh = make_scan(), make_scan()
@@ -103,7 +99,6 @@ async def test_adding_is_all_or_nothing(store: ScanStore) -> None:
     assert await store.page(limit=10) == [taken]
 
 
-@on_every_store
 async def test_adding_again_changes_nothing(store: ScanStore) -> None:
     """An add whose answer was lost may be repeated, even when the scan has moved on."""
     scan = make_scan()
@@ -114,7 +109,6 @@ async def test_adding_again_changes_nothing(store: ScanStore) -> None:
     assert len(await store.audit(scan.id)) == 2
 
 
-@on_every_store
 async def test_a_claim_takes_the_scan_with_a_lease(store: ScanStore) -> None:
     """Attempt and version grow by one; nobody claims it a second time."""
     scan = make_scan()
@@ -132,7 +126,6 @@ async def test_a_claim_takes_the_scan_with_a_lease(store: ScanStore) -> None:
     assert await store.claim("no-such", owner="w", now=NOW, lease_until=NOW + LEASE) is None
 
 
-@on_every_store
 async def test_a_scan_is_not_claimed_before_its_time(store: ScanStore) -> None:
     """It holds to the microsecond, give or take what clocks may differ."""
     scan = make_scan(run_after=LATER)
@@ -143,7 +136,6 @@ async def test_a_scan_is_not_claimed_before_its_time(store: ScanStore) -> None:
     await claimed(store, scan, at=first)
 
 
-@on_every_store
 async def test_only_the_holder_renews_a_lease(store: ScanStore) -> None:
     """Renewing changes no version; a rescued scan's old lease is not renewed."""
     scan = make_scan()
@@ -162,7 +154,6 @@ async def test_only_the_holder_renews_a_lease(store: ScanStore) -> None:
     assert await store.get(scan.id) == again
 
 
-@on_every_store
 async def test_a_scan_goes_back_to_the_queue_for_another_attempt(store: ScanStore) -> None:
     """The lease is given up; outcome and detail stay until the next claim."""
     for state in (State.FETCHING, State.ANALYZING):
@@ -182,7 +173,6 @@ async def test_a_scan_goes_back_to_the_queue_for_another_attempt(store: ScanStor
         assert (again.attempt, again.outcome, again.detail) == (2, None, None)
 
 
-@on_every_store
 async def test_analysis_begins_with_its_evidence(store: ScanStore) -> None:
     """The evidence of a later attempt takes the place of the earlier one's."""
     scan = await brought_to(store, State.ANALYZING)
@@ -198,7 +188,6 @@ async def test_analysis_begins_with_its_evidence(store: ScanStore) -> None:
     assert await store.evidence(make_scan().id) is None
 
 
-@on_every_store
 async def test_what_an_attempt_found_is_stored_before_it_is_judged(store: ScanStore) -> None:
     """Outcome, detail and artefacts too: whoever finds the scan so can conclude it."""
     scan = await brought_to(store, State.FETCHING)
@@ -216,7 +205,6 @@ async def test_what_an_attempt_found_is_stored_before_it_is_judged(store: ScanSt
     assert await store.artefacts(scan.id) == [make_artefact()]
 
 
-@on_every_store
 async def test_a_scan_finishes_with_all_that_belongs_to_it(store: ScanStore) -> None:
     """Result, artefacts by kind, evidence and the final state appear together."""
     scan = await brought_to(store, State.FETCHING)
@@ -249,7 +237,6 @@ async def test_a_scan_finishes_with_all_that_belongs_to_it(store: ScanStore) -> 
     ]
 
 
-@on_every_store
 async def test_every_final_state_is_reached_from_wherever_it_may(store: ScanStore) -> None:
     """Each leaves one result, and without new evidence the stored one stays."""
     ways = [(old, new) for old in State for new in TRANSITIONS[old] if new in FINAL_STATES]
@@ -267,7 +254,6 @@ async def test_every_final_state_is_reached_from_wherever_it_may(store: ScanStor
         assert await store.artefacts(scan.id) == []
 
 
-@on_every_store
 async def test_a_scan_has_one_result_only(store: ScanStore) -> None:
     """Who finishes second changes nothing, whatever it brings."""
     scan = await brought_to(store, State.ANALYZING)
@@ -279,7 +265,6 @@ async def test_a_scan_has_one_result_only(store: ScanStore) -> None:
     assert await store.artefacts(scan.id) == []
 
 
-@on_every_store
 async def test_what_breaks_a_rule_is_refused_whole(store: ScanStore) -> None:
     """A result or document that the schema refuses takes its whole batch with it."""
     scan = await brought_to(store, State.FETCHING)
@@ -295,7 +280,6 @@ async def test_what_breaks_a_rule_is_refused_whole(store: ScanStore) -> None:
         assert await store.artefacts(scan.id) == []
 
 
-@on_every_store
 async def test_a_lease_that_was_renewed_after_the_look_is_not_taken_away(store: Store) -> None:
     """A leader saw the lease run out, its worker renewed it, and only then the leader moves."""
     term = (await store.lead("leader", now=NOW, until=NOW + LEASE)).term
@@ -327,7 +311,6 @@ async def _take_back(store: ScanStore, scan: Scan, term: int) -> Scan | None:
     )
 
 
-@on_every_store
 async def test_another_attempts_artefacts_go_with_its_evidence(store: ScanStore) -> None:
     """What a lost attempt had stored does not stand beside the next one's."""
     scan = await brought_to(store, State.FETCHING)

@@ -24,12 +24,10 @@ from tests.support.builders import (
     make_ending,
     make_scan,
 )
-from tests.support.stores import on_every_store
 
 SECOND = timedelta(seconds=1)
 
 
-@on_every_store
 async def test_pages_walk_from_new_to_old(store: ScanStore) -> None:
     """Each scan appears once, also when newer ones come in between."""
     scans = [make_scan(NOW + number * SECOND) for number in range(7)]
@@ -42,7 +40,6 @@ async def test_pages_walk_from_new_to_old(store: ScanStore) -> None:
     assert await store.page(limit=3, before=newest[6].id) == []
 
 
-@on_every_store
 async def test_a_list_knows_what_was_concluded(store: ScanStore) -> None:
     """Final scans have a score and a verdict; others, and ids that nobody has, are left out."""
     done, waiting = await brought_to(store, State.COMPLETED), await brought_to(store, State.QUEUED)
@@ -55,7 +52,6 @@ async def test_a_list_knows_what_was_concluded(store: ScanStore) -> None:
     assert await store.judged([]) == {}
 
 
-@on_every_store
 async def test_due_scans_come_oldest_first(store: ScanStore) -> None:
     """Only QUEUED ones whose time has come, up to the limit."""
     third, first, second = (make_scan(run_after=NOW + n * SECOND) for n in (3, 1, 2))
@@ -68,7 +64,6 @@ async def test_due_scans_come_oldest_first(store: ScanStore) -> None:
     assert await store.due(now=NOW, limit=10) == []
 
 
-@on_every_store
 async def test_due_scans_that_were_tried_come_first(store: ScanStore) -> None:
     """However many wait, one that lost its worker is among those that are found."""
     waiting, tried = make_scan(), make_scan(run_after=NOW + SECOND)
@@ -82,7 +77,6 @@ async def test_due_scans_that_were_tried_come_first(store: ScanStore) -> None:
     assert await store.due(now=at, limit=2) == [back, waiting]
 
 
-@on_every_store
 async def test_a_wake_up_is_not_wasted_on_a_clock_that_is_late(store: ScanStore) -> None:
     """A worker takes what a host handed in whose clock is ahead of its own by moments."""
     ahead = make_scan(NOW + CLOCK_SKEW)
@@ -90,7 +84,6 @@ async def test_a_wake_up_is_not_wasted_on_a_clock_that_is_late(store: ScanStore)
     assert (await claimed(store, ahead, NOW)).attempt == 1
 
 
-@on_every_store
 async def test_what_was_written_in_the_future_does_not_wait(store: ScanStore) -> None:
     """After the clock was set back, waiting scans are due, whatever time they wait for."""
     fresh = make_scan(NOW + 3600 * SECOND)
@@ -102,7 +95,6 @@ async def test_what_was_written_in_the_future_does_not_wait(store: ScanStore) ->
     assert (await claimed(store, fresh, NOW)).attempt == 1
 
 
-@on_every_store
 async def test_leased_scans_come_oldest_lease_first(store: ScanStore) -> None:
     """FETCHING and ANALYZING ones whose lease ends by then; an ended one has none."""
     scans = [make_scan(NOW - 60 * SECOND) for _ in range(5)]
@@ -119,7 +111,6 @@ async def test_leased_scans_come_oldest_lease_first(store: ScanStore) -> None:
     assert await store.leased(limit=10) == [held[4], held[1], held[0], renewed]
 
 
-@on_every_store
 async def test_metrics_count_what_is_open_and_what_just_ended(store: ScanStore) -> None:
     """An hour and more ago is not recent, and a page that could not be had is not broken."""
     empty = Metrics(
@@ -155,7 +146,6 @@ async def test_metrics_count_what_is_open_and_what_just_ended(store: ScanStore) 
     assert await store.metrics(now=NOW + 60 * 60 * SECOND) == aged
 
 
-@on_every_store
 async def test_a_worker_is_known_by_its_last_beat(store: ScanStore) -> None:
     """A beat overwrites the one before; the freshest comes first."""
     await store.beat(make_beat("a"))
@@ -169,7 +159,6 @@ async def test_a_worker_is_known_by_its_last_beat(store: ScanStore) -> None:
     assert await store.workers(since=NOW) == [ill]
 
 
-@on_every_store
 async def test_a_retired_worker_is_forgotten(store: ScanStore) -> None:
     """A worker that ends leaves the list at once; retiring it again does nothing."""
     await store.beat(make_beat("a"))
@@ -179,7 +168,6 @@ async def test_a_retired_worker_is_forgotten(store: ScanStore) -> None:
     assert await store.workers(since=NOW) == [make_beat("b")]
 
 
-@on_every_store
 async def test_the_trail_tells_a_legal_life(store: ScanStore) -> None:
     """Submission, each move with who, when and why, and notes in between."""
     scan = make_scan(source="api")
@@ -225,7 +213,6 @@ async def test_the_trail_tells_a_legal_life(store: ScanStore) -> None:
     assert await store.audit(make_scan().id) == []
 
 
-@on_every_store
 async def test_a_note_does_not_pass_for_a_move(store: ScanStore) -> None:
     """The names of the trail's own events are refused for notes."""
     scan = await brought_to(store, State.QUEUED)
@@ -235,7 +222,6 @@ async def test_a_note_does_not_pass_for_a_move(store: ScanStore) -> None:
     assert len(await store.audit(scan.id)) == 1
 
 
-@on_every_store
 async def test_one_of_many_claims_wins(store: ScanStore) -> None:
     """Twenty at once on one scan: one gets it, the others get None and no error."""
     scan = make_scan()
@@ -249,7 +235,6 @@ async def test_one_of_many_claims_wins(store: ScanStore) -> None:
     assert path_faults(await store.audit(scan.id)) == []
 
 
-@on_every_store
 async def test_the_store_is_ready_and_stays_so(store: ScanStore) -> None:
     """Migrating what is current applies nothing and loses nothing."""
     scan = await brought_to(store, State.ANALYZING)

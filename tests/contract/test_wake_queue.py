@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -22,7 +22,7 @@ from safeurl.model.wakeup import TASK, Wakeup
 from safeurl.ports.queue import Waiting, WakeQueue
 from tests.support.valkey import Valkey
 
-Open = Callable[[], "AsyncIterator[WakeQueue]"]
+Open = Callable[[Path], AbstractAsyncContextManager[WakeQueue]]
 IDS = [new_scan_id(datetime(2026, 1, 1, tzinfo=UTC)) for _ in range(3)]
 
 
@@ -40,110 +40,71 @@ async def _rq(folder: Path) -> AsyncIterator[WakeQueue]:
 
 
 @pytest.fixture(params=[_memory, _rq], ids=["memory", "rq"])
-def scenario(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Callable[[Callable[[WakeQueue], Awaitable[None]]], None]:
-    """Return a function that runs a scenario against a fresh queue."""
-
-    def play(act: Callable[[WakeQueue], Awaitable[None]]) -> None:
-        async def run() -> None:
-            async with request.param(tmp_path) as queue:
-                await act(queue)
-
-        asyncio.run(run())
-
-    return play
+async def queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[WakeQueue]:
+    """Open each implementation in turn, empty."""
+    open_queue: Open = request.param
+    async with open_queue(tmp_path) as opened:
+        yield opened
 
 
-Play = Callable[[Callable[[WakeQueue], Awaitable[None]]], None]
-
-
-def test_pushed_scans_wait(scenario: Play) -> None:
+async def test_pushed_scans_wait(queue: WakeQueue) -> None:
     """What is pushed is waiting, and counted."""
-
-    async def act(queue: WakeQueue) -> None:
-        await queue.push(IDS[:2])
-        assert (await queue.waiting(limit=100)).scan_ids == set(IDS[:2])
-        assert await queue.ping() == 2
-
-    scenario(act)
+    await queue.push(IDS[:2])
+    assert (await queue.waiting(limit=100)).scan_ids == set(IDS[:2])
+    assert await queue.ping() == 2
 
 
-def test_pushing_again_is_harmless(scenario: Play) -> None:
+async def test_pushing_again_is_harmless(queue: WakeQueue) -> None:
     """A second wake-up for the same scan is allowed and the scan still waits once."""
-
-    async def act(queue: WakeQueue) -> None:
-        await queue.push([IDS[0]])
-        await queue.push([IDS[0], IDS[1]])
-        assert (await queue.waiting(limit=100)).scan_ids == set(IDS[:2])
-
-    scenario(act)
+    await queue.push([IDS[0]])
+    await queue.push([IDS[0], IDS[1]])
+    assert (await queue.waiting(limit=100)).scan_ids == set(IDS[:2])
 
 
-def test_what_is_pushed_first_comes_next(tmp_path: Path) -> None:
+async def test_what_is_pushed_first_comes_next(tmp_path: Path) -> None:
     """A worker gets it before all that waited, several of them in the order they were given in."""
-
-    async def act() -> None:
-        async with _rq(tmp_path) as queue:
-            await queue.push(IDS[:1])
-            await queue.push(IDS[1:], first=True)
-            connection = Valkey(tmp_path).server.connect_worker(40)
-            waiting = Queue(QUEUE_NAME, connection=connection).get_job_ids()
-            assert [job_id[: len(IDS[0])] for job_id in waiting] == [*IDS[1:], IDS[0]]
-            connection.close()
-
-    asyncio.run(act())
+    async with _rq(tmp_path) as queue:
+        await queue.push(IDS[:1])
+        await queue.push(IDS[1:], first=True)
+        connection = Valkey(tmp_path).server.connect_worker(40)
+        waiting = Queue(QUEUE_NAME, connection=connection).get_job_ids()
+        assert [job_id[: len(IDS[0])] for job_id in waiting] == [*IDS[1:], IDS[0]]
+        connection.close()
 
 
-def test_nothing_is_refused_of_what_is_pushed(scenario: Play) -> None:
+async def test_nothing_is_refused_of_what_is_pushed(queue: WakeQueue) -> None:
     """The count is of messages that are none of ours."""
-
-    async def act(queue: WakeQueue) -> None:
-        await queue.push(IDS)
-        assert await queue.refused() == 0
-
-    scenario(act)
+    await queue.push(IDS)
+    assert await queue.refused() == 0
 
 
-def test_the_front_alone_is_looked_at(scenario: Play) -> None:
+async def test_the_front_alone_is_looked_at(queue: WakeQueue) -> None:
     """However long the queue is, so much of it is read; and that there is more is told."""
-
-    async def act(queue: WakeQueue) -> None:
-        await queue.push(IDS)
-        assert await queue.waiting(limit=len(IDS)) == Waiting(frozenset(IDS), is_all=True)
-        assert await queue.waiting(limit=2) == Waiting(frozenset(IDS[:2]), is_all=False)
-        assert await queue.waiting(limit=1) == Waiting(frozenset(IDS[:1]), is_all=False)
-
-    scenario(act)
+    await queue.push(IDS)
+    assert await queue.waiting(limit=len(IDS)) == Waiting(frozenset(IDS), is_all=True)
+    assert await queue.waiting(limit=2) == Waiting(frozenset(IDS[:2]), is_all=False)
+    assert await queue.waiting(limit=1) == Waiting(frozenset(IDS[:1]), is_all=False)
 
 
-def test_an_empty_push_does_nothing(scenario: Play) -> None:
+async def test_an_empty_push_does_nothing(queue: WakeQueue) -> None:
     """Pushing nothing leaves the queue empty."""
-
-    async def act(queue: WakeQueue) -> None:
-        await queue.push([])
-        assert await queue.waiting(limit=100) == Waiting()
-
-    scenario(act)
+    await queue.push([])
+    assert await queue.waiting(limit=100) == Waiting()
 
 
-def test_a_job_carries_only_the_id_as_json(tmp_path: Path) -> None:
+async def test_a_job_carries_only_the_id_as_json(tmp_path: Path) -> None:
     """The RQ job names the task and holds the scan's id, readable without pickle."""
-
-    async def act() -> None:
-        async with _rq(tmp_path) as queue:
-            await queue.push([IDS[0]])
-            connection = Valkey(tmp_path).server.connect_worker(40)
-            [job_id] = Queue(QUEUE_NAME, connection=connection).get_job_ids()
-            job = Job.fetch(job_id, connection=connection, serializer="json")
-            assert (job.func_name, list(job.args), job.kwargs) == (TASK, [IDS[0]], {})
-            assert (job.timeout, job.result_ttl) == (90, 0)
-            connection.close()
-
-    asyncio.run(act())
+    async with _rq(tmp_path) as queue:
+        await queue.push([IDS[0]])
+        connection = Valkey(tmp_path).server.connect_worker(40)
+        [job_id] = Queue(QUEUE_NAME, connection=connection).get_job_ids()
+        job = Job.fetch(job_id, connection=connection, serializer="json")
+        assert (job.func_name, list(job.args), job.kwargs) == (TASK, [IDS[0]], {})
+        assert (job.timeout, job.result_ttl) == (90, 0)
+        connection.close()
 
 
-def test_a_push_reads_no_metadata_of_packages(
+async def test_a_push_reads_no_metadata_of_packages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a client takes longest for when it is made is done once, not for each push."""
@@ -151,109 +112,82 @@ def test_a_push_reads_no_metadata_of_packages(
     def never(name: str) -> metadata.Distribution:
         raise AssertionError(name)
 
-    async def act() -> None:
-        async with _rq(tmp_path) as queue:
-            await queue.ping()  # the connection is made
-            monkeypatch.setattr(metadata.Distribution, "from_name", never)
-            await queue.push(IDS[:1])
-            await queue.push(IDS[1:], first=True)
-            assert (await queue.waiting(limit=100)).scan_ids == set(IDS)
-
-    asyncio.run(act())
+    async with _rq(tmp_path) as queue:
+        await queue.ping()  # the connection is made
+        monkeypatch.setattr(metadata.Distribution, "from_name", never)
+        await queue.push(IDS[:1])
+        await queue.push(IDS[1:], first=True)
+        assert (await queue.waiting(limit=100)).scan_ids == set(IDS)
 
 
-def test_a_wake_up_is_taken_as_it_was_pushed(tmp_path: Path) -> None:
+async def test_a_wake_up_is_taken_as_it_was_pushed(tmp_path: Path) -> None:
     """In the order of the queue; nothing of it stays behind."""
-
-    async def act() -> None:
-        async with _rq(tmp_path) as queue:
-            await queue.push(IDS)
-            connection = Valkey(tmp_path).server.connect_worker(40)
-            assert [take(connection, 1) for _ in IDS] == [Wakeup(TASK, each) for each in IDS]
-            assert take(connection, 0.1) is None
-            # The set of all queues' names, which RQ keeps for its own commands.
-            assert connection.keys() == [b"rq:queues"]
-            connection.close()
-
-    asyncio.run(act())
-
-
-def test_each_wake_up_is_a_job_of_its_own(tmp_path: Path) -> None:
-    """What becomes of one, taken or failed or deleted, is nothing to the other."""
-
-    async def act() -> None:
-        async with _rq(tmp_path) as queue:
-            await queue.push([IDS[0]])
-            await queue.push([IDS[0]])
-            connection = Valkey(tmp_path).server.connect_worker(40)
-            first, second = Queue(QUEUE_NAME, connection=connection).get_job_ids()
-            Job.fetch(first, connection=connection, serializer="json").delete()
-            assert Job.exists(second, connection=connection)
-            assert (await queue.waiting(limit=100)).scan_ids == {IDS[0]}
-            connection.close()
-
-    asyncio.run(act())
-
-
-def test_a_gone_server_is_our_error(tmp_path: Path) -> None:
-    """Redis errors leave the room as QueueUnavailableError, for every method."""
-
-    async def act() -> None:
-        queue = RQQueue(Valkey(tmp_path).server.connect(), job_timeout_s=90)
-        calls: list[Callable[[], Awaitable[object]]] = [
-            lambda: queue.push(IDS),
-            lambda: queue.waiting(limit=100),
-            queue.ping,
-            queue.refused,
-        ]
-        for call in calls:
-            with pytest.raises(QueueUnavailableError, match="Redis does not answer"):
-                await call()
-        await queue.close()
-
-    asyncio.run(act())
-
-
-def test_a_server_that_refuses_is_told_apart_from_one_that_is_away(tmp_path: Path) -> None:
-    """It answers, and says why; here somebody keeps something else under the queue's name."""
-
-    async def act() -> None:
-        async with _rq(tmp_path) as queue:
-            connection = Valkey(tmp_path).server.connect_worker(40)
-            connection.set(f"rq:queue:{QUEUE_NAME}", "no list")
-            with pytest.raises(QueueUnavailableError, match="Redis refuses: WRONGTYPE"):
-                await queue.waiting(limit=100)
-            connection.close()
-
-    asyncio.run(act())
-
-
-def test_wake_ups_survive_a_killed_server(tmp_path: Path) -> None:
-    """The append-only file brings the queue back after kill -9."""
-
-    async def act() -> None:
-        valkey = Valkey(tmp_path)
-        valkey.start()
-        queue = RQQueue(valkey.server.connect(), job_timeout_s=90)
+    async with _rq(tmp_path) as queue:
         await queue.push(IDS)
-        await asyncio.sleep(1.5)  # the file is synced every second
-        valkey.stop(kill=True)
-        with valkey:
-            assert (await queue.waiting(limit=100)).scan_ids == set(IDS)
-            await queue.close()
+        connection = Valkey(tmp_path).server.connect_worker(40)
+        assert [take(connection, 1) for _ in IDS] == [Wakeup(TASK, each) for each in IDS]
+        assert take(connection, 0.1) is None
+        # The set of all queues' names, which RQ keeps for its own commands.
+        assert connection.keys() == [b"rq:queues"]
+        connection.close()
 
-    asyncio.run(act())
+
+async def test_each_wake_up_is_a_job_of_its_own(tmp_path: Path) -> None:
+    """What becomes of one, taken or failed or deleted, is nothing to the other."""
+    async with _rq(tmp_path) as queue:
+        await queue.push([IDS[0]])
+        await queue.push([IDS[0]])
+        connection = Valkey(tmp_path).server.connect_worker(40)
+        first, second = Queue(QUEUE_NAME, connection=connection).get_job_ids()
+        Job.fetch(first, connection=connection, serializer="json").delete()
+        assert Job.exists(second, connection=connection)
+        assert (await queue.waiting(limit=100)).scan_ids == {IDS[0]}
+        connection.close()
 
 
-def test_a_redis_that_is_silent_is_told_soon() -> None:
-    """As where the network loses every packet: health does not keep its asker waiting."""
+async def test_a_gone_server_is_our_error(tmp_path: Path) -> None:
+    """Every method turns Redis's errors into QueueUnavailableError."""
+    queue = RQQueue(Valkey(tmp_path).server.connect(), job_timeout_s=90)
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: queue.push(IDS),
+        lambda: queue.waiting(limit=100),
+        queue.ping,
+        queue.refused,
+    ]
+    for call in calls:
+        with pytest.raises(QueueUnavailableError, match="Redis does not answer"):
+            await call()
+    await queue.close()
 
-    async def act() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            server = RedisServer(host="127.0.0.1", port=silent.getsockname()[1], socket_path=Path())
-            queue = RQQueue(server.connect(), job_timeout_s=90)
-            with pytest.raises(QueueUnavailableError, match=r"Redis .* silent for 3 seconds"):
-                await queue.ping()
+
+async def test_a_server_that_refuses_is_told_apart_from_one_that_is_away(tmp_path: Path) -> None:
+    """It answers, and says why; here somebody keeps something else under the queue's name."""
+    async with _rq(tmp_path) as queue:
+        connection = Valkey(tmp_path).server.connect_worker(40)
+        connection.set(f"rq:queue:{QUEUE_NAME}", "no list")
+        with pytest.raises(QueueUnavailableError, match="Redis refuses: WRONGTYPE"):
+            await queue.waiting(limit=100)
+        connection.close()
+
+
+async def test_wake_ups_survive_a_killed_server(tmp_path: Path) -> None:
+    """The append-only file brings the queue back after kill -9."""
+    valkey = Valkey(tmp_path)
+    valkey.start()
+    queue = RQQueue(valkey.server.connect(), job_timeout_s=90)
+    await queue.push(IDS)
+    await asyncio.sleep(1.5)  # the file is synced every second
+    valkey.stop(kill=True)
+    with valkey:
+        assert (await queue.waiting(limit=100)).scan_ids == set(IDS)
         await queue.close()
 
-    asyncio.run(act())
+
+async def test_a_redis_that_is_silent_is_told_soon() -> None:
+    """As where the network loses every packet: health does not keep its asker waiting."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = RedisServer(host="127.0.0.1", port=silent.getsockname()[1], socket_path=Path())
+        queue = RQQueue(server.connect(), job_timeout_s=90)
+        with pytest.raises(QueueUnavailableError, match=r"Redis .* silent for 3 seconds"):
+            await queue.ping()
+    await queue.close()

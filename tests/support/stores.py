@@ -1,7 +1,6 @@
-"""Every `ScanStore` there is, each opened on an empty database of its own."""
+"""Every implementation of `Store`, each opened on an empty database of its own."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -12,19 +11,18 @@ from safeurl.ports.store import Store
 from tests.support.libsql_proxy import LibSQLProxy
 from tests.support.sqld import Sqld
 
-Room = Callable[[Path], AbstractAsyncContextManager[Store]]
-Scenario = Callable[[Store], Awaitable[None]]
+OpenStore = Callable[[Path], AbstractAsyncContextManager[Store]]
 
 
 @asynccontextmanager
 async def memory(_folder: Path) -> AsyncIterator[Store]:
-    """Open the shipped fake."""
+    """Open the store in memory."""
     yield MemoryStore()
 
 
 @asynccontextmanager
 async def sqlite(folder: Path) -> AsyncIterator[Store]:
-    """Open a file."""
+    """Open a SQLite file."""
     async with _ready(SQLiteStore(folder / "state" / "safeurl.db")) as store:
         yield store
 
@@ -54,7 +52,7 @@ async def libsql_turso(folder: Path) -> AsyncIterator[Store]:
             yield store
 
 
-ROOMS: tuple[Room, ...] = (memory, sqlite, libsql_ws, libsql_http, libsql_turso)
+STORES: tuple[OpenStore, ...] = (memory, sqlite, libsql_ws, libsql_http, libsql_turso)
 
 
 @asynccontextmanager
@@ -64,19 +62,3 @@ async def _ready(store: Store) -> AsyncIterator[Store]:
         yield store
     finally:
         await store.close()
-
-
-def on_every_store(scenario: Scenario) -> Callable[[Room, Path], None]:
-    """Make a test of an async function; the fixture `room` runs it once per implementation."""
-
-    def test(room: Room, tmp_path: Path) -> None:
-        async def run() -> None:
-            async with room(tmp_path) as store:
-                await scenario(store)
-
-        asyncio.run(run())
-
-    # Not functools.wraps: pytest would see the wrapped function's parameter, not the fixtures.
-    test.__name__ = scenario.__name__
-    test.__doc__ = scenario.__doc__
-    return test
