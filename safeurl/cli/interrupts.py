@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 from typing import Final
@@ -24,6 +25,7 @@ class Interrupts:
     count: int = 0
     #: How many of them are another one for certain.
     distinct: int = 0
+    monotonic: Callable[[], float] = time.monotonic
     _last_s: float = 0.0
 
     @property
@@ -37,7 +39,7 @@ class Interrupts:
             signal.signal(number, self._note)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        now_s = time.monotonic()
+        now_s = self.monotonic()
         self.number = self.number or number
         self.count += 1
         self.distinct += now_s - self._last_s >= _DUPLICATE_S

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -41,12 +42,10 @@ def test_the_first_signal_tells_the_exit_code(
     ("at_s", "distinct"),
     [([0.0], 1), ([0.0, 0.1], 1), ([0.0, 0.6], 2), ([0.0, 0.4, 0.8], 1), ([0.0, 0.6, 1.2], 3)],
 )
-def test_signals_in_a_row_may_be_one(
-    told: Interrupts, at_s: list[float], distinct: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_signals_in_a_row_may_be_one(told: Interrupts, at_s: list[float], distinct: int) -> None:
     """Only what comes apart is another one for certain."""
     for seconds in at_s:
-        monkeypatch.setattr("safeurl.cli.interrupts.time.monotonic", lambda s=seconds: 1000.0 + s)
+        told.monotonic = partial(float, 1000.0 + seconds)
         os.kill(os.getpid(), signal.SIGINT)
     assert told.distinct == distinct
 

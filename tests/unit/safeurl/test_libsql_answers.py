@@ -1,6 +1,5 @@
 """Answers of a database server that are no Hrana: an error of ours, whatever is wrong with them."""
 
-import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -53,13 +52,13 @@ def site_url(runner: web.AppRunner) -> str:
 
 
 @pytest.mark.parametrize("answer", _ANSWERS.values(), ids=_ANSWERS.keys())
-def test_what_is_no_hrana_is_an_error_of_ours(answer: bytes) -> None:
+async def test_what_is_no_hrana_is_an_error_of_ours(answer: bytes) -> None:
     """Nothing of the decoder's, or of Python's, comes through."""
     with pytest.raises(StoreBusyError):
-        asyncio.run(_ask(answer))
+        await _ask(answer)
 
 
-def test_what_is_hrana_is_read() -> None:
+async def test_what_is_hrana_is_read() -> None:
     """The same server with a whole answer."""
     answer = (_SHAPE % '[{"type":"integer","value":"7"}]').encode()
-    assert asyncio.run(_ask(answer)) == [[{"a": 7}]]
+    assert await _ask(answer) == [[{"a": 7}]]

@@ -1,6 +1,5 @@
 """A migration that is refused is done by somebody else, or it is a fault; never silence."""
 
-import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -35,12 +34,12 @@ class _Refusing:
         """Hold nothing."""
 
 
-def test_who_comes_second_finds_the_work_done() -> None:
+async def test_who_comes_second_finds_the_work_done() -> None:
     """Its own entry trips over theirs."""
-    assert asyncio.run(migrate(_Refusing(others_are_first=True))) == []
+    assert await migrate(_Refusing(others_are_first=True)) == []
 
 
-def test_a_migration_that_a_row_breaks_is_told() -> None:
+async def test_a_migration_that_a_row_breaks_is_told() -> None:
     """Nobody has done it, so the schema is not that of this version."""
     with pytest.raises(RowRefusedError):
-        asyncio.run(migrate(_Refusing(others_are_first=False)))
+        await migrate(_Refusing(others_are_first=False))

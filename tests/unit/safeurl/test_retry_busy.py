@@ -25,37 +25,37 @@ class _Database:
 
 
 @pytest.mark.parametrize("refusals", [0, 1, 2])
-def test_what_passes_is_asked_again_until_it_answers(refusals: int) -> None:
+async def test_what_passes_is_asked_again_until_it_answers(refusals: int) -> None:
     """Each attempt is one call, the first one too."""
     database = _Database([StoreBusyError(str(number)) for number in range(refusals)])
-    assert asyncio.run(retry_busy(60, database.ask)) == refusals + 1
+    assert await retry_busy(60, database.ask) == refusals + 1
 
 
-def test_what_does_not_pass_is_asked_once() -> None:
+async def test_what_does_not_pass_is_asked_once() -> None:
     """A full disk is as full the next time."""
     database = _Database([StoreFullError("full")])
     with pytest.raises(StoreFullError):
-        asyncio.run(retry_busy(60, database.ask))
+        await retry_busy(60, database.ask)
     assert database.calls == 1
 
 
-def test_what_does_not_pass_ends_the_asking_later_too() -> None:
+async def test_what_does_not_pass_ends_the_asking_later_too() -> None:
     """It comes through as it is after what does pass."""
     database = _Database([StoreBusyError("locked"), StoreFullError("full")])
     with pytest.raises(StoreFullError):
-        asyncio.run(retry_busy(60, database.ask))
+        await retry_busy(60, database.ask)
     assert database.calls == len(["locked", "full"])
 
 
-def test_without_patience_the_first_refusal_counts() -> None:
+async def test_without_patience_the_first_refusal_counts() -> None:
     """Whoever does not want to wait has one attempt."""
     database = _Database([StoreBusyError("first"), StoreBusyError("second")])
     with pytest.raises(StoreBusyError, match="first"):
-        asyncio.run(retry_busy(0, database.ask))
+        await retry_busy(0, database.ask)
     assert database.calls == 1
 
 
-def test_patience_counts_from_the_first_attempt() -> None:
+async def test_patience_counts_from_the_first_attempt() -> None:
     """An attempt that took all of it, as one that waits for a lock, is the only one."""
     patience_s = 0.01
     database = _Database([StoreBusyError("first"), StoreBusyError("second")])
@@ -65,14 +65,14 @@ def test_patience_counts_from_the_first_attempt() -> None:
         return await database.ask()
 
     with pytest.raises(StoreBusyError, match="first"):
-        asyncio.run(retry_busy(patience_s, slow))
+        await retry_busy(patience_s, slow)
     assert database.calls == 1
 
 
-def test_the_last_refusal_is_told_where_patience_ends() -> None:
+async def test_the_last_refusal_is_told_where_patience_ends() -> None:
     """It says how things stand now."""
     database = _Database([StoreBusyError(str(number)) for number in range(1000)])
     with pytest.raises(StoreBusyError) as caught:
-        asyncio.run(retry_busy(0.2, database.ask))
+        await retry_busy(0.2, database.ask)
     assert database.calls > 1
     assert str(caught.value) == str(database.calls - 1)

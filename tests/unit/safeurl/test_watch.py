@@ -1,6 +1,5 @@
 """Waiting for a scan asks the database the more seldom, the longer nothing changes."""
 
-import asyncio
 from dataclasses import replace
 from itertools import pairwise
 
@@ -37,31 +36,28 @@ class _Slow:
         return self._scan
 
 
-def _watched(
+async def _watched(
     moves: dict[float, State], *, remote: bool, timeout_s: float | None = None
 ) -> tuple[_Slow, Scan]:
-    async def act() -> tuple[_Slow, Scan]:
-        slow = _Slow(await World().add(), moves)
-        # All that is asked of a service is the scan.
-        service: Service = slow  # type: ignore[assignment]
-        seen = await watch(
-            service,
-            "id",
-            Screen(),
-            remote=remote,
-            timeout_s=timeout_s,
-            clock=slow.clock,
-            sleep=slow.sleep,
-        )
-        return slow, seen
-
-    return asyncio.run(act())
+    slow = _Slow(await World().add(), moves)
+    # All that is asked of a service is the scan.
+    service: Service = slow  # type: ignore[assignment]
+    seen = await watch(
+        service,
+        "id",
+        Screen(),
+        remote=remote,
+        timeout_s=timeout_s,
+        clock=slow.clock,
+        sleep=slow.sleep,
+    )
+    return slow, seen
 
 
 @pytest.mark.parametrize(("remote", "most"), [(False, 150), (True, 60)])
-def test_a_long_wait_asks_seldom(*, remote: bool, most: int) -> None:
+async def test_a_long_wait_asks_seldom(*, remote: bool, most: int) -> None:
     """In a hundred seconds that were two thousand questions."""
-    slow, seen = _watched({100.0: State.COMPLETED}, remote=remote)
+    slow, seen = await _watched({100.0: State.COMPLETED}, remote=remote)
     assert seen.state is State.COMPLETED
     assert 10 < len(slow.asked) < most
     gaps = [later - earlier for earlier, later in pairwise(slow.asked)]
@@ -70,18 +66,18 @@ def test_a_long_wait_asks_seldom(*, remote: bool, most: int) -> None:
     assert gaps[-2] > gaps[1]
 
 
-def test_a_change_is_followed_closely_again() -> None:
+async def test_a_change_is_followed_closely_again() -> None:
     """What was taken up after long ends soon, most often."""
     moves = {60.0: State.FETCHING, 62.0: State.COMPLETED}
-    slow, _ = _watched(moves, remote=False)
+    slow, _ = await _watched(moves, remote=False)
     taken = next(at for at in slow.asked if at >= 60.0)
     close = [at for at in slow.asked if taken < at < taken + 0.5]
     assert len(close) >= 5
 
 
-def test_the_last_state_is_returned_when_the_time_is_over() -> None:
+async def test_the_last_state_is_returned_when_the_time_is_over() -> None:
     """It is asked for once more, though its turn had not come."""
-    slow, seen = _watched({29.0: State.FETCHING}, remote=True, timeout_s=30.0)
+    slow, seen = await _watched({29.0: State.FETCHING}, remote=True, timeout_s=30.0)
     assert seen.state is State.FETCHING
     assert slow.asked[-1] >= 30.0
 

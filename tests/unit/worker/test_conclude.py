@@ -58,66 +58,54 @@ def test_a_judge_that_does_not_end_is_ended_with_its_process() -> None:
     assert ended == -signal.SIGPROF
 
 
-def test_a_process_that_outlived_its_judging_may_judge_again() -> None:
+async def test_a_process_that_outlived_its_judging_may_judge_again() -> None:
     """Its note tells that the judging began; that the record was not written is another matter."""
+    store = MemoryStore()
+    scan = await _left(store)
+    outlived: set[tuple[str, int]] = set()
 
-    async def act() -> None:
-        store = MemoryStore()
-        scan = await _left(store)
-        outlived: set[tuple[str, int]] = set()
-
-        async def conclude(outlived: set[tuple[str, int]]) -> FinalRecord | None:
-            return await conclude_stored(
-                store,
-                scan,
-                clock=lambda: NOW + timedelta(seconds=1),
-                actor="r",
-                term=None,
-                outlived=outlived,
-            )
-
-        assert await conclude(outlived) is not None
-        assert await conclude(outlived) is not None
-        assert await conclude(set()) is None
-        notes = [entry for entry in await store.audit(scan.id) if entry.event == EVENT]
-        assert len(notes) == 1
-
-    asyncio.run(act())
-
-
-def test_the_judging_is_on_record_before_it_begins() -> None:
-    """Evidence that ends its judge would else end every leader in its turn."""
-    told: list[str] = []
-
-    async def act() -> None:
-        store = MemoryStore()
-
-        def judge(scan: Scan, _evidence: Evidence, _now: datetime) -> FinalRecord:
-            told.extend(entry.event for entry in asyncio.run(store.audit(scan.id)))
-            return make_ending(scan)
-
-        await conclude_stored(
-            store, await _left(store), clock=lambda: NOW, actor="r", term=None, judge=judge
+    async def conclude(outlived: set[tuple[str, int]]) -> FinalRecord | None:
+        return await conclude_stored(
+            store,
+            scan,
+            clock=lambda: NOW + timedelta(seconds=1),
+            actor="r",
+            term=None,
+            outlived=outlived,
         )
 
-    asyncio.run(act())
+    assert await conclude(outlived) is not None
+    assert await conclude(outlived) is not None
+    assert await conclude(set()) is None
+    notes = [entry for entry in await store.audit(scan.id) if entry.event == EVENT]
+    assert len(notes) == 1
+
+
+async def test_the_judging_is_on_record_before_it_begins() -> None:
+    """Evidence that ends its judge would else end every leader in its turn."""
+    told: list[str] = []
+    store = MemoryStore()
+
+    def judge(scan: Scan, _evidence: Evidence, _now: datetime) -> FinalRecord:
+        told.extend(entry.event for entry in asyncio.run(store.audit(scan.id)))
+        return make_ending(scan)
+
+    await conclude_stored(
+        store, await _left(store), clock=lambda: NOW, actor="r", term=None, judge=judge
+    )
     assert told[-1] == EVENT
 
 
-def test_a_process_that_has_judged_in_time_lives_on() -> None:
+async def test_a_process_that_has_judged_in_time_lives_on() -> None:
     """The timer that would end it is off again, whatever it does next."""
-
-    async def act() -> None:
-        store = MemoryStore()
-        await conclude_stored(
-            store, await _left(store), clock=lambda: NOW, actor="r", term=None, max_cpu_s=60
-        )
-
-    asyncio.run(act())
+    store = MemoryStore()
+    await conclude_stored(
+        store, await _left(store), clock=lambda: NOW, actor="r", term=None, max_cpu_s=60
+    )
     assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
 
 
-def test_evidence_that_is_gone_is_fetched_again() -> None:
+async def test_evidence_that_is_gone_is_fetched_again() -> None:
     """A row that somebody took away ends no leader."""
 
     class Emptied(MemoryStore):
@@ -125,11 +113,8 @@ def test_evidence_that_is_gone_is_fetched_again() -> None:
             """Find nothing."""
             return await super().evidence(f"not {scan_id}")
 
-    async def act() -> None:
-        store = Emptied()
-        ending = await conclude_stored(
-            store, await _left(store), clock=lambda: NOW, actor="r", term=None
-        )
-        assert ending is None
-
-    asyncio.run(act())
+    store = Emptied()
+    ending = await conclude_stored(
+        store, await _left(store), clock=lambda: NOW, actor="r", term=None
+    )
+    assert ending is None

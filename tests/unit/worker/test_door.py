@@ -1,6 +1,5 @@
 """A door waits for its gateway, and not for ever."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,8 @@ from worker.egress.protocol import EgressPolicy
 REQUEST = FetchRequest(scan="s", attempt=1, url="https://example.com/")
 
 
-def test_a_gateway_that_stays_away_is_given_up(tmp_path: Path) -> None:
+async def test_a_gateway_that_stays_away_is_given_up(tmp_path: Path) -> None:
     """After the patience the attempt learns it."""
     door = GatewayEgress(EgressClient(tmp_path), EgressPolicy(), patience_s=0.3)
     with pytest.raises(EgressUnavailableError):
-        asyncio.run(door.open(REQUEST, deadline_s=5))
+        await door.open(REQUEST, deadline_s=5)

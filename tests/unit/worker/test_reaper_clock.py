@@ -1,6 +1,5 @@
 """By which time the reaper judges a container's age."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +13,7 @@ _START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("took_s", [0, 1, 5, 14])
-def test_a_container_made_during_the_list_is_young(tmp_path: Path, took_s: int) -> None:
+async def test_a_container_made_during_the_list_is_young(tmp_path: Path, took_s: int) -> None:
     """It is judged by the time after the list, so that nobody asks if its attempt is over."""
     now = [_START]
     asked: list[str] = []
@@ -33,5 +32,5 @@ def test_a_container_made_during_the_list_is_young(tmp_path: Path, took_s: int) 
     path = tmp_path / "engine"
     with engine(path, ApiVersion="1.45", MinAPIVersion="1.24") as fake:
         fake.containers = listed
-        assert asyncio.run(Reaper(str(path), "i").sweep(lambda: now[0], is_over)) == []
+        assert await Reaper(str(path), "i").sweep(lambda: now[0], is_over) == []
     assert asked == []
