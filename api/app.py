@@ -24,7 +24,7 @@ from api.server import Server, limits_of, raise_file_limit
 from api.ui import page
 from safeurl.bootstrap import make_queue, make_service, make_store
 from safeurl.errors import ConfigError, UnavailableError
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.schema import SchemaStore
 from safeurl.service import Service
 from safeurl.service_manager import announced
 from safeurl.settings import Settings
@@ -95,7 +95,7 @@ async def _serve(
 
 
 @contextlib.asynccontextmanager
-async def _open_parts(settings: Settings) -> AsyncIterator[tuple[ScanStore, Service]]:
+async def _open_parts(settings: Settings) -> AsyncIterator[tuple[SchemaStore, Service]]:
     store = make_store(settings)
     try:
         queue = make_queue(settings)
@@ -107,7 +107,7 @@ async def _open_parts(settings: Settings) -> AsyncIterator[tuple[ScanStore, Serv
         await store.close()
 
 
-async def _migrate(store: ScanStore) -> None:
+async def _migrate(store: SchemaStore) -> None:
     """Bring the schema up to date as soon as the database answers."""
     while True:
         try:

@@ -24,7 +24,7 @@ from safeurl.model.report import Profile
 from safeurl.model.scan import Result, Scan, VerdictSummary
 from safeurl.model.verdict import Verdict
 from safeurl.pasted import find_urls
-from safeurl.service import MAX_PAGE, ScanView
+from safeurl.services.query import MAX_PAGE, ScanView
 from safeurl.state import OUTCOME_MESSAGES, is_final
 from safeurl.url import Reason
 
@@ -72,7 +72,7 @@ async def page(
 ) -> ScanPage:
     """Return scans newest first; follow `next` for older ones."""
     scans = await service.page(limit=limit, before=before)
-    judged = await service.judged(scans)
+    judged = await service.summaries(scans)
     more = {"limit": limit, "before": scans[-1].id} if len(scans) == limit else None
     return ScanPage(
         scans=tuple(_listed(scan, judged.get(scan.id)) for scan in scans),

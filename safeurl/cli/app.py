@@ -18,7 +18,7 @@ from safeurl.cli.commands.submit import submit
 from safeurl.cli.entry import EnvFile, guarded, name_env_file, read_settings
 from safeurl.cli.view.render import list_document, print_list
 from safeurl.cli.view.screen import Screen
-from safeurl.service import MAX_PAGE
+from safeurl.services.query import MAX_PAGE
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -65,7 +65,7 @@ def list_scans(
     async def run() -> None:
         async with open_service(read_settings(), required=True) as service:
             scans = await service.page(limit=limit, before=before)
-            judged = await service.judged(scans)
+            judged = await service.summaries(scans)
         if as_document:
             Screen().document(list_document(scans, judged), indent=2)
         else:

@@ -1,8 +1,16 @@
-"""The audit trail as a whole."""
+"""The audit trail: of one scan, and as a whole."""
 
 from typing import Protocol
 
 from safeurl.model.audit import AuditRow, SchemaFault, Seal, Trail
+from safeurl.model.scan import AuditEntry
+
+
+class AuditTrail(Protocol):
+    """The audit trail of one scan."""
+
+    async def audit(self, scan_id: str) -> list[AuditEntry]:
+        """Return the scan's audit trail, oldest first."""
 
 
 class AuditLedger(Protocol):

@@ -1,11 +1,27 @@
-"""All that a database adapter offers."""
+"""All that a database adapter offers: the sum of the parts that its callers use."""
 
 from typing import Protocol
 
-from safeurl.ports.audit import AuditLedger
+from safeurl.ports.attempts import AttemptStore
+from safeurl.ports.audit import AuditLedger, AuditTrail
+from safeurl.ports.backlog import Backlog
 from safeurl.ports.leadership import Leadership
+from safeurl.ports.metrics import MetricsReader
 from safeurl.ports.scans import ScanStore
+from safeurl.ports.schema import SchemaStore
+from safeurl.ports.workers import WorkerStore
 
 
-class Store(ScanStore, Leadership, AuditLedger, Protocol):
-    """All that a database adapter offers."""
+class Store(
+    ScanStore,
+    AttemptStore,
+    Backlog,
+    WorkerStore,
+    MetricsReader,
+    AuditTrail,
+    AuditLedger,
+    Leadership,
+    SchemaStore,
+    Protocol,
+):
+    """All that a database adapter offers; each caller asks for its own parts only."""

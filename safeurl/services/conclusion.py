@@ -6,10 +6,10 @@ from datetime import datetime
 import msgspec
 
 from safeurl.analysis import inconclusive, judge
+from safeurl.model.attempt import FinalRecord
 from safeurl.model.report import Evidence
 from safeurl.model.scan import Artefact, Result, Scan
 from safeurl.model.verdict import Verdict
-from safeurl.ports.scans import FinalRecord
 from safeurl.state import Outcome, final_state
 
 

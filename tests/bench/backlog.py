@@ -15,7 +15,8 @@ from pathlib import Path
 from safeurl.bootstrap import make_queue, open_store, utc_now
 from safeurl.ports.queue import WakeQueue
 from safeurl.ports.store import Store
-from safeurl.service import MAX_SUBMIT, Service
+from safeurl.service import Service
+from safeurl.services.submit import MAX_SUBMIT
 from safeurl.settings import Settings
 from tests.support.live_api import api_process, client_of
 from tests.support.valkey import Valkey

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from safeurl.bootstrap import make_queue, open_store, utc_now
+from safeurl.model.attempt import FinalRecord
 from safeurl.model.scan import Result, Scan
 from safeurl.ports.queue import Waiting
-from safeurl.ports.scans import FinalRecord, ScanStore
+from safeurl.ports.store import Store
 from safeurl.service import Service
 from safeurl.settings import Settings
 from safeurl.state import Outcome, State
@@ -57,7 +58,7 @@ async def _transitions(settings: Settings) -> float:
         return _SCANS * _MOVES / (time.perf_counter() - started)
 
 
-async def _live(store: ScanStore, scan: Scan) -> None:
+async def _live(store: Store, scan: Scan) -> None:
     now = datetime.now(UTC)
     until = now + timedelta(seconds=30)
     claimed = await store.claim(scan.id, owner="bench", now=now, lease_until=until)

@@ -8,7 +8,8 @@ from statistics import quantiles
 from urllib.parse import urlsplit
 
 from safeurl.model.scan import Scan
-from safeurl.service import Service, Submission
+from safeurl.service import Service
+from safeurl.services.submit import Submission
 from safeurl.state import State
 from tests.support.system import RunningWorker, System
 

@@ -17,7 +17,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from safeurl.service import Service, Submission
+from safeurl.service import Service
+from safeurl.services.submit import Submission
 from safeurl.state import State
 from tests.chaos.tree import Kind, kind_of
 from tests.support.pages import PageServer, html

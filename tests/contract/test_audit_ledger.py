@@ -36,7 +36,7 @@ async def test_rows_come_by_the_page_as_they_are_kept(store: Store) -> None:
     """Ids count from 1 without gaps, and each row reads as the scan's own trail has it."""
     done = await brought_to(store, State.COMPLETED)
     scan = await brought_to(store, State.FETCHING)
-    await store.note(scan, event="sandbox", detail="«ʘ'\n\"", now=NOW, actor="w")
+    await store.append_audit(scan, event="sandbox", detail="«ʘ'\n\"", now=NOW, actor="w")
     rows = await store.rows(after=0, limit=100)
     assert [row.id for row in rows] == list(range(1, 8))
     assert [entry_of(row) for row in rows[:4]] == await store.audit(done.id)

@@ -5,11 +5,13 @@ from datetime import datetime
 
 import pytest
 
-from safeurl.adapters.memory.scans import MemoryQueue, MemoryStore
+from safeurl.adapters.memory.queue import MemoryQueue
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.errors import ScanFinishedError, ScanNotFoundError, StoreUnavailableError
+from safeurl.model.attempt import FinalRecord
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import Scan
-from safeurl.ports.scans import FinalRecord, ScanStore
+from safeurl.ports.store import Store
 from safeurl.service import Service
 from safeurl.state import Outcome, State, is_final
 from tests.support.builders import LEASE, NOW, WORKER, brought_to, claimed, finished, make_scan
@@ -17,11 +19,11 @@ from tests.support.builders import LEASE, NOW, WORKER, brought_to, claimed, fini
 _ENDS = [state for state in State if is_final(state)]
 
 
-def _service(store: ScanStore) -> Service:
+def _service(store: Store) -> Service:
     return Service(store, MemoryQueue(), lambda: NOW)
 
 
-async def _check_cancelled(store: ScanStore, scan: Scan) -> None:
+async def _check_cancelled(store: Store, scan: Scan) -> None:
     held, result = await store.get(scan.id), await store.result(scan.id)
     assert held is not None
     assert result is not None
@@ -33,7 +35,7 @@ async def _check_cancelled(store: ScanStore, scan: Scan) -> None:
     assert (trail[-1].actor, trail[-1].outcome) == ("cli", Outcome.CANCELLED)
 
 
-async def test_a_scan_is_cancelled_in_every_state_that_is_not_final(store: ScanStore) -> None:
+async def test_a_scan_is_cancelled_in_every_state_that_is_not_final(store: Store) -> None:
     """It ends FAILED at once with a result, and whoever ran it holds nothing any more."""
     for state in (State.QUEUED, State.FETCHING, State.ANALYZING):
         scan = await brought_to(store, state)
@@ -44,7 +46,7 @@ async def test_a_scan_is_cancelled_in_every_state_that_is_not_final(store: ScanS
         assert await store.claim(scan.id, owner=WORKER, now=NOW, lease_until=NOW + LEASE) is None
 
 
-async def test_evidence_that_was_stored_stays(store: ScanStore) -> None:
+async def test_evidence_that_was_stored_stays(store: Store) -> None:
     """What an attempt had found before the scan was cancelled is not thrown away."""
     scan = await brought_to(store, State.ANALYZING)
     before = await store.evidence(scan.id)
@@ -53,7 +55,7 @@ async def test_evidence_that_was_stored_stays(store: ScanStore) -> None:
     assert await store.evidence(scan.id) == before
 
 
-async def test_a_scan_that_has_ended_is_not_cancelled(store: ScanStore) -> None:
+async def test_a_scan_that_has_ended_is_not_cancelled(store: Store) -> None:
     """The error names the end that came first; nothing is written."""
     for state in _ENDS:
         scan = await brought_to(store, state)
@@ -62,7 +64,7 @@ async def test_a_scan_that_has_ended_is_not_cancelled(store: ScanStore) -> None:
         assert await store.get(scan.id) == scan
 
 
-async def test_cancelling_twice_is_cancelling_once(store: ScanStore) -> None:
+async def test_cancelling_twice_is_cancelling_once(store: Store) -> None:
     """The second one is told of the first one's end."""
     scan = await brought_to(store, State.FETCHING)
     first = await _service(store).cancel(scan.id, actor="cli")
@@ -70,7 +72,7 @@ async def test_cancelling_twice_is_cancelling_once(store: ScanStore) -> None:
     await _check_cancelled(store, scan)
 
 
-async def test_an_unknown_scan_is_not_cancelled(store: ScanStore) -> None:
+async def test_an_unknown_scan_is_not_cancelled(store: Store) -> None:
     """Nor is text that is no id."""
     for scan_id in (make_scan().id, "nope", "\ud800"):
         with pytest.raises(ScanNotFoundError):

@@ -60,7 +60,7 @@ async def test_a_deposed_leader_writes_nothing(store: Store) -> None:
     scan = await brought_to(store, State.FETCHING)
     trail = await store.audit(scan.id)
     ending = make_ending(scan, Outcome.LEASE_LOST, evidence_json="{}")
-    await store.note(scan, event="concluding", detail="", now=NOW, actor="a", term=1)
+    await store.append_audit(scan, event="concluding", detail="", now=NOW, actor="a", term=1)
     assert await store.finish(scan, ending, now=NOW, actor="a", term=1) is None
     moved = await store.requeue(
         scan, outcome=Outcome.LEASE_LOST, detail=None, run_after=NOW, now=NOW, actor="a", term=1

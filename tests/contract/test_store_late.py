@@ -1,10 +1,10 @@
-"""The suite every ScanStore passes: what a worker that lost its scan still tries is in vain."""
+"""The suite every Store passes: what a worker that lost its scan still tries is in vain."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 from safeurl.model.scan import Scan
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from safeurl.state import Outcome, State
 from tests.support.builders import (
     LEASE,
@@ -22,7 +22,7 @@ from tests.support.builders import (
 LATER = NOW + timedelta(seconds=5)
 
 
-async def _put_back(store: ScanStore, scan: Scan) -> Scan | None:
+async def _put_back(store: Store, scan: Scan) -> Scan | None:
     return await store.requeue(
         scan,
         outcome=Outcome.LEASE_LOST,
@@ -33,7 +33,7 @@ async def _put_back(store: ScanStore, scan: Scan) -> Scan | None:
     )
 
 
-async def test_a_late_worker_writes_nothing(store: ScanStore) -> None:
+async def test_a_late_worker_writes_nothing(store: Store) -> None:
     """After a rescue the old attempt's writes find no row, and leave no trace at all."""
     scan = make_scan()
     await store.add([scan])
@@ -50,7 +50,7 @@ async def test_a_late_worker_writes_nothing(store: ScanStore) -> None:
     assert await store.artefacts(scan.id) == []
 
 
-async def test_a_late_worker_takes_nothing_away(store: ScanStore) -> None:
+async def test_a_late_worker_takes_nothing_away(store: Store) -> None:
     """What the attempt after it has found stays, while that is judged and for good."""
     scan = make_scan()
     await store.add([scan])
@@ -78,7 +78,7 @@ async def test_a_late_worker_takes_nothing_away(store: ScanStore) -> None:
     assert await store.artefacts(scan.id) == [make_artefact(digit="d")]
 
 
-async def _try_late(store: ScanStore, late: Scan) -> None:
+async def _try_late(store: Store, late: Scan) -> None:
     """Try every write of an attempt that is over, each with all that it could bring."""
     ending = make_ending(late, artefacts=(make_artefact(),), evidence_json='{"late":1}')
     failed = replace(ending, state=State.FAILED, outcome=Outcome.SANDBOX_CRASHED)
@@ -87,4 +87,4 @@ async def _try_late(store: ScanStore, late: Scan) -> None:
     assert await store.finish(late, failed, now=LATER, actor="late") is None
     assert await _put_back(store, late) is None
     assert not await store.renew_lease(late, lease_until=LATER + LEASE)
-    await store.note(late, event="sandbox", detail="late", now=LATER, actor="late")
+    await store.append_audit(late, event="sandbox", detail="late", now=LATER, actor="late")

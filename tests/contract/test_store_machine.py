@@ -25,7 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from safeurl.adapters.memory.scans import MemoryQueue
+from safeurl.adapters.memory.queue import MemoryQueue
 from safeurl.errors import ScanFinishedError
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import Scan

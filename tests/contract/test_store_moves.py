@@ -1,4 +1,4 @@
-"""The suite every ScanStore passes: moves, their guards and what they write."""
+"""The suite every Store passes: moves, their guards and what they write."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -8,7 +8,6 @@ import pytest
 from safeurl.errors import RowRefusedError
 from safeurl.model.scan import Scan
 from safeurl.ports.clock import CLOCK_SKEW
-from safeurl.ports.scans import ScanStore
 from safeurl.ports.store import Store
 from safeurl.state import FINAL_STATES, TRANSITIONS, Outcome, State, final_state
 from tests.support.builders import (
@@ -29,7 +28,7 @@ from tests.support.builders import (
 LATER = NOW + timedelta(seconds=5)
 
 
-async def _requeue(store: ScanStore, scan: Scan) -> Scan | None:
+async def _requeue(store: Store, scan: Scan) -> Scan | None:
     return await store.requeue(
         scan,
         outcome=Outcome.LEASE_LOST,
@@ -40,7 +39,7 @@ async def _requeue(store: ScanStore, scan: Scan) -> Scan | None:
     )
 
 
-async def _try(store: ScanStore, scan: Scan, new: State) -> Scan | None:
+async def _try(store: Store, scan: Scan, new: State) -> Scan | None:
     """Ask for the move to `new` by the method that makes it."""
     if new is State.QUEUED:
         return await _requeue(store, scan)
@@ -52,7 +51,7 @@ async def _try(store: ScanStore, scan: Scan, new: State) -> Scan | None:
     return await store.finish(scan, make_ending(scan, outcome), now=NOW, actor=WORKER)
 
 
-async def test_the_store_makes_every_legal_move_and_no_other(store: ScanStore) -> None:
+async def test_the_store_makes_every_legal_move_and_no_other(store: Store) -> None:
     """Over all pairs of states: a legal move is made, any other leaves the scan as it was."""
     for old in State:
         for new in State:
@@ -71,7 +70,7 @@ async def test_the_store_makes_every_legal_move_and_no_other(store: ScanStore) -
                 assert await store.get(scan.id) == scan
 
 
-async def test_a_scan_comes_back_as_it_was_added(store: ScanStore) -> None:
+async def test_a_scan_comes_back_as_it_was_added(store: Store) -> None:
     """Every field survives, microseconds and characters beyond ASCII included."""
     scans = [make_scan(), make_scan(submitted_url="hxxp://bücher.example/ʘ'\";--", source="api")]
     await store.add(scans)
@@ -79,7 +78,7 @@ async def test_a_scan_comes_back_as_it_was_added(store: ScanStore) -> None:
     assert await store.get(make_scan().id) is None
 
 
-async def test_adding_is_all_or_nothing(store: ScanStore) -> None:
+async def test_adding_is_all_or_nothing(store: Store) -> None:
     """One scan that is refused keeps all of its batch out; nothing to add is no fault."""
     taken, fresh = make_scan(), make_scan()
     await store.add([taken])
@@ -99,7 +98,7 @@ async def test_adding_is_all_or_nothing(store: ScanStore) -> None:
     assert await store.page(limit=10) == [taken]
 
 
-async def test_adding_again_changes_nothing(store: ScanStore) -> None:
+async def test_adding_again_changes_nothing(store: Store) -> None:
     """An add whose answer was lost may be repeated, even when the scan has moved on."""
     scan = make_scan()
     await store.add([scan])
@@ -109,7 +108,7 @@ async def test_adding_again_changes_nothing(store: ScanStore) -> None:
     assert len(await store.audit(scan.id)) == 2
 
 
-async def test_a_claim_takes_the_scan_with_a_lease(store: ScanStore) -> None:
+async def test_a_claim_takes_the_scan_with_a_lease(store: Store) -> None:
     """Attempt and version grow by one; nobody claims it a second time."""
     scan = make_scan()
     await store.add([scan])
@@ -126,7 +125,7 @@ async def test_a_claim_takes_the_scan_with_a_lease(store: ScanStore) -> None:
     assert await store.claim("no-such", owner="w", now=NOW, lease_until=NOW + LEASE) is None
 
 
-async def test_a_scan_is_not_claimed_before_its_time(store: ScanStore) -> None:
+async def test_a_scan_is_not_claimed_before_its_time(store: Store) -> None:
     """It holds to the microsecond, give or take what clocks may differ."""
     scan = make_scan(run_after=LATER)
     await store.add([scan])
@@ -136,7 +135,7 @@ async def test_a_scan_is_not_claimed_before_its_time(store: ScanStore) -> None:
     await claimed(store, scan, at=first)
 
 
-async def test_only_the_holder_renews_a_lease(store: ScanStore) -> None:
+async def test_only_the_holder_renews_a_lease(store: Store) -> None:
     """Renewing changes no version; a rescued scan's old lease is not renewed."""
     scan = make_scan()
     await store.add([scan])
@@ -154,7 +153,7 @@ async def test_only_the_holder_renews_a_lease(store: ScanStore) -> None:
     assert await store.get(scan.id) == again
 
 
-async def test_a_scan_goes_back_to_the_queue_for_another_attempt(store: ScanStore) -> None:
+async def test_a_scan_goes_back_to_the_queue_for_another_attempt(store: Store) -> None:
     """The lease is given up; outcome and detail stay until the next claim."""
     for state in (State.FETCHING, State.ANALYZING):
         scan = await brought_to(store, state)
@@ -173,7 +172,7 @@ async def test_a_scan_goes_back_to_the_queue_for_another_attempt(store: ScanStor
         assert (again.attempt, again.outcome, again.detail) == (2, None, None)
 
 
-async def test_analysis_begins_with_its_evidence(store: ScanStore) -> None:
+async def test_analysis_begins_with_its_evidence(store: Store) -> None:
     """The evidence of a later attempt takes the place of the earlier one's."""
     scan = await brought_to(store, State.ANALYZING)
     assert await store.evidence(scan.id) == '{"n":1}'
@@ -188,7 +187,7 @@ async def test_analysis_begins_with_its_evidence(store: ScanStore) -> None:
     assert await store.evidence(make_scan().id) is None
 
 
-async def test_what_an_attempt_found_is_stored_before_it_is_judged(store: ScanStore) -> None:
+async def test_what_an_attempt_found_is_stored_before_it_is_judged(store: Store) -> None:
     """Outcome, detail and artefacts too: whoever finds the scan so can conclude it."""
     scan = await brought_to(store, State.FETCHING)
     moved = await store.begin_analysis(
@@ -205,7 +204,7 @@ async def test_what_an_attempt_found_is_stored_before_it_is_judged(store: ScanSt
     assert await store.artefacts(scan.id) == [make_artefact()]
 
 
-async def test_a_scan_finishes_with_all_that_belongs_to_it(store: ScanStore) -> None:
+async def test_a_scan_finishes_with_all_that_belongs_to_it(store: Store) -> None:
     """Result, artefacts by kind, evidence and the final state appear together."""
     scan = await brought_to(store, State.FETCHING)
     ending = make_ending(
@@ -237,7 +236,7 @@ async def test_a_scan_finishes_with_all_that_belongs_to_it(store: ScanStore) -> 
     ]
 
 
-async def test_every_final_state_is_reached_from_wherever_it_may(store: ScanStore) -> None:
+async def test_every_final_state_is_reached_from_wherever_it_may(store: Store) -> None:
     """Each leaves one result, and without new evidence the stored one stays."""
     ways = [(old, new) for old in State for new in TRANSITIONS[old] if new in FINAL_STATES]
     assert len(ways) == 6
@@ -254,7 +253,7 @@ async def test_every_final_state_is_reached_from_wherever_it_may(store: ScanStor
         assert await store.artefacts(scan.id) == []
 
 
-async def test_a_scan_has_one_result_only(store: ScanStore) -> None:
+async def test_a_scan_has_one_result_only(store: Store) -> None:
     """Who finishes second changes nothing, whatever it brings."""
     scan = await brought_to(store, State.ANALYZING)
     ended = await finished(store, scan)
@@ -265,7 +264,7 @@ async def test_a_scan_has_one_result_only(store: ScanStore) -> None:
     assert await store.artefacts(scan.id) == []
 
 
-async def test_what_breaks_a_rule_is_refused_whole(store: ScanStore) -> None:
+async def test_what_breaks_a_rule_is_refused_whole(store: Store) -> None:
     """A result or document that the schema refuses takes its whole batch with it."""
     scan = await brought_to(store, State.FETCHING)
     with pytest.raises(RowRefusedError):
@@ -287,7 +286,9 @@ async def test_a_lease_that_was_renewed_after_the_look_is_not_taken_away(store: 
     assert await store.renew_lease(seen, lease_until=LATER + LEASE)
     held = await store.get(seen.id)
     ending = make_ending(seen, Outcome.LEASE_LOST)
-    await store.note(seen, event="concluding", detail="", now=NOW, actor="leader", term=term)
+    await store.append_audit(
+        seen, event="concluding", detail="", now=NOW, actor="leader", term=term
+    )
     assert await store.finish(seen, ending, now=NOW, actor="leader", term=term) is None
     assert await _take_back(store, seen, term) is None
     assert await store.get(seen.id) == held
@@ -299,7 +300,7 @@ async def test_a_lease_that_was_renewed_after_the_look_is_not_taken_away(store: 
     assert moved.state is State.QUEUED
 
 
-async def _take_back(store: ScanStore, scan: Scan, term: int) -> Scan | None:
+async def _take_back(store: Store, scan: Scan, term: int) -> Scan | None:
     return await store.requeue(
         scan,
         outcome=Outcome.LEASE_LOST,
@@ -311,7 +312,7 @@ async def _take_back(store: ScanStore, scan: Scan, term: int) -> Scan | None:
     )
 
 
-async def test_another_attempts_artefacts_go_with_its_evidence(store: ScanStore) -> None:
+async def test_another_attempts_artefacts_go_with_its_evidence(store: Store) -> None:
     """What a lost attempt had stored does not stand beside the next one's."""
     scan = await brought_to(store, State.FETCHING)
     for digit in "ab":

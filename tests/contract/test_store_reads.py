@@ -1,4 +1,4 @@
-"""The suite every ScanStore passes: lists, counts, workers and the audit trail."""
+"""The suite every Store passes: lists, counts, workers and the audit trail."""
 
 import asyncio
 from dataclasses import replace
@@ -10,7 +10,7 @@ from safeurl.errors import RowRefusedError
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import Metrics, VerdictSummary
 from safeurl.ports.clock import CLOCK_SKEW
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from safeurl.state import Outcome, State
 from tests.support.builders import (
     LEASE,
@@ -28,7 +28,7 @@ from tests.support.builders import (
 SECOND = timedelta(seconds=1)
 
 
-async def test_pages_walk_from_new_to_old(store: ScanStore) -> None:
+async def test_pages_walk_from_new_to_old(store: Store) -> None:
     """Each scan appears once, also when newer ones come in between."""
     scans = [make_scan(NOW + number * SECOND) for number in range(7)]
     await store.add(scans)
@@ -40,19 +40,19 @@ async def test_pages_walk_from_new_to_old(store: ScanStore) -> None:
     assert await store.page(limit=3, before=newest[6].id) == []
 
 
-async def test_a_list_knows_what_was_concluded(store: ScanStore) -> None:
+async def test_a_list_knows_what_was_concluded(store: Store) -> None:
     """Final scans have a score and a verdict; others, and ids that nobody has, are left out."""
     done, waiting = await brought_to(store, State.COMPLETED), await brought_to(store, State.QUEUED)
     result = await store.result(done.id)
     assert result is not None
-    judged = await store.judged([waiting.id, done.id, "nobody's"])
+    judged = await store.summaries([waiting.id, done.id, "nobody's"])
     assert judged == {
         done.id: VerdictSummary(scan_id=done.id, score=result.score, verdict=result.verdict)
     }
-    assert await store.judged([]) == {}
+    assert await store.summaries([]) == {}
 
 
-async def test_due_scans_come_oldest_first(store: ScanStore) -> None:
+async def test_due_scans_come_oldest_first(store: Store) -> None:
     """Only QUEUED ones whose time has come, up to the limit."""
     third, first, second = (make_scan(run_after=NOW + n * SECOND) for n in (3, 1, 2))
     taken, later = make_scan(), make_scan(run_after=NOW + 9 * SECOND)
@@ -64,7 +64,7 @@ async def test_due_scans_come_oldest_first(store: ScanStore) -> None:
     assert await store.due(now=NOW, limit=10) == []
 
 
-async def test_due_scans_that_were_tried_come_first(store: ScanStore) -> None:
+async def test_due_scans_that_were_tried_come_first(store: Store) -> None:
     """However many wait, one that lost its worker is among those that are found."""
     waiting, tried = make_scan(), make_scan(run_after=NOW + SECOND)
     await store.add([waiting, tried])
@@ -77,14 +77,14 @@ async def test_due_scans_that_were_tried_come_first(store: ScanStore) -> None:
     assert await store.due(now=at, limit=2) == [back, waiting]
 
 
-async def test_a_wake_up_is_not_wasted_on_a_clock_that_is_late(store: ScanStore) -> None:
+async def test_a_wake_up_is_not_wasted_on_a_clock_that_is_late(store: Store) -> None:
     """A worker takes what a host handed in whose clock is ahead of its own by moments."""
     ahead = make_scan(NOW + CLOCK_SKEW)
     await store.add([ahead])
     assert (await claimed(store, ahead, NOW)).attempt == 1
 
 
-async def test_what_was_written_in_the_future_does_not_wait(store: ScanStore) -> None:
+async def test_what_was_written_in_the_future_does_not_wait(store: Store) -> None:
     """After the clock was set back, waiting scans are due, whatever time they wait for."""
     fresh = make_scan(NOW + 3600 * SECOND)
     put_off = make_scan(NOW - SECOND, run_after=NOW + 60 * SECOND)
@@ -95,7 +95,7 @@ async def test_what_was_written_in_the_future_does_not_wait(store: ScanStore) ->
     assert (await claimed(store, fresh, NOW)).attempt == 1
 
 
-async def test_leased_scans_come_oldest_lease_first(store: ScanStore) -> None:
+async def test_leased_scans_come_oldest_lease_first(store: Store) -> None:
     """FETCHING and ANALYZING ones whose lease ends by then; an ended one has none."""
     scans = [make_scan(NOW - 60 * SECOND) for _ in range(5)]
     await store.add(scans)
@@ -111,7 +111,7 @@ async def test_leased_scans_come_oldest_lease_first(store: ScanStore) -> None:
     assert await store.leased(limit=10) == [held[4], held[1], held[0], renewed]
 
 
-async def test_metrics_count_what_is_open_and_what_just_ended(store: ScanStore) -> None:
+async def test_metrics_count_what_is_open_and_what_just_ended(store: Store) -> None:
     """An hour and more ago is not recent, and a page that could not be had is not broken."""
     empty = Metrics(
         pending=0,
@@ -146,12 +146,12 @@ async def test_metrics_count_what_is_open_and_what_just_ended(store: ScanStore) 
     assert await store.metrics(now=NOW + 60 * 60 * SECOND) == aged
 
 
-async def test_a_worker_is_known_by_its_last_beat(store: ScanStore) -> None:
+async def test_a_worker_is_known_by_its_last_beat(store: Store) -> None:
     """A beat overwrites the one before; the freshest comes first."""
-    await store.beat(make_beat("a"))
-    await store.beat(make_beat("b", NOW + SECOND))
+    await store.record_heartbeat(make_beat("a"))
+    await store.record_heartbeat(make_beat("b", NOW + SECOND))
     ill = replace(make_beat("a", NOW + 2 * SECOND), docker_ok=False, docker_detail="It is down.")
-    await store.beat(ill)
+    await store.record_heartbeat(ill)
     assert await store.workers(since=NOW) == [ill, make_beat("b", NOW + SECOND)]
     assert await store.workers(since=NOW + 2 * SECOND) == [ill]
     assert await store.workers(since=NOW + 3 * SECOND) == []
@@ -159,16 +159,16 @@ async def test_a_worker_is_known_by_its_last_beat(store: ScanStore) -> None:
     assert await store.workers(since=NOW) == [ill]
 
 
-async def test_a_retired_worker_is_forgotten(store: ScanStore) -> None:
+async def test_a_retired_worker_is_forgotten(store: Store) -> None:
     """A worker that ends leaves the list at once; retiring it again does nothing."""
-    await store.beat(make_beat("a"))
-    await store.beat(make_beat("b"))
-    await store.retire("a")
-    await store.retire("a")
+    await store.record_heartbeat(make_beat("a"))
+    await store.record_heartbeat(make_beat("b"))
+    await store.remove_worker("a")
+    await store.remove_worker("a")
     assert await store.workers(since=NOW) == [make_beat("b")]
 
 
-async def test_the_trail_tells_a_legal_life(store: ScanStore) -> None:
+async def test_the_trail_tells_a_legal_life(store: Store) -> None:
     """Submission, each move with who, when and why, and notes in between."""
     scan = make_scan(source="api")
     await store.add([scan])
@@ -184,7 +184,9 @@ async def test_the_trail_tells_a_legal_life(store: ScanStore) -> None:
     assert waiting is not None
     again = await claimed(store, waiting, NOW + 2 * SECOND)
     at = NOW + 3 * SECOND
-    await store.note(again, event="sandbox", detail='{"start":"cold"}', now=at, actor=WORKER)
+    await store.append_audit(
+        again, event="sandbox", detail='{"start":"cold"}', now=at, actor=WORKER
+    )
     seen = await analyzing(store, again)
     ending = make_ending(seen, detail="Done.")
     assert await store.finish(seen, ending, now=NOW + 4 * SECOND, actor="analyst") is not None
@@ -213,16 +215,16 @@ async def test_the_trail_tells_a_legal_life(store: ScanStore) -> None:
     assert await store.audit(make_scan().id) == []
 
 
-async def test_a_note_does_not_pass_for_a_move(store: ScanStore) -> None:
+async def test_a_note_does_not_pass_for_a_move(store: Store) -> None:
     """The names of the trail's own events are refused for notes."""
     scan = await brought_to(store, State.QUEUED)
     for event in ("submitted", "transition"):
         with pytest.raises(RowRefusedError):
-            await store.note(scan, event=event, detail="", now=NOW, actor=WORKER)
+            await store.append_audit(scan, event=event, detail="", now=NOW, actor=WORKER)
     assert len(await store.audit(scan.id)) == 1
 
 
-async def test_one_of_many_claims_wins(store: ScanStore) -> None:
+async def test_one_of_many_claims_wins(store: Store) -> None:
     """Twenty at once on one scan: one gets it, the others get None and no error."""
     scan = make_scan()
     await store.add([scan])
@@ -235,7 +237,7 @@ async def test_one_of_many_claims_wins(store: ScanStore) -> None:
     assert path_faults(await store.audit(scan.id)) == []
 
 
-async def test_the_store_is_ready_and_stays_so(store: ScanStore) -> None:
+async def test_the_store_is_ready_and_stays_so(store: Store) -> None:
     """Migrating what is current applies nothing and loses nothing."""
     scan = await brought_to(store, State.ANALYZING)
     assert await store.migrate() == []

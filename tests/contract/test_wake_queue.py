@@ -12,7 +12,7 @@ import pytest
 from rq import Queue
 from rq.job import Job
 
-from safeurl.adapters.memory.scans import MemoryQueue
+from safeurl.adapters.memory.queue import MemoryQueue
 from safeurl.adapters.redis.connection import RedisServer
 from safeurl.adapters.redis.queue import RQQueue
 from safeurl.adapters.redis.wakeup import QUEUE_NAME, take

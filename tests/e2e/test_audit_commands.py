@@ -12,7 +12,7 @@ import pytest
 from safeurl.model.audit import AuditRow, Seal
 from safeurl.model.scan import Scan
 from safeurl.model.seal import sha256_of
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from tests.support.builders import NOW, claimed, make_scan
 from tests.support.system import System
 from tests.support.tampering import ROWS, ROWS_PER_SEAL, SEALED_ROWS, on_sqlite
@@ -114,7 +114,7 @@ def test_show_prints_a_scans_trail(system: System) -> None:
     """A line per step, hostile text made harmless; also when the scan itself is gone."""
     scan = make_scan(source="ho\x1b[2Jst")
 
-    async def fill(store: ScanStore) -> Scan:
+    async def fill(store: Store) -> Scan:
         await store.add([scan])
         return await claimed(store, scan)
 

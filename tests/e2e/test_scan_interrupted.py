@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from safeurl.model.scan import Scan
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from safeurl.state import Outcome, State
 from tests.support.docker_proxy import DockerProxy
 from tests.support.pages import PageServer, Reply, Request, html
@@ -71,7 +71,7 @@ def pages() -> Iterator[PageServer]:
 
 
 def _scans(system: System) -> list[Scan]:
-    async def ask(store: ScanStore) -> list[Scan]:
+    async def ask(store: Store) -> list[Scan]:
         return await store.page(limit=10)
 
     return system.with_store(ask)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from safeurl.state import Outcome
 from tests.support.installation import installation, running, without_own_warning
 from tests.support.system import System
 
 
 def _outcomes(system: System) -> list[Outcome | None]:
-    async def ask(store: ScanStore) -> list[Outcome | None]:
+    async def ask(store: Store) -> list[Outcome | None]:
         return [scan.outcome for scan in await store.page(limit=10)]
 
     return system.with_store(ask)

@@ -18,7 +18,7 @@ import pytest
 from safeurl.model.report import Evidence, Hop, Page, Refusal
 from safeurl.model.scan import Scan
 from safeurl.model.verdict import Group, Hit, Judgement, Verdict
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from safeurl.state import Outcome
 from tests.support.builders import (
     NOW,
@@ -72,7 +72,7 @@ def _stored(system: System, text: str, address: str) -> str:
         summary=text,
     )
 
-    async def act(store: ScanStore) -> Scan:
+    async def act(store: Store) -> Scan:
         scan = make_scan(url=_URL, submitted_url=_URL)
         await store.add([scan])
         moved = await analysed(store, await claimed(store, scan), _evidence(text, address))

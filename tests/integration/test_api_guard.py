@@ -10,7 +10,8 @@ import pytest
 
 from api.errors import SECURITY_HEADERS
 from api.guard import MAX_BODY_BYTES
-from safeurl.adapters.memory.scans import MemoryQueue, MemoryStore
+from safeurl.adapters.memory.queue import MemoryQueue
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.service import Service
 from tests.support.live_api import NOW, MemoryApi, api_thread, client_of, memory_api
 

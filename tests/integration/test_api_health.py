@@ -29,7 +29,7 @@ _BEAT = WorkerBeat(
 def api() -> Iterator[MemoryApi]:
     """Serve the API over memory, with a worker that works."""
     with memory_api() as running:
-        asyncio.run(running.store.beat(_BEAT))
+        asyncio.run(running.store.record_heartbeat(_BEAT))
         yield running
 
 
@@ -67,7 +67,7 @@ def test_degraded_without_redis(api: MemoryApi) -> None:
 def test_degraded_when_docker_does_not_work(api: MemoryApi) -> None:
     """The worker tells of its Docker with its beat; the API asks nobody else."""
     beat = replace(_BEAT, docker_ok=False, docker_detail="Permission denied.")
-    asyncio.run(api.store.beat(beat))
+    asyncio.run(api.store.record_heartbeat(beat))
     body = api.client.get("/health").json()
     assert body["health"]["status"] == "degraded"
     assert "scan-1: Permission denied." in body["health"]["issues"][0]
@@ -76,7 +76,7 @@ def test_degraded_when_docker_does_not_work(api: MemoryApi) -> None:
 
 def test_a_worker_that_was_lost_is_told_of(api: MemoryApi) -> None:
     """One that has been silent for a minute does not count; one that signs off is not missed."""
-    asyncio.run(api.store.beat(replace(_BEAT, beat_at=NOW - timedelta(minutes=1))))
+    asyncio.run(api.store.record_heartbeat(replace(_BEAT, beat_at=NOW - timedelta(minutes=1))))
     body = api.client.get("/health").json()
     assert (body["health"]["status"], body["workers"]) == ("degraded", [])
     assert body["health"]["issues"] == [
@@ -84,13 +84,13 @@ def test_a_worker_that_was_lost_is_told_of(api: MemoryApi) -> None:
         "The worker on scan-1 (process 42) was lost: it was last heard of 1 minute ago.",
     ]
     assert "safeurl worker" in body["recommendations"][0]
-    asyncio.run(api.store.retire(_BEAT.id))
+    asyncio.run(api.store.remove_worker(_BEAT.id))
     assert api.client.get("/health").json()["health"]["issues"] == ["No worker is running."]
 
 
 def test_unhealthy_when_nobody_is_there_for_the_scans(api: MemoryApi) -> None:
     """They are taken all the same, so it is 200: who balances load need not take it away."""
-    asyncio.run(api.store.retire(_BEAT.id))
+    asyncio.run(api.store.remove_worker(_BEAT.id))
     api.submit()
     answer = api.client.get("/health")
     assert answer.status_code == HTTPStatus.OK

@@ -9,7 +9,8 @@ from api.app import create_app
 from api.clients import Limits
 from api.guard import LOOPBACK_HOSTS
 from api.server import Server
-from safeurl.adapters.memory.scans import MemoryQueue, MemoryStore
+from safeurl.adapters.memory.queue import MemoryQueue
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.service import Service
 from tests.support.live_api import NOW, client_of
 

@@ -65,7 +65,7 @@ def api() -> Iterator[MemoryApi]:
 def ordered() -> Iterator[MemoryApi]:
     """Serve with a worker and a clock that moves, so that later scans have later ids."""
     store, queue = FailingStore(), FailingQueue()
-    asyncio.run(store.beat(_BEAT))
+    asyncio.run(store.record_heartbeat(_BEAT))
     ticks = itertools.count()
     # Up to the time at which scans are finished.
     clock = lambda: NOW + timedelta(seconds=-10, milliseconds=next(ticks))  # noqa: E731 - short
@@ -212,7 +212,7 @@ def test_older_pages_stay(browser: Browser, ordered: MemoryApi) -> None:
     browser.wait("older.hidden")
     assert browser.run(_IDS) == _listed(ordered, 50)
     watched = ordered.submit()
-    asyncio.run(ordered.store.beat(replace(_BEAT, docker_ok=False)))
+    asyncio.run(ordered.store.record_heartbeat(replace(_BEAT, docker_ok=False)))
     browser.run("turnTimer()")
     browser.wait("!issues.hidden")
     assert browser.run(f"{_IDS}.length") == 23
@@ -230,7 +230,7 @@ def test_health_is_said_once(browser: Browser, ordered: MemoryApi) -> None:
     ordered.queue.fault = QueueUnavailableError("Redis does not answer.")
     _open(browser, ordered)
     browser.run(_watch("health"))
-    asyncio.run(ordered.store.beat(replace(_BEAT, docker_ok=False)))
+    asyncio.run(ordered.store.record_heartbeat(replace(_BEAT, docker_ok=False)))
     browser.run("turnTimer()")
     browser.wait("wrong.children.length === 2")
     assert browser.run("changes") == 0
@@ -246,7 +246,7 @@ def test_all_issues_and_advice_can_be_read(
 ) -> None:
     """They open with a key, fit the narrowest screen, and are gone once all is well."""
     long = replace(_BEAT, docker_ok=False, host=f"{'long-' * 9}host", disk_free_bytes=10**8)
-    asyncio.run(ordered.store.beat(long))
+    asyncio.run(ordered.store.record_heartbeat(long))
     ordered.queue.fault = QueueUnavailableError("Redis does not answer.")
     _open(browser, ordered, width)
     found = ordered.client.get("/health").json()
@@ -262,7 +262,7 @@ def test_all_issues_and_advice_can_be_read(
     assert all(sentence.replace("`", "") in shown for sentence in (*issues, *advice))
     assert browser.run("document.documentElement.scrollWidth") <= width
     ordered.queue.fault = None
-    asyncio.run(ordered.store.beat(_BEAT))
+    asyncio.run(ordered.store.record_heartbeat(_BEAT))
     browser.run("turnTimer()")
     browser.wait("issues.hidden")
     assert browser.run("health.innerText") == "healthy 1 worker ready"

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from api.app import serve
-from safeurl.adapters.memory.scans import MemoryStore
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.errors import ConfigError
 from safeurl.settings import Settings
 from tests.support.live_api import api_process, client_of

@@ -13,7 +13,8 @@ import pytest
 
 from api.clients import Limits
 from api.connection import Connection
-from safeurl.adapters.memory.scans import MemoryQueue, MemoryStore
+from safeurl.adapters.memory.queue import MemoryQueue
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.printable import is_unfit
 from safeurl.service import Service
 from tests.support.browser import Browser

@@ -8,7 +8,7 @@ import pytest
 
 from safeurl.adapters.backup import Location, Restorer
 from safeurl.adapters.backup.archive import ArchiveWriter
-from safeurl.adapters.sql.schema import schema_sql, statements_of
+from safeurl.adapters.sql.schema.shipped import schema_sql, statements_of
 from safeurl.errors import RequestError
 from tests.support.builders import NOW
 from tests.support.hostile_backup import archive, changed, honest_members

@@ -14,7 +14,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import RedisError
 
-from safeurl.adapters.memory.scans import MemoryStore
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.adapters.redis.connection import RedisServer
 from safeurl.adapters.redis.queue import RQQueue
 from safeurl.adapters.redis.wakeup import QUEUE_KEY, take

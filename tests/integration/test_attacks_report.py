@@ -9,7 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from safeurl.model.report_reader import ReportReader
-from safeurl.service import Service, Submission
+from safeurl.service import Service
+from safeurl.services.submit import Submission
 from safeurl.state import Outcome, State
 from tests.support.certificates import make_certificate
 from tests.support.fetching import COMMAND, ROOT, request_line

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.memory.scans import MemoryStore
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.model.audit import Seal
 from safeurl.model.seal import NO_ROW, digest, seal_over
 from safeurl.services.audit_verify import MAX_FAULTS, Anchor, verify

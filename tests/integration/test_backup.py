@@ -19,7 +19,7 @@ import pytest
 from safeurl.adapters.files.artefacts import FileArtefacts, blob_path
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import Scan
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from safeurl.state import Outcome, State, is_final
 from tests.support.builders import LEASE, NOW, WORKER, claimed, make_scan
 from tests.support.churner import churn_once
@@ -66,14 +66,14 @@ class _Load:
             time.sleep(0.05)
 
 
-async def _everything(store: ScanStore) -> list[Scan]:
+async def _everything(store: Store) -> list[Scan]:
     scans: list[Scan] = []
     while page := await store.page(limit=100, before=scans[-1].id if scans else None):
         scans += page
     return scans
 
 
-async def _check(store: ScanStore, artefacts: FileArtefacts) -> list[Scan]:
+async def _check(store: Store, artefacts: FileArtefacts) -> list[Scan]:
     """Return every scan; each has a legal trail, a result if it is final, and its blobs."""
     scans = await _everything(store)
     for scan in scans:
@@ -90,7 +90,7 @@ async def _check(store: ScanStore, artefacts: FileArtefacts) -> list[Scan]:
     return scans
 
 
-async def _go_on(store: ScanStore, scans: list[Scan]) -> None:
+async def _go_on(store: Store, scans: list[Scan]) -> None:
     """Run what was queued and take back what was leased, as workers do."""
     states = {state: [scan for scan in scans if scan.state is state] for state in State}
     await claimed(store, states[State.QUEUED][0])
@@ -119,7 +119,7 @@ def test_a_backup_under_load_is_whole(tmp_path: Path) -> None:
     restored = fresh.run("restore", str(file), "--json")
     assert restored.returncode == 0, restored.stderr
 
-    async def check(store: ScanStore) -> None:
+    async def check(store: Store) -> None:
         scans = await _check(store, FileArtefacts(fresh.settings.artefact_dir))
         assert {scan.id for scan in scans} >= set(before)
         assert len(scans) == told["scans"] == json.loads(restored.stdout)["scans"]
@@ -134,7 +134,7 @@ def system(tmp_path: Path) -> System:
     """Return an installation with five scans."""
     system = System(tmp_path / "state")
 
-    async def fill(store: ScanStore) -> None:
+    async def fill(store: Store) -> None:
         await churn_once(store, FileArtefacts(system.settings.artefact_dir))
 
     system.with_store(fill)

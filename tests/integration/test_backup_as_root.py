@@ -15,7 +15,7 @@ from safeurl.adapters.backup import BackupTaker, Location
 from safeurl.adapters.files.artefacts import FileArtefacts
 from safeurl.errors import RequestError, StoreUnavailableError
 from safeurl.model.scan import Scan
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from tests.support.churner import churn_once
 from tests.support.system import System
 from tests.support.user import (
@@ -37,7 +37,7 @@ def file(tmp_path: Path) -> Path:
     """Return a backup of five scans that only root can reach."""
     system, path = System(tmp_path / "other"), tmp_path / "backup.tar"
 
-    async def fill(store: ScanStore) -> None:
+    async def fill(store: Store) -> None:
         await churn_once(store, FileArtefacts(system.settings.artefact_dir))
 
     system.with_store(fill)
@@ -75,7 +75,7 @@ def _place(system: System) -> Location:
     )
 
 
-async def _newest(store: ScanStore) -> list[Scan]:
+async def _newest(store: Store) -> list[Scan]:
     return await store.page(limit=10)
 
 

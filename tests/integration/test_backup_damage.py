@@ -18,7 +18,7 @@ from safeurl.adapters.backup.archive import ArchiveWriter
 from safeurl.adapters.backup.document import decode, encode
 from safeurl.adapters.backup.snapshot import copy_database
 from safeurl.adapters.files.artefacts import FileArtefacts
-from safeurl.adapters.sql.schema import migrations, schema_sql, statements_of
+from safeurl.adapters.sql.schema.shipped import migrations, schema_sql, statements_of
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.errors import RequestError
 from safeurl.model.backup import Manifest, Seal

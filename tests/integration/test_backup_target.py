@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from safeurl.adapters.files.artefacts import FileArtefacts
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from tests.support.churner import churn_once
 from tests.support.system import System
 
@@ -16,7 +16,7 @@ def system(tmp_path: Path) -> System:
     """Return an installation with five scans, and its folder under two more names."""
     system = System(tmp_path / "state")
 
-    async def fill(store: ScanStore) -> None:
+    async def fill(store: Store) -> None:
         await churn_once(store, FileArtefacts(system.settings.artefact_dir))
 
     system.with_store(fill)

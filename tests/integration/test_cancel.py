@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.memory.scans import MemoryQueue
+from safeurl.adapters.memory.queue import MemoryQueue
 from safeurl.errors import ScanFinishedError
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import Scan
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from safeurl.service import Service
 from safeurl.state import Outcome, State
 from tests.support.builders import NOW, WORKER, analysed, brought_to, make_ending
@@ -36,7 +36,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"ws://{server.authority}"
 
 
-async def _complete(store: ScanStore, scan: Scan) -> bool:
+async def _complete(store: Store, scan: Scan) -> bool:
     """Take a running scan to COMPLETED as its worker would; tell whether that was done."""
     held = scan if scan.state is State.ANALYZING else await analysed(store, scan)
     if held is None:
@@ -52,7 +52,7 @@ async def _cancel(service: Service, scan: Scan) -> bool:
     return True
 
 
-async def _check_end(store: ScanStore, scan: Scan, *, cancelled: bool) -> None:
+async def _check_end(store: Store, scan: Scan, *, cancelled: bool) -> None:
     held, result = await store.get(scan.id), await store.result(scan.id)
     assert held is not None
     assert result is not None
@@ -64,7 +64,7 @@ async def _check_end(store: ScanStore, scan: Scan, *, cancelled: bool) -> None:
 def test_a_cancel_and_a_completion_have_one_winner(target: str) -> None:
     """Both act at once, over connections of their own: each scan ends once, as the winner says."""
 
-    async def race(ours: ScanStore, theirs: ScanStore) -> None:
+    async def race(ours: Store, theirs: Store) -> None:
         service = Service(ours, MemoryQueue(), lambda: NOW)
         room = asyncio.Semaphore(_AT_ONCE)
 
@@ -137,7 +137,7 @@ def test_a_queued_scan_is_cancelled_without_a_worker(tmp_path: Path) -> None:
 
 
 def _path_faults(site: Installation, scan_id: str) -> list[str]:
-    async def faults(store: ScanStore) -> list[str]:
+    async def faults(store: Store) -> list[str]:
         return path_faults(await store.audit(scan_id))
 
     return site.system.with_store(faults)

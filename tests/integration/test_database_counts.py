@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from safeurl.adapters.sql import statements
 from safeurl.adapters.sql.rows import stamp
-from safeurl.adapters.sql.schema import migrations, schema_sql, statements_of
+from safeurl.adapters.sql.schema.shipped import migrations, schema_sql, statements_of
+from safeurl.adapters.sql.statements import backlog, metrics
 
 _NOW = datetime.now(UTC)
 _HOUR_AGO = stamp(_NOW - timedelta(hours=1))[:16]
@@ -62,7 +62,7 @@ class _Scans:
 
     def metrics(self) -> dict[str, object]:
         args = {"hour_ago": _HOUR_AGO, "broken": '["sandbox_crashed"]'}
-        return dict(self.database.execute(statements.METRICS, args).fetchone())
+        return dict(self.database.execute(metrics.METRICS, args).fetchone())
 
     def steps(self, sql: str) -> int:
         """Return how many instructions of SQLite's machine a statement takes."""
@@ -159,10 +159,11 @@ def test_a_database_of_the_version_before_is_counted_once() -> None:
         assert [*found.values()] == [1, 1, 0, 2, 0, 1, stamp(_NOW)]
 
 
-@pytest.mark.parametrize("name", ["METRICS", "DUE", "LEASED"])
-def test_a_backlog_costs_no_steps(scans: _Scans, name: str) -> None:
+@pytest.mark.parametrize(
+    "sql", [metrics.METRICS, backlog.DUE, backlog.LEASED], ids=["METRICS", "DUE", "LEASED"]
+)
+def test_a_backlog_costs_no_steps(scans: _Scans, sql: str) -> None:
     """A hundred times as many scans that wait and that ended just now: as many instructions."""
-    sql = getattr(statements, name)
     few = scans.add(60)
     for scan_id in few[:8]:
         scans.end(scan_id, "FAILED", "dns_failed")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.sql.schema import migrations
+from safeurl.adapters.sql.schema.shipped import migrations
 from safeurl.model.audit import path_faults
 from safeurl.state import State
 from tests.support.builders import make_scan

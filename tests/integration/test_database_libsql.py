@@ -11,7 +11,7 @@ import pytest
 from safeurl.adapters.libsql import LibSQLStore
 from safeurl.adapters.libsql.address import Transport, parse_address
 from safeurl.adapters.libsql.failure import http_failure, sql_failure
-from safeurl.adapters.sql.schema import migrations
+from safeurl.adapters.sql.schema.shipped import migrations
 from safeurl.errors import (
     ConfigError,
     RowRefusedError,
@@ -90,7 +90,7 @@ def test_a_lost_answer_loses_and_doubles_nothing(server: Sqld, scheme: str, tran
             proxy.drop_answers(1)
             assert await store.renew_lease(won, lease_until=NOW + 2 * LEASE)
             proxy.drop_answers(1)
-            await store.note(won, event="sandbox", detail="cold", now=NOW, actor=WORKER)
+            await store.append_audit(won, event="sandbox", detail="cold", now=NOW, actor=WORKER)
             proxy.drop_answers(1)
             seen = await analysed(store, won)
             assert seen is not None
@@ -101,7 +101,7 @@ def test_a_lost_answer_loses_and_doubles_nothing(server: Sqld, scheme: str, tran
             assert ended is not None
             assert (ended.state, ended.version) == (State.COMPLETED, 3)
             proxy.drop_answers(1)
-            await store.beat(make_beat())
+            await store.record_heartbeat(make_beat())
 
             trail = await store.audit(scan.id)
             assert path_faults(trail) == []
@@ -215,7 +215,11 @@ def test_a_server_that_is_gone_is_unavailability(
     gone.stop()
 
     async def act(store: LibSQLStore) -> None:
-        for ask in (store.ping, lambda: store.beat(make_beat()), lambda: store.add([make_scan()])):
+        for ask in (
+            store.ping,
+            lambda: store.record_heartbeat(make_beat()),
+            lambda: store.add([make_scan()]),
+        ):
             with pytest.raises(StoreBusyError, match="cannot be reached") as caught:
                 await ask()
             assert str(caught.value).endswith(f" (http://{gone.authority}).")
@@ -236,7 +240,7 @@ def test_a_server_that_comes_back_is_used_again(tmp_path: Path, scheme: str) -> 
             server.stop()
             await asyncio.to_thread(server.start)
             assert await store.get(scan.id) == scan
-            await store.beat(make_beat())
+            await store.record_heartbeat(make_beat())
 
         _play(f"{scheme}://{server.authority}", act)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.sql.schema import schema_sql, statements_of
+from safeurl.adapters.sql.schema.shipped import schema_sql, statements_of
 from safeurl.state import FINAL_STATES, State, is_legal
 from tests.support.sqld import Sqld
 

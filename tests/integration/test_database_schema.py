@@ -11,8 +11,18 @@ import pytest
 from sqlalchemy import create_engine, inspect
 from sqlmodel import SQLModel
 
-from safeurl.adapters.sql import audit_statements, models, statements
-from safeurl.adapters.sql.schema import migrations, schema_sql, statements_of
+from safeurl.adapters.sql import models
+from safeurl.adapters.sql.schema.shipped import migrations, schema_sql, statements_of
+from safeurl.adapters.sql.statements import (
+    attempts,
+    audit,
+    backlog,
+    leadership,
+    metrics,
+    scans,
+    schema,
+    workers,
+)
 from safeurl.model.audit import AuditRow, Seal
 from safeurl.model.scan import Artefact, AuditEntry, Metrics, Result, Scan, WorkerBeat
 from safeurl.state import TRANSITIONS, Outcome, State
@@ -20,8 +30,9 @@ from safeurl.state import TRANSITIONS, Outcome, State
 _COMMENT = re.compile(r"--[^\n]*")
 _HOT = {
     name: sql
-    for name, sql in (vars(statements) | vars(audit_statements)).items()
-    if name.isupper() and not name.startswith("_") and name != "MIGRATIONS"
+    for module in (attempts, audit, backlog, leadership, metrics, scans, schema, workers)
+    for name, sql in vars(module).items()
+    if name.isupper() and not name.startswith("_") and name not in {"MIGRATIONS", "DUE_CONDITION"}
 }
 
 

@@ -79,7 +79,7 @@ def test_a_lock_that_stays_is_unavailability(path: Path) -> None:
     async def act(store: SQLiteStore) -> None:
         began = time.monotonic()
         with pytest.raises(StoreBusyError, match="locked") as caught:
-            await store.beat(make_beat())
+            await store.record_heartbeat(make_beat())
         assert isinstance(caught.value, StoreUnavailableError)
         assert caught.value.__cause__ is not None
         assert _PATIENCE_S <= time.monotonic() - began < 30 * _PATIENCE_S
@@ -104,7 +104,7 @@ def test_a_lock_that_is_released_is_only_a_delay(path: Path) -> None:
     """The write goes through once the other writer is done, also after SQLite gave up waiting."""
 
     async def act(store: SQLiteStore) -> None:
-        await store.beat(make_beat())
+        await store.record_heartbeat(make_beat())
         assert await store.workers(since=NOW) == [make_beat()]
 
     with _locked(path) as other:
@@ -130,7 +130,7 @@ def test_a_cancelled_write_holds_no_lock(path: Path) -> None:
             held = await store.get(scan.id)
             assert held is not None
             assert len(await store.audit(scan.id)) == 1 + held.version
-            await store.beat(make_beat())
+            await store.record_heartbeat(make_beat())
 
     _play(path, act, patience_s=10)
 
@@ -280,7 +280,7 @@ def test_folder_and_files_are_ours_alone(tmp_path: Path) -> None:
 
     async def act(store: SQLiteStore) -> None:
         await store.migrate()
-        await store.beat(make_beat())
+        await store.record_heartbeat(make_beat())
         modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in path.parent.iterdir()}
         assert modes == {"safeurl.db": 0o600, "safeurl.db-wal": 0o600, "safeurl.db-shm": 0o600}
 

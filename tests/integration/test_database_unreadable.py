@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.memory.scans import MemoryQueue
+from safeurl.adapters.memory.queue import MemoryQueue
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.errors import RowUnreadableError, StoreBusyError, StoreFullError
 from safeurl.service import Service
@@ -125,7 +125,7 @@ def test_health_tells_of_them(tmp_path: Path) -> None:
     async def act(store: SQLiteStore) -> None:
         scan, _ = scans = [make_scan(), make_scan()]
         await store.add(scans)
-        await store.beat(make_beat())
+        await store.record_heartbeat(make_beat())
         service = Service(store, MemoryQueue(), lambda: NOW)
         before = await service.health()
         assert (before.unreadable, len(before.workers)) == ((), 1)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from safeurl.bootstrap import make_queue, open_store, utc_now
 from safeurl.model.scan import Scan
-from safeurl.ports.scans import ScanStore
-from safeurl.service import MAX_SUBMIT, Service
+from safeurl.ports.store import Store
+from safeurl.service import Service
+from safeurl.services.submit import MAX_SUBMIT
 from safeurl.state import Outcome, State
 from tests.support.docker_proxy import DockerProxy
 from tests.support.installation import Installation, installation, serving, until
@@ -146,7 +147,7 @@ async def _swept(site: Installation) -> list[str]:
     return claimed
 
 
-async def _claim_all(store: ScanStore, scan_ids: list[str]) -> list[Scan]:
+async def _claim_all(store: Store, scan_ids: list[str]) -> list[Scan]:
     until_at = utc_now() + timedelta(hours=1)
     scans = [
         await store.claim(scan_id, owner="the test", now=utc_now(), lease_until=until_at)

@@ -13,7 +13,7 @@ import pytest
 
 from safeurl.model.scan import AuditEntry
 from safeurl.ports.sandbox import Stop
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from safeurl.state import Outcome, State
 from tests.support.gateway_sandbox import cell
 from tests.support.images import docker_client
@@ -71,7 +71,7 @@ def test_a_sandbox_ended_from_outside_is_tried_again(
     site.release()
     [scan] = site.expect_completed([scan_id])
 
-    async def trail(store: ScanStore) -> list[AuditEntry]:
+    async def trail(store: Store) -> list[AuditEntry]:
         return await store.audit(scan_id)
 
     put_off = [e for e in site.system.with_store(trail) if e.to_state is State.QUEUED][1:]

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from api.clients import Limits
-from safeurl.adapters.memory.scans import MemoryStore
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.adapters.redis.connection import RedisServer
 from safeurl.adapters.redis.queue import RQQueue
 from safeurl.errors import QueueUnavailableError

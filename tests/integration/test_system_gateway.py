@@ -11,7 +11,7 @@ import pytest
 
 from safeurl.model.report import FetchRequest
 from safeurl.model.scan import AuditEntry
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from safeurl.state import Outcome, State
 from tests.support.pages import PageServer, Reply, Request, html
 from tests.support.system import RunningWorker, System
@@ -42,7 +42,7 @@ def test_a_gateway_killed_in_mid_scan(tmp_path: Path) -> None:
         os.kill(_gateway(running.pid), signal.SIGKILL)
         [scan] = system.wait_final([scan_id], timeout_s=60)
 
-    async def trail(store: ScanStore) -> list[AuditEntry]:
+    async def trail(store: Store) -> list[AuditEntry]:
         return await store.audit(scan_id)
 
     assert (scan.state, scan.attempt) == (State.COMPLETED, 2)

@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from safeurl.model.scan import Scan
-from safeurl.service import Service, Submission
+from safeurl.service import Service
+from safeurl.services.submit import Submission
 from safeurl.state import Outcome, State
 from tests.support.images import script_image
 from tests.support.system import RunningWorker, System

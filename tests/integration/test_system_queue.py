@@ -10,7 +10,7 @@ from rq.suspension import suspend
 
 from safeurl.bootstrap import redis_server
 from safeurl.model.audit import path_faults
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from safeurl.state import State
 from tests.support.pages import PageServer, Reply, Request, html
 from tests.support.system import RunningWorker, System
@@ -118,7 +118,7 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path) -> None:
         _kill_workers(run.pid)
         [scan] = system.wait_final([scan_id], timeout_s=60)
 
-    async def faults(store: ScanStore) -> list[str]:
+    async def faults(store: Store) -> list[str]:
         return path_faults(await store.audit(scan_id))
 
     assert (scan.state, scan.attempt) == (State.COMPLETED, 2)
@@ -167,7 +167,7 @@ def test_a_stop_without_redis_finishes_what_runs(tmp_path: Path) -> None:
 
 
 def _wait_for_state(system: System, scan_id: str, state: State) -> None:
-    async def ask(store: ScanStore) -> bool:
+    async def ask(store: Store) -> bool:
         scan = await store.get(scan_id)
         return scan is not None and scan.state is state
 

@@ -10,8 +10,9 @@ import pytest
 from safeurl.model.audit import path_faults
 from safeurl.model.report import Evidence
 from safeurl.model.scan import Scan
-from safeurl.ports.scans import ScanStore
-from safeurl.service import Service, Submission
+from safeurl.ports.store import Store
+from safeurl.service import Service
+from safeurl.services.submit import Submission
 from safeurl.state import Outcome, State
 from tests.support.pages import Handler, PageServer, Reply, Request, html, redirect
 from tests.support.system import RunningWorker, System, bridge_gateway
@@ -72,7 +73,7 @@ def _scan(system: System, url: str) -> tuple[Scan, Evidence]:
     [scan_id] = _submit(system, [url])
     [scan] = system.wait_final([scan_id], timeout_s=60)
 
-    async def act(store: ScanStore) -> str | None:
+    async def act(store: Store) -> str | None:
         return await store.evidence(scan_id)
 
     document = system.with_store(act)
@@ -89,7 +90,7 @@ def test_two_hundred_scans(system: System, pages: PageServer) -> None:
         (State.COMPLETED, Outcome.OK, 3, 1)
     }
 
-    async def check(store: ScanStore) -> None:
+    async def check(store: Store) -> None:
         for scan in scans:
             assert path_faults(await store.audit(scan.id)) == []
             result = await store.result(scan.id)

@@ -11,7 +11,7 @@ import psutil
 
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import AuditEntry, Scan
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from safeurl.service import Service
 from safeurl.state import Outcome, State
 from tests.support.docker_proxy import DockerProxy
@@ -244,7 +244,7 @@ def _scan(system: System, *urls: str) -> list[Scan]:
 
 
 def _get(system: System, scan_id: str) -> Scan:
-    async def get(store: ScanStore) -> Scan | None:
+    async def get(store: Store) -> Scan | None:
         return await store.get(scan_id)
 
     scan = system.with_store(get)
@@ -253,7 +253,7 @@ def _get(system: System, scan_id: str) -> Scan:
 
 
 def _trail(system: System, scan_id: str) -> list[AuditEntry]:
-    async def ask(store: ScanStore) -> list[AuditEntry]:
+    async def ask(store: Store) -> list[AuditEntry]:
         return await store.audit(scan_id)
 
     return system.with_store(ask)

@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from safeurl.model.attempt import FinalRecord
 from safeurl.model.report import Profile
 from safeurl.model.scan import Artefact, Result, Scan, WorkerBeat, new_scan_id
-from safeurl.ports.scans import FinalRecord, ScanStore
+from safeurl.ports.store import Store
 from safeurl.state import Outcome, State, final_state
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -83,14 +84,14 @@ def make_beat(worker: str = WORKER, at: datetime = NOW) -> WorkerBeat:
     )
 
 
-async def claimed(store: ScanStore, scan: Scan, at: datetime = NOW) -> Scan:
+async def claimed(store: Store, scan: Scan, at: datetime = NOW) -> Scan:
     """Claim a stored scan for `WORKER`, which must succeed."""
     won = await store.claim(scan.id, owner=WORKER, now=at, lease_until=at + LEASE)
     assert won is not None
     return won
 
 
-async def analyzing(store: ScanStore, scan: Scan) -> Scan:
+async def analyzing(store: Store, scan: Scan) -> Scan:
     """Take a claimed scan on to ANALYZING, which must succeed."""
     moved = await analysed(store, scan, '{"n":1}')
     assert moved is not None
@@ -98,7 +99,7 @@ async def analyzing(store: ScanStore, scan: Scan) -> Scan:
 
 
 async def analysed(
-    store: ScanStore, scan: Scan, evidence_json: str = "{}", at: datetime = NOW, by: str = WORKER
+    store: Store, scan: Scan, evidence_json: str = "{}", at: datetime = NOW, by: str = WORKER
 ) -> Scan | None:
     """Try to take a scan on to ANALYZING."""
     return await store.begin_analysis(
@@ -111,14 +112,14 @@ async def analysed(
     )
 
 
-async def finished(store: ScanStore, scan: Scan, outcome: Outcome = Outcome.OK) -> Scan:
+async def finished(store: Store, scan: Scan, outcome: Outcome = Outcome.OK) -> Scan:
     """Finish a scan, which must succeed."""
     ended = await store.finish(scan, make_ending(scan, outcome), now=NOW, actor=WORKER)
     assert ended is not None
     return ended
 
 
-async def brought_to(store: ScanStore, state: State) -> Scan:
+async def brought_to(store: Store, state: State) -> Scan:
     """Store a new scan and take it to `state` by legal moves."""
     scan = make_scan()
     await store.add([scan])

@@ -13,7 +13,7 @@ from pathlib import Path
 from safeurl.adapters.files.artefacts import FileArtefacts
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.model.scan import Artefact, Scan
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from safeurl.settings import Settings
 from safeurl.state import Outcome
 from tests.support.builders import NOW, WORKER, analyzing, claimed, finished, make_scan
@@ -23,7 +23,7 @@ _LIFE_S = 180.0
 _BODY_BYTES = 3000
 
 
-async def _complete(store: ScanStore, artefacts: FileArtefacts, scan: Scan) -> None:
+async def _complete(store: Store, artefacts: FileArtefacts, scan: Scan) -> None:
     body = secrets.token_bytes(_BODY_BYTES)
     sha256 = await artefacts.put(body)
     artefact = Artefact(
@@ -42,7 +42,7 @@ async def _complete(store: ScanStore, artefacts: FileArtefacts, scan: Scan) -> N
     await finished(store, moved)
 
 
-async def churn_once(store: ScanStore, artefacts: FileArtefacts) -> list[Scan]:
+async def churn_once(store: Store, artefacts: FileArtefacts) -> list[Scan]:
     """Accept five scans, tell of them, and take four of them on."""
     scans = [make_scan() for _ in range(5)]
     await store.add(scans)

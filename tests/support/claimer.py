@@ -11,21 +11,21 @@ from pathlib import Path
 
 from safeurl.adapters.libsql import LibSQLStore
 from safeurl.adapters.sqlite import SQLiteStore
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from tests.support.builders import NOW
 
 _LEASE = timedelta(minutes=5)
 _AT_ONCE = 2
 
 
-def open_target(target: str) -> ScanStore:
+def open_target(target: str) -> Store:
     """Return the store of a file or URL, patient enough for a crowd on a small machine."""
     if "://" in target:
         return LibSQLStore(target, patience_s=60)
     return SQLiteStore(Path(target), patience_s=60)
 
 
-async def _claim(store: ScanStore, scan_ids: Sequence[str], owner: str) -> list[str]:
+async def _claim(store: Store, scan_ids: Sequence[str], owner: str) -> list[str]:
     return [
         scan_id
         for scan_id in scan_ids

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from safeurl.adapters.memory.scans import MemoryQueue, MemoryStore
+from safeurl.adapters.memory.queue import MemoryQueue
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.model.scan import Scan, WorkerBeat
 
 

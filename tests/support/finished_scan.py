@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from safeurl.model.attempt import FinalRecord
 from safeurl.model.report import (
     Body,
     Evidence,
@@ -22,7 +23,7 @@ from safeurl.model.report import (
 )
 from safeurl.model.scan import Artefact, Result, Scan
 from safeurl.model.verdict import Category, Group, Hit, Judgement, Verdict
-from safeurl.ports.scans import FinalRecord, ScanStore
+from safeurl.ports.store import Store
 from safeurl.state import Outcome, State
 
 #: A title that would be harmful in a page that did not escape it.
@@ -44,7 +45,7 @@ class Life:
     words: tuple[str, ...] = ()
 
 
-async def finish_as_phishing(store: ScanStore, scan_id: str, life: Life) -> Scan:
+async def finish_as_phishing(store: Store, scan_id: str, life: Life) -> Scan:
     """Take a QUEUED scan through all states to COMPLETED with the evidence of a phishing page."""
     later = life.now + timedelta(seconds=2)
     claimed = await store.claim(

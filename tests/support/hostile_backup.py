@@ -10,7 +10,7 @@ from safeurl.adapters.backup.archive import ArchiveWriter
 from safeurl.adapters.backup.document import decode, encode
 from safeurl.adapters.files.artefacts import FileArtefacts
 from safeurl.model.backup import Manifest, Seal
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from tests.support.builders import NOW
 from tests.support.churner import churn_once
 from tests.support.schema_changes import apply
@@ -21,7 +21,7 @@ def honest_members(folder: Path) -> dict[str, bytes]:
     """Return the members of an honest backup of five scans."""
     system = System(folder / "state")
 
-    async def fill(store: ScanStore) -> None:
+    async def fill(store: Store) -> None:
         await churn_once(store, FileArtefacts(system.settings.artefact_dir))
 
     system.with_store(fill)

@@ -17,7 +17,7 @@ import httpx
 
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import AuditEntry, Scan
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from safeurl.state import State
 from tests.support.live_api import api_process, client_of
 from tests.support.pages import PageServer, Reply, Request, html
@@ -115,7 +115,7 @@ class Installation:
     def scan(self, scan_id: str) -> Scan:
         """Look a scan up in the database."""
 
-        async def get(store: ScanStore) -> Scan | None:
+        async def get(store: Store) -> Scan | None:
             return await store.get(scan_id)
 
         found = self.system.with_store(get)
@@ -132,7 +132,7 @@ class Installation:
         told = [(scan.state, scan.outcome, scan.detail) for scan in scans]
         assert {scan.state for scan in scans} == {State.COMPLETED}, told
 
-        async def faults(store: ScanStore) -> list[str]:
+        async def faults(store: Store) -> list[str]:
             found = []
             for scan in scans:
                 found += path_faults(await store.audit(scan.id))

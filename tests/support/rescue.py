@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from safeurl.adapters.memory.scans import MemoryQueue, MemoryStore
+from safeurl.adapters.memory.queue import MemoryQueue
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.model.report import Profile
 from safeurl.model.scan import Scan, new_scan_id
 from safeurl.state import State

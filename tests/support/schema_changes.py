@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
-from safeurl.adapters.sql.schema import schema_sql, statements_of
+from safeurl.adapters.sql.schema.shipped import schema_sql, statements_of
 
 #: A SELECT of one column that never ends.
 ENDLESS = (

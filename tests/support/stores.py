@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from safeurl.adapters.libsql import LibSQLStore
-from safeurl.adapters.memory.scans import MemoryStore
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.ports.store import Store
 from tests.support.libsql_proxy import LibSQLProxy

@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 
 from safeurl.bootstrap import open_service, open_store
 from safeurl.model.scan import Scan
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.store import Store
 from safeurl.service import Service
 from safeurl.settings import Settings
 from safeurl.state import is_final
@@ -69,7 +69,7 @@ class System:
                 raise
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
-    def with_store(self, act: Callable[[ScanStore], Awaitable[T]]) -> T:
+    def with_store(self, act: Callable[[Store], Awaitable[T]]) -> T:
         """Run `act` with the installation's store open."""
 
         async def run() -> T:
@@ -90,7 +90,7 @@ class System:
     def wait_final(self, scan_ids: list[str], timeout_s: float) -> list[Scan]:
         """Return the scans once all are final; raise TimeoutError with those that are not."""
 
-        async def wait(store: ScanStore) -> list[Scan]:
+        async def wait(store: Store) -> list[Scan]:
             deadline = time.monotonic() + timeout_s
             done: list[Scan] = []
             # One after the other, so that waiting for many costs the machine no more than for one.

@@ -9,7 +9,7 @@ from safeurl.adapters.libsql import LibSQLStore
 from safeurl.adapters.libsql.address import parse_address
 from safeurl.adapters.libsql.database import LibSQLDatabase
 from safeurl.adapters.sql.database import Database, Statement
-from safeurl.adapters.sql.schema import schema_sql, statements_of
+from safeurl.adapters.sql.schema.shipped import schema_sql, statements_of
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.adapters.sqlite.database import SQLiteDatabase
 from safeurl.ports.store import Store
@@ -54,7 +54,7 @@ class Victim:
         await self.seal()
         await brought_to(self.store, State.FETCHING)
         scan = await brought_to(self.store, State.FETCHING)
-        await self.store.note(scan, event="sandbox", detail="{}", now=NOW, actor=WORKER)
+        await self.store.append_audit(scan, event="sandbox", detail="{}", now=NOW, actor=WORKER)
 
 
 Cell = Callable[[Path], AbstractAsyncContextManager[Victim]]

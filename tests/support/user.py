@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from safeurl.adapters.sql.schema import migrations, schema_sql
+from safeurl.adapters.sql.schema.shipped import migrations, schema_sql
 
 #: Users and groups that no system has given a name.
 SERVICE, SERVICE_GROUP, STRANGER = 61_234, 61_235, 61_236

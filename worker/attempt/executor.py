@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Protocol
 
 import msgspec
 from msgspec import structs
@@ -22,10 +23,11 @@ from safeurl.model.report import EgressEvidence, Evidence, FetchRequest
 from safeurl.model.report_reader import ReportReader
 from safeurl.model.scan import Artefact, Scan
 from safeurl.ports.artefacts import ArtefactStore
+from safeurl.ports.attempts import AttemptStore
+from safeurl.ports.audit import AuditTrail
 from safeurl.ports.clock import Clock
 from safeurl.ports.egress import Egress, EgressEndpoint
 from safeurl.ports.sandbox import Sandbox, SandboxExit, SandboxOrder
-from safeurl.ports.scans import ScanStore
 from safeurl.retry import BACKOFF, HANDED_BACK, failures, retry_delay
 from safeurl.services.conclusion import final_from_evidence, final_without_page
 from safeurl.state import ANALYZED_OUTCOMES, Outcome
@@ -69,13 +71,17 @@ class FetchOutcome:
     was_cut_off: bool = False
 
 
+class ExecutorStore(AttemptStore, AuditTrail, Protocol):
+    """What an attempt uses of the database."""
+
+
 class Executor:
     """Runs attempts; `owner` names this worker in leases and in the audit trail."""
 
     def __init__(  # noqa: PLR0913 - the parts an attempt touches, each handed in
         self,
         *,
-        store: ScanStore,
+        store: ExecutorStore,
         sandbox: Sandbox,
         egress: Egress | None,
         artefacts: ArtefactStore,
@@ -251,7 +257,7 @@ class Executor:
         }
         if ended.stderr_tail:
             _log.warning("sandbox.stderr scan=%s tail=%r", scan.id, ended.stderr_tail)
-        await self._store.note(
+        await self._store.append_audit(
             scan, event="sandbox", detail=json.dumps(facts), now=self._clock(), actor=self._owner
         )
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from safeurl.errors import UnavailableError
 from safeurl.model.scan import Scan
+from safeurl.ports.attempts import LeaseStore
 from safeurl.ports.clock import Clock
-from safeurl.ports.scans import ScanStore
 
 _log = logging.getLogger("safeurl.lease")
 
@@ -19,7 +19,7 @@ WATCH_S = 0.7
 class LeaseHolder:
     """Keeps leases of one worker; how long it has held one is told by a clock that nobody sets."""
 
-    def __init__(self, store: ScanStore, *, lease: timedelta, clock: Clock) -> None:
+    def __init__(self, store: LeaseStore, *, lease: timedelta, clock: Clock) -> None:
         """Take the lease's length; it is renewed three times in it."""
         self._store = store
         self._lease = lease

@@ -5,14 +5,18 @@ import logging
 import signal
 from collections.abc import Callable
 from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
+from safeurl.model.attempt import FinalRecord
 from safeurl.model.report import Evidence
 from safeurl.model.scan import Scan
 from safeurl.model.stored_evidence import read_evidence
+from safeurl.ports.attempts import AttemptEnds
+from safeurl.ports.audit import AuditTrail
 from safeurl.ports.clock import Clock
-from safeurl.ports.scans import FinalRecord, ScanStore
+from safeurl.ports.scans import EvidenceReader
 from safeurl.services.conclusion import final_from_evidence
 
 _log = logging.getLogger("safeurl.conclude")
@@ -25,8 +29,12 @@ _MAX_CPU_S = 10.0
 Judge = Callable[[Scan, Evidence, datetime], FinalRecord]
 
 
+class ResumeStore(AttemptEnds, AuditTrail, EvidenceReader, Protocol):
+    """What concluding from stored evidence uses."""
+
+
 async def conclude_stored(  # noqa: PLR0913 - the parts it touches, each handed in
-    store: ScanStore,
+    store: ResumeStore,
     scan: Scan,
     *,
     clock: Clock,
@@ -61,7 +69,9 @@ async def conclude_stored(  # noqa: PLR0913 - the parts it touches, each handed 
         return None
     if not is_told:
         said = "The stored evidence is judged."
-        await store.note(scan, event=EVENT, detail=said, now=clock(), actor=actor, term=term)
+        await store.append_audit(
+            scan, event=EVENT, detail=said, now=clock(), actor=actor, term=term
+        )
     # The kernel's timer, because a thread can be neither ended nor, in a regular expression, asked.
     signal.setitimer(signal.ITIMER_PROF, max_cpu_s)
     try:

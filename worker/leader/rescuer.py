@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from safeurl.errors import (
     QueueUnavailableError,
@@ -21,13 +22,13 @@ from safeurl.errors import (
     StoreUnavailableError,
 )
 from safeurl.model.scan import Scan
+from safeurl.ports.backlog import Backlog
 from safeurl.ports.clock import CLOCK_SKEW, Clock
 from safeurl.ports.queue import Waiting, WakeQueue
-from safeurl.ports.scans import ScanStore
 from safeurl.retry import failures, retry_delay
 from safeurl.services.conclusion import final_without_page
 from safeurl.state import OUTCOME_MESSAGES, Outcome, State
-from worker.attempt.resume import conclude_stored
+from worker.attempt.resume import ResumeStore, conclude_stored
 from worker.identity import has_ended
 
 _log = logging.getLogger("safeurl.rescuer")
@@ -45,12 +46,16 @@ QUEUE_FACTOR = 4
 Reap = Callable[[str, int], Awaitable[bool]]
 
 
+class RescuerStore(Backlog, ResumeStore, Protocol):
+    """What a sweep uses of the database."""
+
+
 class Rescuer:
     """Sweeps the store; `actor` names this process in the audit trail."""
 
     def __init__(  # noqa: PLR0913 - the parts a sweep touches, each handed in
         self,
-        store: ScanStore,
+        store: RescuerStore,
         queue: WakeQueue,
         *,
         clock: Clock,

@@ -11,7 +11,7 @@ from safeurl.bootstrap import utc_now
 from safeurl.errors import EgressUnavailableError, SandboxUnavailableError, UnavailableError
 from safeurl.model.scan import WorkerBeat
 from safeurl.ports.sandbox import Sandbox
-from safeurl.ports.scans import ScanStore
+from safeurl.ports.workers import HeartbeatStore
 from safeurl.settings import Settings
 from worker.egress.client.client import EgressClient
 
@@ -25,7 +25,9 @@ _GATEWAY_STARTS_S = 3.0
 class Beat:
     """Tells the store that this worker lives, and how its host does."""
 
-    def __init__(self, settings: Settings, store: ScanStore, sandbox: Sandbox, name: str) -> None:
+    def __init__(
+        self, settings: Settings, store: HeartbeatStore, sandbox: Sandbox, name: str
+    ) -> None:
         """Count from now; the worker is the parent of this process."""
         self._settings = settings
         self._store = store
@@ -37,12 +39,14 @@ class Beat:
     async def send(self) -> None:
         """Beat once, over the last one."""
         docker_ok, detail = await self._docker()
-        await self._store.beat(self._make(utc_now(), docker_ok=docker_ok, detail=detail))
+        await self._store.record_heartbeat(
+            self._make(utc_now(), docker_ok=docker_ok, detail=detail)
+        )
 
     async def retire(self) -> None:
         """Leave the list of living workers at once."""
         try:
-            await self._store.retire(self._name)
+            await self._store.remove_worker(self._name)
         except UnavailableError as error:
             _log.warning("beat.not_retired error=%s", error)
 

@@ -25,7 +25,7 @@ from safeurl.adapters.backup.location import (
 from safeurl.adapters.backup.unpack import StagingFolders, unpack
 from safeurl.adapters.backup.validator import DatabaseValidator
 from safeurl.adapters.files.sharing import file_mode
-from safeurl.adapters.sql.schema import migrations
+from safeurl.adapters.sql.schema.shipped import migrations
 from safeurl.errors import RequestError, UnavailableError
 from safeurl.model.backup import Progress, RestoreSummary
 

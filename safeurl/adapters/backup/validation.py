@@ -10,10 +10,8 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from safeurl.adapters.backup.snapshot import NO_MEMORY, SCHEMA_NOT_UTF8, first_fault, inventory
-from safeurl.adapters.sql.contents import rule_counts
 from safeurl.adapters.sql.database import Row, Statement
-from safeurl.adapters.sql.schema import migrations
-from safeurl.adapters.sql.schema_check import (
+from safeurl.adapters.sql.schema.check import (
     LEDGER,
     OBJECTS,
     SchemaObject,
@@ -23,6 +21,8 @@ from safeurl.adapters.sql.schema_check import (
     reference,
     schema_faults,
 )
+from safeurl.adapters.sql.schema.contents import rule_counts
+from safeurl.adapters.sql.schema.shipped import migrations
 from safeurl.model.audit import SchemaFault
 from safeurl.model.backup import Inventory
 

@@ -20,7 +20,7 @@ from msgspec import Struct
 from safeurl.adapters.backup.limits import Limits
 from safeurl.adapters.backup.snapshot import blobs, open_copy
 from safeurl.adapters.backup.validation import ValidationResult, validate
-from safeurl.adapters.sql.schema_check import current
+from safeurl.adapters.sql.schema.check import current
 
 #: linux/prctl.h
 _PR_SET_PDEATHSIG = 1

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from safeurl.adapters.libsql.address import Address, Transport, parse_address
 from safeurl.adapters.sql.database import Database
-from safeurl.adapters.sql.scans import SQLStore
+from safeurl.adapters.sql.store import SQLStore
 from safeurl.errors import ConfigError
 
 _NO_EXTRA = "A libSQL database needs more packages: pip install 'safeurl[turso]'."

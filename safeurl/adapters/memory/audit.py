@@ -1,18 +1,23 @@
-"""The shipped fake of `AuditLedger`: seals in a list."""
+"""`AuditTrail` and `AuditLedger` in lists."""
 
 import msgspec
 
+from safeurl.adapters.memory.base import MemoryBase
 from safeurl.adapters.sql.rows import columns
 from safeurl.model.audit import NO_SEAL, AuditRow, SchemaFault, Seal, Trail
-from safeurl.model.scan import AuditEntry, LeaderTerm, Scan
+from safeurl.model.scan import AuditEntry, Scan
 
 
-class MemoryLedger:
+class MemoryAuditTrail(MemoryBase):
+    """`AuditTrail`; the contract stands on the port."""
+
+    async def audit(self, scan_id: str) -> list[AuditEntry]:
+        """Keep to the order of writing."""
+        return [entry for entry in self._audit if entry.scan_id == scan_id]
+
+
+class MemoryLedger(MemoryBase):
     """`AuditLedger` over the store's own rows, which are never cut off."""
-
-    _audit: list[AuditEntry]
-    _scans: dict[str, Scan]
-    _terms: list[LeaderTerm]
 
     def __init__(self) -> None:
         """Begin without a seal."""

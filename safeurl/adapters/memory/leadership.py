@@ -1,19 +1,15 @@
-"""The shipped fake of `Leadership`: terms in a list."""
+"""`Leadership` in a list of terms."""
 
 from dataclasses import replace
 from datetime import datetime
 
+from safeurl.adapters.memory.base import MemoryBase
 from safeurl.model.scan import LeaderTerm
 from safeurl.ports.clock import CLOCK_SKEW
 
 
-class MemoryLeadership:
+class MemoryLeadership(MemoryBase):
     """`Leadership` in a list, the newest term last."""
-
-    def __init__(self) -> None:
-        """Begin without a leader."""
-        super().__init__()
-        self._terms: list[LeaderTerm] = []
 
     async def lead(self, holder: str, *, now: datetime, until: datetime) -> LeaderTerm:
         """Renew the last one, or append."""

@@ -1,4 +1,4 @@
-"""The audit trail over SQL, as a whole: its rows by id, and the seals over them."""
+"""`AuditTrail` and `AuditLedger` over SQL; the contracts stand on the ports."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -6,13 +6,11 @@ from typing import TypeVar
 
 import msgspec
 
-from safeurl.adapters.sql import audit_statements as statements
+from safeurl.adapters.sql import models
 from safeurl.adapters.sql.base import SQLBase
-from safeurl.adapters.sql.contents import rule_faults
 from safeurl.adapters.sql.database import Row, Statement
-from safeurl.adapters.sql.migrate import require_current
-from safeurl.adapters.sql.rows import columns
-from safeurl.adapters.sql.schema_check import (
+from safeurl.adapters.sql.rows import columns, parse
+from safeurl.adapters.sql.schema.check import (
     LEDGER,
     OBJECTS,
     current,
@@ -20,10 +18,23 @@ from safeurl.adapters.sql.schema_check import (
     objects_of,
     schema_faults,
 )
+from safeurl.adapters.sql.schema.contents import rule_faults
+from safeurl.adapters.sql.schema.migrate import require_current
+from safeurl.adapters.sql.statements import audit as statements
 from safeurl.errors import StoreUnavailableError
 from safeurl.model.audit import NO_SEAL, AuditRow, SchemaFault, Seal, Trail
+from safeurl.model.scan import AuditEntry
 
 Kind = TypeVar("Kind")
+
+
+class SQLAuditTrail(SQLBase):
+    """`AuditTrail`; the contract stands on the port."""
+
+    async def audit(self, scan_id: str) -> list[AuditEntry]:
+        """Walk the index by scan; ids grow with time."""
+        rows = await self._read(statements.AUDIT, id=scan_id)
+        return parse(models.AuditLog, AuditEntry, rows)
 
 
 class SQLLedger(SQLBase):

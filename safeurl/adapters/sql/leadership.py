@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from safeurl.adapters.sql import models, statements
+from safeurl.adapters.sql import models
 from safeurl.adapters.sql.base import SQLBase
 from safeurl.adapters.sql.database import Statement
 from safeurl.adapters.sql.rows import parse, stamp
+from safeurl.adapters.sql.statements import leadership as statements
 from safeurl.model.scan import LeaderTerm
 from safeurl.ports.clock import CLOCK_SKEW
 

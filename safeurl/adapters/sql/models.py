@@ -157,7 +157,7 @@ class AuditSeal(SQLModel, table=True):
     term: int
 
 
-class JudgedRow(SQLModel):
+class VerdictSummaryRow(SQLModel):
     """Of a result, what a list shows; no table."""
 
     scan_id: str

@@ -1,6 +1,7 @@
 """Between dataclasses and rows: times as text of one width, lists as JSON, enums as words."""
 
 import json
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, fields
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ class _Dataclass(Protocol):
 
 
 Kind = TypeVar("Kind", bound=_Dataclass)
+Answer = TypeVar("Answer")
 
 
 def stamp(at: datetime) -> str:
@@ -26,6 +28,11 @@ def stamp(at: datetime) -> str:
     if at.tzinfo is None:
         raise RowRefusedError(f"The time {at} says no time zone.")
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def new_change_id() -> str:
+    """Return a new name for a change of a scan."""
+    return secrets.token_hex(8)
 
 
 def columns(value: _Dataclass) -> dict[str, Value]:
@@ -81,3 +88,8 @@ def _parsed(model: type[SQLModel], kind: type[Kind], row: Mapping[str, Value]) -
             f"The database holds a {model.__name__} row that this version cannot read."
         ) from exc
     return kind(**{field.name: getattr(checked, field.name) for field in fields(kind)})
+
+
+def first(found: Sequence[Answer]) -> Answer | None:
+    """Return the first one, or None when there is none."""
+    return found[0] if found else None

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from safeurl.adapters.sql.scans import SQLStore
+from safeurl.adapters.sql.store import SQLStore
 from safeurl.adapters.sqlite.database import SQLiteDatabase
 
 #: SQLite's own look at pages, indexes and types; the first of what it finds tells enough.

@@ -16,7 +16,8 @@ from safeurl.defang import safe_text, safe_url
 from safeurl.errors import RequestError, UnavailableError, UrlRefusedError
 from safeurl.pasted import find_urls
 from safeurl.printable import counted
-from safeurl.service import MAX_SUBMIT, Service, Submission
+from safeurl.service import Service
+from safeurl.services.submit import MAX_SUBMIT, Submission
 from safeurl.url import Reason
 
 #: A reason is a sentence of ours, which quotes little.

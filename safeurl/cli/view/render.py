@@ -17,7 +17,7 @@ from safeurl.model.scan import AuditEntry, Scan, VerdictSummary
 from safeurl.model.stored_evidence import read_evidence
 from safeurl.model.verdict import Hit, Judgement, Verdict, is_concluded
 from safeurl.printable import counted
-from safeurl.service import ScanView
+from safeurl.services.query import ScanView
 from safeurl.state import OUTCOME_MESSAGES, Outcome, State
 
 STYLES = {

@@ -32,7 +32,7 @@ from safeurl.model.scan import AuditEntry
 from safeurl.model.stored_evidence import read_evidence
 from safeurl.pasted import find_urls
 from safeurl.printable import clean, escaped, plain
-from safeurl.service import ScanView
+from safeurl.services.query import ScanView
 from safeurl.state import Outcome
 from tests.support.builders import make_scan
 from tests.support.filled import fill

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from safeurl.adapters.sql.contents import rule_counts
-from safeurl.adapters.sql.schema_check import current
+from safeurl.adapters.sql.schema.check import current
+from safeurl.adapters.sql.schema.contents import rule_counts
 
 _TABLE = "schema_migrations"
 _RULE = f"1 row of {_TABLE} breaks the rule schema_migrations_applied_at_utc."

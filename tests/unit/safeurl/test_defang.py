@@ -17,7 +17,7 @@ from safeurl.cli.view.screen import Screen
 from safeurl.defang import defang_text, safe_url
 from safeurl.model.report import EgressDecision, EgressEvidence, Evidence, Refusal
 from safeurl.model.scan import AuditEntry
-from safeurl.service import ScanView
+from safeurl.services.query import ScanView
 from safeurl.url import parse
 from tests.support.builders import NOW, make_scan
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from safeurl.adapters.sql.database import Row, Statement
-from safeurl.adapters.sql.migrate import migrate
-from safeurl.adapters.sql.schema import migrations
+from safeurl.adapters.sql.schema.migrate import migrate
+from safeurl.adapters.sql.schema.shipped import migrations
 from safeurl.errors import RowRefusedError
 
 

@@ -14,8 +14,8 @@ from safeurl.defang import safe_url
 from safeurl.model.report import EgressDecision, EgressEvidence, Evidence, Refusal
 from safeurl.model.scan import AuditEntry, VerdictSummary
 from safeurl.printable import clean
-from safeurl.service import ScanView
 from safeurl.services.conclusion import final_without_page
+from safeurl.services.query import ScanView
 from safeurl.state import Outcome, State
 from tests.support.builders import NOW, make_scan
 

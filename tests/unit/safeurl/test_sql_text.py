@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safeurl.adapters.sql.schema import schema_sql, statements_of
-from safeurl.adapters.sql.sql_text import checks, definitions, links, normalized
+from safeurl.adapters.sql.schema.shipped import schema_sql, statements_of
+from safeurl.adapters.sql.schema.sql_text import checks, definitions, links, normalized
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from safeurl.adapters.memory.artefacts import MemoryArtefacts
-from safeurl.adapters.memory.scans import MemoryStore
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.errors import StoreUnavailableError
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import Scan

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.adapters.memory.scans import MemoryStore
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.bootstrap import utc_now
 from safeurl.errors import EgressUnavailableError, SandboxUnavailableError, StoreUnavailableError
 from safeurl.model.scan import WorkerBeat
@@ -87,7 +87,7 @@ def test_a_worker_that_cannot_sign_off_ends_all_the_same(tmp_path: Path) -> None
     """Its row is forgotten when nothing more is heard of it."""
 
     class Away(MemoryStore):
-        async def retire(self, worker_id: str) -> None:
+        async def remove_worker(self, worker_id: str) -> None:
             """Fail."""
             raise StoreUnavailableError(f"Nobody hears {worker_id}.")
 

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from safeurl.adapters.memory.scans import MemoryStore
+from safeurl.adapters.memory.store import MemoryStore
+from safeurl.model.attempt import FinalRecord
 from safeurl.model.report import Evidence, Hop
 from safeurl.model.scan import Scan
-from safeurl.ports.scans import FinalRecord
 from safeurl.state import State
 from tests.support.builders import NOW, analysed, brought_to, make_ending
 from worker.attempt.resume import EVENT, conclude_stored

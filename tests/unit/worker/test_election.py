@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from safeurl.adapters.memory.scans import MemoryStore
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.errors import StoreUnavailableError
 from safeurl.model.scan import LeaderTerm
 from safeurl.ports.clock import CLOCK_SKEW

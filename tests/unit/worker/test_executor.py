@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from safeurl.adapters.memory.artefacts import MemoryArtefacts
-from safeurl.adapters.memory.scans import MemoryStore
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.errors import RowRefusedError
 from safeurl.model.audit import path_faults
 from safeurl.model.report import Evidence, FetchRequest, Profile

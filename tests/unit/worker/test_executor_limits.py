@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from safeurl.adapters.memory.artefacts import MemoryArtefacts
-from safeurl.adapters.memory.scans import MemoryStore
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.errors import StoreUnavailableError
 from safeurl.model.report import FetchRequest, ReportLine, encode_line
 from safeurl.model.scan import AuditEntry, Scan

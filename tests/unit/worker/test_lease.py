@@ -10,7 +10,7 @@ from math import inf
 
 import pytest
 
-from safeurl.adapters.memory.scans import MemoryStore
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.errors import StoreUnavailableError
 from safeurl.model.scan import Scan
 from safeurl.state import Outcome, State

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import msgspec
 
-from safeurl.adapters.memory.scans import MemoryStore
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.errors import SandboxUnavailableError, StoreUnavailableError
 from safeurl.model.audit import path_faults
 from safeurl.model.report import Evidence, Hop
@@ -326,7 +326,9 @@ def test_evidence_that_ends_its_judge_is_judged_once() -> None:
         scan = await world.add()
         moved = await analysed(world.store, await world.claim(scan), EVIDENCE, at=world.now)
         assert moved is not None
-        await world.store.note(moved, event="concluding", detail="", now=world.now, actor="r0")
+        await world.store.append_audit(
+            moved, event="concluding", detail="", now=world.now, actor="r0"
+        )
         world.ended.add("w1")
         assert await world.rescuer.sweep(None) == (1, 0)
         assert (await world.found(scan)).state is State.QUEUED

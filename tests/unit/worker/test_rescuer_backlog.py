@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from safeurl.adapters.memory.scans import MemoryQueue, MemoryStore
+from safeurl.adapters.memory.queue import MemoryQueue
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.errors import (
     RowRefusedError,
     RowUnreadableError,
@@ -15,8 +16,8 @@ from safeurl.errors import (
     StoreUnavailableError,
 )
 from safeurl.model.scan import AuditEntry, Scan
+from safeurl.ports.backlog import Unreadable, ignore
 from safeurl.ports.queue import Waiting
-from safeurl.ports.scans import Unreadable, ignore
 from safeurl.state import Outcome
 from tests.support.rescue import LEASE, World
 from worker.leader.rescuer import LOOK_LIMIT, PUSH_GRACE, QUEUE_FACTOR, SWEEP_LIMIT

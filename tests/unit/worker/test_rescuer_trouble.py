@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
-from safeurl.adapters.memory.scans import MemoryQueue, MemoryStore
+from safeurl.adapters.memory.queue import MemoryQueue
+from safeurl.adapters.memory.store import MemoryStore
 from safeurl.errors import QueueUnavailableError, StoreBusyError
+from safeurl.model.attempt import FinalRecord
 from safeurl.model.report import Evidence
 from safeurl.model.scan import AuditEntry, Scan
 from safeurl.ports.queue import Waiting
-from safeurl.ports.scans import FinalRecord
 from safeurl.state import Outcome, State
 from tests.support.builders import analysed
 from tests.support.rescue import LEASE, World
@@ -90,7 +91,7 @@ def test_an_attempt_that_was_judged_in_vain_says_nothing_of_the_next() -> None:
         scan = await world.add()
         moved = await analysed(world.store, await world.claim(scan), EVIDENCE, at=world.now)
         assert moved is not None
-        await world.store.note(moved, event=EVENT, detail="", now=world.now, actor="r0")
+        await world.store.append_audit(moved, event=EVENT, detail="", now=world.now, actor="r0")
         assert await world.rescuer.sweep(None) == (1, 0)
         await analysed(world.store, await world.claim(scan), EVIDENCE, at=world.now)
         assert await world.rescuer.sweep(None) == (1, 0)

@@ -24,7 +24,7 @@ def schema_sql() -> str:
     packaged = files("safeurl.adapters.sql") / "schema.sql"
     if packaged.is_file():
         return packaged.read_text(encoding="utf-8")
-    return (Path(__file__).parents[3] / "schema.sql").read_text(encoding="utf-8")
+    return (Path(__file__).parents[4] / "schema.sql").read_text(encoding="utf-8")
 
 
 @cache

@@ -1,4 +1,6 @@
-"""The statements over the audit trail as a whole; as in `statements`, all bear repeating."""
+"""The statements of `AuditTrail` and `AuditLedger`; each may be repeated."""
+
+AUDIT = "SELECT * FROM audit_logs WHERE scan_id = :id ORDER BY id"
 
 ROWS = "SELECT * FROM audit_logs WHERE id > :after ORDER BY id LIMIT :limit"
 

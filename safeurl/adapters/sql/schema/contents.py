@@ -9,8 +9,8 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from safeurl.adapters.sql.database import Row, Statement
-from safeurl.adapters.sql.schema_check import SchemaObject, current
-from safeurl.adapters.sql.sql_text import checks, links
+from safeurl.adapters.sql.schema.check import SchemaObject, current
+from safeurl.adapters.sql.schema.sql_text import checks, links
 from safeurl.printable import counted
 
 #: Rows of one statement, so that no answer of a server takes long.

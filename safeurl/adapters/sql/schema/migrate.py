@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from safeurl.adapters.sql import statements
 from safeurl.adapters.sql.database import NO_SCHEMA, Database, Statement
 from safeurl.adapters.sql.rows import stamp
-from safeurl.adapters.sql.schema import Migration, migrations, schema_sql, statements_of
+from safeurl.adapters.sql.schema.shipped import Migration, migrations, schema_sql, statements_of
+from safeurl.adapters.sql.statements import schema as statements
 from safeurl.errors import RowRefusedError, StoreUnavailableError
 
 

@@ -11,8 +11,8 @@ from contextlib import closing
 from functools import cache
 from typing import NamedTuple
 
-from safeurl.adapters.sql.schema import migrations, schema_sql, statements_of
-from safeurl.adapters.sql.sql_text import definitions, normalized
+from safeurl.adapters.sql.schema.shipped import migrations, schema_sql, statements_of
+from safeurl.adapters.sql.schema.sql_text import definitions, normalized
 from safeurl.model.audit import Risk, SchemaFault
 
 #: Every object of the database, in the order in which they were made. SQLite reads the text only,

@@ -1,0 +1,186 @@
+"""`AttemptStore` in dictionaries; what the database refuses is refused here too."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import msgspec
+
+from safeurl.adapters.memory.backlog import is_due
+from safeurl.adapters.memory.leadership import MemoryLeadership
+from safeurl.errors import RowRefusedError
+from safeurl.model.attempt import FinalRecord
+from safeurl.model.scan import Artefact, Result, Scan
+from safeurl.model.verdict import Judgement
+from safeurl.ports.clock import CLOCK_SKEW
+from safeurl.state import Outcome, State, is_legal
+
+
+class MemoryAttempts(MemoryLeadership):
+    """`AttemptStore` but for `get`; the contract stands on the port."""
+
+    async def claim(
+        self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
+    ) -> Scan | None:
+        """Guarded by QUEUED and due."""
+        scan = self._scans.get(scan_id)
+        if scan is None or not is_due(scan, now, settled=now + CLOCK_SKEW):
+            return None
+        claimed = replace(
+            scan,
+            state=State.FETCHING,
+            attempt=scan.attempt + 1,
+            lease_owner=owner,
+            lease_until=lease_until,
+            outcome=None,
+            detail=None,
+        )
+        return self._move(scan, claimed, now=now, actor=owner)
+
+    async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
+        """Guarded by owner and attempt besides."""
+        held = self._scans.get(scan.id)
+        if held is None or not _is_same(held, scan) or held.lease_owner is None:
+            return False
+        if (held.lease_owner, held.attempt) != (scan.lease_owner, scan.attempt):
+            return False
+        self._scans[scan.id] = replace(held, lease_until=lease_until)
+        return True
+
+    async def begin_analysis(  # noqa: PLR0913 - one keyword per thing that the move stores
+        self,
+        scan: Scan,
+        *,
+        outcome: Outcome,
+        detail: str | None,
+        evidence_json: str,
+        artefacts: Sequence[Artefact] = (),
+        now: datetime,
+        actor: str,
+    ) -> Scan | None:
+        """Keep the lease; keep the evidence."""
+        held = self._guarded(scan, State.ANALYZING)
+        if held is None:
+            return None
+        self._keep_evidence(scan, evidence_json)
+        self._keep_artefacts(scan, artefacts)
+        analysing = replace(held, state=State.ANALYZING, outcome=outcome, detail=detail)
+        return self._move(held, analysing, now=now, actor=actor)
+
+    async def finish(
+        self, scan: Scan, ending: FinalRecord, *, now: datetime, actor: str, term: int | None = None
+    ) -> Scan | None:
+        """Keep all that the ending brings."""
+        held = self._guarded(scan, ending.state, term)
+        if held is None:
+            return None
+        self._keep(held, ending)
+        ended = replace(
+            held,
+            state=ending.state,
+            outcome=ending.outcome,
+            detail=ending.detail,
+            finished_at=now,
+            lease_owner=None,
+            lease_until=None,
+        )
+        return self._move(held, ended, now=now, actor=actor)
+
+    async def requeue(  # noqa: PLR0913 - one keyword per column that the move sets
+        self,
+        scan: Scan,
+        *,
+        outcome: Outcome,
+        detail: str | None,
+        run_after: datetime,
+        now: datetime,
+        actor: str,
+        term: int | None = None,
+    ) -> Scan | None:
+        """Outcome and detail stay on the waiting scan until it is claimed again."""
+        held = self._guarded(scan, State.QUEUED, term)
+        if held is None:
+            return None
+        waiting = replace(
+            held,
+            state=State.QUEUED,
+            outcome=outcome,
+            detail=detail,
+            run_after=run_after,
+            lease_owner=None,
+            lease_until=None,
+        )
+        return self._move(held, waiting, now=now, actor=actor)
+
+    async def append_audit(  # noqa: PLR0913 - one keyword per guard and column of the line
+        self,
+        scan: Scan,
+        *,
+        event: str,
+        detail: str,
+        now: datetime,
+        actor: str,
+        term: int | None = None,
+    ) -> None:
+        """Guarded like any write; the names of the trail's own events are not free."""
+        if event in {"submitted", "transition"}:
+            raise RowRefusedError(f"A note is not called {event}.")
+        held = self._scans.get(scan.id)
+        if held is not None and _is_same(held, scan, term) and self._is_fenced_in(term):
+            self._append_entry(
+                replace(held, outcome=None, detail=detail), event, actor=actor, at=now
+            )
+
+    def _guarded(self, scan: Scan, new: State, term: int | None = None) -> Scan | None:
+        if not is_legal(scan.state, new):
+            raise RowRefusedError(f"A scan does not move from {scan.state} to {new}.")
+        if not self._is_fenced_in(term):
+            return None
+        held = self._scans.get(scan.id)
+        return held if held is not None and _is_same(held, scan, term) else None
+
+    def _keep(self, scan: Scan, ending: FinalRecord) -> None:
+        _check_result(ending.result)
+        if ending.evidence_json is not None:
+            self._keep_evidence(scan, ending.evidence_json)
+        self._keep_artefacts(scan, ending.artefacts)
+        self._results[scan.id] = replace(ending.result, scan_id=scan.id, outcome=ending.outcome)
+
+    def _keep_evidence(self, scan: Scan, document: str) -> None:
+        """Take the place of another attempt's, with its artefacts."""
+        _check_json(document)
+        self._evidence[scan.id] = document
+        self._artefacts.pop(scan.id, None)
+
+    def _keep_artefacts(self, scan: Scan, artefacts: Sequence[Artefact]) -> None:
+        kept = self._artefacts.setdefault(scan.id, {})
+        for artefact in artefacts:
+            kept.setdefault((artefact.kind, artefact.sha256), artefact)
+
+    def _move(self, old: Scan, new: Scan, *, now: datetime, actor: str) -> Scan:
+        moved = replace(new, version=old.version + 1, updated_at=now)
+        self._scans[moved.id] = moved
+        self._append_entry(
+            moved, "transition", actor=actor, at=now, origin=old.state, to=moved.state
+        )
+        return moved
+
+
+def _is_same(held: Scan, scan: Scan, term: int | None = None) -> bool:
+    as_seen = term is None or held.lease_until == scan.lease_until
+    return as_seen and (held.version, held.state) == (scan.version, scan.state)
+
+
+def _check_result(result: Result) -> None:
+    if not 0 <= result.score <= 100:  # noqa: PLR2004 - the bounds of a score
+        raise RowRefusedError("A score lies between 0 and 100.")
+    if result.verdict not in list(Judgement):
+        raise RowRefusedError(f"{result.verdict!r} is no verdict.")
+    _check_json(result.verdict_json)
+
+
+def _check_json(document: str) -> None:
+    try:
+        msgspec.json.decode(document)
+    except msgspec.MsgspecError as exc:
+        raise RowRefusedError("The document is not JSON.") from exc

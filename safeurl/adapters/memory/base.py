@@ -1,0 +1,55 @@
+"""What the parts of the memory store share: its rows."""
+
+from datetime import datetime
+
+from safeurl.model.scan import (
+    Artefact,
+    AuditEntry,
+    LeaderTerm,
+    Result,
+    Scan,
+    WorkerBeat,
+)
+from safeurl.state import State
+
+
+class MemoryBase:
+    """The rows of all tables. Every method runs without awaiting, hence all of it or nothing."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._scans: dict[str, Scan] = {}
+        #: Scans that are passed over as if their rows were damaged.
+        self.unreadable: set[str] = set()
+        self._results: dict[str, Result] = {}
+        self._evidence: dict[str, str] = {}
+        self._artefacts: dict[str, dict[tuple[str, str], Artefact]] = {}
+        self._audit: list[AuditEntry] = []
+        self._workers: dict[str, WorkerBeat] = {}
+        #: The newest term last.
+        self._terms: list[LeaderTerm] = []
+
+    def _append_entry(  # noqa: PLR0913 - one keyword per column of the trail
+        self,
+        scan: Scan,
+        event: str,
+        *,
+        actor: str,
+        at: datetime,
+        origin: State | None = None,
+        to: State | None = None,
+    ) -> None:
+        entry = AuditEntry(
+            id=len(self._audit) + 1,
+            scan_id=scan.id,
+            event=event,
+            version=scan.version,
+            attempt=scan.attempt,
+            from_state=origin,
+            to_state=to,
+            actor=actor,
+            outcome=scan.outcome,
+            detail=scan.detail,
+            at=at,
+        )
+        self._audit.append(entry)

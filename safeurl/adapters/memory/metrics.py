@@ -1,0 +1,34 @@
+"""`MetricsReader` by counting."""
+
+from datetime import datetime, timedelta
+
+from safeurl.adapters.memory.base import MemoryBase
+from safeurl.model.scan import Metrics
+from safeurl.state import INFRASTRUCTURE_OUTCOMES, Outcome, State
+
+
+class MemoryMetrics(MemoryBase):
+    """`MetricsReader`; the contract stands on the port."""
+
+    async def metrics(self, *, now: datetime) -> Metrics:
+        """Count everything; there is no index to spare."""
+        scans = self._scans.values()
+        pending = [scan.created_at for scan in scans if scan.state is State.QUEUED]
+        hour_ago = _minute(now - timedelta(hours=1))
+        finished = [(scan, scan.finished_at) for scan in scans if scan.finished_at is not None]
+        ended = [scan for scan, at in finished if _minute(at) > hour_ago]
+        completed = sum(scan.state is State.COMPLETED for scan in ended)
+        cancelled = sum(scan.outcome is Outcome.CANCELLED for scan in ended)
+        return Metrics(
+            pending=len(pending),
+            in_progress=sum(scan.lease_until is not None for scan in scans),
+            recently_completed=completed,
+            recently_failed=len(ended) - completed - cancelled,
+            recently_cancelled=cancelled,
+            recently_broken=sum(scan.outcome in INFRASTRUCTURE_OUTCOMES for scan in ended),
+            oldest_pending_at=min(pending, default=None),
+        )
+
+
+def _minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)

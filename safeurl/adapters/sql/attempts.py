@@ -1,0 +1,146 @@
+"""`AttemptStore` over SQL; the contract stands on the port."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from safeurl.adapters.sql import models
+from safeurl.adapters.sql.backlog import due_args
+from safeurl.adapters.sql.base import SQLBase
+from safeurl.adapters.sql.database import Statement, Value
+from safeurl.adapters.sql.rows import as_json, columns, first, new_change_id, parse, stamp
+from safeurl.adapters.sql.statements import attempts as statements
+from safeurl.errors import RowRefusedError
+from safeurl.model.attempt import FinalRecord
+from safeurl.model.scan import Artefact, Scan
+from safeurl.ports.clock import CLOCK_SKEW
+from safeurl.state import Outcome, State, is_legal
+
+#: Evidence and artefacts are one attempt's: the new ones take the place of the old.
+_NEW_EVIDENCE = (statements.PUT_EVIDENCE, statements.DROP_ARTEFACTS)
+
+
+class SQLAttempts(SQLBase):
+    """`AttemptStore` but for `get`; the contract stands on the port."""
+
+    async def claim(
+        self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
+    ) -> Scan | None:
+        """Guarded by QUEUED and due; there is no earlier version to compare with."""
+        lease = {"owner": owner, "now": stamp(now), "lease_until": stamp(lease_until)}
+        args = lease | due_args(now) | {"settled": stamp(now + CLOCK_SKEW)}
+        return await self._change(scan_id, [statements.CLAIM], args)
+
+    async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
+        """Guarded by owner and attempt besides."""
+        args = columns(scan) | _fence(None, scan) | {"lease_until": stamp(lease_until)}
+        (rows,) = await self._write([Statement.of(statements.RENEW, args)])
+        return bool(rows)
+
+    async def begin_analysis(  # noqa: PLR0913 - one keyword per thing that the move stores
+        self,
+        scan: Scan,
+        *,
+        outcome: Outcome,
+        detail: str | None,
+        evidence_json: str,
+        artefacts: Sequence[Artefact] = (),
+        now: datetime,
+        actor: str,
+    ) -> Scan | None:
+        """Evidence, artefacts and move in one batch."""
+        batch = [*_NEW_EVIDENCE, statements.PUT_ARTEFACTS, statements.BEGIN_ANALYSIS]
+        args = {
+            "outcome": outcome.value,
+            "detail": detail,
+            "document": evidence_json,
+            "artefacts": as_json(artefacts),
+            "now": stamp(now),
+            "actor": actor,
+        }
+        return await self._move(scan, State.ANALYZING, batch, args)
+
+    async def finish(
+        self, scan: Scan, ending: FinalRecord, *, now: datetime, actor: str, term: int | None = None
+    ) -> Scan | None:
+        """Evidence, artefacts, result and move in one batch."""
+        batch = [statements.PUT_ARTEFACTS, statements.PUT_RESULT, statements.FINISH]
+        args = columns(ending.result) | {
+            "artefacts": as_json(ending.artefacts),
+            "outcome": ending.outcome.value,
+            "detail": ending.detail,
+            "now": stamp(now),
+            "actor": actor,
+        }
+        if ending.evidence_json is not None:
+            batch = [*_NEW_EVIDENCE, *batch]
+            args["document"] = ending.evidence_json
+        return await self._move(scan, ending.state, batch, args, term=term)
+
+    async def requeue(  # noqa: PLR0913 - one keyword per column that the move sets
+        self,
+        scan: Scan,
+        *,
+        outcome: Outcome,
+        detail: str | None,
+        run_after: datetime,
+        now: datetime,
+        actor: str,
+        term: int | None = None,
+    ) -> Scan | None:
+        """Outcome and detail stay on the waiting scan until it is claimed again."""
+        args = {
+            "outcome": outcome.value,
+            "detail": detail,
+            "run_after": stamp(run_after),
+            "now": stamp(now),
+            "actor": actor,
+        }
+        return await self._move(scan, State.QUEUED, [statements.REQUEUE], args, term=term)
+
+    async def append_audit(  # noqa: PLR0913 - one keyword per guard and column of the line
+        self,
+        scan: Scan,
+        *,
+        event: str,
+        detail: str,
+        now: datetime,
+        actor: str,
+        term: int | None = None,
+    ) -> None:
+        """Guarded like any write: a worker that lost its scan has nothing more to say on it."""
+        said: dict[str, Value] = {"event": event, "detail": detail, "actor": actor}
+        args = columns(scan) | _fence(term, scan) | said | {"now": stamp(now)}
+        await self._write([Statement.of(statements.APPEND_AUDIT, args)])
+
+    async def _move(
+        self,
+        scan: Scan,
+        new: State,
+        batch: Sequence[str],
+        args: Mapping[str, Value],
+        *,
+        term: int | None = None,
+    ) -> Scan | None:
+        if not is_legal(scan.state, new):
+            raise RowRefusedError(f"A scan does not move from {scan.state} to {new}.")
+        guard = {
+            "version": scan.version,
+            "state": scan.state.value,
+            "new_state": new.value,
+        }
+        fence = _fence(term, scan)
+        return await self._change(scan.id, batch, {**args, **guard, **fence})
+
+    async def _change(
+        self, scan_id: str, batch: Sequence[str], args: Mapping[str, Value]
+    ) -> Scan | None:
+        named = {**args, "id": scan_id, "change_id": new_change_id()}
+        answers = await self._write(
+            [Statement.of(sql, named) for sql in (*batch, statements.CHANGED)]
+        )
+        return first(parse(models.ScanJob, Scan, answers[-1]))
+
+
+def _fence(term: int | None, scan: Scan) -> dict[str, Value]:
+    seen = None if scan.lease_until is None else stamp(scan.lease_until)
+    return {"term": term, "seen_lease": seen}

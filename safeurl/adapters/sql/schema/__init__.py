@@ -1,0 +1,1 @@
+"""The schema: as shipped, migrated, and compared with the one of a database."""

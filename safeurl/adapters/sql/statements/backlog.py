@@ -1,0 +1,16 @@
+"""The statements of `Backlog`."""
+
+#: A row whose last write lies in the future was written before the clock was set back; it is due.
+DUE_CONDITION = "(run_after <= :settled OR updated_at > :skewed)"
+
+#: In the order of its index: what was tried before comes first.
+DUE = f"""
+SELECT * FROM scan_jobs WHERE state = 'QUEUED' AND {DUE_CONDITION}
+ORDER BY attempt = 0, run_after, id LIMIT :limit
+"""  # noqa: S608 - the condition is a constant of ours
+
+#: Only FETCHING and ANALYZING have a lease, by CHECK.
+LEASED = """
+SELECT * FROM scan_jobs WHERE lease_until <= coalesce(:until, '~')
+ORDER BY lease_until, id LIMIT :limit
+"""

@@ -1,0 +1,32 @@
+"""`WorkerStore` over SQL; the contract stands on the port."""
+
+from datetime import datetime
+
+from safeurl.adapters.sql import models
+from safeurl.adapters.sql.base import SQLBase
+from safeurl.adapters.sql.database import Statement
+from safeurl.adapters.sql.rows import columns, readable, stamp
+from safeurl.adapters.sql.statements import workers as statements
+from safeurl.model.scan import WorkerBeat
+
+
+class SQLWorkers(SQLBase):
+    """`WorkerStore`; the contract stands on the port."""
+
+    async def record_heartbeat(self, beat: WorkerBeat) -> None:
+        """Insert or overwrite."""
+        await self._write([Statement.of(statements.RECORD_HEARTBEAT, columns(beat))])
+
+    async def remove_worker(self, worker_id: str) -> None:
+        """Forget a worker that ends."""
+        await self._write([Statement(statements.REMOVE_WORKER, {"id": worker_id})])
+
+    async def forget_workers(self, *, silent_since: datetime) -> None:
+        """Walk the index of beats from its old end."""
+        args = {"silent_since": stamp(silent_since)}
+        await self._write([Statement(statements.FORGET_WORKERS, args)])
+
+    async def workers(self, *, since: datetime) -> list[WorkerBeat]:
+        """Walk the index of beats, the freshest first."""
+        rows = await self._read(statements.WORKERS, since=stamp(since))
+        return readable(models.Worker, WorkerBeat, rows)

@@ -1,0 +1,39 @@
+"""Cancelling a scan that has not ended."""
+
+from typing import Protocol
+
+from safeurl.errors import ScanFinishedError, StoreUnavailableError
+from safeurl.model.scan import Scan
+from safeurl.ports.attempts import AttemptEnds
+from safeurl.ports.clock import Clock
+from safeurl.ports.scans import ScanLookup
+from safeurl.services.conclusion import final_without_page
+from safeurl.services.query import find
+from safeurl.state import Outcome, is_final
+
+#: A scan makes far fewer moves than this in all its attempts, and each costs a cancel one try.
+_CANCEL_TRIES = 50
+
+
+class CancelStore(ScanLookup, AttemptEnds, Protocol):
+    """What cancelling uses."""
+
+
+async def cancel(store: CancelStore, scan_id: str, *, actor: str, clock: Clock) -> Scan:
+    """End an unfinished scan as FAILED `cancelled` and return it; its worker then stops.
+
+    A scan that was cancelled before is returned as it is. Raises ScanFinishedError where another
+    end came first, and ScanNotFoundError.
+    """
+    for _ in range(_CANCEL_TRIES):
+        scan = await find(store, scan_id)
+        if scan.outcome is Outcome.CANCELLED:
+            return scan
+        if is_final(scan.state):
+            raise ScanFinishedError(scan_id, scan.state)
+        now = clock()
+        ending = final_without_page(scan, Outcome.CANCELLED, detail=None, now=now)
+        cancelled = await store.finish(scan, ending, now=now, actor=actor)
+        if cancelled is not None:
+            return cancelled
+    raise StoreUnavailableError("The scan moves on too fast to be cancelled. Try again.")

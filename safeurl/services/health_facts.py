@@ -1,0 +1,77 @@
+"""Gathering the facts of health: from the database and the queue, never from Docker."""
+
+from datetime import datetime
+from typing import Protocol
+
+from safeurl.errors import StoreAbsentError, UnavailableError
+from safeurl.ports.backlog import Backlog
+from safeurl.ports.metrics import MetricsReader
+from safeurl.ports.queue import WakeQueue
+from safeurl.ports.schema import StorePing
+from safeurl.ports.workers import WorkerList
+from safeurl.printable import counted
+from safeurl.services.health import LOST_MEMORY, WORKER_SILENCE, Disk, Health, Part
+
+#: Scans of each kind that health looks at for rows that cannot be read.
+_LOOK = 10
+
+
+class HealthStore(StorePing, WorkerList, MetricsReader, Backlog, Protocol):
+    """What gathering the facts uses."""
+
+
+async def read_health(
+    store: HealthStore,
+    queue: WakeQueue,
+    *,
+    now: datetime,
+    disk: Disk | None,
+    failing: tuple[str, ...],
+) -> Health:
+    """Return what works; never raises for a part that does not."""
+    try:
+        await store.ping()
+        heard = await store.workers(since=now - LOST_MEMORY)
+        metrics = await store.metrics(now=now)
+        unreadable = await _unreadable(store, now)
+        database = Part(ok=True, detail="The database answers.")
+    except UnavailableError as error:
+        is_absent = isinstance(error, StoreAbsentError)
+        database = Part(ok=False, detail=str(error), is_absent=is_absent)
+        heard, metrics, unreadable = [], None, ()
+    queue_part, refused = await read_queue(queue)
+    silent_since = now - WORKER_SILENCE
+    return Health(
+        at=now,
+        database=database,
+        queue=queue_part,
+        refused_jobs=refused,
+        unreadable=unreadable,
+        workers=tuple(beat for beat in heard if beat.beat_at >= silent_since),
+        silent=tuple(beat for beat in heard if beat.beat_at < silent_since),
+        metrics=metrics,
+        disk=disk,
+        failing=failing,
+    )
+
+
+async def read_queue(queue: WakeQueue) -> tuple[Part, int]:
+    """Return whether the queue works, and how many of its jobs were refused in the last hour."""
+    try:
+        waiting = await queue.ping()
+        refused = await queue.refused()
+    except UnavailableError as error:
+        return Part(ok=False, detail=str(error)), 0
+    wait = counted(waiting, "wake-up waits", "wake-ups wait")
+    return Part(ok=True, detail=f"The queue answers; {wait}."), refused
+
+
+async def _unreadable(store: Backlog, now: datetime) -> tuple[str, ...]:
+    """Return the scans that cannot be read, of those whose turn is next or that are held.
+
+    A scan that nobody can take up comes to stand there.
+    """
+    found: list[str] = []
+    await store.due(now=now, limit=_LOOK, on_unreadable=found.append)
+    await store.leased(limit=_LOOK, on_unreadable=found.append)
+    return tuple(found)

@@ -1,0 +1,68 @@
+"""Reading scans: one, all about one, a page of them, and what was concluded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from safeurl.errors import RequestError, ScanNotFoundError
+from safeurl.model.scan import Artefact, AuditEntry, Result, Scan, VerdictSummary, is_scan_id
+from safeurl.model.verdict import is_concluded
+from safeurl.ports.audit import AuditTrail
+from safeurl.ports.scans import ScanLookup, ScanReader
+from safeurl.state import is_final
+
+MAX_PAGE = 200
+
+
+class ViewStore(ScanReader, AuditTrail, Protocol):
+    """What reading all about a scan uses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanView:
+    """A scan with everything known about it."""
+
+    scan: Scan
+    result: Result | None
+    artefacts: tuple[Artefact, ...]
+    evidence_json: str | None
+    audit: tuple[AuditEntry, ...]
+
+
+async def find(store: ScanLookup, scan_id: str) -> Scan:
+    """Return the scan, or raise ScanNotFoundError."""
+    # Text that is no id may not even be Unicode, and then no database takes it.
+    found = await store.get(scan_id) if scan_id.isascii() else None
+    if found is None:
+        raise ScanNotFoundError(scan_id)
+    return found
+
+
+async def view(store: ViewStore, scan_id: str) -> ScanView:
+    """Return the scan with its result, evidence, artefacts and audit trail."""
+    return ScanView(
+        scan=await find(store, scan_id),
+        result=await store.result(scan_id),
+        artefacts=tuple(await store.artefacts(scan_id)),
+        evidence_json=await store.evidence(scan_id),
+        audit=tuple(await store.audit(scan_id)),
+    )
+
+
+async def page(store: ScanReader, *, limit: int, before: str | None = None) -> list[Scan]:
+    """Return scans newest first; `before` is the last id of the page before."""
+    if not 0 < limit <= MAX_PAGE:
+        raise RequestError(f"`limit` must lie between 1 and {MAX_PAGE}.")
+    if before is not None and not is_scan_id(before):
+        raise RequestError("`before` must be the id of a scan.")
+    return await store.page(limit=limit, before=before)
+
+
+async def summaries(store: ScanReader, scans: Sequence[Scan]) -> dict[str, VerdictSummary]:
+    """Return the verdicts of those scans that are final, by id.
+
+    A scan that was cancelled before anything was concluded has none.
+    """
+    final = {scan.id: scan for scan in scans if is_final(scan.state)}
+    found = await store.summaries(list(final))
+    return {key: each for key, each in found.items() if is_concluded(final[key], each.verdict)}
