@@ -1,4 +1,4 @@
-"""What a worker's process tree consists of: scan workers, the steward, and the embedded Valkey."""
+"""The processes of a worker: scan workers, maintenance, and the embedded Valkey and gateway."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from worker import tasks  # the task's imports are made here once and inherited 
 from worker.egress.gateway.server import run_gateway
 from worker.egress.protocol import CONTROL_NAME
 from worker.egress.unix_socket import short_path
-from worker.runtime.maintenance import run_steward
+from worker.runtime.maintenance import run_maintenance
 from worker.runtime.scan_worker import ANSWER_TIMEOUT_S, ScanWorker
 from worker.runtime.supervisor import Role, Supervisor
 from worker.sandbox.engine import is_listening
@@ -22,8 +22,8 @@ _log = logging.getLogger("safeurl.daemon")
 #: Added to the attempt's deadline when the tree stops, so that what runs can be recorded.
 _STOP_MARGIN_S = 10.0
 
-#: The steward still signs and reaps while scans end; what both use outlives it.
-_STEWARD_WAVE = 1
+#: Roles stop in this order. Maintenance goes on while scans end; both use the queue and gateway.
+_MAINTENANCE_WAVE = 1
 _SERVER_WAVE = 2
 
 
@@ -40,7 +40,13 @@ def run_worker(
     prepare(settings)
     preload()
     tasks.learn_runtime(settings)
-    roles = [Role("steward", lambda: asyncio.run(run_steward(settings)), stop_wave=_STEWARD_WAVE)]
+    roles = [
+        Role(
+            "maintenance",
+            lambda: asyncio.run(run_maintenance(settings)),
+            stop_wave=_MAINTENANCE_WAVE,
+        )
+    ]
     roles += [
         Role(f"worker-{number}", lambda: _run_scan_worker(settings))
         for number in range(1, settings.worker_concurrency + 1)

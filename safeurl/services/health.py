@@ -31,7 +31,7 @@ _RUN_WORKER = "Run `safeurl worker` on a host that has Docker; scans wait until 
 _MORE_WORKERS = "Raise WORKER_CONCURRENCY or run `safeurl worker` on more hosts."
 _MEBIBYTE = 1024**2
 #: Processes without which no scan ends.
-_NEEDED = ("steward", "gateway", "valkey", "worker-")
+_NEEDED = ("maintenance", "gateway", "valkey", "worker-")
 #: How a beat begins to say that it is not Docker but the way out that sandboxes lack.
 _GATEWAY = "The egress gateway"
 #: And how it is said of a queue that nobody but SafeURL itself can start.

@@ -39,7 +39,7 @@ def test_database_locked_20_s(tmp_path: Path) -> None:
         assert late.returncode == 0
         site.expect_completed([held, *waiting.ids, *ids])
         site.expect_health("healthy")
-    assert "role.ended name=steward pid" not in site.worker.log.read_text()
+    assert "role.ended name=maintenance pid" not in site.worker.log.read_text()
 
 
 def test_sqld_killed(tmp_path: Path) -> None:

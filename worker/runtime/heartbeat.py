@@ -17,12 +17,12 @@ from worker.egress.client.client import EgressClient
 
 _log = logging.getLogger("safeurl.beat")
 
-BEAT_INTERVAL_S = 10.0
+HEARTBEAT_INTERVAL_S = 10.0
 #: A gateway that has just begun, or begins anew, is not told of.
 _GATEWAY_STARTS_S = 3.0
 
 
-class Beat:
+class Heartbeat:
     """Tells the store that this worker lives, and how its host does."""
 
     def __init__(
@@ -43,7 +43,7 @@ class Beat:
             self._make(utc_now(), docker_ok=docker_ok, detail=detail)
         )
 
-    async def retire(self) -> None:
+    async def remove(self) -> None:
         """Leave the list of living workers at once."""
         try:
             await self._store.remove_worker(self._name)

@@ -1,15 +1,16 @@
-"""The steward: one process per host that signs for the worker, rescues, reaps, and may lead."""
+"""The maintenance process: one per host; it runs the periodic tasks of the host and of the leader.
+
+A new duty of SafeURL is a new line in `_Maintenance.tasks`.
+"""
 
 import asyncio
 import logging
 import os
 import signal
-import time
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from safeurl.bootstrap import make_artefacts, make_queue, open_store, utc_now
-from safeurl.errors import QueueUnavailableError, UnavailableError
+from safeurl.errors import QueueUnavailableError
 from safeurl.ports.queue import WakeQueue
 from safeurl.ports.sandbox import Sandbox
 from safeurl.ports.store import Store
@@ -20,59 +21,66 @@ from worker.identity import owner_name, process_name
 from worker.leader.election import Candidate, leader_lease
 from worker.leader.rescuer import Rescuer
 from worker.leader.sealer import Sealer
-from worker.runtime.heartbeat import BEAT_INTERVAL_S, Beat
-from worker.runtime.log_limit import Said
+from worker.runtime.heartbeat import HEARTBEAT_INTERVAL_S, Heartbeat
+from worker.runtime.periodic import PeriodicRunner, PeriodicTask, Run, Scope
 from worker.sandbox.reaper import Reaper
 from worker.tasks import make_egress, make_sandbox
 
 _log = logging.getLogger("safeurl.steward")
 
-#: A duty that fails is done less and less often, yet soon after what it lacks is back.
-_MAX_PAUSE_S = 10.0
-
-SWEEP_INTERVAL_S = 2.0
+RESCUE_INTERVAL_S = 2.0
 REAP_INTERVAL_S = 15.0
 SEAL_INTERVAL_S = 15.0
-FORGET_INTERVAL_S = 600.0
-#: A leader that finds no queue so often in a row lets another lead.
-_QUEUELESS_SWEEPS = 2
-#: A worker that was killed is told of for so long, then its row goes.
+CLEAN_INTERVAL_S = 600.0
+#: The first pause between two tries to bring the schema up to date.
+_MIGRATE_PAUSE_S = 1.0
+#: A migration may rewrite a large table, and begins again when it was cancelled.
+_MIGRATE_DEADLINE_S = 3600.0
+#: A run over many rows or containers on a slow host takes minutes, and the next run goes on where
+#: a cancelled one stopped.
+_BATCH_DEADLINE_S = 300.0
+#: The supervisor kills this process when the grace of a stop is over.
+_LAST_DEADLINE_S = 30.0
+#: The leader resigns after so many rescues in a row that found no queue.
+_RESCUES_WITHOUT_QUEUE = 2
+#: A killed worker is shown as lost for so long, then its row is deleted.
 FORGOTTEN_AFTER = timedelta(hours=1)
 
-Duty = Callable[[], Awaitable[object]]
 
-
-async def run_steward(settings: Settings) -> None:
-    """Do the duties until SIGTERM; a part that does not answer is tried again at the next turn."""
+async def run_maintenance(settings: Settings) -> None:
+    """Run the periodic tasks until SIGTERM."""
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     sandbox = make_sandbox(settings)
     queue = make_queue(settings)
     try:
         async with open_store(settings, migrate=False) as store:
-            said = Said()
-            await _until_done(store.migrate, stopping, said)
-            steward = _Steward(settings, store, queue, sandbox)
-            await asyncio.gather(
-                *(_every(interval_s, duty, stopping, said) for interval_s, duty in steward.duties())
+            maintenance = _Maintenance(settings, store, queue, sandbox)
+            runner = PeriodicRunner(stopping, term=lambda: maintenance.term)
+            await runner.run_until_success(
+                PeriodicTask(
+                    "migrate", _MIGRATE_PAUSE_S, store.migrate, deadline_s=_MIGRATE_DEADLINE_S
+                )
             )
-            await steward.leave()
+            await runner.run(maintenance.tasks())
+            for task in maintenance.last_tasks():
+                await runner.run_once(task)
     finally:
         await queue.close()
         await sandbox.close()
 
 
-class _Steward:
-    """The duties of one host, and of all hosts while this one leads."""
+class _Maintenance:
+    """What this host does for itself, and for all hosts while this process leads."""
 
     def __init__(
         self, settings: Settings, store: Store, queue: WakeQueue, sandbox: Sandbox
     ) -> None:
         self._name = name = owner_name(os.getppid())
         self._store = store
-        self._queueless = 0
-        self._beat = Beat(settings, store, sandbox, name)
-        self._stand_interval_s = leader_lease(settings.lease).total_seconds() / 3
+        self._rescues_without_queue = 0
+        self._heartbeat = Heartbeat(settings, store, sandbox, name)
+        self._election_interval_s = leader_lease(settings.lease).total_seconds() / 3
         self._candidate = Candidate(
             store,
             process_name(os.getppid()),
@@ -93,48 +101,56 @@ class _Steward:
             reap=self._reaper.remove_attempt,
         )
 
-    def duties(self) -> list[tuple[float, Duty]]:
-        """Return each duty with the seconds between its turns."""
+    @property
+    def term(self) -> int | None:
+        """The number of the term in which this process leads; None while it does not."""
+        return self._candidate.term
+
+    def tasks(self) -> list[PeriodicTask]:
+        """Return what is done while the worker runs."""
         return [
-            (BEAT_INTERVAL_S, self._beat.send),
-            (self._stand_interval_s, self._candidate.stand),
-            (SWEEP_INTERVAL_S, self._sweep),
-            (SWEEP_INTERVAL_S, self._rescuer.reap),
-            (REAP_INTERVAL_S, self._reap),
-            (REAP_INTERVAL_S, self._close_sockets),
-            (SEAL_INTERVAL_S, self._seal),
-            (FORGET_INTERVAL_S, self._forget_workers),
-            (FORGET_INTERVAL_S, self._artefacts.sweep),
+            PeriodicTask("heartbeat", HEARTBEAT_INTERVAL_S, self._heartbeat.send),
+            PeriodicTask("election", self._election_interval_s, self._candidate.stand),
+            # Each host takes back what was lost on it; the leader also what was lost elsewhere.
+            _batch("rescue", RESCUE_INTERVAL_S, self._rescue),
+            _batch("reap-rescued", RESCUE_INTERVAL_S, self._rescuer.reap),
+            _batch("reap", REAP_INTERVAL_S, self._reap),
+            _batch("close-sockets", REAP_INTERVAL_S, self._close_sockets),
+            _batch("seal", SEAL_INTERVAL_S, self._seal, Scope.LEADER),
+            _batch("forget-workers", CLEAN_INTERVAL_S, self._forget_workers, Scope.LEADER),
+            _batch("clean-artefacts", CLEAN_INTERVAL_S, self._artefacts.sweep),
         ]
 
-    async def leave(self) -> None:
-        """Leave nothing behind that another would have to find out about."""
-        for duty in (
-            # What ended here after the last sweep, killed at the end of its grace perhaps.
-            lambda: self._rescuer.sweep(None),
-            self._rescuer.reap,
-            self._reap,
-            self._seal,
-            self._candidate.resign,
-            self._beat.retire,
-        ):
-            await _tried(duty)
+    def last_tasks(self) -> list[PeriodicTask]:
+        """Return what is done once at the end, in this order.
 
-    async def _sweep(self) -> None:
+        The first takes back scans whose processes ended here after the last run, perhaps killed.
+        """
+        return [
+            _last("rescue", lambda: self._rescuer.sweep(None)),
+            _last("reap-rescued", self._rescuer.reap),
+            _last("reap", self._reap),
+            _last("seal", self._seal, Scope.LEADER),
+            _last("resign", self._candidate.resign),
+            _last("heartbeat", self._heartbeat.remove),
+        ]
+
+    async def _rescue(self) -> None:
         try:
-            await self._rescuer.sweep(self._candidate.term)
+            await self._rescuer.sweep(self.term)
         except QueueUnavailableError:
-            self._queueless += 1
-            if self._queueless >= _QUEUELESS_SWEEPS and await self._has_company():
-                # It may be our way to the queue that is broken, and no wake-up would be sent.
+            self._rescues_without_queue += 1
+            if self._rescues_without_queue >= _RESCUES_WITHOUT_QUEUE and await self._has_peers():
+                # This host's own connection to the queue may be broken; then nobody is woken.
                 _log.warning("steward.steps_aside reason=queue")
                 await self._candidate.step_aside()
             raise
-        self._queueless = 0
+        self._rescues_without_queue = 0
 
-    async def _has_company(self) -> bool:
-        beats = await self._store.workers(since=utc_now() - WORKER_SILENCE)
-        return any(beat.id != self._name for beat in beats)
+    async def _has_peers(self) -> bool:
+        """Return True if another worker lives, which could lead."""
+        living = await self._store.workers(since=utc_now() - WORKER_SILENCE)
+        return any(worker.id != self._name for worker in living)
 
     async def _reap(self) -> None:
         await self._reaper.sweep(utc_now, self._is_over)
@@ -144,51 +160,23 @@ class _Steward:
             await self._egress.sweep(self._is_over)
 
     async def _is_over(self, scan_id: str, attempt: int) -> bool:
+        """Return True if the attempt does not fetch, so that nothing of it may still run."""
         scan = await self._store.get(scan_id)
         return scan is None or (scan.state, scan.attempt) != (State.FETCHING, attempt)
 
     async def _seal(self) -> None:
-        if (term := self._candidate.term) is not None:
+        if (term := self.term) is not None:
             await self._sealer.seal(term)
 
     async def _forget_workers(self) -> None:
-        if self._candidate.term is not None:
-            await self._store.forget_workers(silent_since=utc_now() - FORGOTTEN_AFTER)
+        await self._store.forget_workers(silent_since=utc_now() - FORGOTTEN_AFTER)
 
 
-async def _until_done(duty: Duty, stopping: asyncio.Event, said: Said) -> None:
-    """Try until it works once, or until the end."""
-    pause_s = 1.0
-    while not stopping.is_set() and not await _tried(duty, said):
-        await _pause(pause_s, stopping)
-        pause_s = min(_MAX_PAUSE_S, pause_s * 2)
+def _batch(name: str, interval_s: float, run: Run, scope: Scope = Scope.HOST) -> PeriodicTask:
+    """Return a task whose runs do many things, each of which the next run may take up."""
+    return PeriodicTask(name, interval_s, run, scope, deadline_s=_BATCH_DEADLINE_S)
 
 
-async def _every(interval_s: float, duty: Duty, stopping: asyncio.Event, said: Said) -> None:
-    """Do the duty now and then at this interval, less often while it fails, until the end."""
-    pause_s = interval_s
-    while not stopping.is_set():
-        if await _tried(duty, said):
-            pause_s = interval_s
-            await _pause(interval_s, stopping)
-        else:
-            await _pause(pause_s, stopping)
-            pause_s = max(interval_s, min(_MAX_PAUSE_S, pause_s * 2))
-
-
-async def _tried(duty: Duty, said: Said | None = None) -> bool:
-    try:
-        await duty()
-    except UnavailableError as error:
-        if said is None or said.is_due(str(error), time.monotonic()):
-            _log.warning("steward.unavailable error=%s", error)
-        return False
-    return True
-
-
-async def _pause(seconds: float, stopping: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stopping.wait()
-    except TimeoutError:
-        return
+def _last(name: str, run: Run, scope: Scope = Scope.HOST) -> PeriodicTask:
+    """Return a task that runs once; its name keeps it from running beside one of the same name."""
+    return PeriodicTask(name, 0.0, run, scope, deadline_s=_LAST_DEADLINE_S)

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from safeurl.adapters.redis.wakeup import count_refused, take
 from safeurl.model.wakeup import Refusal, Wakeup
 from worker.runtime.job_process import run_job
-from worker.runtime.log_limit import Said
+from worker.runtime.log_limit import LogLimit
 
 _log = logging.getLogger("safeurl.daemon")
 
@@ -132,11 +132,11 @@ class ScanWorker:
 
     def _wait_until_ready(self) -> bool:
         """Wait for what a scan needs; False where this life ended before it was there."""
-        said = Said()
+        log_limit = LogLimit()
         while missing := self._missing():
             if self._is_told or self._is_used_up():
                 return False
-            if said.is_due(missing, time.monotonic()):
+            if log_limit.is_due(missing, time.monotonic()):
                 _log.warning("worker.waiting_for_%s", missing)
             time.sleep(_LOOK_S)
         return True

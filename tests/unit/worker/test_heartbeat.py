@@ -16,7 +16,7 @@ from safeurl.model.scan import WorkerBeat
 from safeurl.ports.sandbox import Sandbox
 from safeurl.settings import Settings
 from tests.support.sandbox import ScriptedSandbox
-from worker.runtime.heartbeat import Beat
+from worker.runtime.heartbeat import Heartbeat
 
 
 class _NoDocker(ScriptedSandbox):
@@ -33,7 +33,7 @@ async def _told(
     """Return what the store knows of the worker after each of its beats."""
     settings = Settings.read({"SAFEURL_STATE_DIR": str(folder), "CONTAINER_NETWORK": network})
     store, told = MemoryStore(), []
-    beat = Beat(settings, store, sandbox, "w1")
+    beat = Heartbeat(settings, store, sandbox, "w1")
     for _ in range(beats):
         await beat.send()
         told += await store.workers(since=utc_now() - timedelta(minutes=1))
@@ -92,4 +92,4 @@ def test_a_worker_that_cannot_sign_off_ends_all_the_same(tmp_path: Path) -> None
             raise StoreUnavailableError(f"Nobody hears {worker_id}.")
 
     settings = Settings.read({"SAFEURL_STATE_DIR": str(tmp_path)})
-    asyncio.run(Beat(settings, Away(), ScriptedSandbox(), "w1").retire())
+    asyncio.run(Heartbeat(settings, Away(), ScriptedSandbox(), "w1").remove())

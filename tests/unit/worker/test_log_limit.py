@@ -4,13 +4,13 @@ import itertools
 
 import pytest
 
-from worker.runtime.log_limit import Said
+from worker.runtime.log_limit import LogLimit
 
 
 def _times(step_s: float, until_s: float, words: str = "full") -> list[float]:
-    said, told, now_s = Said(), [], 0.0
+    limit, told, now_s = LogLimit(), [], 0.0
     while now_s <= until_s:
-        if said.is_due(words, now_s):
+        if limit.is_due(words, now_s):
             told.append(now_s)
         now_s += step_s
     return told
@@ -31,15 +31,15 @@ def test_there_is_a_longest_silence() -> None:
 
 def test_other_words_are_told_at_once_and_old_ones_again_after_a_while() -> None:
     """A trouble that has passed and comes again is news."""
-    said = Said()
-    assert said.is_due("full", 0.0)
-    assert said.is_due("locked", 0.1)
-    assert not said.is_due("full", 1.0)
-    assert not said.is_due("locked", 1.0)
-    assert said.is_due("full", 60.0)
+    limit = LogLimit()
+    assert limit.is_due("full", 0.0)
+    assert limit.is_due("locked", 0.1)
+    assert not limit.is_due("full", 1.0)
+    assert not limit.is_due("locked", 1.0)
+    assert limit.is_due("full", 60.0)
 
 
 def test_it_does_not_grow() -> None:
     """Words that differ each time are all told, and forgotten."""
-    said = Said()
-    assert all(said.is_due(f"error {number}", 0.0) for number in range(1000))
+    limit = LogLimit()
+    assert all(limit.is_due(f"error {number}", 0.0) for number in range(1000))
