@@ -1,8 +1,9 @@
-"""Holding a scan while its sandbox runs: renew the lease, notice when the scan is taken away."""
+"""Holding a scan while its sandbox runs: the lease is renewed, and its loss is noticed."""
 
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from safeurl.errors import UnavailableError
@@ -12,29 +13,39 @@ from safeurl.ports.clock import Clock
 
 _log = logging.getLogger("safeurl.lease")
 
-#: How often the row is looked at: a scan that is cancelled ends within two seconds.
+#: How often the row is read, so that a scan that is cancelled ends within two seconds.
 WATCH_S = 0.7
 
 
 class LeaseHolder:
-    """Keeps leases of one worker; how long it has held one is told by a clock that nobody sets."""
+    """Keeps the leases of one worker; the length of a lease is measured by a monotonic clock."""
 
-    def __init__(self, store: LeaseStore, *, lease: timedelta, clock: Clock) -> None:
-        """Take the lease's length; it is renewed three times in it."""
+    def __init__(
+        self,
+        store: LeaseStore,
+        *,
+        lease: timedelta,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Take the length of a lease; each is renewed three times in this time."""
         self._store = store
         self._lease = lease
         self._clock = clock
+        self._monotonic = monotonic
+        self._sleep = sleep
 
     async def hold(self, scan: Scan) -> None:
-        """Return when the scan is no longer ours: taken back, cancelled, or not renewed in time."""
+        """Return when the scan was taken back or cancelled, or its lease could not be renewed."""
         lease_s = self._lease.total_seconds()
-        renewed_s = time.monotonic()
+        renewed_s = self._monotonic()
         renew_at_s = renewed_s + lease_s / 3
-        while time.monotonic() < renewed_s + lease_s:
-            await asyncio.sleep(min(WATCH_S, lease_s / 3))
-            asked_s = time.monotonic()
+        while self._monotonic() < renewed_s + lease_s:
+            await self._sleep(min(WATCH_S, lease_s / 3))
+            asked_s = self._monotonic()
             try:
-                # A database may hang for longer than the lease has left to run.
+                # A request to the database may take longer than the rest of the lease.
                 async with asyncio.timeout(renewed_s + lease_s - asked_s):
                     if asked_s >= renew_at_s:
                         ours = await self._renew(scan)

@@ -1,4 +1,4 @@
-"""Standing for election: who leads rescues and seals for all hosts, until its lease runs out."""
+"""The election of the leader, which rescues and seals for all hosts until its term runs out."""
 
 import asyncio
 import logging
@@ -14,26 +14,29 @@ from worker.identity import has_ended
 
 _log = logging.getLogger("safeurl.election")
 
-#: A scan whose host went waits for its lease and then, where the leader went too, for the next one:
-#: twice this part of it at most.
-_PART = 5
-_SHORTEST = timedelta(seconds=3)
-#: A store tries for ten seconds. To the rule for clocks that were set back, what it then asks by an
-#: old `now` looks as if another's term ended too far ahead: a living leader would be deposed.
-_PATIENCE_S = CLOCK_SKEW.total_seconds() / 2
-#: Long enough for any host to follow. The one we step aside for may have gone without a word.
-_ASIDE_AT_MOST = timedelta(seconds=10)
+#: A term lasts this part of a scan's lease. When a host and the leader are lost together, its scans
+#: wait for their lease and then for the next leader: for two terms at most.
+_LEASE_PART = 5
+#: A shorter term would end whenever the database is busy.
+_MIN_TERM = timedelta(seconds=3)
+#: The time limit of one request. A store tries for ten seconds, and the `now` of a request would be
+#: old by then: another's term would look longer than any can be, as after a clock was set back, and
+#: a living leader would lose its term.
+_REQUEST_S = CLOCK_SKEW.total_seconds() / 2
+#: A leader that steps aside stands again after this time: long enough for any other host to follow,
+#: and short in case that there is none.
+_MAX_ASIDE = timedelta(seconds=10)
 
 
 def leader_lease(lease: timedelta) -> timedelta:
-    """Return how long a term holds without being renewed, from the length of a scan's lease."""
-    return max(_SHORTEST, lease / _PART)
+    """Return how long a term lasts without being renewed, given the length of a scan's lease."""
+    return max(_MIN_TERM, lease / _LEASE_PART)
 
 
 class Candidate:
-    """One host's claim to lead; believes in its own term only while it was renewed in time."""
+    """One host in the election; it leads only while it has renewed its term in time."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of an election, each handed in
         self,
         store: Leadership,
         holder: str,
@@ -41,30 +44,37 @@ class Candidate:
         lease: timedelta,
         clock: Clock,
         has_ended: Callable[[str], bool] = has_ended,
+        monotonic: Callable[[], float] = time.monotonic,
+        request_s: float = _REQUEST_S,
     ) -> None:
-        """Take a name that no other process has, ever, and who tells which of such have ended."""
+        """Take `holder`, a name that no other process ever has (`process_name`).
+
+        `has_ended` returns True for the name of a process that is known to have ended.
+        """
         self._store = store
         self._has_ended = has_ended
         self._holder = holder
         self._lease = lease
         self._clock = clock
+        self._monotonic = monotonic
+        self._request_s = request_s
         self._number = 0
         self._held_until_s = 0.0
         self._aside_until_s = 0.0
 
     @property
     def term(self) -> int | None:
-        """The number of our term, None while another leads or ours may have run out."""
-        return self._number if time.monotonic() < self._held_until_s else None
+        """The number of our term; None while another leads, or when ours may have run out."""
+        return self._number if self._monotonic() < self._held_until_s else None
 
     async def stand(self) -> None:
-        """Renew our term, or begin one where there is none; to be called twice per lease."""
-        asked_s = time.monotonic()
+        """Renew our term, or begin one if nobody leads; call it at least twice per lease."""
+        asked_s = self._monotonic()
         if asked_s < self._aside_until_s:
             return
         now = self._clock()
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(self._request_s):
                 newest = await self._store.lead(self._holder, now=now, until=now + self._lease)
                 if newest.holder != self._holder and self._has_ended(newest.holder):
                     newest = await self._follow(newest.holder, now)
@@ -78,24 +88,24 @@ class Candidate:
         self._number = newest.term
         self._held_until_s = asked_s + self._lease.total_seconds()
 
-    async def _follow(self, ended: str, now: datetime) -> LeaderTerm:
-        """Resign for a leader whose process was killed here, and begin the next term.
+    async def _follow(self, ended_holder: str, now: datetime) -> LeaderTerm:
+        """End the term of a leader whose process was killed on this host, and begin the next one.
 
-        What a part of it that still runs would write by the old term is refused.
+        Children of that process may still run; what they write with the old term is refused.
         """
-        _log.warning("election.leader_ended holder=%s", ended)
-        await self._store.resign(ended, now=now)
+        _log.warning("election.leader_ended holder=%s", ended_holder)
+        await self._store.resign(ended_holder, now=now)
         return await self._store.lead(self._holder, now=now, until=now + self._lease)
 
     async def step_aside(self) -> None:
-        """Let another lead who can do what we cannot; where nobody does, stand again."""
+        """Resign and let another host lead for a while; then stand again."""
         if self.term is not None:
-            aside = min(self._lease, _ASIDE_AT_MOST)
-            self._aside_until_s = time.monotonic() + aside.total_seconds()
+            aside = min(self._lease, _MAX_ASIDE)
+            self._aside_until_s = self._monotonic() + aside.total_seconds()
             await self.resign()
 
     async def resign(self) -> None:
-        """Let the next one begin at once, as far as the database can be told."""
+        """End our term, so that another host can lead at once; a lost database is only logged."""
         if self.term is None:
             return
         self._held_until_s = 0.0

@@ -1,7 +1,7 @@
-"""The sealer: chains the audit rows that were written since into seals, as the elected duty.
+"""The sealer: the leader chains new audit rows into seals.
 
-A row's id is given in the transaction that writes it, so ids come without gaps and a reader sees
-all of them up to some id. An id without a row was taken away: it is sealed as missing, for ever.
+A row gets its id in the transaction that writes it. So ids have no gaps, and a reader sees all rows
+up to the newest id. An id without a row was deleted: its seal records it as missing for ever.
 """
 
 import logging
@@ -13,12 +13,12 @@ from safeurl.ports.clock import Clock
 
 _log = logging.getLogger("safeurl.sealer")
 
-#: Seals per call; what is left comes with the next one.
+#: The most seals of one call; the next call seals the rest.
 MAX_SEALS = 100
 
 
 class Sealer:
-    """Seals what nobody has sealed yet."""
+    """Seals the audit rows that have no seal yet."""
 
     def __init__(
         self,
@@ -28,16 +28,16 @@ class Sealer:
         max_rows: int = MAX_ROWS,
         max_seals: int = MAX_SEALS,
     ) -> None:
-        """`max_rows` bounds a seal, `max_seals` a call."""
+        """Take the limits of one seal (`max_rows`) and of one call (`max_seals`)."""
         self._ledger = ledger
         self._clock = clock
         self._max_rows = max_rows
         self._max_seals = max_seals
 
     async def seal(self, term: int) -> int:
-        """Seal until nothing is left, as the leader of this term; return how many seals stand new.
+        """Seal all rows as the leader of this term, and return the number of new seals.
 
-        The log line of each is what a later `audit verify --anchor` can hold against the chain.
+        Each seal is logged: `audit verify --anchor` can compare the chain with such a line later.
         """
         for made in range(self._max_seals):
             seal = await self._next(term)
@@ -46,7 +46,7 @@ class Sealer:
             if not await self._ledger.seal(seal):
                 _log.warning("sealer.refused number=%d term=%d", seal.number, term)
                 return made
-            _tell(seal)
+            _log_seal(seal)
         return self._max_seals
 
     async def _next(self, term: int) -> Seal | None:
@@ -69,7 +69,7 @@ class Sealer:
         )
 
 
-def _tell(seal: Seal) -> None:
+def _log_seal(seal: Seal) -> None:
     absent = seal.digests.count(NO_ROW)
     if absent:
         _log.error("sealer.rows_missing number=%d count=%d", seal.number, absent)

@@ -99,75 +99,59 @@ class _World:
         return found
 
 
-def test_a_worker_that_is_stopped_hands_its_scan_back() -> None:
+async def test_a_worker_that_is_stopped_hands_its_scan_back() -> None:
     """The sandbox and its door are closed first; the scan is due at once, past its retries too."""
-
-    async def act() -> None:
-        world = _World(takes_s=60)
-        attempt = await world.start()
-        attempt.cancel()
-        await asyncio.wait({attempt})
-        assert attempt.cancelled()
-        assert (world.sandbox.cancelled, world.egress.closed) == (1, ["r1"])
-        scan = await world.found()
-        assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.LEASE_LOST)
-        assert scan.detail == "The worker was stopped."
-        assert scan.run_after <= _now()
-
-    asyncio.run(act())
+    world = _World(takes_s=60)
+    attempt = await world.start()
+    attempt.cancel()
+    await asyncio.wait({attempt})
+    assert attempt.cancelled()
+    assert (world.sandbox.cancelled, world.egress.closed) == (1, ["r1"])
+    scan = await world.found()
+    assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.LEASE_LOST)
+    assert scan.detail == "The worker was stopped."
+    assert scan.run_after <= _now()
 
 
-def test_an_attempt_that_is_given_up_is_not_handed_back() -> None:
+async def test_an_attempt_that_is_given_up_is_not_handed_back() -> None:
     """Docker was too slow for RQ's deadline: the rescuer counts it, or it would never end."""
-
-    async def act() -> None:
-        world = _World(takes_s=60, is_told=False)
-        attempt = await world.start()
-        attempt.cancel()
-        await asyncio.wait({attempt})
-        assert attempt.cancelled()
-        assert (world.sandbox.cancelled, world.egress.closed) == (1, ["r1"])
-        scan = await world.found()
-        assert (scan.state, scan.lease_owner) == (State.FETCHING, "w1")
-        assert scan.lease_until == scan.updated_at + _LIMITS.lease
-
-    asyncio.run(act())
+    world = _World(takes_s=60, is_told=False)
+    attempt = await world.start()
+    attempt.cancel()
+    await asyncio.wait({attempt})
+    assert attempt.cancelled()
+    assert (world.sandbox.cancelled, world.egress.closed) == (1, ["r1"])
+    scan = await world.found()
+    assert (scan.state, scan.lease_owner) == (State.FETCHING, "w1")
+    assert scan.lease_until == scan.updated_at + _LIMITS.lease
 
 
-def test_a_page_that_was_seen_is_concluded_before_the_worker_stops() -> None:
+async def test_a_page_that_was_seen_is_concluded_before_the_worker_stops() -> None:
     """Once the sandbox has ended, stopping waits for the record."""
-
-    async def act() -> None:
-        artefacts = _SlowArtefacts()
-        world = _World(takes_s=0, artefacts=artefacts)
-        attempt = await world.start()
-        await artefacts.begun.wait()
-        attempt.cancel()
-        attempt_scan = await attempt
-        assert attempt_scan == await world.found()
-        assert attempt_scan.state is State.COMPLETED
-
-    asyncio.run(act())
+    artefacts = _SlowArtefacts()
+    world = _World(takes_s=0, artefacts=artefacts)
+    attempt = await world.start()
+    await artefacts.begun.wait()
+    attempt.cancel()
+    attempt_scan = await attempt
+    assert attempt_scan == await world.found()
+    assert attempt_scan.state is State.COMPLETED
 
 
-def test_a_cancelled_scan_ends_its_sandbox_long_before_its_lease() -> None:
+async def test_a_cancelled_scan_ends_its_sandbox_long_before_its_lease() -> None:
     """The row is looked at about once a second, and nothing is written over the cancellation."""
-
-    async def act() -> None:
-        world = _World(takes_s=60)
-        attempt = await world.start()
-        held = await world.found()
-        ending = make_ending(held, Outcome.CANCELLED)
-        cancelled = await world.store.finish(held, ending, now=_now(), actor="cli")
-        async with asyncio.timeout(5):
-            assert await attempt is None
-        assert world.sandbox.cancelled == 1
-        assert await world.found() == cancelled
-
-    asyncio.run(act())
+    world = _World(takes_s=60)
+    attempt = await world.start()
+    held = await world.found()
+    ending = make_ending(held, Outcome.CANCELLED)
+    cancelled = await world.store.finish(held, ending, now=_now(), actor="cli")
+    async with asyncio.timeout(5):
+        assert await attempt is None
+    assert world.sandbox.cancelled == 1
+    assert await world.found() == cancelled
 
 
-def test_a_scan_that_is_cancelled_before_its_record_stays_cancelled() -> None:
+async def test_a_scan_that_is_cancelled_before_its_record_stays_cancelled() -> None:
     """The sandbox had ended, the page was seen: who loses that race ends without a fault."""
 
     class Cancelled(MemoryArtefacts):
@@ -182,32 +166,25 @@ def test_a_scan_that_is_cancelled_before_its_record_stays_cancelled() -> None:
 
     world = _World(takes_s=0, artefacts=Cancelled())
 
-    async def act() -> None:
-        assert await (await world.start()) is None
-        scan = await world.found()
-        assert (scan.state, scan.outcome) == (State.FAILED, Outcome.CANCELLED)
-        assert await world.store.evidence(scan.id) is None
-
-    asyncio.run(act())
+    assert await (await world.start()) is None
+    scan = await world.found()
+    assert (scan.state, scan.outcome) == (State.FAILED, Outcome.CANCELLED)
+    assert await world.store.evidence(scan.id) is None
 
 
-def test_handing_back_uses_up_no_retry() -> None:
+async def test_handing_back_uses_up_no_retry() -> None:
     """An attempt that was stopped with its worker has not failed."""
-
-    async def act() -> None:
-        world = _World(takes_s=60)
-        attempt = await world.start()
-        attempt.cancel()
-        await asyncio.wait({attempt})
-        world.sandbox.takes_s = 0
-        world.egress.lost_at = "open"
-        put_off = await world.once_more(max_retries=1)
-        assert (put_off.state, put_off.attempt) == (State.QUEUED, 2)
-
-    asyncio.run(act())
+    world = _World(takes_s=60)
+    attempt = await world.start()
+    attempt.cancel()
+    await asyncio.wait({attempt})
+    world.sandbox.takes_s = 0
+    world.egress.lost_at = "open"
+    put_off = await world.once_more(max_retries=1)
+    assert (put_off.state, put_off.attempt) == (State.QUEUED, 2)
 
 
-def test_a_disk_without_room_puts_the_scan_off() -> None:
+async def test_a_disk_without_room_puts_the_scan_off() -> None:
     """It says nothing about the page, and later there may be room."""
 
     class Full(MemoryArtefacts):
@@ -215,12 +192,9 @@ def test_a_disk_without_room_puts_the_scan_off() -> None:
             """Fail."""
             raise StoreUnavailableError(f"There is no room for {len(data)} bytes.")
 
-    async def act() -> None:
-        world = _World(takes_s=0, artefacts=Full(), max_retries=1)
-        await (await world.start())
-        scan = await world.found()
-        assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.SANDBOX_UNAVAILABLE)
-        assert scan.detail == "There is no room for 5 bytes."
-        assert scan.run_after > _now()
-
-    asyncio.run(act())
+    world = _World(takes_s=0, artefacts=Full(), max_retries=1)
+    await (await world.start())
+    scan = await world.found()
+    assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.SANDBOX_UNAVAILABLE)
+    assert scan.detail == "There is no room for 5 bytes."
+    assert scan.run_after > _now()

@@ -1,6 +1,5 @@
 """What a worker says of itself: that it lives, and whether its host can run sandboxes."""
 
-import asyncio
 import os
 import socket
 from collections.abc import Sequence
@@ -40,25 +39,25 @@ async def _told(
     return told
 
 
-def test_a_beat_names_the_worker_and_how_its_host_does(tmp_path: Path) -> None:
+async def test_a_beat_names_the_worker_and_how_its_host_does(tmp_path: Path) -> None:
     """The process is the worker's, our parent; its start stays while the beats go on."""
-    first, second = asyncio.run(_told(tmp_path, ScriptedSandbox(), beats=2))
+    first, second = await _told(tmp_path, ScriptedSandbox(), beats=2)
     assert (first.id, first.host, first.pid) == ("w1", socket.gethostname(), os.getppid())
     assert (first.docker_ok, first.docker_detail) == (True, "scripted")
     assert first.disk_free_bytes > 0
     assert second.started_at == first.started_at <= first.beat_at < second.beat_at
 
 
-def test_a_docker_that_does_not_answer_is_told_of(tmp_path: Path) -> None:
+async def test_a_docker_that_does_not_answer_is_told_of(tmp_path: Path) -> None:
     """The worker lives all the same."""
-    [beat] = asyncio.run(_told(tmp_path, _NoDocker()))
+    [beat] = await _told(tmp_path, _NoDocker())
     assert (beat.docker_ok, beat.docker_detail) == (False, "Docker does not answer.")
 
 
 @pytest.mark.parametrize(
     ("answers", "is_well"), [([True], True), ([False, True], True), ([False, False], False)]
 )
-def test_a_gateway_that_has_just_begun_is_not_told_of(
+async def test_a_gateway_that_has_just_begun_is_not_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: Sequence[bool], *, is_well: bool
 ) -> None:
     """It is asked a second time; where it is still away, no sandbox has a way out."""
@@ -77,13 +76,13 @@ def test_a_gateway_that_has_just_begun_is_not_told_of(
 
     monkeypatch.setattr("worker.runtime.heartbeat.EgressClient", Gateway)
     monkeypatch.setattr("worker.runtime.heartbeat._GATEWAY_STARTS_S", 0.0)
-    [beat] = asyncio.run(_told(tmp_path, ScriptedSandbox(), network="none"))
+    [beat] = await _told(tmp_path, ScriptedSandbox(), network="none")
     assert beat.docker_ok is is_well
     assert beat.docker_detail.startswith("scripted" if is_well else "The egress gateway")
     assert list(coming) == []
 
 
-def test_a_worker_that_cannot_sign_off_ends_all_the_same(tmp_path: Path) -> None:
+async def test_a_worker_that_cannot_sign_off_ends_all_the_same(tmp_path: Path) -> None:
     """Its row is forgotten when nothing more is heard of it."""
 
     class Away(MemoryStore):
@@ -92,4 +91,4 @@ def test_a_worker_that_cannot_sign_off_ends_all_the_same(tmp_path: Path) -> None
             raise StoreUnavailableError(f"Nobody hears {worker_id}.")
 
     settings = Settings.read({"SAFEURL_STATE_DIR": str(tmp_path)})
-    asyncio.run(Heartbeat(settings, Away(), ScriptedSandbox(), "w1").remove())
+    await Heartbeat(settings, Away(), ScriptedSandbox(), "w1").remove()

@@ -1,6 +1,6 @@
 """A lease is renewed in time, and a worker that cannot renew it gives up before others take over.
 
-The time is told by a clock that goes on when the holder sleeps, or the store is slow.
+The clocks of the test go on when the holder sleeps, or when the store is slow.
 """
 
 import asyncio
@@ -41,12 +41,9 @@ class _Time:
 
 
 @pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> _Time:
-    """Return the time by which the holder goes."""
-    told = _Time()
-    monkeypatch.setattr("worker.attempt.lease.time.monotonic", told.monotonic)
-    monkeypatch.setattr("worker.attempt.lease.asyncio.sleep", told.sleep)
-    return told
+def time() -> _Time:
+    """Return the clocks of the holder."""
+    return _Time()
 
 
 class _Store(MemoryStore):
@@ -76,17 +73,25 @@ class _Store(MemoryStore):
             raise StoreUnavailableError("It is away.")
 
 
+def _holder(store: _Store) -> LeaseHolder:
+    """Return a holder by the clocks of the store."""
+    time = store.time
+    return LeaseHolder(
+        store, lease=LEASE, clock=time.now, monotonic=time.monotonic, sleep=time.sleep
+    )
+
+
 async def _hold(store: _Store) -> float:
     """Hold a scan until it is lost, and return when that was."""
     scan = await brought_to(store, State.FETCHING)
-    await LeaseHolder(store, lease=LEASE, clock=store.time.now).hold(scan)
+    await _holder(store).hold(scan)
     return store.time.seconds
 
 
-def test_a_lease_is_renewed_three_times_in_its_length(time: _Time) -> None:
+async def test_a_lease_is_renewed_three_times_in_its_length(time: _Time) -> None:
     """So that two renewals may fail; each holds for a whole lease from its own moment."""
     store = _Store(time, (10 * _LEASE_S, inf))
-    assert asyncio.run(_hold(store)) >= 10 * _LEASE_S
+    assert (await _hold(store)) >= 10 * _LEASE_S
     moments = [0.0, *(seconds for seconds, _ in store.renewed)]
     pauses = [after - before for before, after in pairwise(moments)]
     assert _LEASE_S / 3 <= min(pauses) <= max(pauses) <= _LEASE_S / 3 + WATCH_S
@@ -94,38 +99,34 @@ def test_a_lease_is_renewed_three_times_in_its_length(time: _Time) -> None:
         assert until == NOW + timedelta(seconds=seconds) + LEASE
 
 
-def test_a_short_absence_of_the_database_loses_no_scan(time: _Time) -> None:
+async def test_a_short_absence_of_the_database_loses_no_scan(time: _Time) -> None:
     """What cannot be asked is not taken for lost while the lease holds."""
     store = _Store(time, (5.0, _LEASE_S - 2 * WATCH_S), (2 * _LEASE_S, inf))
-    assert asyncio.run(_hold(store)) >= 2 * _LEASE_S
+    assert (await _hold(store)) >= 2 * _LEASE_S
 
 
 @pytest.mark.parametrize("takes_s", [0.0, 8.0])
-def test_a_worker_that_cannot_renew_gives_up_when_its_lease_is_out(
+async def test_a_worker_that_cannot_renew_gives_up_when_its_lease_is_out(
     time: _Time, takes_s: float
 ) -> None:
     """Not later, or two would run the scan: a lease counts from when it was asked for."""
     store = _Store(time, (_LEASE_S / 3 + WATCH_S + takes_s, inf), takes_s=takes_s)
-    ended_s = asyncio.run(_hold(store))
+    ended_s = await _hold(store)
     [(asked_s, _)] = store.renewed
     assert asked_s + _LEASE_S <= ended_s <= asked_s + _LEASE_S + WATCH_S
 
 
-def test_a_scan_that_is_taken_away_is_let_go_within_two_seconds(time: _Time) -> None:
+async def test_a_scan_that_is_taken_away_is_let_go_within_two_seconds(time: _Time) -> None:
     """So soon after it was cancelled nothing of it may run, long before the next renewal."""
-
-    async def act() -> None:
-        store = _Store(time)
-        scan = await brought_to(store, State.FETCHING)
-        ending = make_ending(scan, Outcome.CANCELLED)
-        await store.finish(scan, ending, now=NOW, actor="cli")
-        await LeaseHolder(store, lease=LEASE, clock=time.now).hold(scan)
-
-    asyncio.run(act())
+    store = _Store(time)
+    scan = await brought_to(store, State.FETCHING)
+    ending = make_ending(scan, Outcome.CANCELLED)
+    await store.finish(scan, ending, now=NOW, actor="cli")
+    await _holder(store).hold(scan)
     assert time.seconds < 2
 
 
-def test_a_database_that_hangs_is_not_waited_for_past_the_lease() -> None:
+async def test_a_database_that_hangs_is_not_waited_for_past_the_lease() -> None:
     """It is asked with patience for ten seconds; meanwhile others may take the scan."""
 
     class Hanging(MemoryStore):
@@ -133,11 +134,8 @@ def test_a_database_that_hangs_is_not_waited_for_past_the_lease() -> None:
             await asyncio.Event().wait()
             return await super().renew_lease(scan, lease_until=lease_until)
 
-    async def act() -> None:
-        store = Hanging()
-        scan = await brought_to(store, State.FETCHING)
-        holder = LeaseHolder(store, lease=timedelta(seconds=0.3), clock=lambda: NOW)
-        async with asyncio.timeout(5):
-            await holder.hold(scan)
-
-    asyncio.run(act())
+    store = Hanging()
+    scan = await brought_to(store, State.FETCHING)
+    holder = LeaseHolder(store, lease=timedelta(seconds=0.3), clock=lambda: NOW)
+    async with asyncio.timeout(5):
+        await holder.hold(scan)

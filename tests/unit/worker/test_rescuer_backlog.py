@@ -1,6 +1,5 @@
 """The rescuer beside a long queue: its turn costs what it costs beside a short one."""
 
-import asyncio
 from datetime import datetime, timedelta
 
 import pytest
@@ -63,93 +62,73 @@ async def _world(scans: int) -> tuple[World, _Store, _Queue, list[str]]:
 
 
 @pytest.mark.parametrize("scans", [1, LOOK_LIMIT, _MANY])
-def test_of_a_backlog_with_wake_ups_the_front_is_looked_at(scans: int) -> None:
+async def test_of_a_backlog_with_wake_ups_the_front_is_looked_at(scans: int) -> None:
     """However many wait, and however often."""
-
-    async def act() -> None:
-        world, store, queue, ids = await _world(scans)
-        await queue.push(ids)
-        for _ in range(3):
-            assert await world.rescuer.sweep(1) == (0, 0)
-        assert store.limits == [LOOK_LIMIT] * 3
-        assert queue.limits == [QUEUE_FACTOR * LOOK_LIMIT] * 3
-
-    asyncio.run(act())
+    world, store, queue, ids = await _world(scans)
+    await queue.push(ids)
+    for _ in range(3):
+        assert await world.rescuer.sweep(1) == (0, 0)
+    assert store.limits == [LOOK_LIMIT] * 3
+    assert queue.limits == [QUEUE_FACTOR * LOOK_LIMIT] * 3
 
 
-def test_a_backlog_that_was_flushed_is_pushed_in_its_order() -> None:
+async def test_a_backlog_that_was_flushed_is_pushed_in_its_order() -> None:
     """Many at a time, until none is missing; then the front alone is looked at again."""
-
-    async def act() -> None:
-        world, store, queue, ids = await _world(SWEEP_LIMIT + 5)
-        assert await world.rescuer.sweep(1) == (0, 0)
-        assert await world.rescuer.sweep(1) == (0, SWEEP_LIMIT)
-        assert list(queue.ids) == ids[:SWEEP_LIMIT]
-        store.limits.clear()
-        assert await world.rescuer.sweep(1) == (0, 0)
-        assert store.limits == [LOOK_LIMIT]
-
-    asyncio.run(act())
+    world, store, queue, ids = await _world(SWEEP_LIMIT + 5)
+    assert await world.rescuer.sweep(1) == (0, 0)
+    assert await world.rescuer.sweep(1) == (0, SWEEP_LIMIT)
+    assert list(queue.ids) == ids[:SWEEP_LIMIT]
+    store.limits.clear()
+    assert await world.rescuer.sweep(1) == (0, 0)
+    assert store.limits == [LOOK_LIMIT]
 
 
 @pytest.mark.parametrize("lost", [1, 20, LOOK_LIMIT, SWEEP_LIMIT])
-def test_what_no_look_finds_is_pushed_once(lost: int) -> None:
+async def test_what_no_look_finds_is_pushed_once(lost: int) -> None:
     """Stale jobs, a flood or clocks that differ hide a wake-up: it is not multiplied."""
-
-    async def act() -> None:
-        world, _, queue, ids = await _world(lost)
-        await queue.push([f"stale {number}" for number in range(_MANY)])
-        await queue.push(ids)
-        await world.rescuer.sweep(1)
-        assert await world.rescuer.sweep(1) == (0, lost)
-        assert list(queue.ids)[:lost] == ids
-        for _ in range(4):
-            assert await world.rescuer.sweep(1) == (0, 0)
-
-    asyncio.run(act())
+    world, _, queue, ids = await _world(lost)
+    await queue.push([f"stale {number}" for number in range(_MANY)])
+    await queue.push(ids)
+    await world.rescuer.sweep(1)
+    assert await world.rescuer.sweep(1) == (0, lost)
+    assert list(queue.ids)[:lost] == ids
+    for _ in range(4):
+        assert await world.rescuer.sweep(1) == (0, 0)
 
 
-def test_single_losses_within_a_backlog_are_pushed_when_their_turn_is_near() -> None:
+async def test_single_losses_within_a_backlog_are_pushed_when_their_turn_is_near() -> None:
     """Before those that came later, though the rest of the queue is not read."""
-
-    async def act() -> None:
-        world, _, queue, ids = await _world(_MANY)
-        lost = ids[3:LOOK_LIMIT:10]
-        await queue.push([scan_id for scan_id in ids if scan_id not in lost])
-        await world.rescuer.sweep(1)
-        assert await world.rescuer.sweep(1) == (0, len(lost))
-        assert list(queue.ids)[: len(lost)] == lost
-        assert await world.rescuer.sweep(1) == (0, 0)
-
-    asyncio.run(act())
+    world, _, queue, ids = await _world(_MANY)
+    lost = ids[3:LOOK_LIMIT:10]
+    await queue.push([scan_id for scan_id in ids if scan_id not in lost])
+    await world.rescuer.sweep(1)
+    assert await world.rescuer.sweep(1) == (0, len(lost))
+    assert list(queue.ids)[: len(lost)] == lost
+    assert await world.rescuer.sweep(1) == (0, 0)
 
 
-def test_leases_that_are_gone_are_forgotten() -> None:
+async def test_leases_that_are_gone_are_forgotten() -> None:
     """What was known of a lease that ends too late says nothing of the next, though alike."""
-
-    async def act() -> None:
-        world, _, _, _ = await _world(0)
-        scan, until = await world.add(), world.now + timedelta(hours=1)
-        held = await world.store.claim(scan.id, owner="w1", now=world.now, lease_until=until)
-        assert held is not None
-        await world.lead()
-        assert await world.rescuer.sweep(1) == (0, 0)
-        await world.store.requeue(
-            held,
-            outcome=Outcome.SANDBOX_UNAVAILABLE,
-            detail=None,
-            run_after=world.now,
-            now=world.now,
-            actor="w1",
-        )
-        assert await world.rescuer.sweep(1) == (0, 0)
-        assert await world.store.claim(scan.id, owner="w2", now=world.now, lease_until=until)
-        world.ticks += LEASE.total_seconds() + 1
-        assert await world.rescuer.sweep(1) == (0, 0)
-        world.ticks += LEASE.total_seconds() + 1
-        assert await world.rescuer.sweep(1) == (1, 0)
-
-    asyncio.run(act())
+    world, _, _, _ = await _world(0)
+    scan, until = await world.add(), world.now + timedelta(hours=1)
+    held = await world.store.claim(scan.id, owner="w1", now=world.now, lease_until=until)
+    assert held is not None
+    await world.lead()
+    assert await world.rescuer.sweep(1) == (0, 0)
+    await world.store.requeue(
+        held,
+        outcome=Outcome.SANDBOX_UNAVAILABLE,
+        detail=None,
+        run_after=world.now,
+        now=world.now,
+        actor="w1",
+    )
+    assert await world.rescuer.sweep(1) == (0, 0)
+    assert await world.store.claim(scan.id, owner="w2", now=world.now, lease_until=until)
+    world.ticks += LEASE.total_seconds() + 1
+    assert await world.rescuer.sweep(1) == (0, 0)
+    world.ticks += LEASE.total_seconds() + 1
+    assert await world.rescuer.sweep(1) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +141,7 @@ def test_leases_that_are_gone_are_forgotten() -> None:
         (StoreBusyError("It is locked."), False),
     ],
 )
-def test_one_scans_fault_is_told_from_the_databases(
+async def test_one_scans_fault_is_told_from_the_databases(
     fault: SafeURLError, *, is_the_rows: bool
 ) -> None:
     """The first is passed over and the others are rescued; the second ends the sweep."""
@@ -177,17 +156,14 @@ def test_one_scans_fault_is_told_from_the_databases(
                 raise fault
             return await super().audit(scan_id)
 
-    async def act() -> None:
-        store = Faulty()
-        world = World(store=store)
-        first, second = await world.add(), await world.add()
-        await world.claim(first)
-        store.broken = first.id
-        await world.lose(second)
-        if is_the_rows:
-            assert await world.rescuer.sweep(1) == (1, 0)
-            return
-        with pytest.raises(type(fault)):
-            await world.rescuer.sweep(1)
-
-    asyncio.run(act())
+    store = Faulty()
+    world = World(store=store)
+    first, second = await world.add(), await world.add()
+    await world.claim(first)
+    store.broken = first.id
+    await world.lose(second)
+    if is_the_rows:
+        assert await world.rescuer.sweep(1) == (1, 0)
+        return
+    with pytest.raises(type(fault)):
+        await world.rescuer.sweep(1)
