@@ -8,7 +8,7 @@ from safeurl.adapters.redis.embedded import serve
 from safeurl.analysis import preload
 from safeurl.bootstrap import prepare, redis_server
 from safeurl.settings import Settings
-from worker import tasks  # the task's imports are made here once and inherited by every fork
+from worker import tasks  # imported before the forks, so that all share its modules
 from worker.egress.gateway.server import run_gateway
 from worker.egress.protocol import CONTROL_NAME
 from worker.egress.unix_socket import short_path
@@ -19,7 +19,7 @@ from worker.sandbox.engine import is_listening
 
 _log = logging.getLogger("safeurl.daemon")
 
-#: Added to the attempt's deadline when the tree stops, so that what runs can be recorded.
+#: Added to an attempt's time limit when all stops, so that a running attempt can be recorded.
 _STOP_MARGIN_S = 10.0
 
 #: Roles stop in this order. Maintenance goes on while scans end; both use the queue and gateway.
@@ -33,9 +33,9 @@ def run_worker(
     more: tuple[Role, ...] = (),
     on_failing: Callable[[tuple[str, ...]], None] = lambda _names: None,
 ) -> None:
-    """Run the worker's process tree until SIGTERM; the roles in `more` run beside it.
+    """Run the processes of a worker until SIGTERM, and the roles in `more` beside them.
 
-    `on_failing` is told which of its processes fail at each start, whenever these have changed.
+    `on_failing` is called with the names of those that fail at each start, whenever these change.
     """
     prepare(settings)
     preload()
@@ -67,24 +67,27 @@ def run_worker(
 
 
 def _run_scan_worker(settings: Settings) -> None:
-    """Run scans until SIGTERM, or until this process is used up and a fresh one takes its place."""
+    """Run scans until SIGTERM, or until this process ends and a fresh one takes its place."""
     make_scan_worker(settings).run()
 
 
 def make_scan_worker(settings: Settings) -> ScanWorker:
-    """Return a worker; it asks Redis for nothing before it runs."""
+    """Return a worker; it connects to Redis when it runs."""
     return ScanWorker(
         redis_server(settings).connect_worker(ANSWER_TIMEOUT_S),
         tasks=tasks.TASKS,
         deadline_s=settings.job_timeout.total_seconds(),
         max_scans=settings.max_scans_per_worker,
         lifetime_s=settings.worker_max_lifetime,
-        missing=lambda: _missing(settings),
+        unavailable_dependency=lambda: _unavailable_dependency(settings),
     )
 
 
-def _missing(settings: Settings) -> str:
-    """Name what every scan needs and is away, so that no attempt is spent on its absence."""
+def _unavailable_dependency(settings: Settings) -> str:
+    """Return the name of what every scan needs and is unavailable, or an empty string.
+
+    So no attempt is used up while it is unavailable.
+    """
     if not is_listening(str(settings.docker_socket_path)):
         return "engine"
     if settings.container_network == "none" and not _has_gateway(settings):

@@ -141,7 +141,7 @@ def test_hostile_ids_do_not_stop_whoever_counts_what_waits(tmp_path: Path) -> No
 def test_a_worker_ends_when_it_is_told_to(tmp_path: Path, missing: str) -> None:
     """Whether it waits for a wake-up or for what a scan needs; it takes nothing any more."""
     with TcpValkey(tmp_path) as valkey:
-        worker = ScanWorkerProcess(valkey.settings, tmp_path, {"MISSING": missing})
+        worker = ScanWorkerProcess(valkey.settings, tmp_path, {"UNAVAILABLE": missing})
         with worker:
             if missing:
                 worker.wait_for_log("worker.waiting_for_engine")

@@ -33,7 +33,7 @@ logging.basicConfig(level="INFO")
 connection = redis_server(Settings.read(os.environ)).connect_worker(ANSWER_TIMEOUT_S)
 ScanWorker(
     connection, tasks={TASK: record}, deadline_s=30, max_scans=0, lifetime_s=0,
-    missing=lambda: os.environ.get("MISSING", ""),
+    unavailable_dependency=lambda: os.environ.get("UNAVAILABLE", ""),
 ).run()
 """
 

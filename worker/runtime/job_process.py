@@ -1,4 +1,4 @@
-"""One job in a forked child of its own process group, under a deadline."""
+"""One job in a forked child with a process group of its own, under a deadline."""
 
 import logging
 import os
@@ -7,42 +7,42 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
-from worker.runtime import forked
+from worker.runtime import child_process
 
 _log = logging.getLogger("safeurl.daemon")
 
-#: What a job gets to end by itself once its deadline has passed; then it is killed.
+#: The time in which a job can end by itself after its deadline; then it is killed.
 _GRACE_S = 60.0
 
 
 class JobTimeoutError(Exception):
     """The job's deadline has passed.
 
-    Not a TimeoutError: what waits inside the job with a deadline of its own would take it for that.
+    It is no TimeoutError: code in the job that has a timeout of its own catches those.
     """
 
 
 def run_job(job: Callable[[], None], *, deadline_s: float, grace_s: float = _GRACE_S) -> int:
     """Run the job in a child, wait for its end, and return its exit status (negative: a signal).
 
-    SIGTERM at this process does not end the wait: a job is ended by a signal of its own.
+    SIGTERM to this process does not end the wait; a job is ended by a signal to the job.
     """
-    pid = forked.fork(lambda mask: _become(job, deadline_s, mask))
-    with suppress(OSError):  # the child does the same; whoever comes first
+    pid = child_process.start_child(lambda mask: _run_in_child(job, deadline_s, mask))
+    with suppress(OSError):  # parent and child both do this, so that it is done whoever is first
         os.setpgid(pid, pid)
     return _wait(pid, deadline_s + grace_s)
 
 
-def _wait(pid: int, patience_s: float) -> int:
-    """Wait for the child, and kill its process group when that takes too long."""
+def _wait(pid: int, timeout_s: float) -> int:
+    """Wait for the child, and kill its process group after the timeout."""
 
     def kill(_number: int, _frame: FrameType | None) -> None:
-        _log.warning("worker.job_killed pid=%d after_s=%.0f", pid, patience_s)
+        _log.warning("worker.job_killed pid=%d after_s=%.0f", pid, timeout_s)
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
 
     before = signal.signal(signal.SIGALRM, kill)
-    signal.setitimer(signal.ITIMER_REAL, patience_s)
+    signal.setitimer(signal.ITIMER_REAL, timeout_s)
     try:
         _, status = os.waitpid(pid, 0)
     finally:
@@ -51,7 +51,9 @@ def _wait(pid: int, patience_s: float) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-def _become(job: Callable[[], None], deadline_s: float, mask: forked.Mask) -> int:
+def _run_in_child(
+    job: Callable[[], None], deadline_s: float, mask: child_process.SignalMask
+) -> int:
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -60,7 +62,7 @@ def _become(job: Callable[[], None], deadline_s: float, mask: forked.Mask) -> in
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
         job()
-    except BaseException:  # noqa: BLE001 - also SystemExit: a job that ended well returns
+    except BaseException:  # noqa: BLE001 - also SystemExit: a job that succeeds returns
         _log.exception("worker.job_crashed")
         return 1
     return 0

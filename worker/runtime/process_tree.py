@@ -1,4 +1,4 @@
-"""Processes below a process, as /proc lists them."""
+"""The descendants of a process, as /proc lists them."""
 
 import os
 import signal
@@ -6,26 +6,26 @@ from pathlib import Path
 
 
 def children(pid: int) -> list[int]:
-    """Return the children that the process' main thread has forked."""
+    """Return the children that the main thread of the process has forked."""
     try:
         listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
     except OSError:
-        return []  # no Linux, or it has ended
+        return []  # the process has ended, or this is not Linux
     return [int(child) for child in listed.split()]
 
 
-def send(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a process that may have ended meanwhile."""
+def send_signal(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process; one that has ended already is no error."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:
-        return  # as good as told
+        return
 
 
 def kill_tree(pid: int) -> None:
-    """Kill our child with all that it has started: a job outlives the worker that forked it."""
+    """Kill our child and its descendants: a job would outlive the worker that forked it."""
     for each in (pid, *_descendants(pid)):
-        send(each, signal.SIGKILL)
+        send_signal(each, signal.SIGKILL)
     os.waitpid(pid, 0)
 
 

@@ -1,6 +1,7 @@
 """A worker process: takes wake-ups off the queue and runs each scan in a forked child.
 
-It lives with a lost Redis, and for a number of scans or a while.
+It keeps running when Redis is lost. It ends after a number of scans or seconds, so that a fresh
+process takes its place.
 """
 
 import logging
@@ -22,27 +23,27 @@ from worker.runtime.log_limit import LogLimit
 
 _log = logging.getLogger("safeurl.daemon")
 
-#: How often a worker whose engine is away looks for it.
-_LOOK_S = 0.5
-#: A worker asks for a wake-up for so long at a time.
+#: How often a dependency that is unavailable is checked again.
+_CHECK_INTERVAL_S = 0.5
+#: The longest single request for a wake-up.
 WAIT_S = 30.0
-#: Wait for any answer: a connection that died without a word (failover, firewall) keeps a worker no
-#: longer. It must be more than `WAIT_S`, during which Redis answers nothing.
+#: The time limit of any answer. A connection that is lost without a packet (failover, firewall)
+#: occupies a worker no longer. It must be more than `WAIT_S`, in which Redis answers nothing.
 ANSWER_TIMEOUT_S = 40.0
-#: How often the same trouble is logged.
-_TELL_S = 10.0
-_TRY_AGAIN_S = 1.0
-#: So many refused jobs are logged in so many seconds; health counts them all. Whoever writes to
-#: Redis could fill a disk with them.
-_MOST_REFUSALS, _REFUSALS_S = 200, 3600.0
+#: How often the same fault of Redis is logged.
+_LOG_INTERVAL_S = 10.0
+_RETRY_S = 1.0
+#: So many refused jobs are logged in so many seconds; health counts all. Otherwise anyone who can
+#: write to Redis could fill the disk with log lines.
+_MAX_LOGGED_REFUSALS, _REFUSALS_S = 200, 3600.0
 
 
 class _Stopped(BaseException):
-    """Leaves a wait because this process was told to stop."""
+    """Ends a wait because this process is to stop."""
 
 
 class ScanWorker:
-    """Runs scans one after the other; ends, between scans only, once it has lived its life."""
+    """Runs scans one after the other; ends only between scans, after its scans or seconds."""
 
     def __init__(  # noqa: PLR0913 - each is a limit or a part that it uses
         self,
@@ -52,49 +53,50 @@ class ScanWorker:
         deadline_s: float,
         max_scans: int,
         lifetime_s: float,
-        missing: Callable[[], str],
+        unavailable_dependency: Callable[[], str],
     ) -> None:
-        """Take the queue's server, and how many scans and seconds it may live; 0 is for ever.
+        """Take the queue's server and the most scans and seconds of this process; 0 is no limit.
 
-        A wake-up may name a task of the table, and nothing else is ever called. No wake-up is
-        taken while `missing` names what a scan needs and is away: it can wait as well as the scan.
+        A wake-up can name a task of the table; nothing else is ever called. No wake-up is taken
+        while `unavailable_dependency` returns the name of something that a scan needs: the wake-up
+        and its scan wait.
         """
         self._connection = connection
         self._tasks = tasks
         self._deadline_s = deadline_s
-        self._missing = missing
+        self._unavailable_dependency = unavailable_dependency
         self._max_scans = max_scans
         self._lifetime_s = lifetime_s
-        self._born_s = time.monotonic()
+        self._started_s = time.monotonic()
         self._scans = 0
-        self._is_told = False
+        self._is_stopping = False
         self._is_waiting = False
-        self._tell_at_s = 0.0
+        self._log_at_s = 0.0
         self._refusals = 0
         self._refusals_until_s = 0.0
 
     def run(self) -> None:
-        """Take wake-ups off the one queue until SIGTERM or the end of this life."""
+        """Take wake-ups off the queue until SIGTERM, or until the scans or seconds are used up."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         with suppress(_Stopped):
-            while not (self._is_told or self._is_used_up()):
+            while not (self._is_stopping or self._is_used_up()):
                 self._step()
         if self._is_used_up():
-            age_s = time.monotonic() - self._born_s
+            age_s = time.monotonic() - self._started_s
             _log.info("worker.used_up scans=%d age_s=%.1f", self._scans, age_s)
 
     def _step(self) -> None:
-        """Take one wake-up, or learn that there is none, and do what it asks."""
+        """Take one wake-up, if one comes in time, and run its scan."""
         if not self._wait_until_ready():
             return
         try:
-            taken = take(self._connection, self._patience_s(), waiting=self._waiting())
+            taken = take(self._connection, self._wait_s(), waiting=self._waiting())
         except RedisError as error:
-            self._tell("worker.redis_lost at=take error=%s", error)
-            self._pause(_TRY_AGAIN_S)
+            self._log_at_intervals("worker.redis_lost at=take error=%s", error)
+            self._pause(_RETRY_S)
             return
-        self._tell_at_s = 0.0
+        self._log_at_s = 0.0
         if isinstance(taken, Wakeup) and taken.task not in self._tasks:
             taken = Refusal.TASK
         if isinstance(taken, Refusal):
@@ -103,14 +105,14 @@ class ScanWorker:
             self._execute(taken)
 
     def _refuse(self, reason: Refusal) -> None:
-        """Say that somebody else writes to this Redis; nothing of the job itself is repeated."""
+        """Log and count a job that SafeURL did not write; nothing of its content is logged."""
         now = time.monotonic()
         if now >= self._refusals_until_s:
             self._refusals, self._refusals_until_s = 0, now + _REFUSALS_S
         self._refusals += 1
-        if self._refusals <= _MOST_REFUSALS:
+        if self._refusals <= _MAX_LOGGED_REFUSALS:
             _log.warning("worker.refused_job reason=%s", reason)
-        elif self._refusals == _MOST_REFUSALS + 1:
+        elif self._refusals == _MAX_LOGGED_REFUSALS + 1:
             _log.warning("worker.refusals_not_logged for_s=%d", self._refusals_until_s - now)
         try:
             count_refused(self._connection)
@@ -119,9 +121,9 @@ class ScanWorker:
 
     def _execute(self, wakeup: Wakeup) -> None:
         """Run one scan to its end, and count it."""
-        # The engine may have gone while we waited for this wake-up; the scan is still QUEUED.
+        # The engine may have been lost while we waited for this wake-up. The scan is still QUEUED.
         if not self._wait_until_ready():
-            # We end before it is back. The rescuer sends another wake-up, and no attempt is spent.
+            # This process ends first. The rescuer sends another wake-up; no attempt is used up.
             _log.info("worker.dropped scan=%s", wakeup.scan_id)
             return
         task = partial(self._tasks[wakeup.task], wakeup.scan_id)
@@ -131,32 +133,32 @@ class ScanWorker:
         self._scans += 1
 
     def _wait_until_ready(self) -> bool:
-        """Wait for what a scan needs; False where this life ended before it was there."""
+        """Wait until a scan can run; return False if this process is to end first."""
         log_limit = LogLimit()
-        while missing := self._missing():
-            if self._is_told or self._is_used_up():
+        while dependency := self._unavailable_dependency():
+            if self._is_stopping or self._is_used_up():
                 return False
-            if log_limit.is_due(missing, time.monotonic()):
-                _log.warning("worker.waiting_for_%s", missing)
-            time.sleep(_LOOK_S)
+            if log_limit.is_due(dependency, time.monotonic()):
+                _log.warning("worker.waiting_for_%s", dependency)
+            time.sleep(_CHECK_INTERVAL_S)
         return True
 
-    def _patience_s(self) -> float:
-        """Return for how long to wait for a wake-up: no longer than is left to live."""
+    def _wait_s(self) -> float:
+        """Return how long to wait for a wake-up: at most until the end of this process."""
         if not self._lifetime_s:
             return WAIT_S
-        left_s = math.ceil(self._lifetime_s - (time.monotonic() - self._born_s))
-        return min(WAIT_S, max(1, left_s))  # to wait for 0 seconds is to wait for ever
+        left_s = math.ceil(self._lifetime_s - (time.monotonic() - self._started_s))
+        return min(WAIT_S, max(1, left_s))  # for Redis, 0 means without a limit
 
     def _is_used_up(self) -> bool:
-        aged = time.monotonic() - self._born_s >= self._lifetime_s > 0
+        aged = time.monotonic() - self._started_s >= self._lifetime_s > 0
         return aged or self._scans >= self._max_scans > 0
 
-    def _tell(self, words: str, *facts: object) -> None:
-        """Log what goes on for a while, now and then."""
-        if time.monotonic() >= self._tell_at_s:
-            self._tell_at_s = time.monotonic() + _TELL_S
-            _log.warning(words, *facts)
+    def _log_at_intervals(self, line: str, *facts: object) -> None:
+        """Log a fault that lasts, once per interval."""
+        if time.monotonic() >= self._log_at_s:
+            self._log_at_s = time.monotonic() + _LOG_INTERVAL_S
+            _log.warning(line, *facts)
 
     def _pause(self, seconds: float) -> None:
         with self._waiting():
@@ -164,18 +166,18 @@ class ScanWorker:
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
-        """Let a signal end the block, also one that came just before it."""
+        """Let a signal end the block, also a signal that came just before it."""
         self._is_waiting = True
         try:
-            if self._is_told:
+            if self._is_stopping:
                 raise _Stopped
             yield
         finally:
             self._is_waiting = False
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """End a wait at once, and what runs not at all."""
-        self._is_told = True
+        """Stop: end a wait at once, but let a scan that runs end by itself."""
+        self._is_stopping = True
         if self._is_waiting:
-            self._is_waiting = False  # once only: a repeated signal must not break the way out
+            self._is_waiting = False  # once: a repeated signal must not interrupt the end
             raise _Stopped

@@ -36,7 +36,7 @@ from safeurl.services.query import ScanView
 from safeurl.settings import Settings
 from safeurl.state import State
 from safeurl.url import parse
-from worker.runtime.supervisor import Role, ended, fork
+from worker.runtime.supervisor import Role, exit_status, start_role
 
 EXIT_NOT_CONCLUDED = 30
 #: An embedded queue was just started and may have a long file to read; another one runs already.
@@ -210,7 +210,7 @@ class _Worker:
     def __init__(self, settings: Settings) -> None:
         #: Whether a process of the worker's fails at each start; the fork writes, we read.
         self._failing = mmap.mmap(-1, 1)
-        self._pid = fork(Role("worker", lambda: _be_worker(settings, self._tell)))
+        self._pid = start_role(Role("worker", lambda: _be_worker(settings, self._tell)))
         self._has_ended = False
 
     @property
@@ -230,7 +230,7 @@ class _Worker:
     def has_ended(self) -> bool:
         """Tell whether it is gone."""
         if not self._has_ended:
-            self._has_ended = ended(self._pid) is not None
+            self._has_ended = exit_status(self._pid) is not None
         return self._has_ended
 
     def stop(self, told: Interrupts) -> None:

@@ -15,7 +15,7 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Final, Self
 
-from worker.runtime import forked
+from worker.runtime import child_process
 
 _log = logging.getLogger("safeurl.egress")
 
@@ -54,7 +54,7 @@ class Spawner:
         gc.freeze()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         closed = (ours.fileno(), *close)
-        pid = forked.fork(lambda mask: _run(theirs, serve, closed, mask))
+        pid = child_process.start_child(lambda mask: _run(theirs, serve, closed, mask))
         theirs.close()
         return cls(ours, pid)
 
@@ -77,7 +77,9 @@ class Spawner:
         os.waitpid(self._pid, 0)
 
 
-def _run(commands: socket.socket, serve: Serve, close: Iterable[int], mask: forked.Mask) -> int:
+def _run(
+    commands: socket.socket, serve: Serve, close: Iterable[int], mask: child_process.SignalMask
+) -> int:
     for descriptor in close:
         os.close(descriptor)
     # A signal to the whole group ends the gateway, which then ends us in order.
@@ -131,14 +133,14 @@ class _Forks:
     def _fork(self, key: str, link: socket.socket) -> None:
         with link:
             try:
-                pid = forked.fork(lambda mask: self._serve_in_child(link, mask))
+                pid = child_process.start_child(lambda mask: self._serve_in_child(link, mask))
             except OSError as error:
                 # The gateway sees the link's end.
                 _log.warning("egress.no_process error=%s", error)
                 return
         self._pids[key] = pid
 
-    def _serve_in_child(self, link: socket.socket, mask: forked.Mask) -> int:
+    def _serve_in_child(self, link: socket.socket, mask: child_process.SignalMask) -> int:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
