@@ -121,7 +121,7 @@ class ChunkedReader:
         elif self._is_after_data:
             self._is_after_data = False
             if line:
-                self._fail("a chunk is longer than its size says")
+                self._fail("a chunk is longer than its size")
         else:
             self._begin_chunk(line.partition(b";")[0])
 

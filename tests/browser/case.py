@@ -20,7 +20,7 @@ LOGIN: Final = (
 OTHER: Final = "<!doctype html><title>other</title><p>harmless</p>"
 
 
-def answer(
+def make_response(
     body: str | bytes = LOGIN,
     *lines: bytes,
     first: bytes = b"HTTP/1.1 200 OK",
@@ -40,7 +40,7 @@ def answer(
 
 def redirect(to: bytes, *lines: bytes, first: bytes = b"HTTP/1.1 302 Found") -> bytes:
     """Return a redirect whose Location is exactly `to`."""
-    return answer(b"", b"Location: " + to, *lines, first=first)
+    return make_response(b"", b"Location: " + to, *lines, first=first)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The character set in which a page is read."""
 
-from tests.browser.case import Case, answer
+from tests.browser.case import Case, make_response
 
 _COMPARE = ("title", "charset")
 #: Seconds to wait for changes; these pages do not navigate.
@@ -14,12 +14,16 @@ def _page(
     name: str, start: bytes, kind: bytes = b"text/html", body: bytes = _BODY, why: str = ""
 ) -> Case:
     return Case(
-        name, {"/": answer(start + body, kind=kind)}, _COMPARE, quiet_s=_QUIET_S, explained=why
+        name,
+        {"/": make_response(start + body, kind=kind)},
+        _COMPARE,
+        quiet_s=_QUIET_S,
+        explained=why,
     )
 
 
 def _other(name: str, kind: bytes, body: bytes = b"x") -> Case:
-    return Case(name, {"/": answer(body, kind=kind)}, ("charset",), quiet_s=_QUIET_S)
+    return Case(name, {"/": make_response(body, kind=kind)}, ("charset",), quiet_s=_QUIET_S)
 
 
 def _xml(
@@ -30,7 +34,10 @@ def _xml(
         b"<title>%b</title></head><body/></html>"
     )
     return Case(
-        name, {"/": answer(start + page % title, kind=kind)}, ("title", "charset"), quiet_s=_QUIET_S
+        name,
+        {"/": make_response(start + page % title, kind=kind)},
+        ("title", "charset"),
+        quiet_s=_QUIET_S,
     )
 
 

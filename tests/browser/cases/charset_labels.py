@@ -1,6 +1,6 @@
 """Content-Type headers with characters around or within the label of the character set."""
 
-from tests.browser.case import Case, answer
+from tests.browser.case import Case, make_response
 
 #: Cyrillic in KOI8-R, and other letters in every other character set.
 _BODY = b"<meta charset=windows-1251><title>\xf0\xd2\xc9</title>"
@@ -9,7 +9,7 @@ _BODY = b"<meta charset=windows-1251><title>\xf0\xd2\xc9</title>"
 def _page(name: str, kind: bytes) -> Case:
     return Case(
         name,
-        {"/": answer(_BODY, kind=b"text/html;charset=" + kind)},
+        {"/": make_response(_BODY, kind=b"text/html;charset=" + kind)},
         ("title", "charset"),
         quiet_s=0.1,
     )

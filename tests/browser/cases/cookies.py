@@ -1,6 +1,6 @@
 """Cookies that a redirect sets: what is sent back, and in which order."""
 
-from tests.browser.case import OTHER, Case, answer, redirect
+from tests.browser.case import OTHER, Case, make_response, redirect
 from tests.support.pages import Request
 
 _COMPARE = ("requests", "cookies")
@@ -11,13 +11,13 @@ _QUIET_S = 0.1
 def _set(name: str, *cookies: bytes, to: str = "/there") -> Case:
     lines = tuple(b"Set-Cookie: " + cookie for cookie in cookies)
     start = "/cookie/set"
-    pages = {start: redirect(to.encode(), *lines), to: answer(OTHER)}
+    pages = {start: redirect(to.encode(), *lines), to: make_response(OTHER)}
     return Case(name, pages, _COMPARE, start, _QUIET_S)
 
 
 def _until_it_comes(request: Request) -> bytes:
     if request.headers.get("cookie") == "gate=caf\xe9":
-        return answer(OTHER)
+        return make_response(OTHER)
     return redirect(b"/", b"Set-Cookie: gate=caf\xe9; path=/")
 
 

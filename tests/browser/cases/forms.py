@@ -1,13 +1,13 @@
 """Forms and submit buttons: where the input is sent."""
 
-from tests.browser.case import Case, answer
+from tests.browser.case import Case, make_response
 
 _ALL = ("targets", "password")
 _SECRET = "<input type=password name=p>"  # noqa: S105 - a tag
 
 
 def _case(name: str, page: str) -> Case:
-    return Case(name, {"/": answer("<!doctype html><title>f</title>" + page)}, _ALL)
+    return Case(name, {"/": make_response("<!doctype html><title>f</title>" + page)}, _ALL)
 
 
 CASES = (

@@ -1,18 +1,18 @@
 """The fragment of the URL after a redirect."""
 
-from tests.browser.case import LOGIN, Case, answer, redirect
+from tests.browser.case import LOGIN, Case, make_response, redirect
 
 _COMPARE = ("url", "title", "requests")
 
 
 def _to(name: str, location: bytes, start: str = "/dir/page") -> Case:
-    return Case(name, {start.partition("#")[0]: redirect(location), "*": answer(LOGIN)},
+    return Case(name, {start.partition("#")[0]: redirect(location), "*": make_response(LOGIN)},
                 _COMPARE, start)  # fmt: skip
 
 
 def _chain(name: str, first: bytes, second: bytes) -> Case:
     pages = {"/": redirect(first), "/b": redirect(second, first=b"HTTP/1.1 307 Found")}
-    return Case(name, {**pages, "*": answer(LOGIN)}, _COMPARE, "/#me")
+    return Case(name, {**pages, "*": make_response(LOGIN)}, _COMPARE, "/#me")
 
 
 CASES = (
@@ -28,7 +28,10 @@ CASES = (
     _chain("other-host", b"http://origin.test/b", b"//origin.test/c"),
     Case(
         "refresh",
-        {"/": answer("<meta http-equiv=refresh content='0;url=/a'>"), "*": answer(LOGIN)},
+        {
+            "/": make_response("<meta http-equiv=refresh content='0;url=/a'>"),
+            "*": make_response(LOGIN),
+        },
         _COMPARE,
         "/#me",
     ),

@@ -6,7 +6,7 @@ import zlib
 import brotli  # type: ignore[import-untyped]  # the package ships no types
 import zstandard
 
-from tests.browser.case import LOGIN, Case, answer
+from tests.browser.case import LOGIN, Case, make_response
 
 _TEXT = LOGIN.encode()
 _WHOLE = gzip.compress(_TEXT, mtime=0)
@@ -17,7 +17,7 @@ _KEPT = "Chromium compares zlib's check sum, though not gzip's; what was read be
 
 
 def _case(name: str, encoding: bytes, body: bytes, explained: str = "") -> Case:
-    response = answer(body, b"Content-Encoding: " + encoding)
+    response = make_response(body, b"Content-Encoding: " + encoding)
     fields = ("url", "title", "password")
     return Case(name, {"/": response}, fields, quiet_s=0.2, explained=explained)
 

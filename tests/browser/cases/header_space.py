@@ -2,20 +2,20 @@
 
 import gzip
 
-from tests.browser.case import LOGIN, Case, answer
+from tests.browser.case import LOGIN, Case, make_response
 
 _PACKED = gzip.compress(LOGIN.encode(), mtime=0)
 _FIELDS = ("url", "title", "password")
 
 
 def _encoded(name: str, value: bytes, body: bytes = _PACKED) -> Case:
-    responses = {"/": answer(body, b"Content-Encoding: " + value)}
+    responses = {"/": make_response(body, b"Content-Encoding: " + value)}
     return Case(f"encoding, {name}", responses, _FIELDS, quiet_s=0.2)
 
 
 def _unsniffed(name: str, value: bytes) -> Case:
     """Return a response without a type; it is a page only if `nosniff` is not recognized."""
-    responses = {"/": answer(LOGIN, b"X-Content-Type-Options: " + value, kind=b"")}
+    responses = {"/": make_response(LOGIN, b"X-Content-Type-Options: " + value, kind=b"")}
     return Case(f"nosniff, {name}", responses, _FIELDS, quiet_s=0.2)
 
 

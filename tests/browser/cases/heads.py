@@ -1,6 +1,6 @@
 """Heads that violate RFC 9112 and that browsers accept or refuse."""
 
-from tests.browser.case import LOGIN, OTHER, Case, answer, redirect
+from tests.browser.case import LOGIN, OTHER, Case, make_response, redirect
 
 _OK = b"HTTP/1.1 200 OK"
 _TYPE = b"Content-Type: text/html; charset=utf-8"
@@ -15,7 +15,7 @@ def _raw(*lines: bytes, end: bytes = b"\r\n") -> bytes:
 def _case(name: str, response: bytes, explained: str = "") -> Case:
     return Case(
         name,
-        {"/": response, "/there": answer(OTHER)},
+        {"/": response, "/there": make_response(OTHER)},
         _SEEN,
         quiet_s=0.2,
         explained=explained,

@@ -1,6 +1,6 @@
 """The target of a redirect's Location header."""
 
-from tests.browser.case import LOGIN, OTHER, Case, answer, redirect
+from tests.browser.case import LOGIN, OTHER, Case, make_response, redirect
 
 _COMPARE = ("url", "title", "requests")
 #: Seconds to wait for changes; these pages do not navigate.
@@ -8,7 +8,7 @@ _QUIET_S = 0.1
 
 
 def _to(name: str, location: bytes, start: str = "/dir/page", why: str = "") -> Case:
-    return Case(name, {start.partition("#")[0]: redirect(location), "*": answer(LOGIN)},
+    return Case(name, {start.partition("#")[0]: redirect(location), "*": make_response(LOGIN)},
                 _COMPARE, start, _QUIET_S, why)  # fmt: skip
 
 
@@ -16,7 +16,7 @@ def _answers(name: str, *lines: bytes, first: bytes = b"HTTP/1.1 302 Found") -> 
     """Return a page with these header lines, and the same page under every other path."""
     return Case(
         name,
-        {"/": answer(LOGIN, *lines, first=first), "*": answer(OTHER)},
+        {"/": make_response(LOGIN, *lines, first=first), "*": make_response(OTHER)},
         _COMPARE,
         quiet_s=_QUIET_S,
     )
@@ -36,7 +36,7 @@ CASES = (
     _to("backslash-and-at", b"//origin.test\\@other.example/a"),
     Case(
         "space-in-user",
-        {"/": redirect(b"http://a b@origin.test/a"), "*": answer(LOGIN)},
+        {"/": redirect(b"http://a b@origin.test/a"), "*": make_response(LOGIN)},
         ("title", "requests"),
     ),
     _to("tab-in-scheme", b"ht\ttp://origin.test/a"),

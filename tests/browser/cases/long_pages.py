@@ -4,7 +4,7 @@
 fetcher says that the page leads. It is empty if the page stays.
 """
 
-from tests.browser.case import OTHER, Case, answer
+from tests.browser.case import OTHER, Case, make_response
 
 #: About 5,000 characters, as in an article.
 _ARTICLE = "Much to read here. " * 260
@@ -13,7 +13,12 @@ _FORM = "<form id=f action=/to><input name=a></form>"
 
 def _case(name: str, body: str, explained: str = "") -> Case:
     page = "<!doctype html><title>first</title><body><h1>Article</h1>" + body
-    return Case(name, {"/": answer(page), "*": answer(OTHER)}, ("onward",), explained=explained)
+    return Case(
+        name,
+        {"/": make_response(page), "*": make_response(OTHER)},
+        ("onward",),
+        explained=explained,
+    )
 
 
 def _padded(name: str, code: str) -> Case:

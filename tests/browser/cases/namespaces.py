@@ -1,13 +1,13 @@
 """SVG, MathML, templates and shadow trees: which parts belong to the HTML document."""
 
-from tests.browser.case import Case, answer
+from tests.browser.case import Case, make_response
 
 _ALL = ("title", "targets", "password")
 _FORM = "<form action=/real><input type=password></form>"
 
 
 def _case(name: str, page: str) -> Case:
-    return Case(name, {"/": answer("<!doctype html>" + page)}, _ALL)
+    return Case(name, {"/": make_response("<!doctype html>" + page)}, _ALL)
 
 
 CASES = (

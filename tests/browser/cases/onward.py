@@ -4,14 +4,14 @@
 fetcher says that the page leads. It is empty if the page stays.
 """
 
-from tests.browser.case import OTHER, Case, answer
+from tests.browser.case import OTHER, Case, make_response
 
 _FORM = "<form id=f name=g action=/to method=get><input type=hidden name=a value=b></form>"
 
 
 def _case(name: str, body: str, explained: str = "") -> Case:
     page = "<!doctype html><title>first</title><body><p>One moment</p>" + body
-    responses = {"/": answer(page), "*": answer(OTHER)}
+    responses = {"/": make_response(page), "*": make_response(OTHER)}
     return Case(name, responses, ("onward",), explained=explained)
 
 

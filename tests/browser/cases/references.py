@@ -1,6 +1,6 @@
 """The targets of references with unusual characters around or in them."""
 
-from tests.browser.case import Case, answer
+from tests.browser.case import Case, make_response
 
 #: Seconds to wait for changes; these pages do not navigate.
 _QUIET_S = 0.1
@@ -10,7 +10,7 @@ def _form(name: str, reference: str, *, formaction: bool = False) -> Case:
     inner = f'<button formaction="{reference}">' if formaction else "<input type=password>"
     action = "/a" if formaction else reference
     page = f'<title>x</title><form action="{action}">{inner}</form>'
-    return Case(name, {"/dir/page": answer(page)}, ("targets",), "/dir/page", _QUIET_S)
+    return Case(name, {"/dir/page": make_response(page)}, ("targets",), "/dir/page", _QUIET_S)
 
 
 CASES = (

@@ -1,6 +1,6 @@
 """Refresh headers and `<meta http-equiv=refresh>`: whether they navigate, and to which URL."""
 
-from tests.browser.case import LOGIN, OTHER, Case, answer
+from tests.browser.case import LOGIN, OTHER, Case, make_response
 
 _SAME = "The fetcher has this page already and does not load it again to scroll it."
 _FIRST_QUOTE = "The HTML standard ends a quoted URL at the next quote, Chromium at the last one."
@@ -9,12 +9,12 @@ _FIRST_QUOTE = "The HTML standard ends a quoted URL at the next quote, Chromium 
 def _meta(name: str, content: str, more: str = "", explained: str = "") -> Case:
     """Return a page with the refresh, and another page under every other path."""
     page = f'<!doctype html><title>first</title><meta http-equiv=refresh content="{content}">{more}'
-    return Case(name, {"/": answer(page), "*": answer(OTHER)}, explained=explained)
+    return Case(name, {"/": make_response(page), "*": make_response(OTHER)}, explained=explained)
 
 
 def _page(name: str, page: str, explained: str = "", *, line: bytes = b"X: x") -> Case:
-    first = answer("<!doctype html>" + page, line)
-    return Case(name, {"/": first, "*": answer(OTHER)}, explained=explained)
+    first = make_response("<!doctype html>" + page, line)
+    return Case(name, {"/": first, "*": make_response(OTHER)}, explained=explained)
 
 
 def _header(name: str, value: bytes) -> Case:

@@ -1,6 +1,6 @@
 """Repeated, invalid and uninformative Content-Types: which responses are shown as a page."""
 
-from tests.browser.case import LOGIN, Case, answer
+from tests.browser.case import LOGIN, Case, make_response
 
 _ALL = ("title", "password")
 _BINARY = b"\x00\x01\x02\x03"
@@ -9,7 +9,7 @@ _BINARY = b"\x00\x01\x02\x03"
 def _case(name: str, *kinds: bytes, body: str | bytes = LOGIN, nosniff: bool = False) -> Case:
     lines = [b"Content-Type: " + kind for kind in kinds]
     lines += [b"X-Content-Type-Options: nosniff"] if nosniff else []
-    return Case(name, {"/": answer(body, *lines, kind=b"")}, _ALL)
+    return Case(name, {"/": make_response(body, *lines, kind=b"")}, _ALL)
 
 
 CASES = (

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tests.browser.case import Case, answer
+from tests.browser.case import Case, make_response
 
 _SECRET = "<input type=password name=p>"  # noqa: S105 - a tag
 _FORM = f"<form action=/a>{_SECRET}</form>"
@@ -10,7 +10,7 @@ _FORM = f"<form action=/a>{_SECRET}</form>"
 
 def _case(name: str, code: str, explained: str = "") -> Case:
     page = f"<!doctype html><title>f</title><body><p id=a>text</p><script>{code}</script>"
-    return Case(name, {"/": answer(page)}, ("targets", "password"), explained=explained)
+    return Case(name, {"/": make_response(page)}, ("targets", "password"), explained=explained)
 
 
 def _bare(name: str, code: str) -> Case:

@@ -1,6 +1,6 @@
 """SVG, XHTML and other XML as documents."""
 
-from tests.browser.case import Case, answer
+from tests.browser.case import Case, make_response
 
 _ALL = ("title", "targets", "password")
 _H = "xmlns='http://www.w3.org/1999/xhtml'"
@@ -11,7 +11,7 @@ _PAGE = f"<html {_H}><head><title>PayPal</title></head><body>{_FORM}</body></htm
 
 
 def _case(name: str, kind: bytes, body: str) -> Case:
-    return Case(name, {"/": answer(body, kind=kind)}, _ALL)
+    return Case(name, {"/": make_response(body, kind=kind)}, _ALL)
 
 
 CASES = (

@@ -46,7 +46,7 @@ def _page(body: str) -> Page:
     return read_dom(f"<!doctype html><p>text</p>{body}", _URL).page
 
 
-def _leads(code: str) -> list[tuple[str, str, float]]:
+def _navigations(code: str) -> list[tuple[str, str, float]]:
     onward = _page(f"<script>{code}</script>").onward
     return [(lead.how, lead.url, lead.delay_s) for lead in onward]
 
@@ -79,9 +79,9 @@ def _leads(code: str) -> list[tuple[str, str, float]]:
         ("location[unknown]('/a')", "http://site.test/a"),
     ],
 )
-def test_scripts_that_lead_elsewhere(code: str, url: str) -> None:
+def test_scripts_that_navigate(code: str, url: str) -> None:
     """Variables, parameters, the page's own URL and partly known texts are evaluated."""
-    assert _leads(code) == [("script", url, 0.0)]
+    assert _navigations(code) == [("script", url, 0.0)]
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_scripts_that_lead_elsewhere(code: str, url: str) -> None:
         "if (window.frameElement) { location = '/a' }",
     ],
 )
-def test_scripts_that_lead_nowhere_by_themselves(code: str) -> None:
+def test_scripts_that_do_not_navigate(code: str) -> None:
     """Clicks, other windows, the page itself, and conditions that are true only in a frame."""
-    assert _leads(code) == []
+    assert _navigations(code) == []
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_scripts_that_lead_nowhere_by_themselves(code: str) -> None:
         ("for (var i = 0; i < 1; i++) location = f()", "", False),
     ],
 )
-def test_conditions_of_what_leads_elsewhere(code: str, url: str, conditional: bool) -> None:  # noqa: FBT001 - a case
+def test_conditional_navigations_are_marked(code: str, url: str, conditional: bool) -> None:  # noqa: FBT001 - a case
     """The condition is recorded; an unknown URL counts as another page all the same."""
     onward = _page(f"<script>{code}</script>").onward
     navigation = [(lead.url, lead.conditional) for lead in onward if lead.how == "script"]
@@ -153,7 +153,7 @@ def test_conditions_of_what_leads_elsewhere(code: str, url: str, conditional: bo
 
 
 @pytest.mark.parametrize("url", [_URL.replace("http:", "https:"), _URL])
-def test_a_page_of_another_protocol_leads_to_its_own(url: str) -> None:
+def test_a_switch_to_https_depends_on_the_protocol(url: str) -> None:
     """The navigation is made only if the page was opened without TLS."""
     code = "if (document.location.protocol != 'https:') document.location = compute(document.URL)"
     page = read_dom(f"<p>text</p><script>{code}</script>", url).page
@@ -161,7 +161,7 @@ def test_a_page_of_another_protocol_leads_to_its_own(url: str) -> None:
 
 
 @pytest.mark.parametrize("delay", ["1e999", "1e999 - 1e999", "-1e999", "-5", "0 * 1e999"])
-def test_a_delay_that_is_no_finite_number_is_none(delay: str) -> None:
+def test_a_delay_that_is_not_finite_is_zero(delay: str) -> None:
     """Other delays would be invalid in the report, so all evidence of the page would be lost."""
     script = f"<script>setTimeout(\"location='/a'\", {delay})</script>"
     text = f"<form><input type=password></form>{script}"
@@ -170,10 +170,10 @@ def test_a_delay_that_is_no_finite_number_is_none(delay: str) -> None:
     assert (page.partial, page.forms[0].has_password) == ("", True)
 
 
-def test_delays_are_those_of_the_timers() -> None:
+def test_delays_of_timers_are_added() -> None:
     """Delays of nested timers are added."""
     code = "setTimeout(() => setTimeout(go, 2 * 1000), 500); function go() { location = '/a' }"
-    assert _leads(code) == [("script", "http://site.test/a", 2.5)]
+    assert _navigations(code) == [("script", "http://site.test/a", 2.5)]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_delays_are_those_of_the_timers() -> None:
         ),
     ],
 )
-def test_forms_that_a_script_sends(code: str, url: str) -> None:
+def test_forms_that_a_script_submits(code: str, url: str) -> None:
     """The form is found by index, id or name; without an action its target is the page itself."""
     forms = "<form name=a></form><form id=b action=/two></form>"
     page = _page(f"{forms}<script>{code}</script>")
@@ -213,7 +213,7 @@ def test_links_that_a_script_clicks(code: str) -> None:
     assert page.onward == (Onward(how="script", url="http://site.test/to"),)
 
 
-def test_refreshes_attributes_and_frames_lead_as_well() -> None:
+def test_refreshes_handlers_and_frames_navigate_too() -> None:
     """All of them are in one list, without navigations to the page itself."""
     page = _page(
         "<meta http-equiv=refresh content='30;/late'><iframe src=\"javascript:top.location='/b'\">"
@@ -250,7 +250,7 @@ def test_any_script_is_read_the_same_twice(code: str) -> None:
         *("(function(){", "b=a.split('');", "b=a.replace(/x/g,a);", "a=a+a;", "eval('"),
     ],
 )
-def test_no_script_takes_long(part: str) -> None:
+def test_any_script_is_read_in_limited_time(part: str) -> None:
     """Nesting, chains and growing texts are limited; quadratic work would not finish."""
     code = f"location;a='{'x' * 60_000}';{part * (400_000 // len(part))}"
 
@@ -295,7 +295,7 @@ _PADDING = "Much to read here. " * 270
         "document.forms[0].submit()",
     ],
 )
-def test_padding_makes_no_page_benign(code: str, padding: str) -> None:
+def test_much_text_does_not_make_a_page_benign(code: str, padding: str) -> None:
     """However much text a page holds, its unknown destination makes the verdict inconclusive."""
     text = f"<!doctype html><p>Hello</p><form action=/to></form>{padding}<script>{code}</script>"
     page = read_page(text.encode(), "utf-8", _URL, 20).page
@@ -319,7 +319,7 @@ def test_scripts_that_were_truncated_are_marked(before: str, *, is_truncated: bo
     assert (page.scripts_cut, bool(page.onward)) == (is_truncated, not is_truncated)
 
 
-def test_long_scripts_without_a_known_word_are_read_as_well() -> None:
+def test_long_scripts_without_known_names_are_read() -> None:
     """The name of the location can be put together from parts."""
     code = f"var a = '{'x' * 21_000}'; window['loc' + 'ation'] = '/a'"
-    assert _leads(code) == [("script", "http://site.test/a", 0.0)]
+    assert _navigations(code) == [("script", "http://site.test/a", 0.0)]

@@ -30,7 +30,7 @@ class _Slow(bytes):
 
 
 @pytest.mark.parametrize(("data", "is_xml"), _PAGES)
-def test_waiting_costs_a_page_nothing(
+def test_waiting_does_not_reduce_the_evidence(
     data: bytes, *, is_xml: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page that an idle host reads within the limit is also read on a busy host."""
@@ -45,7 +45,7 @@ def test_waiting_costs_a_page_nothing(
     assert parsed(_Slow(data)) == expected
 
 
-def test_computing_has_a_limit_of_its_own() -> None:
+def test_cpu_time_has_its_own_limit() -> None:
     """A page that needs too much CPU time is given up long before the limit of elapsed time."""
 
     def compute() -> bytes:

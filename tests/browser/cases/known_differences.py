@@ -7,7 +7,7 @@ import gzip
 from collections.abc import Mapping
 from typing import Final
 
-from tests.browser.case import LOGIN, OTHER, Case, Response, answer, redirect
+from tests.browser.case import LOGIN, OTHER, Case, Response, make_response, redirect
 from tests.support.pages import Request
 
 _FIELDS: Final = "<input type=email name=e><input type=password name=p>"
@@ -24,48 +24,48 @@ def _cookie(request: Request) -> bytes:
     """Return the page to a client that sends the cookie back, and a redirect to all others."""
     # Heads are decoded as Latin-1.
     if _COOKIE.encode().decode("latin-1") in request.headers.get("cookie", ""):
-        return answer()
+        return make_response()
     return redirect(b"/cookie", f"Set-Cookie: {_COOKIE}; Path=/".encode())
 
 
 def _refresh(to: str, more: str = "") -> bytes:
     page = f"<title>wait</title><meta http-equiv=refresh content='0;url={to}'><p>One moment</p>"
-    return answer(page + more)
+    return make_response(page + more)
 
 
 #: The site's responses by path.
 SITE: Final[Mapping[str, Response]] = {
-    "/plain": answer(),
-    "/other": answer(OTHER),
-    "/slash_in_a_field_name": answer(LOGIN, b"forum.php/x: 1"),
-    "/identity": answer(LOGIN, b"Transfer-Encoding: identity"),
-    "/line_before": b"\r\n" + answer(),
-    "/bad_crc": answer(_UNENDING + bytes(8), b"Content-Encoding: gzip"),
+    "/plain": make_response(),
+    "/other": make_response(OTHER),
+    "/slash_in_a_field_name": make_response(LOGIN, b"forum.php/x: 1"),
+    "/identity": make_response(LOGIN, b"Transfer-Encoding: identity"),
+    "/line_before": b"\r\n" + make_response(),
+    "/bad_crc": make_response(_UNENDING + bytes(8), b"Content-Encoding: gzip"),
     "/cookie": _cookie,
     "/quoted": redirect(b'"/other"'),
-    "/%22/other%22": answer(),
+    "/%22/other%22": make_response(),
     "/fragment": redirect(b"/plain"),
-    "/two_types": answer(kind=b"text/plain, text/html"),
-    "/svg": answer("<!doctype html><body><svg><title>x</title></svg>" + LOGIN),
-    "/label": answer(
+    "/two_types": make_response(kind=b"text/plain, text/html"),
+    "/svg": make_response("<!doctype html><body><svg><title>x</title></svg>" + LOGIN),
+    "/label": make_response(
         "<!doctype html><meta charset=ms932><title>アマゾン ログイン</title>".encode("cp932")
         + _FIELDS.encode(),
         kind=b"text/html",
     ),
-    "/button": answer(
+    "/button": make_response(
         f"<title>Account</title><form action=/safe method=post>{_FIELDS}"
         f"<button formaction={_DROP}>Go</button></form>"
     ),
     "/hidden_field": _refresh("/plain", "<form hidden><input name=q></form>"),
-    "/noscript": answer(
+    "/noscript": make_response(
         "<title>PayPal</title><noscript><meta http-equiv=refresh content='0;url=/other'></noscript>"
         "<body><script>document.body.innerHTML='<input type=password>'</script>"
     ),
-    "/script": answer(
+    "/script": make_response(
         "<title>Redirecting</title><p>Redirecting</p>"
         "<script>setTimeout(\"location.href='/plain'\",10)</script>"
     ),
-    "/xhtml": answer(_XHTML, kind=b"application/xml"),
+    "/xhtml": make_response(_XHTML, kind=b"application/xml"),
 }
 _PAGE: Final = ("url", "title", "password", "targets")
 

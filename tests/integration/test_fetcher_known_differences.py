@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser import ours
 from tests.browser.case import Case
-from tests.browser.cases.field import CASES
+from tests.browser.cases.known_differences import CASES
 from tests.browser.record import compared, recorded
 from tests.support.fetching import Run, request_line
 from tests.support.lab import PUBLIC_V4, PUBLIC_V6, Scenario, run_in_lab
@@ -22,7 +22,7 @@ def runs() -> Mapping[tuple[str, str], Run]:
     keys = [(host, case) for host in _HOSTS for case in CASES]
     lines = [request_line(f"http://{host}{case.start}", allow_cidrs=()) for host, case in keys]
     names = {_HOSTS[0]: [PUBLIC_V4, PUBLIC_V6]}
-    done = run_in_lab(Scenario(names=names, site="field"), *lines).runs
+    done = run_in_lab(Scenario(names=names, site="known_differences"), *lines).runs
     return {(host, case.name): run for (host, case), run in zip(keys, done, strict=True)}
 
 
@@ -33,7 +33,7 @@ def test_each_case_agrees_with_chromium(
 ) -> None:
     """The report equals Chromium's observation of the same bytes, whatever the host's name is."""
     fields = tuple(name for name in case.compare if name not in _ASKED)
-    expected = {name: recorded("field")[case.name][name] for name in fields}
+    expected = {name: recorded("known_differences")[case.name][name] for name in fields}
     run = runs[host, case.name]
     assert compared(ours.observation(run, host), fields) == expected
     assert run.hops[0].address in {PUBLIC_V4, PUBLIC_V6}
