@@ -84,12 +84,12 @@ class Exchange:
                 return
 
     def _read_head(self) -> Head:
-        notes: list[str] = []
+        anomalies: list[str] = []
         for count in range(MAX_INFORMATIONAL):
             head = self._read_one_head(may_be_http09=not count)
-            notes += [*head.anomalies, *framing_anomalies(head)]
+            anomalies += [*head.anomalies, *framing_anomalies(head)]
             if head.status not in _INFORMATIONAL:
-                return replace(head, anomalies=tuple(dict.fromkeys(notes)))
+                return replace(head, anomalies=tuple(dict.fromkeys(anomalies)))
         raise too_many_informational()
 
     def _read_one_head(self, *, may_be_http09: bool) -> Head:

@@ -76,7 +76,7 @@ class XmlDocument:
     def __init__(self) -> None:
         """Start an empty document."""
         self.document_node = XmlNode("", None, {}, "")
-        self.fault = ""
+        self.error = ""
         self.stylesheet = False
         self._open = [self.document_node]
         self._node_count = 0
@@ -151,10 +151,10 @@ def parse_xml(text: str) -> XmlDocument:
             parser.Parse(data[start : start + _PIECE_CHARS], False)  # noqa: FBT003 - has no name
         parser.Parse(b"", True)  # noqa: FBT003 - see above
     except _RefusedError as error:
-        found.fault = str(error)
+        found.error = str(error)
     except expat.ExpatError as error:
         reason = expat.ErrorString(error.code)
-        found.fault = f"The XML is not well-formed ({reason}, line {error.lineno})."
+        found.error = f"The XML is not well-formed ({reason}, line {error.lineno})."
     return found
 
 
@@ -192,8 +192,8 @@ def read_xml(text: str, page_url: str) -> ParsedPage:
     )
     page = build_page(collector, navigation)
     sheet = "The document is shown by an XSLT stylesheet, which was not run."
-    notes = (page.partial, document.fault, sheet if document.stylesheet else "")
-    page = msgspec.structs.replace(page, partial=" ".join(filter(None, notes)))
+    reasons = (page.partial, document.error, sheet if document.stylesheet else "")
+    page = msgspec.structs.replace(page, partial=" ".join(filter(None, reasons)))
     return ParsedPage(page, collector.icon)
 
 

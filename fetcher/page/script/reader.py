@@ -69,10 +69,10 @@ class ScriptReader:
             return
         tokens = Tokens()
         for code in codes:
-            append, end = tokenize(code[:_MAX_CODE], self._tokens_left)
-            self._tokens_left -= len(append)
+            found, end = tokenize(code[:_MAX_CODE], self._tokens_left)
+            self._tokens_left -= len(found)
             self.is_truncated = self.is_truncated or end < len(code)
-            tokens.extend(append)
+            tokens.extend(found)
         values = Evaluator(tokens, self.page_url, self._budget, dict(self._known))
         _assign_all(tokens, values)
         values.final_values, values.known = values.known, dict(self._known)
@@ -131,8 +131,8 @@ class ScriptReader:
         """Record written HTML; it ends where a part of it is unknown."""
         before = self.written.pop() if self._is_writing else ""
         # The text is copied only below the limit, because a script may write thousands of times.
-        append = "".join(_texts(pieces)) if len(before) < _MAX_WRITTEN else ""
-        self.written.append((before + append)[:_MAX_WRITTEN] if append else before)
+        text = "".join(_texts(pieces)) if len(before) < _MAX_WRITTEN else ""
+        self.written.append((before + text)[:_MAX_WRITTEN] if text else before)
         self._is_writing = all(isinstance(piece, str) for piece in pieces)
 
     def _is_location(self, occurrence: Occurrence, name: str) -> bool:
@@ -198,10 +198,10 @@ class ScriptReader:
 
     def _submit(self, occurrence: Occurrence) -> None:
         form, action = occurrence.element("action")
-        guarded = occurrence.is_conditional
+        conditional = occurrence.is_conditional
         self._add(
             ScriptNavigation(
-                action, occurrence.delay_s, is_form=True, form=form, is_conditional=guarded
+                action, occurrence.delay_s, is_form=True, form=form, is_conditional=conditional
             )
         )
 
