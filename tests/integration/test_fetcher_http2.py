@@ -183,10 +183,10 @@ def test_a_request_is_repeated_with_http_1_1_if_required(certificate: Path) -> N
     assert (run.page.title, run.hops[0].http_version) == ("Log in", "HTTP/1.1")
 
 
-@pytest.mark.parametrize("is_apart", [True, False], ids=["apart", "together"])
-@pytest.mark.parametrize("is_going", [True, False], ids=["goaway", "reset"])
+@pytest.mark.parametrize("is_separate", [True, False], ids=["separate", "together"])
+@pytest.mark.parametrize("sends_goaway", [True, False], ids=["goaway", "reset"])
 def test_a_response_before_http_1_1_required_is_kept(
-    certificate: Path, *, is_going: bool, is_apart: bool
+    certificate: Path, *, sends_goaway: bool, is_separate: bool
 ) -> None:
     """The page has arrived, so nothing is requested again and nothing is lost."""
 
@@ -197,13 +197,13 @@ def test_a_response_before_http_1_1_required_is_kept(
         kind = [(":status", "200"), ("content-type", "text/html")]
         connection.http.send_headers(connection.stream, kind)
         connection.http.send_data(connection.stream, _PAGE.encode())
-        if is_apart:
+        if is_separate:
             # The client's frame shows that it has received the page.
             connection.http.ping(bytes(8))
             connection.flush()
             connection.wait(PingAckReceived)
         code = ErrorCodes.HTTP_1_1_REQUIRED
-        if is_going:
+        if sends_goaway:
             connection.http.close_connection(code)
         else:
             connection.http.reset_stream(connection.stream, code)

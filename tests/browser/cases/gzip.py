@@ -13,7 +13,7 @@ _WHOLE = gzip.compress(_TEXT, mtime=0)
 #: The password field is in the second member.
 _TWO = gzip.compress(_TEXT[:60], mtime=0) + gzip.compress(_TEXT[60:], mtime=0)
 _FLAGS = b"\x1f" + _WHOLE[4:10] + b"\x03\0abcname\0comment\0\x12\x34"
-_KEPT = "Chromium compares zlib's check sum, though not gzip's; what was read before it is kept."
+_KEPT = "Chromium verifies zlib's checksum, but not gzip's; the fetcher keeps the text before it."
 
 
 def _case(name: str, encoding: bytes, body: bytes, explained: str = "") -> Case:

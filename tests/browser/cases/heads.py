@@ -5,7 +5,7 @@ from tests.browser.case import LOGIN, OTHER, Case, make_response, redirect
 _OK = b"HTTP/1.1 200 OK"
 _TYPE = b"Content-Type: text/html; charset=utf-8"
 _LENGTH = b"Content-Length: %d" % len(LOGIN)
-_SEEN = ("url", "title", "password")
+_FIELDS = ("url", "title", "password")
 
 
 def _raw(*lines: bytes, end: bytes = b"\r\n") -> bytes:
@@ -16,7 +16,7 @@ def _case(name: str, response: bytes, explained: str = "") -> Case:
     return Case(
         name,
         {"/": response, "/there": make_response(OTHER)},
-        _SEEN,
+        _FIELDS,
         quiet_s=0.2,
         explained=explained,
     )

@@ -2,7 +2,7 @@
 
 from tests.browser.case import LOGIN, OTHER, Case, make_response
 
-_SAME = "The fetcher has this page already and does not load it again to scroll it."
+_SAME = "The fetcher does not load a page again to scroll to a fragment."
 _FIRST_QUOTE = "The HTML standard ends a quoted URL at the next quote, Chromium at the last one."
 
 
@@ -34,7 +34,7 @@ CASES = (
     _meta("no_break_space_before", "\u00a00;url=/to"),
     _meta("no_break_space_after", "0;\u00a0url=/to"),
     _meta("vertical_tab", "0;\x0burl=/to"),
-    _meta("points_alone", ".;url=/to", explained="Chromium takes no number without digits."),
+    _meta("points_alone", ".;url=/to", explained="Chromium requires digits in the delay."),
     _meta("negative", "-0;url=/to"),
     _meta("full_width_digit", "\uff10;url=/to"),
     _meta("script", "0;url=javascript:document.title='x'"),

@@ -19,7 +19,7 @@ _SHORT_HEAD = 4
 
 
 def fuzz_answer(data: bytes) -> None:
-    """Hold that head, body and ending do not depend on the packets that bring them."""
+    """Check that head, body and result do not depend on the packets that bring them."""
     flags, wire = data[CUTS : CUTS + 1], data[CUTS + 1 :]
     is_secure = bool(flags and flags[0] & 1)
     is_default_port = bool(flags and flags[0] & 2)
