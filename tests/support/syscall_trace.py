@@ -5,7 +5,7 @@
 
 Needs root, runc, strace and the fetcher image. Each scenario runs the image's own file tree under
 `strace runc run`. Counted is what comes after runc has loaded its filter: the last calls of runc
-itself, the guard, the fetcher and its children. Calls are added to what the file holds already,
+itself, the watchdog, the fetcher and its children. Calls are added to what the file holds already,
 so that traces of several machines can be merged; delete the file to begin anew.
 """
 
@@ -158,7 +158,7 @@ _BITS = {"mmap": (2, 3), "mprotect": (2,), "clone": (0,)}
 
 
 def scenarios(plain: PageServer, tls: PageServer, *, gateway: bool) -> Iterator[Scenario]:
-    """Yield the fetcher's work: pages of all kinds, its guard, its deadlines and its deaths."""
+    """Yield the fetcher's work: pages of all kinds, its watchdog, its deadlines and its crashes."""
     paths = (
         *("/", "/login", "/redirect?n=3", "/gzip", "/br", "/zstd", "/deflate", "/icon", "/meta"),
         *("/endless", "/gzip-bomb", "/garbage", "/headers?n=10000", "/wide", "/deep", "/inside"),
