@@ -16,7 +16,9 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
+
+from msgspec import Meta, Struct
 
 from safeurl.errors import ConfigError
 
@@ -24,6 +26,7 @@ Raw = TypeVar("Raw")
 Read = TypeVar("Read")
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
 class Rule(StrEnum):
@@ -153,6 +156,21 @@ _SERVICE_PORTS: Final = frozenset(
 )
 
 
+class PolicyOverrides(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The operator's exceptions from the address policy, as text and numbers of the settings.
+
+    The worker sends it to the fetcher and to the gateway; `AddressPolicy.parse` reads it.
+    """
+
+    allow_cidrs: tuple[str, ...] = ()
+    deny_cidrs: tuple[str, ...] = ()
+    #: Ports that are allowed besides the default ones, and ports that are denied.
+    allow_ports: tuple[Port, ...] = ()
+    deny_ports: tuple[Port, ...] = ()
+    #: Whether addresses that DNS64 made are judged by the IPv4 address in them (RFC 6147).
+    dns64: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
     """The operator's changes to the table; made by `parse`, which normalises the ranges.
@@ -175,25 +193,16 @@ class AddressPolicy:
     dns64: bool = False
 
     @classmethod
-    def parse(  # noqa: PLR0913 - one for each setting
-        cls,
-        allow_cidrs: Iterable[str],
-        deny_cidrs: Iterable[str],
-        allow_ports: Iterable[int] = (),
-        deny_ports: Iterable[int] = (),
-        own: Iterable[str] = (),
-        *,
-        dns64: bool = False,
-    ) -> "AddressPolicy":
-        """Read the settings; raise `ConfigError` with every fault in them."""
+    def parse(cls, overrides: PolicyOverrides, own: Iterable[str] = ()) -> "AddressPolicy":
+        """Read the operator's exceptions; raise `ConfigError` with every fault in them."""
         faults: list[str] = []
         policy = cls(
-            allow=_networks("EGRESS_ALLOW_CIDRS", allow_cidrs, faults),
-            deny=_networks("EGRESS_DENY_CIDRS", deny_cidrs, faults),
-            allow_ports=_ports("EGRESS_ALLOW_PORTS", allow_ports, faults),
-            deny_ports=_ports("EGRESS_DENY_PORTS", deny_ports, faults),
+            allow=_networks("EGRESS_ALLOW_CIDRS", overrides.allow_cidrs, faults),
+            deny=_networks("EGRESS_DENY_CIDRS", overrides.deny_cidrs, faults),
+            allow_ports=_ports("EGRESS_ALLOW_PORTS", overrides.allow_ports, faults),
+            deny_ports=_ports("EGRESS_DENY_PORTS", overrides.deny_ports, faults),
             own=_networks("The host's own addresses", own, faults),
-            dns64=dns64,
+            dns64=overrides.dns64,
         )
         if faults:
             raise ConfigError(tuple(faults))

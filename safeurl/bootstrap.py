@@ -80,13 +80,7 @@ def make_store(settings: Settings) -> Store:
 
 def make_policy(settings: Settings) -> AddressPolicy:
     """Return the address policy with the settings' exceptions."""
-    return AddressPolicy.parse(
-        allow_cidrs=settings.egress_allow_cidrs,
-        deny_cidrs=settings.egress_deny_cidrs,
-        allow_ports=settings.egress_allow_ports,
-        deny_ports=settings.egress_deny_ports,
-        dns64=settings.egress_dns64,
-    )
+    return AddressPolicy.parse(settings.policy_overrides)
 
 
 def redis_server(settings: Settings) -> RedisServer:

@@ -9,6 +9,7 @@ from safeurl.analysis import preload
 from safeurl.bootstrap import prepare, redis_server
 from safeurl.settings import Settings
 from worker import tasks  # imported before the forks, so that all share its modules
+from worker.bootstrap import learn_runtime, make_sandbox
 from worker.egress.gateway.server import run_gateway
 from worker.egress.protocol import CONTROL_NAME
 from worker.egress.unix_socket import short_path
@@ -39,7 +40,7 @@ def run_worker(
     """
     prepare(settings)
     preload()
-    tasks.learn_runtime(settings)
+    learn_runtime(settings)
     roles = [
         Role(
             "maintenance",
@@ -92,7 +93,7 @@ def _unavailable_dependency(settings: Settings) -> str:
         return "engine"
     if settings.container_network == "none" and not _has_gateway(settings):
         return "gateway"
-    if trouble := tasks.make_sandbox(settings).trouble():
+    if trouble := make_sandbox(settings).unavailable_reason():
         return f"engine error={trouble!r}"
     return ""
 

@@ -189,13 +189,7 @@ def make_session(request: FetchRequest, writer: ReportWriter) -> Session:
 
     Raises `ConfigError` if the request's address policy is invalid.
     """
-    policy = AddressPolicy.parse(
-        request.allow_cidrs,
-        request.deny_cidrs,
-        request.allow_ports,
-        request.deny_ports,
-        dns64=request.dns64,
-    )
+    policy = AddressPolicy.parse(request.policy)
     dialler: Dialler = GatewayDialler() if request.gateway else DirectDialler(policy)
     return Session(request, writer, policy, dialler)
 

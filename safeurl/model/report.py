@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from safeurl.address import PolicyOverrides
 from safeurl.state import Outcome
 
 #: Free text: no control character of C0 or C1. The fetcher has made spaces of them.
@@ -75,12 +76,7 @@ class FetchRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     max_redirects: int = 10
     #: Cap on the body, on the wire and again after decompression.
     max_body_bytes: int = 10 * 1024 * 1024
-    allow_cidrs: tuple[str, ...] = ()
-    deny_cidrs: tuple[str, ...] = ()
-    #: Ports let through besides the default policy, and those taken away.
-    allow_ports: tuple[int, ...] = ()
-    deny_ports: tuple[int, ...] = ()
-    dns64: bool = False
+    policy: PolicyOverrides = PolicyOverrides()
     user_agent: str = ""
     #: Whether connections are asked of the egress gateway's socket; else the fetcher makes them.
     gateway: bool = False

@@ -8,21 +8,21 @@ from safeurl.model.report import EgressEvidence, FetchRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EgressEndpoint:
-    """A sandbox's own door to the gateway."""
+    """The gateway socket of one sandbox."""
 
     id: str
-    #: Folder that holds the socket; the sandbox gets it mounted.
+    #: The folder that holds the socket; it is mounted into the sandbox.
     directory: str
 
 
 class Egress(Protocol):
-    """The gateway that makes a sandbox's connections."""
+    """The gateway that makes the connections of a sandbox."""
 
     async def open(self, request: FetchRequest, *, deadline_s: float) -> EgressEndpoint:
         """Make a socket and bind it to the attempt; raise EgressUnavailableError."""
 
-    async def close(self, room: EgressEndpoint) -> EgressEvidence:
-        """Remove the socket and return what went through it.
+    async def close(self, endpoint: EgressEndpoint) -> EgressEvidence:
+        """Remove the socket and return the evidence of its connections.
 
-        Raises EgressLostError when the gateway was started anew meanwhile.
+        Raises EgressLostError if the gateway has restarted meanwhile.
         """

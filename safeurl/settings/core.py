@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
+from safeurl.address import PolicyOverrides
 from safeurl.errors import ConfigError
 from safeurl.settings.api import ApiSettings
 from safeurl.settings.egress import EgressSettings
@@ -206,6 +207,17 @@ class Settings(EgressSettings, RedisSettings, ApiSettings):
     def uids(self) -> range:
         """The user ids of this host for sandboxes."""
         return read_uids(self.sandbox_uids)
+
+    @property
+    def policy_overrides(self) -> PolicyOverrides:
+        """The operator's exceptions from the address policy."""
+        return PolicyOverrides(
+            allow_cidrs=self.egress_allow_cidrs,
+            deny_cidrs=self.egress_deny_cidrs,
+            allow_ports=self.egress_allow_ports,
+            deny_ports=self.egress_deny_ports,
+            dns64=self.egress_dns64,
+        )
 
     @property
     def redis(self) -> RedisPlace:

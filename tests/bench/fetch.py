@@ -8,7 +8,8 @@ from statistics import median
 from safeurl.model.report import FetchRequest
 from safeurl.model.report_reader import ReportReader
 from safeurl.ports.sandbox import SandboxOrder
-from tests.support.gateway_sandbox import Cell, cell
+from tests.support.fetching import make_request
+from tests.support.gateway_sandbox import GatewaySandbox, gateway_sandbox
 from tests.support.images import SOCKET_PATH
 from tests.support.pages import PageServer, Reply
 from tests.support.system import bridge_gateway
@@ -30,11 +31,11 @@ def gateway_cost(folder: Path) -> tuple[float, float]:
     gateway_ms: list[float] = []
     with (
         PageServer({"/": lambda _: page}, host=host) as pages,
-        cell(folder, "bench-fetch", [f"{host}/32"]) as made,
+        gateway_sandbox(folder, "bench-fetch", [f"{host}/32"]) as made,
     ):
         for number in range(_ROUNDS):
-            request = FetchRequest(
-                scan=f"bench-{number}", attempt=1, url=pages.url("/"), allow_cidrs=(f"{host}/32",)
+            request = make_request(
+                pages.url("/"), scan=f"bench-{number}", allow_cidrs=(f"{host}/32",)
             )
             direct_ms.append(asyncio.run(_direct(made, request)))
             report = made.fetch(pages.url("/"), allow_cidrs=(f"{host}/32",)).report
@@ -43,7 +44,7 @@ def gateway_cost(folder: Path) -> tuple[float, float]:
     return median(direct_ms), median(gateway_ms)
 
 
-async def _direct(made: Cell, request: FetchRequest) -> float:
+async def _direct(made: GatewaySandbox, request: FetchRequest) -> float:
     settings = replace(made.settings, network="bridge")
     reader = ReportReader(request.scan, request.attempt)
     order = SandboxOrder(request=request, deadline_s=60)

@@ -5,8 +5,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from safeurl.model.report import FetchRequest, encode_line
+from safeurl.model.report import encode_line
 from safeurl.settings import Settings
+from tests.support.fetching import make_request
 from tests.support.system import bridge_gateway
 
 _LABEL = "safeurl.bench=rival"
@@ -18,9 +19,7 @@ def shell_loop(url: str, count: int, parallel: int) -> tuple[float, int]:
     A loop like this does not notice a report that is cut or missing, so we count them.
     """
     settings = Settings.read({})
-    request = FetchRequest(
-        scan="bench", attempt=1, url=url, allow_cidrs=(f"{bridge_gateway()}/32",)
-    )
+    request = make_request(url, allow_cidrs=(f"{bridge_gateway()}/32",))
     memory = f"{settings.container_memory_limit_mb}m"
     with tempfile.TemporaryDirectory() as folder:
         line = Path(folder) / "request.json"

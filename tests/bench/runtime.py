@@ -6,10 +6,10 @@ from statistics import median
 
 from safeurl.settings import Settings
 from safeurl.state import Outcome
-from tests.support.gateway_sandbox import Cell, cell
+from tests.support.gateway_sandbox import GatewaySandbox, gateway_sandbox
 from tests.support.pages import PageServer, html
 from tests.support.runtimes import engine_runtimes
-from worker.sandbox.runtime import AUTO, RUNC, RUNSC, choose
+from worker.sandbox.runtime import AUTO, RUNC, RUNSC, choose_runtime
 
 _HOST = "127.0.0.1"
 _PAGE = "<title>Bench</title><form><input type=password></form>" + "<p>words</p>" * 500
@@ -35,11 +35,11 @@ def runtime_cost(folder: Path) -> dict[str, Cost]:
     """
     defaults = Settings.read({})
     samples: dict[str, list[Cost]] = {RUNC: []}
-    if choose(AUTO, "none", engine_runtimes()).name == RUNSC:
+    if choose_runtime(AUTO, "none", engine_runtimes()).name == RUNSC:
         samples[RUNSC] = []
     with (
         PageServer({"/": lambda _: html(_PAGE)}, host=_HOST) as pages,
-        cell(folder, "bench-runtime", [f"{_HOST}/32"]) as made,
+        gateway_sandbox(folder, "bench-runtime", [f"{_HOST}/32"]) as made,
     ):
         caps = replace(
             made.settings,
@@ -54,7 +54,7 @@ def runtime_cost(folder: Path) -> dict[str, Cost]:
     return {runtime: _median(taken) for runtime, taken in samples.items()}
 
 
-def _sample(made: Cell, url: str) -> Cost:
+def _sample(made: GatewaySandbox, url: str) -> Cost:
     ran = made.fetch(url, allow_cidrs=(f"{_HOST}/32",))
     assert ran.report is not None
     assert ran.report.outcome is Outcome.OK

@@ -1,4 +1,4 @@
-"""How much one scan may take: connections, bytes each way, and time."""
+"""The caps of one scan: connections, bytes in each direction, and time."""
 
 import socket
 from contextlib import ExitStack
@@ -22,7 +22,7 @@ from tests.support.egress import (
 def test_the_number_of_connections_is_capped(
     gateway: GatewayProcess, server: socket.socket
 ) -> None:
-    """Every request counts, refused ones too."""
+    """Every request counts, including refused ones."""
     directory = gateway.open(lab_policy(max_connections=2))[1]
     assert refusal(directory, "10.0.0.1:80") == "private"
     assert refusal(directory, where_of(server)) == ""
@@ -30,7 +30,7 @@ def test_the_number_of_connections_is_capped(
 
 
 def test_a_sandbox_that_goes_on_asking_is_no_longer_read(gateway: GatewayProcess) -> None:
-    """Past the cap some are told why; the rest are closed unread, and counted."""
+    """Beyond the cap, some requests get a response with the rule; the rest are closed."""
     socket_id, directory = gateway.open(lab_policy(max_connections=1))
     told = [refusal(directory, "10.0.0.1:80") for _ in range(65)]
     assert (told[0], set(told[1:])) == ("private", {"cap_connections"})
@@ -42,7 +42,7 @@ def test_a_sandbox_that_goes_on_asking_is_no_longer_read(gateway: GatewayProcess
 
 
 def test_open_connections_are_capped(gateway: GatewayProcess, server: socket.socket) -> None:
-    """One too many is refused at once; when one ends, there is room."""
+    """A connection beyond the cap is refused at once; when another ends, the next is accepted."""
     directory = gateway.open(lab_policy(max_concurrent=2))[1]
     first, second = (tunnel(directory, where_of(server))[0] for _ in range(2))
     with second:
@@ -56,7 +56,7 @@ def test_open_connections_are_capped(gateway: GatewayProcess, server: socket.soc
 def test_connections_that_say_nothing_are_capped(
     gateway: GatewayProcess, server: socket.socket
 ) -> None:
-    """Some may wait beyond those that are open; more are dropped, and that is noted."""
+    """Some connections beyond the open ones may wait; further ones are dropped and recorded."""
     socket_id, directory = gateway.open(lab_policy(max_concurrent=1))
     with ExitStack() as stack:
         silent = [stack.enter_context(connect(directory)) for _ in range(70)]
@@ -67,7 +67,7 @@ def test_connections_that_say_nothing_are_capped(
 
 
 def _opens(directory: Path, where: str) -> bool:
-    """Tell whether a tunnel opens; while others are leaving it may be dropped like them."""
+    """Return True if a tunnel opens; it may be dropped while others are closing."""
     try:
         return refusal(directory, where) == ""
     except OSError:
@@ -78,7 +78,7 @@ def _opens(directory: Path, where: str) -> bool:
 def test_bytes_are_capped_each_way(
     gateway: GatewayProcess, server: socket.socket, direction: str
 ) -> None:
-    """Up to the cap all is carried; one byte more cuts this connection and refuses the next."""
+    """Up to the cap all bytes pass; one more byte cuts this connection and refuses the next."""
     caps = {"max_bytes_in": 10_000} if direction == "in" else {"max_bytes_out": 10_000}
     socket_id, directory = gateway.open(lab_policy(**caps))
     connection, _ = tunnel(directory, where_of(server))
@@ -96,7 +96,7 @@ def test_bytes_are_capped_each_way(
 
 
 def test_time_is_capped(gateway: GatewayProcess, server: socket.socket) -> None:
-    """At the deadline what is open is cut, what comes later is refused."""
+    """At the deadline open connections are cut, and later requests are refused."""
     socket_id, directory = gateway.open(lab_policy(), deadline_s=0.5)
     connection, _ = tunnel(directory, where_of(server))
     with connection, accept(server) as accepted:

@@ -1,4 +1,4 @@
-"""Names: asked once, judged by every answer, dialled at the address that was judged."""
+"""Names are looked up once, judged by every address, and dialled at a judged address."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -27,14 +27,14 @@ _ONE = EgressPolicy(allow_cidrs=(f"{_PUBLIC}/32",))
 
 @pytest.fixture(scope="module")
 def dns() -> Iterator[DnsServer]:
-    """Start the only resolver that the gateway knows."""
+    """Start the only DNS server of the gateway."""
     with DnsServer() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, dns: DnsServer) -> Iterator[GatewayProcess]:
-    """One gateway for all tests here; each has sockets of its own."""
+    """One gateway for all tests here; each test has its own sockets."""
     settings = {"EGRESS_RESOLVER": f"127.0.0.1:{dns.port}"}
     with GatewayProcess(tmp_path_factory.mktemp("egress"), settings) as running:
         yield running
@@ -50,7 +50,7 @@ def pages() -> Iterator[PageServer]:
 def test_a_rebinding_name_is_dialled_where_it_was_judged(
     gateway: GatewayProcess, dns: DnsServer, pages: PageServer
 ) -> None:
-    """Public first, private next: the first connection goes to the first, the second nowhere."""
+    """The first answer is public, the second private: the second connection is refused."""
     dns.sequence("rebinds.test", [_PUBLIC], ["127.0.0.2"])
     socket_id, directory = gateway.open(_ONE)
     where = f"rebinds.test:{pages.port}"
@@ -68,7 +68,7 @@ def test_a_rebinding_name_is_dialled_where_it_was_judged(
 def test_dns64_is_looked_through_where_the_policy_says_so(
     gateway: GatewayProcess, dns: DnsServer
 ) -> None:
-    """The same answer is refused for what it hides, and without the setting for what it is."""
+    """The address is refused because of the IPv4 address in it; without the setting, always."""
     dns.add("wrapped.test", "64:ff9b::a00:1")
     knowing = gateway.open(EgressPolicy(dns64=True))[1]
     assert refusal(knowing, "wrapped.test:80") == Rule.PRIVATE
@@ -89,7 +89,7 @@ def test_dns64_is_looked_through_where_the_policy_says_so(
 def test_one_inner_address_refuses_the_name(
     gateway: GatewayProcess, dns: DnsServer, addresses: tuple[str, ...], rule: str
 ) -> None:
-    """Mixed answers are refused as a whole, in any order and family, and shown as a whole."""
+    """Mixed answers are refused as a whole, in any order and family, and recorded as a whole."""
     dns.add("mixed.test", *addresses)
     socket_id, directory = gateway.open(_ONE)
     assert refusal(directory, "mixed.test:8080") == rule
@@ -101,7 +101,7 @@ def test_one_inner_address_refuses_the_name(
 def test_aliases_are_followed_to_where_they_lead(
     gateway: GatewayProcess, dns: DnsServer, pages: PageServer
 ) -> None:
-    """A chain to a public address is dialled, one to an inner address is refused."""
+    """A chain of aliases to a public address is dialled, one to a private address is refused."""
     for start, end in (("good", _PUBLIC), ("bad", "10.0.0.1")):
         dns.add(f"{start}3.test", end)
         dns.alias(f"{start}2.test", f"{start}3.test")
@@ -125,7 +125,7 @@ def test_a_name_with_ipv6_only_is_dialled_there(gateway: GatewayProcess, dns: Dn
 
 
 def test_what_the_dns_says_is_told(gateway: GatewayProcess, dns: DnsServer) -> None:
-    """No such name, a failing server, no address, and aliases in a circle."""
+    """No such name, a failing server, no address, and a loop of aliases."""
     dns.fail("broken.test", "SERVFAIL")
     dns.fail("unwilling.test", "REFUSED")
     dns.add("empty.test")
@@ -150,7 +150,7 @@ def test_what_the_dns_says_is_told(gateway: GatewayProcess, dns: DnsServer) -> N
 def test_long_answers_come_over_tcp_and_huge_ones_not_at_all(
     gateway: GatewayProcess, dns: DnsServer, pages: PageServer
 ) -> None:
-    """Truncation leads to TCP; more addresses than evidence holds are no honest answer."""
+    """Truncation leads to TCP; more addresses than the evidence holds are refused."""
     dns.add("long.test", _PUBLIC, truncate=True)
     dns.add("many.test", *(f"192.0.2.{n}" for n in range(100)), truncate=True)
     dns.add("huge.test", *(f"10.{n // 250}.{n % 250}.1" for n in range(900)), truncate=True)
@@ -164,7 +164,7 @@ def test_long_answers_come_over_tcp_and_huge_ones_not_at_all(
 
 
 def test_names_are_asked_as_they_are(gateway: GatewayProcess, dns: DnsServer) -> None:
-    """No search list completes a name; inner names and single labels are never asked."""
+    """No search list completes a name; local names and single labels are never looked up."""
     directory = gateway.open(_ONE)[1]
     before = len(dns.questions)
     for name in ("intranet", "localhost", "printer.local", "a.localhost"):
@@ -176,7 +176,7 @@ def test_names_are_asked_as_they_are(gateway: GatewayProcess, dns: DnsServer) ->
 
 @pytest.mark.parametrize("silent", [True, False])
 def test_a_slow_dns_ends_in_time(tmp_path: Path, *, silent: bool) -> None:
-    """No answer, or one after ten seconds, is a failure long before, and others go on."""
+    """No answer, or one after ten seconds, fails much earlier, and other look-ups continue."""
     with DnsServer() as slow:
         if silent:
             slow.ignore("slow.test")
@@ -199,7 +199,7 @@ def test_a_slow_dns_ends_in_time(tmp_path: Path, *, silent: bool) -> None:
 
 
 def test_a_dead_resolver_is_a_failure(tmp_path: Path) -> None:
-    """A resolver that refuses datagrams ends look-ups as failed; literals still work."""
+    """A server that refuses datagrams makes look-ups fail; literals still work."""
     with DnsServer() as gone:
         port = gone.port
     with (

@@ -1,4 +1,4 @@
-"""Resolvers that do not understand EDNS are asked again without it."""
+"""DNS servers that do not support EDNS get a second query without it."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,18 +17,18 @@ from dnslib import (  # type: ignore[import-untyped]  # the package ships no typ
 
 from safeurl.state import Outcome
 from tests.support.dns import DnsServer
-from worker.egress.gateway.dns.nameserver import PLAIN_FOR_S, Nameserver
+from worker.egress.gateway.dns.nameserver import WITHOUT_EDNS_S, Nameserver
 from worker.egress.gateway.dns.resolver import ResolveError, Resolver
 
 _ADDRESS = "192.0.2.7"
-#: BADVERS is 16: its upper bits stand in the OPT record (RFC 6891, 6.1.3).
+#: BADVERS is 16: its upper bits are in the OPT record (RFC 6891, 6.1.3).
 _BADVERS = 1
 
 _OnEdns = Callable[[DNSRecord, str], bytes | None]
 
 
 def _code(rcode: str, *, echo: bool = True, opt: bool = False) -> _OnEdns:
-    """Return an answer with this code; without the question where a server has not read it."""
+    """Return a response with this code; without the question if the server has not parsed it."""
 
     def answer(question: DNSRecord, _transport: str) -> bytes:
         reply = question.reply()
@@ -49,7 +49,7 @@ def _badvers(question: DNSRecord, _transport: str) -> bytes:
 
 
 def _two_opts(question: DNSRecord, _transport: str) -> bytes:
-    """Answer what no parser takes (RFC 6891, 6.1.1)."""
+    """Return a malformed response (RFC 6891, 6.1.1)."""
     reply = question.reply()
     reply.add_ar(EDNS0(udp_len=512), EDNS0(udp_len=512))
     return bytes(reply.pack())
@@ -64,7 +64,7 @@ def _noise(question: DNSRecord, _transport: str) -> bytes:
 
 
 def _truncated(over_tcp: _OnEdns) -> _OnEdns:
-    """Return an answer that points to TCP, where it is this one."""
+    """Return a truncated response, which leads to TCP, for this query."""
 
     def answer(question: DNSRecord, transport: str) -> bytes | None:
         if transport == "tcp":
@@ -107,7 +107,7 @@ def _resolver(*servers: DnsServer) -> Resolver:
     ],
 )
 def test_a_server_that_does_not_take_edns_is_asked_without(on_edns: _OnEdns) -> None:
-    """Once it has answered so, the next look-ups do not try EDNS first."""
+    """After such a server was found, the next look-ups do not try EDNS first."""
     with DnsServer(on_edns=on_edns) as server:
         server.add("site.test", _ADDRESS)
         server.add("long.test", _ADDRESS, truncate=True)
@@ -125,7 +125,7 @@ def test_a_server_that_does_not_take_edns_is_asked_without(on_edns: _OnEdns) -> 
 
 @pytest.mark.parametrize("on_edns", [_code("FORMERR"), _silent, _code("NOTIMP", echo=False)])
 def test_a_name_that_is_missing_is_found_missing_without_edns(on_edns: _OnEdns) -> None:
-    """What the second question learns counts, also where it is no address."""
+    """The result of the second query counts, also if it is no address."""
     with DnsServer(on_edns=on_edns) as server, pytest.raises(ResolveError) as caught:
         _ask("missing.test", server)
     assert caught.value.outcome is Outcome.DNS_NXDOMAIN
@@ -133,7 +133,7 @@ def test_a_name_that_is_missing_is_found_missing_without_edns(on_edns: _OnEdns) 
 
 @pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED", "NOTIMP"])
 def test_a_name_that_fails_either_way_says_nothing_of_the_server(rcode: str) -> None:
-    """The next name is asked with EDNS as ever."""
+    """The next name is looked up with EDNS again."""
     with DnsServer() as server:
         server.fail("broken.test", rcode)
         server.add("site.test", _ADDRESS)
@@ -149,7 +149,7 @@ def test_a_name_that_fails_either_way_says_nothing_of_the_server(rcode: str) -> 
 
 @pytest.mark.parametrize("first", [True, False])
 def test_only_the_server_that_drops_edns_is_asked_without(*, first: bool) -> None:
-    """Of two servers the good one is asked as ever, whichever is named first."""
+    """Of two servers, the good one is still queried with EDNS, in either order."""
     with DnsServer(on_edns=_silent) as old, DnsServer() as new:
         for server in (old, new):
             server.add("site.test", _ADDRESS)
@@ -157,7 +157,7 @@ def test_only_the_server_that_drops_edns_is_asked_without(*, first: bool) -> Non
         resolver = _resolver(*((old, new) if first else (new, old)))
         for _ in range(2):
             assert _ask("site.test", resolver=resolver) == (_ADDRESS,)
-        # The first server refuses this name, so both are asked.
+        # The first server refuses this name, so both are queried.
         with pytest.raises(ResolveError):
             _ask("other.test", resolver=resolver)
     assert len(old.with_edns) == 2
@@ -165,8 +165,8 @@ def test_only_the_server_that_drops_edns_is_asked_without(*, first: bool) -> Non
 
 
 def test_a_server_that_only_answers_with_edns_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slow answer to the first question is taken after the second one was sent."""
-    monkeypatch.setattr("worker.egress.gateway.dns.nameserver._PATIENCE", 0.0)
+    """A slow response to the first query is accepted after the second one was sent."""
+    monkeypatch.setattr("worker.egress.gateway.dns.nameserver._FALLBACK_SHARE", 0.0)
 
     def answer(question: DNSRecord, _transport: str) -> bytes:
         reply = question.reply()
@@ -183,13 +183,13 @@ def test_a_server_that_only_answers_with_edns_is_found(monkeypatch: pytest.Monke
 
 
 def test_a_server_gets_another_chance_with_edns() -> None:
-    """It may be another one by then, or a packet was lost."""
+    """The server may have been replaced by then, or a packet was lost."""
     now_s = 1000.0
     asked = []
     with DnsServer(on_edns=_code("FORMERR")) as server:
         server.add("site.test", _ADDRESS)
         nameserver = Nameserver("127.0.0.1", server.port, ticks=lambda: now_s)
-        for step_s in (0.0, PLAIN_FOR_S - 1.0, 2.0, 1.0):
+        for step_s in (0.0, WITHOUT_EDNS_S - 1.0, 2.0, 1.0):
             now_s += step_s
             request = dns.message.make_query("site.test", "A", use_edns=0)
             answer = asyncio.run(

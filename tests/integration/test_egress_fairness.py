@@ -1,4 +1,4 @@
-"""One sandbox that floods its gateway in every way we know, beside another that scans."""
+"""One sandbox floods its gateway in every known way, while another sandbox scans."""
 
 import multiprocessing
 import socket
@@ -12,17 +12,17 @@ import pytest
 from tests.support.egress import GatewayProcess, connect, connect_head, lab_policy, where_of
 from tests.support.floods import FLOODS, Ports, Running, flooding, hostile_servers
 
-#: So that no flood ends at a cap while it is measured.
+#: Large, so that no flood reaches a cap during the measurement.
 _ENDLESS = lab_policy(
     max_connections=2**31, max_concurrent=64, max_bytes_in=2**40, max_bytes_out=2**40
 )
-#: Short turns, so that whatever else runs on the machine disturbs both sides alike.
+#: Short turns, so that other load on the machine affects both measurements equally.
 _ROUNDS = 10
 _REQUESTS = 6
-#: Below this the machine's own noise is larger than what is measured.
+#: Below this, the noise of the machine is larger than the effect.
 _FLOOR_S = 0.01
-#: It is measured again where the figures may be spoiled by what else runs on the machine: a sandbox
-#: that is held up by another one is held up each time.
+#: The measurement is repeated if other load may have spoiled it: a sandbox that really delays
+#: another one delays it each time.
 _TRIES = 8
 
 
@@ -35,7 +35,7 @@ def ports() -> Iterator[Ports]:
 
 @pytest.fixture(scope="module")
 def echo() -> Iterator[str]:
-    """Run the honest server in a process of its own, and say where."""
+    """Run the ordinary server in its own process, and return its port."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     process = multiprocessing.get_context("fork").Process(
         target=_echo, args=(listener,), daemon=True
@@ -55,7 +55,7 @@ def _echo(listener: socket.socket) -> None:
 
 
 def _request_s(directory: Path, where: str) -> float:
-    """Open a tunnel, say something, hear it again; return how long it took."""
+    """Open a tunnel, send bytes and receive them again; return the seconds that it took."""
     started = time.perf_counter()
     with connect(directory) as connection:
         connection.sendall(connect_head(where))
@@ -66,7 +66,7 @@ def _request_s(directory: Path, where: str) -> float:
 
 
 def _measure(flood: Running, directory: Path, where: str) -> tuple[float, float]:
-    """Return the 95th percentile of calm requests and of those beside the flood, by turns."""
+    """Return the 95th percentiles without and with the flood, measured in turns."""
     calm: list[float] = []
     beside: list[float] = []
     for _ in range(_ROUNDS):
@@ -85,7 +85,7 @@ def _p95_s(times: list[float]) -> float:
 def test_a_flood_does_not_hold_up_another_scan(
     gateway: GatewayProcess, ports: Ports, echo: str, name: str
 ) -> None:
-    """Another scan's 95th percentile stays within twice its calm value, of the same run."""
+    """Another scan's 95th percentile stays within twice its undisturbed value of the same run."""
     directory = gateway.open(_ENDLESS)[1]
     measured: list[tuple[float, float]] = []
     with flooding(FLOODS[name], gateway.open(_ENDLESS)[1], ports) as flood:

@@ -1,4 +1,4 @@
-"""What the fetcher makes of a real gateway's answers, by its own code."""
+"""How the fetcher's own code interprets the responses of a real gateway."""
 
 import socket
 import time
@@ -18,7 +18,7 @@ from worker.egress.unix_socket import short_path
 
 
 def _dial(directory: Path, host: str, port: int) -> tuple[FetchFailedError, Refusal | None]:
-    """Return how the fetcher fails to connect, and what it notes as refused."""
+    """Return the fetcher's error of a connect, and the refusal that it records."""
     recorder = HopRecorder(url=f"http://{host}:{port}/", host=host, port=port, via="start")
     with (
         short_path(directory, SOCKET_NAME) as path,
@@ -29,7 +29,7 @@ def _dial(directory: Path, host: str, port: int) -> tuple[FetchFailedError, Refu
 
 
 def test_only_an_address_is_refused_as_one(gateway: GatewayProcess) -> None:
-    """What a rule about addresses says is a refusal, and on record as one."""
+    """A refusal by an address rule is recorded as a refusal with this rule."""
     failure, refusal = _dial(gateway.open(EgressPolicy())[1], "10.0.0.1", 80)
     assert failure.result.outcome is Outcome.ADDRESS_REFUSED
     assert refusal is not None
@@ -39,7 +39,7 @@ def test_only_an_address_is_refused_as_one(gateway: GatewayProcess) -> None:
 def test_a_cap_says_nothing_about_the_address(
     gateway: GatewayProcess, server: socket.socket
 ) -> None:
-    """The connection fails with the cap's name, and nothing is held against the page."""
+    """The connection fails with the cap's name; the page is not blamed."""
     host, port = server.getsockname()
     directory = gateway.open(lab_policy(max_concurrent=1))[1]
     with tunnel(directory, where_of(server))[0]:
@@ -51,13 +51,13 @@ def test_a_cap_says_nothing_about_the_address(
 
 
 def test_a_socket_of_no_scan_says_nothing_about_the_address(gateway: GatewayProcess) -> None:
-    """Nor does a gateway that was never told whom the socket is for."""
+    """A socket that was never bound is not the page's fault either."""
     failure, refusal = _dial(Path(gateway.create().directory), "192.0.2.1", 80)
     assert (failure.result.outcome, refusal) == (Outcome.CONNECT_REFUSED, None)
 
 
 def test_the_end_of_the_time_is_a_timeout(gateway: GatewayProcess, server: socket.socket) -> None:
-    """After the gateway's own deadline the page took too long; its address is no worse for it."""
+    """After the gateway's deadline the result is a timeout; the address is not blamed."""
     host, port = server.getsockname()
     directory = gateway.open(lab_policy(), deadline_s=0.01)[1]
     time.sleep(0.1)

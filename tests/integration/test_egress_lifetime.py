@@ -1,4 +1,4 @@
-"""Sockets from their making to their end: in order, by time, by cap; nothing stale is left."""
+"""Sockets from creation to end: by request, by time, by cap; nothing stale remains."""
 
 import asyncio
 import socket
@@ -25,15 +25,15 @@ from worker.egress.gateway.dns.resolver import Resolver
 from worker.egress.gateway.member import serve_member
 from worker.egress.gateway.registry import Gateway
 from worker.egress.gateway.spawner import Spawner
-from worker.egress.gateway.traffic.connection import Means
+from worker.egress.gateway.traffic.connection import SharedResources
 from worker.egress.protocol import CONTROL_NAME, Bind, EgressPolicy
 from worker.egress.unix_socket import short_path
 
 
 @contextmanager
-def _spawner(means: Means) -> Iterator[Spawner]:
-    """Start the process that forks for a gateway in this process."""
-    spawner = Spawner.start(partial(serve_member, means=means))
+def _spawner(resources: SharedResources) -> Iterator[Spawner]:
+    """Start the spawner for a gateway in this process."""
+    spawner = Spawner.start(partial(serve_member, resources=resources))
     try:
         yield spawner
     finally:
@@ -41,7 +41,7 @@ def _spawner(means: Means) -> Iterator[Spawner]:
 
 
 def test_closing_cuts_removes_and_tells(tmp_path: Path) -> None:
-    """A tunnel in use ends, its folder goes, its bytes are told, and the id is forgotten."""
+    """An open tunnel ends, its folder is removed, its bytes are reported, the id is forgotten."""
     with GatewayProcess(tmp_path) as gateway, socket.create_server(("127.0.0.1", 0)) as server:
         socket_id, directory = gateway.open()
         connection, _ = tunnel(directory, f"127.0.0.1:{server.getsockname()[1]}")
@@ -70,7 +70,7 @@ def test_a_socket_belongs_to_one_attempt(tmp_path: Path) -> None:
 
 
 def test_a_bad_policy_binds_nothing(tmp_path: Path) -> None:
-    """The socket stays unbound, and the answer says what was wrong."""
+    """The socket stays unbound, and the response contains the reason."""
     with GatewayProcess(tmp_path) as gateway:
         made = gateway.create()
         for bad in (EgressPolicy(deny_cidrs=("house",)), EgressPolicy(allow_cidrs=("house",))):
@@ -80,7 +80,7 @@ def test_a_bad_policy_binds_nothing(tmp_path: Path) -> None:
 
 
 def test_a_socket_that_nobody_binds_expires(tmp_path: Path) -> None:
-    """It goes by itself; what was tried on it can still be read once."""
+    """An unbound socket expires; its evidence can still be read once."""
     with GatewayProcess(tmp_path, {"EGRESS_UNBOUND_SECONDS": "1"}) as gateway:
         made = gateway.create()
         directory = Path(made.directory)
@@ -93,7 +93,7 @@ def test_a_socket_that_nobody_binds_expires(tmp_path: Path) -> None:
 
 
 def test_a_socket_that_nobody_closes_expires(tmp_path: Path) -> None:
-    """After the deadline and a grace a bound socket goes too, with its record kept."""
+    """After the deadline and a grace period a bound socket expires too; its evidence is kept."""
 
     async def outlive(spawner: Spawner) -> None:
         gateway = Gateway(tmp_path, spawner, unbound_s=60.0, grace_s=0.1)
@@ -104,12 +104,12 @@ def test_a_socket_that_nobody_closes_expires(tmp_path: Path) -> None:
         assert (evidence.attempt, evidence.expired) == (3, True)
         await gateway.close_all()
 
-    with _spawner(Means(Resolver())) as spawner:
+    with _spawner(SharedResources(Resolver())) as spawner:
         asyncio.run(asyncio.wait_for(outlive(spawner), PATIENCE_S))
 
 
 def test_heads_have_little_time(tmp_path: Path) -> None:
-    """Half a request is answered, noted and cut; silence is cut without a word."""
+    """An incomplete request is answered, recorded and cut; a silent client is only cut."""
 
     async def dawdle(spawner: Spawner) -> None:
         gateway = Gateway(tmp_path, spawner, unbound_s=60.0)
@@ -123,12 +123,12 @@ def test_heads_have_little_time(tmp_path: Path) -> None:
         assert [each.rule for each in evidence.decisions] == ["head_timeout"]
         await gateway.close_all()
 
-    with _spawner(Means(Resolver(), head_timeout_s=0.2)) as spawner:
+    with _spawner(SharedResources(Resolver(), head_timeout_s=0.2)) as spawner:
         asyncio.run(asyncio.wait_for(dawdle(spawner), PATIENCE_S))
 
 
 def test_the_control_socket_answers_line_by_line(tmp_path: Path) -> None:
-    """Several requests on a connection; what is no request gets an answer, and no more."""
+    """A connection carries several requests; an invalid line gets a response, and no more."""
     with GatewayProcess(tmp_path) as gateway, socket.socket(socket.AF_UNIX) as control:
         control.settimeout(PATIENCE_S)
         with short_path(gateway.egress_dir, CONTROL_NAME) as path:
@@ -152,7 +152,7 @@ def test_the_control_socket_answers_line_by_line(tmp_path: Path) -> None:
 
 
 def test_a_flood_is_remembered_by_its_sums(tmp_path: Path) -> None:
-    """The first 512 requests are told one by one, the others by number."""
+    """The first 512 requests are recorded one by one, the others as a number."""
     with GatewayProcess(tmp_path) as gateway:
         socket_id, directory = gateway.open(EgressPolicy())
         for _ in range(520):

@@ -1,4 +1,4 @@
-"""The processes of a gateway's sockets: one that is busy, hung or gone does not touch others."""
+"""The processes of sockets: a busy, hung or ended process does not affect the others."""
 
 import os
 import resource
@@ -30,7 +30,7 @@ _ROOMY = lab_policy(max_connections=2**31, max_bytes_in=2**40, max_bytes_out=2**
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[GatewayProcess]:
-    """Run a gateway whose processes a test may harm."""
+    """Run a gateway whose processes a test may kill or stop."""
     gateway = GatewayProcess(tmp_path)
     gateway.start()
     try:
@@ -55,7 +55,7 @@ def _is_refused(directory: Path) -> bool:
 
 
 def test_a_deadline_comes_in_the_middle_of_a_flood(own: GatewayProcess) -> None:
-    """The flood is cut by its own deadline, and the control socket answers all the while."""
+    """The flood is cut at its own deadline, and the control socket responds all the time."""
     with hostile_servers() as ports:
         socket_id, directory, member = _opened(own, deadline_s=3.0)
         with flooding(tiny_chunks, directory, ports) as flood:
@@ -68,7 +68,7 @@ def test_a_deadline_comes_in_the_middle_of_a_flood(own: GatewayProcess) -> None:
 
 
 def test_a_flood_gets_a_lower_priority_and_others_keep_theirs(own: GatewayProcess) -> None:
-    """Who has used much processor time gives way; it is not stopped."""
+    """A process that used much CPU time gets a lower priority; it is not stopped."""
     calm = _opened(own)[2]
     with hostile_servers() as ports:
         _, directory, busy = _opened(own)
@@ -83,7 +83,7 @@ def test_a_flood_gets_a_lower_priority_and_others_keep_theirs(own: GatewayProces
 def test_a_hung_process_is_killed_at_its_deadline(
     own: GatewayProcess, server: socket.socket
 ) -> None:
-    """Whatever it does, its tunnels end; others go on, and its record is lost as a whole."""
+    """If a process ends, its tunnels end and its evidence is lost; others continue."""
     other_id, other, _ = _opened(own)
     socket_id, directory, member = _opened(own, deadline_s=1.0)
     connection, _ = tunnel(directory, where_of(server))
@@ -101,7 +101,7 @@ def test_a_hung_process_is_killed_at_its_deadline(
 
 
 def test_a_killed_process_takes_its_own_socket_along_and_no_other(own: GatewayProcess) -> None:
-    """A scan whose record is gone is lost; its neighbour's is whole."""
+    """A scan whose evidence is lost gets an error; the evidence of others is complete."""
     other_id, other, _ = _opened(own)
     socket_id, directory, member = _opened(own)
     member.kill()
@@ -117,7 +117,7 @@ def test_a_killed_process_takes_its_own_socket_along_and_no_other(own: GatewayPr
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_no_process_outlives_the_gateway(own: GatewayProcess, number: signal.Signals) -> None:
-    """However it ends, also where a process hangs."""
+    """The gateway ends in time, also if a process hangs."""
     _opened(own)
     hung = _opened(own)[2]
     hung.suspend()
@@ -129,7 +129,7 @@ def test_no_process_outlives_the_gateway(own: GatewayProcess, number: signal.Sig
 
 
 def test_a_process_serves_one_sandbox_after_another(own: GatewayProcess) -> None:
-    """A process whose sandbox was ordinary is used again, and knows nothing of it."""
+    """A process is used again after an ordinary sandbox, and keeps nothing of it."""
     socket_id, directory, member = _opened(own)
     assert refusal(directory, "10.0.0.1:80") == "private"
     assert own.close(socket_id).requests == 1
@@ -143,7 +143,7 @@ def test_a_process_serves_one_sandbox_after_another(own: GatewayProcess) -> None
 
 
 def test_two_sandboxes_at_a_time_have_two_processes(own: GatewayProcess) -> None:
-    """Whatever was used before."""
+    """Each socket has a new accounting, whatever its process served before."""
     own.close(_opened(own)[0])
     first, _ = own.open(_ROOMY, 60.0)
     processes = {each.pid for each in own.processes()}
@@ -153,7 +153,7 @@ def test_two_sandboxes_at_a_time_have_two_processes(own: GatewayProcess) -> None
 
 
 def test_a_process_whose_sandbox_was_busy_ends(own: GatewayProcess) -> None:
-    """It has a low priority, and nobody else's scan is to have that."""
+    """A process with a low priority must not serve another scan."""
     with hostile_servers() as ports:
         socket_id, directory, member = _opened(own)
         with flooding(tiny_chunks, directory, ports) as flood:
@@ -164,7 +164,7 @@ def test_a_process_whose_sandbox_was_busy_ends(own: GatewayProcess) -> None:
 
 
 def test_a_process_that_was_killed_while_idle_is_replaced(own: GatewayProcess) -> None:
-    """The next sandbox gets another one."""
+    """The next sandbox gets another process."""
     socket_id, _, member = _opened(own)
     own.close(socket_id)
     member.kill()
@@ -173,7 +173,7 @@ def test_a_process_that_was_killed_while_idle_is_replaced(own: GatewayProcess) -
 
 
 def test_a_gateway_that_can_fork_no_more_ends(own: GatewayProcess) -> None:
-    """Who started it starts it again; a gateway without sockets to give would serve nobody."""
+    """The gateway ends, so that its supervisor restarts it; without a spawner it has no sockets."""
     gateway, *others = own.processes()
     assert len(others) == 1
     others[0].kill()
@@ -181,13 +181,13 @@ def test_a_gateway_that_can_fork_no_more_ends(own: GatewayProcess) -> None:
 
 
 def test_a_sandbox_has_descriptors_of_its_own(own: GatewayProcess) -> None:
-    """As many as its caps need: it can use up its own and nobody else's."""
+    """As many as its caps need: one sandbox cannot use up the descriptors of others."""
     limit = _opened(own)[2].rlimit(resource.RLIMIT_NOFILE)[0]
     assert 2 * _ROOMY.caps.max_concurrent < limit < 512
 
 
 def test_a_sandbox_that_fills_its_backlog_leaves_others_room(own: GatewayProcess) -> None:
-    """Connections that nobody accepts wait at their own socket."""
+    """Connections that are not accepted wait at their own socket."""
     _, directory, member = _opened(own)
     other = _opened(own)[1]
     member.suspend()

@@ -1,4 +1,4 @@
-"""Whom a tunnel's ClientHello names, through the real gateway, by real clients and by hand."""
+"""The host name in a tunnel's ClientHello, sent by real clients and by hand."""
 
 import socket
 import ssl
@@ -34,7 +34,7 @@ _LENIENT = EgressPolicy(allow_cidrs=LOOPBACK.allow_cidrs, allow_sni_mismatch=Tru
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    """Start a gateway to which some names are this machine."""
+    """Start a gateway that resolves some names to this machine."""
     with DnsServer() as dns:
         for name in ("site.test", "other.test", "xn--bcher-kva.test"):
             dns.add(name, "127.0.0.1")
@@ -51,7 +51,7 @@ def authority() -> Certificate:
 
 @pytest.fixture(scope="module")
 def pages(authority: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
-    """Serve both sites with one certificate at one address, as hosters do."""
+    """Serve both sites with one certificate at one address, as shared hosting does."""
     names = ("site.test", "other.test", "xn--bcher-kva.test")
     path = make_certificate(*names, issuer=authority).write(tmp_path_factory.mktemp("c") / "c.pem")
     with PageServer({"/": lambda _: html("safe")}, certificate=path) as server:
@@ -59,7 +59,7 @@ def pages(authority: Certificate, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def _fetch(directory: Path, where: str, name: str, authority: Certificate) -> bytes:
-    """Fetch a page over TLS as the named host, through a tunnel that was opened to another."""
+    """Fetch a page over TLS from the named host, through a tunnel to another host."""
     context = ssl.create_default_context(cadata=authority.pem.decode())
     context.set_alpn_protocols(["http/1.1"])
     connection, answer = tunnel(directory, where)
@@ -81,7 +81,7 @@ def _fetch(directory: Path, where: str, name: str, authority: Certificate) -> by
 def test_a_client_reaches_the_host_that_it_asked_for(
     gateway: GatewayProcess, pages: PageServer, authority: Certificate, host: str, name: str
 ) -> None:
-    """However both spell it; name and protocols are on record."""
+    """In every spelling of client and CONNECT; name and protocols are recorded."""
     socket_id, directory = gateway.open()
     assert _fetch(directory, f"{host}:{pages.port}", name, authority) == b"safe"
     (decision,) = gateway.evidence(socket_id).decisions
@@ -94,7 +94,7 @@ def test_a_client_reaches_the_host_that_it_asked_for(
 def test_a_client_that_names_another_host_is_refused(
     gateway: GatewayProcess, pages: PageServer, authority: Certificate, host: str
 ) -> None:
-    """A neighbour behind the same address is not reached unseen, by name or by address."""
+    """Another site at the same address is refused and recorded, by name or by address."""
     socket_id, directory = gateway.open()
     with pytest.raises(OSError):  # noqa: PT011 - an end of file or a reset, as it happens
         _fetch(directory, f"{host}:{pages.port}", "other.test", authority)
@@ -107,7 +107,7 @@ def test_a_client_that_names_another_host_is_refused(
 def test_the_setting_lets_it_through_and_records_it(
     gateway: GatewayProcess, pages: PageServer, authority: Certificate
 ) -> None:
-    """Whoever weakens the wall still sees where it was."""
+    """With EGRESS_ALLOW_SNI_MISMATCH the evidence still shows the other name."""
     socket_id, directory = gateway.open(_LENIENT)
     where = f"site.test:{pages.port}"
     assert _fetch(directory, where, "other.test", authority) == b"safe"
@@ -116,7 +116,7 @@ def test_the_setting_lets_it_through_and_records_it(
 
 
 def _send(gateway: GatewayProcess, server: socket.socket, *pieces: bytes) -> tuple[str, bytes]:
-    """Send these after a CONNECT to `site.test`, end, and return the rule and what arrived."""
+    """Send these bytes after a CONNECT to `site.test`; return the rule and what arrived."""
     socket_id, directory = gateway.open()
     port = server.getsockname()[1]
     with connect(directory) as client:
@@ -154,14 +154,14 @@ _OTHER = message(body(sni(b"other.test")))
 def test_a_hello_by_hand_arrives_whole_or_not_at_all(
     gateway: GatewayProcess, server: socket.socket, pieces: tuple[bytes, ...], rule: str
 ) -> None:
-    """Cut into records and segments of one byte, with the CONNECT or after it."""
+    """Split into records and segments of one byte, with the CONNECT or after it."""
     found, arrived = _send(gateway, server, *pieces)
     assert found == rule
     assert arrived == (b"" if rule else b"".join(pieces))
 
 
 def test_a_second_hello_is_judged_too(gateway: GatewayProcess, server: socket.socket) -> None:
-    """What follows a HelloRetryRequest may not name another host either."""
+    """The ClientHello after a HelloRetryRequest must not name another host either."""
     socket_id, directory = gateway.open()
     connection, _ = tunnel(directory, f"site.test:{server.getsockname()[1]}")
     with connection, accept(server) as accepted:
@@ -177,7 +177,7 @@ def test_a_second_hello_is_judged_too(gateway: GatewayProcess, server: socket.so
 def test_a_server_may_speak_while_a_hello_is_awaited(
     gateway: GatewayProcess, server: socket.socket
 ) -> None:
-    """Protocols in which the server greets first work as before."""
+    """Protocols in which the server sends first work unchanged."""
     connection, _ = tunnel(gateway.open()[1], where_of(server))
     with connection, accept(server) as accepted:
         accepted.sendall(b"220 ready")
@@ -187,7 +187,7 @@ def test_a_server_may_speak_while_a_hello_is_awaited(
 def test_a_hello_that_stays_half_is_cut_in_time(
     gateway: GatewayProcess, server: socket.socket
 ) -> None:
-    """The clock begins with its first byte; until then a tunnel may be silent."""
+    """The time limit starts with its first byte; until then a tunnel may be silent."""
     socket_id, directory = gateway.open()
     connection, _ = tunnel(directory, where_of(server))
     with connection, accept(server) as accepted:

@@ -1,7 +1,7 @@
-"""What is beside the gateway's host is refused, whatever its addresses; the Internet is not.
+"""The gateway refuses the neighbours of its host, whatever their addresses, and no other hosts.
 
-The gateway runs in a network namespace. At the other end of its only link is another one, which
-is its neighbour and its router, and takes connections to any address that it has.
+The gateway runs in a network namespace. Its only link leads to a second namespace, which is its
+neighbour and its router, and accepts connections to every address that it has.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from worker.egress.protocol import EgressPolicy
 pytestmark = needs_root
 
 _PORT = 8080
-#: Public addresses all of them: the table itself refuses none.
+#: All of them public addresses: the table itself refuses none.
 _NEAR = (
     "addr add 11.22.33.2/24 dev link0",
     "addr add 2a01:4f8:1:2::2/64 dev link0 nodad",
@@ -32,9 +32,9 @@ _FAR = (
     *(f"addr add {address} dev lo" for address in ("8.8.4.4/32", "200.1.1.1/32")),
     "addr add 2620:fe::10/128 dev lo nodad",
 )
-#: What the gateway must still reach, over its default routes.
+#: An address that the gateway must still reach, over its default routes.
 _INTERNET = ("8.8.4.4", "200.1.1.1", "[2620:fe::10]")
-#: All of IPv4 but 10.0.0.0/8, as a VPN's list of what it is to carry.
+#: All of IPv4 except 10.0.0.0/8, like a VPN's list of routes.
 _ALL_BUT_ONE = (
     *("0.0.0.0/5", "8.0.0.0/7", "11.0.0.0/8", "12.0.0.0/6", "16.0.0.0/4", "32.0.0.0/3"),
     *("64.0.0.0/2", "128.0.0.0/1"),
@@ -43,7 +43,7 @@ _ALL_BUT_ONE = (
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The gateway in its namespace, and a socket that was bound before anything changed."""
+    """The gateway in its namespace, and a socket that was bound before any change."""
 
     gateway: GatewayProcess
     near: Namespace
@@ -52,7 +52,7 @@ class Host:
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    """Join the namespaces and run the gateway in one of them."""
+    """Connect the namespaces and run the gateway in one of them."""
     folder = tmp_path_factory.mktemp("neighbours")
     with joined(_NEAR, _FAR) as (near, far), far.listener(_PORT):
         gateway = GatewayProcess(folder, prefix=near.enter)
@@ -72,7 +72,7 @@ def _undone(command: str) -> str:
 
 
 def test_neighbours_with_global_addresses_are_refused(host: Host) -> None:
-    """The router and another host on the link, in both families; what is behind them is open."""
+    """The router and another host on the link, in both families; hosts behind them are allowed."""
     rules = {
         "11.22.33.7": Rule.NEIGHBOUR,
         "11.22.33.200": Rule.NEIGHBOUR,
@@ -86,7 +86,7 @@ def test_neighbours_with_global_addresses_are_refused(host: Host) -> None:
     assert _rules(host.directory, tuple(rules)) == rules
 
 
-#: Commands that bring a network into being, and the rule for an address of it.
+#: Commands that add a network, and the rule for an address of it.
 _APPEARS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "a second network of the link": (
         ("addr add 11.77.0.1/24 dev link0",),
@@ -153,7 +153,7 @@ _APPEARS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     ),
     "a network that has no route": (
         (
-            # Not preferred, so that the gateway does not connect from it.
+            # Deprecated, so that the gateway does not connect from it.
             "addr add 2a00:9::5/64 dev link0 nodad noprefixroute preferred_lft 0",
             "addr add 14.9.0.5/24 dev link0 noprefixroute",
             "addr add 14.8.0.1 peer 14.8.0.2/32 dev link0 noprefixroute",
@@ -181,7 +181,7 @@ _APPEARS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
 
 @pytest.mark.parametrize("name", _APPEARS)
 def test_a_network_that_appears_is_refused_at_once(host: Host, name: str) -> None:
-    """By the next connection of a scan that runs already, and of one that is bound now."""
+    """The next connection is refused: of a scan that already runs, and of one that is bound now."""
     commands, rules = _APPEARS[name]
     host.near.ip(*commands)
     try:
@@ -224,7 +224,7 @@ _STAYS_OPEN = {
 
 @pytest.mark.parametrize("name", _STAYS_OPEN)
 def test_a_default_route_in_any_shape_refuses_nothing(host: Host, name: str) -> None:
-    """Neither what VPNs split to be preferred, nor what is no route to a network of anybody's."""
+    """Neither the parts of a VPN's split default route, nor routes that name no network."""
     commands = _STAYS_OPEN[name]
     host.near.ip(*commands)
     try:
@@ -237,7 +237,7 @@ def test_a_default_route_in_any_shape_refuses_nothing(host: Host, name: str) -> 
 
 
 def test_only_an_exception_as_narrow_as_the_network_opens_it(host: Host) -> None:
-    """The network itself, or a part of it; a wider range means something else."""
+    """An exception opens the network itself or a part of it; a wider range does not."""
     neighbour = ("11.22.33.7", "[2a01:4f8:1:2::7]")
     for allow, expected in (
         (("0.0.0.0/0", "::/0"), Rule.NEIGHBOUR),
@@ -250,7 +250,7 @@ def test_only_an_exception_as_narrow_as_the_network_opens_it(host: Host) -> None
 
 
 def test_a_network_that_is_gone_is_open_for_the_next_scan(host: Host) -> None:
-    """What was refused for a network's sake is an address like any once the network is gone."""
+    """An address of a removed network is judged like any other."""
     command = "route add 8.8.4.0/24 via 11.22.33.1"
     host.near.ip(command)
     assert _rules(host.directory, ("8.8.4.4",)) == {"8.8.4.4": Rule.NEIGHBOUR}

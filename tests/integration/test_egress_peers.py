@@ -1,4 +1,4 @@
-"""The control socket answers its users and refuses every other process of the host."""
+"""The control socket serves its users and refuses every other process of the host."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from worker.egress.protocol import CONTROL_NAME, FORBIDDEN, SOCKET_NAME, EgressP
 pytestmark = needs_root
 
 _ID = "0123456789abcdef"
-#: What each kind of request looks like; two sockets exist, of which one is bound.
+#: One request of each kind; two sockets exist, one of them bound.
 _REQUESTS = (
     {"op": "ping"},
     {"op": "create"},
@@ -32,7 +32,7 @@ _REQUESTS = (
     {"op": "close", "id": _ID},
     {"op": "list", "instance": ""},
 )
-#: Sends each line of its standard input over a connection of its own, and prints the answers.
+#: Sends each line of its standard input over its own connection, and prints the responses.
 _COMMAND = """
 import socket, sys
 for line in sys.stdin:
@@ -42,7 +42,7 @@ for line in sys.stdin:
         control.sendall(line.encode())
         print(control.makefile().readline().strip(), flush=True)
 """
-#: As the client of the worker's own does it, from any user.
+#: Uses the worker's own client, as any user.
 _PING = """
 import asyncio, sys
 from pathlib import Path
@@ -63,7 +63,7 @@ def folder() -> Iterator[Path]:
 
 
 def _opened(gateway: GatewayProcess) -> Path:
-    """Let every user reach the control socket, as a folder of too wide a mode would."""
+    """Let every user reach the control socket, like a folder with too wide a mode."""
     gateway.egress_dir.chmod(0o777)
     control = gateway.egress_dir / CONTROL_NAME
     control.chmod(0o777)
@@ -72,7 +72,7 @@ def _opened(gateway: GatewayProcess) -> Path:
 
 @pytest.mark.parametrize("uid", [NOBODY, STRANGER])
 def test_no_other_user_commands_the_gateway(folder: Path, uid: int) -> None:
-    """No request of it is carried out, even where the modes would let it; the worker's are."""
+    """None of their requests is executed, even if the modes allow the connection."""
     with GatewayProcess(folder) as gateway:
         control = _opened(gateway)
         socket_id, directory = gateway.open(EgressPolicy())
@@ -91,7 +91,7 @@ def test_no_other_user_commands_the_gateway(folder: Path, uid: int) -> None:
 
 
 def test_a_refused_user_is_told_why(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The client says whom the gateway serves, and the gateway's log who it was."""
+    """The client's message names the allowed users, and the gateway logs the refused one."""
     with GatewayProcess(folder) as gateway:
         _opened(gateway)
         said = run_as(STRANGER, STRANGER, _PING, str(gateway.egress_dir))
@@ -103,7 +103,7 @@ def test_a_refused_user_is_told_why(folder: Path, capfd: pytest.CaptureFixture[s
 
 
 def test_a_user_of_the_setting_is_served(folder: Path) -> None:
-    """Through the group that the folder lets in; that group alone is not enough."""
+    """A user of the setting needs the folder's group too; the group alone is not enough."""
     shared = folder / "shared"
     shared.mkdir()
     os.chown(shared, 0, SERVICE_GROUP)
@@ -113,7 +113,7 @@ def test_a_user_of_the_setting_is_served(folder: Path) -> None:
         pid = str(gateway.process.pid)
         assert run_as(SERVICE, SERVICE_GROUP, _PING, str(shared)).strip() == pid
         assert "EGRESS_CONTROL_USERS" in run_as(STRANGER, SERVICE_GROUP, _PING, str(shared))
-        assert "may not speak" in run_as(STRANGER, STRANGER, _PING, str(shared))
+        assert "may not connect" in run_as(STRANGER, STRANGER, _PING, str(shared))
 
 
 @pytest.mark.parametrize("users", [str(NOBODY), "nobody", f"{SERVICE},{NOBODY}", "no-such-user"])
@@ -128,7 +128,7 @@ def test_a_sandboxs_user_cannot_be_configured(folder: Path, users: str) -> None:
 
 
 def test_no_other_user_finds_a_sandboxs_socket(folder: Path) -> None:
-    """A folder that was made too open is shut when the gateway starts."""
+    """The gateway restricts the mode of an existing folder when it starts."""
     made = folder / "made"
     made.mkdir()
     made.chmod(0o755)

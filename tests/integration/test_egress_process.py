@@ -1,4 +1,4 @@
-"""The gateway as a process: its folder's modes, its end in order and by kill, its weight."""
+"""The gateway as a process: the modes of its folder, its end, and its memory."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ def _mode(path: Path) -> int:
 
 
 def test_only_the_owner_and_a_mount_reach_a_socket(tmp_path: Path) -> None:
-    """The folder is the owner's; inside it a sandbox's socket is open to any user, by design."""
+    """The folder is the owner's; a sandbox's socket in it is open to every user."""
     with GatewayProcess(tmp_path) as gateway:
         directory = gateway.open()[1]
         assert directory.parent.parent == gateway.egress_dir
@@ -39,7 +39,7 @@ def test_only_the_owner_and_a_mount_reach_a_socket(tmp_path: Path) -> None:
 
 
 def test_the_umask_of_a_unit_does_not_close_the_folder(tmp_path: Path) -> None:
-    """A worker of another user, let in by its group, must see the folder that it has mounted."""
+    """A worker of another user, allowed by its group, must see the folder that it mounts."""
     before = os.umask(0o077)
     try:
         gateway = GatewayProcess(tmp_path)
@@ -54,7 +54,7 @@ def test_the_umask_of_a_unit_does_not_close_the_folder(tmp_path: Path) -> None:
 
 
 def test_a_group_that_may_enter_may_speak_to_the_gateway(tmp_path: Path) -> None:
-    """So a worker of another user reaches a gateway whose folder lets its group in."""
+    """A worker of another user reaches a gateway whose folder its group may enter."""
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o710)
@@ -64,7 +64,7 @@ def test_a_group_that_may_enter_may_speak_to_the_gateway(tmp_path: Path) -> None
 
 
 def test_a_folder_of_another_users_gateway_is_left_alone(tmp_path: Path) -> None:
-    """Where a unit runs the gateway as a user of its own, the worker's child waits, till told."""
+    """If a unit runs the gateway as another user, the worker's child waits for its signal."""
     folder = Path("/")
     if os.geteuid() == 0:
         folder = tmp_path / "theirs"
@@ -82,7 +82,7 @@ def test_a_folder_of_another_users_gateway_is_left_alone(tmp_path: Path) -> None
 
 
 def test_a_killed_gateway_leaves_nothing_to_its_successor(tmp_path: Path) -> None:
-    """Stale sockets go, their ids are lost, and new ones work; what is not ours stays."""
+    """Stale sockets are removed, their ids are lost, new ones work, other files stay."""
     gateway = GatewayProcess(tmp_path)
     gateway.start()
     socket_id, directory = gateway.open()
@@ -103,7 +103,7 @@ def test_a_killed_gateway_leaves_nothing_to_its_successor(tmp_path: Path) -> Non
 
 
 def test_two_gateways_never_serve_one_folder(tmp_path: Path) -> None:
-    """The second waits, touching nothing, until the first has ended; then it serves."""
+    """The second gateway waits and changes nothing until the first has ended; then it serves."""
     with GatewayProcess(tmp_path) as first:
         directory = first.open()[1]
         second = GatewayProcess(tmp_path)
@@ -114,7 +114,7 @@ def test_two_gateways_never_serve_one_folder(tmp_path: Path) -> None:
             time.sleep(1.0)
             assert first.answers()
             assert directory.exists()
-            # One that waits can be told to end.
+            # A waiting gateway ends at a signal.
             assert third.stop() != 0
             assert first.stop() == 0
             until(second.answers)
@@ -124,7 +124,7 @@ def test_two_gateways_never_serve_one_folder(tmp_path: Path) -> None:
 
 
 def test_a_stopped_gateway_leaves_a_clean_folder(tmp_path: Path) -> None:
-    """Open tunnels end, sockets and folders go, the exit code is 0."""
+    """Open tunnels end, sockets and folders are removed, the exit code is 0."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         gateway = GatewayProcess(tmp_path)
         gateway.start()
@@ -138,14 +138,14 @@ def test_a_stopped_gateway_leaves_a_clean_folder(tmp_path: Path) -> None:
 
 
 def test_a_folder_may_be_deep(tmp_path: Path) -> None:
-    """A path longer than a unix socket's address is no obstacle, for neither side."""
+    """A path longer than a unix socket's address works on both sides."""
     deep = tmp_path.joinpath(*["a-rather-long-folder-name"] * 6)
     with GatewayProcess(deep) as gateway:
         assert refusal(gateway.open(EgressPolicy())[1], "10.0.0.1:80") == "private"
 
 
 def test_a_missing_gateway_is_unavailable(tmp_path: Path) -> None:
-    """No folder, and a folder without a socket, are told as what they are."""
+    """A missing folder and a folder without a socket give different errors."""
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(EgressUnavailableError, match="does not answer"):
             asyncio.run(EgressClient(folder).ping())
@@ -157,7 +157,7 @@ def test_a_thousand_idle_tunnels_are_cheap(tmp_path: Path) -> None:
 
 
 def test_the_gateway_loads_neither_docker_nor_a_database() -> None:
-    """What holds the network has no code for the Docker socket, for Redis or for the store."""
+    """The gateway has no code for the Docker socket, for Redis or for the store."""
     program = "import sys, worker.egress.gateway.server as _; print('\\n'.join(sys.modules))"
     run = subprocess.run(
         [sys.executable, "-c", program],
@@ -173,7 +173,7 @@ def test_the_gateway_loads_neither_docker_nor_a_database() -> None:
 
 
 def test_a_door_waits_for_a_gateway_that_is_started_again(tmp_path: Path) -> None:
-    """A scan that begins between a gateway's death and its return opens its door all the same."""
+    """A scan that starts while the gateway restarts still gets its endpoint."""
 
     async def act(gateway: GatewayProcess) -> str:
         door = GatewayEgress(gateway.client, EgressPolicy())

@@ -1,12 +1,12 @@
-"""What the gateway never connects to, asked over a real socket of a real gateway process."""
+"""Destinations that the gateway refuses, requested over a real socket of a real gateway."""
 
 import socket
 from pathlib import Path
 
 from safeurl.address import Rule
 from tests.support.egress import (
-    Answer,
     GatewayProcess,
+    Response,
     ask,
     connect_head,
     lab_policy,
@@ -19,12 +19,12 @@ from worker.egress.networks.local_addresses import host_networks
 from worker.egress.protocol import EgressPolicy
 
 
-def _plain(directory: Path, url: str) -> Answer:
+def _plain(directory: Path, url: str) -> Response:
     return ask(directory, f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
 
 
 def _is_here(address: str) -> bool:
-    """Tell an interface's address from a next hop's, where nobody can listen."""
+    """Distinguish an interface's address from a next hop's, where no test can listen."""
     with socket.socket() as probe:
         try:
             probe.bind((address, 0))
@@ -34,7 +34,7 @@ def _is_here(address: str) -> bool:
 
 
 def test_no_spelling_of_an_inner_address_is_dialled(gateway: GatewayProcess) -> None:
-    """Every literal of SECURITY.md, by CONNECT and by plain request, with a rule each time."""
+    """Every literal of SECURITY.md, by CONNECT and by http URL, is refused with a rule."""
     directory = gateway.open(EgressPolicy())[1]
     for literal, reason in LITERALS.items():
         rules = {reason, "host_invalid", "single_label", "bad_request", "method"}
@@ -44,7 +44,7 @@ def test_no_spelling_of_an_inner_address_is_dialled(gateway: GatewayProcess) -> 
 
 
 def test_inner_ports_are_refused_on_any_host(gateway: GatewayProcess) -> None:
-    """A public name on a port of inner services is refused before it is resolved."""
+    """A public name with the port of an internal service is refused before the look-up."""
     socket_id, directory = gateway.open(EgressPolicy(deny_ports=(8080,)))
     assert refusal(directory, "site.test:22") == Rule.PORT_PRIVILEGED
     assert refusal(directory, "site.test:6379") == Rule.PORT_SERVICE
@@ -54,14 +54,14 @@ def test_inner_ports_are_refused_on_any_host(gateway: GatewayProcess) -> None:
 
 
 def test_settings_deny_what_they_name(gateway: GatewayProcess) -> None:
-    """A denied range beats the exception around it."""
+    """A denied range takes precedence over the exception around it."""
     policy = EgressPolicy(allow_cidrs=("127.0.0.0/8",), deny_cidrs=("127.0.0.9/32",))
     directory = gateway.open(policy)[1]
     assert refusal(directory, "127.0.0.9:8080") == Rule.DENIED_BY_SETTING
 
 
 def test_the_gateways_own_settings_deny_more(tmp_path: Path) -> None:
-    """They add to every scan's policy, and no worker can take that back."""
+    """They extend every scan's policy, and no worker can undo it."""
     settings = {"EGRESS_DENY_CIDRS": "127.0.0.9/32", "EGRESS_DENY_PORTS": "8088"}
     with GatewayProcess(tmp_path, settings) as strict:
         policy = EgressPolicy(
@@ -73,7 +73,7 @@ def test_the_gateways_own_settings_deny_more(tmp_path: Path) -> None:
 
 
 def test_the_host_itself_is_refused_unless_named(gateway: GatewayProcess) -> None:
-    """An exception as wide as the Internet does not open this host; its own address does."""
+    """An exception for the whole Internet does not open this host; its own address does."""
     hosts = [str(each.network_address) for each in host_networks().own if each.version == 4]
     own = next(filter(_is_here, hosts))
     wide = EgressPolicy(allow_cidrs=("0.0.0.0/0",))
@@ -84,7 +84,7 @@ def test_the_host_itself_is_refused_unless_named(gateway: GatewayProcess) -> Non
 
 
 def test_an_unbound_socket_refuses_everything(gateway: GatewayProcess) -> None:
-    """Before it is given to a scan a socket leads nowhere, and what was tried is remembered."""
+    """An unbound socket refuses every request and records it."""
     with PageServer({"/": lambda _: html("hi")}) as pages:
         made = gateway.create()
         where = f"127.0.0.1:{pages.port}"
@@ -98,7 +98,7 @@ def test_an_unbound_socket_refuses_everything(gateway: GatewayProcess) -> None:
 
 
 def test_nothing_but_a_proxy_is_served(gateway: GatewayProcess) -> None:
-    """Origin form, other schemes and garbage are answered, noted, and lead nowhere."""
+    """Origin form, other schemes and invalid bytes are answered, recorded and refused."""
     socket_id, directory = gateway.open()
     for request, status in (
         (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405),
@@ -114,7 +114,7 @@ def test_nothing_but_a_proxy_is_served(gateway: GatewayProcess) -> None:
 
 
 def test_refusals_are_evidence_with_the_address_that_was_meant(gateway: GatewayProcess) -> None:
-    """A page that probes a network shows as what it tried, however it spelled it."""
+    """The evidence of a page that probes a network shows each destination as it was spelled."""
     socket_id, directory = gateway.open(EgressPolicy())
     answer = ask(directory, connect_head("3232235777:8080"))
     assert answer.headers["x-safeurl-addresses"] == "192.168.1.1"
@@ -125,7 +125,7 @@ def test_refusals_are_evidence_with_the_address_that_was_meant(gateway: GatewayP
 
 
 def test_one_sandbox_says_nothing_about_another(gateway: GatewayProcess) -> None:
-    """Each socket has its own policy and its own record."""
+    """Each socket has its own policy and its own evidence."""
     with PageServer({"/": lambda _: html("hi")}) as pages:
         lab_id, lab = gateway.open()
         strict_id, strict = gateway.open(EgressPolicy())

@@ -1,4 +1,4 @@
-"""Sockets whose attempt is over are closed, also where the worker that opened them is gone."""
+"""Sockets whose attempt has ended are closed, also if the worker that opened them is gone."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from tests.support.egress import GatewayProcess
 from worker.egress.client.adapter import GatewayEgress
 from worker.egress.protocol import EgressPolicy
 
-_YOUTH_S = 1.0
+_MIN_AGE_S = 1.0
 
 
 def _open(gateway: GatewayProcess, scan: str, *, instance: str = "here") -> Path:
@@ -24,13 +24,13 @@ async def _is_over(scan: str, attempt: int) -> bool:
 
 
 def test_only_sockets_of_attempts_that_are_over_are_closed(gateway: GatewayProcess) -> None:
-    """Those of running attempts stay, and so do young, unbound and other installations' ones."""
+    """Sockets of running attempts, young and unbound ones, and those of other instances stay."""
     over, runs = _open(gateway, "over"), _open(gateway, "runs")
     theirs = _open(gateway, "over", instance="there")
     unbound = Path(gateway.create().directory)
-    time.sleep(_YOUTH_S + 0.2)
+    time.sleep(_MIN_AGE_S + 0.2)
     young = _open(gateway, "young")
     door = GatewayEgress(gateway.client, EgressPolicy(), instance="here")
-    assert asyncio.run(door.sweep(_is_over, youth_s=_YOUTH_S)) == [over.name]
+    assert asyncio.run(door.sweep(_is_over, min_age_s=_MIN_AGE_S)) == [over.name]
     assert not over.exists()
     assert all(each.exists() for each in (runs, theirs, unbound, young))

@@ -1,4 +1,4 @@
-"""A gateway that was taken over has no say in what the worker mounts into a sandbox."""
+"""A compromised gateway cannot choose what the worker mounts into a sandbox."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ _ID = "0123456789abcdef"
 
 
 def _create(folder: Path, **answer: str) -> EgressEndpoint:
-    """Ask for a socket where the answer is this one, whatever is asked."""
+    """Request a socket from a gateway that always sends this response."""
 
     async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(json.dumps({"answer": "created", **answer}).encode() + b"\n")
@@ -38,7 +38,7 @@ def sockets(tmp_path: Path) -> Path:
 
 
 def test_the_worker_knows_the_folder_by_itself(sockets: Path) -> None:
-    """It is the one of that name where the gateway keeps its sockets, and absolute."""
+    """It is the folder of that name in the gateway's folder, as an absolute path."""
     (sockets / _ID).mkdir()
     assert _create(sockets.parent, id=_ID) == EgressEndpoint(id=_ID, directory=f"{sockets}/{_ID}")
 
@@ -47,24 +47,24 @@ def test_the_worker_knows_the_folder_by_itself(sockets: Path) -> None:
     "answer", [{"id": _ID, "directory": "/run"}, {"id": "../../run"}, {"id": _ID + "/"}, {}]
 )
 def test_a_path_is_not_taken_from_the_gateway(sockets: Path, answer: dict[str, str]) -> None:
-    """Neither as a field of its own nor hidden in an id."""
+    """Neither in an extra field nor in an id."""
     (sockets / _ID).mkdir()
     with pytest.raises(EgressUnavailableError):
         _create(sockets.parent, **answer)
 
 
 def test_a_link_is_no_folder_to_mount(tmp_path: Path) -> None:
-    """Not in a socket's place, and not in that of all of them; nor is what does not exist."""
+    """Neither a socket's folder nor their parent may be a link; a missing folder is an error."""
     elsewhere = tmp_path / "elsewhere"
     (elsewhere / _ID).mkdir(parents=True)
     sockets = tmp_path / SOCKETS_NAME
     sockets.symlink_to(elsewhere)
-    with pytest.raises(EgressUnavailableError, match="own"):
+    with pytest.raises(EgressUnavailableError, match="not a folder"):
         _create(tmp_path, id=_ID)
     sockets.unlink()
     sockets.mkdir()
     with pytest.raises(EgressUnavailableError, match="no egress socket"):
         _create(tmp_path, id=_ID)
     (sockets / _ID).symlink_to(elsewhere)
-    with pytest.raises(EgressUnavailableError, match="own"):
+    with pytest.raises(EgressUnavailableError, match="not a folder"):
         _create(tmp_path, id=_ID)

@@ -1,4 +1,4 @@
-"""Bytes through the gateway: all of them, both ways, and to the end."""
+"""Bytes through the gateway: complete, in both directions, until the end."""
 
 import hashlib
 import socket
@@ -29,7 +29,7 @@ from tests.support.pages import PageServer, html
 
 
 def test_a_page_comes_through_whole(gateway: GatewayProcess) -> None:
-    """A body far larger than any buffer arrives as it was sent, and is counted."""
+    """A body far larger than any buffer arrives unchanged, and is counted."""
     body = hashlib.sha256(b"seed").digest() * 200_000
     with PageServer({"/": lambda _: html(body.hex())}) as pages:
         socket_id, directory = gateway.open()
@@ -61,7 +61,7 @@ def test_tls_is_carried_and_not_opened(gateway: GatewayProcess, tmp_path: Path) 
 def test_bytes_sent_with_the_head_are_not_lost(
     gateway: GatewayProcess, server: socket.socket
 ) -> None:
-    """A client need not wait for the answer before it speaks."""
+    """A client may send before it has the response."""
     with connect(gateway.open()[1]) as connection:
         connection.sendall(connect_head(where_of(server)) + b"early ")
         connection.sendall(b"bird")
@@ -73,7 +73,7 @@ def test_bytes_sent_with_the_head_are_not_lost(
 
 
 def test_the_client_may_finish_first(gateway: GatewayProcess, server: socket.socket) -> None:
-    """After the client's end of transmission the server still answers."""
+    """After the client has half-closed, the server can still send."""
     socket_id, directory = gateway.open()
     connection, _ = tunnel(directory, where_of(server))
     with connection, accept(server) as accepted:
@@ -88,7 +88,7 @@ def test_the_client_may_finish_first(gateway: GatewayProcess, server: socket.soc
 
 
 def test_the_server_may_finish_first(gateway: GatewayProcess, server: socket.socket) -> None:
-    """After the server's end of transmission the client may still send."""
+    """After the server has half-closed, the client may still send."""
     socket_id, directory = gateway.open()
     connection, _ = tunnel(directory, where_of(server))
     with connection, accept(server) as accepted:
@@ -105,7 +105,7 @@ def test_the_server_may_finish_first(gateway: GatewayProcess, server: socket.soc
 def test_a_reader_that_stops_stops_the_sender(
     gateway: GatewayProcess, server: socket.socket
 ) -> None:
-    """What nobody takes is not taken from the other side either; then all of it arrives."""
+    """While the receiver does not read, the sender is not read; later all bytes arrive."""
     connection, _ = tunnel(gateway.open()[1], where_of(server))
     data = bytes(range(256)) * 40_000
     with connection, accept(server) as accepted:
@@ -119,7 +119,7 @@ def test_a_reader_that_stops_stops_the_sender(
 
 
 def _push(to: socket.socket, data: bytes) -> int:
-    """Send until nothing more is taken; return how much was."""
+    """Send until nothing more is accepted; return the number of bytes."""
     sent = 0
     while sent < len(data):
         try:
@@ -139,12 +139,12 @@ def _finish(to: socket.socket, data: bytes) -> None:
 def test_a_client_that_vanishes_frees_its_place(
     gateway: GatewayProcess, server: socket.socket, *, mute: bool
 ) -> None:
-    """Its server sees the end, and another connection may take its place."""
+    """The server sees the end, and another connection may be opened."""
     directory = gateway.open(lab_policy(max_concurrent=1))[1]
     connection, _ = tunnel(directory, where_of(server))
     with accept(server) as accepted:
         if not mute:
-            # More than all buffers on the way hold, so that bytes wait in the gateway too.
+            # More than all buffers hold, so that the gateway has unsent bytes too.
             accepted.settimeout(0.5)
             assert _push(accepted, bytes(50_000_000)) < 50_000_000
             accepted.settimeout(PATIENCE_S)
@@ -166,7 +166,7 @@ def test_a_server_that_breaks_off_is_noted(gateway: GatewayProcess, server: sock
 
 
 def test_nobody_listening_is_an_outcome(gateway: GatewayProcess) -> None:
-    """A refused connection is told to the fetcher in its own word."""
+    """The fetcher is told of a refused connection by its own outcome."""
     with socket.create_server(("127.0.0.1", 0)) as gone:
         where = where_of(gone)
     socket_id, directory = gateway.open()

@@ -12,7 +12,7 @@ from fetcher.http.client import Client
 from fetcher.http.dial import DirectDialler
 from fetcher.http.gateway import GatewayDialler
 from fetcher.http.hop_recorder import HopRecorder
-from safeurl.address import AddressPolicy
+from safeurl.address import AddressPolicy, PolicyOverrides
 from safeurl.errors import UrlRefusedError
 from safeurl.model.report import Tls
 from safeurl.state import Outcome
@@ -158,7 +158,7 @@ def test_an_odd_host_excuses_no_bad_certificate(tmp_path: Path) -> None:
 def _tls(certificate: Path, host: str) -> Tls:
     """Return what the fetcher notes of a server with this certificate, called by this host."""
     seen: list[HopRecorder] = []
-    policy = AddressPolicy.parse(("127.0.0.0/8",), ())
+    policy = AddressPolicy.parse(PolicyOverrides(allow_cidrs=("127.0.0.0/8",)))
     client = Client(DirectDialler(policy, lambda _: ("127.0.0.1",)), on_hop=seen.append)
     with PageServer(fallback=lambda _: html("hi"), certificate=certificate) as pages:
         target = parse(f"https://{host}:{pages.port}/", policy)

@@ -7,7 +7,7 @@ import pytest
 
 from safeurl.state import Outcome
 from tests.support.dns import DnsServer
-from tests.support.gateway_sandbox import cell
+from tests.support.gateway_sandbox import gateway_sandbox
 from tests.support.pages import PageServer, Reply, Request, html, redirect
 from tests.support.vectors import ODD_CHARACTERS
 
@@ -33,7 +33,7 @@ def test_a_chain_over_odd_hosts_is_followed(lead: str, tmp_path: Path) -> None:
         dns.add(f"*.{_ZONE}", "127.0.0.1")
         settings = {"EGRESS_RESOLVER": f"127.0.0.1:{dns.port}"}
         allow = ("127.0.0.1/32",)
-        with cell(tmp_path, f"odd-hosts-{lead}", allow, **settings) as made:
+        with gateway_sandbox(tmp_path, f"odd-hosts-{lead}", allow, **settings) as made:
             ran = made.fetch(f"http://{_FIRST}:{pages.port}/", allow_cidrs=allow, timeout_s=8.0)
     assert ran.report is not None
     assert ran.report.outcome is Outcome.OK

@@ -15,7 +15,7 @@ from safeurl.model.report import EgressDecision
 from safeurl.state import Outcome
 from safeurl.url import Reason
 from tests.support.dns import DnsServer
-from tests.support.gateway_sandbox import Cell, Fetched, cell
+from tests.support.gateway_sandbox import Fetched, GatewaySandbox, gateway_sandbox
 from tests.support.images import script_image
 from tests.support.pages import PageServer, html, redirect
 from tests.support.runtimes import under
@@ -69,9 +69,9 @@ print(json.dumps({{"answers": answers, "direct": direct, "devices": devices, "ro
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
-    """Return a cell whose gateway allows that address alone."""
-    with cell(tmp_path_factory.mktemp("strict"), "isolation-strict", _ALLOW) as made:
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewaySandbox]:
+    """Return a sandbox whose gateway allows that address alone."""
+    with gateway_sandbox(tmp_path_factory.mktemp("strict"), "isolation-strict", _ALLOW) as made:
         yield made
 
 
@@ -80,7 +80,7 @@ def probed(tmp_path_factory: pytest.TempPathFactory, runtime: str) -> Iterator[d
     """Run the probe once under the default policy and each runtime; return what it found."""
     with (
         script_image(_PROBE) as image,
-        cell(tmp_path_factory.mktemp("probe"), "isolation-probe") as made,
+        gateway_sandbox(tmp_path_factory.mktemp("probe"), "isolation-probe") as made,
     ):
         _, written = made.under(runtime).run(image)
         yield json.loads(written)
@@ -114,7 +114,9 @@ def test_the_gateway_refuses_each_literal(probed: dict[str, object], literal: st
     under(LITERALS, ["2852039166", "[::ffff:7f00:1]", "localhost"]),
     indirect=["runtime"],
 )
-def test_a_redirect_to_each_literal_is_refused(strict: Cell, literal: str, runtime: str) -> None:
+def test_a_redirect_to_each_literal_is_refused(
+    strict: GatewaySandbox, literal: str, runtime: str
+) -> None:
     """The real fetcher, led to the literal's port 80, opens nothing and says by which rule."""
     routes = {"/": lambda _: redirect(f"http://{_on_wire(literal)}/")}
     with PageServer(routes, host=_PUBLIC) as pages:
@@ -135,7 +137,7 @@ def test_a_redirect_to_each_literal_is_refused(strict: Cell, literal: str, runti
     indirect=["runtime"],
 )
 def test_the_gateway_stands_without_the_fetchers_guard(
-    strict: Cell, literal: str, runtime: str
+    strict: GatewaySandbox, literal: str, runtime: str
 ) -> None:
     """A fetcher told to allow everything is still refused by the gateway, with evidence."""
     ran = strict.under(runtime).fetch(f"http://{literal}/", allow_cidrs=_EVERYWHERE)
@@ -144,7 +146,7 @@ def test_the_gateway_stands_without_the_fetchers_guard(
     assert ran.evidence.refusals[0].rule == ran.egress.decisions[0].rule
 
 
-def test_a_page_comes_through_with_evidence(strict: Cell, runtime: str) -> None:
+def test_a_page_comes_through_with_evidence(strict: GatewaySandbox, runtime: str) -> None:
     """What the policy allows is fetched, and both records name the same address."""
     with _page() as pages:
         ran = strict.under(runtime).fetch(pages.url("/"), allow_cidrs=_ALLOW)
@@ -168,7 +170,9 @@ def test_lying_names(tmp_path: Path, runtime: str) -> None:
         dns.alias("further.example", "inner.example")
         dns.add("six.example", "::1")
         dns.add("mapped.example", "::ffff:7f00:2")
-        with cell(tmp_path, "isolation-dns", _ALLOW, EGRESS_RESOLVER=_resolver(dns)) as made:
+        with gateway_sandbox(
+            tmp_path, "isolation-dns", _ALLOW, EGRESS_RESOLVER=_resolver(dns)
+        ) as made:
             room = made.under(runtime)
             ran = [
                 room.fetch(pages.url("/", f"{name}.example"), allow_cidrs=_ALLOW) for name in names
@@ -184,7 +188,9 @@ def test_a_slow_dns_is_given_up(tmp_path: Path) -> None:
     """A server that answers after ten seconds leads nowhere, with evidence, and before that."""
     with DnsServer() as dns, _page() as pages:
         dns.add("slow.example", _PUBLIC, delay_s=10)
-        with cell(tmp_path, "isolation-dns", _ALLOW, EGRESS_RESOLVER=_resolver(dns)) as made:
+        with gateway_sandbox(
+            tmp_path, "isolation-dns", _ALLOW, EGRESS_RESOLVER=_resolver(dns)
+        ) as made:
             ran = made.fetch(pages.url("/", "slow.example"), allow_cidrs=_ALLOW)
     assert _outcome(ran) is Outcome.DNS_FAILED
     assert ran.egress.decisions

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from safeurl.state import Outcome
-from tests.support.gateway_sandbox import Cell, Fetched, cell
+from tests.support.gateway_sandbox import Fetched, GatewaySandbox, gateway_sandbox
 from tests.support.pages import Handler, PageServer, html, redirect
 from tests.support.routes import STANDARD_ROUTES
 from tests.support.runtimes import under
@@ -66,13 +66,13 @@ def pages() -> Iterator[PageServer]:
 
 
 @pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
-    """Return a cell whose gateway allows 127.0.0.1 alone."""
-    with cell(tmp_path_factory.mktemp("pages"), "isolation-pages", _ALLOW) as made:
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewaySandbox]:
+    """Return a sandbox whose gateway allows 127.0.0.1 alone."""
+    with gateway_sandbox(tmp_path_factory.mktemp("pages"), "isolation-pages", _ALLOW) as made:
         yield made
 
 
-def _fetch(room: Cell, url: str) -> Fetched:
+def _fetch(room: GatewaySandbox, url: str) -> Fetched:
     ran = room.fetch(url, allow_cidrs=_ALLOW, timeout_s=6.0, max_body_bytes=4 * 1024 * 1024)
     reached = {asked.address for asked in ran.egress.decisions if asked.connect_ms is not None}
     assert reached == {"127.0.0.1"}
@@ -86,7 +86,7 @@ def _fetch(room: Cell, url: str) -> Fetched:
     indirect=["runtime"],
 )
 def test_a_greedy_page_has_its_outcome(
-    room: Cell, pages: PageServer, path: str, runtime: str
+    room: GatewaySandbox, pages: PageServer, path: str, runtime: str
 ) -> None:
     """Every page that wants too much ends as it should, within the caps and the time."""
     ran = _fetch(room.under(runtime), pages.url(path))
@@ -96,7 +96,9 @@ def test_a_greedy_page_has_its_outcome(
 
 
 @pytest.mark.parametrize("status", _STATUSES)
-def test_each_kind_of_redirect_is_judged(room: Cell, pages: PageServer, status: int) -> None:
+def test_each_kind_of_redirect_is_judged(
+    room: GatewaySandbox, pages: PageServer, status: int
+) -> None:
     """Whatever its status, a redirect to cloud metadata is refused and recorded."""
     ran = _fetch(room, pages.url(f"/to-metadata/{status}"))
     assert ran.report is not None
@@ -106,7 +108,7 @@ def test_each_kind_of_redirect_is_judged(room: Cell, pages: PageServer, status: 
 
 @pytest.mark.parametrize(("scheme", "runtime"), under(_SCHEMES, ["file"]), indirect=["runtime"])
 def test_other_schemes_lead_nowhere(
-    room: Cell, pages: PageServer, scheme: str, runtime: str
+    room: GatewaySandbox, pages: PageServer, scheme: str, runtime: str
 ) -> None:
     """A redirect to any scheme but http and https is refused."""
     ran = _fetch(room.under(runtime), pages.url(f"/scheme/{scheme}"))
@@ -114,7 +116,9 @@ def test_other_schemes_lead_nowhere(
     assert ran.report.outcome is Outcome.ADDRESS_REFUSED
 
 
-def test_a_refresh_to_metadata_is_refused(room: Cell, pages: PageServer, runtime: str) -> None:
+def test_a_refresh_to_metadata_is_refused(
+    room: GatewaySandbox, pages: PageServer, runtime: str
+) -> None:
     """The page before it was seen; where its refresh wanted to lead is evidence."""
     ran = _fetch(room.under(runtime), pages.url("/refresh"))
     assert ran.report is not None

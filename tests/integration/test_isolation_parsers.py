@@ -29,8 +29,8 @@ from tests.support.confusions import (
     Ground,
 )
 from tests.support.dns import DnsServer
-from tests.support.egress import Answer, parse_answer
-from tests.support.gateway_sandbox import Cell, Fetched, cell
+from tests.support.egress import Response, parse_answer
+from tests.support.gateway_sandbox import Fetched, GatewaySandbox, gateway_sandbox
 from tests.support.images import script_image
 from tests.support.pages import PageServer, Reply, Request, html, redirect
 from worker.egress.protocol import EgressPolicy
@@ -69,9 +69,9 @@ print(json.dumps(answers))
 
 @dataclass(slots=True)
 class Scene:
-    """The allowed pages, the canary, the only DNS, and a cell that may reach the pages alone."""
+    """The allowed pages, the canary, the DNS server, and a sandbox that may reach the pages."""
 
-    cell: Cell
+    gateway_sandbox: GatewaySandbox
     pages: PageServer
     canary: Canary
     dns: DnsServer
@@ -80,14 +80,14 @@ class Scene:
     def fetch(self, path: str, template: str) -> Fetched:
         """Run the real fetcher on the page of this path that leads to the template's URL."""
         url = self.pages.url(f"{path}?n={_TEMPLATES.index(template)}")
-        return self.cell.fetch(url, allow_cidrs=_ALLOW, timeout_s=6.0)
+        return self.gateway_sandbox.fetch(url, allow_cidrs=_ALLOW, timeout_s=6.0)
 
     def probe(self, allow: tuple[str, ...], runtime: str = RUNC) -> "Probed":
         """Ask the gateway for every template in both ways, all from one sandbox."""
         self.forget()
         keys = [(template, way) for template in _TEMPLATES for way in ("CONNECT", "GET")]
         heads = [_head(key, self.ground) for key in keys]
-        room = replace(self.cell.under(runtime), policy=EgressPolicy(allow_cidrs=allow))
+        room = replace(self.gateway_sandbox.under(runtime), policy=EgressPolicy(allow_cidrs=allow))
         with script_image(_PROBE.format(heads=json.dumps(heads))) as image:
             ran, written = room.run(image)
         answers = [parse_answer(each.encode("latin-1")) for each in json.loads(written)]
@@ -109,7 +109,7 @@ class Scene:
 class Asked:
     """The gateway's answer to one request, and its record of it."""
 
-    answer: Answer
+    answer: Response
     decision: EgressDecision
 
 
@@ -139,7 +139,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         resolver = f"127.0.0.1:{dns.port}"
         folder = tmp_path_factory.mktemp("parsers")
         made = stack.enter_context(
-            cell(folder, "isolation-parsers", _ALLOW, EGRESS_RESOLVER=resolver)
+            gateway_sandbox(folder, "isolation-parsers", _ALLOW, EGRESS_RESOLVER=resolver)
         )
         yield Scene(made, pages, canary, dns, ground)
 
@@ -230,7 +230,7 @@ def test_the_gateway_lands_there_or_nowhere(probed: Probed, scene: Scene, templa
 def test_the_canary_is_reached_where_it_is_allowed(scene: Scene, template: str) -> None:
     """The control: under a wider policy the same redirect leads the same fetcher to it."""
     scene.forget()
-    wide = replace(scene.cell, policy=EgressPolicy(allow_cidrs=_ALLOW_CANARY))
+    wide = replace(scene.gateway_sandbox, policy=EgressPolicy(allow_cidrs=_ALLOW_CANARY))
     url = scene.pages.url(f"/redirect?n={_TEMPLATES.index(template)}")
     ran = wide.fetch(url, allow_cidrs=_ALLOW_CANARY, timeout_s=6.0)
     assert (INNER_HOST, scene.canary.port) in _reached(ran)

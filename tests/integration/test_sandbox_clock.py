@@ -1,4 +1,4 @@
-"""An engine whose clock is not the worker's, as one behind a socket that is forwarded."""
+"""An engine whose clock differs from the worker's, as behind a forwarded socket."""
 
 import threading
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ _ASIDE = (timedelta(hours=-1), timedelta(hours=1))
 
 
 class _AsideClient(EngineClient):
-    """Reads the engine's times as if its clock were another."""
+    """Shifts the times that the engine reports."""
 
     aside = timedelta()
 
     def inspect(self, container: str) -> dict[str, Any]:
-        """Move the time of the latest start."""
+        """Shift the time of the latest start."""
         facts = super().inspect(container)
         started_at = datetime.fromisoformat(facts["State"]["StartedAt"]) + self.aside
         facts["State"]["StartedAt"] = started_at.isoformat()
@@ -31,7 +31,7 @@ class _AsideClient(EngineClient):
 
 
 class _AsideEngine(Engine):
-    """The engine of this host with a clock that far aside."""
+    """The engine of this host with a shifted clock."""
 
     def __init__(self, aside: timedelta) -> None:
         super().__init__(SOCKET_PATH)
@@ -39,7 +39,7 @@ class _AsideEngine(Engine):
 
     @contextmanager
     def client(self, timeout_s: float = CALL_TIMEOUT_S) -> Iterator[EngineClient]:
-        """Wrap what the engine's own client wraps."""
+        """Wrap the client of the engine."""
         with super().client(timeout_s) as plain:
             client = _AsideClient(plain._api)  # noqa: SLF001 - the same connection
             client.aside = self._aside
@@ -55,7 +55,7 @@ def _run(room: Lab, aside: timedelta, sink: Sink, deadline_s: float = 60) -> San
 
 @pytest.mark.parametrize("aside", _ASIDE)
 def test_a_run_of_its_own_is_no_restart(aside: timedelta) -> None:
-    """Whatever the engine's clock says, it was started once."""
+    """With every shift of the clock, the sandbox was started once."""
     got: list[bytes] = []
     with lab("print('done')") as room:
         ended = _run(room, aside, collector(got))
@@ -64,7 +64,7 @@ def test_a_run_of_its_own_is_no_restart(aside: timedelta) -> None:
 
 @pytest.mark.parametrize("aside", _ASIDE)
 def test_a_restart_is_noticed(aside: timedelta) -> None:
-    """An engine whose clock is behind tells of it as well."""
+    """A restart is detected also if the engine's clock is behind."""
     with lab("import time; print('up', flush=True); time.sleep(600)") as room:
         container = f"safeurl-{order().request.scan}-1"
         threads: list[threading.Thread] = []

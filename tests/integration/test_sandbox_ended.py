@@ -1,21 +1,22 @@
-"""Sandboxes that others end: somebody outside by a signal, or the fetcher's own guard."""
+"""Sandboxes that end from outside by a signal, or by the fetcher's own watchdog."""
 
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from docker.errors import APIError  # type: ignore[import-not-found]  # - docker/ hides the SDK
 
 from safeurl.model.scan import AuditEntry
 from safeurl.ports.sandbox import Stop
 from safeurl.ports.store import Store
 from safeurl.state import Outcome, State
-from tests.support.gateway_sandbox import cell
+from tests.support.gateway_sandbox import gateway_sandbox
 from tests.support.images import docker_client
 from tests.support.installation import Installation, installation, until
 from tests.support.pages import PageServer
@@ -40,7 +41,9 @@ def _kill(container: Any, name: str) -> None:
 
 
 def _restart(container: Any, grace_s: str) -> None:
-    container.restart(timeout=int(grace_s))
+    # The worker may remove the container before the engine has started it again.
+    with suppress(APIError):
+        container.restart(timeout=int(grace_s))
 
 
 def _stop(container: Any, grace_s: str) -> None:
@@ -62,7 +65,7 @@ def _stop(container: Any, grace_s: str) -> None:
 def test_a_sandbox_ended_from_outside_is_tried_again(
     site: Installation, end: Callable[[Any, str], None], how: str
 ) -> None:
-    """As when Docker is restarted in order: the page is not to blame, the next attempt ends."""
+    """Like a restart of Docker in order: the page is not to blame, the next attempt succeeds."""
     scan_id = site.begin_held(f"/held/{end.__name__}/{how}")
     [container] = site.system.containers()
     with docker_client() as client:
@@ -81,7 +84,7 @@ def test_a_sandbox_ended_from_outside_is_tried_again(
 
 
 def test_a_sandbox_that_was_removed_is_tried_again(site: Installation) -> None:
-    """`docker rm -f` leaves nothing that could tell how it ended."""
+    """After `docker rm -f` nothing shows how the sandbox ended."""
     scan_id = site.begin_held("/held/removed")
     [container] = site.system.containers()
     with docker_client() as client:
@@ -94,7 +97,7 @@ def test_a_sandbox_that_was_removed_is_tried_again(site: Installation) -> None:
 
 
 def test_a_sandbox_that_was_paused_for_a_moment_goes_on(site: Installation) -> None:
-    """No attempt is spent on it."""
+    """A pause costs no attempt."""
     scan_id = site.begin_held("/held/paused")
     [container] = site.system.containers()
     with docker_client() as client:
@@ -107,8 +110,11 @@ def test_a_sandbox_that_was_paused_for_a_moment_goes_on(site: Installation) -> N
 
 
 def test_a_sandbox_that_stays_paused_is_not_the_pages_fault(tmp_path: Path) -> None:
-    """It is killed at its deadline like any other, and told from one whose page was slow."""
-    with PageServer(STANDARD_ROUTES) as pages, cell(tmp_path, "paused", ["127.0.0.1/32"]) as room:
+    """It is killed at its deadline, and its outcome differs from that of a slow page."""
+    with (
+        PageServer(STANDARD_ROUTES) as pages,
+        gateway_sandbox(tmp_path, "paused", ["127.0.0.1/32"]) as room,
+    ):
 
         def pause() -> None:
             until(lambda: bool(pages.requests))
@@ -128,10 +134,10 @@ def test_a_sandbox_that_stays_paused_is_not_the_pages_fault(tmp_path: Path) -> N
 
 
 def test_a_fetch_that_its_guard_kills_is_a_timeout(tmp_path: Path) -> None:
-    """The fetcher's child stands still, as if it hung in C code, until the guard ends it."""
+    """The fetcher's child is stopped, as if it hung in C code, until the watchdog ends it."""
     with (
         PageServer(STANDARD_ROUTES) as pages,
-        cell(tmp_path, "ended-late", ["127.0.0.1/32"]) as room,
+        gateway_sandbox(tmp_path, "ended-late", ["127.0.0.1/32"]) as room,
         _standing_still(pages, "ended-late"),
     ):
         ran = room.fetch(pages.url("/slow?s=60"), allow_cidrs=("127.0.0.1/32",), timeout_s=2.0)
@@ -141,7 +147,7 @@ def test_a_fetch_that_its_guard_kills_is_a_timeout(tmp_path: Path) -> None:
 
 @contextmanager
 def _standing_still(pages: PageServer, instance: str) -> Iterator[None]:
-    """Stop the fetcher's child with SIGSTOP once it has asked for its page."""
+    """Stop the fetcher's child with SIGSTOP after it has requested its page."""
 
     def stop() -> None:
         until(lambda: bool(pages.requests))

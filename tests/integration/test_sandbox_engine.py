@@ -1,4 +1,4 @@
-"""Engines of other versions, and engines that do not answer, as real servers on a unix socket."""
+"""Engines of other versions, and engines that do not respond, as servers on a unix socket."""
 
 import socket
 from pathlib import Path
@@ -17,7 +17,7 @@ from worker.sandbox.engine import Engine
 def test_the_api_version_suits_the_engine(
     tmp_path: Path, speaks: str, least: str, agreed: str
 ) -> None:
-    """Old, current and future engines are spoken to in a version that they accept."""
+    """Old, current and future engines are used with a version that they support."""
     path = tmp_path / "docker.sock"
     with engine(path, ApiVersion=speaks, MinAPIVersion=least) as server:
         with Engine(str(path)).client() as client:
@@ -26,7 +26,7 @@ def test_the_api_version_suits_the_engine(
 
 
 def test_the_version_is_asked_once(tmp_path: Path) -> None:
-    """Later clients of the same engine cost no request of their own."""
+    """Later clients of the same engine send no request for the version."""
     path = tmp_path / "docker.sock"
     with engine(path, ApiVersion="1.41", MinAPIVersion="1.12") as server:
         kept = Engine(str(path))
@@ -37,7 +37,7 @@ def test_the_version_is_asked_once(tmp_path: Path) -> None:
 
 
 def test_a_replaced_engine_is_asked_again(tmp_path: Path) -> None:
-    """After a failure the version is agreed anew, as an upgrade may have been the reason."""
+    """After a failure the version is negotiated again, since the engine may have been upgraded."""
     path = tmp_path / "docker.sock"
     kept = Engine(str(path))
     with engine(path, ApiVersion="1.41", MinAPIVersion="1.12"), kept.client() as client:
@@ -52,7 +52,7 @@ def test_a_replaced_engine_is_asked_again(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_hangs_is_given_up(tmp_path: Path) -> None:
-    """A call to an engine that accepts and never answers ends with its timeout."""
+    """A call to an engine that accepts and never responds ends with its timeout."""
     path = str(tmp_path / "docker.sock")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)

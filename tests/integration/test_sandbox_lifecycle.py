@@ -1,4 +1,4 @@
-"""The life of a real sandbox: deadlines, cancelling, crowding, and engines that do not help."""
+"""The life of a real sandbox: deadlines, cancellation, parallel runs, and failing engines."""
 
 import asyncio
 import threading
@@ -49,7 +49,7 @@ _ECHO = "import sys; print(sys.stdin.read())"
 
 
 async def cancelled_once_ready(room: Lab, *, times: int = 1) -> list[str]:
-    """Cancel a run after its first output; return what was left when it came back."""
+    """Cancel a run after its first output; return the containers that remain."""
     ready = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -73,7 +73,7 @@ async def cancelled_once_ready(room: Lab, *, times: int = 1) -> list[str]:
     ids=["stubborn", "closed"],
 )
 def test_the_deadline_kills(script: str, said: bytes) -> None:
-    """Neither ignoring SIGTERM nor closing stdout evades the deadline; what was said is kept."""
+    """Neither ignoring SIGTERM nor closing stdout evades the deadline; earlier output is kept."""
     with lab(script) as room:
         ran = room.run(deadline_s=2)
     assert (ran.exit.stopped, ran.exit.exit_code) == (Stop.DEADLINE, 137)
@@ -81,7 +81,7 @@ def test_the_deadline_kills(script: str, said: bytes) -> None:
 
 
 def test_the_deadline_kills_what_never_stops_talking() -> None:
-    """Endless output does not keep the container alive, nor its death from being seen."""
+    """Endless output neither keeps the container alive nor hides its end."""
     with lab(_CHATTER) as room:
         ran = room.run(deadline_s=1, sink=lambda _: True)
     assert (ran.exit.stopped, ran.exit.exit_code) == (Stop.DEADLINE, 137)
@@ -92,13 +92,13 @@ def test_the_deadline_kills_what_never_stops_talking() -> None:
     "script", [_STUBBORN, _CLOSED, _CHATTER], ids=["stubborn", "closed", "chatter"]
 )
 def test_cancelling_removes_the_container_before_it_returns(script: str) -> None:
-    """Whoever cancels a run may rely on the container being gone."""
+    """When a cancelled run returns, its container is removed."""
     with lab(script) as room:
         assert asyncio.run(cancelled_once_ready(room)) == []
 
 
 def test_cancelling_again_does_not_leave_the_container() -> None:
-    """An impatient caller that cancels many times cannot interrupt the removal."""
+    """Further cancellations cannot interrupt the removal."""
     with lab(_STUBBORN) as room:
         assert asyncio.run(cancelled_once_ready(room, times=5)) == []
 
@@ -120,7 +120,7 @@ def test_cancelling_while_it_is_made_leaves_nothing(delay_s: float) -> None:
 
 
 def test_four_at_once_do_not_mix() -> None:
-    """Each of four concurrent runs gets its own request and its own answer."""
+    """Each of four concurrent runs gets its own request and its own response."""
 
     async def crowd(room: Lab) -> list[tuple[SandboxExit, bytes]]:
         sandbox = room.sandbox
@@ -140,7 +140,7 @@ def test_four_at_once_do_not_mix() -> None:
 
 
 def test_a_sink_that_fails_leaves_nothing() -> None:
-    """An error in the caller's own sink comes out, after the container is removed."""
+    """An error of the caller's sink is raised after the container is removed."""
 
     def sink(_: bytes) -> bool:
         raise LookupError
@@ -160,7 +160,7 @@ def test_phases_are_timed() -> None:
 
 
 def test_a_missing_image_is_one_sentence_that_helps() -> None:
-    """The operator is told which image is missing and what to do."""
+    """The error names the missing image and the remedy."""
     with bench("safeurl-test-missing:none") as room:
         error = room.run().exit.error
     assert error is not None
@@ -169,7 +169,7 @@ def test_a_missing_image_is_one_sentence_that_helps() -> None:
 
 
 def test_a_command_that_cannot_be_run_is_dockers_failure() -> None:
-    """A refused start (127) is an error, and the container that was created is removed."""
+    """A refused start (127) is an error, and the created container is removed."""
     with command_image(["/nowhere/fetcher"]) as tag, bench(tag) as room:
         ran = room.run()
     assert ran.exit.error is not None
@@ -186,7 +186,7 @@ def test_an_unknown_runtime_is_named() -> None:
 
 
 def test_no_engine_is_an_error_as_value_and_as_ping(tmp_path: Path) -> None:
-    """Without an engine a run ends with the error and a ping raises it."""
+    """Without an engine, a run returns the error and a ping raises it."""
     settings = SandboxSettings(image="any", instance=instance_name())
     sandbox = DockerSandbox(settings, str(tmp_path / "docker.sock"))
     ended = asyncio.run(sandbox.run(order(), lambda _: True))
@@ -206,7 +206,7 @@ def test_engine_version_is_told() -> None:
 
 
 def test_an_engine_without_the_image_is_told_of() -> None:
-    """A ping raises where the engine answers and could run nothing."""
+    """A ping raises if the engine responds but could not run a sandbox."""
     settings = SandboxSettings(image="safeurl-test-absent", instance=instance_name())
     with pytest.raises(SandboxUnavailableError, match="safeurl-test-absent is not on this host"):
         asyncio.run(DockerSandbox(settings, SOCKET_PATH).ping())
@@ -214,7 +214,7 @@ def test_an_engine_without_the_image_is_told_of() -> None:
 
 @contextmanager
 def squatter(room: Lab, owner: dict[str, str]) -> Iterator[str]:
-    """Create a container that has the name of the room's next run; yields its id."""
+    """Create a container with the name of the lab's next run; yield its id."""
     request = order().request
     with docker_client() as client:
         container = client.containers.create(
@@ -230,7 +230,7 @@ def squatter(room: Lab, owner: dict[str, str]) -> Iterator[str]:
 
 
 def test_an_attempts_own_leftover_makes_room() -> None:
-    """A container that a lost answer left behind under this attempt's name is replaced."""
+    """A container of this attempt, left by a lost response, is replaced."""
     request = order().request
     own = {
         labels.SCAN: request.scan,
@@ -255,7 +255,7 @@ def test_a_stranger_with_our_name_is_left_alone() -> None:
 
 
 def test_a_room_outlives_a_change_of_engine(tmp_path: Path) -> None:
-    """A room whose engine was away works again once it is back, without being made anew."""
+    """The same sandbox object works again when its engine is back."""
     link = tmp_path / "docker.sock"
     with lab("pass") as room:
         sandbox = DockerSandbox(room.settings, str(link))
@@ -267,7 +267,7 @@ def test_a_room_outlives_a_change_of_engine(tmp_path: Path) -> None:
 
 
 def test_runs_leave_no_thread_behind() -> None:
-    """A run in a loop that has ended holds no thread."""
+    """A run does not keep a thread after its event loop has ended."""
     before = threading.active_count()
     with lab("pass") as room:
         room.run()

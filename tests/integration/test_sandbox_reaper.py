@@ -1,4 +1,4 @@
-"""The reaper removes what nobody owns any more, and nothing else."""
+"""The reaper removes containers of ended attempts, and nothing else."""
 
 import asyncio
 import json
@@ -18,11 +18,11 @@ from safeurl.errors import SandboxUnavailableError, StoreUnavailableError
 from tests.support.images import SOCKET_PATH, docker_client
 from tests.support.sandbox_lab import Lab, clear, lab, leftovers
 from worker.sandbox import labels
-from worker.sandbox.reaper import GRACE, YOUTH, Reaper
+from worker.sandbox.reaper import GRACE, MIN_AGE, Reaper
 
 _NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
-#: A worker that is going to be killed; says when its sandbox has spoken.
+#: A worker that is going to be killed; it prints a line when its sandbox has started.
 _WORKER = """
 import asyncio, sys
 from safeurl.ports.sandbox import SandboxOrder
@@ -50,7 +50,7 @@ time.sleep(600)
 
 
 async def nothing_is_over(_scan: str, _attempt: int) -> bool:
-    """Stand for a database in which every attempt runs."""
+    """Return False: every attempt runs."""
     return False
 
 
@@ -95,7 +95,7 @@ def test_only_expired_containers_of_this_instance_go() -> None:
 
 
 def test_containers_of_attempts_that_are_over_go() -> None:
-    """Long before their deadline, but not in their youth; one whose attempt runs stays."""
+    """They are removed long before their deadline, but not while young; running ones stay."""
     mark = f"over-{os.getpid()}"
     far = datetime.now(UTC) + timedelta(hours=1)
 
@@ -109,14 +109,14 @@ def test_containers_of_attempts_that_are_over_go() -> None:
             reaper = Reaper(SOCKET_PATH, room.settings.instance)
             now = datetime.now(UTC)
             assert asyncio.run(reaper.sweep(lambda: now, is_over)) == []
-            assert asyncio.run(reaper.sweep(lambda: now + YOUTH, is_over)) == [over]
+            assert asyncio.run(reaper.sweep(lambda: now + MIN_AGE, is_over)) == [over]
             assert leftovers(room.settings.instance) == [runs]
         finally:
             clear(room.settings.instance)
 
 
 def test_a_container_from_before_the_clock_was_set_back_is_not_young() -> None:
-    """It would else outlive its attempt by as much as the clock was set back."""
+    """Otherwise it would outlive its attempt by as much as the clock was set back."""
     scan = f"ahead-{os.getpid()}"
 
     async def is_over(_scan: str, _attempt: int) -> bool:
@@ -133,7 +133,7 @@ def test_a_container_from_before_the_clock_was_set_back_is_not_young() -> None:
 
 
 def test_a_container_of_no_scan_keeps_its_time() -> None:
-    """What `safeurl doctor` tries things in has no attempt on record; its deadline ends it."""
+    """A container of `safeurl doctor` has no attempt in the database; only its deadline counts."""
     scan = f"doctor-{os.getpid()}"
 
     async def is_over(_scan: str, _attempt: int) -> bool:
@@ -144,7 +144,7 @@ def test_a_container_of_no_scan_keeps_its_time() -> None:
             far = datetime.now(UTC) + timedelta(hours=1)
             tried = place(room, scan, far, role=labels.ROLE_DOCTOR)
             reaper = Reaper(SOCKET_PATH, room.settings.instance)
-            assert asyncio.run(reaper.sweep(lambda: datetime.now(UTC) + YOUTH, is_over)) == []
+            assert asyncio.run(reaper.sweep(lambda: datetime.now(UTC) + MIN_AGE, is_over)) == []
             assert leftovers(room.settings.instance) == [tried]
             assert asyncio.run(reaper.sweep(lambda: far + GRACE, nothing_is_over)) == [tried]
         finally:
@@ -174,7 +174,7 @@ class _Stubborn(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet: a unix peer has no address to print."""
+        """Log nothing: a unix peer has no address to print."""
 
 
 def _expired(attempt: int) -> labels.SandboxLabels:
@@ -184,7 +184,7 @@ def _expired(attempt: int) -> labels.SandboxLabels:
 
 
 def test_a_container_that_cannot_be_removed_keeps_no_other(tmp_path: Path) -> None:
-    """The others go, and only they are told of."""
+    """The others are removed, and only they are returned."""
     path = tmp_path / "docker.sock"
     with socketserver.ThreadingUnixStreamServer(str(path), _Stubborn) as engine:
         engine.daemon_threads = True
@@ -199,7 +199,7 @@ def test_a_container_that_cannot_be_removed_keeps_no_other(tmp_path: Path) -> No
 
 
 def test_a_database_that_is_away_keeps_no_expired_container() -> None:
-    """What is past its deadline goes first; whether the others are over is not known."""
+    """Containers past their deadline are removed first; the state of the others is unknown."""
     mark = f"away-{os.getpid()}"
 
     async def nobody_knows(_scan: str, _attempt: int) -> bool:
@@ -212,14 +212,14 @@ def test_a_database_that_is_away_keeps_no_expired_container() -> None:
             place(room, f"{mark}-expired", now - GRACE)
             reaper = Reaper(SOCKET_PATH, room.settings.instance)
             with pytest.raises(StoreUnavailableError):
-                asyncio.run(reaper.sweep(lambda: now + YOUTH, nobody_knows))
+                asyncio.run(reaper.sweep(lambda: now + MIN_AGE, nobody_knows))
             assert leftovers(room.settings.instance) == [doubtful]
         finally:
             clear(room.settings.instance)
 
 
 def test_a_killed_workers_container_is_found_by_its_attempt() -> None:
-    """A worker killed with -9 leaves a labelled container, running; the reaper removes it."""
+    """A worker killed with -9 leaves a running, labelled container; the reaper removes it."""
     scan = f"orphan-{os.getpid()}"
     with lab(_TALKER) as room:
         settings = room.settings
@@ -238,7 +238,7 @@ def test_a_killed_workers_container_is_found_by_its_attempt() -> None:
 
 
 def test_removing_an_attempt_needs_the_same_instance() -> None:
-    """Another instance's attempt is left alone, and one that is not there is no error."""
+    """Another instance's attempt is left alone, and a missing container is no error."""
     scan = f"mine-{os.getpid()}"
     with lab("pass") as room:
         name = place(room, scan, _NOW)
@@ -252,6 +252,6 @@ def test_removing_an_attempt_needs_the_same_instance() -> None:
 
 
 def test_without_an_engine_the_reaper_says_so() -> None:
-    """The caller learns that nothing was reaped."""
+    """The caller gets the error."""
     with pytest.raises(SandboxUnavailableError):
         asyncio.run(Reaper("/nowhere/docker.sock", "main").sweep(lambda: _NOW, nothing_is_over))

@@ -1,4 +1,4 @@
-"""Hostile output and hunger in a real sandbox: caps hold, and the facts are told apart."""
+"""Hostile output and excessive use of resources: limits hold, and the causes are distinguished."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ while True:
     os.write(1, b"x" * 65536)
 """
 
-#: Goes off when the request has come, as whatever a page brings: nothing hostile runs before.
+#: Starts when the request has come, like code of a page: nothing hostile runs before.
 _MEMORY_BOMB = """
 import sys
 sys.stdin.readline()
@@ -64,7 +64,7 @@ if os.fork() == 0:
 os.wait()
 """
 
-#: Reads more than it may hold, so that the kernel has to take memory back, and finds enough.
+#: Reads more than its limit, so that the kernel has to reclaim memory, and succeeds.
 _KILLED_CHILD = """
 import os, signal, sys, time
 sys.stdin.readline()
@@ -94,7 +94,7 @@ import os
 os.write(1, b"I do not listen")
 """
 
-#: Runs a sandbox in a process of its own, so that its peak memory can be read.
+#: Runs a sandbox in its own process, so that its peak memory can be read.
 _MEASURED = """
 import asyncio, json, sys
 from safeurl.ports.sandbox import SandboxOrder
@@ -124,12 +124,12 @@ print(json.dumps([total, ended.exit_code, ended.error, peak_kib]))
 
 
 def garbage() -> bytes:
-    """Return what the garbage script prints."""
+    """Return the output of the garbage script."""
     return random.Random(7).randbytes(300_000)  # noqa: S311 - the same bytes again, not a secret
 
 
 def test_garbage_comes_through_byte_for_byte(runtime: str) -> None:
-    """What a sandbox prints is handed on as it is; judging it is the reader's."""
+    """The output of a sandbox is passed on unchanged; the report reader checks it."""
     with lab(_GARBAGE, runtime=runtime) as room:
         ran = room.run()
     assert ran.stdout == garbage()
@@ -137,7 +137,7 @@ def test_garbage_comes_through_byte_for_byte(runtime: str) -> None:
 
 
 def test_invalid_utf8_breaks_nothing(runtime: str) -> None:
-    """Stdout stays bytes; in the tail of stderr what cannot be decoded is replaced."""
+    """Stdout stays bytes; undecodable bytes in the tail of stderr are replaced."""
     with lab(_INVALID_UTF8, runtime=runtime) as room:
         ran = room.run()
     assert ran.stdout == b"\xff\xfe\x80\n"
@@ -161,7 +161,7 @@ def test_a_gigabyte_of_output_costs_the_worker_no_memory(runtime: str) -> None:
 
 
 def test_the_sink_ends_a_line_without_end(runtime: str) -> None:
-    """The sink's no kills the sandbox, which would have printed for ever."""
+    """When the sink refuses, the sandbox is killed, which would print for ever."""
     taken = 0
 
     def sink(piece: bytes) -> bool:
@@ -185,7 +185,7 @@ def test_lack_of_memory_is_told(runtime: str) -> None:
 
 
 def test_lack_of_memory_is_told_of_a_child(runtime: str) -> None:
-    """A child's memory bomb is told though its parent ends with 0; under gVisor all die."""
+    """A child's memory bomb is reported though its parent ends with 0; under gVisor all die."""
     with lab(_CHILD_BOMB, memory_mb=64, runtime=runtime) as room:
         ran = room.run()
     exit_code = 0 if runtime == RUNC else 137
@@ -197,7 +197,7 @@ def test_lack_of_memory_is_told_of_a_child(runtime: str) -> None:
 def test_lack_of_memory_is_told_though_the_engine_has_lost_it(
     tmp_path: Path, runtime: str, script: str
 ) -> None:
-    """The engine never says so, as it does at times; the kernel does, before it kills."""
+    """The engine does not report it, as happens; the kernel does, before it kills."""
     with (
         DockerProxy(tmp_path / "docker.sock") as forgetful,
         lab(script, memory_mb=64, runtime=runtime) as room,
@@ -210,7 +210,7 @@ def test_lack_of_memory_is_told_though_the_engine_has_lost_it(
 
 
 def test_a_kill_is_not_lack_of_memory(runtime: str) -> None:
-    """A guard that passes its child's SIGKILL on as 137 was killed, not out of memory."""
+    """A watchdog that passes on its child's SIGKILL as 137 was killed, not out of memory."""
     with lab(_KILLED_CHILD, memory_mb=64, runtime=runtime) as room:
         ran = room.run()
     assert (ran.exit.oom_killed, ran.exit.exit_code) == (False, 137)
@@ -226,7 +226,7 @@ def test_a_complete_report_outlives_a_bad_exit_code(runtime: str) -> None:
 
 
 def test_of_stderr_only_the_tail_is_kept(runtime: str) -> None:
-    """A sandbox that only complains ends normally; the last 4 KiB say what it said last."""
+    """A sandbox that writes to stderr only ends normally; the last 4 KiB are kept."""
     with lab(_STDERR_ONLY, runtime=runtime) as room:
         ran = room.run()
     assert ran.stdout == b""
@@ -235,7 +235,7 @@ def test_of_stderr_only_the_tail_is_kept(runtime: str) -> None:
 
 
 def test_a_sandbox_that_never_reads_stdin_is_still_heard(runtime: str) -> None:
-    """A request larger than every pipe on the way blocks nobody."""
+    """A request larger than every pipe on the way blocks nothing."""
     request = FetchRequest(
         scan=f"deaf-{os.getpid()}", attempt=1, url="http://lab.invalid/", user_agent="x" * 2**22
     )

@@ -1,4 +1,4 @@
-"""How a room comes to its runtime: asked of the engine once, and again when that proves wrong."""
+"""How a sandbox gets its runtime: the engine is asked once, and again if the list is outdated."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ _FIT = {"path": "/usr/bin/runsc", "runtimeArgs": ["--network=none", "--host-uds=
 
 @dataclass
 class _Facts:
-    """What the fake engine has, and what it was asked."""
+    """The runtimes of the fake engine, and its requests."""
 
     runtimes: dict[str, Any] = field(default_factory=lambda: {"runc": {"path": "runc"}})
     infos: int = 0
@@ -35,14 +35,14 @@ class _Facts:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """An engine that has runtimes but not the image, so that no run gets any further."""
+    """An engine that has runtimes but not the image, so that each run ends at the creation."""
 
     facts: _Facts
 
     def do_GET(self) -> None:
         if self.path.endswith("/info"):
             self.facts.infos += 1
-        # A room looks for a container after a create without an answer.
+        # The worker looks for a container after a create without a response.
         status = 404 if "/containers/" in self.path else 200
         body = {"ApiVersion": "1.41", "Runtimes": self.facts.runtimes, "message": "No such thing"}
         self._answer(status, body)
@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet: a unix peer has no address to print."""
+        """Log nothing: a unix peer has no address to print."""
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def engine(path: Path) -> Iterator[_Facts]:
 
 
 def room(path: Path, runtime: str | None = AUTO) -> DockerSandbox:
-    """Return a room that nothing can run in."""
+    """Return a sandbox in which nothing can run."""
     settings = SandboxSettings(image="any", instance="fake", network="none", runtime=runtime)
     return DockerSandbox(settings, str(path))
 
@@ -98,7 +98,7 @@ def attempt(sandbox: DockerSandbox) -> str:
 
 
 def test_runtimes_are_asked_for_before_and_not_by_each_run(tmp_path: Path) -> None:
-    """What the parent learns, every run that inherits the room takes without a question."""
+    """Every run that inherits the object uses the parent's list without a request."""
     path = tmp_path / "docker.sock"
     with engine(path) as facts:
         facts.runtimes[RUNSC] = _FIT
@@ -110,7 +110,7 @@ def test_runtimes_are_asked_for_before_and_not_by_each_run(tmp_path: Path) -> No
 
 
 def test_a_runtime_that_has_gone_is_replaced(tmp_path: Path) -> None:
-    """A room that learned of runsc before it was removed asks again and takes runc."""
+    """A list that contains a removed runsc is read again, and runc is chosen."""
     path = tmp_path / "docker.sock"
     with engine(path) as facts:
         facts.runtimes[RUNSC] = _FIT
@@ -123,7 +123,7 @@ def test_a_runtime_that_has_gone_is_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("runtime", [RUNSC, None])
 def test_what_is_set_is_not_asked_for(tmp_path: Path, runtime: str | None) -> None:
-    """A name is named in the request once, whatever comes of it; None leaves it to the engine."""
+    """A name is sent unchanged, once; None leaves the choice to the engine."""
     path = tmp_path / "docker.sock"
     with engine(path) as facts:
         error = attempt(room(path, runtime))
@@ -132,7 +132,7 @@ def test_what_is_set_is_not_asked_for(tmp_path: Path, runtime: str | None) -> No
 
 
 def test_auto_runs_in_gvisor_without_a_network_and_without_gvisor_on_the_bridge() -> None:
-    """The real engine's runsc is taken where it can work."""
+    """The real engine's runsc is chosen if it can be used."""
     need(RUNSC)
     host = Path("/proc/version").read_text()
     with lab(_KERNEL, runtime=AUTO) as made:

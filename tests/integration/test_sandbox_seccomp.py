@@ -1,4 +1,4 @@
-"""The seccomp profile from inside real containers: what attacks need is refused, fetches work."""
+"""The seccomp profile inside real containers: attacks are refused, and fetches work."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from safeurl.ports.sandbox import SandboxOrder
 from safeurl.settings import Settings
 from safeurl.state import Outcome
 from tests.support.certificates import make_certificate
-from tests.support.gateway_sandbox import Cell, cell
+from tests.support.gateway_sandbox import GatewaySandbox, gateway_sandbox
 from tests.support.images import SOCKET_PATH
 from tests.support.pages import PageServer, Reply
 from tests.support.runtimes import need
@@ -30,14 +30,14 @@ from worker.sandbox.runtime import RUNC, RUNSC
 Body = dict[str, Any]
 
 _VECTORS = ("system_calls", "socket_families")
-#: What nothing but a filter keeps from a process without rights, on every kernel that has it.
+#: Calls that only a filter denies to an unprivileged process, on every kernel that has them.
 _UNFILTERED = {"memfd", "execveat", "mmap_wx", "mmap_wx_file", "mprotect_wx", "mprotect_w_to_x"}
 _UNIX, _INET, _INET6 = 1, 2, 10
 _DEAD_BY_SIGNAL = 128
 
 
 def probe(runtime: str, change: Callable[[Body], None] = lambda _: None, **caps: Any) -> Body:
-    """Return what became of the attacks in a sandbox of the real image; `change` weakens it."""
+    """Return the results of the attacks in a sandbox of the real image; `change` weakens it."""
     command = probe_command({"vectors": list(_VECTORS)})
 
     def options(settings: SandboxSettings, wanted: SandboxOrder, deadline_at: datetime) -> Body:
@@ -67,7 +67,7 @@ def done(seen: Body) -> set[str]:
 
 
 def test_under_runc_the_filter_answers_every_attack() -> None:
-    """Each call is refused before the kernel looks at it, and UNIX sockets are the only ones."""
+    """The filter refuses each call before the kernel reads it; only UNIX sockets are allowed."""
     seen = probe(RUNC)
     assert len(seen["system_calls"]) > 50
     assert SECCOMP_CHECK.evaluate(seen["system_calls"], ExpectedSandbox())[0] == []
@@ -75,7 +75,7 @@ def test_under_runc_the_filter_answers_every_attack() -> None:
 
 
 def test_the_attacks_are_real() -> None:
-    """Under the engine's default profile many of them succeed: the probe can see success."""
+    """Under the engine's default profile many of them succeed: the probe can detect success."""
 
     def drop_profile(host: Body) -> None:
         host["SecurityOpt"] = [each for each in host["SecurityOpt"] if "seccomp" not in each]
@@ -87,24 +87,24 @@ def test_the_attacks_are_real() -> None:
 
 
 def test_under_gvisor_what_succeeds_is_gvisors_own() -> None:
-    """Its kernel takes no filter from us; memory and programs are its own, the ways out shut."""
+    """Our filter does not apply to its kernel; memory and programs are gVisor's own."""
     seen = probe(need(RUNSC))
     expected = ExpectedSandbox(gvisor=True)
     assert syscalls(seen["system_calls"], expected)[0] == []
     assert families(seen["socket_families"], expected)[0] == []
-    # Said, not hidden: neither of these is refused there.
+    # Documented: neither of these is refused there.
     assert {"mmap_wx", "memfd", "clone_newuser"} <= done(seen)
 
 
 def test_a_bridge_adds_internet_sockets_and_nothing_else() -> None:
-    """CONTAINER_NETWORK=bridge needs IPv4 and IPv6; all the rest is as refused as without."""
+    """CONTAINER_NETWORK=bridge needs IPv4 and IPv6; all other calls are refused as without."""
     seen = probe(RUNC, network="bridge")
     assert SECCOMP_CHECK.evaluate(seen["system_calls"], ExpectedSandbox())[0] == []
     assert seen["socket_families"] == {"plain": [_UNIX, _INET, _INET6], "high_bit": []}
 
 
 def deadly(settings: SandboxSettings, wanted: SandboxOrder, deadline_at: datetime) -> Body:
-    """Return options whose filter ends the process at the first call that no rule names."""
+    """Return options whose filter kills the process at the first call without a rule."""
     body = container_options(settings, wanted, deadline_at)
     *others, seccomp = body["HostConfig"]["SecurityOpt"]
     profile = json.loads(seccomp.removeprefix("seccomp="))
@@ -115,10 +115,10 @@ def deadly(settings: SandboxSettings, wanted: SandboxOrder, deadline_at: datetim
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
-    """Return a cell whose sandboxes die of a call that the profile does not name."""
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewaySandbox]:
+    """Return a sandbox that is killed by a system call that the profile does not allow."""
     allow = ("127.0.0.0/8",)
-    with cell(tmp_path_factory.mktemp("deadly"), "seccomp-deadly", allow) as made:
+    with gateway_sandbox(tmp_path_factory.mktemp("deadly"), "seccomp-deadly", allow) as made:
         yield replace(made.under(RUNC), options=deadly)
 
 
@@ -129,8 +129,8 @@ _PATHS = [
 
 
 @pytest.mark.parametrize("path", _PATHS)
-def test_every_call_of_a_fetch_is_named(strict: Cell, path: str) -> None:
-    """Pages of all kinds are read under a filter that forgives nothing, runc's last calls too."""
+def test_every_call_of_a_fetch_is_named(strict: GatewaySandbox, path: str) -> None:
+    """Pages of all kinds are read under a filter that kills, including runc's last calls."""
     with pages() as server:
         seen = strict.fetch(server.url(path), allow_cidrs=("127.0.0.0/8",))
     assert seen.exit.exit_code == 0, seen.exit.stderr_tail
@@ -148,9 +148,9 @@ def test_every_call_of_a_fetch_is_named(strict: Cell, path: str) -> None:
     ],
 )
 def test_every_call_of_a_failing_fetch_is_named(
-    strict: Cell, path: str, fields: Body, outcome: Outcome
+    strict: GatewaySandbox, path: str, fields: Body, outcome: Outcome
 ) -> None:
-    """Deadlines, caps and refusals take other ways through the fetcher."""
+    """Deadlines, caps and refusals use other paths through the fetcher."""
     with pages() as server:
         seen = strict.fetch(server.url(path), allow_cidrs=("127.0.0.0/8",), **fields)
     assert seen.exit.exit_code == 0, seen.exit.stderr_tail
@@ -158,8 +158,8 @@ def test_every_call_of_a_failing_fetch_is_named(
     assert seen.report.outcome is outcome
 
 
-def test_every_call_of_a_fetch_over_tls_is_named(strict: Cell, tmp_path: Path) -> None:
-    """OpenSSL and the reading of certificates make calls of their own."""
+def test_every_call_of_a_fetch_over_tls_is_named(strict: GatewaySandbox, tmp_path: Path) -> None:
+    """OpenSSL and the parsing of certificates make additional calls."""
     pem = make_certificate("127.0.0.1").write(tmp_path / "tls.pem")
     with PageServer(dict(pages().routes), certificate=pem) as server:
         seen = strict.fetch(server.url("/"), allow_cidrs=("127.0.0.0/8",))
@@ -169,8 +169,8 @@ def test_every_call_of_a_fetch_over_tls_is_named(strict: Cell, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("runtime", [RUNC, RUNSC])
-def test_an_xml_document_is_read_in_a_container(strict: Cell, runtime: str) -> None:
-    """The image has the XML parser, and under runc a filter that forgives nothing lets it work."""
+def test_an_xml_document_is_read_in_a_container(strict: GatewaySandbox, runtime: str) -> None:
+    """The image has the XML parser, which works under runc with a filter that kills."""
     xml = b"<svg xmlns='http://www.w3.org/2000/svg'><title>Drawn</title></svg>"
     drawing = Reply(xml, content_type="image/svg+xml")
     with PageServer({"/": lambda _: drawing}) as server:
@@ -181,7 +181,7 @@ def test_an_xml_document_is_read_in_a_container(strict: Cell, runtime: str) -> N
 
 
 @pytest.mark.parametrize("charset", ["euc-jp", "gbk", "koi8-r", "x-mac-cyrillic"])
-def test_a_character_set_is_read_in_a_container(strict: Cell, charset: str) -> None:
+def test_a_character_set_is_read_in_a_container(strict: GatewaySandbox, charset: str) -> None:
     """The image has its table, which is opened when the first page needs it."""
     page = Reply(b"<title>\xa4\xa2</title>", content_type=f"text/html; charset={charset}")
     with PageServer({"/": lambda _: page}) as server:
@@ -192,8 +192,8 @@ def test_a_character_set_is_read_in_a_container(strict: Cell, charset: str) -> N
     assert (seen.evidence.page.title, seen.evidence.page.partial) == (expected, "")
 
 
-def test_a_call_that_is_not_named_is_noticed(strict: Cell) -> None:
-    """The filter of these tests does end a process: the probe's first attack is its last."""
+def test_a_call_that_is_not_named_is_noticed(strict: GatewaySandbox) -> None:
+    """The filter of these tests does kill a process: the probe's first attack is its last."""
 
     def options(settings: SandboxSettings, wanted: SandboxOrder, deadline_at: datetime) -> Body:
         command = probe_command({"vectors": list(_VECTORS)})

@@ -1,4 +1,4 @@
-"""Each sandbox has a user id of its own on the host, and with it per-user limits of its own."""
+"""Each sandbox has its own user id on the host, and with it its own per-user limits."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ import pytest
 
 from safeurl.ports.sandbox import SandboxExit
 from safeurl.state import Outcome
-from tests.support.gateway_sandbox import cell
+from tests.support.gateway_sandbox import gateway_sandbox
 from tests.support.images import docker_client
 from tests.support.pages import PageServer
 from tests.support.routes import STANDARD_ROUTES
@@ -20,15 +20,15 @@ from tests.support.sandbox_lab import PATIENCE_S, Lab, collector, lab, leftovers
 from worker.sandbox import labels
 from worker.sandbox.runtime import RUNC
 
-#: Says who it is, and then stays until it is killed.
+#: Prints its ids, and then stays until it is killed.
 _STAY = """
 import os, signal
 print(os.getuid(), flush=True)
 signal.pause()
 """
 
-#: With an even attempt number it takes all it can of each limit that the kernel counts per user,
-#: and stays; with an odd one it takes a little of each and says what it got. The attempt comes with
+#: With an even attempt number it uses up each limit that the kernel counts per user, and stays;
+#: with an odd one it takes a little of each and prints the result. The attempt number comes with
 #: the request, so that both are the same program. Python has no names for these calls.
 _GREED = r"""
 import ctypes, errno, itertools, json, os, signal, struct, sys
@@ -91,7 +91,7 @@ while greedy:
 
 @asynccontextmanager
 async def staying(room: Lab, attempt: int) -> AsyncIterator[str]:
-    """Run a sandbox that stays; yields its first line once it has come."""
+    """Run a sandbox that stays; yield its first line."""
     said = asyncio.get_running_loop().create_future()
     got = bytearray()
 
@@ -116,14 +116,14 @@ async def staying(room: Lab, attempt: int) -> AsyncIterator[str]:
 
 
 async def once(room: Lab, attempt: int) -> tuple[SandboxExit, str]:
-    """Run a sandbox to its end; return how it ended and what it said."""
+    """Run a sandbox to its end; return its exit and its output."""
     got: list[bytes] = []
     ended = await room.sandbox.run(order(attempt=attempt), collector(got))
     return ended, b"".join(got).decode()
 
 
 def test_what_one_sandbox_uses_up_another_still_has(runtime: str) -> None:
-    """Inotify instances, pipe buffers and queued signals count per user; queues none may have."""
+    """Inotify instances, pipe buffers and queued signals count per user; queues are denied."""
 
     async def attacked(room: Lab) -> tuple[Any, Any, Any]:
         _, calm = await once(room, 1)
@@ -138,12 +138,12 @@ def test_what_one_sandbox_uses_up_another_still_has(runtime: str) -> None:
     if runtime == RUNC:
         # gVisor has message queues of its own kernel.
         assert calm["queue"] != "got"
-        # No filter of system calls keeps code from this one: it was used up indeed.
+        # No seccomp filter prevents this code from using the limits up.
         assert taken["pipe"] == "smaller"
 
 
 def test_sandboxes_that_start_together_have_users_of_their_own() -> None:
-    """Six out of 16 ids: by chance alone, two of them would be the same two times of three."""
+    """Six out of 16 ids: by chance alone, two would be equal in two of three cases."""
     uids = range(60706, 60722)
 
     async def together(room: Lab) -> list[str]:
@@ -178,7 +178,7 @@ def leftover(image: str, uid: str) -> Iterator[None]:
 
 
 def test_what_a_killed_worker_has_left_keeps_its_user() -> None:
-    """Of two ids the other one is taken, each time; a label that is no number is nobody's."""
+    """Of two ids the free one is taken each time; a label that is no number is ignored."""
     with lab("import os; print(os.getuid())", uids=range(60706, 60708), runtime=RUNC) as room:
         image = room.settings.image
         with leftover(image, "60706"), leftover(image, "someone"), leftover(image, ""):
@@ -186,7 +186,7 @@ def test_what_a_killed_worker_has_left_keeps_its_user() -> None:
 
 
 def test_without_a_free_user_no_sandbox_starts() -> None:
-    """The error names the setting, no container is left, and then there is room again."""
+    """The error names the setting, no container is left, and then an id is free again."""
     with lab("import os; print(os.getuid())", uids=range(60706, 60708), runtime=RUNC) as room:
         image = room.settings.image
         with leftover(image, "60706"), leftover(image, "60707"):
@@ -199,11 +199,11 @@ def test_without_a_free_user_no_sandbox_starts() -> None:
 
 @pytest.mark.parametrize("uids", [range(60706, 61184), range(2_000_000_001, 2_000_000_099)])
 def test_the_fetcher_works_as_any_user(tmp_path: Path, runtime: str, uids: range) -> None:
-    """Its files, its /tmp and its gateway's socket are open to it, also through gVisor's gofer."""
+    """It can use its files, its /tmp and its gateway's socket, also through gVisor's gofer."""
     instance = f"users-{runtime}-{uids[0]}"
     with (
         PageServer(STANDARD_ROUTES) as pages,
-        cell(tmp_path, instance, ["127.0.0.1/32"]) as made,
+        gateway_sandbox(tmp_path, instance, ["127.0.0.1/32"]) as made,
     ):
         room = replace(made, settings=replace(made.settings, runtime=runtime, uids=uids))
         fetched = room.fetch(pages.url("/"), allow_cidrs=("127.0.0.1/32",))

@@ -1,4 +1,4 @@
-"""What hostile code finds inside a real sandbox: no rights, no secrets, no way to write or grow."""
+"""Hostile code in a real sandbox finds no rights, no secrets, and no way to write or grow."""
 
 import asyncio
 import json
@@ -100,8 +100,8 @@ print(json.dumps({"routes": routes, "reached": reached, "names": [socket.gethost
 
 _SEARCH = 'print(open("/etc/resolv.conf").read())'
 
-#: Looks into every file of /etc and /proc for words, which come in hexadecimal, so that the script
-#: does not find itself; and shows the files that the engine writes.
+#: Searches every file of /etc and /proc for words, which come in hexadecimal, so that the script
+#: does not find itself; and prints the files that the engine writes.
 _OVERHEAR = """
 import json, os, socket, stat
 words = [bytes.fromhex(word) for word in WORDS]
@@ -135,7 +135,7 @@ print(json.dumps([read, found, shown, [socket.gethostname(), socket.getfqdn(), o
 
 
 def output(script: str, **caps: Any) -> str:
-    """Return what the script printed in a sandbox that ended by itself."""
+    """Return the output of the script in a sandbox that ended by itself."""
     with lab(script, **caps) as room:
         ran = room.run()
     assert (ran.exit.error, ran.exit.stopped, ran.exit.exit_code) == (None, None, 0)
@@ -143,9 +143,9 @@ def output(script: str, **caps: Any) -> str:
 
 
 def test_process_has_no_rights(runtime: str) -> None:
-    """The fetcher is a user of its own, holds no capability, gains none, runs under seccomp.
+    """The fetcher has its own user and no capability, gains none, and runs with seccomp.
 
-    gVisor shows no ambient capabilities, and its filter is on gVisor, not on what runs in it.
+    gVisor shows no ambient capabilities, and its filter applies to gVisor itself.
     """
     none = ["0" * 16]
     shown = {"CapAmb": none, "Seccomp": ["2"]} if runtime == RUNC else {"Seccomp": ["0"]}
@@ -166,7 +166,7 @@ def test_process_has_no_rights(runtime: str) -> None:
 
 
 def test_under_gvisor_the_hosts_kernel_is_out_of_sight(runtime: str) -> None:
-    """The kernel that hostile code talks to is the host's under runc and gVisor's under runsc."""
+    """The kernel below hostile code is the host's under runc and gVisor's under runsc."""
     host = Path("/proc/version").read_text()
     assert (output(_KERNEL, runtime=runtime) == host) == (runtime == RUNC)
 
@@ -174,7 +174,7 @@ def test_under_gvisor_the_hosts_kernel_is_out_of_sight(runtime: str) -> None:
 def test_environment_is_constant_and_holds_no_secret(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, runtime: str
 ) -> None:
-    """Neither our environment nor the proxies of the user's Docker settings get in."""
+    """Neither our environment nor the proxies of the user's Docker settings are inside."""
     proxies = {"default": {"httpProxy": "http://user:canary@proxy.invalid:3128"}}
     (tmp_path / "config.json").write_text(json.dumps({"proxies": proxies}))
     monkeypatch.setenv("DOCKER_CONFIG", os.fspath(tmp_path))
@@ -188,7 +188,7 @@ def test_environment_is_constant_and_holds_no_secret(
 
 
 def test_nothing_but_tmp_can_be_written(runtime: str) -> None:
-    """The root file system and the kernel's own are read-only, also where nobody could write."""
+    """The root file system and the kernel's own file systems are read-only."""
     found = json.loads(output(_WRITE, runtime=runtime))
     assert found.pop("/tmp/x") == "written"  # noqa: S108 - a path inside the sandbox
     assert "written" not in found.values()
@@ -196,7 +196,7 @@ def test_nothing_but_tmp_can_be_written(runtime: str) -> None:
 
 
 def test_tmp_is_full_at_its_size(runtime: str) -> None:
-    """Filling /tmp ends with an error inside, at the cap."""
+    """Filling /tmp ends with an error inside, at the limit."""
     found = json.loads(output(_FILL_TMP, tmpfs_mb=16, runtime=runtime))
     assert found["error"] == "No space left on device"
     assert found["total"] <= 16 * 2**20
@@ -220,7 +220,7 @@ def test_a_fork_bomb_stops_at_the_process_limit(runtime: str) -> None:
 
 
 def test_without_network_there_is_no_route(runtime: str) -> None:
-    """With `none` the bridge's own gateway cannot be reached either; under runc no socket opens."""
+    """With `none` the bridge's own gateway is unreachable too; under runc no socket opens."""
     found = json.loads(output(_NETWORK, runtime=runtime))
     unreachable = "EAFNOSUPPORT" if runtime == RUNC else "EHOSTUNREACH"
     assert (found["routes"], found["reached"]) == ([], unreachable)
@@ -228,7 +228,7 @@ def test_without_network_there_is_no_route(runtime: str) -> None:
 
 
 def test_nothing_tells_of_the_hosts_name_and_resolver(runtime: str) -> None:
-    """Neither servers, search list and options of its resolver nor its name are in sight."""
+    """Neither servers, search list and options of its resolver nor its name are visible."""
     host = [line.split() for line in Path("/etc/resolv.conf").read_text().splitlines()]
     servers = [line[1] for line in host if line[:1] == ["nameserver"]]
     assert servers, "this host has no resolver to hide"
@@ -257,7 +257,7 @@ def test_bridge_uses_the_given_resolver_and_no_search_list() -> None:
 def test_room_needs_no_docker_configuration(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The CLI's context and DOCKER_HOST have no say in which engine is asked."""
+    """The CLI's context and DOCKER_HOST do not choose the engine."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere.sock")
     with lab("pass") as room:
         assert asyncio.run(DockerSandbox(room.settings, SOCKET_PATH).ping())

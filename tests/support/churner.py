@@ -1,7 +1,7 @@
 """A process that submits and runs scans on an SQLite store as fast as it can, until killed.
 
 `python -m tests.support.churner STATE_DIR` prints the id of each scan once it is accepted. Of
-five scans one stays in each state that is not final, and two complete with an artefact each.
+five scans, one stays in each state that is not final, and two complete with an artefact each.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from safeurl.settings import Settings
 from safeurl.state import Outcome
 from tests.support.builders import NOW, WORKER, analyzing, claimed, finished, make_scan
 
-#: Ends by itself, should the test be killed.
+#: Ends by itself if the test is killed.
 _LIFE_S = 180.0
 _BODY_BYTES = 3000
 
@@ -43,7 +43,7 @@ async def _complete(store: Store, artefacts: FileArtefacts, scan: Scan) -> None:
 
 
 async def churn_once(store: Store, artefacts: FileArtefacts) -> list[Scan]:
-    """Accept five scans, tell of them, and take four of them on."""
+    """Accept five scans, print their ids, and run four of them."""
     scans = [make_scan() for _ in range(5)]
     await store.add(scans)
     for scan in scans:
@@ -56,7 +56,7 @@ async def churn_once(store: Store, artefacts: FileArtefacts) -> list[Scan]:
 
 
 async def main(settings: Settings) -> None:
-    """Go on until the time is over."""
+    """Continue until the time is over."""
     store = SQLiteStore(settings.database_path, patience_s=60)
     await store.migrate()
     artefacts = FileArtefacts(settings.artefact_dir)

@@ -38,14 +38,14 @@ _MAX_ALIASES = 16
 
 @dataclass(slots=True)
 class _Name:
-    """What is answered about one name."""
+    """The answers about one name."""
 
-    #: One set of addresses per A question, in turn; the last one repeats.
+    #: One set of addresses per A question, in turn; the last set repeats.
     turns: list[tuple[str, ...]] = field(default_factory=lambda: [()])
     alias: str = ""
     rcode: str = "NOERROR"
     silent: bool = False
-    #: Answer over UDP with the truncation bit and no records, so that the client turns to TCP.
+    #: Answer over UDP with the truncation bit and no records, so that the client retries over TCP.
     truncate: bool = False
     ttl: int = 0
     delay_s: float = 0.0
@@ -53,13 +53,13 @@ class _Name:
 
 @dataclass(slots=True)
 class DnsServer:
-    """Answers until it is closed; a context manager. Port 0 takes a free one."""
+    """A server that answers until it is closed; a context manager. Port 0 takes a free one."""
 
     host: str = "127.0.0.1"
     port: int = 0
     #: Every question as (name, type, transport).
     questions: list[tuple[str, str, str]] = field(default_factory=list)
-    #: Those of them that came with EDNS.
+    #: The questions that had EDNS.
     with_edns: list[tuple[str, str, str]] = field(default_factory=list)
     #: Answers questions with EDNS, from the question and the transport; None drops them.
     on_edns: Callable[[DNSRecord, str], bytes | None] | None = None
@@ -77,7 +77,7 @@ class DnsServer:
         truncate: bool = False,
         delay_s: float = 0.0,
     ) -> None:
-        """Give the name these IPv4 and IPv6 addresses; none at all makes an empty answer.
+        """Give the name these IPv4 and IPv6 addresses; without addresses the answer is empty.
 
         A delay holds up every other question too: the server answers one after another.
         """
@@ -114,7 +114,7 @@ class DnsServer:
         """Stop and wait for the threads."""
         self._closing.set()
         for listener in (self._udp, self._tcp):
-            # Shutdown wakes the blocked thread; on an unconnected UDP socket it also complains.
+            # Shutdown wakes the blocked thread; on an unconnected UDP socket it also raises.
             with contextlib.suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
@@ -193,7 +193,7 @@ class DnsServer:
         return bytes(reply.pack())
 
     def _wildcard(self, name: str) -> _Name | None:
-        """Return what `*` below the nearest name above answers (RFC 4592)."""
+        """Return the answers of `*` below the nearest parent name (RFC 4592)."""
         labels = name.split(".")
         above = (self._names.get(f"*.{'.'.join(labels[i:])}") for i in range(1, len(labels)))
         return next(filter(None, above), None)

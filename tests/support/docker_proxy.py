@@ -1,4 +1,4 @@
-"""A unix socket before the real Docker engine that is slow, lies, refuses, hangs up or vanishes.
+"""A proxy in front of the real Docker engine that delays, changes, refuses or cuts responses.
 
 The engine itself is never touched: other tests use it.
 """
@@ -18,14 +18,14 @@ _JOIN_S = 10.0
 
 
 class DockerProxy:
-    """Forwards bytes between workers and the engine as it is told."""
+    """Forwards bytes between workers and the engine; a test can change them."""
 
     def __init__(self, path: Path) -> None:
-        """Take the path of the socket that workers are given as DOCKER_SOCKET_PATH."""
+        """Take the path of the socket, which the workers use as DOCKER_SOCKET_PATH."""
         self.path = path
-        #: Every answer comes so much later.
+        #: The delay of every response.
         self.delay_s = 0.0
-        #: What each answer says instead, in as many bytes; not looked for across two reads.
+        #: Replacements in responses, of equal length; a match across two reads is not found.
         self.instead: dict[bytes, bytes] = {}
         self._listener: socket.socket | None = None
         self._accepting: threading.Thread | None = None
@@ -33,7 +33,7 @@ class DockerProxy:
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Listen, as an engine that has started."""
+        """Listen, like an engine that has started."""
         self.vanish()
         self._stopped = threading.Event()
         self._listener = socket.socket(socket.AF_UNIX)
@@ -45,7 +45,7 @@ class DockerProxy:
         self._accepting.start()
 
     def stop(self) -> None:
-        """Cut every connection in mid-stream and refuse new ones: the socket file stays."""
+        """Cut every connection in mid-stream and refuse new ones; the socket file remains."""
         self._stopped.set()
         if self._accepting is not None:
             self._accepting.join(_JOIN_S)
@@ -58,7 +58,7 @@ class DockerProxy:
         self._threads.clear()
 
     def vanish(self) -> None:
-        """Stop, and take the socket file away as well."""
+        """Stop, and remove the socket file as well."""
         self.stop()
         self.path.unlink(missing_ok=True)
 
@@ -71,7 +71,7 @@ class DockerProxy:
                 thread.start()
 
     def _serve(self, client: socket.socket, stopped: threading.Event) -> None:
-        # A broken pipe is how either side ends a conversation.
+        # A broken pipe is how either side ends a session.
         with contextlib.suppress(OSError), client, socket.socket(socket.AF_UNIX) as engine:
             engine.connect(SOCKET_PATH)
             ways = {client: engine, engine: client}
@@ -87,7 +87,7 @@ class DockerProxy:
                     if data:
                         ways[source].sendall(data)
                     else:
-                        # An attached client closes its half, and is answered all the same.
+                        # An attached client closes its half, and still receives the response.
                         ways.pop(source).shutdown(socket.SHUT_WR)
 
     def _changed(self, data: bytes) -> bytes:
@@ -107,5 +107,5 @@ class DockerProxy:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        """Vanish."""
+        """Stop, and remove the socket file."""
         self.vanish()

@@ -1,4 +1,4 @@
-"""The egress gateway as a process of its own, and what a sandbox would send to its socket."""
+"""The egress gateway as a separate process, and the requests that a sandbox would send."""
 
 import asyncio
 import os
@@ -26,19 +26,19 @@ from worker.egress.unix_socket import short_path
 _START_S = 20.0
 _STOP_S = 20.0
 _ANSWER_S = 30.0
-#: How long tests wait for what must come.
+#: How long tests wait for an event.
 PATIENCE_S = 15.0
 _PROGRAM = (
     "import os; from safeurl.settings.core import Settings; "
     "from worker.egress.gateway.server import run_gateway; run_gateway(Settings.read(os.environ))"
 )
 
-#: What tests on loopback need.
+#: The policy for tests on loopback.
 LOOPBACK = EgressPolicy(allow_cidrs=("127.0.0.0/8", "::1/128"))
 
 
 def lab_policy(**caps: int) -> EgressPolicy:
-    """Return the policy for loopback under other caps."""
+    """Return the policy for loopback with other caps."""
     return EgressPolicy(allow_cidrs=LOOPBACK.allow_cidrs, caps=Caps(**caps))
 
 
@@ -48,12 +48,12 @@ class GatewayProcess:
 
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
-    #: What runs it, such as `nsenter`; it must become the gateway's process.
+    #: The command that starts it, such as `nsenter`; it must exec the gateway's process.
     prefix: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Know the folder before anything runs."""
+        """Take the folder; nothing runs yet."""
         self.environ = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join(sys.path),
@@ -64,7 +64,7 @@ class GatewayProcess:
         self.client = EgressClient(self.egress_dir)
 
     def start(self, *, wait: bool = True) -> None:
-        """Start it and wait until it answers."""
+        """Start the gateway and wait until it responds."""
         self.process = subprocess.Popen(
             [*self.prefix, sys.executable, "-c", _PROGRAM], env=self.environ
         )
@@ -75,14 +75,14 @@ class GatewayProcess:
             time.sleep(0.02)
 
     def answers(self) -> bool:
-        """Tell whether this very process answers."""
+        """Return True if this very process responds."""
         try:
             return asyncio.run(self.client.ping()).pid == self.process.pid
         except EgressUnavailableError:
             return False
 
     def kill(self) -> None:
-        """End it as a crash would, and wait until its other processes have noticed."""
+        """Kill it, and wait until its other processes have ended."""
         processes = self.processes() if self.process.poll() is None else []
         self.process.kill()
         self.process.wait(_STOP_S)
@@ -91,22 +91,22 @@ class GatewayProcess:
             raise RuntimeError(f"processes outlived the gateway: {left}")
 
     def stop(self) -> int:
-        """End it in order and return its exit code."""
+        """Stop it in order and return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(_STOP_S)
 
     def memory_bytes(self) -> int:
-        """Return the memory that its processes hold; what they share is counted once."""
+        """Return the memory of its processes; shared memory is counted once."""
         return sum(int(each.memory_full_info().pss) for each in self.processes())
 
     def cpu_s(self) -> float:
-        """Return the processor time that its processes have used."""
+        """Return the CPU time that its processes have used."""
         times = [each.cpu_times() for each in self.processes()]
         return float(sum(each.user + each.system for each in times))
 
     def processes(self) -> list[psutil.Process]:
-        """Return the gateway's process, the one that forks, and one for each socket."""
+        """Return the gateway's process, the spawner, and one process for each socket."""
         process = psutil.Process(self.process.pid)
         return [process, *process.children(recursive=True)]
 
@@ -117,21 +117,21 @@ class GatewayProcess:
         return made.id, Path(made.directory)
 
     def create(self) -> EgressEndpoint:
-        """Make a socket and leave it unbound."""
+        """Make a socket and do not bind it."""
         return asyncio.run(self.client.create())
 
     def bind(self, socket_id: str, policy: EgressPolicy, deadline_s: float = 60.0) -> None:
-        """Give the socket to attempt 1 of the scan `s`."""
+        """Bind the socket to attempt 1 of the scan `s`."""
         asyncio.run(
             self.client.bind(socket_id, scan="s", attempt=1, deadline_s=deadline_s, policy=policy)
         )
 
     def evidence(self, socket_id: str) -> EgressEvidence:
-        """Return the record so far."""
+        """Return the evidence so far."""
         return asyncio.run(self.client.collect(socket_id))
 
     def close(self, socket_id: str) -> EgressEvidence:
-        """Remove the socket and return its record."""
+        """Remove the socket and return its evidence."""
         return asyncio.run(self.client.close(socket_id))
 
     def __enter__(self) -> Self:
@@ -145,7 +145,7 @@ class GatewayProcess:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        """Stop, and kill what does not."""
+        """Stop the gateway; kill it if it does not stop."""
         try:
             self.stop()
         except subprocess.TimeoutExpired:
@@ -154,8 +154,8 @@ class GatewayProcess:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The gateway's answer, its header names lower-case, and what came after its head."""
+class Response:
+    """A response of the gateway: status, lower-case header names, and the bytes after its head."""
 
     status: int
     headers: dict[str, str]
@@ -163,12 +163,12 @@ class Answer:
 
     @property
     def word(self) -> str:
-        """The rule or the outcome; empty where it names none."""
+        """The rule or the outcome of the response; empty if there is none."""
         return self.headers.get("x-safeurl-rule", self.headers.get("x-safeurl-outcome", ""))
 
 
 def connect(directory: Path) -> socket.socket:
-    """Connect to a sandbox's socket as the sandbox would."""
+    """Connect to a sandbox's socket as a sandbox does."""
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(_ANSWER_S)
     try:
@@ -185,8 +185,8 @@ def connect_head(where: str) -> bytes:
     return f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n\r\n".encode()
 
 
-def read_head(connection: socket.socket) -> Answer:
-    """Read the answer's head, byte by byte, so that the tunnel's bytes stay where they are."""
+def read_head(connection: socket.socket) -> Response:
+    """Read the head of a response, byte by byte, so that the tunnel's bytes remain unread."""
     data = b""
     while not data.endswith(b"\r\n\r\n"):
         byte = connection.recv(1)
@@ -196,16 +196,16 @@ def read_head(connection: socket.socket) -> Answer:
     return parse_answer(data)
 
 
-def parse_answer(data: bytes) -> Answer:
-    """Read an answer that came as a whole."""
+def parse_answer(data: bytes) -> Response:
+    """Parse a complete response."""
     head, _, rest = data.partition(b"\r\n\r\n")
     first, *lines = head.decode("ascii").split("\r\n")
     pairs = (line.partition(": ") for line in lines)
-    return Answer(int(first.split(" ")[1]), {k.lower(): v for k, _, v in pairs}, rest)
+    return Response(int(first.split(" ")[1]), {k.lower(): v for k, _, v in pairs}, rest)
 
 
 def read_all(connection: socket.socket) -> bytes:
-    """Read until the other side has no more."""
+    """Read until the other side closes."""
     data = b""
     while piece := connection.recv(65536):
         data += piece
@@ -213,15 +213,15 @@ def read_all(connection: socket.socket) -> bytes:
 
 
 def has_ended(connection: socket.socket) -> bool:
-    """Wait for the other side; tell whether it ended, in order or not, rather than spoke."""
+    """Wait for the other side; return True if it closed, False if it sent a byte."""
     try:
         return connection.recv(1) == b""
     except ConnectionResetError:
         return True
 
 
-def tunnel(directory: Path, where: str) -> tuple[socket.socket, Answer]:
-    """Ask for a tunnel; the socket is the tunnel where the answer's status is 200."""
+def tunnel(directory: Path, where: str) -> tuple[socket.socket, Response]:
+    """Request a tunnel; the socket is the tunnel if the response's status is 200."""
     connection = connect(directory)
     try:
         connection.sendall(connect_head(where))
@@ -231,34 +231,34 @@ def tunnel(directory: Path, where: str) -> tuple[socket.socket, Answer]:
         raise
 
 
-def ask(directory: Path, request: bytes) -> Answer:
-    """Send a request, read all of the answer, and close."""
+def ask(directory: Path, request: bytes) -> Response:
+    """Send a request, read the whole response, and close."""
     with connect(directory) as connection:
         connection.sendall(request)
         return parse_answer(read_all(connection))
 
 
 def refusal(directory: Path, where: str) -> str:
-    """Ask for a tunnel; return the rule or outcome, empty where it opened after all."""
+    """Request a tunnel; return the rule or the outcome, empty if it was opened."""
     connection, answer = tunnel(directory, where)
     connection.close()
     return answer.word
 
 
 def where_of(server: socket.socket) -> str:
-    """Return where a listening socket listens, as CONNECT names it."""
+    """Return the address of a listening socket, as CONNECT names it."""
     return f"127.0.0.1:{server.getsockname()[1]}"
 
 
 def accept(server: socket.socket) -> socket.socket:
-    """Accept the connection that the gateway made."""
+    """Accept the connection of the gateway."""
     accepted = server.accept()[0]
     accepted.settimeout(PATIENCE_S)
     return accepted
 
 
 def until(is_so: Callable[[], bool]) -> None:
-    """Return once it is so."""
+    """Return as soon as the condition is true."""
     deadline = time.monotonic() + PATIENCE_S
     while not is_so():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""A Docker engine that only tells its versions and lists containers, on a unix socket."""
+"""A Docker engine on a unix socket that only reports its versions and lists containers."""
 
 import json
 import socketserver
@@ -10,20 +10,20 @@ from pathlib import Path
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
-    """An engine that knows its versions and writes down what it was asked."""
+    """An engine that knows its versions and records its requests."""
 
     daemon_threads = True
 
     def __init__(self, path: Path, versions: dict[str, str]) -> None:
         self.versions = versions
         self.asked: list[str] = []
-        #: Makes the list of containers at the moment when it is asked for.
+        #: Makes the list of containers at the time of the request.
         self.containers: Callable[[], list[dict[str, object]]] = list
         super().__init__(str(path), _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers every other request with the engine's versions."""
+    """Responds to every other request with the engine's versions."""
 
     server: _Server
 
@@ -40,7 +40,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet: a unix peer has no address to print."""
+        """Log nothing: a unix peer has no address to print."""
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from safeurl.address import PolicyOverrides
 from safeurl.model.report import (
     ArtefactLine,
     Body,
@@ -26,6 +27,7 @@ from safeurl.model.report import (
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "fetcher")
 
+_POLICY_FIELDS = frozenset(PolicyOverrides.__struct_fields__)
 _DECODER = msgspec.json.Decoder(Line)
 
 
@@ -86,15 +88,16 @@ def read_lines(stdout: bytes) -> tuple[Line, ...]:
     return tuple(_DECODER.decode(line) for line in stdout.splitlines())
 
 
+def make_request(url: str, **fields: object) -> FetchRequest:
+    """Return a request; `fields` are its own and those of its policy, by name."""
+    policy = {name: fields.pop(name) for name in _POLICY_FIELDS & fields.keys()}
+    defaults: dict[str, object] = {"scan": "scan-1", "attempt": 1}
+    return msgspec.convert({**defaults, "url": url, "policy": policy, **fields}, FetchRequest)
+
+
 def request_line(url: str, **fields: object) -> bytes:
-    """Return a request that allows loopback addresses."""
-    defaults: dict[str, object] = {
-        "scan": "scan-1",
-        "attempt": 1,
-        "allow_cidrs": ("127.0.0.0/8",),
-        "timeout_s": 20.0,
-    }
-    return encode_line(msgspec.convert({**defaults, "url": url, **fields}, FetchRequest))
+    """Return a request line that lets the fetcher connect to loopback."""
+    return encode_line(make_request(url, **{"allow_cidrs": ("127.0.0.0/8",), **fields}))
 
 
 def run_fetcher(

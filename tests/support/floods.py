@@ -1,4 +1,4 @@
-"""What one sandbox can do to keep its gateway busy: each way is endless, in a process of its own.
+"""The ways in which one sandbox can load its gateway: each is endless, in its own process.
 
 A flood gets the sandbox's folder and the ports of `HostileServer`, and counts what it does.
 """
@@ -24,17 +24,17 @@ _BLOCK: Final = 64 * 1024
 _CONNECTIONS: Final = 48
 _RESET: Final = struct.pack("ii", 1, 0)
 
-#: Told of every step that a flood has made.
+#: Counts every step of a flood.
 Count = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the hostile servers listen."""
+    """The ports of the hostile servers."""
 
-    #: Reads all and says nothing.
+    #: Reads everything and sends nothing.
     sink: int
-    #: Sends without end, whatever it is asked; the second one byte at a time.
+    #: Send without end, whatever the request; the second one byte by byte.
     source: int
     drip: int
     #: Resets at once.
@@ -58,7 +58,7 @@ def _tunnel(directory: Path, port: int) -> socket.socket:
 
 
 def _post(directory: Path, ports: Ports, count: Count, body: bytes) -> None:
-    """Send a chunked request whose body goes on for ever, on some connections by turns."""
+    """Send a chunked request with an endless body, on some connections in turn."""
     head = f"POST http://{_where(ports.sink)}/ HTTP/1.1\r\nHost: x\r\n"
     while True:
         with contextlib.suppress(OSError), connect(directory) as connection:
@@ -74,12 +74,12 @@ def tiny_chunks(directory: Path, ports: Ports, count: Count) -> None:
 
 
 def chunk_extensions(directory: Path, ports: Ports, count: Count) -> None:
-    """Send chunks whose extensions are far longer than what they hold."""
+    """Send chunks whose extensions are far longer than their data."""
     _post(directory, ports, count, (b"1;x=" + b"y" * 4_000 + b"\r\na\r\n") * 20)
 
 
 def trailers(directory: Path, ports: Ports, count: Count) -> None:
-    """End each body with as many trailers as fit."""
+    """End each body with as many trailers as are accepted."""
     head = f"POST http://{_where(ports.sink)}/ HTTP/1.1\r\nHost: x\r\n"
     more = b"".join(b"A%d: b\r\n" % number for number in range(2_000))
     while True:
@@ -90,7 +90,7 @@ def trailers(directory: Path, ports: Ports, count: Count) -> None:
 
 
 def tiny_records(directory: Path, ports: Ports, count: Count) -> None:
-    """Send handshake records of one byte: a ClientHello that never comes to its end."""
+    """Send handshake records of one byte: a ClientHello that never ends."""
     first, more = b"\x16\x03\x01\x00\x01\x01", b"\x16\x03\x01\x00\x01\xff" * 1_000
     while True:
         with contextlib.suppress(OSError), _tunnel(directory, ports.sink) as connection:
@@ -113,14 +113,14 @@ def header_flood(directory: Path, ports: Ports, count: Count) -> None:
 
 
 def connect_flood(directory: Path, _: Ports, count: Count) -> None:
-    """Connect and leave, as fast as it goes."""
+    """Connect and close, as fast as possible."""
     while True:
         with contextlib.suppress(OSError), connect(directory):
             count()
 
 
 def half_open(directory: Path, ports: Ports, count: Count) -> None:
-    """Hold as many connections as are let in, each with half a head; open others for those cut."""
+    """Hold as many connections as are accepted, each with half a head; replace those cut."""
     held: list[socket.socket] = []
     while True:
         with contextlib.suppress(OSError):
@@ -132,7 +132,7 @@ def half_open(directory: Path, ports: Ports, count: Count) -> None:
 
 
 def slow_read(directory: Path, ports: Ports, count: Count) -> None:
-    """Read what never ends byte by byte, on many connections."""
+    """Read an endless response byte by byte, on many connections."""
     held = [_tunnel(directory, ports.source) for _ in range(_CONNECTIONS)]
     while True:
         for each in held:
@@ -161,7 +161,7 @@ def many_tunnels(directory: Path, ports: Ports, count: Count) -> None:
 
 
 def resets(directory: Path, ports: Ports, count: Count) -> None:
-    """Open tunnels to a server that resets them, and leave what was sent unread."""
+    """Open tunnels to a server that resets them, and leave the sent bytes unread."""
     while True:
         with contextlib.suppress(OSError), _tunnel(directory, ports.reset) as connection:
             connection.sendall(b"a" * _BLOCK)
@@ -169,7 +169,7 @@ def resets(directory: Path, ports: Ports, count: Count) -> None:
 
 
 def pipelining(directory: Path, ports: Ports, count: Count) -> None:
-    """Send many requests on a connection, the answers to which nobody reads."""
+    """Send many requests on a connection without reading the responses."""
     request = f"GET http://{_where(ports.sink)}/ HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     while True:
         with contextlib.suppress(OSError), connect(directory) as connection:
@@ -178,7 +178,7 @@ def pipelining(directory: Path, ports: Ports, count: Count) -> None:
 
 
 def names(directory: Path, _: Ports, count: Count) -> None:
-    """Ask for names without end, each another one."""
+    """Request names without end, each a new one."""
     held: list[socket.socket] = []
     number = 0
     while True:
@@ -192,13 +192,13 @@ def names(directory: Path, _: Ports, count: Count) -> None:
 
 
 def early_hints(directory: Path, ports: Ports, count: Count) -> None:
-    """Ask a server that answers with nothing but interim answers."""
+    """Request from a server that sends interim responses only."""
     request = f"GET http://{_where(ports.early)}/ HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     _drain(directory, request, count)
 
 
 def server_flood(directory: Path, ports: Ports, count: Count) -> None:
-    """Read all that a server sends as fast as it can, on many connections."""
+    """Read everything that a server sends, as fast as possible, on many connections."""
     _drain(directory, connect_head(_where(ports.source)), count)
 
 
@@ -219,7 +219,7 @@ def _drain(directory: Path, request: bytes, count: Count) -> None:
             count()
 
 
-#: The ten ways that are named most, and their siblings.
+#: The ten best-known attacks, and their variants.
 FLOODS: Final[dict[str, Flood]] = {
     each.__name__: each
     for each in (
@@ -232,17 +232,17 @@ FLOODS: Final[dict[str, Flood]] = {
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A flood's process, which can rest and go on."""
+    """The process of a flood, which can be paused and resumed."""
 
     process: Any  # multiprocessing names the class of a context's processes privately
     _done: Any  # the same
 
     def rest(self) -> None:
-        """Stop it where it is."""
+        """Pause it at its current step."""
         os.kill(self.process.pid, signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Let it go on, and return once it does."""
+        """Resume it, and return when it has made a step."""
         before = self._done.value
         os.kill(self.process.pid, signal.SIGCONT)
         until(lambda: self._done.value != before)
@@ -250,12 +250,12 @@ class Running:
 
 @contextmanager
 def flooding(flood: Flood, directory: Path, ports: Ports) -> Iterator[Running]:
-    """Run a flood in a process of its own; it rests until it is told to go on."""
+    """Run a flood in its own process; it is paused until `go_on` is called."""
     done = _FORK.Value("Q", 0, lock=False)
 
     def run() -> None:
-        # A sandbox has a capped share of the processors: it is the gateway that is tried here, not
-        # what two processes that want all of a machine do to a third.
+        # A sandbox has a limited share of the CPUs. This tests the gateway, not how two processes
+        # with unlimited CPU time affect a third one.
         os.nice(19)
 
         def count() -> None:
@@ -277,7 +277,7 @@ def flooding(flood: Flood, directory: Path, ports: Ports) -> Iterator[Running]:
 
 @contextmanager
 def hostile_servers() -> Iterator[Ports]:
-    """Run the servers that floods need in a process of their own."""
+    """Run the servers that floods need in their own process."""
     listeners = [socket.create_server(("127.0.0.1", 0), backlog=512) for _ in range(5)]
     process = _FORK.Process(target=_serve_all, args=(listeners,), daemon=True)
     process.start()
@@ -307,7 +307,7 @@ _EARLY: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def _serve(listener: socket.socket, step: Callable[[socket.socket], bool]) -> None:
-    """Accept, and make a step on each connection that is ready until it is over."""
+    """Accept, and make a step on each ready connection, until the stop event."""
     events = selectors.EVENT_READ if step is _swallow or step is _reset else selectors.EVENT_WRITE
     with selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)

@@ -1,4 +1,4 @@
-"""ClientHellos: made by a real TLS library, and made by hand where no library would."""
+"""ClientHellos: made by a real TLS library, and made by hand if no library would send them."""
 
 import ssl
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def real_hello(name: str | None, alpn: Sequence[str] = ()) -> bytes:
 
 
 def vector(data: bytes, width: int) -> bytes:
-    """Return the data behind its length."""
+    """Return the data with its length before it."""
     return len(data).to_bytes(width) + data
 
 
@@ -30,12 +30,12 @@ def extension(number: int, data: bytes = b"") -> bytes:
 
 
 def sni(*names: bytes, kind: int = 0) -> bytes:
-    """Return the extension that names hosts."""
+    """Return the extension that contains server names."""
     return extension(0, vector(b"".join(bytes([kind]) + vector(name, 2) for name in names), 2))
 
 
 def body(*extensions: bytes) -> bytes:
-    """Return a ClientHello without the head of its message."""
+    """Return a ClientHello without its message header."""
     fixed = b"\x03\x03" + bytes(32) + vector(b"", 1) + vector(b"\x13\x01", 2) + vector(b"\0", 1)
     return fixed + vector(b"".join(extensions), 2)
 
@@ -46,16 +46,16 @@ def message(content: bytes, kind: int = 1) -> bytes:
 
 
 def record(content: bytes, kind: int = 0x16) -> bytes:
-    """Return a record that holds this."""
+    """Return a record that contains this."""
     return bytes([kind]) + b"\x03\x01" + vector(content, 2)
 
 
 def records(content: bytes, size: int) -> bytes:
-    """Return the message cut into records of this size."""
+    """Return the message, split into records of this size."""
     cut = (content[i : i + size] for i in range(0, len(content), size))
     return b"".join(map(record, cut))
 
 
 def hello(name: bytes, *extensions: bytes) -> bytes:
-    """Return the record of a ClientHello that names this host."""
+    """Return the record of a ClientHello with this host name."""
     return record(message(body(sni(name), *extensions)))

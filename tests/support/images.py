@@ -18,7 +18,7 @@ SOCKET_PATH = os.environ.get("DOCKER_SOCKET_PATH", "/var/run/docker.sock")
 
 @contextmanager
 def docker_client() -> Iterator[DockerClient]:
-    """Open a client of the engine that the tests use."""
+    """Open a client of the tests' engine."""
     client = DockerClient(f"unix://{SOCKET_PATH}", version="auto")
     try:
         yield client
@@ -28,14 +28,14 @@ def docker_client() -> Iterator[DockerClient]:
 
 @contextmanager
 def script_image(script: str) -> Iterator[str]:
-    """Build an image that runs this Python script, and remove it at the end; yields its tag."""
+    """Build an image that runs this Python script, yield its tag, and remove it at the end."""
     with command_image(["python3", "-c", script]) as tag:
         yield tag
 
 
 @contextmanager
 def command_image(command: Sequence[str]) -> Iterator[str]:
-    """Build an image with this entry point, and remove it at the end; yields its tag."""
+    """Build an image with this entry point, yield its tag, and remove it at the end."""
     dockerfile = f"FROM {BASE_IMAGE}\nENTRYPOINT {json.dumps(list(command))}\n"
     name = hashlib.sha256(dockerfile.encode()).hexdigest()[:12]
     tag = f"safeurl-test-{name}:{os.getpid()}"

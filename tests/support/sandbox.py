@@ -1,4 +1,4 @@
-"""A sandbox that follows a script instead of Docker; passes for one in tests of the executor."""
+"""A scripted sandbox and a scripted gateway for tests of the executor."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ Script = Callable[[FetchRequest], Sequence[bytes]]
 
 
 def page_lines(request: FetchRequest, outcome: Outcome = Outcome.OK) -> list[bytes]:
-    """Return the report of a small page that was opened."""
+    """Return the report lines of a small page."""
     lines: list[Line] = [
         EvidenceLine(hop=Hop(url=request.url, status=200, address="93.184.216.34", port=443)),
         EvidenceLine(
@@ -44,19 +44,19 @@ def page_lines(request: FetchRequest, outcome: Outcome = Outcome.OK) -> list[byt
 
 @dataclass
 class ScriptedSandbox:
-    """Feeds the script's bytes to the sink, then ends as told."""
+    """Sends the script's bytes to the sink, then returns `exit`."""
 
     script: Script = page_lines
     exit: SandboxExit = field(default_factory=lambda: SandboxExit(container_id="c1", exit_code=0))
-    #: Seconds the sandbox takes before it writes; cancelled like a real one.
+    #: Seconds until the sandbox writes; it may be cancelled like a real one.
     takes_s: float = 0.0
     orders: list[SandboxOrder] = field(default_factory=list)
     cancelled: int = 0
-    #: What it was told of its runs: whether the engine failed.
+    #: The recorded results of its runs: whether the engine failed.
     heard: list[bool] = field(default_factory=list)
 
     async def run(self, order: SandboxOrder, sink: Sink) -> SandboxExit:
-        """Follow the script."""
+        """Send the script's bytes."""
         self.orders.append(order)
         try:
             await asyncio.sleep(self.takes_s)
@@ -73,35 +73,35 @@ class ScriptedSandbox:
         self.heard.append(failed)
 
     async def ping(self) -> str:
-        """Answer as an engine would."""
+        """Return a version."""
         return "scripted"
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing."""
 
 
 @dataclass
 class ScriptedEgress:
-    """A gateway that is gone when it is told to be."""
+    """A gateway that fails at a chosen call."""
 
-    #: `open` or `close`: where it does not answer any more.
+    #: `open` or `close`: the call that fails; empty for none.
     lost_at: str = ""
     record: EgressEvidence = field(default_factory=lambda: EgressEvidence(scan="s", requests=1))
     closed: list[str] = field(default_factory=list)
-    #: What it was told about time, call by call.
+    #: The deadline of each `open`.
     deadlines_s: list[float] = field(default_factory=list)
 
     async def open(self, request: FetchRequest, *, deadline_s: float) -> EgressEndpoint:
-        """Give a room out."""
+        """Return an endpoint."""
         assert request.gateway
         self.deadlines_s.append(deadline_s)
         if self.lost_at == "open":
             raise EgressUnavailableError("The egress gateway does not answer.")
         return EgressEndpoint(id="r1", directory="/rooms/r1")
 
-    async def close(self, room: EgressEndpoint) -> EgressEvidence:
-        """Give the record out."""
+    async def close(self, endpoint: EgressEndpoint) -> EgressEvidence:
+        """Return the evidence."""
         if self.lost_at == "close":
             raise EgressLostError("The egress gateway does not know it.")
-        self.closed.append(room.id)
+        self.closed.append(endpoint.id)
         return self.record

@@ -1,4 +1,4 @@
-"""A lab for hostile containers: runs a script in a real sandbox and proves nothing is left."""
+"""A lab for hostile containers: runs a script in a real sandbox and checks that nothing is left."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ PATIENCE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a sandbox ended, and all that it wrote on stdout."""
+    """The exit of a sandbox, and its whole stdout."""
 
     exit: SandboxExit
     stdout: bytes
@@ -29,13 +29,13 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """One hostile image and the settings to run it under."""
+    """One hostile image, and the settings of its sandbox."""
 
     settings: SandboxSettings
 
     @property
     def sandbox(self) -> Sandbox:
-        """A Docker room with these settings."""
+        """A sandbox with these settings."""
         return DockerSandbox(self.settings, SOCKET_PATH)
 
     def run(
@@ -45,7 +45,7 @@ class Lab:
         sink: Sink | None = None,
         request: FetchRequest | None = None,
     ) -> Ran:
-        """Run once, in an event loop of its own."""
+        """Run once, in a new event loop."""
         got: list[bytes] = []
         wanted = order(deadline_s=deadline_s, request=request)
         ended = asyncio.run(self.sandbox.run(wanted, sink or collector(got)))
@@ -53,7 +53,7 @@ class Lab:
 
 
 def collector(got: list[bytes]) -> Sink:
-    """Return a sink that takes everything."""
+    """Return a sink that accepts everything."""
 
     def sink(piece: bytes) -> bool:
         got.append(piece)
@@ -68,7 +68,7 @@ def order(
     request: FetchRequest | None = None,
     attempt: int = 1,
 ) -> SandboxOrder:
-    """Return an order for a scan named after this process, so that parallel runs do not meet."""
+    """Return an order for a scan named after this process, so that parallel runs do not collide."""
     default = FetchRequest(scan=f"lab-{os.getpid()}", attempt=attempt, url="http://lab.invalid/")
     return SandboxOrder(request=request or default, deadline_s=deadline_s)
 
@@ -80,7 +80,7 @@ def instance_name() -> str:
 
 
 def leftovers(instance: str) -> list[str]:
-    """Return the names of the instance's containers, running or not."""
+    """Return the names of the instance's containers, running or ended."""
     with docker_client() as client:
         found = client.containers.list(
             all=True, filters={"label": labels.instance_filter(instance)}
@@ -99,7 +99,7 @@ def clear(instance: str) -> None:
 
 @contextmanager
 def bench(image: str, **caps: Any) -> Iterator[Lab]:
-    """Run an image under this test's label; fails if a container is left at the end."""
+    """Run an image with this test's label; fail if a container is left at the end."""
     instance = instance_name()
     settings = SandboxSettings(image=image, instance=instance, network="none", cpus=1.0)
     try:
@@ -111,6 +111,6 @@ def bench(image: str, **caps: Any) -> Iterator[Lab]:
 
 @contextmanager
 def lab(script: str, **caps: Any) -> Iterator[Lab]:
-    """Build an image from the script and run it under this test's label."""
+    """Build an image from the script and run it with this test's label."""
     with script_image(script) as tag, bench(tag, **caps) as built:
         yield built

@@ -1,4 +1,4 @@
-"""Evaluates a seccomp profile of Docker's as the kernel would, without a kernel."""
+"""Evaluates a seccomp profile of Docker as the kernel would, without a kernel."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ _REGISTER = (1 << 64) - 1
 
 
 def decide(profile: Mapping[str, Any], call: str, arguments: Mapping[int, int]) -> str:
-    """Return `allow`, or the number of the error that the call is answered with."""
+    """Return `allow`, or the error number that the call gets."""
     for rule in profile["syscalls"]:
         if call in rule["names"] and all(_holds(each, arguments) for each in rule.get("args", ())):
             allows = rule["action"] == "SCMP_ACT_ALLOW"

@@ -4,9 +4,9 @@
     .venv/bin/python -m tests.support.syscall_trace bridge  writes docker/seccomp/http_bridge.trace
 
 Needs root, runc, strace and the fetcher image. Each scenario runs the image's own file tree under
-`strace runc run`. Counted is what comes after runc has loaded its filter: the last calls of runc
-itself, the watchdog, the fetcher and its children. Calls are added to what the file holds already,
-so that traces of several machines can be merged; delete the file to begin anew.
+`strace runc run`. The trace starts after runc has loaded its filter: it holds the last calls of
+runc itself, the watchdog, the fetcher and its children. New calls are added to the file, so that
+traces of several machines can be merged; delete the file to start again.
 """
 
 import json
@@ -33,14 +33,14 @@ FOLDER = Path(__file__).parents[2] / "docker/seccomp"
 _NOBODY = 65534
 _MIB = 1024 * 1024
 _PATIENCE_S = 120
-#: Calls whose arguments the profile looks at, by the position of that argument.
+#: Calls whose arguments the profile checks, by the position of that argument.
 FILTERED = {"socket": 0, "socketpair": 0, "prctl": 0, "ioctl": 1, "arch_prctl": 0}
-#: Names of the processes before the filter is there.
+#: Names of the processes before the filter is loaded.
 _BEFORE = ("strace", "runc", "runc:[0:PARENT]", "runc:[1:CHILD]")
 _LINE = re.compile(r"\d+<(?P<comm>.+?)> (?P<name>\w+)\((?P<arguments>[^)<]*)")
-#: By either of two calls, as the flags need it.
+#: Either of two calls, depending on the flags.
 _FILTER_LOADED = re.compile(r"\d+<runc:\[2:INIT\]> (seccomp\(0x1,|prctl\(0x16, 0x2,)")
-#: An attribute tag so wide that the parser's child is killed, and what follows is read by rules.
+#: An attribute tag so long that the parser's child is killed; the rest is parsed by rules.
 _WIDE = '<div x=">" ' + " ".join(f"a{n}=1" for n in range(150_000)) + ">"
 
 
@@ -51,13 +51,13 @@ class Scenario:
     stdin: bytes = b""
     options: Sequence[str] = ()
     memory_mb: int = 512
-    #: Leave stdin open, so that the fetcher waits for a request.
+    #: Keep stdin open, so that the fetcher waits for a request.
     keeps_waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A folder as runc wants it, made for one scenario after the other."""
+    """A bundle folder for runc, used for one scenario after the other."""
 
     folder: Path
     network: str
@@ -66,7 +66,7 @@ class Bundle:
     lines: list[str] = field(default_factory=list)
 
     def run(self, scenario: Scenario) -> None:
-        """Run it, and keep the lines of its trace."""
+        """Run the scenario, and keep the lines of its trace."""
         (self.folder / "config.json").write_text(json.dumps(self._config(scenario)))
         trace = self.folder / "trace"
         command = [
@@ -119,7 +119,7 @@ class Bundle:
                 "cgroupsPath": "/safeurl-trace",
                 "namespaces": [{"type": name} for name in namespaces],
                 "resources": {"memory": {"limit": scenario.memory_mb * _MIB}},
-                # A filter that refuses nothing in use: the trace shows where it is loaded.
+                # A filter that allows every used call: the trace shows when it is loaded.
                 "seccomp": {
                     "defaultAction": "SCMP_ACT_ALLOW",
                     "syscalls": [{"names": ["acct"], "action": "SCMP_ACT_ERRNO"}],
@@ -129,15 +129,15 @@ class Bundle:
 
 
 def after_filter(lines: Sequence[str]) -> list[str]:
-    """Return what a trace shows of the container after its filter was loaded."""
-    # The library that loads it asks first what the kernel can do, by calls that load none.
+    """Return the part of a trace after the container's filter was loaded."""
+    # The library first queries the kernel's features, with calls that load no filter.
     start = max(number for number, line in enumerate(lines) if _FILTER_LOADED.match(line))
     found = (_LINE.match(line) for line in lines[start + 1 :])
     return [match[0] for match in found if match and match["comm"] not in _BEFORE]
 
 
 def calls(lines: Iterable[str]) -> set[str]:
-    """Return the calls of a trace, each as a line of the `.trace` file."""
+    """Return the calls of a trace, each as one line of the `.trace` file."""
     return {_call(match["name"], match["arguments"]) for match in map(_LINE.match, lines) if match}
 
 
@@ -153,12 +153,12 @@ def _call(name: str, arguments: str) -> str:
     return name
 
 
-#: Calls of which bits are looked at: protection and flags.
+#: Calls whose flag bits are checked: protection and flags.
 _BITS = {"mmap": (2, 3), "mprotect": (2,), "clone": (0,)}
 
 
 def scenarios(plain: PageServer, tls: PageServer, *, gateway: bool) -> Iterator[Scenario]:
-    """Yield the fetcher's work: pages of all kinds, its watchdog, its deadlines and its crashes."""
+    """Yield the fetcher's scenarios: pages of all kinds, watchdog, deadlines and crashes."""
     paths = (
         *("/", "/login", "/redirect?n=3", "/gzip", "/br", "/zstd", "/deflate", "/icon", "/meta"),
         *("/endless", "/gzip-bomb", "/garbage", "/headers?n=10000", "/wide", "/deep", "/inside"),
@@ -175,7 +175,7 @@ def scenarios(plain: PageServer, tls: PageServer, *, gateway: bool) -> Iterator[
     yield Scenario(b"no request\n")
     yield Scenario(options=["--idle-timeout", "1"], keeps_waiting=True)
     yield Scenario(options=["--no-such-option"])
-    # Too little for the body: one process is killed for want of memory, and the other says so.
+    # Too little memory for the body: one process is killed, and the other reports it.
     yield Scenario(
         request_line(plain.url("/big?mib=21"), gateway=gateway, max_body_bytes=64 * _MIB),
         memory_mb=24,
@@ -222,7 +222,7 @@ def file_tree(folder: Path) -> Iterator[Path]:
 
 
 def main() -> None:
-    """HopRecorder, and add the calls to the file."""
+    """Record the calls of all scenarios, and add them to the file."""
     network = sys.argv[1]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=Path.cwd() / ".cache")))

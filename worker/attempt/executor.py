@@ -11,13 +11,14 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
 
 import msgspec
 from msgspec import structs
 
+from safeurl.address import PolicyOverrides
 from safeurl.errors import EgressUnavailableError, StoreUnavailableError
 from safeurl.model.report import EgressEvidence, Evidence, FetchRequest
 from safeurl.model.report_reader import ReportReader
@@ -51,11 +52,7 @@ class AttemptLimits:
     max_redirects: int
     max_body_bytes: int
     user_agent: str = ""
-    allow_cidrs: tuple[str, ...] = ()
-    deny_cidrs: tuple[str, ...] = ()
-    allow_ports: tuple[int, ...] = ()
-    deny_ports: tuple[int, ...] = ()
-    dns64: bool = False
+    policy: PolicyOverrides = field(default_factory=PolicyOverrides)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,11 +232,7 @@ class Executor:
             timeout_s=limits.fetch_timeout.total_seconds(),
             max_redirects=limits.max_redirects,
             max_body_bytes=limits.max_body_bytes,
-            allow_cidrs=limits.allow_cidrs,
-            deny_cidrs=limits.deny_cidrs,
-            allow_ports=limits.allow_ports,
-            deny_ports=limits.deny_ports,
-            dns64=limits.dns64,
+            policy=limits.policy,
             user_agent=limits.user_agent,
             gateway=self._egress is not None,
         )

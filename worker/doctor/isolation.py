@@ -10,6 +10,7 @@ from typing import Final
 
 from safeurl.errors import EgressUnavailableError
 from safeurl.settings import Settings
+from worker.bootstrap import make_sandbox
 from worker.doctor.finding import Finding, failed, warned
 from worker.doctor.honeypot import open_honeypot
 from worker.doctor.own_gateway import own_gateway
@@ -17,7 +18,6 @@ from worker.doctor.probe_runner import ProbeRunner
 from worker.doctor.suite import CheckCoroutine, Suite
 from worker.egress.client.client import EgressClient
 from worker.sandbox.options import Options
-from worker.tasks import make_sandbox
 
 ReportFinding = Callable[[Finding], None]
 

@@ -4,6 +4,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
+from safeurl.address import PolicyOverrides
 from safeurl.errors import EgressUnavailableError
 from safeurl.model.report_reader import ReportReader
 from safeurl.settings import Settings
@@ -199,7 +202,7 @@ class Suite:
             f"http://{PUBLIC_NAME}:{self.honeypot.page_port}/",
             gateway=True,
             timeout_s=_FETCH_S,
-            allow_cidrs=tuple(allowed),
+            policy=PolicyOverrides(allow_cidrs=tuple(allowed)),
         )
         egress = GatewayEgress(own, EgressPolicy(allow_cidrs=_ONLY_PUBLIC))
         endpoint = await egress.open(request, deadline_s=_ENDPOINT_S)
@@ -246,13 +249,7 @@ def _is_gvisor(run: ProbeRun) -> bool:
 
 def _operator_policy(settings: Settings) -> EgressPolicy:
     """Return the operator's policy with the default caps: the probe sends many requests at once."""
-    return EgressPolicy(
-        allow_cidrs=settings.egress_allow_cidrs,
-        deny_cidrs=settings.egress_deny_cidrs,
-        allow_ports=settings.egress_allow_ports,
-        deny_ports=settings.egress_deny_ports,
-        dns64=settings.egress_dns64,
-    )
+    return EgressPolicy(**msgspec.structs.asdict(settings.policy_overrides))
 
 
 def _policy_findings(run: ProbeRun) -> list[Finding]:

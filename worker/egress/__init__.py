@@ -1,1 +1,1 @@
-"""The egress gateway: makes every outbound connection for sandboxes, and decides about each."""
+"""The egress gateway: decides about each outbound connection of a sandbox, and makes it."""

@@ -17,6 +17,7 @@ from safeurl.ports.store import Store
 from safeurl.services.health import WORKER_SILENCE
 from safeurl.settings import Settings
 from safeurl.state import State
+from worker.bootstrap import make_egress, make_sandbox
 from worker.identity import owner_name, process_name
 from worker.leader.election import Candidate, leader_lease
 from worker.leader.rescuer import Rescuer
@@ -24,7 +25,6 @@ from worker.leader.sealer import Sealer
 from worker.runtime.heartbeat import HEARTBEAT_INTERVAL_S, Heartbeat
 from worker.runtime.periodic import PeriodicRunner, PeriodicTask, Run, Scope
 from worker.sandbox.reaper import Reaper
-from worker.tasks import make_egress, make_sandbox
 
 _log = logging.getLogger("safeurl.steward")
 

@@ -1,1 +1,1 @@
-"""The Docker room: everything that knows how a sandbox is made, watched and removed."""
+"""The sandbox on Docker: creates, watches and removes the containers of attempts."""

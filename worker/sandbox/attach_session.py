@@ -1,7 +1,7 @@
-"""Talking with an attached container: the request goes in, stdout comes out, until an end is due.
+"""Exchanges bytes with an attached container: sends the request, receives stdout and stderr.
 
-Reading and writing take turns on one socket that never blocks, so that a container that does
-not read its stdin cannot keep us from reading its stdout, and each turn looks at the clock.
+Reads and writes alternate on one non-blocking socket. So a container that does not read its stdin
+cannot prevent the worker from reading its stdout. Each turn checks the deadline.
 """
 
 import select
@@ -11,16 +11,16 @@ from collections.abc import Callable
 
 from safeurl.ports.sandbox import Sink, Stop
 from worker.sandbox.frames import FrameReader, Stream
-from worker.sandbox.memory import MemoryWatch, NoWatch
+from worker.sandbox.memory import MemoryWatch, NoMemoryWatch
 
-#: How soon a cancelled conversation notices.
+#: The longest time until a cancelled session notices.
 SLICE_S = 0.25
 _RECV_BYTES = 64 * 1024
 _STDERR_TAIL_BYTES = 4096
 
 
 class AttachSession:
-    """One exchange with a container; for one thread."""
+    """One session with a container; for one thread."""
 
     def __init__(
         self,
@@ -29,15 +29,16 @@ class AttachSession:
         sink: Sink,
         memory: MemoryWatch | None = None,
     ) -> None:
-        """Take over the socket's mode; closing it stays the caller's.
+        """Make the socket non-blocking; the caller closes it.
 
-        News of `memory` is looked at as it comes: what a cgroup tells can go with the cgroup.
+        The session reads `memory` at each of its events: the counters of a cgroup may disappear
+        with the cgroup.
         """
         attached.settimeout(0)
         self._socket = attached
         self._unsent = memoryview(request)
         self._sink = sink
-        self._memory = memory or NoWatch()
+        self._memory = memory or NoMemoryWatch()
         self._frames = FrameReader()
         self._stderr = bytearray()
         self._ended = False
@@ -47,10 +48,10 @@ class AttachSession:
         """The last 4 KiB of stderr, undecodable bytes replaced."""
         return self._stderr.decode(errors="replace")
 
-    def hold(self, until: float, is_cancelled: Callable[[], bool]) -> Stop | None:
-        """Talk until the container's side ends (None), the sink refuses, or `until` has come.
+    def run(self, until: float, is_cancelled: Callable[[], bool]) -> Stop | None:
+        """Exchange until the container closes its output (None), the sink refuses, or `until`.
 
-        `until` is on the monotonic clock. Also returns None when cancelled.
+        `until` is a time of the monotonic clock. Returns None if it was cancelled, too.
         """
         while not self._ended and not is_cancelled():
             left_s = until - time.monotonic()
@@ -61,19 +62,19 @@ class AttachSession:
         return None
 
     def _turn(self, timeout_s: float) -> bool:
-        """Send and receive what is ready; False when the sink wants no more."""
+        """Send and receive what is ready; return False if the sink refuses more."""
         wanted = select.POLLIN | (select.POLLOUT if self._unsent else 0)
         poll = select.poll()
         poll.register(self._socket, wanted)
         self._memory.register(poll)
-        woken = dict(poll.poll(timeout_s * 1000))
-        ready = woken.pop(self._socket.fileno(), 0)
-        if woken:
-            self._memory.look()
+        events = dict(poll.poll(timeout_s * 1000))
+        ready = events.pop(self._socket.fileno(), 0)
+        if events:
+            self._memory.read()
         if self._unsent and ready & select.POLLOUT:
             self._send()
         if ready & ~select.POLLOUT:
-            return self._take(self._receive())
+            return self._deliver(self._receive())
         return True
 
     def _send(self) -> None:
@@ -82,7 +83,7 @@ class AttachSession:
             if not self._unsent:
                 self._socket.shutdown(socket.SHUT_WR)
         except OSError:
-            # The container has ended without reading; what it said is still to be read.
+            # The container ended without reading its stdin; its output is still to be read.
             self._unsent = memoryview(b"")
 
     def _receive(self) -> bytes:
@@ -91,12 +92,12 @@ class AttachSession:
         except BlockingIOError:
             return b""
         except ConnectionError:
-            # The engine went away; the call that follows finds out and says so.
+            # The engine closed the connection; the next call to it reports why.
             data = b""
         self._ended = not data
         return data
 
-    def _take(self, data: bytes) -> bool:
+    def _deliver(self, data: bytes) -> bool:
         for stream, piece in self._frames.feed(data):
             if stream is Stream.STDERR:
                 self._stderr += piece

@@ -1,4 +1,4 @@
-"""The port `Sandbox` on Docker: the SDK's blocking calls behind one thread per run."""
+"""Implements the port `Sandbox` with Docker; the SDK's blocking calls run in one thread per run."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from worker.sandbox.circuit_breaker import CircuitBreaker
 from worker.sandbox.engine import Engine
 from worker.sandbox.execute import ContainerRun
 from worker.sandbox.options import Options, SandboxSettings, container_options
-from worker.sandbox.runtime import Choice, choose
+from worker.sandbox.runtime import RuntimeChoice, choose_runtime
 
 _log = logging.getLogger("safeurl.sandbox")
 
@@ -24,7 +24,7 @@ def _utc_now() -> datetime:
 
 
 class DockerSandbox:
-    """Runs fetchers in containers of the engine behind a unix socket."""
+    """Runs fetchers in containers of the engine at a unix socket."""
 
     def __init__(
         self,
@@ -33,14 +33,14 @@ class DockerSandbox:
         clock: Clock = _utc_now,
         options: Options = container_options,
     ) -> None:
-        """Remember caps and socket; nothing is opened yet, so it may be made before a fork."""
+        """Take settings and socket path; nothing is opened yet, so a fork may follow."""
         self.settings = settings
         self._socket_path = socket_path
         self._engine = Engine(socket_path)
         self._clock = clock
         self._options = options
-        self._trouble = CircuitBreaker()
-        #: What the engine lacked when this process asked it last.
+        self._breaker = CircuitBreaker()
+        #: Why the engine was unavailable when this process last asked it.
         self._reason = ""
 
     async def run(self, order: SandboxOrder, sink: Sink) -> SandboxExit:
@@ -58,43 +58,43 @@ class DockerSandbox:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             run.cancel()
-            await _outlast(work)
+            await _await_uncancelled(work)
             raise
 
     def hear(self, *, failed: bool) -> None:
-        """Let all processes forked from this one's parent know."""
+        """Record the result for all processes of the worker."""
         if failed:
-            self._trouble.tell()
+            self._breaker.record_failure()
         else:
-            self._trouble.clear()
+            self._breaker.record_success()
 
-    def trouble(self) -> str:
-        """Say why no sandbox should be started now, or nothing; blocks while it asks the engine.
+    def unavailable_reason(self) -> str:
+        """Return why no sandbox should be started now, or an empty string; blocks.
 
-        After a failure the engine has to answer and have the image, and gets a pause besides: a
-        full disk shows only when a container is made.
+        After a failure there is a pause; then the engine has to respond and have the image. The
+        pause is needed because a full disk shows only when a container is created.
         """
-        if self._trouble.pauses():
+        if self._breaker.is_open():
             return self._reason or "A sandbox has failed."
         self._reason = ""
-        if self._trouble.is_known():
+        if self._breaker.has_failed():
             try:
                 self._version()
             except SandboxUnavailableError as error:
-                self._trouble.tell_again()
+                self._breaker.restart_pause()
                 self._reason = str(error)
         return self._reason
 
-    def choose_runtime(self) -> Choice:
-        """Ask the engine which runtime sandboxes get; runs from here on, forked too, do not ask.
+    def choose_runtime(self) -> RuntimeChoice:
+        """Ask the engine for its runtimes and return the choice; later runs use the same list.
 
-        Blocks. Nothing else of what a client learns is kept: the engine may be a newer one when
-        a fork gets there.
+        Blocks. It uses a separate client, so that the API version is not kept: a newer engine may
+        run when a fork opens its client.
         """
         self._engine.forget_runtimes()
         with Engine(self._socket_path).client(_PING_S) as client:
             runtimes = self._engine.runtimes(client)
-        return choose(self.settings.runtime, self.settings.network, runtimes)
+        return choose_runtime(self.settings.runtime, self.settings.network, runtimes)
 
     async def ping(self) -> str:
         """Return the engine's version if it has the image."""
@@ -109,8 +109,8 @@ class DockerSandbox:
             return client.version()
 
 
-async def _outlast(work: asyncio.Future[SandboxExit]) -> None:
-    """Wait for the thread, which ends soon, however often we are cancelled meanwhile."""
+async def _await_uncancelled(work: asyncio.Future[SandboxExit]) -> None:
+    """Wait for the thread, which ends soon, also if we are cancelled again meanwhile."""
     while not work.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait({work})

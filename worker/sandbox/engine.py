@@ -1,8 +1,8 @@
-"""The only module that speaks to Docker: short-lived clients, every failure in one sentence.
+"""The only module that uses the Docker SDK: short-lived clients, and typed errors.
 
-The SDK is synchronous and its clients are not thread-safe and do not survive a fork, so each
-piece of work opens its own. Whatever the SDK or the HTTP library below it raises leaves here as
-`SandboxUnavailableError`. To mypy our folder docker/ hides the SDK, which has no types anyway.
+The SDK is synchronous; its clients are not thread-safe and cannot be used after a fork. So each
+task opens its own client. Every exception of the SDK and of its HTTP library is raised again as
+`SandboxUnavailableError`. The SDK has no types, and our folder docker/ hides it from mypy.
 """
 
 import os
@@ -24,11 +24,11 @@ from urllib3.exceptions import ReadTimeoutError
 from safeurl.errors import SandboxUnavailableError
 from worker.sandbox.runtime import Runtimes
 
-#: How long one call may take; creating and starting are slow on a loaded host.
+#: The time limit of one call; creating and starting are slow on a loaded host.
 CALL_TIMEOUT_S = 30.0
 
-#: The newest API this room was written for. Engine 20.10 speaks 1.41; engine 29 still speaks
-#: 1.45 but no longer 1.41, so neither can be pinned for all.
+#: The newest API version that this module supports. Engine 20.10 supports 1.41; engine 29 supports
+#: 1.45 but no longer 1.41. So the version is negotiated.
 _NEWEST_API = (1, 45)
 _ATTACH = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
 _CONFLICT = 409
@@ -48,7 +48,7 @@ class ContainerGoneError(SandboxUnavailableError):
 
 
 class _Api(APIClient):  # type: ignore[misc]  # - the SDK has no types
-    """The SDK's client with a timeout on every call; `attach_socket` sets none itself."""
+    """The SDK's client with a timeout for every call; `attach_socket` sets none."""
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:  # as in `requests`
         kwargs.setdefault("timeout", self.timeout)
@@ -57,7 +57,7 @@ class _Api(APIClient):  # type: ignore[misc]  # - the SDK has no types
 
 
 def is_listening(socket_path: str) -> bool:
-    """Tell whether anybody takes connections on the engine's socket; costs next to nothing."""
+    """Return True if a process accepts connections on this unix socket; this is cheap."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1.0)
         try:
@@ -68,40 +68,40 @@ def is_listening(socket_path: str) -> bool:
 
 
 class Engine:
-    """Where Docker is; safe to share between threads, holds no connection."""
+    """Opens clients of one engine; may be shared between threads, holds no connection."""
 
     def __init__(self, socket_path: str) -> None:
-        """Remember the path of the engine's unix socket; nothing is opened yet."""
+        """Take the path of the engine's unix socket; nothing is opened yet."""
         self._socket_path = socket_path
         self._api_version: str | None = None
         self._runtimes: Runtimes | None = None
 
     def runtimes(self, client: "EngineClient") -> Runtimes:
-        """Return the engine's runtimes, asked for once."""
+        """Return the engine's runtimes; only the first call asks the engine."""
         if self._runtimes is None:
             self._runtimes = client.runtimes()
         return self._runtimes
 
     def forget_runtimes(self) -> None:
-        """Ask for them again, since they have proved to be others."""
+        """Discard the list of runtimes, because it is outdated; the next call asks again."""
         self._runtimes = None
 
     @contextmanager
     def client(self, timeout_s: float = CALL_TIMEOUT_S) -> Iterator["EngineClient"]:
-        """Open a client for one thread and one piece of work."""
+        """Open a client for one thread and one task."""
         try:
-            self._knock(timeout_s)
+            self._check_listening(timeout_s)
             if self._api_version is None:
-                self._api_version = self._agree_version(timeout_s)
+                self._api_version = self._negotiate_version(timeout_s)
             with self._open(self._api_version, timeout_s) as api:
                 yield EngineClient(api)
         except SandboxUnavailableError:
-            # The engine may have been replaced by one that speaks another version.
+            # The engine may have been replaced by one with another version.
             self._api_version = None
             raise
 
-    def _knock(self, timeout_s: float) -> None:
-        """Fail early where nobody listens: the SDK leaks its socket when it cannot connect."""
+    def _check_listening(self, timeout_s: float) -> None:
+        """Raise if nobody listens: the SDK leaks its socket if it cannot connect."""
         with translated(), socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(timeout_s)
             probe.connect(self._socket_path)
@@ -109,20 +109,20 @@ class Engine:
     def _open(self, version: str, timeout_s: float) -> _Api:
         with translated():
             api = _Api(f"unix://{self._socket_path}", version=version, timeout=timeout_s)
-        # Neither proxy variables nor ~/.netrc have a say in what goes through this socket.
+        # Proxy variables and ~/.netrc must not change what is sent over this socket.
         api.trust_env = False
         return api
 
-    def _agree_version(self, timeout_s: float) -> str:
+    def _negotiate_version(self, timeout_s: float) -> str:
         with self._open("1.24", timeout_s) as api, translated():
             facts = api.version(api_version=False)
-        speaks = min(_version(facts["ApiVersion"]), _NEWEST_API)
-        least = _version(facts.get("MinAPIVersion", "1.24"))
-        return ".".join(map(str, max(speaks, least)))
+        newest = min(_version(facts["ApiVersion"]), _NEWEST_API)
+        oldest = _version(facts.get("MinAPIVersion", "1.24"))
+        return ".".join(map(str, max(newest, oldest)))
 
 
 class EngineClient:
-    """What the room asks of Docker, in its own words; for one thread."""
+    """The calls to Docker that the sandbox needs; for one thread."""
 
     def __init__(self, api: _Api) -> None:
         """Wrap an open SDK client."""
@@ -134,13 +134,13 @@ class EngineClient:
             return str(self._api.version()["Version"])
 
     def info(self) -> dict[str, Any]:
-        """Return what the engine says of itself and its host."""
+        """Return the engine's information about itself and its host."""
         with translated():
             facts: dict[str, Any] = self._api.info()
             return facts
 
     def image(self, name: str) -> dict[str, Any]:
-        """Return all that Docker knows of an image."""
+        """Return Docker's facts about an image."""
         with translated(name):
             facts: dict[str, Any] = self._api.inspect_image(name)
             return facts
@@ -158,31 +158,31 @@ class EngineClient:
     def attach(self, container_id: str) -> socket.socket:
         """Return a socket to the container's streams.
 
-        To be called before the container is started: only then is it certain that the HTTP
-        library has not already read the first bytes of the stream into its own buffer.
+        Call it before the container is started: later, the HTTP library might already have read
+        the first bytes of the stream into its own buffer.
         """
         with translated():
             # A fresh dict: the SDK may add to it.
             stream = self._api.attach_socket(container_id, params=dict(_ATTACH))
             attached = socket.socket(fileno=os.dup(stream.fileno()))
-            stream._response.close()  # noqa: SLF001 - the SDK hangs the response, which holds the connection, only here
+            stream._response.close()  # noqa: SLF001 - only this attribute holds the response, and with it the connection
             return attached
 
     def start(self, container_id: str) -> None:
-        """Start the container; a command that cannot be run is refused here (126, 127)."""
+        """Start the container; this fails for a command that cannot be run (126, 127)."""
         with translated():
             self._api.start(container_id)
 
     def kill(self, container_id: str) -> None:
-        """Send SIGKILL; a container that does not run any more is left as it is."""
+        """Send SIGKILL; do nothing if the container has ended."""
         try:
             with translated():
                 self._api.kill(container_id)
         except (NameTakenError, ContainerGoneError):
-            return  # 409: it had ended already; 404: somebody removed it
+            return  # 409: it has ended already; 404: somebody removed it
 
     def wait(self, container_id: str, timeout_s: float) -> bool:
-        """Wait until the container has ended; False if it still runs after the timeout."""
+        """Wait until the container has ended; return False after the timeout."""
         try:
             with translated():
                 self._api.wait(container_id, timeout=timeout_s)
@@ -193,13 +193,13 @@ class EngineClient:
         return True
 
     def inspect(self, container: str) -> dict[str, Any]:
-        """Return all that Docker knows of a container."""
+        """Return Docker's facts about a container."""
         with translated():
             facts: dict[str, Any] = self._api.inspect_container(container)
             return facts
 
     def remove(self, container_id: str) -> None:
-        """Kill and remove the container with its volumes; it may be gone or going already."""
+        """Kill and remove the container with its volumes; do nothing if it is already removed."""
         try:
             with translated():
                 self._api.remove_container(container_id, force=True, v=True)
@@ -207,7 +207,7 @@ class EngineClient:
             return  # 409: its removal is in progress; 404: it is gone
 
     def find(self, label_filter: list[str]) -> list[dict[str, Any]]:
-        """Return id and labels of all containers, running or not, that have these labels."""
+        """Return id and labels of all containers, running or ended, that have these labels."""
         with translated():
             found: list[dict[str, Any]] = self._api.containers(
                 all=True, filters={"label": label_filter}
@@ -217,7 +217,7 @@ class EngineClient:
 
 @contextmanager
 def translated(image: str = "") -> Iterator[None]:
-    """Turn what the SDK and the HTTP library raise into one sentence for the operator."""
+    """Raise the errors of the SDK and its HTTP library as typed errors with a clear message."""
     try:
         yield
     except ImageNotFound as exc:
@@ -230,25 +230,35 @@ def translated(image: str = "") -> Iterator[None]:
     except APIError as exc:
         raise _refusal(exc) from exc
     except (DockerException, requests.RequestException, OSError) as exc:
-        raise SandboxUnavailableError(_silence(exc)) from exc
+        raise SandboxUnavailableError(_unreachable_message(exc)) from exc
 
 
 def _refusal(exc: APIError) -> SandboxUnavailableError:
-    said = _explain(exc)
-    # Engine 20.10: "Unknown runtime specified x"; 23 and later: "unknown or invalid runtime name".
-    if "unknown runtime" in said.lower() or "runtime name" in said:
+    reason = _explain(exc)
+    if _is_unknown_runtime(exc):
         hint = "Set CONTAINER_RUNTIME to one that the engine knows."
-        return RuntimeUnknownError(f"Docker refused: {said}. {hint}")
+        return RuntimeUnknownError(f"Docker refused: {reason}. {hint}")
     taken = exc.status_code == _CONFLICT
-    return (NameTakenError if taken else SandboxUnavailableError)(f"Docker refused: {said}.")
+    return (NameTakenError if taken else SandboxUnavailableError)(f"Docker refused: {reason}.")
+
+
+def _is_unknown_runtime(exc: APIError) -> bool:
+    """Return True if the engine does not know the runtime.
+
+    This is the only behaviour that depends on the text of a message. The engine has no code for
+    this error: it responds 400 (500 in some versions), as for any other invalid option.
+    Engine 20.10: "Unknown runtime specified x"; 23 and later: "unknown or invalid runtime name".
+    """
+    reason = _explain(exc).lower()
+    return "unknown runtime" in reason or "runtime name" in reason
 
 
 def _explain(exc: APIError) -> str:
-    said = " ".join(str(exc.explanation or exc).split())
-    return said[:_LONGEST_EXPLANATION].rstrip(".")
+    reason = " ".join(str(exc.explanation or exc).split())
+    return reason[:_LONGEST_EXPLANATION].rstrip(".")
 
 
-def _silence(exc: Exception) -> str:
+def _unreachable_message(exc: Exception) -> str:
     if _is_timeout(exc):
         return "Docker did not answer in time."
     reason = str(_root(exc)) or type(exc).__name__
@@ -259,17 +269,17 @@ def _silence(exc: Exception) -> str:
 
 
 def _root(exc: BaseException) -> BaseException:
-    # An `OSError` lies under several layers of the HTTP library's own errors.
-    seen = exc
-    while (below := seen.__cause__ or seen.__context__) is not None:
-        seen = below
-    return seen
+    # The HTTP library wraps an `OSError` in several errors of its own.
+    root = exc
+    while (cause := root.__cause__ or root.__context__) is not None:
+        root = cause
+    return root
 
 
 def _is_timeout(exc: BaseException | None) -> bool:
     if isinstance(exc, requests.Timeout):
         return True
-    # A timeout while the body of an answer is awaited comes as a plain ConnectionError.
+    # A timeout while the body of a response is read is raised as a plain ConnectionError.
     return (
         isinstance(exc, requests.ConnectionError)
         and bool(exc.args)

@@ -1,4 +1,4 @@
-"""Taking apart the stream of an attached container without a TTY.
+"""Splits the multiplexed stream of a container that is attached without a TTY.
 
 Docker sends frames: one byte for the stream, three zero bytes, four bytes of length (big
 endian), then the payload. https://docs.docker.com/reference/api/engine/ (ContainerAttach)
@@ -13,7 +13,7 @@ _ZEROES = bytes(3)
 
 
 class Stream(IntEnum):
-    """Which of the container's streams a payload belongs to."""
+    """The container's stream that a payload belongs to."""
 
     STDIN = 0
     STDOUT = 1
@@ -21,18 +21,18 @@ class Stream(IntEnum):
 
 
 class FrameError(ValueError):
-    """The bytes are not Docker's framing; the container has a TTY or the peer is not Docker."""
+    """The bytes are not in Docker's format: the container has a TTY, or the peer is not Docker."""
 
 
 class FrameReader:
-    """Splits bytes into payloads as they come; holds at most one unfinished header.
+    """Splits bytes into payloads; holds at most one incomplete header.
 
-    A payload is passed on in the pieces in which it arrives, so that a frame of any announced
-    length costs no memory here.
+    A payload is passed on in pieces as it arrives, so the announced length of a frame does not
+    determine how much memory is used.
     """
 
     def __init__(self) -> None:
-        """Start between two frames."""
+        """Start before the first frame."""
         self._header = bytearray()
         self._stream = Stream.STDOUT
         self._left = 0

@@ -1,7 +1,7 @@
-"""The names and labels of our containers: what is ours, whose it is, and until when.
+"""The names and labels of our containers: installation, attempt and deadline.
 
-Labels are set when a container is created, before it runs, so that a container whose worker
-was killed at any later moment can still be recognised and removed.
+Labels are set when a container is created. So the container can be recognised and removed even if
+its worker is killed at any later moment.
 """
 
 from collections.abc import Mapping
@@ -14,34 +14,34 @@ SCAN = "safeurl.scan"
 ATTEMPT = "safeurl.attempt"
 DEADLINE = "safeurl.deadline"
 ROLE = "safeurl.role"
-#: The user id that the sandbox has on this host; not needed to know whose a container is.
+#: The user id of the sandbox on this host; it does not identify the owner of the container.
 UID = "safeurl.uid"
 
 ROLE_SANDBOX = "sandbox"
-#: A container in which `safeurl doctor` tries the isolation.
+#: A container in which `safeurl doctor` tests the isolation.
 ROLE_DOCTOR = "doctor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxLabels:
-    """Whose container this is."""
+    """The labels of one container."""
 
-    #: Which installation made it, so that two on one host leave each other alone.
+    #: The installation that made it; two installations on one host must not remove each other's.
     instance: str
     scan: str
     attempt: int
-    #: Nobody needs the container after this time.
+    #: The container is not needed after this time.
     deadline_at: datetime
     role: str = ROLE_SANDBOX
 
 
 def container_name(scan: str, attempt: int) -> str:
-    """Return the container's name; Docker refuses a second one, so an attempt has one sandbox."""
+    """Return the name; Docker refuses duplicates, so an attempt has at most one sandbox."""
     return f"safeurl-{scan}-{attempt}"
 
 
 def build(labels: SandboxLabels) -> dict[str, str]:
-    """Return the labels as Docker takes them."""
+    """Return the labels in Docker's form."""
     return {
         MANAGED: "true",
         INSTANCE: labels.instance,
@@ -53,10 +53,10 @@ def build(labels: SandboxLabels) -> dict[str, str]:
 
 
 def read(raw: Mapping[str, str] | None) -> SandboxLabels | None:
-    """Return what the labels say, or None for a container that we did not make.
+    """Parse the labels; return None for a container that we did not make.
 
-    Labels also come from images and from other people's containers: what does not read as
-    ours in every part is not ours, and is never touched.
+    Images and other people's containers have labels too. A container is ours only if each of these
+    labels is present and valid; other containers are never removed.
     """
     if raw is None or raw.get(MANAGED) != "true":
         return None
@@ -69,7 +69,7 @@ def read(raw: Mapping[str, str] | None) -> SandboxLabels | None:
             deadline_at=deadline_at,
             role=raw[ROLE],
         )
-    except (KeyError, ValueError):  # a label is missing or is not of our form
+    except (KeyError, ValueError):  # a label is missing or invalid
         return None
     return labels if deadline_at.tzinfo is not None else None
 

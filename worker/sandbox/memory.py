@@ -1,16 +1,17 @@
-"""Whether a sandbox lacked memory, as the kernel itself tells it while the sandbox runs.
+"""Detects that a sandbox ran out of memory, from the kernel's counters of its cgroup.
 
-The engine's own word (`State.OOMKilled`) comes by an event that is dropped where the container's
-cgroup has gone before the engine's shim looks, under gVisor more often than under runc (containerd
-issue 8893). So the worker watches the cgroup, from before the request goes in:
+The engine's own field (`State.OOMKilled`) depends on an event that is lost if the container's
+cgroup is removed before the engine's shim reads it; under gVisor this is more frequent than under
+runc (containerd issue 8893). So the worker watches the cgroup, starting before it sends the
+request:
 
-- cgroup v1: the kernel adds one to an eventfd of ours at each lack of memory, before it kills, and
-  one more once the cgroup is removed. The count outlives the cgroup, so none is lost.
-- cgroup v2: `memory.events` counts processes killed, and wakes us at a change. The count goes with
-  the cgroup; the removal comes some milliseconds after the kill, which leaves time to read it.
+- cgroup v1: the kernel increments an eventfd at each lack of memory, before it kills, and once more
+  when the cgroup is removed. The counter remains after the cgroup, so no increment is lost.
+- cgroup v2: `memory.events` counts killed processes and wakes a poll at each change. The counter is
+  removed with the cgroup, some milliseconds after the kill, which leaves time to read it.
 
-A worker that does not see the host's cgroups (in a container), or may not write to v1's
-`cgroup.event_control` (systemd's ProtectControlGroups=), has the engine's word alone.
+A worker that cannot see the host's cgroups (in a container), or may not write to v1's
+`cgroup.event_control` (systemd's ProtectControlGroups=), uses the engine's field alone.
 """
 
 import os
@@ -23,82 +24,82 @@ from typing import Final, Protocol
 from worker.attempt.classify import MemoryFacts
 
 _ROOT: Final = Path("/sys/fs/cgroup")
-#: Where engines put a container's cgroup, by their driver: cgroupfs and systemd.
-_PLACES: Final = ("docker/{id}", "system.slice/docker-{id}.scope")
-#: More than the longest of the files read.
+#: The path of a container's cgroup with the engine's drivers cgroupfs and systemd.
+_CGROUP_PATHS: Final = ("docker/{id}", "system.slice/docker-{id}.scope")
+#: Longer than each file that is read.
 _FILE_BYTES: Final = 4096
 _KILLS: Final = frozenset({b"oom_kill", b"oom_group_kill"})
 
 
 class MemoryWatch(Protocol):
-    """Collects what the kernel tells of one cgroup; for one thread."""
+    """Collects the kernel's memory events of one cgroup; for one thread."""
 
     def register(self, poll: select.poll) -> None:
-        """Have `poll` wake when there may be news."""
+        """Register with `poll`, so that it wakes at a new event."""
 
-    def look(self) -> MemoryFacts:
-        """Return all that is known by now; blocks never, and raises nothing."""
+    def read(self) -> MemoryFacts:
+        """Return the facts so far; never blocks and never raises."""
 
 
-class NoWatch:
-    """Stands where the cgroup cannot be watched."""
+class NoMemoryWatch:
+    """Used if the cgroup cannot be watched."""
 
     def register(self, poll: select.poll) -> None:
         """Register nothing."""
 
-    def look(self) -> MemoryFacts:
-        """Know nothing."""
+    def read(self) -> MemoryFacts:
+        """Return no facts."""
         return MemoryFacts()
 
 
-class WatchV1:
-    """Watches by an eventfd that is registered with `memory.oom_control`."""
+class MemoryWatchV1:
+    """Watches an eventfd that is registered with `memory.oom_control` (cgroup v1)."""
 
     def __init__(self, event_fd: int, control_fd: int) -> None:
-        """Take open descriptors; closing them stays the caller's."""
+        """Take open descriptors; the caller closes them."""
         self._event_fd = event_fd
         self._control_fd = control_fd
         self._facts = MemoryFacts()
 
     def register(self, poll: select.poll) -> None:
-        """Wake at a signal; the next look takes it."""
+        """Wake at a signal; the next `read` consumes it."""
         poll.register(self._event_fd, select.POLLIN)
 
-    def look(self) -> MemoryFacts:
-        """Take the signals there are; while the cgroup is there, none of them is its removal's."""
+    def read(self) -> MemoryFacts:
+        """Read the signals; while the cgroup exists, none of them means its removal."""
         with suppress(BlockingIOError):
             signals = os.eventfd_read(self._event_fd)
-            there = _read(self._control_fd) is not None
-            self._facts = self._facts.signalled(signals, while_there=there)
+            exists = _read(self._control_fd) is not None
+            self._facts = self._facts.signalled(signals, while_there=exists)
         return self._facts
 
 
-class WatchV2:
-    """Watches by reading `memory.events` at each change."""
+class MemoryWatchV2:
+    """Reads `memory.events` at each change (cgroup v2)."""
 
     def __init__(self, events_fd: int) -> None:
-        """Take an open descriptor; closing it stays the caller's."""
+        """Take an open descriptor; the caller closes it."""
         self._events_fd = events_fd
         self._facts = MemoryFacts()
-        self._is_there = True
+        self._exists = True
 
     def register(self, poll: select.poll) -> None:
-        """Wake at a change; a file that is gone would wake for ever."""
-        if self._is_there:
+        """Wake at a change; a removed file is not registered, since it would wake at once."""
+        if self._exists:
             poll.register(self._events_fd, select.POLLPRI)
 
-    def look(self) -> MemoryFacts:
-        """Read the count if it is still there."""
+    def read(self) -> MemoryFacts:
+        """Read the counter if it still exists."""
         text = _read(self._events_fd)
         if text is None:
-            self._is_there = False
+            self._exists = False
         else:
             self._facts = MemoryFacts(kills=kills(text))
         return self._facts
 
 
 def kills(text: bytes) -> int:
-    """Return how many kills `memory.events` counts; what does not read as a count is none."""
+    """Return the number of kills in `memory.events`; ignore malformed lines."""
     pairs = (line.split() for line in text.splitlines())
     return sum(
         int(pair[1])
@@ -108,8 +109,8 @@ def kills(text: bytes) -> int:
 
 
 @contextmanager
-def watched(container_id: str, root: Path = _ROOT) -> Iterator[MemoryWatch]:
-    """Watch the cgroup of a container that has started, where that is possible here."""
+def watch_memory(container_id: str, root: Path = _ROOT) -> Iterator[MemoryWatch]:
+    """Watch the cgroup of a started container, if that is possible on this host."""
     descriptors: list[int] = []
     try:
         yield _open(container_id, root, descriptors)
@@ -119,19 +120,19 @@ def watched(container_id: str, root: Path = _ROOT) -> Iterator[MemoryWatch]:
 
 
 def _open(container_id: str, root: Path, descriptors: list[int]) -> MemoryWatch:
-    for place in _PLACES:
-        folder = place.format(id=container_id)
-        # Where it is not, or not ours to write, another place or the engine's word has to do.
+    for path in _CGROUP_PATHS:
+        folder = path.format(id=container_id)
+        # If it does not exist or may not be written, the next one is tried.
         with suppress(OSError):
             return _open_v1(root / "memory" / folder, descriptors)
         with suppress(OSError):
             events_fd = os.open(root / folder / "memory.events", os.O_RDONLY | os.O_CLOEXEC)
             descriptors.append(events_fd)
-            return WatchV2(events_fd)
-    return NoWatch()
+            return MemoryWatchV2(events_fd)
+    return NoMemoryWatch()
 
 
-def _open_v1(folder: Path, descriptors: list[int]) -> WatchV1:
+def _open_v1(folder: Path, descriptors: list[int]) -> MemoryWatchV1:
     control_fd = os.open(folder / "memory.oom_control", os.O_RDONLY | os.O_CLOEXEC)
     descriptors.append(control_fd)
     event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -141,11 +142,11 @@ def _open_v1(folder: Path, descriptors: list[int]) -> WatchV1:
         os.write(registry, f"{event_fd} {control_fd}".encode())
     finally:
         os.close(registry)
-    return WatchV1(event_fd, control_fd)
+    return MemoryWatchV1(event_fd, control_fd)
 
 
 def _read(descriptor: int) -> bytes | None:
-    """Return a cgroup file's text; None once the cgroup is gone."""
+    """Return the content of a cgroup file; None if the cgroup was removed."""
     try:
         return os.pread(descriptor, _FILE_BYTES, 0)
     except OSError:

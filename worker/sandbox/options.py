@@ -1,9 +1,8 @@
-"""What a sandbox may do, as pure data: the body of Docker's create request.
+"""The options of a sandbox as pure data: the complete body of Docker's create request.
 
-This is the whole of what Docker is told. No SDK stands between this dict and the wire, because
-the SDK's own `create_container` adds the proxy variables of the user's Docker configuration
-(which may hold credentials) to the container's environment. A golden file in the tests holds
-the dict as a whole, so that any loosening is a visible change.
+The dict is sent unchanged. The SDK's own `create_container` is not used, because it adds the proxy
+variables of the user's Docker configuration (which may contain credentials) to the container's
+environment. A golden file in the tests holds the whole dict, so that each change is visible.
 """
 
 from collections.abc import Callable
@@ -18,67 +17,67 @@ from worker.sandbox.runtime import RUNSC
 from worker.sandbox.seccomp import security_option
 
 _MIB = 1024 * 1024
-#: What gVisor itself needs below the limit, which counts the host's tasks: a fetch works with 64
-#: in all and fails with 48.
+#: The tasks that gVisor itself needs within the limit, which counts the host's tasks: a fetch works
+#: with 64 in total and fails with 48.
 _GVISOR_TASKS = 64
 
-#: Queued signals and timers; the fetcher has none. All the host's users together may have as many
-#: times more as there can be sandboxes.
+#: Queued signals and timers; the fetcher uses none. The limit is per user id, so all sandboxes
+#: together may have this many for each id.
 _PENDING_SIGNALS = 128
 
-#: Fills /etc/resolv.conf where nothing resolves names; what is not given, the engine copies from
-#: the host's: servers, search list and options, which name the operator's network.
+#: The content of /etc/resolv.conf in a sandbox without DNS. The engine copies each missing part
+#: from the host (servers, search list, options), which would disclose the operator's network.
 _NO_RESOLVER = {"Dns": ["127.0.0.1"], "DnsSearch": ["."], "DnsOptions": ["attempts:1"]}
 
-#: Hidden: what the engine hides by default (a list of one's own replaces it), and what counts for
-#: the whole host, or can be written by everybody, or tells of the host, and no fetch needs.
+#: Hidden paths: those that the engine hides by default (this list replaces its own), and those that
+#: affect the whole host, are writable by every user, or disclose facts about the host.
 _MASKED_PATHS = (
     *("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys"),
     *("/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list"),
     *("/proc/timer_stats",),
-    # Holds /sys/firmware, /sys/devices/virtual/powercap and all else that the engine hides there.
+    # Contains /sys/firmware, /sys/devices/virtual/powercap and others that the engine hides.
     "/sys",
-    # Terminals: one number of them for all containers of the host.
+    # Terminals: all containers of the host share one limit.
     "/dev/pts",
-    # Triggers: memory that the kernel charges to nobody, and how busy the host is.
+    # Its triggers use kernel memory of no cgroup, and it shows how busy the host is.
     "/proc/pressure",
     *("/proc/cmdline", "/proc/config.gz", "/proc/diskstats", "/proc/key-users", "/proc/locks"),
     *("/proc/modules", "/proc/partitions", "/proc/swaps"),
 )
 
-#: Where the fetcher looks for the gateway's socket.
+#: The folder in which the fetcher expects the gateway's socket.
 EGRESS_MOUNT = "/run/egress"
 
-#: All the environment a sandbox gets from us; a constant, so that nothing can leak into it.
+#: The complete environment of a sandbox; a constant, so that no secret can enter it.
 ENVIRONMENT: tuple[str, ...] = ("HOME=/tmp", "LANG=C.UTF-8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSettings:
-    """The caps of a sandbox, and whose it is."""
+    """The limits of a sandbox, and the installation that it belongs to."""
 
     image: str
-    #: Label value that tells this installation's containers from others on the host.
+    #: The label value that distinguishes this installation's containers from others on the host.
     instance: str
-    #: Memory and swap together; the tmpfs counts towards it.
+    #: Limit of memory and swap together; the tmpfs counts towards it.
     memory_mb: int = 512
     cpus: float = 0.5
     #: Processes and threads.
     pids_limit: int = 64
     tmpfs_mb: int = 64
-    #: User ids of the host that belong to sandboxes.
+    #: The host's user ids that are reserved for sandboxes.
     uids: range = DEFAULT_UIDS
-    #: The one of them that this sandbox has; the room gives each its own. The group is the same.
+    #: The user id of this sandbox, chosen at its creation; the group id is the same.
     uid: int = DEFAULT_UIDS[0]
-    #: An OCI runtime that the engine knows, or `auto`, which the room turns into one; None for
-    #: the engine's default.
+    #: An OCI runtime that the engine knows; `auto` to choose one at the creation; None for the
+    #: engine's default.
     runtime: str | None = None
     network: Literal["bridge", "none"] = "bridge"
-    #: Resolvers for `bridge`; empty for those of the host.
+    #: DNS servers for `bridge`; empty for those of the host.
     dns: tuple[str, ...] = ()
 
 
-#: Makes the body of the create request; `container_options` for all but the doctor's probes.
+#: Makes the body of the create request: `container_options`, or the doctor's own for its probes.
 Options = Callable[[SandboxSettings, SandboxOrder, datetime], dict[str, Any]]
 
 
@@ -87,7 +86,7 @@ def container_options(
 ) -> dict[str, Any]:
     """Return the complete JSON body of `POST /containers/create` for one attempt.
 
-    Of the request only scan and attempt are used; what is to be fetched goes in on stdin.
+    It contains scan and attempt, but not the URL: the request is sent on stdin.
     """
     request = order.request
     owner = labels.SandboxLabels(
@@ -106,7 +105,7 @@ def container_options(
         "AttachStdout": True,
         "AttachStderr": True,
         "OpenStdin": True,
-        # Without it the container would never see the end of its stdin.
+        # Without it the container would never see end-of-file on its stdin.
         "StdinOnce": True,
         "Tty": False,
         "Healthcheck": {"Test": ["NONE"]},
@@ -125,7 +124,7 @@ def _host_config(settings: SandboxSettings, egress_dir: str | None) -> dict[str,
         # `AutoRemove` loses the exit state: it races with inspect.
         "AutoRemove": False,
         "RestartPolicy": {"Name": "no"},
-        # What a sandbox prints is read once from the attached stream and kept nowhere else.
+        # The output is read from the attached stream; the engine must not store it.
         "LogConfig": {"Type": "none"},
     }
 
@@ -135,26 +134,26 @@ def _resources(settings: SandboxSettings) -> dict[str, Any]:
     tmpfs = settings.tmpfs_mb * _MIB
     return {
         "Memory": memory,
-        # The sum of memory and swap: equal means no swap on cgroup v2.
+        # The sum of memory and swap; equal to `Memory` means no swap on cgroup v2.
         "MemorySwap": memory,
-        # The same for cgroup v1; engines on v2 discard it with a warning.
+        # No swap on cgroup v1; engines on v2 ignore it with a warning.
         "MemorySwappiness": 0,
         "NanoCpus": round(settings.cpus * 1_000_000_000),
         "PidsLimit": settings.pids_limit + (_GVISOR_TASKS if settings.runtime == RUNSC else 0),
         "ShmSize": _MIB,
         "Ulimits": [
-            # With 0 the kernel would still start the program that `kernel.core_pattern` may name,
-            # outside and as root; with 1 it starts none, and 1 byte is less than any core file.
-            # The filter of system calls keeps code from turning 1 into 0.
+            # With 0 the kernel would still start the program of `kernel.core_pattern`, on the host
+            # and as root. With 1 it starts none, and no core file fits into 1 byte. The seccomp
+            # filter keeps code from changing 1 into 0.
             {"Name": "core", "Soft": 1, "Hard": 1},
-            # What the kernel counts per user it also counts for whoever made a user namespace,
-            # which is root for every sandbox of an engine that maps its users.
+            # The kernel counts these per user and also for the creator of a user namespace, which
+            # is root for every sandbox of an engine with user namespaces.
             {"Name": "msgqueue", "Soft": 0, "Hard": 0},
             {"Name": "sigpending", "Soft": _PENDING_SIGNALS, "Hard": _PENDING_SIGNALS},
             {"Name": "fsize", "Soft": tmpfs, "Hard": tmpfs},
             {"Name": "nofile", "Soft": 1024, "Hard": 1024},
         ],
-        # When the host itself runs out of memory, sandboxes go first.
+        # If the host runs out of memory, the kernel kills sandboxes first.
         "OomScoreAdj": 1000,
     }
 
@@ -183,7 +182,7 @@ def _isolation(settings: SandboxSettings) -> dict[str, Any]:
 
 
 def _mounts(egress_dir: str | None) -> dict[str, Any]:
-    """Return the one thing of the host that a sandbox may see: its own gateway socket."""
+    """Return the only mount of a sandbox: the folder of its own gateway socket."""
     if egress_dir is None:
         return {"Mounts": []}
     mount = {"Type": "bind", "Source": egress_dir, "Target": EGRESS_MOUNT, "ReadOnly": True}
@@ -196,8 +195,8 @@ def _network(settings: SandboxSettings) -> dict[str, Any]:
     return {
         "NetworkMode": "bridge",
         "Dns": list(settings.dns),
-        # A dot stands for no search list: the host's own would complete a page's short names
-        # to names inside the operator's network.
+        # A dot means no search list. The host's list would complete the short names of a page to
+        # names inside the operator's network.
         "DnsSearch": ["."],
         "PortBindings": {},
         "PublishAllPorts": False,

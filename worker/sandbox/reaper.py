@@ -1,4 +1,4 @@
-"""Removing our containers that nobody owns any more, by their labels."""
+"""Removes our containers whose attempt has ended, by their labels."""
 
 import asyncio
 import logging
@@ -13,21 +13,21 @@ from worker.sandbox.engine import ContainerGoneError, Engine, EngineClient
 
 _log = logging.getLogger("safeurl.reaper")
 
-#: How long after its deadline a container may still be its worker's: the deadline counts from
-#: the start, and creating, starting, killing and removing each may take their own time.
+#: How long after its deadline a worker may still handle its container: the deadline counts from the
+#: start, and creating, starting, killing and removing take time too.
 GRACE = timedelta(seconds=90)
 
-#: How long after its creation a container's attempt may be not yet, or no longer, on record while
-#: its own worker still deals with it.
-YOUTH = timedelta(seconds=15)
+#: Younger containers are left alone: the database may not show their attempt as running yet, or the
+#: attempt has just ended and its worker is about to remove the container.
+MIN_AGE = timedelta(seconds=15)
 
-#: Tells whether a scan's attempt is over, from the database.
+#: Asks the database whether a scan's attempt has ended.
 IsOver = Callable[[str, int], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """One of our containers, as listed."""
+    """One of our containers, as Docker lists it."""
 
     container_id: str
     created_at: datetime
@@ -35,24 +35,24 @@ class _Found:
 
 
 class Reaper:
-    """Removes an instance's leftovers; leaves every other container alone."""
+    """Removes the remaining containers of one instance, and no others."""
 
     def __init__(self, socket_path: str, instance: str) -> None:
-        """Remember whose containers to look for; nothing is opened yet."""
+        """Take the engine's socket and the instance; nothing is opened yet."""
         self._engine = Engine(socket_path)
         self._instance = instance
 
     async def sweep(self, clock: Clock, is_over: IsOver) -> list[str]:
-        """Remove containers past their deadline and those of attempts that are over.
+        """Remove containers past their deadline and those of attempts that have ended.
 
-        Returns their names; raises `SandboxUnavailableError` when Docker does not answer.
+        Returns their names; raises `SandboxUnavailableError` if Docker does not respond.
         """
         found = await asyncio.to_thread(self._list)
-        # After the list: by an earlier time, what was made meanwhile would be from the future,
-        # hence not young.
+        # Read after the list: with an earlier time, a container that was created meanwhile would
+        # have a negative age.
         now = clock()
         expired = [each for each in found if each.labels.deadline_at + GRACE <= now]
-        # First and without the database, which may be away.
+        # First, and without the database, which may be unavailable.
         removed = await self._remove_all(expired)
         over = [
             each for each in found if each not in expired and await _is_over(each, now, is_over)
@@ -63,7 +63,7 @@ class Reaper:
         return await asyncio.to_thread(self._remove, found) if found else []
 
     async def remove_attempt(self, scan: str, attempt: int) -> bool:
-        """Kill and remove the container of one attempt; False when there is none."""
+        """Kill and remove the container of one attempt; return False if there is none."""
         return await asyncio.to_thread(self._remove_attempt, scan, attempt)
 
     def _list(self) -> list[_Found]:
@@ -89,15 +89,15 @@ class Reaper:
 
 
 async def _is_over(found: _Found, now: datetime, is_over: IsOver) -> bool:
-    # One that is older than its own age can be was made before the clock was set back.
-    is_young = timedelta(0) <= now - found.created_at < YOUTH
+    # A negative age means that the clock was set back; such a container is not young.
+    is_young = timedelta(0) <= now - found.created_at < MIN_AGE
     if found.labels.role != labels.ROLE_SANDBOX or is_young:
         return False
     return await is_over(found.labels.scan, found.labels.attempt)
 
 
 def remove_own(client: EngineClient, instance: str, scan: str, attempt: int) -> bool:
-    """Remove the attempt's container if it exists and its labels say that it is ours."""
+    """Remove the attempt's container if it exists and its labels are ours."""
     try:
         facts = client.inspect(labels.container_name(scan, attempt))
     except ContainerGoneError:
@@ -113,7 +113,7 @@ def _try_remove(client: EngineClient, container_id: str) -> bool:
     try:
         client.remove(container_id)
     except SandboxUnavailableError as exc:
-        # One that cannot be removed must not keep the others; the next round tries again.
+        # This failure must not prevent the other removals; the next sweep tries again.
         _log.warning("reaper.not_removed container=%s error=%r", container_id[:12], str(exc))
         return False
     return True

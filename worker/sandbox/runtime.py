@@ -1,16 +1,15 @@
-"""Which OCI runtime a sandbox gets: a pure function of the settings and of what the engine has.
+"""Chooses the OCI runtime of a sandbox: a pure function of the settings and the engine's runtimes.
 
-gVisor's `runsc` puts a kernel of its own between hostile code and the host's. It is taken only
-where it is registered so that a sandbox can work in it and is caged by it: no network stack, and
-leave to open unix sockets, of which the read-only mount holds one. With Docker's bridge it cannot
-work, since it has no network at all.
+gVisor's `runsc` runs hostile code on its own kernel instead of the host's. It is used only if its
+registration is suitable: no network stack, and permission to open unix sockets, of which the
+read-only mount holds one. It cannot be used with Docker's bridge, because it has no network.
 
-What differs under runsc, each held by a test in tests/integration/test_sandbox_*.py:
+The differences under runsc; tests in tests/integration/test_sandbox_*.py check each of them:
 
 =================  =====================================  =====================================
 what               runc                                   runsc
 =================  =====================================  =====================================
-kernel             the host's                             gVisor's; the host's sees gVisor only
+kernel             the host's                             gVisor's; the host's serves gVisor only
 seccomp            our profile on the code itself         gVisor's own filter on gVisor; the
                                                           status of the code shows none
 W+X memory,        refused                                they succeed, inside gVisor only
@@ -29,7 +28,7 @@ process limit      a fork fails and the sandbox goes on   host threads are count
                                                           limit gVisor ends with status 2: crashed
 memory, PID 1      status 137 and `OOMKilled`             status 137; `OOMKilled` can be lost,
                                                           but not the kernel's signal (`memory`)
-memory, a child    the child dies, its parent goes on     all die, status 137, told likewise
+memory, a child    the child dies, its parent goes on     all die, status 137, reported likewise
 user id            the sandbox's own on the host          its own inside; all gVisors are nobody
                                                           on the host, each in a namespace of its
                                                           own, and give out none of its per-user
@@ -61,12 +60,12 @@ class Runtimes:
     """The runtimes of an engine."""
 
     default: str = RUNC
-    #: By name: what each is started with besides its command.
+    #: By name: the arguments of each runtime.
     arguments: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, info: Mapping[str, Any]) -> "Runtimes":
-        """Read what the engine says of itself (`GET /info`)."""
+        """Read the response of the engine to `GET /info`."""
         listed = info.get("Runtimes") or {}
         return cls(
             default=str(info.get("DefaultRuntime") or RUNC),
@@ -75,46 +74,48 @@ class Runtimes:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """The runtime to name when a sandbox is made, and what the operator should know."""
+class RuntimeChoice:
+    """The runtime for sandboxes, and a warning for the operator."""
 
-    #: None leaves it to the engine.
+    #: None for the engine's default.
     name: str | None
-    #: One or two sentences; empty when all is well.
+    #: One or two sentences; empty if there is no problem.
     warning: str = ""
 
 
-def choose(wanted: str | None, network: Literal["bridge", "none"], engine: Runtimes) -> Choice:
+def choose_runtime(
+    wanted: str | None, network: Literal["bridge", "none"], engine: Runtimes
+) -> RuntimeChoice:
     """Return the runtime for sandboxes.
 
-    `auto` never fails: where runsc is missing or not fit it is the engine's default, or runc
-    where that default is the very runsc that is not fit. A name is taken as it is.
+    `auto` never fails: if runsc is missing or unsuitable, it is the engine's default, or runc if
+    that default is runsc. A name is used unchanged.
     """
     if not wanted:
-        return Choice(None)
-    unfit = _unfit(engine.arguments[RUNSC]) if RUNSC in engine.arguments else ""
+        return RuntimeChoice(None)
+    unsuitable = _unsuitable(engine.arguments[RUNSC]) if RUNSC in engine.arguments else ""
     if wanted != AUTO:
-        return Choice(wanted, _doubt(wanted, unfit, engine))
-    if network == "none" and RUNSC in engine.arguments and not unfit:
-        return Choice(RUNSC)
+        return RuntimeChoice(wanted, _warning_for(wanted, unsuitable, engine))
+    if network == "none" and RUNSC in engine.arguments and not unsuitable:
+        return RuntimeChoice(RUNSC)
     fallback = RUNC if engine.default == RUNSC else engine.default
-    if network == "none" and unfit:
-        return Choice(
-            fallback, f"gVisor is not used: its runtime runsc is registered {unfit}. {_REPAIR}"
+    if network == "none" and unsuitable:
+        return RuntimeChoice(
+            fallback, f"gVisor is not used: its runtime runsc is registered {unsuitable}. {_REPAIR}"
         )
-    return Choice(fallback)
+    return RuntimeChoice(fallback)
 
 
-def _doubt(wanted: str, unfit: str, engine: Runtimes) -> str:
+def _warning_for(wanted: str, unsuitable: str, engine: Runtimes) -> str:
     if wanted not in engine.arguments:
         return f"The engine lists no runtime {wanted}, which CONTAINER_RUNTIME names."
-    if wanted == RUNSC and unfit:
-        return f"Sandboxes may fail or lack walls: runsc is registered {unfit}. {_REPAIR}"
+    if wanted == RUNSC and unsuitable:
+        return f"Sandboxes may fail or lack walls: runsc is registered {unsuitable}. {_REPAIR}"
     return ""
 
 
-def _unfit(arguments: Sequence[str]) -> str:
-    """Say what is wrong with these arguments of runsc, as `registered …`; empty for nothing."""
+def _unsuitable(arguments: Sequence[str]) -> str:
+    """Return the faults of runsc's arguments, to follow "registered"; empty if there are none."""
     flags = _flags(arguments)
     faults = []
     if flags.get("network") != "none":
@@ -127,12 +128,12 @@ def _unfit(arguments: Sequence[str]) -> str:
 
 
 def _is_on(flags: Mapping[str, str], name: str) -> bool:
-    # As Go's flags read a boolean; whatever they would refuse is not on.
+    # The spellings of Go's boolean flags; any other value counts as off.
     return flags.get(name, "false") in {"1", "t", "T", "true", "TRUE", "True"}
 
 
 def _flags(arguments: Sequence[str]) -> dict[str, str]:
-    """Read Go's flags: one dash or two, `=` or the next word, `true` for none; the last counts."""
+    """Parse Go flags: one or two dashes, value after `=` or in the next word, default `true`."""
     flags = {}
     for word, following in zip_longest(arguments, arguments[1:], fillvalue=""):
         name, has_value, value = word.lstrip("-").partition("=")

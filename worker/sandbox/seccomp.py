@@ -1,10 +1,10 @@
-"""The system calls that a sandbox may make: seccomp profiles of our own, deny by default.
+"""The seccomp profiles of sandboxes: allowed system calls, all others denied.
 
-Written by docker/seccomp_profile.py from recorded calls; held by tests/unit/worker/test_seccomp.py
-and, from inside containers, by tests/integration/test_sandbox_seccomp.py. What a filter cannot
-see: memory behind a pointer (so `clone3` is refused as a whole), file names, and what is written
-through files: a process that writes to /proc/self/mem changes its own code although no memory
-of it is writable and executable.
+docker/seccomp_profile.py writes them from recorded calls. tests/unit/worker/test_seccomp.py checks
+them, and tests/integration/test_sandbox_seccomp.py from inside containers. A filter cannot see
+memory behind a pointer (so `clone3` is refused completely), file names, or data written to files: a
+process that writes to /proc/self/mem changes its own code, although none of its memory is writable
+and executable.
 """
 
 import json
@@ -13,12 +13,12 @@ from importlib import resources
 from typing import Literal
 
 _FOLDER = "profiles"
-#: By the sandbox's network. Without one the fetcher speaks to its gateway's unix socket alone.
+#: By the sandbox's network. Without one, the fetcher uses its gateway's unix socket only.
 _FILES = {"none": "http.json", "bridge": "http_bridge.json"}
 
 
 @cache
 def security_option(network: Literal["bridge", "none"]) -> str:
-    """Return the entry of `SecurityOpt`: the engine is given the profile itself, not a path."""
+    """Return the entry of `SecurityOpt`, which contains the profile itself, not a path."""
     text = (resources.files(__package__) / _FOLDER / _FILES[network]).read_text(encoding="utf-8")
     return "seccomp=" + json.dumps(json.loads(text), separators=(",", ":"))

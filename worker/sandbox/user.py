@@ -1,10 +1,10 @@
-"""Gives each sandbox a user id of its own, whoever else makes sandboxes on the same engine.
+"""Gives each sandbox of an engine its own user id, also if several workers use the engine.
 
-A sandbox's id stands in a label of its container from the create request on. Whoever has created
-one then looks whether another container has the same id, and takes another if so. Of two that
-meet, the one that was created later sees the other, because the engine lists what it has created;
-so no two that are started have the same. The engine keeps the list: it holds the containers of all
-installations and of the doctor, and those that a killed worker has left, until they are removed.
+The create request puts the user id into a label of the container. After the creation, the worker
+checks whether another container has the same id; if so, it creates the container again with
+another id. Of two containers with the same id, the worker of the later one sees the earlier one in
+the engine's list. So two started containers never have the same id. The list includes the
+containers of all installations, of the doctor, and of killed workers, until they are removed.
 """
 
 import secrets
@@ -16,7 +16,7 @@ from worker.sandbox.engine import EngineClient
 
 
 def choose_uid(uids: range, taken: AbstractSet[int]) -> int:
-    """Return a random one that is not taken; raise SandboxUnavailableError where none is left."""
+    """Return a random id that is not taken; raise SandboxUnavailableError if none is left."""
     start = secrets.randbelow(len(uids))
     for offset in range(len(uids)):
         uid = uids[(start + offset) % len(uids)]
@@ -28,8 +28,8 @@ def choose_uid(uids: range, taken: AbstractSet[int]) -> int:
 
 
 def taken_uids(client: EngineClient, container_id: str) -> frozenset[int]:
-    """Return the ids of all sandboxes of the engine, running or not, but this container's."""
+    """Return the user ids of all other containers of the engine, running or ended."""
     listed = client.find([labels.UID])
     others = (facts["Labels"][labels.UID] for facts in listed if facts["Id"] != container_id)
-    # Labels also come from other people's containers.
+    # Other people's containers may have this label too.
     return frozenset(int(uid) for uid in others if uid.isascii() and uid.isdecimal())

@@ -304,8 +304,8 @@ class _Parts:
 
     async def ask(self) -> None:
         """Raise UnavailableError when Docker, or the gateway a unit should run, is not there."""
+        from worker.bootstrap import make_sandbox  # noqa: PLC0415 - the same; the worker inherits it
         from worker.egress.client.client import EgressClient  # noqa: PLC0415 - the same
-        from worker.tasks import make_sandbox  # noqa: PLC0415 - the same; the worker inherits it
 
         await make_sandbox(self._settings).ping()
         if self._settings.egress_dir and self._settings.container_network == "none":

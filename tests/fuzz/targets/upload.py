@@ -6,15 +6,14 @@ import socket
 
 import h11
 
-from safeurl.address import AddressPolicy
+from safeurl.address import DEFAULT_POLICY
 from safeurl.errors import UrlRefusedError
-from worker.egress.gateway.traffic.accounting import Entry, Ledger
-from worker.egress.gateway.traffic.forward import PlainForward
-from worker.egress.gateway.traffic.request import RequestError, read_ask
+from worker.egress.gateway.traffic.accounting import Accounting, Entry
+from worker.egress.gateway.traffic.forward import RequestForward
+from worker.egress.gateway.traffic.request import ProxyRequestError, read_request
 
 _LOOP = asyncio.new_event_loop()
 _TIMEOUT_S = 5.0
-_POLICY = AddressPolicy.parse((), ())
 _BUFFER = memoryview(bytearray(64 * 1024))
 #: What a socket pair holds before anybody reads: more would have to be read meanwhile.
 _MAX_BYTES = 32 * 1024
@@ -47,14 +46,14 @@ async def _forward(data: bytes) -> bytes:
         sandbox.sendall(data)
         sandbox.shutdown(socket.SHUT_WR)
         try:
-            ask = await read_ask(client, _TIMEOUT_S)
-            if ask is None or ask.plain is None:
+            request = await read_request(client, _TIMEOUT_S)
+            if request is None or request.forwarded is None:
                 return b""
-            target = ask.target(_POLICY)
-        except (RequestError, UrlRefusedError):
+            target = request.target(DEFAULT_POLICY)
+        except (ProxyRequestError, UrlRefusedError):
             return b""
-        forward = PlainForward(ask, target, client, gateway)
-        carried = asyncio.create_task(forward.carry(Ledger(), Entry(), _BUFFER))
+        forward = RequestForward(request, target, client, gateway)
+        carried = asyncio.create_task(forward.carry(Accounting(), Entry(), _BUFFER))
         # One turn of the loop lets the upload run as far as the bytes reach; then the server ends.
         await asyncio.sleep(0)
         await asyncio.sleep(0)

@@ -9,10 +9,10 @@ from fetcher.deadline import Deadline
 from fetcher.failure import FetchFailedError
 from fetcher.http.dial import DirectDialler
 from fetcher.http.hop_recorder import HopRecorder
-from safeurl.address import AddressPolicy
+from safeurl.address import AddressPolicy, PolicyOverrides
 from safeurl.state import Outcome
 
-_POLICY = AddressPolicy.parse(("127.0.0.0/8",), ())
+_POLICY = AddressPolicy.parse(PolicyOverrides(allow_cidrs=("127.0.0.0/8",)))
 
 
 def _recorder(port: int) -> HopRecorder:

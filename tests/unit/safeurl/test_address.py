@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from safeurl.address import (
     DEFAULT_POLICY,
     AddressPolicy,
+    PolicyOverrides,
     Rule,
     Ruling,
     judge_address,
@@ -156,7 +157,9 @@ def test_text_and_object_are_judged_alike(address: IPv4Address | IPv6Address) ->
 @given(st.ip_addresses(v=4))
 def test_a_mapped_address_is_judged_as_the_ipv4_address_in_it(address: IPv4Address) -> None:
     """`::ffff:a.b.c.d` opens a.b.c.d, so it is let through exactly where that one is."""
-    policy = AddressPolicy.parse(["10.0.0.0/8"], ["8.0.0.0/8"], own=["9.9.9.9"])
+    policy = AddressPolicy.parse(
+        PolicyOverrides(allow_cidrs=("10.0.0.0/8",), deny_cidrs=("8.0.0.0/8",)), own=["9.9.9.9"]
+    )
     assert judge_address(f"::ffff:{address}", policy) == judge_address(address, policy)
 
 
@@ -187,8 +190,9 @@ def test_a_name_without_addresses_is_refused() -> None:
 def test_precedence_is_denied_then_own_then_allowed_then_the_table() -> None:
     """An exception opens a range of the table, but neither our own address nor a denied one."""
     policy = AddressPolicy.parse(
-        allow_cidrs=["10.0.0.0/8", "192.168.1.0/24"],
-        deny_cidrs=["10.9.0.0/16", "8.8.8.0/24"],
+        PolicyOverrides(
+            allow_cidrs=("10.0.0.0/8", "192.168.1.0/24"), deny_cidrs=("10.9.0.0/16", "8.8.8.0/24")
+        ),
         own=["10.0.0.1", "10.9.0.1", "1.2.3.4"],
     )
     verdicts = {
@@ -205,7 +209,9 @@ def test_precedence_is_denied_then_own_then_allowed_then_the_table() -> None:
 
 def test_a_range_in_mapped_notation_counts_for_ipv4() -> None:
     """A denial cannot be lost because somebody wrote it as `::ffff:…`."""
-    policy = AddressPolicy.parse(["::ffff:10.0.0.0/104"], ["::ffff:8.8.8.8"])
+    policy = AddressPolicy.parse(
+        PolicyOverrides(allow_cidrs=("::ffff:10.0.0.0/104",), deny_cidrs=("::ffff:8.8.8.8",))
+    )
     assert judge_address("10.2.3.4", policy).rule is Rule.ALLOWED_BY_SETTING
     assert judge_address("8.8.8.8", policy).rule is Rule.DENIED_BY_SETTING
 
@@ -215,7 +221,9 @@ def test_dns64_is_decoded_and_judged_anew_where_the_setting_says_so() -> None:
 
     Denials count for both spellings, and a network's own prefix stays refused.
     """
-    policy = AddressPolicy.parse([], ["9.9.9.9", "64:ff9b::101:102"], own=["1.2.3.4"], dns64=True)
+    policy = AddressPolicy.parse(
+        PolicyOverrides(deny_cidrs=("9.9.9.9", "64:ff9b::101:102"), dns64=True), own=["1.2.3.4"]
+    )
     rulings = {
         "64:ff9b::101:101": Rule.PUBLIC,
         "64:ff9b::7f00:1": Rule.LOOPBACK,
@@ -234,7 +242,7 @@ def test_dns64_is_decoded_and_judged_anew_where_the_setting_says_so() -> None:
 
 def test_a_scoped_address_is_refused_even_inside_an_exception() -> None:
     """A zone names an interface of ours, which no URL may choose."""
-    policy = AddressPolicy.parse(["fe80::/10"], [])
+    policy = AddressPolicy.parse(PolicyOverrides(allow_cidrs=("fe80::/10",)))
     assert judge_address("fe80::1", policy).allowed
     assert judge_address("fe80::1%eth0", policy).rule is Rule.SCOPED
     assert judge_address(ip_address("fe80::1%eth0"), policy).rule is Rule.SCOPED
@@ -244,10 +252,12 @@ def test_all_faults_of_the_settings_are_told_at_once() -> None:
     """The operator corrects every setting in one go."""
     with pytest.raises(ConfigError) as caught:
         AddressPolicy.parse(
-            ["10.0.0.1/8", "10.0.0.0/8"],
-            ["nonsense"],
-            allow_ports=[0],
-            deny_ports=[65536],
+            PolicyOverrides(
+                allow_cidrs=("10.0.0.1/8", "10.0.0.0/8"),
+                deny_cidrs=("nonsense",),
+                allow_ports=(0,),
+                deny_ports=(65536,),
+            ),
             own=[""],
         )
     names = [fault.split(":")[0] for fault in caught.value.faults]
@@ -287,7 +297,7 @@ def test_what_is_no_port_is_refused_whatever_the_settings_say(port: int) -> None
 
 def test_port_settings_widen_and_narrow_and_denial_wins() -> None:
     """A lab may open 6379 and close 8080; what is in both lists is closed."""
-    policy = AddressPolicy.parse([], [], allow_ports=[22, 6379, 81], deny_ports=[8080, 81])
+    policy = AddressPolicy.parse(PolicyOverrides(allow_ports=(22, 6379, 81), deny_ports=(8080, 81)))
     assert judge_port(6379, policy) == Ruling(allowed=True, rule=Rule.ALLOWED_BY_SETTING)
     assert judge_port(22, policy).allowed
     assert judge_port(8080, policy) == Ruling(allowed=False, rule=Rule.DENIED_BY_SETTING)
@@ -296,4 +306,4 @@ def test_port_settings_widen_and_narrow_and_denial_wins() -> None:
 
 def test_the_default_policy_has_no_exceptions() -> None:
     """Out of the box, the table alone decides."""
-    assert AddressPolicy.parse([], []) == DEFAULT_POLICY
+    assert AddressPolicy.parse(PolicyOverrides()) == DEFAULT_POLICY

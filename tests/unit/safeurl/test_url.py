@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safeurl.address import AddressPolicy, Rule
+from safeurl.address import AddressPolicy, PolicyOverrides, Rule
 from safeurl.errors import UrlRefusedError
 from safeurl.url import (
     MAX_REDIRECT_BYTES,
@@ -132,7 +132,11 @@ def test_the_parts_are_those_of_the_normalised_url() -> None:
 
 def test_settings_open_literals_and_ports_but_never_localhost() -> None:
     """A lab's exceptions are honoured; a name of the scanner's own machine stays refused."""
-    lab = AddressPolicy.parse(["127.0.0.0/8"], ["1.1.1.0/24"], allow_ports=[6379])
+    lab = AddressPolicy.parse(
+        PolicyOverrides(
+            allow_cidrs=("127.0.0.0/8",), deny_cidrs=("1.1.1.0/24",), allow_ports=(6379,)
+        )
+    )
     assert parse("http://0x7f.1:6379/", lab).url == "http://127.0.0.1:6379/"
     assert parse("http://[::ffff:127.0.0.1]/", lab).is_literal
     assert reason_of("http://localhost:6379/", lab) == Reason.LOCAL_NAME

@@ -8,6 +8,7 @@ import msgspec
 
 from safeurl.adapters.memory.artefacts import MemoryArtefacts
 from safeurl.adapters.memory.store import MemoryStore
+from safeurl.address import PolicyOverrides
 from safeurl.errors import StoreUnavailableError
 from safeurl.model.report import FetchRequest, ReportLine, encode_line
 from safeurl.model.scan import AuditEntry, Scan
@@ -17,6 +18,13 @@ from tests.support.builders import make_scan
 from tests.support.sandbox import ScriptedSandbox, page_lines
 from worker.attempt.executor import AttemptLimits, Executor
 
+_POLICY = PolicyOverrides(
+    allow_cidrs=("10.0.0.0/8",),
+    deny_cidrs=("8.8.8.8/32",),
+    allow_ports=(8080,),
+    deny_ports=(443,),
+    dns64=True,
+)
 _LIMITS = AttemptLimits(
     fetch_timeout=timedelta(seconds=2),
     container_timeout=timedelta(seconds=3),
@@ -27,11 +35,7 @@ _LIMITS = AttemptLimits(
     max_redirects=5,
     max_body_bytes=1000,
     user_agent="agent",
-    allow_cidrs=("10.0.0.0/8",),
-    deny_cidrs=("8.8.8.8/32",),
-    allow_ports=(8080,),
-    deny_ports=(443,),
-    dns64=True,
+    policy=_POLICY,
 )
 
 
@@ -75,11 +79,7 @@ def test_the_fetcher_is_told_what_it_may() -> None:
         timeout_s=2.0,
         max_redirects=5,
         max_body_bytes=1000,
-        allow_cidrs=("10.0.0.0/8",),
-        deny_cidrs=("8.8.8.8/32",),
-        allow_ports=(8080,),
-        deny_ports=(443,),
-        dns64=True,
+        policy=_POLICY,
         user_agent="agent",
         gateway=False,
     )

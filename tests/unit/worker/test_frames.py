@@ -1,4 +1,4 @@
-"""The framing of attached streams comes apart the same however the bytes arrive."""
+"""The frames of an attached stream are split the same way for every division of the bytes."""
 
 import struct
 import tracemalloc
@@ -15,12 +15,12 @@ _frames = st.lists(st.tuples(st.sampled_from(Stream), st.binary(max_size=40)), m
 
 
 def encode(stream: int, payload: bytes) -> bytes:
-    """Return one frame as Docker writes it."""
+    """Return one frame in Docker's format."""
     return struct.pack(">BxxxI", stream, len(payload)) + payload
 
 
 def joined(pieces: Frames) -> dict[Stream, bytes]:
-    """Return all that came on each stream."""
+    """Return the bytes of each stream."""
     whole: dict[Stream, bytes] = {}
     for stream, piece in pieces:
         whole[stream] = whole.get(stream, b"") + piece
@@ -29,7 +29,7 @@ def joined(pieces: Frames) -> dict[Stream, bytes]:
 
 @given(_frames, st.lists(st.integers(min_value=1, max_value=17), max_size=60))
 def test_any_cut_gives_the_same_payload(frames: Frames, cuts: list[int]) -> None:
-    """Frames may arrive in pieces of any size, also cut inside a header."""
+    """Frames may arrive in pieces of any size, also divided inside a header."""
     wire = b"".join(encode(stream, payload) for stream, payload in frames)
     reader = FrameReader()
     pieces: Frames = []
@@ -41,7 +41,7 @@ def test_any_cut_gives_the_same_payload(frames: Frames, cuts: list[int]) -> None
 
 
 def test_a_huge_frame_is_passed_on_piece_by_piece() -> None:
-    """A frame that announces 4 GiB costs no more memory than the piece at hand."""
+    """A frame that announces 4 GiB needs no more memory than the piece at hand."""
     reader = FrameReader()
     list(reader.feed(struct.pack(">BxxxI", 1, 2**32 - 1)))
     block = bytes(64 * 1024)

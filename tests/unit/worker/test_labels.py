@@ -1,4 +1,4 @@
-"""Labels say whose a container is; what is not wholly ours is not ours."""
+"""Labels identify our containers; a container without all of them is not ours."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -11,12 +11,12 @@ _OURS = labels.SandboxLabels(instance="main", scan="0197", attempt=3, deadline_a
 
 
 def test_what_is_built_reads_back_the_same() -> None:
-    """Building and reading are inverse."""
+    """Parsing the built labels returns the same value."""
     assert labels.read(labels.build(_OURS)) == _OURS
 
 
 def test_deadline_is_written_in_utc() -> None:
-    """A deadline in another zone is the same moment on the label."""
+    """A deadline in another time zone is the same moment in the label."""
     east = _AT.astimezone(timezone(timedelta(hours=5)))
     built = labels.build(
         labels.SandboxLabels(instance="main", scan="0197", attempt=3, deadline_at=east)
@@ -26,7 +26,7 @@ def test_deadline_is_written_in_utc() -> None:
 
 @pytest.mark.parametrize("missing", sorted(labels.build(_OURS)))
 def test_a_missing_label_makes_it_not_ours(missing: str) -> None:
-    """Each label is needed."""
+    """Each label is required."""
     raw = labels.build(_OURS)
     del raw[missing]
     assert labels.read(raw) is None
@@ -42,13 +42,13 @@ def test_a_missing_label_makes_it_not_ours(missing: str) -> None:
     ],
 )
 def test_a_label_of_another_form_makes_it_not_ours(name: str, value: str) -> None:
-    """Someone else's use of our label names is left alone; so is a deadline without a zone."""
+    """Other uses of our label names are ignored; so is a deadline without a time zone."""
     assert labels.read({**labels.build(_OURS), name: value}) is None
 
 
 @pytest.mark.parametrize("raw", [None, {}, {"com.example": "x"}])
 def test_foreign_containers_are_not_ours(raw: dict[str, str] | None) -> None:
-    """A container without our labels, or without any, reads as None."""
+    """A container without our labels, or without any, returns None."""
     assert labels.read(raw) is None
 
 

@@ -1,4 +1,4 @@
-"""A container's last state: engine and kernel may tell late that memory was lacking."""
+"""A container's last state: engine and kernel may report a lack of memory late."""
 
 import select
 from typing import Any
@@ -7,24 +7,24 @@ import pytest
 
 from worker.attempt.classify import MemoryFacts
 from worker.sandbox.execute import last_state, was_restarted
-from worker.sandbox.memory import NoWatch
+from worker.sandbox.memory import NoMemoryWatch
 
 _SIGNAL = MemoryFacts(signals=1)
 _TWO = MemoryFacts(signals=2)
 
 
 class Told:
-    """A watch that has these facts to tell, one at each look and the last one for ever."""
+    """A watch that returns these facts, one at each call, the last one repeatedly."""
 
     def __init__(self, *facts: MemoryFacts) -> None:
-        """Take them in order."""
+        """Take the facts in order."""
         self._facts = list(facts)
 
     def register(self, poll: select.poll) -> None:
         """Register nothing."""
 
-    def look(self) -> MemoryFacts:
-        """Tell the next."""
+    def read(self) -> MemoryFacts:
+        """Return the next facts."""
         return self._facts.pop(0) if len(self._facts) > 1 else self._facts[0]
 
 
@@ -34,15 +34,15 @@ def _state(exit_code: int, *, oom: bool = False) -> dict[str, Any]:
 
 
 def test_a_late_word_of_lacking_memory_is_waited_for() -> None:
-    """The first look sees only the SIGKILL; the third one knows whose it was."""
+    """The first call sees only the SIGKILL; the third one sees its cause."""
     looks = iter([_state(137), _state(137), _state(137, oom=True)])
-    found = last_state(lambda: next(looks), NoWatch(), killed_by_us=False)
+    found = last_state(lambda: next(looks), NoMemoryWatch(), killed_by_us=False)
     assert found == (_state(137, oom=True), True)
 
 
 def test_a_kill_from_outside_is_taken_for_one_in_the_end() -> None:
-    """No word comes: the looks are bounded, and the removal's own signal says nothing."""
-    for memory in (NoWatch(), Told(_SIGNAL)):
+    """No event comes: the number of calls is limited; the signal of the removal proves nothing."""
+    for memory in (NoMemoryWatch(), Told(_SIGNAL)):
         found = last_state(lambda: _state(137), memory, killed_by_us=False)
         assert found == (_state(137), False)
 
@@ -52,14 +52,14 @@ def test_a_kill_from_outside_is_taken_for_one_in_the_end() -> None:
 def test_what_the_kernel_has_told_needs_no_word_of_the_engine(
     exit_code: int, *, killed_by_us: bool
 ) -> None:
-    """The engine's word is lost for good; nothing is waited for."""
+    """The engine's event is lost; the kernel's counter is enough, without a wait."""
     looks = iter([_state(exit_code)])
     found = last_state(lambda: next(looks), Told(_TWO), killed_by_us=killed_by_us)
     assert found == (_state(exit_code), True)
 
 
 def test_the_removals_signal_is_waited_for() -> None:
-    """Until it comes, the signal of a cgroup that is gone may be the removal's or memory's."""
+    """Until then, the one signal of a removed cgroup may mean the removal or a lack of memory."""
     looks = iter([_state(137), _state(137)])
     found = last_state(lambda: next(looks), Told(_SIGNAL, _TWO), killed_by_us=False)
     assert found == (_state(137), True)
@@ -76,7 +76,7 @@ def test_the_removals_signal_is_waited_for() -> None:
     ],
 )
 def test_what_is_clear_is_looked_at_once(state: dict[str, Any], *, killed_by_us: bool) -> None:
-    """Nobody waits where nothing is in doubt."""
+    """There is no wait if the cause is certain."""
     looks = iter([state])
     found = last_state(lambda: next(looks), Told(_SIGNAL), killed_by_us=killed_by_us)
     assert found == (state, state["OOMKilled"])
@@ -99,7 +99,7 @@ _OURS = "2026-01-02T03:04:05.123456789Z"
     ],
 )
 def test_another_start_than_ours_is_a_restart(latest: str | None, *, is_another: bool) -> None:
-    """By the engine's clock alone; where it says nothing there was none."""
+    """Only the engine's clock counts; without its start times there was no restart."""
     assert was_restarted({"StartedAt": _OURS}, {"StartedAt": latest}) is is_another
     assert not was_restarted({}, {"StartedAt": latest})
     assert not was_restarted({"StartedAt": _OURS}, {})

@@ -1,4 +1,4 @@
-"""The complete dict of Docker arguments is a golden file: any loosening is a visible diff."""
+"""A golden file holds the complete options of a sandbox, so that each change is visible."""
 
 import dataclasses
 import json
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from safeurl.address import PolicyOverrides
 from safeurl.model.report import FetchRequest
 from safeurl.ports.sandbox import SandboxOrder
 from worker.sandbox.options import ENVIRONMENT, SandboxSettings, container_options
@@ -26,7 +27,7 @@ _CANARY = "canary-5f3a"
 
 
 def _golden(name: str) -> dict[str, Any]:
-    """Return the golden file with the profile's content in the place of its file's name."""
+    """Return the golden file, with the profile's content in place of its file name."""
     golden: dict[str, Any] = json.loads((_GOLDEN / f"sandbox_{name}.json").read_text())
     *others, seccomp = golden["HostConfig"]["SecurityOpt"]
     profile = json.loads((_SANDBOX / seccomp.removeprefix("seccomp=")).read_text())
@@ -43,7 +44,7 @@ def _order(request: FetchRequest) -> SandboxOrder:
     ("name", "settings"), [("bridge", _PLAIN), ("none_runsc", _STRICT), ("dns", _RESOLVER)]
 )
 def test_options_equal_the_golden_file(name: str, settings: SandboxSettings) -> None:
-    """Each way to run a sandbox is held as a whole, defaults included; the profile by its file."""
+    """Each kind of sandbox is compared completely, with all defaults."""
     egress_dir = "/state/egress/sockets/1f" if settings.network == "none" else None
     order = SandboxOrder(request=_REQUEST, deadline_s=30.0, egress_dir=egress_dir)
     assert container_options(settings, order, _AT) == _golden(name)
@@ -52,7 +53,7 @@ def test_options_equal_the_golden_file(name: str, settings: SandboxSettings) -> 
 def test_no_setting_and_nothing_of_the_request_reaches_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The environment is a constant, whatever settings, request and our own environment hold."""
+    """The environment is a constant: settings, request and our own environment do not change it."""
     for name in ("TURSO_AUTH_TOKEN", "REDIS_PASSWORD", "HTTP_PROXY"):
         monkeypatch.setenv(name, _CANARY)
     settings = SandboxSettings(image=_CANARY, instance=_CANARY, runtime=_CANARY, dns=(_CANARY,))
@@ -63,22 +64,26 @@ def test_no_setting_and_nothing_of_the_request_reaches_the_environment(
 
 
 def test_the_url_is_nowhere_in_the_options() -> None:
-    """What is to be fetched goes in on stdin only: `docker inspect` and `ps` do not show it."""
+    """The request is sent on stdin only: `docker inspect` and `ps` do not show the URL."""
     request = FetchRequest(
-        scan="0197", attempt=3, url=f"http://{_CANARY}/", user_agent=_CANARY, deny_cidrs=(_CANARY,)
+        scan="0197",
+        attempt=3,
+        url=f"http://{_CANARY}/",
+        user_agent=_CANARY,
+        policy=PolicyOverrides(deny_cidrs=(_CANARY,)),
     )
     assert _CANARY not in json.dumps(container_options(_PLAIN, _order(request), _AT))
 
 
 def test_swap_is_never_more_than_memory() -> None:
-    """Memory and swap together have the same cap as memory, so nothing is ever swapped out."""
+    """Memory and swap together have the same limit as memory, so nothing is swapped out."""
     for settings in (_PLAIN, _STRICT):
         host = container_options(settings, _ORDER, _AT)["HostConfig"]
         assert host["MemorySwap"] == host["Memory"] == settings.memory_mb * 2**20
 
 
 def test_user_group_folder_and_label_follow_the_user_id() -> None:
-    """One number, in each place that the sandbox or the reaper reads it from."""
+    """The same number is in each field that the sandbox or the reaper reads."""
     body = container_options(dataclasses.replace(_STRICT, uid=70007), _ORDER, _AT)
     assert body["User"] == "70007:70007"
     assert body["Labels"]["safeurl.uid"] == "70007"

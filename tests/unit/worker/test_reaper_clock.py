@@ -1,4 +1,4 @@
-"""By which time the reaper judges a container's age."""
+"""The time by which the reaper computes a container's age."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ _START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 @pytest.mark.parametrize("took_s", [0, 1, 5, 14])
 async def test_a_container_made_during_the_list_is_young(tmp_path: Path, took_s: int) -> None:
-    """It is judged by the time after the list, so that nobody asks if its attempt is over."""
+    """It uses the time after the list, so that such a container is young and not looked up."""
     now = [_START]
     asked: list[str] = []
 

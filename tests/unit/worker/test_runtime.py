@@ -1,11 +1,11 @@
-"""Which runtime a sandbox gets, as a table over what is wanted, the network, and the engine."""
+"""The choice of the runtime, as a table of setting, network and engine."""
 
 from collections.abc import Sequence
 from typing import Literal
 
 import pytest
 
-from worker.sandbox.runtime import Choice, Runtimes, choose
+from worker.sandbox.runtime import RuntimeChoice, Runtimes, choose_runtime
 
 Network = Literal["bridge", "none"]
 
@@ -39,8 +39,8 @@ def _engine(runsc: Sequence[str] | None = None, default: str = "runc") -> Runtim
     ],
 )
 def test_choice(wanted: str | None, network: Network, engine: Runtimes, name: str | None) -> None:
-    """Runsc is taken where it can work, names are taken as they are, and nothing is warned of."""
-    assert choose(wanted, network, engine) == Choice(name)
+    """Runsc is chosen if it can be used, names are used unchanged, and there is no warning."""
+    assert choose_runtime(wanted, network, engine) == RuntimeChoice(name)
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,11 @@ def test_choice(wanted: str | None, network: Network, engine: Runtimes, name: st
 )
 @pytest.mark.parametrize("default", ["runc", "runsc"])
 def test_runsc_that_is_not_fit(arguments: Sequence[str], fault: str, default: str) -> None:
-    """`auto` takes runc instead, even where the engine's default is the unfit one, and says why."""
-    choice = choose("auto", "none", _engine(arguments, default))
+    """`auto` chooses runc, even if the engine's default is the unsuitable runsc, and warns."""
+    choice = choose_runtime("auto", "none", _engine(arguments, default))
     assert choice.name == "runc"
     assert fault in choice.warning
-    named = choose("runsc", "none", _engine(arguments, default))
+    named = choose_runtime("runsc", "none", _engine(arguments, default))
     assert named.name == "runsc"
     assert fault in named.warning
 
@@ -79,13 +79,13 @@ def test_runsc_that_is_not_fit(arguments: Sequence[str], fault: str, default: st
     ],
 )
 def test_flags_are_read_as_gvisor_reads_them(arguments: Sequence[str]) -> None:
-    """One dash or two, with `=` or the next word; switches need no value; the last one counts."""
-    assert choose("auto", "none", _engine(arguments)) == Choice("runsc")
+    """One or two dashes, value after `=` or in the next word, switches; the last one counts."""
+    assert choose_runtime("auto", "none", _engine(arguments)) == RuntimeChoice("runsc")
 
 
 def test_a_name_the_engine_does_not_list_is_doubted() -> None:
-    """It is still taken: the engine refuses it in words that name the setting."""
-    choice = choose("runsc", "none", _engine())
+    """It is still used: the engine refuses it with a message that names the setting."""
+    choice = choose_runtime("runsc", "none", _engine())
     assert choice.name == "runsc"
     assert "CONTAINER_RUNTIME" in choice.warning
 
@@ -109,5 +109,5 @@ def test_a_name_the_engine_does_not_list_is_doubted() -> None:
     ],
 )
 def test_engines_own_words_are_read(info: dict[str, object], expected: Runtimes) -> None:
-    """`GET /info` of any engine is read, whatever it leaves out."""
+    """The response to `GET /info` is read, also if fields are missing."""
     assert Runtimes.read(info) == expected

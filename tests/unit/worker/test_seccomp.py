@@ -1,4 +1,4 @@
-"""The seccomp profiles: written by their script, wide enough for the traces, and no wider."""
+"""The seccomp profiles: equal to their sources, sufficient for the traces, and no wider."""
 
 import errno
 import json
@@ -17,18 +17,18 @@ ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "docker/seccomp_profile.py"
 TRACES = {"http": ("http",), "http_bridge": ("http", "http_bridge")}
 NETWORKS = {"http": "none", "http_bridge": "bridge"}
-#: `socket` and `ioctl` take an int: the upper half of the register is not looked at.
+#: `socket` and `ioctl` take an int: the upper half of the register is ignored.
 HIGH = 1 << 32
 
 _CLONE_NEW = {"cgroup": 1 << 25, "uts": 1 << 26, "ipc": 1 << 27, "user": 1 << 28}
 _CLONE_NEW |= {"pid": 1 << 29, "net": 1 << 30, "mount": 1 << 17}
 _READ, _WRITE, _EXEC, _ANONYMOUS = 1, 2, 4, 0x20
 _HUGE = 0x40000
-#: Use, return, huge pages, dumps and guards of one's own memory.
+#: Uses of memory: access, release, huge pages, core dumps and guard pages.
 _ADVICE = {0, 1, 2, 3, 4, 8, 14, 15, 16, 17, 102, 103}
 _AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
 
-#: Calls that no profile lets through, whatever their arguments.
+#: Calls that no profile allows, with any arguments.
 REFUSED = (
     *("unshare", "setns", "mount", "umount2", "pivot_root", "chroot", "open_tree", "move_mount"),
     *("fsopen", "fsmount", "fsconfig", "fspick", "mount_setattr", "ptrace", "process_vm_readv"),
@@ -50,13 +50,13 @@ REFUSED = (
 
 
 def profile(name: str) -> dict[str, Any]:
-    """Return a profile as the repository holds it."""
+    """Return a profile of the repository."""
     found: dict[str, Any] = json.loads((ROOT / f"worker/sandbox/profiles/{name}.json").read_text())
     return found
 
 
 def traced(name: str) -> list[tuple[str, dict[int, int]]]:
-    """Return a trace's calls with the arguments on record."""
+    """Return a trace's calls with the recorded arguments."""
     lines = (ROOT / f"docker/seccomp/{name}.trace").read_text().splitlines()
     words = [line.split() for line in lines]
     return [
@@ -66,7 +66,7 @@ def traced(name: str) -> list[tuple[str, dict[int, int]]]:
 
 
 def test_the_profiles_are_what_the_script_writes() -> None:
-    """A profile that was edited by hand, or a source without a new profile, is found here."""
+    """The test finds a profile that was edited by hand, and a source without a new profile."""
     ran = subprocess.run(
         [sys.executable, SCRIPT, "--check"], check=False, capture_output=True, text=True, timeout=30
     )
@@ -75,7 +75,7 @@ def test_the_profiles_are_what_the_script_writes() -> None:
 
 @pytest.mark.parametrize("name", TRACES)
 def test_every_recorded_call_is_allowed(name: str) -> None:
-    """Or is answered with ENOSYS, after which the C library used another call."""
+    """Or the call gets ENOSYS, and the C library then used another call."""
     calls = [each for trace in TRACES[name] for each in traced(trace)]
     assert len(calls) > 60
     answers = {call: decide(profile(name), call, arguments) for call, arguments in calls}
@@ -86,7 +86,7 @@ def test_every_recorded_call_is_allowed(name: str) -> None:
 @pytest.mark.parametrize("name", TRACES)
 @pytest.mark.parametrize("call", REFUSED)
 def test_a_call_that_no_fetch_needs_is_refused(name: str, call: str) -> None:
-    """By default, and not because somebody thought of it."""
+    """Unknown calls are refused by default, not because the profile lists them."""
     allowed_on_a_bridge = {"bind", "sendmsg", "recvmsg"} if name == "http_bridge" else set()
     if call not in allowed_on_a_bridge:
         assert decide(profile(name), call, {}) == str(errno.EPERM)
@@ -135,13 +135,13 @@ def test_a_call_that_no_fetch_needs_is_refused(name: str, call: str) -> None:
 def test_arguments_decide(
     name: str, call: str, arguments: Mapping[int, int], *, allowed: bool
 ) -> None:
-    """Protection, namespaces, requests: what the filter can see of a call."""
+    """Protection, namespaces, requests: the parts of a call that the filter can see."""
     assert (decide(profile(name), call, arguments) == "allow") == allowed
 
 
 @pytest.mark.parametrize("family", [*range(46), *(family | HIGH for family in range(46))])
 def test_socket_families(family: int) -> None:
-    """UNIX alone, for a bridge IPv4 and IPv6 too; an upper half with bits in it opens nothing."""
+    """AF_UNIX only, on the bridge IPv4 and IPv6 too; set bits in the upper half allow nothing."""
     for name, families in (
         ("http", {_AF_UNIX}),
         ("http_bridge", {_AF_UNIX, _AF_INET, _AF_INET6}),
@@ -151,7 +151,7 @@ def test_socket_families(family: int) -> None:
 
 @pytest.mark.parametrize("name", TRACES)
 def test_only_one_architecture_each(name: str) -> None:
-    """The 32-bit entry and the x32 ABI have other numbers, which no rule is for."""
+    """The 32-bit entry and the x32 ABI have other numbers, and no rule allows them."""
     machines = profile(name)["archMap"]
     assert [each["architecture"] for each in machines] == ["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"]
     assert [each["subArchitectures"] for each in machines] == [[], []]
@@ -160,7 +160,7 @@ def test_only_one_architecture_each(name: str) -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_engine_is_given_the_profile_itself(name: str) -> None:
-    """Not a path, which the engine's API would not read."""
+    """It is not a path, which the engine's API would not read."""
     network = NETWORKS[name]
     option = security_option("none" if network == "none" else "bridge")
     key, _, value = option.partition("=")

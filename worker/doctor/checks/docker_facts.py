@@ -7,7 +7,7 @@ from typing import Any
 from safeurl.settings import Settings
 from safeurl.settings.uids import write_uids
 from worker.doctor.finding import Finding, failed, passed, warned
-from worker.sandbox.runtime import Runtimes, choose
+from worker.sandbox.runtime import Runtimes, choose_runtime
 
 #: The response to `GET /info`; the engine decides on the fields and their types.
 Info = Mapping[str, Any]
@@ -24,7 +24,7 @@ def runtime(settings: Settings, info: Info) -> Finding:
     """Fail if the engine does not have the runtime; warn if it is registered badly."""
     engine = Runtimes.read(info)
     wanted = settings.container_runtime or None
-    choice = choose(wanted, settings.container_network, engine)
+    choice = choose_runtime(wanted, settings.container_network, engine)
     name = choice.name or engine.default
     if name not in engine.arguments:
         advice = "Set CONTAINER_RUNTIME=auto, or register it with the engine."

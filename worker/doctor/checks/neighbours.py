@@ -12,9 +12,9 @@ from safeurl.printable import counted
 from safeurl.settings import Settings
 from worker.doctor.finding import Finding, failed, passed, warned
 from worker.egress.client.client import EgressClient
+from worker.egress.networks.inventory import summarize, unknown_public_versions
 from worker.egress.networks.local_addresses import host_networks
-from worker.egress.networks.surroundings import describe, still_unknown
-from worker.egress.protocol import Surroundings
+from worker.egress.protocol import NetworkInventory
 
 _NAME: Final = "neighbours"
 _LOOKUP_S: Final = 5.0
@@ -30,13 +30,13 @@ async def neighbouring_networks(settings: Settings) -> Finding:
         known = await _known_networks(settings)
     except EgressUnavailableError as error:
         return failed(_NAME, str(error), "Allow it to open AF_NETLINK sockets; scans need them.")
-    if not still_unknown(known, settings.egress_deny_cidrs):
+    if not unknown_public_versions(known, settings.egress_deny_cidrs):
         return neighbours_finding(known, settings.egress_deny_cidrs, ())
     return neighbours_finding(known, settings.egress_deny_cidrs, await _addresses_of_own_name())
 
 
 def neighbours_finding(
-    known: Surroundings, deny_cidrs: Collection[str], named: Collection[str]
+    known: NetworkInventory, deny_cidrs: Collection[str], named: Collection[str]
 ) -> Finding:
     """Evaluate the networks; `named` are public addresses of the host's own name. Pure."""
     detail = (
@@ -47,7 +47,7 @@ def neighbours_finding(
         )
         + f", {known.public_neighbours} of them public"
     )
-    unknown = still_unknown(known, deny_cidrs)
+    unknown = unknown_public_versions(known, deny_cidrs)
     if not unknown:
         return passed(_NAME, detail)
     versions = " and ".join(f"IPv{each}" for each in unknown)
@@ -60,11 +60,11 @@ def neighbours_finding(
     )
 
 
-async def _known_networks(settings: Settings) -> Surroundings:
+async def _known_networks(settings: Settings) -> NetworkInventory:
     if settings.container_network == "none":
         with contextlib.suppress(EgressUnavailableError):
             return (await EgressClient(settings.gateway_dir).ping()).host
-    return describe(host_networks(), ())
+    return summarize(host_networks(), ())
 
 
 async def _addresses_of_own_name() -> list[str]:

@@ -1,4 +1,4 @@
-"""The port `Egress` on the gateway: opens a door per attempt with the operator's policy."""
+"""Implements the port `Egress` with the gateway: one endpoint per attempt."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -12,16 +12,16 @@ from safeurl.ports.egress import EgressEndpoint
 from worker.egress.client.client import EgressClient
 from worker.egress.protocol import EgressPolicy
 
-#: How long after it was bound a socket's attempt may be not yet, or no longer, on record while its
-#: own worker still deals with it.
-YOUTH_S: Final = 15.0
+#: The sweep leaves younger sockets alone: the database may not show their attempt as running yet,
+#: or the attempt has just ended and its worker is about to close the socket.
+MIN_AGE_S: Final = 15.0
 
-#: Tells whether a scan's attempt is over, from the database.
+#: Asks the database whether a scan's attempt has ended.
 IsOver = Callable[[str, int], Awaitable[bool]]
 
 
 class GatewayEgress:
-    """Makes, binds and closes sockets of one gateway; holds nothing between calls."""
+    """Makes, binds and closes sockets of one gateway; keeps no state between calls."""
 
     def __init__(
         self,
@@ -29,53 +29,53 @@ class GatewayEgress:
         policy: EgressPolicy,
         *,
         instance: str = "",
-        patience_s: float = 10.0,
+        open_timeout_s: float = 10.0,
     ) -> None:
-        """Take the policy that every attempt is bound to, and how long to wait for the gateway."""
+        """Take the policy of every attempt, and how long `open` waits for the gateway."""
         self._client = client
         self._policy = policy
         self._instance = instance
-        self._patience_s = patience_s
+        self._open_timeout_s = open_timeout_s
 
     async def open(self, request: FetchRequest, *, deadline_s: float) -> EgressEndpoint:
         """Make a socket and bind it to the request's attempt.
 
-        A gateway that is being started again is waited for: no attempt is spent on that.
+        Waits while the gateway restarts, so that a restart does not fail the attempt.
         """
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(EgressUnavailableError),
             wait=wait_fixed(0.25),
-            stop=stop_after_delay(self._patience_s),
+            stop=stop_after_delay(self._open_timeout_s),
             reraise=True,
         )
         return await retrying(self._open, request, deadline_s)
 
     async def _open(self, request: FetchRequest, deadline_s: float) -> EgressEndpoint:
-        made = await self._client.create()
+        endpoint = await self._client.create()
         await self._client.bind(
-            made.id,
+            endpoint.id,
             scan=request.scan,
             attempt=request.attempt,
             deadline_s=deadline_s,
             policy=self._policy,
             instance=self._instance,
         )
-        return made
+        return endpoint
 
-    async def close(self, room: EgressEndpoint) -> EgressEvidence:
-        """Remove the socket and return its record; one that expired has none to trust."""
-        evidence = await self._client.close(room.id)
+    async def close(self, endpoint: EgressEndpoint) -> EgressEvidence:
+        """Remove the socket and return its evidence; raise EgressLostError if it expired."""
+        evidence = await self._client.close(endpoint.id)
         if evidence.expired:
             raise EgressLostError("The gateway closed the sandbox's socket by itself.")
         return evidence
 
-    async def sweep(self, is_over: IsOver, *, youth_s: float = YOUTH_S) -> list[str]:
-        """Close the instance's sockets whose attempt is over; return their ids."""
+    async def sweep(self, is_over: IsOver, *, min_age_s: float = MIN_AGE_S) -> list[str]:
+        """Close the instance's sockets whose attempt has ended; return their ids."""
         bound = await self._client.bound_to(self._instance)
-        old = [each for each in bound if each.age_s >= youth_s]
+        old = [each for each in bound if each.age_s >= min_age_s]
         over = [each.id for each in old if await is_over(each.scan, each.attempt)]
         for socket_id in over:
-            # Its own worker, or its deadline, may have closed it just now.
+            # Its worker may have closed it meanwhile, or it expired.
             with suppress(EgressLostError):
                 await self._client.close(socket_id)
         return over

@@ -14,10 +14,9 @@ from safeurl.model.report import EgressEvidence
 from safeurl.ports.egress import EgressEndpoint
 from worker.egress.protocol import (
     CONTROL_NAME,
-    MAX_ANSWER_BYTES,
+    MAX_RESPONSE_BYTES,
     SOCKETS_NAME,
     UNKNOWN_SOCKET,
-    Answer,
     Bind,
     Bound,
     BoundSocket,
@@ -33,23 +32,24 @@ from worker.egress.protocol import (
     Pong,
     Record,
     Request,
+    Response,
     encode,
 )
 from worker.egress.unix_socket import short_path
 
 A = TypeVar("A", Created, Bound, Record, Listed, Pong)
 
-#: The gateway answers at once; only `close` waits, and only for its own tasks to end.
+#: The gateway responds at once; only `close` waits, until the socket's connections have ended.
 _TIMEOUT_S: Final = 10.0
-_ANSWERS: Final = msgspec.json.Decoder(Answer)
+_RESPONSES: Final = msgspec.json.Decoder(Response)
 
 
 class EgressClient:
-    """Speaks to the gateway of one folder; each call is a connection of its own.
+    """Sends requests to the gateway of one folder; each call opens its own connection.
 
-    So nothing is held between calls: the client crosses a fork, and a gateway that was started
-    again is found at the next call. Calls raise `EgressUnavailableError`; for a socket that the
-    gateway does not know, its subclass `EgressLostError`.
+    The client keeps no state between calls: it may be used after a fork, and the next call reaches
+    a restarted gateway. Calls raise `EgressUnavailableError`; if the gateway does not know the
+    socket, its subclass `EgressLostError`.
     """
 
     def __init__(self, egress_dir: Path) -> None:
@@ -71,7 +71,7 @@ class EgressClient:
         policy: EgressPolicy,
         instance: str = "",
     ) -> None:
-        """Give the socket to an attempt; a second time is refused."""
+        """Assign the socket to an attempt; a second time is refused."""
         request = Bind(
             id=socket_id,
             scan=scan,
@@ -83,7 +83,7 @@ class EgressClient:
         await self._ask(request, Bound)
 
     async def bound_to(self, instance: str) -> tuple[BoundSocket, ...]:
-        """Return the sockets that belong to attempts of this instance."""
+        """Return the sockets that are assigned to attempts of this instance."""
         return (await self._ask(List(instance=instance), Listed)).sockets
 
     async def collect(self, socket_id: str) -> EgressEvidence:
@@ -95,24 +95,24 @@ class EgressClient:
         return (await self._ask(Close(id=socket_id), Record)).evidence
 
     async def ping(self) -> Pong:
-        """Return who is there."""
+        """Return the gateway's identity."""
         return await self._ask(Ping(), Pong)
 
     def _folder(self, socket_id: str) -> Path:
-        """Return the folder that a sandbox gets mounted; the gateway is not asked where it is.
+        """Return the folder to mount into a sandbox; the gateway does not choose the path.
 
-        It parses what hostile pages send and is denied Docker on purpose, so that it must not have
-        the engine mount a path of its choice. What remains: it owns these folders, and could put
-        a link in the place of one between this look and the mount.
+        The gateway parses input of hostile pages and has no access to Docker. It must not be able
+        to make the engine mount a path of its choice. One gap remains: it owns these folders, and
+        could replace one by a link between this check and the mount.
         """
         sockets = self._dir.absolute() / SOCKETS_NAME
         folder = sockets / socket_id
         try:
-            are_real = all(stat.S_ISDIR(each.lstat().st_mode) for each in (sockets, folder))
+            are_folders = all(stat.S_ISDIR(each.lstat().st_mode) for each in (sockets, folder))
         except OSError as error:
             raise EgressUnavailableError(f"There is no egress socket in {folder}.") from error
-        if not are_real:
-            raise EgressUnavailableError(f"{folder} is no folder of the egress gateway's own.")
+        if not are_folders:
+            raise EgressUnavailableError(f"{folder} is not a folder that the egress gateway made.")
         return folder
 
     async def _ask(self, request: Request, expected: type[A]) -> A:
@@ -120,11 +120,11 @@ class EgressClient:
             async with asyncio.timeout(_TIMEOUT_S), self._connected() as (reader, writer):
                 writer.write(encode(request))
                 line = await reader.readuntil(b"\n")
-            answer = _ANSWERS.decode(line)
+            response = _RESPONSES.decode(line)
         except PermissionError as error:
             raise EgressUnavailableError(
-                f"This user may not speak to the egress gateway in {self._dir}: the folder lets in "
-                "the gateway's own user and one group."
+                f"This user may not connect to the egress gateway in {self._dir}: the folder is "
+                "open to the gateway's own user and one group."
             ) from error
         except (
             OSError,
@@ -137,23 +137,23 @@ class EgressClient:
                 f"The egress gateway in {self._dir} does not answer "
                 f"({type(error).__name__}: {error}). Is `safeurl gateway` or the worker running?"
             ) from error
-        if isinstance(answer, expected):
-            return answer
-        raise _failure(answer)
+        if isinstance(response, expected):
+            return response
+        raise _failure(response)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         with short_path(self._dir, CONTROL_NAME) as path:
-            reader, writer = await asyncio.open_unix_connection(path, limit=MAX_ANSWER_BYTES)
+            reader, writer = await asyncio.open_unix_connection(path, limit=MAX_RESPONSE_BYTES)
         try:
             yield reader, writer
         finally:
-            # Not awaited closing: nothing is left to send, and a cancelled call must end at once.
+            # Aborts: nothing is left to send, and a cancelled call must end at once.
             writer.transport.abort()
 
 
-def _failure(answer: Answer) -> EgressUnavailableError:
-    if not isinstance(answer, Failed):
-        return EgressUnavailableError("The egress gateway gave another answer than was asked for.")
-    kind = EgressLostError if answer.code == UNKNOWN_SOCKET else EgressUnavailableError
-    return kind(answer.message)
+def _failure(response: Response) -> EgressUnavailableError:
+    if not isinstance(response, Failed):
+        return EgressUnavailableError("The egress gateway sent a response of the wrong kind.")
+    kind = EgressLostError if response.code == UNKNOWN_SOCKET else EgressUnavailableError
+    return kind(response.message)

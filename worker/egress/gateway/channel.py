@@ -1,4 +1,4 @@
-"""One sandbox's socket: listens, accepts, and ends all that came of it."""
+"""The socket of one sandbox: listens, accepts connections, and ends them."""
 
 import asyncio
 import dataclasses
@@ -8,62 +8,64 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from safeurl.address import AddressPolicy
 from safeurl.model.report import EgressEvidence
 from worker.egress.gateway.traffic.accounting import Entry
-from worker.egress.gateway.traffic.connection import Connection, Means, Standing
+from worker.egress.gateway.traffic.connection import Connection, SharedResources, SocketState
 from worker.egress.protocol import Bind, EgressPolicy
 
 _log = logging.getLogger("safeurl.egress")
 
-#: Accepted at a time before others get their turn; and held beyond those that may be open, while
-#: they say what they want or are told why not.
+#: Connections accepted in one event; and connections beyond the open ones that may wait while
+#: their head is read or their refusal is sent.
 _MAX_ACCEPTS: Final = 16
 MAX_WAITING: Final = 64
-#: How long accepting rests when the process has no descriptor or memory left.
-_REST_S: Final = 0.2
+#: How long the process stops accepting when it has no descriptor or memory left.
+_PAUSE_S: Final = 0.2
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
 class Channel:
-    """Made when a sandbox is; bound when its scan is known; closed once."""
+    """One socket: made for a sandbox, bound to its attempt, closed once."""
 
-    def __init__(self, listener: socket.socket, means: Means) -> None:
-        """Take the socket that listens, which is closed with the channel."""
+    def __init__(self, listener: socket.socket, resources: SharedResources) -> None:
+        """Take the listening socket; `close` closes it."""
         self._loop = asyncio.get_running_loop()
-        self._means = means
-        self._standing = Standing()
+        self._resources = resources
+        self._state = SocketState()
         self._listener: socket.socket | None = listener
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._deadline: asyncio.TimerHandle | None = None
-        self._has_failed = False
+        self._has_logged_fault = False
 
     def open(self) -> None:
-        """Accept from now on."""
+        """Start to accept connections."""
         self._resume()
 
     @property
     def owner(self) -> tuple[str, int] | None:
-        """The scan and the attempt that the socket was given to, if it was."""
-        ledger = self._standing.ledger
-        return (ledger.scan, ledger.attempt) if ledger.scan else None
+        """The scan and the attempt that the socket is assigned to, if it is."""
+        accounting = self._state.accounting
+        return (accounting.scan, accounting.attempt) if accounting.scan else None
 
     def bind(self, request: Bind) -> None:
-        """Let it connect from now until the deadline; raises `ConfigError` on a bad policy."""
-        self._standing.current_policy = _address_policy(request.policy, self._means)
-        self._standing.allow_sni_mismatch = request.policy.allow_sni_mismatch
-        ledger = self._standing.ledger
-        ledger.scan, ledger.attempt = request.scan, request.attempt
-        ledger.limit(request.policy.caps)
-        ledger.shut = ""
+        """Allow requests from now until the deadline; raise `ConfigError` for a bad policy."""
+        self._state.current_policy = _address_policy(request.policy, self._resources)
+        self._state.allow_sni_mismatch = request.policy.allow_sni_mismatch
+        accounting = self._state.accounting
+        accounting.scan, accounting.attempt = request.scan, request.attempt
+        accounting.set_caps(request.policy.caps)
+        accounting.refusal_rule = ""
         self._deadline = self._loop.call_later(request.deadline_s, self.expire)
 
     def evidence(self) -> EgressEvidence:
-        """Return the record so far."""
-        return self._standing.ledger.evidence()
+        """Return the evidence so far."""
+        return self._state.accounting.evidence()
 
     async def close(self) -> EgressEvidence:
-        """Cut what is open, listen no more, and return the whole record."""
+        """Cut open connections, stop listening, and return all evidence."""
         if self._deadline is not None:
             self._deadline.cancel()
         self._close_listener()
@@ -73,8 +75,8 @@ class Channel:
         return self.evidence()
 
     def expire(self) -> None:
-        """Cut what is open and refuse more, because the time is up."""
-        self._standing.ledger.shut = "cap_time"
+        """Cut open connections and refuse new ones, because the deadline has passed."""
+        self._state.accounting.refusal_rule = "cap_time"
         self._cut("cap_time")
 
     def _cut(self, outcome: str) -> None:
@@ -92,12 +94,12 @@ class Channel:
             except OSError as error:
                 if error.errno in _EXHAUSTED:
                     _log.warning("egress.overloaded error=%s", error)
-                    self._rest(listener)
+                    self._pause(listener)
                 return
-            if self._standing.ledger.is_spent:
+            if self._state.accounting.is_exhausted:
                 client.close()
-                self._standing.ledger.count()
-            elif len(self._connections) < self._standing.ledger.caps.max_concurrent + MAX_WAITING:
+                self._state.accounting.count_unread()
+            elif len(self._connections) < self._state.accounting.caps.max_concurrent + MAX_WAITING:
                 self._start(client)
             else:
                 client.close()
@@ -105,7 +107,7 @@ class Channel:
 
     def _start(self, client: socket.socket) -> None:
         client.settimeout(0)
-        connection = Connection(client, self._standing, self._means)
+        connection = Connection(client, self._state, self._resources)
         task = self._loop.create_task(_serve(connection, client))
         self._connections[task] = connection
         task.add_done_callback(self._end)
@@ -115,22 +117,22 @@ class Channel:
         fault = None if task.cancelled() else task.exception()
         if fault is None:
             return
-        # Ours, found by a sandbox: on record each time, in the log once.
+        # A defect of the gateway: recorded each time, logged once.
         connection.note_fault()
-        if not self._has_failed:
-            self._has_failed = True
-            scan = self._standing.ledger.scan
+        if not self._has_logged_fault:
+            self._has_logged_fault = True
+            scan = self._state.accounting.scan
             _log.error("egress.connection_failed scan=%s", scan, exc_info=fault)
 
     def _drop(self) -> None:
         entry = Entry(rule="cap_concurrent")
         entry.end()
-        self._standing.ledger.record(entry)
+        self._state.accounting.record(entry)
 
-    def _rest(self, listener: socket.socket) -> None:
-        """Stop accepting for a moment: the backlog waits, the open connections go on."""
+    def _pause(self, listener: socket.socket) -> None:
+        """Stop accepting for a moment; the backlog waits, open connections continue."""
         self._loop.remove_reader(listener)
-        self._loop.call_later(_REST_S, self._resume)
+        self._loop.call_later(_PAUSE_S, self._resume)
 
     def _resume(self) -> None:
         if self._listener is not None:
@@ -148,20 +150,22 @@ async def _serve(connection: Connection, client: socket.socket) -> None:
         await connection.serve()
 
 
-def _address_policy(policy: EgressPolicy, means: Means) -> Callable[[], AddressPolicy]:
-    """Return what tells the policy as the host's networks are at that moment."""
+def _address_policy(
+    policy: EgressPolicy, resources: SharedResources
+) -> Callable[[], AddressPolicy]:
+    """Return a function that returns the policy with the host's current networks."""
     parsed = AddressPolicy.parse(
-        policy.allow_cidrs,
-        (*policy.deny_cidrs, *means.deny_cidrs),
-        policy.allow_ports,
-        (*policy.deny_ports, *means.deny_ports),
-        dns64=policy.dns64,
+        msgspec.structs.replace(
+            policy,
+            deny_cidrs=(*policy.deny_cidrs, *resources.deny_cidrs),
+            deny_ports=(*policy.deny_ports, *resources.deny_ports),
+        )
     )
-    # Read here too, so that a kernel that does not tell them fails the bind.
-    means.host.networks(anew=True)
+    # Read now too, so that the bind fails if the kernel does not list them.
+    resources.networks.networks(anew=True)
 
     def current() -> AddressPolicy:
-        host = means.host.networks()
-        return dataclasses.replace(parsed, own=host.own, neighbours=host.neighbours)
+        networks = resources.networks.networks()
+        return dataclasses.replace(parsed, own=networks.own, neighbours=networks.neighbours)
 
     return current

@@ -1,4 +1,4 @@
-"""The gateway's end of the control socket: lines in, answers out, one after another."""
+"""The gateway's side of the control socket: reads requests and sends responses, in order."""
 
 import asyncio
 import contextlib
@@ -15,13 +15,12 @@ from safeurl.errors import ConfigError, EgressUnavailableError
 from worker.egress.gateway.link import GatewayError
 from worker.egress.gateway.peers import Peer, Peers, peer_of
 from worker.egress.gateway.registry import Gateway
-from worker.egress.networks.local_addresses import Host
-from worker.egress.networks.surroundings import describe
+from worker.egress.networks.inventory import summarize
+from worker.egress.networks.local_addresses import HostNetworkMonitor
 from worker.egress.protocol import (
     BAD_REQUEST,
     FORBIDDEN,
     UNAVAILABLE,
-    Answer,
     Bind,
     Bound,
     Close,
@@ -31,41 +30,42 @@ from worker.egress.protocol import (
     Failed,
     List,
     Listed,
+    NetworkInventory,
     Ping,
     Pong,
     Record,
     Request,
-    Surroundings,
+    Response,
     encode,
 )
 
 _log = logging.getLogger("safeurl.egress")
 
-#: How long one who is not served may take to ask, and how many of them may at a time.
-_STRANGER_S: Final = 2.0
-_MAX_STRANGERS: Final = 16
-#: A user's refusals are logged once in so long; so many users are remembered for that.
-_TOLD_S: Final = 60.0
-_MAX_TOLD: Final = 1024
+#: How long a user who is not allowed may take to send a request, and how many may at a time.
+_REFUSAL_TIMEOUT_S: Final = 2.0
+_MAX_REFUSALS: Final = 16
+#: The refusals of one user are logged once in this time; the number of users remembered for that.
+_LOG_INTERVAL_S: Final = 60.0
+_MAX_LOGGED_USERS: Final = 1024
 _REQUESTS: Final = msgspec.json.Decoder(Request)
 
 
 class Control:
-    """Answers workers."""
+    """Serves the requests of workers."""
 
     def __init__(self, gateway: Gateway, peers: Peers, deny_cidrs: tuple[str, ...] = ()) -> None:
-        """Take who is served and what the gateway's own settings deny; note when it began."""
+        """Take the allowed users and the gateway's own denied ranges; note the start time."""
         self._gateway = gateway
         self._peers = peers
-        self._strangers = 0
-        self._told_s: dict[int, float] = {}
-        self._host = Host()
+        self._refusals = 0
+        self._logged_at_s: dict[int, float] = {}
+        self._networks = HostNetworkMonitor()
         self._deny_cidrs = deny_cidrs
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._pong = Pong(version=__version__, pid=os.getpid(), started_at=started_at)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer until the other side has no more requests; a stranger gets one refusal."""
+        """Serve requests until the client closes; a user who is not allowed gets one refusal."""
         try:
             with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
                 peer = peer_of(writer.get_extra_info("socket"))
@@ -73,7 +73,7 @@ class Control:
                     await self._refuse(peer, reader, writer)
                     return
                 while line := await _read_line(reader):
-                    writer.write(encode(await self._answer(line)))
+                    writer.write(encode(await self._respond(line)))
                     await writer.drain()
         finally:
             writer.close()
@@ -81,13 +81,13 @@ class Control:
     async def _refuse(
         self, peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """Say so once the request has come: who is cut off while it writes does not read."""
+        """Read the request, then refuse it: a client that cannot write would not read."""
         self._log_refused(peer)
-        if self._strangers >= _MAX_STRANGERS:
+        if self._refusals >= _MAX_REFUSALS:
             return
-        self._strangers += 1
+        self._refusals += 1
         try:
-            async with asyncio.timeout(_STRANGER_S):
+            async with asyncio.timeout(_REFUSAL_TIMEOUT_S):
                 await _read_line(reader)
                 message = (
                     f"The egress gateway does not serve the user with the id {peer.uid}. It "
@@ -96,21 +96,21 @@ class Control:
                 writer.write(encode(Failed(code=FORBIDDEN, message=message)))
                 await writer.drain()
         finally:
-            self._strangers -= 1
+            self._refusals -= 1
 
     def _log_refused(self, peer: Peer) -> None:
-        """Log it, but not so often that a process that tries again and again fills the log."""
+        """Log the refusal, at most once per interval and user, so that the log stays small."""
         now_s = time.monotonic()
-        if now_s - self._told_s.get(peer.uid, -_TOLD_S) >= _TOLD_S:
-            if len(self._told_s) >= _MAX_TOLD:
-                self._told_s.clear()
-            self._told_s[peer.uid] = now_s
+        if now_s - self._logged_at_s.get(peer.uid, -_LOG_INTERVAL_S) >= _LOG_INTERVAL_S:
+            if len(self._logged_at_s) >= _MAX_LOGGED_USERS:
+                self._logged_at_s.clear()
+            self._logged_at_s[peer.uid] = now_s
             _log.warning("egress.control_refused uid=%d pid=%d", peer.uid, peer.pid)
 
-    def _describe_host(self) -> Surroundings:
-        return describe(self._host.networks(), self._deny_cidrs)
+    def _inventory(self) -> NetworkInventory:
+        return summarize(self._networks.networks(), self._deny_cidrs)
 
-    async def _answer(self, line: bytes) -> Answer:
+    async def _respond(self, line: bytes) -> Response:
         try:
             return await self._do(_REQUESTS.decode(line))
         except GatewayError as error:
@@ -122,7 +122,7 @@ class Control:
         except OSError as error:
             return Failed(code=UNAVAILABLE, message=f"The gateway cannot do this: {error}.")
 
-    async def _do(self, request: Request) -> Answer:
+    async def _do(self, request: Request) -> Response:
         match request:
             case Create():
                 return Created(id=(await self._gateway.create())[0])
@@ -136,11 +136,11 @@ class Control:
             case List():
                 return Listed(sockets=self._gateway.bound_to(request.instance))
             case Ping():
-                return msgspec.structs.replace(self._pong, host=self._describe_host())
+                return msgspec.structs.replace(self._pong, host=self._inventory())
 
 
 async def _read_line(reader: asyncio.StreamReader) -> bytes:
-    """Return the next line; nothing at the end, or where a line is too long to be ours."""
+    """Return the next line; empty at the end, or if the line is too long."""
     try:
         return await reader.readuntil(b"\n")
     except asyncio.LimitOverrunError:

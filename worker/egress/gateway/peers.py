@@ -1,4 +1,4 @@
-"""Who may command the gateway: the user of the process at the other end of the control socket."""
+"""Decides which users may control the gateway, by the credentials of the control socket."""
 
 import os
 import pwd
@@ -10,34 +10,34 @@ from typing import Final
 
 from safeurl.errors import ConfigError
 
-#: `struct ucred`: process, user, group; as they were when the other side connected (unix(7)).
+#: `struct ucred`: process, user, group, at the time of the connect (unix(7)).
 _UCRED: Final = struct.Struct("=iII")
 _ROOT: Final = 0
-#: The user `nobody`. Containers commonly run as it, and the kernel shows users as it that our user
-#: namespace does not know: whoever has this id may be anybody.
+#: The user `nobody`. Many containers run as this user, and the kernel reports this id for users
+#: that our user namespace does not map. So a process with this id may be anybody's.
 NOBODY: Final = 65534
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A process at the other end of a unix socket, as the kernel knows it."""
+    """The process at the other end of a unix socket, as the kernel reports it."""
 
     pid: int
     uid: int
 
 
 def peer_of(connection: socket.socket) -> Peer:
-    """Return who connected; nothing that the process itself says counts."""
+    """Return the process that connected, as the kernel reports it."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     pid, uid, _ = _UCRED.unpack(credentials)
     return Peer(pid, uid)
 
 
 class Peers:
-    """The users that are served: root, who rules the host anyway, our own, and those named."""
+    """The allowed users: root, who controls the host anyway, our own user, and named ones."""
 
     def __init__(self, own: int, named: Iterable[int] = (), sandboxes: Container[int] = ()) -> None:
-        """Take user ids; raise `ConfigError` where one could be a sandbox's."""
+        """Take user ids; raise `ConfigError` if one may be the id of a sandbox."""
         named = frozenset(named)
         faults = [
             f"{whose} is the user id {uid}, which a sandbox may have. {advice}"
@@ -54,7 +54,7 @@ class Peers:
 
     @classmethod
     def read(cls, users: Iterable[str], sandboxes: Container[int] = ()) -> "Peers":
-        """Take the setting's names and numbers; raise `ConfigError` with every fault in them."""
+        """Parse the setting's user names and ids; raise `ConfigError` with every fault."""
         named: list[int] = []
         faults: list[str] = []
         for user in users:
@@ -67,5 +67,5 @@ class Peers:
         return cls(os.geteuid(), named, sandboxes)
 
     def admits(self, peer: Peer) -> bool:
-        """Tell whether the process may command the gateway."""
+        """Return True if the process may control the gateway."""
         return peer.uid in self._allowed

@@ -1,7 +1,7 @@
-"""All sockets of one gateway: made, bound, read and closed for workers, or expired.
+"""The registry of the gateway's sockets: makes, binds, reads and closes them, and expires them.
 
-Here are the clocks and the answers to workers; nothing that a sandbox sends is read in this
-process, so that no sandbox can hold it up.
+This process runs the timers and serves the workers. It never reads bytes of a sandbox, so no
+sandbox can delay it.
 """
 
 import asyncio
@@ -32,74 +32,73 @@ from worker.egress.protocol import (
 
 _log = logging.getLogger("safeurl.egress")
 
-#: How long a bound socket stays after its deadline, for the worker to close it.
+#: How long a bound socket stays after its deadline, so that the worker can close it.
 GRACE_S: Final = 30.0
-#: The evidence of expired sockets: how much of it is kept, and how long.
-_MAX_KEPT: Final = 256
-_KEPT_S: Final = 600.0
-#: Each has a process of a few megabytes.
+#: How many expired sockets keep their evidence, and for how long.
+_MAX_EXPIRED: Final = 256
+_EXPIRED_S: Final = 600.0
+#: Each socket has a process of a few megabytes.
 _MAX_CHANNELS: Final = 1024
 _MAX_IDLE: Final = 16
-#: The process of a socket ends its scan's time itself. So long after that it is told to, and is
-#: killed where it does not answer: no sandbox holds up its own deadline.
-_LATE_S: Final = 0.5
-_EXPIRE_S: Final = 2.0
+#: The process of a socket enforces the deadline itself. After this further delay the gateway sends
+#: `Expire`, and kills the process if it does not respond: no sandbox can delay its deadline.
+_DEADLINE_MARGIN_S: Final = 0.5
+_EXPIRE_TIMEOUT_S: Final = 2.0
 
 
 @dataclass(slots=True)
-class _Held:
+class _OpenSocket:
     link: Link
     expiry: asyncio.TimerHandle
-    #: Whose it is, once it is bound.
+    #: The assignment, once it is bound.
     bound: Bind | None = None
     bound_s: float = 0.0
     deadline: asyncio.TimerHandle | None = None
 
-    def stop_clocks(self) -> None:
+    def cancel_timers(self) -> None:
         self.expiry.cancel()
         if self.deadline is not None:
             self.deadline.cancel()
 
 
 class Gateway:
-    """The registry; lives on one loop."""
+    """The registry of sockets; it belongs to one event loop."""
 
     def __init__(
         self, sockets: Path, spawner: Spawner, unbound_s: float, grace_s: float = GRACE_S
     ) -> None:
-        """Take the existing folder that holds the sockets' folders."""
+        """Take the existing folder for the sockets' folders."""
         self._sockets = sockets
         self._spawner = spawner
         self._unbound_s = unbound_s
         self._grace_s = grace_s
-        self._held: dict[str, _Held] = {}
-        self._kept: OrderedDict[str, tuple[float, EgressEvidence]] = OrderedDict()
-        #: Processes that have served a sandbox and serve none now: a new one costs more than an
-        #: ordinary scan does here.
+        self._open_sockets: dict[str, _OpenSocket] = {}
+        self._expired: OrderedDict[str, tuple[float, EgressEvidence]] = OrderedDict()
+        #: Idle processes, kept because a new process costs more CPU time than an ordinary scan.
         self._idle: list[Link] = []
-        #: What was begun by a clock, and not yet ended.
+        #: The running tasks that a timer has started.
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def create(self) -> tuple[str, Path]:
         """Make a socket; return its id and folder."""
-        if len(self._held) >= _MAX_CHANNELS:
-            raise GatewayError(UNAVAILABLE, "The gateway has as many sockets as it may have.")
+        if len(self._open_sockets) >= _MAX_CHANNELS:
+            raise GatewayError(UNAVAILABLE, "The gateway has reached its limit of sockets.")
         socket_id = secrets.token_hex(8)
         directory = self._sockets / socket_id
         link = await self._open(directory)
         expiry = self._call_later(self._unbound_s, lambda: self._expire(socket_id))
-        self._held[socket_id] = _Held(link, expiry)
+        self._open_sockets[socket_id] = _OpenSocket(link, expiry)
         return socket_id, directory
 
     async def _open(self, directory: Path) -> Link:
-        """Have a process that serves nobody open the socket, or a new one."""
+        """Open the socket in an idle process, or else in a new one."""
         while self._idle:
             link = self._idle.pop()
             if not link.has_ended:
                 try:
                     await link.open(directory)
                 except GatewayError as error:
-                    link.let_go()
+                    link.release()
                     if error.code != UNKNOWN_SOCKET:
                         raise
                 else:
@@ -113,47 +112,49 @@ class Gateway:
         return link
 
     async def bind(self, request: Bind) -> None:
-        """Give the socket to an attempt; raises `GatewayError` on a bad policy."""
-        held = self._find(request.id)
-        await held.link.ask(request)
-        held.bound, held.bound_s = request, time.monotonic()
-        held.expiry.cancel()
-        if request.id in self._held:
-            held.expiry = self._call_later(
+        """Assign the socket to an attempt; raise `GatewayError` for a bad policy."""
+        opened = self._find(request.id)
+        await opened.link.ask(request)
+        opened.bound, opened.bound_s = request, time.monotonic()
+        opened.expiry.cancel()
+        if request.id in self._open_sockets:
+            opened.expiry = self._call_later(
                 request.deadline_s + self._grace_s, lambda: self._expire(request.id)
             )
-            held.deadline = self._call_later(
-                request.deadline_s + _LATE_S, lambda: self._end_time(held.link)
+            opened.deadline = self._call_later(
+                request.deadline_s + _DEADLINE_MARGIN_S, lambda: self._enforce_deadline(opened.link)
             )
 
     def bound_to(self, instance: str) -> tuple[BoundSocket, ...]:
-        """Return the sockets that belong to attempts of this instance."""
+        """Return the sockets that are assigned to attempts of this instance."""
         now_s = time.monotonic()
         return tuple(
-            BoundSocket(id=key, scan=bound.scan, attempt=bound.attempt, age_s=now_s - held.bound_s)
-            for key, held in self._held.items()
-            if (bound := held.bound) is not None and bound.instance == instance
+            BoundSocket(
+                id=key, scan=bound.scan, attempt=bound.attempt, age_s=now_s - opened.bound_s
+            )
+            for key, opened in self._open_sockets.items()
+            if (bound := opened.bound) is not None and bound.instance == instance
         )
 
     async def collect(self, socket_id: str) -> EgressEvidence:
-        """Return the evidence so far; of an expired socket, all of it."""
-        kept = self._find_kept(socket_id)
-        if kept is not None:
-            return kept
+        """Return the evidence so far; for an expired socket, all evidence."""
+        evidence = self._find_expired(socket_id)
+        if evidence is not None:
+            return evidence
         return await self._find(socket_id).link.record(Collect(id=socket_id))
 
     async def close(self, socket_id: str) -> EgressEvidence:
-        """Remove the socket and return its evidence; it is unknown from then on."""
-        kept = self._find_kept(socket_id)
-        if kept is not None:
-            del self._kept[socket_id]
-            return kept
+        """Remove the socket and return its evidence; its id is then unknown."""
+        evidence = self._find_expired(socket_id)
+        if evidence is not None:
+            del self._expired[socket_id]
+            return evidence
         self._find(socket_id)
-        return await self._end(socket_id, self._held.pop(socket_id), expired=False)
+        return await self._end(socket_id, self._open_sockets.pop(socket_id), expired=False)
 
     async def close_all(self) -> None:
         """Remove every socket."""
-        ending, self._held = self._held, {}
+        ending, self._open_sockets = self._open_sockets, {}
         await asyncio.gather(
             *(self._end(*each, expired=False) for each in ending.items()), return_exceptions=True
         )
@@ -161,16 +162,16 @@ class Gateway:
             await asyncio.wait(self._tasks)
         await asyncio.gather(*(link.end() for link in self._idle))
 
-    async def _end(self, socket_id: str, held: _Held, *, expired: bool) -> EgressEvidence:
-        held.stop_clocks()
+    async def _end(self, socket_id: str, opened: _OpenSocket, *, expired: bool) -> EgressEvidence:
+        opened.cancel_timers()
         try:
-            record = await held.link.record(Close(id=socket_id))
+            record = await opened.link.record(Close(id=socket_id))
         finally:
-            held.link.clear()
+            opened.link.remove_sandbox_folder()
         if len(self._idle) < _MAX_IDLE:
-            self._idle.append(held.link)
+            self._idle.append(opened.link)
         else:
-            held.link.let_go()
+            opened.link.release()
         evidence = msgspec.structs.replace(record, expired=expired)
         _log.info(
             "egress.closed socket=%s scan=%s attempt=%d requests=%d bytes_in=%d bytes_out=%d "
@@ -181,23 +182,23 @@ class Gateway:
         return evidence
 
     @staticmethod
-    async def _end_time(link: Link) -> None:
-        """Have the process end the time that it should have ended by itself, or be killed."""
+    async def _enforce_deadline(link: Link) -> None:
+        """Tell the process that the deadline has passed; `ask` kills it if it does not respond."""
         with contextlib.suppress(GatewayError):
-            await link.ask(Expire(), _EXPIRE_S)
+            await link.ask(Expire(), _EXPIRE_TIMEOUT_S)
 
-    def _find(self, socket_id: str) -> _Held:
+    def _find(self, socket_id: str) -> _OpenSocket:
         try:
-            return self._held[socket_id]
+            return self._open_sockets[socket_id]
         except KeyError:
             raise GatewayError(
                 UNKNOWN_SOCKET,
-                "The gateway has no such socket: it was started again, or the socket expired.",
+                "The gateway has no such socket: the gateway has restarted, or the socket expired.",
             ) from None
 
-    def _find_kept(self, socket_id: str) -> EgressEvidence | None:
-        self._forget_old()
-        return self._kept[socket_id][1] if socket_id in self._kept else None
+    def _find_expired(self, socket_id: str) -> EgressEvidence | None:
+        self._discard_old()
+        return self._expired[socket_id][1] if socket_id in self._expired else None
 
     def _call_later(
         self, seconds: float, act: Callable[[], Coroutine[None, None, None]]
@@ -210,16 +211,16 @@ class Gateway:
         task.add_done_callback(self._tasks.discard)
 
     async def _expire(self, socket_id: str) -> None:
-        if socket_id not in self._held:
+        if socket_id not in self._open_sockets:
             return
         with contextlib.suppress(GatewayError):
-            evidence = await self._end(socket_id, self._held.pop(socket_id), expired=True)
-            self._kept[socket_id] = (time.monotonic(), evidence)
-            self._forget_old()
+            evidence = await self._end(socket_id, self._open_sockets.pop(socket_id), expired=True)
+            self._expired[socket_id] = (time.monotonic(), evidence)
+            self._discard_old()
 
-    def _forget_old(self) -> None:
-        oldest_s = time.monotonic() - _KEPT_S
-        while self._kept and (
-            len(self._kept) > _MAX_KEPT or next(iter(self._kept.values()))[0] < oldest_s
+    def _discard_old(self) -> None:
+        oldest_s = time.monotonic() - _EXPIRED_S
+        while self._expired and (
+            len(self._expired) > _MAX_EXPIRED or next(iter(self._expired.values()))[0] < oldest_s
         ):
-            self._kept.popitem(last=False)
+            self._expired.popitem(last=False)

@@ -1,4 +1,4 @@
-"""The gateway as a process: takes its folder, serves until SIGTERM, and leaves the folder clean."""
+"""Runs the gateway process: locks its folder, serves until SIGTERM, and removes its sockets."""
 
 import asyncio
 import fcntl
@@ -22,7 +22,7 @@ from worker.egress.gateway.member import serve_member
 from worker.egress.gateway.peers import Peers
 from worker.egress.gateway.registry import Gateway
 from worker.egress.gateway.spawner import Spawner
-from worker.egress.gateway.traffic.connection import Means
+from worker.egress.gateway.traffic.connection import SharedResources
 from worker.egress.protocol import CONTROL_NAME, LOCK_NAME, MAX_REQUEST_BYTES, SOCKETS_NAME
 from worker.egress.unix_socket import listen_in
 
@@ -36,9 +36,9 @@ _GROUP_ENTERS: Final = 0o010
 def run_gateway(settings: Settings) -> None:
     """Serve the sandboxes of this host until SIGTERM or SIGINT.
 
-    Two gateways never serve one folder: the second waits until the first has ended, and for ever
-    where the folder is another user's, whose gateway is then a unit's. What a killed one left
-    behind is removed. Imports neither Docker nor a database, and needs neither.
+    Only one gateway serves a folder: a second one waits until the first has ended. If the folder
+    belongs to another user, whose own unit runs the gateway, it waits for ever. It removes the
+    sockets of a killed gateway. It imports neither Docker nor a database.
     """
     directory = settings.gateway_dir
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -47,21 +47,21 @@ def run_gateway(settings: Settings) -> None:
         while True:
             signal.pause()
     peers = Peers.read(settings.egress_control_users, settings.uids)
-    _shut_out_others(directory)
-    with _held(directory / LOCK_NAME) as lock:
-        _clean(directory)
+    _restrict_folder(directory)
+    with _locked(directory / LOCK_NAME) as lock:
+        _remove_sockets(directory)
         _raise_descriptor_limit()
-        means = Means(
+        resources = SharedResources(
             Resolver(settings.egress_resolver),
             deny_cidrs=settings.egress_deny_cidrs,
             deny_ports=settings.egress_deny_ports,
         )
-        spawner = Spawner.start(partial(serve_member, means=means), close=(lock,))
+        spawner = Spawner.start(partial(serve_member, resources=resources), close=(lock,))
         try:
             asyncio.run(_serve(directory, settings, peers, spawner))
         finally:
             spawner.stop()
-            _clean(directory)
+            _remove_sockets(directory)
 
 
 async def _serve(directory: Path, settings: Settings, peers: Peers, spawner: Spawner) -> None:
@@ -69,7 +69,7 @@ async def _serve(directory: Path, settings: Settings, peers: Peers, spawner: Spa
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    # Without it no sandbox gets a socket any more: whoever started us starts us again.
+    # Without the spawner no sandbox gets a socket: the gateway ends, and is started again.
     loop.add_reader(spawner.fileno(), stopped.set)
     gateway = Gateway(directory / SOCKETS_NAME, spawner, settings.egress_unbound_seconds)
     listener = listen_in(directory, CONTROL_NAME, _control_mode(directory), _BACKLOG)
@@ -86,10 +86,10 @@ async def _serve(directory: Path, settings: Settings, peers: Peers, spawner: Spa
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[int]:
-    """Hold the lock file's lock; the kernel lets go of it whatever becomes of this process.
+def _locked(path: Path) -> Iterator[int]:
+    """Hold the lock of the lock file; the kernel releases it when this process ends.
 
-    Yields the lock's descriptor: a fork that kept it would keep the lock.
+    Yields the lock's descriptor: a fork has to close it, or it would keep the lock.
     """
     with path.open("a") as lock:
         path.chmod(0o600)
@@ -97,26 +97,26 @@ def _held(path: Path) -> Iterator[int]:
         yield lock.fileno()
 
 
-def _clean(directory: Path) -> None:
-    """Remove the sockets that nobody serves any more; only while the lock is held."""
+def _remove_sockets(directory: Path) -> None:
+    """Remove the sockets of an ended gateway; call it only while the lock is held."""
     (directory / CONTROL_NAME).unlink(missing_ok=True)
     sockets = directory / SOCKETS_NAME
     sockets.mkdir(exist_ok=True)
-    # Whatever the umask: a worker of another user looks at the folders in it.
+    # Independent of the umask: a worker of another user reads the folders in it.
     sockets.chmod(_SOCKETS_MODE)
     for each in sockets.iterdir():
         try:
             remove_folder(each)
         except OSError as error:
-            # Not ours, then; whoever put it there knows why.
+            # It contains other files, which the gateway did not make.
             _log.warning("egress.not_removed path=%s error=%s", each, error)
 
 
-def _shut_out_others(directory: Path) -> None:
-    """Let nobody but owner and group enter the folder, also where it was made before.
+def _restrict_folder(directory: Path) -> None:
+    """Remove the access of other users to the folder, also if it existed before.
 
-    In it each sandbox's socket is open to any user, and is found by any process that may look at
-    that sandbox's mounts, such as one of the same user.
+    Each sandbox's socket in it is open to every user, and a process that may read the sandbox's
+    mounts, such as one of the same user, can find its path.
     """
     mode = stat.S_IMODE(directory.stat().st_mode)
     if mode & stat.S_IRWXO:
@@ -124,15 +124,15 @@ def _shut_out_others(directory: Path) -> None:
 
 
 def _control_mode(directory: Path) -> int:
-    """Return the control socket's mode: for the owner, and for the group where it may enter.
+    """Return the mode of the control socket: the group gets access if it may enter the folder.
 
-    That is how a worker of another user reaches a gateway that has a user of its own.
+    A worker of another user reaches the gateway through this group.
     """
     return 0o660 if directory.stat().st_mode & _GROUP_ENTERS else 0o600
 
 
 def _raise_descriptor_limit() -> None:
-    """Take as many descriptors as are allowed: each connection needs two."""
+    """Raise the limit of descriptors to its maximum: each connection needs two."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,7 +1,8 @@
-"""Starts the processes that serve sandboxes: a small process that forks, and does nothing else.
+"""Starts the processes that serve sandboxes, from a small process that does nothing else.
 
-It is forked before the gateway's loop begins, so that what it forks has neither that loop nor the
-control socket nor the folder's lock. It ends, and kills what it forked, when the gateway does.
+The spawner is forked before the gateway's event loop starts. So its own forks have neither that
+loop nor the control socket nor the folder's lock. When the gateway ends, the spawner kills its
+forks and ends.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from worker.runtime import child_process
 
 _log = logging.getLogger("safeurl.egress")
 
-#: Serves sandboxes until the socket, which leads to the gateway, ends.
+#: Serves sandboxes until the gateway closes this socket.
 Serve = Callable[[socket.socket], None]
 
 _START: Final = b"+"
@@ -28,27 +29,27 @@ _MAX_COMMAND_BYTES: Final = 64
 
 
 class Spawner:
-    """The gateway's side: sends commands, which are not answered.
+    """The gateway's side of the spawner: sends commands without responses.
 
-    A process that could not be started shows as the end of its socket.
+    If a process cannot be started, its socket is closed.
     """
 
     def __init__(self, commands: socket.socket, pid: int) -> None:
-        """Take the socket to the process with this pid, which is a child of ours."""
+        """Take the command socket and the pid of the spawner, a child process."""
         self._commands = commands
         self._pid = pid
-        # The gateway's loop waits for nobody: its deadlines are everybody's. The kernel holds some
-        # hundred commands for a spawner that is busy; beyond that, one fails.
+        # Non-blocking: the gateway's loop also enforces all deadlines. The kernel queues some
+        # hundred commands while the spawner is busy; a further command fails.
         commands.settimeout(0)
 
     @classmethod
     def start(cls, serve: Serve, *, close: Iterable[int] = ()) -> Self:
-        """Fork the spawner; `close` names descriptors of ours that it must not keep.
+        """Fork the spawner; it closes the descriptors in `close`.
 
         Call it while no other thread and no event loop runs.
         """
-        # What exists now is shared by all processes, as long as nobody writes to it, as a look for
-        # garbage does. A loop that ran once has made what every loop makes.
+        # The processes share these memory pages until one writes to them, as a garbage collection
+        # does. Running a loop once creates the objects that every loop needs.
         asyncio.run(asyncio.sleep(0))
         gc.collect()
         gc.freeze()
@@ -63,16 +64,16 @@ class Spawner:
         return self._commands.fileno()
 
     def spawn(self, key: str, link: socket.socket) -> None:
-        """Start a process that obeys this socket, which the caller closes."""
+        """Start a process that serves this socket; the caller closes its own copy."""
         socket.send_fds(self._commands, [_START + key.encode()], [link.fileno()])
 
     def kill(self, key: str) -> None:
-        """Kill that process if it still runs; one that ended is no error."""
+        """Kill that process if it still runs."""
         with contextlib.suppress(OSError):
             self._commands.send(_KILL + key.encode())
 
     def stop(self) -> None:
-        """Let the spawner kill all its processes, and wait until it has ended."""
+        """Make the spawner kill its processes and end, and wait for it."""
         self._commands.close()
         os.waitpid(self._pid, 0)
 
@@ -82,16 +83,16 @@ def _run(
 ) -> int:
     for descriptor in close:
         os.close(descriptor)
-    # A signal to the whole group ends the gateway, which then ends us in order.
+    # A signal to the whole group ends the gateway, which then stops the spawner.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    _Forks(commands, serve).run()
+    _Children(commands, serve).run()
     return 0
 
 
-class _Forks:
-    """The processes that the spawner has started and not yet waited for."""
+class _Children:
+    """The child processes of the spawner."""
 
     def __init__(self, commands: socket.socket, serve: Serve) -> None:
         self._commands = commands
@@ -100,7 +101,7 @@ class _Forks:
         self._woken, self._waker = socket.socketpair()
 
     def run(self) -> None:
-        """Obey until the gateway ends; then kill what runs."""
+        """Execute commands until the gateway ends; then kill all children."""
         self._woken.settimeout(0)
         self._waker.settimeout(0)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -111,17 +112,17 @@ class _Forks:
         while True:
             ready = {descriptor for descriptor, _ in poll.poll()}
             self._reap()
-            if self._commands.fileno() in ready and not self._obey():
+            if self._commands.fileno() in ready and not self._execute_command():
                 break
         for pid in self._pids.values():
             os.kill(pid, signal.SIGKILL)
-        # Waited for, or each would be left to whoever takes on orphans.
+        # Waits for them, so that no orphans remain.
         for pid in self._pids.values():
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
 
-    def _obey(self) -> bool:
-        """Carry out one command; false where there will be no more."""
+    def _execute_command(self) -> bool:
+        """Execute one command; return False at the end of the commands."""
         command, descriptors, _, _ = socket.recv_fds(self._commands, _MAX_COMMAND_BYTES, 1)
         key = command[1:].decode()
         if command.startswith(_START):
@@ -135,7 +136,7 @@ class _Forks:
             try:
                 pid = child_process.start_child(lambda mask: self._serve_in_child(link, mask))
             except OSError as error:
-                # The gateway sees the link's end.
+                # The gateway sees that the link has closed.
                 _log.warning("egress.no_process error=%s", error)
                 return
         self._pids[key] = pid

@@ -1,4 +1,4 @@
-"""What is on and beside this host, which no sandbox may reach whatever addresses it has."""
+"""Finds this host's addresses and the networks it is connected to; no sandbox may reach them."""
 
 import os
 from collections import defaultdict
@@ -9,79 +9,80 @@ from typing import Final
 
 from safeurl.address import Address, Network
 from safeurl.errors import EgressUnavailableError
-from worker.egress.networks.netlink import ChangeNotice, list_addresses, list_routes
+from worker.egress.networks.netlink import ChangeListener, list_addresses, list_routes
 from worker.egress.networks.route import InterfaceAddress, Kind, Route
 
-#: The space that addresses of the Internet are taken from, by version.
+#: The address space of the Internet, by IP version.
 _INTERNET: Final[dict[int, Network]] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("2000::/3")}
-#: The longest prefix that is no network of anybody's but a piece of a default route, by version:
-#: nobody holds more than a /8 of IPv4, and registries themselves are given a /12 of IPv6.
-_PIECE_LENGTH: Final = {4: 7, 6: 12}
-#: Routes by one way that lead to half of the Internet are a default route in pieces.
+#: Routes with at most this prefix length are parts of a split default route, by IP version: nobody
+#: holds more than a /8 of IPv4, and a registry itself is assigned a /12 of IPv6.
+_PART_LENGTH: Final = {4: 7, 6: 12}
+#: Routes over the same next hop that cover one in so many addresses are a split default route.
 _DEFAULT_SHARE: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class HostNetworks:
-    """What the kernel's tables say of this host; loopback is left out, the policy's table has it.
+    """The host's networks, from the kernel's tables; loopback is left out, the policy refuses it.
 
-    An address may be in several of them: a route to a single host inside a link's network is kept,
-    because an exception for the network does not open that host.
+    They may overlap: a route to a single host inside a link's network is kept, because an
+    exception for the network does not open that host.
     """
 
-    #: The addresses of all interfaces, Docker's bridges included, and the next hops of default
-    #: routes: where the gateway runs in a container, such a next hop is the host.
+    #: The addresses of all interfaces, including Docker's bridges, and the next hops of default
+    #: routes: if the gateway runs in a container, such a next hop is the host.
     own: tuple[Network, ...] = ()
-    #: The networks of all interfaces, and every destination that has a route other than a default
-    #: route in any table, also those that the host refuses to reach.
+    #: The networks of all interfaces, and the destination of every route in any table that is not
+    #: a default route, including destinations that the host refuses to reach.
     neighbours: tuple[Network, ...] = ()
-    #: Whether there is a default route for the version.
+    #: The IP versions that have a default route.
     defaults: frozenset[int] = frozenset()
 
 
-class Host:
-    """Knows the host's networks, and reads them again once the kernel says that they changed.
+class HostNetworkMonitor:
+    """Caches the host's networks, and reads them again after the kernel reports a change.
 
-    It may cross a fork: notices that two processes shared would each be seen by one of them only.
+    It may be used after a fork: each process then opens its own netlink socket, because only one
+    of two processes that share a socket receives a notification.
     """
 
     def __init__(self) -> None:
-        """Read nothing yet."""
+        """Open and read nothing yet."""
         self._process = 0
-        self._notice: ChangeNotice | None = None
+        self._listener: ChangeListener | None = None
         self._known: HostNetworks | None = None
 
     def networks(self, *, anew: bool = False) -> HostNetworks:
-        """Return them as they are now.
+        """Return the current networks.
 
-        `anew` reads them in any case: the kernel removes some routes without a notice, which only
-        keeps refused what need not be. Raises `EgressUnavailableError` where the kernel does not
-        say: not knowing them is no reason to let them through.
+        `anew` reads them in any case: the kernel removes some routes without a notification. Until
+        the next read, their destinations stay refused. Raises `EgressUnavailableError` if the
+        networks cannot be read: unknown networks must not become reachable.
         """
         try:
-            if self._notice is None or self._process != os.getpid():
-                self._notice, self._known = ChangeNotice(), None
+            if self._listener is None or self._process != os.getpid():
+                self._listener, self._known = ChangeListener(), None
                 self._process = os.getpid()
-            # Asked in any case, and before reading: what changes from here on is a new notice.
-            has_changed = self._notice.has_changed()
+            # Called in any case, and before reading: a later change makes a new notification.
+            has_changed = self._listener.has_changed()
             if self._known is None or has_changed or anew:
                 self._known = None
-                self._known = read_host(list_routes(), list_addresses())
+                self._known = read_networks(list_routes(), list_addresses())
         except OSError as error:
             raise EgressUnavailableError(
-                f"The kernel does not tell this host's networks: {error}. The egress gateway "
+                f"The kernel does not list this host's networks: {error}. The egress gateway "
                 "needs AF_NETLINK sockets."
             ) from error
         return self._known
 
 
 def host_networks() -> HostNetworks:
-    """Return the host's networks once; raises as `Host.networks`."""
-    return Host().networks()
+    """Read the host's networks once; raises like `HostNetworkMonitor.networks`."""
+    return HostNetworkMonitor().networks()
 
 
-def read_host(routes: Sequence[Route], addresses: Iterable[InterfaceAddress]) -> HostNetworks:
-    """Sort routes and addresses into what is the host's own and what is beside it. Pure."""
+def read_networks(routes: Sequence[Route], addresses: Iterable[InterfaceAddress]) -> HostNetworks:
+    """Return the host's own addresses and its neighbour networks. Pure."""
     defaults = set(_defaults(routes))
     own: set[Network] = set()
     neighbours: set[Network] = set()
@@ -94,8 +95,8 @@ def read_host(routes: Sequence[Route], addresses: Iterable[InterfaceAddress]) ->
             (own if is_default else neighbours).update(map(_single, route.hops))
     for address in addresses:
         own.add(_single(address.local))
-        # Also without a route to it: routers may announce a network as not on the link.
-        if not _is_piece(address.network):
+        # Without a route too: a router may announce a network that is not on the link.
+        if not _is_part_of_default(address.network):
             neighbours.add(address.network)
     return HostNetworks(
         tuple(_sorted(own)),
@@ -105,17 +106,17 @@ def read_host(routes: Sequence[Route], addresses: Iterable[InterfaceAddress]) ->
 
 
 def closed_networks(host: HostNetworks, exceptions: Sequence[Network]) -> Iterator[Network]:
-    """Yield what is refused of the host's networks, as ranges without the exceptions.
+    """Yield the refused parts of the host's networks: the networks without the exceptions.
 
-    For who knows only denied ranges. As `safeurl.address` has it, an exception opens a network
-    where it is as narrow; a wider one opens nothing.
+    The fetcher on Docker's bridge needs this form, because it applies denied ranges only. As in
+    `safeurl.address`, an exception opens a network only if it is not wider than the network.
     """
     for network in (*host.own, *host.neighbours):
-        left = [network]
+        refused = [network]
         for exception in exceptions:
             if exception.version == network.version and exception.prefixlen >= network.prefixlen:
-                left = [rest for each in left for rest in _without(each, exception)]
-        yield from left
+                refused = [rest for each in refused for rest in _without(each, exception)]
+        yield from refused
 
 
 def _without(network: Network, exception: Network) -> Iterator[Network]:
@@ -126,28 +127,28 @@ def _without(network: Network, exception: Network) -> Iterator[Network]:
 
 
 def _defaults(routes: Sequence[Route]) -> Iterator[Route]:
-    """Yield default routes and the pieces of those that are split, as VPNs do to be preferred.
+    """Yield the default routes and the parts of split ones, which VPNs use to take precedence.
 
-    Of the routes by one way that lead to half of the Internet, those that lie in no other are the
-    pieces. The others name networks.
+    If the routes over one next hop cover half of the Internet, the widest of them are the parts of
+    a split default route. The other routes name networks.
     """
-    by_way: defaultdict[tuple[object, ...], list[Route]] = defaultdict(list)
+    by_next_hop: defaultdict[tuple[object, ...], list[Route]] = defaultdict(list)
     for route in routes:
-        way = (route.network.version, route.kind, route.table, route.interfaces, route.hops)
-        by_way[way].append(route)
-    for together in by_way.values():
+        key = (route.network.version, route.kind, route.table, route.interfaces, route.hops)
+        by_next_hop[key].append(route)
+    for together in by_next_hop.values():
         widest = list(_widest(together))
         internet = _INTERNET[together[0].network.version]
         covered = sum(_overlap(each.network, internet) for each in widest)
         if covered * _DEFAULT_SHARE >= internet.num_addresses:
             yield from widest
-        yield from (each for each in together if _is_piece(each.network))
+        yield from (each for each in together if _is_part_of_default(each.network))
 
 
 def _widest(routes: Iterable[Route]) -> Iterator[Route]:
-    """Yield the routes whose network lies in no other's."""
+    """Yield the routes whose network is not part of another one."""
     end = -1
-    for route in sorted(routes, key=lambda each: _place(each.network)):
+    for route in sorted(routes, key=lambda each: _address_range(each.network)):
         if int(route.network.network_address) > end:
             end = int(route.network.broadcast_address)
             yield route
@@ -159,8 +160,8 @@ def _overlap(network: Network, internet: Network) -> int:
     return min(network.num_addresses, internet.num_addresses)
 
 
-def _is_piece(network: Network) -> bool:
-    return network.prefixlen <= _PIECE_LENGTH[network.version]
+def _is_part_of_default(network: Network) -> bool:
+    return network.prefixlen <= _PART_LENGTH[network.version]
 
 
 def _single(address: Address) -> Network:
@@ -169,8 +170,8 @@ def _single(address: Address) -> Network:
 
 def _sorted(networks: Iterable[Network]) -> list[Network]:
     kept = (each for each in networks if not each.is_loopback)
-    return sorted(kept, key=lambda each: (each.version, *_place(each)))
+    return sorted(kept, key=lambda each: (each.version, *_address_range(each)))
 
 
-def _place(network: Network) -> tuple[int, int]:
+def _address_range(network: Network) -> tuple[int, int]:
     return int(network.network_address), network.prefixlen

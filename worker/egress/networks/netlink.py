@@ -1,4 +1,4 @@
-"""Asks the kernel for its routes and addresses, and notices when they change (netlink(7))."""
+"""Reads the kernel's routes and addresses, and detects changes (netlink(7))."""
 
 import socket
 import struct
@@ -10,60 +10,60 @@ from worker.egress.networks.route import InterfaceAddress, Route, read_address, 
 
 T = TypeVar("T")
 
-#: `struct nlmsghdr`: length, type, flags, sequence, port. `struct rtgenmsg`: the family, all here.
+#: `struct nlmsghdr`: length, type, flags, sequence, port. `struct rtgenmsg`: the family; 0 is all.
 _HEADER: Final = struct.Struct("=I2H2I")
 _ANY_FAMILY: Final = b"\0\0\0\0"
 _ERROR, _DONE = 2, 3
 _NEW_ADDRESS, _GET_ADDRESS, _NEW_ROUTE, _GET_ROUTE = 20, 22, 24, 26
-#: NLM_F_REQUEST | NLM_F_DUMP; and the kernel's sign that what it listed changed meanwhile.
+#: NLM_F_REQUEST | NLM_F_DUMP; and the kernel's flag that the list changed while it was sent.
 _DUMP: Final = 0x301
 _INTERRUPTED: Final = 0x10
 #: RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE.
 _CHANGES: Final = 0x10 | 0x40 | 0x100 | 0x400
-#: The kernel sends lists in pieces of at most 32 KiB.
-_PIECE_BYTES: Final = 128 * 1024
-#: It answers at once; this only keeps a fault from holding the gateway for ever.
-_ANSWER_S: Final = 2.0
+#: The kernel sends a list in messages of at most 32 KiB.
+_RECV_BYTES: Final = 128 * 1024
+#: The kernel answers at once; the limit keeps an error from blocking the gateway.
+_TIMEOUT_S: Final = 2.0
 _MAX_TRIES: Final = 8
-#: Notices taken at a time. Where there are more, the next look finds them.
-_MAX_NOTICES: Final = 64
+#: Notifications read at a time; the next call reads the others.
+_MAX_NOTIFICATIONS: Final = 64
 
 
 def list_routes() -> list[Route]:
     """Return the routes of every table of this network namespace, IPv4 and IPv6.
 
-    Raises OSError where the kernel does not say, or not twice the same.
+    Raises OSError if the kernel does not list them, or if they change during each try.
     """
     return _list(_GET_ROUTE, _NEW_ROUTE, read_route)
 
 
 def list_addresses() -> list[InterfaceAddress]:
-    """Return the addresses of all interfaces; raises as `list_routes`."""
+    """Return the addresses of all interfaces; raises like `list_routes`."""
     return _list(_GET_ADDRESS, _NEW_ADDRESS, read_address)
 
 
-class ChangeNotice:
-    """Says whether routes or addresses may have changed since it was asked last.
+class ChangeListener:
+    """Detects whether routes or addresses may have changed since the previous call.
 
-    The kernel queues its notice before the command that changed a route returns, so no change is
-    missed by who asks after it.
+    The kernel queues its notification before the command that changed a route returns. So a call
+    after that command always detects the change.
     """
 
     def __init__(self) -> None:
-        """Begin to listen; raises OSError where the kernel does not let us."""
+        """Start to listen; raises OSError if the kernel refuses it."""
         self._socket = _open(_CHANGES)
         self._socket.setblocking(False)  # noqa: FBT003 - the method takes it by position only
         weakref.finalize(self, self._socket.close)
 
     def has_changed(self) -> bool:
-        """Take the notices that have come; true where there was one, or where some were lost."""
-        for count in range(_MAX_NOTICES):
+        """Read the queued notifications; True if there was one or some were lost."""
+        for count in range(_MAX_NOTIFICATIONS):
             try:
-                self._socket.recv(_PIECE_BYTES)
+                self._socket.recv(_RECV_BYTES)
             except BlockingIOError:
                 return count > 0
             except OSError:
-                # ENOBUFS: there were more than the kernel keeps.
+                # ENOBUFS: there were more than the kernel's buffer holds.
                 return True
         return True
 
@@ -81,14 +81,14 @@ def _open(groups: int = 0) -> socket.socket:
 
 
 def _list(request: int, answer: int, read: Callable[[bytes], T | None]) -> list[T]:
-    """Return what a request for all there is was answered; OSError where it was not."""
+    """Return the items of one complete list; raise OSError if there is none."""
     for _ in range(_MAX_TRIES):
-        with _open() as asked:
-            asked.settimeout(_ANSWER_S)
+        with _open() as opened:
+            opened.settimeout(_TIMEOUT_S)
             length = _HEADER.size + len(_ANY_FAMILY)
-            asked.sendto(_HEADER.pack(length, request, _DUMP, 1, 0) + _ANY_FAMILY, (0, 0))
+            opened.sendto(_HEADER.pack(length, request, _DUMP, 1, 0) + _ANY_FAMILY, (0, 0))
             try:
-                bodies = _read_all(asked, answer)
+                bodies = _read_all(opened, answer)
                 if bodies is not None:
                     found = map(read, bodies)
                     return [each for each in found if each is not None]
@@ -97,16 +97,16 @@ def _list(request: int, answer: int, read: Callable[[bytes], T | None]) -> list[
     raise OSError("the routes change faster than they can be read")
 
 
-def _read_all(asked: socket.socket, answer: int) -> list[bytes] | None:
-    """Read up to the end of the list; None where it changed meanwhile."""
+def _read_all(opened: socket.socket, answer: int) -> list[bytes] | None:
+    """Read to the end of the list; None if the list changed meanwhile."""
     bodies: list[bytes] = []
     is_whole = True
     while True:
-        data, _, is_cut, sender = asked.recvmsg(_PIECE_BYTES)
+        data, _, is_cut, sender = opened.recvmsg(_RECV_BYTES)
         if sender[0] != 0:
-            continue  # no process but the kernel is asked
+            continue  # only the kernel's messages count, not those of other processes
         if is_cut & socket.MSG_TRUNC:
-            raise ValueError("a piece is too long")
+            raise ValueError("a message is too long")
         for kind, flags, body in _messages(data):
             is_whole = is_whole and not flags & _INTERRUPTED
             if kind in {_DONE, _ERROR}:
@@ -122,6 +122,6 @@ def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     while len(data) >= _HEADER.size:
         length, kind, flags, _, _ = _HEADER.unpack_from(data)
         if not _HEADER.size <= length <= len(data):
-            raise ValueError("a message that is cut short")
+            raise ValueError("a message is truncated")
         yield kind, flags, data[_HEADER.size : length]
         data = data[(length + 3) & ~3 :]

@@ -1,4 +1,4 @@
-"""Routes and interface addresses as the kernel's rtnetlink messages hold them (rtnetlink(7))."""
+"""Parses routes and interface addresses from rtnetlink messages (rtnetlink(7))."""
 
 import struct
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Final
 
 from safeurl.address import Address, Network
 
-#: Address families, as the messages number them.
+#: Address families.
 IPV4: Final = 2
 IPV6: Final = 10
 _BYTES: Final = {IPV4: 4, IPV6: 16}
@@ -27,12 +27,12 @@ _TYPE_MASK: Final = 0x3FFF
 
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA = 1, 4, 5, 9, 15, 18
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
-#: What the kernel learned for one destination (a smaller MTU, a redirect); no route of anybody's.
+#: A cache entry for one destination (a smaller MTU, a redirect); nobody configured it.
 _CLONED: Final = 0x200
 
 
 class Kind(IntEnum):
-    """What a route says of its destination (`rtm_type`); the others refuse it."""
+    """The kind of a route (`rtm_type`); routes of other kinds refuse the destination."""
 
     UNICAST = 1
     LOCAL = 2
@@ -49,31 +49,31 @@ class Route:
     #: A `Kind`, or a number that this program does not know.
     kind: int
     table: int = 0
-    #: The interfaces that it leaves by, and the next hops; several where it has several paths.
+    #: Outgoing interfaces and next hops; several if the route has several paths.
     interfaces: tuple[int, ...] = ()
     hops: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class InterfaceAddress:
-    """An address of an interface, and the network that it was given with."""
+    """An address of an interface, and its network."""
 
     local: Address
-    #: Of the link, or of the other end of a point-to-point link.
+    #: The network of the link, or of the peer of a point-to-point link.
     network: Network
 
 
 def read_route(body: bytes) -> Route | None:
-    """Read the body of an RTM_NEWROUTE; None for what concerns no IP network or is a cache entry.
+    """Parse the body of an RTM_NEWROUTE; None for a cache entry or another address family.
 
-    Raises ValueError or struct.error where it is cut short.
+    Raises ValueError or struct.error if it is truncated.
     """
     family, length, _, _, table, _, _, kind, flags = _RTMSG.unpack_from(body)
     if family not in _BYTES or flags & _CLONED:
         return None
     found = dict(_attributes(body[_RTMSG.size :]))
     destination = _address(found.get(_RTA_DST, bytes(_BYTES[family])))
-    interfaces, hops = _ways(found)
+    interfaces, hops = _next_hops(found)
     for each in _paths(found.get(_RTA_MULTIPATH, b"")):
         interfaces += each[0]
         hops += each[1]
@@ -84,24 +84,24 @@ def read_route(body: bytes) -> Route | None:
 
 
 def read_address(body: bytes) -> InterfaceAddress | None:
-    """Read the body of an RTM_NEWADDR; None for what is no IP address. Raises as `read_route`."""
+    """Parse the body of an RTM_NEWADDR; None for another family. Raises like `read_route`."""
     family, length, *_ = _IFADDR.unpack_from(body)
     if family not in _BYTES:
         return None
     found = dict(_attributes(body[_IFADDR.size :]))
-    # IFA_ADDRESS is the other end's where IFA_LOCAL is there and differs.
+    # If IFA_LOCAL is present and differs, IFA_ADDRESS is the peer's address.
     local = found.get(_IFA_LOCAL) or found[_IFA_ADDRESS]
-    far = _address(found.get(_IFA_ADDRESS, local))
-    return InterfaceAddress(_address(local), ip_network((far, length), strict=False))
+    peer = _address(found.get(_IFA_ADDRESS, local))
+    return InterfaceAddress(_address(local), ip_network((peer, length), strict=False))
 
 
-def _ways(found: dict[int, bytes]) -> tuple[tuple[int, ...], tuple[Address, ...]]:
+def _next_hops(found: dict[int, bytes]) -> tuple[tuple[int, ...], tuple[Address, ...]]:
     interfaces = _NUMBER.unpack(found[_RTA_OIF]) if _RTA_OIF in found else ()
     hops: tuple[Address, ...] = ()
     if _RTA_GATEWAY in found:
         hops += (_address(found[_RTA_GATEWAY]),)
     if _RTA_VIA in found:
-        # A next hop of the other family, after the two bytes that name the family.
+        # A next hop of the other family; its first two bytes are the family.
         hops += (_address(found[_RTA_VIA][2:]),)
     return interfaces, hops
 
@@ -110,8 +110,8 @@ def _paths(data: bytes) -> Iterator[tuple[tuple[int, ...], tuple[Address, ...]]]
     while len(data) >= _NEXT_HOP.size:
         length, _, _, interface = _NEXT_HOP.unpack_from(data)
         if length < _NEXT_HOP.size:
-            raise ValueError("a path of no length")
-        hops = _ways(dict(_attributes(data[_NEXT_HOP.size : length])))[1]
+            raise ValueError("a path is too short")
+        hops = _next_hops(dict(_attributes(data[_NEXT_HOP.size : length])))[1]
         yield (interface,), hops
         data = data[_aligned(length) :]
 
@@ -120,7 +120,7 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
     while len(data) >= _ATTRIBUTE.size:
         length, kind = _ATTRIBUTE.unpack_from(data)
         if not _ATTRIBUTE.size <= length <= len(data):
-            raise ValueError("an attribute that is cut short")
+            raise ValueError("an attribute is truncated")
         yield kind & _TYPE_MASK, data[_ATTRIBUTE.size : length]
         data = data[_aligned(length) :]
 
@@ -130,5 +130,5 @@ def _address(data: bytes) -> Address:
 
 
 def _aligned(length: int) -> int:
-    """Return the length up to where the next structure begins: a multiple of four."""
+    """Return the length rounded up to a multiple of four, where the next structure begins."""
     return (length + 3) & ~3

@@ -6,9 +6,9 @@ import pytest
 
 from worker.doctor.checks.neighbours import neighbours_finding
 from worker.doctor.finding import Status
+from worker.egress.networks.inventory import summarize
 from worker.egress.networks.local_addresses import HostNetworks
-from worker.egress.networks.surroundings import describe
-from worker.egress.protocol import Surroundings
+from worker.egress.protocol import NetworkInventory
 
 
 def _host(*own: str, defaults: tuple[int, ...] = (4, 6)) -> HostNetworks:
@@ -34,16 +34,16 @@ def test_a_public_address_is_known_from_an_interface_or_a_setting(
     host: HostNetworks, denied: tuple[str, ...], unknown: tuple[int, ...]
 ) -> None:
     """Where there is a default route, one of the two must name it; private ranges do not."""
-    facts = describe(host, denied)
-    assert facts == Surroundings(neighbours=3, public_neighbours=2, unknown_public=unknown)
+    facts = summarize(host, denied)
+    assert facts == NetworkInventory(neighbours=3, public_neighbours=2, unknown_public=unknown)
 
 
 def test_the_line_counts_and_warns() -> None:
     """It passes where all is known, and else names the setting and what may belong there."""
-    known = Surroundings(neighbours=3, public_neighbours=2)
+    known = NetworkInventory(neighbours=3, public_neighbours=2)
     assert neighbours_finding(known, (), ()).status is Status.PASS
     assert "3 networks" in neighbours_finding(known, (), ()).detail
-    hidden = Surroundings(neighbours=3, unknown_public=(4,))
+    hidden = NetworkInventory(neighbours=3, unknown_public=(4,))
     found = neighbours_finding(hidden, (), ("8.8.8.8",))
     assert found.status is Status.WARN
     assert "IPv4" in found.detail

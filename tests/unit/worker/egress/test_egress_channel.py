@@ -1,4 +1,4 @@
-"""A sandbox's socket whose connections fail for reasons of the gateway's own."""
+"""Connections of a sandbox's socket that fail because of a defect of the gateway."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ import pytest
 from tests.support.egress import ask, connect, connect_head, has_ended
 from worker.egress.gateway.channel import Channel
 from worker.egress.gateway.dns.resolver import Resolver
-from worker.egress.gateway.traffic.connection import Means
+from worker.egress.gateway.traffic.connection import SharedResources
 from worker.egress.protocol import SOCKET_NAME, Bind
 from worker.egress.unix_socket import listen_in
 
@@ -26,11 +26,11 @@ def _fail_on(directory: Path) -> bool:
 
 
 def test_no_fault_of_a_connection_is_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Each is on record, the first is in the log, and the socket goes on serving."""
+    """Each failure is recorded, the first one is logged, and the socket continues to serve."""
 
     async def fail() -> None:
         listener = listen_in(tmp_path, SOCKET_NAME, 0o600, 8)
-        channel = Channel(listener, Means(_FailingResolver()))
+        channel = Channel(listener, SharedResources(_FailingResolver()))
         channel.open()
         channel.bind(Bind(id="0" * 16, scan="s", attempt=1, deadline_s=30))
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""ClientHellos, whole and broken, as the pure parser reads them."""
+"""The pure parser reads complete and malformed ClientHellos."""
 
 import pytest
 from hypothesis import given, settings
@@ -12,19 +12,19 @@ _PLAIN = body(sni(b"a.test"))
 
 
 def test_what_openssl_sends_is_read() -> None:
-    """Name and protocols of a real client; one that speaks to an address names nothing."""
+    """Name and protocols of a real client; a client that connects to an address sends no name."""
     read = parse_hello(real_hello("site.test", ("h2", "http/1.1"))[_HEADS:])
     assert read == ClientHello(server_name=b"site.test", alpn=(b"h2", b"http/1.1"))
     assert parse_hello(real_hello("127.0.0.1")[_HEADS:]) == ClientHello()
 
 
 def test_a_hello_without_extensions_names_nothing() -> None:
-    """So the oldest clients speak."""
+    """The oldest clients send this form."""
     assert parse_hello(body()[:-2]) == ClientHello()
 
 
 def test_ech_and_early_data_are_seen() -> None:
-    """Their extensions are enough: what is in them is for the server."""
+    """The parser needs their extensions only; the server checks the rest."""
     read = parse_hello(body(extension(0xFE0D, b"\0x"), extension(42)))
     assert (read.has_ech, read.has_early_data) == (True, True)
 
@@ -53,23 +53,23 @@ def test_ech_and_early_data_are_seen() -> None:
     ],
 )
 def test_what_two_readers_could_read_differently_is_no_hello(data: bytes) -> None:
-    """Second names, doubled extensions, lengths that do not fit, and data after the end."""
+    """Second names, duplicate extensions, wrong lengths, and data after the end are errors."""
     with pytest.raises(HelloError):
         parse_hello(data)
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    """Nothing but our own error is raised."""
+    """Only our own error is raised."""
     _try(data)
     _try(_PLAIN[: len(_PLAIN) // 2] + data)
 
 
-# Without a deadline: the library that makes the ClientHello takes what the machine leaves it.
+# Without a deadline: making the ClientHello takes long on a loaded machine.
 @settings(deadline=None)
 @given(st.data())
 def test_any_change_is_read_or_refused(data: st.DataObject) -> None:
-    """A real ClientHello with bytes changed, taken out or put in."""
+    """A real ClientHello with bytes changed, removed or inserted."""
     whole = real_hello("site.test", ("h2",))[_HEADS:]
     at = data.draw(st.integers(0, len(whole)))
     end = data.draw(st.integers(at, len(whole)))
@@ -88,7 +88,7 @@ def _try(data: bytes) -> None:
     st.binary(min_size=1, max_size=300), st.lists(st.binary(min_size=1, max_size=20), min_size=1)
 )
 def test_every_name_that_fits_comes_out_as_it_went_in(name: bytes, alpn: list[bytes]) -> None:
-    """Whatever its bytes are: the parser judges nothing."""
+    """The parser accepts any bytes as a name."""
     protocols = extension(16, vector(b"".join(vector(each, 1) for each in alpn), 2))
     read = parse_hello(body(protocols, sni(name)))
     assert (read.server_name, read.alpn) == (name, tuple(alpn))

@@ -1,4 +1,4 @@
-"""Which users may command the gateway, from the setting and from what sandboxes may be."""
+"""Which users may control the gateway, from the setting and the sandboxes' ids."""
 
 import os
 import pwd
@@ -14,7 +14,7 @@ _SANDBOXES = range(70_000, 70_100)
 
 
 def test_root_the_own_user_and_those_named_are_served() -> None:
-    """And no other; by name or by number."""
+    """Users of the setting are allowed, by name or by number; no others are."""
     daemon = pwd.getpwnam("daemon").pw_uid
     peers = Peers(501, [502, daemon], _SANDBOXES)
     served = {
@@ -25,7 +25,7 @@ def test_root_the_own_user_and_those_named_are_served() -> None:
 
 @pytest.mark.parametrize("uid", [NOBODY, 70_000, 70_099])
 def test_a_sandboxs_user_is_never_served(uid: int) -> None:
-    """Neither by the setting, nor because the gateway runs as that user itself."""
+    """Neither the setting nor the gateway's own user may be a sandbox's id."""
     with pytest.raises(ConfigError, match=f"EGRESS_CONTROL_USERS is the user id {uid}"):
         Peers(501, [502, uid], _SANDBOXES)
     with pytest.raises(ConfigError, match="own is the user id"):
@@ -33,7 +33,7 @@ def test_a_sandboxs_user_is_never_served(uid: int) -> None:
 
 
 def test_every_fault_of_the_setting_is_told_at_once() -> None:
-    """A name that nobody has is a fault, and so is what is neither a name nor a number."""
+    """A name without a user is a fault, and so is text that is neither a name nor a number."""
     with pytest.raises(ConfigError) as caught:
         Peers.read(["no-such-user-1", "0", "no-such-user-2"])
     assert len(caught.value.faults) == 2
@@ -47,7 +47,7 @@ def test_every_fault_of_the_setting_is_told_at_once() -> None:
 
 
 def test_the_kernel_says_who_connected() -> None:
-    """Process and user, as they were when the connection was made."""
+    """Process and user are those at the time of the connect."""
     near, far = socket.socketpair(socket.AF_UNIX)
     with near, far:
         assert peer_of(near) == Peer(os.getpid(), os.geteuid())

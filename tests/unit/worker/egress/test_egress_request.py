@@ -1,4 +1,4 @@
-"""Heads that a sandbox may send, byte by byte over a real socket."""
+"""The heads of requests that a sandbox may send, byte by byte over a real socket."""
 
 import asyncio
 import socket
@@ -6,25 +6,30 @@ import socket
 import h11
 import pytest
 
-from safeurl.address import AddressPolicy, Rule
+from safeurl.address import AddressPolicy, PolicyOverrides, Rule
 from safeurl.errors import UrlRefusedError
 from tests.support.vectors import LITERALS
-from worker.egress.gateway.traffic.request import MAX_HEAD_BYTES, Ask, RequestError, read_ask
+from worker.egress.gateway.traffic.request import (
+    MAX_HEAD_BYTES,
+    ProxyRequest,
+    ProxyRequestError,
+    read_request,
+)
 
-_LAB = AddressPolicy.parse(("127.0.0.0/8",), ())
+_LAB = AddressPolicy.parse(PolicyOverrides(allow_cidrs=("127.0.0.0/8",)))
 
 
-def _read(data: bytes, *, end: bool = True, timeout_s: float = 5.0) -> Ask | None:
-    """Send the bytes and, if told, the end; return what was read."""
+def _read(data: bytes, *, end: bool = True, timeout_s: float = 5.0) -> ProxyRequest | None:
+    """Send the bytes and, if `end`, end-of-file; return the parsed request."""
 
-    async def read() -> Ask | None:
+    async def read() -> ProxyRequest | None:
         ours, theirs = socket.socketpair()
         with ours, theirs:
             ours.settimeout(0)
             theirs.settimeout(0)
             sent = asyncio.create_task(asyncio.to_thread(_send, theirs, data, end=end))
             try:
-                return await read_ask(ours, timeout_s)
+                return await read_request(ours, timeout_s)
             finally:
                 ours.close()
                 await sent
@@ -42,33 +47,33 @@ def _send(to: socket.socket, data: bytes, *, end: bool) -> None:
         pass
 
 
-def _some(data: bytes) -> Ask:
+def _some(data: bytes) -> ProxyRequest:
     asked = _read(data)
     assert asked is not None
     return asked
 
 
 def _refused(data: bytes) -> tuple[int, str]:
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(ProxyRequestError) as caught:
         _read(data)
     return caught.value.status, caught.value.rule
 
 
 def test_a_connect_names_host_and_port() -> None:
-    """Both are taken from the target; the Host header counts for nothing."""
+    """Host and port come from the target; the Host header is ignored."""
     asked = _some(b"CONNECT site.test:8443 HTTP/1.1\r\nHost: other.test:1\r\n\r\n")
-    assert (asked.name, asked.port, asked.plain) == ("site.test", 8443, None)
+    assert (asked.name, asked.port, asked.forwarded) == ("site.test", 8443, None)
     assert asked.target(_LAB).host == "site.test"
 
 
 def test_bytes_after_a_connect_are_kept() -> None:
-    """What came in the same packet belongs to the tunnel."""
+    """Bytes after the head in the same packet belong to the tunnel."""
     asked = _some(b"CONNECT site.test:443 HTTP/1.1\r\nHost: x\r\n\r\n\x16\x03\x01hello")
     assert asked.rest() == b"\x16\x03\x01hello"
 
 
 def test_a_plain_request_names_its_url() -> None:
-    """The port is 80 where none is named; user names do not count as the host."""
+    """The default port is 80; user names are not part of the host."""
     asked = _some(b"GET http://u:p@site.test/a?b HTTP/1.1\r\nHost: x\r\n\r\n")
     assert (asked.name, asked.port) == ("site.test", 80)
     target = asked.target(_LAB)
@@ -77,21 +82,21 @@ def test_a_plain_request_names_its_url() -> None:
 
 @pytest.mark.parametrize("literal", [text for text in LITERALS if text.isascii()])
 def test_every_spelling_of_an_inner_address_is_refused(literal: str) -> None:
-    """By CONNECT and by plain request alike, none of SECURITY.md's literals becomes a target."""
+    """With CONNECT and with an http URL, none of the literals of SECURITY.md becomes a target."""
     for head in (f"CONNECT {literal}:80", f"GET http://{literal}:80/"):
         try:
             asked = _read(f"{head} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        except RequestError:
+        except ProxyRequestError:
             continue
         assert asked is not None
         with pytest.raises(UrlRefusedError) as caught:
             asked.target(AddressPolicy())
-        # Brackets that a person writes to defang an address are no address to a browser.
+        # Brackets that a person adds to defang an address are not an address for a browser.
         assert caught.value.reason in {LITERALS[literal], "host_invalid", "single_label"}
 
 
 def test_a_refused_literal_is_named_in_evidence() -> None:
-    """However it was spelled, the address it means is known; a name has none."""
+    """The address of each spelling is known; a name has none."""
     assert _some(b"CONNECT 2130706433:80 HTTP/1.1\r\nHost: x\r\n\r\n").literal == ("127.0.0.1",)
     assert _some(b"CONNECT [::ffff:7f00:1]:80 HTTP/1.1\r\nHost: x\r\n\r\n").literal
     assert _some(b"CONNECT site.test:80 HTTP/1.1\r\nHost: x\r\n\r\n").literal == ()
@@ -112,13 +117,13 @@ def test_a_refused_literal_is_named_in_evidence() -> None:
 def test_evidence_names_what_a_browser_reads(
     url: str, name: str, port: int, literal: tuple[str, ...]
 ) -> None:
-    """No spelling makes a plain request look as if it led elsewhere than it does."""
+    """No spelling of a URL shows another host than the one it leads to."""
     asked = _some(f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     assert (asked.name, asked.port, asked.literal) == (name, port, literal)
 
 
 def test_ports_are_judged() -> None:
-    """A port that is none, and one of an inner service, are refused by name."""
+    """An invalid port, and a port of an internal service, are refused by their rule."""
     for port, rule in (
         ("0", Rule.PORT_INVALID),
         ("22", Rule.PORT_PRIVILEGED),
@@ -140,7 +145,7 @@ def test_ports_are_judged() -> None:
     ],
 )
 def test_an_authority_that_could_be_read_in_two_ways_is_no_request(target: str) -> None:
-    """CONNECT takes host, colon, port, and nothing else."""
+    """CONNECT accepts host, colon, port, and nothing else."""
     assert _refused(f"CONNECT {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode()) == (
         400,
         "bad_request",
@@ -152,7 +157,7 @@ def test_an_authority_that_could_be_read_in_two_ways_is_no_request(target: str) 
     ["GET / HTTP/1.1", "GET https://a.test/ HTTP/1.1", "OPTIONS * HTTP/1.1", "GET a.test HTTP/1.1"],
 )
 def test_nothing_but_tunnels_and_plain_requests_is_served(line: str) -> None:
-    """What no proxy is asked gets 405."""
+    """Requests that are not for a proxy get 405."""
     assert _refused(f"{line}\r\nHost: x\r\n\r\n".encode()) == (405, "method")
 
 
@@ -173,25 +178,25 @@ def test_nothing_but_tunnels_and_plain_requests_is_served(line: str) -> None:
     ],
 )
 def test_garbage_is_no_request(data: bytes) -> None:
-    """TLS, SOCKS, broken heads, raw UTF-8 and heads that end half-way get 400."""
+    """TLS, SOCKS, malformed heads, raw UTF-8 and incomplete heads get 400."""
     assert _refused(data) == (400, "bad_request")
 
 
 def test_a_head_without_end_is_cut() -> None:
-    """One header that goes on for ever costs its cap, no more."""
+    """An endless header costs only the bytes of its cap."""
     endless = b"GET http://a.test/ HTTP/1.1\r\nX: " + b"a" * (MAX_HEAD_BYTES * 4)
     assert _refused(endless) == (431, "bad_request")
 
 
 def test_silence_is_no_request_and_no_fault() -> None:
-    """A client that says nothing, and leaves or stays, is not evidence of anything."""
+    """A client that sends nothing, and closes or stays, leaves no evidence."""
     assert _read(b"") is None
     assert _read(b"", end=False, timeout_s=0.05) is None
 
 
 def test_a_slow_head_is_a_fault() -> None:
-    """Half a head and then nothing ends with the time for heads."""
-    with pytest.raises(RequestError) as caught:
+    """An incomplete head ends at the time limit for heads."""
+    with pytest.raises(ProxyRequestError) as caught:
         _read(b"CONNECT a.te", end=False, timeout_s=0.05)
     assert (caught.value.status, caught.value.rule) == (408, "head_timeout")
 
@@ -234,23 +239,23 @@ _PLAIN = b"POST http://a.test/ HTTP/1.1\r\nHost: a.test\r\n"
 def test_a_body_whose_end_two_readers_could_see_apart_is_refused(
     head: bytes, status: int | None
 ) -> None:
-    """Lengths beside codings, other codings, and headers that are not quite headers."""
+    """Lengths with codings, other codings, and malformed headers are refused."""
     data = _PLAIN + head + b"\r\n5\r\nhello\r\n0\r\n\r\n"
     if status is None:
-        # A folded line is one header's value, with a space for the fold, and frames nothing.
+        # A folded line is part of one header's value, with a space, and frames nothing.
         assert b"content-length" not in dict(_plain(data).headers)
     else:
         assert _refused(data) == (status, "bad_request")
 
 
 def _plain(data: bytes) -> h11.Request:
-    request = _some(data).plain
+    request = _some(data).forwarded
     assert request is not None
     return request
 
 
 def test_the_same_length_twice_is_one_length() -> None:
-    """RFC 9110, 8.6: it may be sent on once."""
+    """RFC 9110, 8.6: it may be forwarded once."""
     request = _plain(_PLAIN + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello")
     assert [value for name, value in request.headers if name == b"content-length"] == [b"5"]
 
@@ -258,12 +263,12 @@ def test_the_same_length_twice_is_one_length() -> None:
 @pytest.mark.parametrize("version", ["2.0", "3.0", "1.2", "1.9", "0.9", "0.0", "9.9"])
 @pytest.mark.parametrize("line", ["CONNECT a.test:80", "GET http://a.test/"])
 def test_another_version_is_not_served(line: str, version: str) -> None:
-    """Nobody speaks it here, and a server might take it for another protocol."""
+    """No server needs it, and some may read it as another protocol."""
     assert _refused(f"{line} HTTP/{version}\r\nHost: a.test\r\n\r\n".encode()) == (505, "version")
 
 
 def test_the_version_before_is_served_without_a_coding() -> None:
-    """HTTP/1.0 knew lengths only."""
+    """HTTP/1.0 has lengths only."""
     head = b"POST http://a.test/ HTTP/1.0\r\n"
     assert _plain(head + b"Content-Length: 1\r\n\r\na").method == b"POST"
     assert _refused(head + b"Transfer-Encoding: chunked\r\n\r\n") == (400, "bad_request")

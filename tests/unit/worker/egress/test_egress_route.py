@@ -1,4 +1,4 @@
-"""Messages of the kernel's about routes and addresses, as bytes."""
+"""The kernel's messages about routes and addresses, as bytes."""
 
 import contextlib
 import struct
@@ -39,7 +39,7 @@ def _path(interface: int, hop: str) -> bytes:
 
 
 def test_a_route_with_all_that_is_read() -> None:
-    """Destination, table beyond 255, interface and next hop; other attributes are passed over."""
+    """Destination, table beyond 255, interface and next hop; other attributes are ignored."""
     body = _route(
         *(IPV4, 24, _attribute(1, _packed("9.1.2.0")), _attribute(4, b"\3\0\0\0")),
         *(_attribute(5, _packed("9.9.9.9")), _attribute(15, struct.pack("=I", 70_000))),
@@ -50,7 +50,7 @@ def test_a_route_with_all_that_is_read() -> None:
 
 
 def test_paths_and_a_next_hop_of_the_other_family() -> None:
-    """Each path counts, wherever the message names it."""
+    """Each path is read, wherever the message has it."""
     paths = _attribute(9, _path(3, "9.0.0.1") + _path(4, "9.0.0.2"))
     via = _attribute(18, struct.pack("=H", IPV6) + _packed("fe80::1"))
     read = read_route(_route(IPV4, 0, paths, via))
@@ -62,12 +62,12 @@ def test_paths_and_a_next_hop_of_the_other_family() -> None:
 
 @pytest.mark.parametrize("body", [_route(129, 0), _route(IPV4, 32, flags=0x200)])
 def test_multicast_routes_and_cached_ones_are_no_routes(body: bytes) -> None:
-    """What the kernel remembers of a path is nobody's network."""
+    """A cache entry of the kernel is not a network."""
     assert read_route(body) is None
 
 
 def test_the_far_end_of_a_point_to_point_link() -> None:
-    """The network is the other end's, the address is ours."""
+    """The network is the peer's, the address is ours."""
     head = struct.pack("=4BI", IPV4, 32, 0, 0, 2)
     body = head + _attribute(1, _packed("9.0.0.2")) + _attribute(2, _packed("9.0.0.1"))
     expected = InterfaceAddress(ip_address("9.0.0.1"), ip_network("9.0.0.2/32"))
@@ -76,7 +76,7 @@ def test_the_far_end_of_a_point_to_point_link() -> None:
 
 @given(st.binary(max_size=80), st.sampled_from([IPV4, IPV6, 0]))
 def test_what_is_cut_short_is_an_error_and_nothing_else(tail: bytes, family: int) -> None:
-    """Only the errors that the reader of messages turns into its own."""
+    """Only those errors that the reader of messages catches."""
     for read in (read_route, read_address):
         for body in (bytes([family]) + tail, _route(family, 8) + tail, tail):
             with contextlib.suppress(ValueError, LookupError, struct.error):

@@ -1,10 +1,10 @@
-"""The systemd unit's second wall refuses what the address policy's table refuses."""
+"""The systemd unit of the gateway refuses the ranges of the address policy's table, too."""
 
 import ipaddress
 from pathlib import Path
 
 from safeurl.address import (
-    _IPV4,  # the table itself: the wall is held against the rows, not against samples of them
+    _IPV4,  # The table itself: the unit is compared with every row.
     _IPV6,
     _IPV6_PUBLIC,
 )
@@ -26,12 +26,12 @@ def test_the_kernel_refuses_what_the_table_refuses() -> None:
 
 
 def test_the_only_exception_is_the_resolver_of_systemd() -> None:
-    """What is allowed beats what is denied, so nothing else may stand there."""
+    """An allowed range takes precedence over a denied one, so there must be no other."""
     assert _values("IPAddressAllow") == ["127.0.0.53/32"]
 
 
 def test_the_gateway_has_neither_docker_nor_secrets() -> None:
-    """No group of Docker's, no user of the worker's, and not the file with its passwords."""
+    """It has no group of Docker's, no user of the worker's, and no file with passwords."""
     assert _values("SupplementaryGroups") == []
     assert (_values("DynamicUser"), _values("User")) == (["yes"], ["safeurl-gateway"])
     assert _values("EnvironmentFile") == ["-/etc/safeurl/gateway.env"]

@@ -1,7 +1,7 @@
-"""Asks DNS servers for the addresses of a name: our own client, with limits of our own.
+"""Looks up the addresses of a name at DNS servers, with our own client and limits.
 
-The system's resolver blocks a thread, completes names by its search list and reads the hosts
-file, in which names of the local network stand; none of that is wanted here.
+The system's resolver is not suitable: it blocks a thread, completes names with its search list,
+and reads the hosts file, which may hold names of the local network.
 """
 
 import asyncio
@@ -20,20 +20,20 @@ from safeurl.state import Outcome
 from worker.egress.gateway.dns.nameserver import Nameserver
 from worker.egress.gateway.traffic.accounting import MAX_ADDRESSES
 
-#: For the whole look-up, and for one try at one server.
+#: Timeouts of the whole look-up, and of one query to one server.
 _LIFETIME_S: Final = 5.0
 _TRY_S: Final = 2.0
-#: What fits a datagram everywhere (DNS flag day 2020).
+#: The datagram size that every network carries (DNS flag day 2020).
 _UDP_BYTES: Final = 1232
 #: After this long the system's resolv.conf is read again.
 _REREAD_S: Final = 60.0
-#: Of one sandbox at a time; each asks for both types. More wait their turn.
+#: Look-ups of one sandbox at a time, each with both types; further look-ups wait.
 MAX_LOOKUPS: Final = 16
 _TYPES: Final = (RdataType.A, RdataType.AAAA)
 
 
 class ResolveError(Exception):
-    """The name has no address for us; `outcome` says whether it exists at all."""
+    """The look-up found no address; `outcome` says whether the name exists."""
 
     def __init__(self, outcome: Outcome) -> None:
         """Keep the outcome."""
@@ -42,7 +42,7 @@ class ResolveError(Exception):
 
 
 class Resolver:
-    """Looks names up at the configured servers, or at the system's where none is configured."""
+    """Looks up names at the configured servers, or at the system's if none is configured."""
 
     def __init__(self, servers: Sequence[str] = ()) -> None:
         """Take servers as `address:port` (`Settings.egress_resolver`)."""
@@ -50,16 +50,16 @@ class Resolver:
         self._known: dict[str, Nameserver] = {}
         self._made_s = 0.0
         self._made: dns.asyncresolver.Resolver | None = None
-        self._turns = asyncio.Semaphore(MAX_LOOKUPS)
+        self._slots = asyncio.Semaphore(MAX_LOOKUPS)
 
     async def addresses(self, name: str) -> tuple[str, ...]:
-        """Return every address, IPv4 first; raise `ResolveError`. Nothing is remembered."""
+        """Return every address, IPv4 first; raise `ResolveError`. Nothing is cached."""
         try:
             absolute = dns.name.from_text(name)
             resolver = self._resolver()
         except dns.exception.DNSException as error:
             raise ResolveError(Outcome.DNS_FAILED) from error
-        async with self._turns:
+        async with self._slots:
             answers = await asyncio.gather(*(_ask(resolver, absolute, kind) for kind in _TYPES))
         found = tuple(dict.fromkeys(text for answer in answers for text in answer[0]))
         if found:
@@ -98,7 +98,7 @@ def _make(
     if servers:
         resolver.nameservers = list(servers)
     else:
-        # The same ones as before, which remember how they have to be asked.
+        # Reuses the objects of known servers, which remember whether a server supports EDNS.
         named = {str(each): Nameserver(str(each), 53) for each in resolver.nameservers}
         fresh = {address: known.get(address, server) for address, server in named.items()}
         known.clear()

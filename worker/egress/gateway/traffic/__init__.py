@@ -1,1 +1,1 @@
-"""One connection of a sandbox: request, decision, dialling, bytes."""
+"""One connection of a sandbox: read the request, decide, connect, transfer the bytes."""

@@ -1,4 +1,4 @@
-"""What one sandbox asked for and took, and whether it may take more. Pure but for the clocks."""
+"""Counts what one sandbox requested and transferred, and checks its caps. Pure but for clocks."""
 
 import time
 from dataclasses import dataclass, field
@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 from typing import Final
 
 from safeurl.model.report import EgressDecision, EgressEvidence
-from worker.egress.gateway.traffic.pace import Pace
+from worker.egress.gateway.traffic.rate_limit import RateLimit
 from worker.egress.protocol import Caps
 
-#: As many as `EgressEvidence` holds; and as many addresses as `EgressDecision` does.
+#: The most entries that `EgressEvidence` holds, and the most addresses of an `EgressDecision`.
 MAX_ENTRIES: Final = 512
 MAX_ADDRESSES: Final = 64
-#: So many requests beyond the cap are still read and told why they are refused.
-_TOLD_WHY: Final = 64
+#: How many requests beyond the cap are still read and get a response with the rule.
+_ANSWERED_BEYOND_CAP: Final = 64
 
 
 @dataclass(slots=True)
 class Entry:
-    """One request for a connection while it goes on; `freeze` gives it as evidence."""
+    """The record of one requested connection; `freeze` returns it as evidence."""
 
     name: str = ""
     port: int = 0
@@ -40,12 +40,12 @@ class Entry:
     ended_s: float | None = None
 
     def end(self) -> None:
-        """Stop its clock; the first end counts."""
+        """Record the time of the end; later calls change nothing."""
         if self.ended_s is None:
             self.ended_s = time.monotonic()
 
     def freeze(self) -> EgressDecision:
-        """Return what is known so far."""
+        """Return the evidence so far."""
         ended_s = time.monotonic() if self.ended_s is None else self.ended_s
         return EgressDecision(
             name=self.name,
@@ -69,56 +69,60 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Ledger:
-    """The book of one socket: entries, sums and caps."""
+class Accounting:
+    """The entries, sums and caps of one socket."""
 
     scan: str = ""
     attempt: int = 0
     caps: Caps = field(default_factory=Caps)
-    #: Why nothing more is allowed; empty while something is. Begins before the socket is bound.
-    shut: str = "unbound"
+    #: The rule that refuses every request; empty while requests are allowed.
+    refusal_rule: str = "unbound"
     requests: int = 0
     open: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
-    #: How fast bytes may be read of the servers, and of the sandbox.
-    pace_in: Pace = field(init=False)
-    pace_out: Pace = field(init=False)
+    #: The rate limits for bytes from the servers, and for bytes from the sandbox.
+    rate_in: RateLimit = field(init=False)
+    rate_out: RateLimit = field(init=False)
     _entries: list[Entry] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Start the paces."""
-        self.limit(self.caps)
+        """Make the rate limits."""
+        self.set_caps(self.caps)
 
-    def limit(self, caps: Caps) -> None:
-        """Hold to these caps from now on; connections that are open keep their pace."""
+    def set_caps(self, caps: Caps) -> None:
+        """Apply these caps from now on; open connections keep their rate limit."""
         self.caps = caps
-        self.pace_in, self.pace_out = Pace(caps.bytes_per_second), Pace(caps.bytes_per_second)
+        self.rate_in, self.rate_out = (
+            RateLimit(caps.bytes_per_second),
+            RateLimit(caps.bytes_per_second),
+        )
 
     @property
-    def is_spent(self) -> bool:
-        """Whether so much was asked for beyond the cap that no more of it is worth reading."""
-        return self.requests >= self.caps.max_connections + _TOLD_WHY
+    def is_exhausted(self) -> bool:
+        """Whether so many requests exceeded the cap that further ones are closed unread."""
+        return self.requests >= self.caps.max_connections + _ANSWERED_BEYOND_CAP
 
-    def count(self) -> None:
-        """Count a request that nobody read."""
+    def count_unread(self) -> None:
+        """Count a request that was closed unread."""
         self.requests += 1
 
     def record(self, entry: Entry) -> None:
-        """Take the entry into the book, which keeps the first ones only."""
+        """Count the entry, and keep it if there is space."""
         self.requests += 1
         if len(self._entries) < MAX_ENTRIES:
             self._entries.append(entry)
 
     def allow(self, entry: Entry) -> None:
-        """Mark a recorded entry as let through, and keep it, if need be in a refused one's place.
+        """Mark a recorded entry as allowed, and keep it, if needed in the place of a refused one.
 
-        What was dialled must be on record, or a sandbox could hide it behind junk.
+        Each destination that the gateway connected to must be in the evidence. Otherwise a sandbox
+        could hide it behind many refused requests.
         """
         entry.allowed = True
         if any(kept is entry for kept in self._entries):
             return
-        # One that was dialled and refused afterwards stays too.
+        # An entry with an address stays: the gateway connected to it and refused it afterwards.
         refused = (
             i for i, kept in enumerate(self._entries) if not kept.allowed and not kept.address
         )
@@ -126,38 +130,38 @@ class Ledger:
             del self._entries[last]
             self._entries.append(entry)
 
-    def exceeded(self) -> str:
-        """Return the rule that refuses the request just recorded; empty where none does."""
-        if self.shut:
-            return self.shut
+    def refusing_rule(self) -> str:
+        """Return the rule that refuses the request just recorded; empty if none does."""
+        if self.refusal_rule:
+            return self.refusal_rule
         if self.requests > self.caps.max_connections:
             return "cap_connections"
         if self.open >= self.caps.max_concurrent:
             return "cap_concurrent"
-        if self.left_in() <= 0 or self.left_out() <= 0:
+        if self.remaining_in() <= 0 or self.remaining_out() <= 0:
             return "cap_bytes"
         return ""
 
-    def left_in(self) -> int:
-        """Bytes that may still come into the sandbox."""
+    def remaining_in(self) -> int:
+        """Return how many bytes may still enter the sandbox."""
         return self.caps.max_bytes_in - self.bytes_in
 
-    def left_out(self) -> int:
-        """Bytes that may still leave it."""
+    def remaining_out(self) -> int:
+        """Return how many bytes may still leave the sandbox."""
         return self.caps.max_bytes_out - self.bytes_out
 
-    def spend_in(self, entry: Entry, count: int) -> None:
-        """Count bytes that came into the sandbox."""
+    def add_in(self, entry: Entry, count: int) -> None:
+        """Count bytes that entered the sandbox."""
         entry.bytes_in += count
         self.bytes_in += count
 
-    def spend_out(self, entry: Entry, count: int) -> None:
-        """Count bytes that left it."""
+    def add_out(self, entry: Entry, count: int) -> None:
+        """Count bytes that left the sandbox."""
         entry.bytes_out += count
         self.bytes_out += count
 
     def evidence(self) -> EgressEvidence:
-        """Return the book as it stands."""
+        """Return the evidence so far."""
         return EgressEvidence(
             scan=self.scan,
             attempt=self.attempt,

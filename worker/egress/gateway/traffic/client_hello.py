@@ -1,8 +1,8 @@
-"""Reads a TLS ClientHello: what a client says in the clear before anything is encrypted.
+"""Parses a TLS ClientHello, the unencrypted first message of a client.
 
 Pure. RFC 8446 (4.1.2, 4.2, 5.1), RFC 6066 (3, server name) and RFC 7301 (ALPN); the extension of
 Encrypted Client Hello has the number 0xfe0d. Browsers also send that extension with random
-content (GREASE), which looks the same from outside.
+content (GREASE), which an observer cannot distinguish.
 """
 
 from dataclasses import dataclass
@@ -22,24 +22,24 @@ _ECH: Final = 0xFE0D
 
 
 class HelloError(Exception):
-    """The bytes are no ClientHello that a server would have to accept."""
+    """The bytes are not a well-formed ClientHello."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientHello:
-    """What the gateway judges and records of it."""
+    """The fields that the gateway checks and records."""
 
-    #: The host that it names, as its bytes are; empty where it names none.
+    #: The host name, as raw bytes; empty if there is none.
     server_name: bytes = b""
     alpn: tuple[bytes, ...] = ()
-    #: Whether the extension of Encrypted Client Hello is there; the name above is the outer one.
+    #: Whether it has the extension of Encrypted Client Hello; `server_name` is then the outer name.
     has_ech: bool = False
-    #: Whether encrypted data may follow at once, before the server has said anything.
+    #: Whether encrypted data may follow before the server answers (early data).
     has_early_data: bool = False
 
 
 def parse_hello(body: bytes) -> ClientHello:
-    """Read the message after its header; raise `HelloError` where it breaks its own format."""
+    """Parse the message after its header; raise `HelloError` if it is malformed."""
     rest = _Reader(body)
     rest.take(_VERSION_AND_RANDOM)
     if len(rest.vector(1)) > _MAX_SESSION_ID:
@@ -47,7 +47,7 @@ def parse_hello(body: bytes) -> ClientHello:
     suites, compressions = rest.vector(2), rest.vector(1)
     if not suites or len(suites) % 2 or not compressions:
         raise HelloError
-    # The oldest versions knew no extensions.
+    # A ClientHello of the oldest versions has no extensions.
     extensions = _extensions(rest.vector(2)) if rest.left else {}
     rest.end()
     return ClientHello(
@@ -59,7 +59,7 @@ def parse_hello(body: bytes) -> ClientHello:
 
 
 def _extensions(data: bytes) -> dict[int, bytes]:
-    """Return them by number; two of one number could be read in two ways, and are an error."""
+    """Return them by number; a duplicate is an error, because it is ambiguous."""
     found: dict[int, bytes] = {}
     rest = _Reader(data)
     while rest.left:
@@ -71,7 +71,7 @@ def _extensions(data: bytes) -> dict[int, bytes]:
 
 
 def _server_name(data: bytes) -> bytes:
-    """Return the one host name; other kinds of names are not defined, nor is a second one."""
+    """Return the one host name; other name types and a second name are errors."""
     rest = _Reader(data)
     names = _Reader(rest.vector(2))
     rest.end()
@@ -97,7 +97,7 @@ def _alpn(data: bytes) -> tuple[bytes, ...]:
 
 
 class _Reader:
-    """Takes numbers and length-prefixed vectors from bytes, and never beyond their end."""
+    """Reads numbers and length-prefixed vectors, never beyond the end of the bytes."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

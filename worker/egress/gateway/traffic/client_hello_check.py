@@ -1,7 +1,7 @@
-"""Holds a tunnel's first bytes back until the ClientHello among them was judged. Pure.
+"""Buffers the first bytes of a tunnel until their ClientHello was checked. Pure.
 
-A tunnel is opened for one host. A ClientHello that names another one would reach, behind the
-same address, a site that is not on record. What is not TLS goes on unread.
+A tunnel is opened for one host. A ClientHello that names another host would reach a site at the
+same address that the evidence does not name. Bytes that are not TLS pass unchecked.
 """
 
 from ipaddress import ip_address
@@ -24,8 +24,8 @@ TLS_MALFORMED: Final = "tls_malformed"
 TLS_TIMEOUT: Final = "tls_timeout"
 #: How long a ClientHello may take from its first byte on.
 HELLO_TIMEOUT_S: Final = 10.0
-#: A ClientHello with post-quantum keys has about 2 KiB; OpenSSL takes 16 KiB (and Go 64). Here the
-#: bytes are counted with the heads of their records.
+#: A ClientHello with post-quantum keys has about 2 KiB; OpenSSL accepts 16 KiB, Go 64. This count
+#: includes the record headers.
 MAX_HELD_BYTES: Final = 64 * 1024
 
 _RECORD_HEAD: Final = 5
@@ -35,14 +35,14 @@ _ALERT: Final = 0x15
 _HANDSHAKE: Final = 0x16
 _DATA: Final = 0x17
 _HEARTBEAT: Final = 0x18
-#: Servers pass over some of these before a ClientHello, the first or a second one, though no
-#: client begins with them.
-_NO_BEGINNING: Final = frozenset((_CHANGE_CIPHER_SPEC, _ALERT, _DATA, _HEARTBEAT))
-#: So much early data is looked through for a second ClientHello: servers that ask for one throw
-#: early data away, 16 KiB of it by default.
+#: No client begins with these record types, but some servers skip them before a first or second
+#: ClientHello.
+_NOT_FIRST: Final = frozenset((_CHANGE_CIPHER_SPEC, _ALERT, _DATA, _HEARTBEAT))
+#: How much early data is searched for a second ClientHello: a server that requests one discards
+#: early data, by default 16 KiB.
 _MAX_EARLY_BYTES: Final = 64 * 1024
 _TLS_MAJOR: Final = 3
-#: As much of a name as DNS could hold, and of ALPN's what is more than any registered one.
+#: Limits of the evidence: the longest DNS name; more ALPN names, and longer ones, than registered.
 _MAX_SHOWN: Final = 255
 _MAX_ALPN: Final = 16
 _MAX_ALPN_NAME: Final = 64
@@ -50,8 +50,8 @@ _FIRST_VISIBLE: Final = 0x21
 _LAST_VISIBLE: Final = 0x7E
 
 
-class GateError(Exception):
-    """The tunnel goes no further; `rule` says why."""
+class ClientHelloRefusedError(Exception):
+    """The tunnel is refused; `rule` is the reason."""
 
     def __init__(self, rule: str) -> None:
         """Keep the rule."""
@@ -59,54 +59,54 @@ class GateError(Exception):
         self.rule = rule
 
 
-class HelloGate:
-    """One tunnel's outward bytes, until nothing in the clear can name a host any more.
+class ClientHelloCheck:
+    """Checks the outgoing bytes of one tunnel until no further ClientHello can follow.
 
-    After a HelloRetryRequest the client says a second ClientHello, which is judged like the first.
+    After a HelloRetryRequest the client sends a second ClientHello, which is checked too.
     """
 
     def __init__(self, host: str, entry: Entry, *, allow_mismatch: bool = False) -> None:
-        """Take the host that was dialled, as `safeurl.url` writes it, and the tunnel's entry."""
+        """Take the tunnel's host, as `safeurl.url` writes it, and the tunnel's entry."""
         self._host = host
         self._entry = entry
         self._allow_mismatch = allow_mismatch
         self._held = bytearray()
-        #: Where in them the next record begins.
+        #: The offset of the next record in `_held`.
         self._at = 0
         self._message = bytearray()
         self._has_hello = False
         self._has_named_other = False
         self._early_left = 0
-        self._is_open = False
+        self._is_finished = False
 
     @property
     def is_holding(self) -> bool:
-        """Whether bytes wait for more of their ClientHello."""
+        """Whether bytes are buffered until their ClientHello is complete."""
         return bool(self._held)
 
     @property
-    def is_open(self) -> bool:
-        """Whether no more is held back or looked at."""
-        return self._is_open
+    def is_finished(self) -> bool:
+        """Whether all further bytes pass unchecked."""
+        return self._is_finished
 
     def take(self, data: bytes) -> bytes:
-        """Return what may go on; raise `GateError` where nothing may."""
-        if self._is_open:
+        """Return the bytes that may be sent; `ClientHelloRefusedError` refuses the tunnel."""
+        if self._is_finished:
             return data
         self._held += data
         try:
             while self._step():
                 pass
         except HelloError:
-            raise GateError(TLS_MALFORMED) from None
+            raise ClientHelloRefusedError(TLS_MALFORMED) from None
         released = self._release()
         if len(self._held) > MAX_HELD_BYTES:
-            raise GateError(TLS_MALFORMED)
+            raise ClientHelloRefusedError(TLS_MALFORMED)
         return released
 
     def _release(self) -> bytes:
-        """Return what was judged: all, or up to a ClientHello that is not whole yet."""
-        if self._is_open:
+        """Return the checked bytes: all, or those before an incomplete ClientHello."""
+        if self._is_finished:
             released, self._held = bytes(self._held), bytearray()
         elif self._message:
             return b""
@@ -117,11 +117,11 @@ class HelloGate:
         return released
 
     def _step(self) -> bool:
-        """Read one record; false where none is whole, or no more are to be read."""
-        if self._is_open or len(self._held) <= self._at:
+        """Read one record; return False if it is incomplete or the check has finished."""
+        if self._is_finished or len(self._held) <= self._at:
             return False
-        if not self._is_awaited(self._held[self._at]):
-            self._open()
+        if not self._is_expected(self._held[self._at]):
+            self._finish()
             return False
         if len(self._held) < self._at + _RECORD_HEAD:
             return False
@@ -139,21 +139,21 @@ class HelloGate:
         self._at = end
         return self._read_message()
 
-    def _is_awaited(self, kind: int) -> bool:
-        """Tell whether a record of this kind is a ClientHello's or may come before one."""
+    def _is_expected(self, kind: int) -> bool:
+        """Return True if a record of this type is part of a ClientHello or may precede one."""
         if kind == _HANDSHAKE:
             return True
-        if self._message or (not self._has_hello and kind in _NO_BEGINNING):
-            # Nothing comes between the records of one message, nor before the first.
+        if self._message or (not self._has_hello and kind in _NOT_FIRST):
+            # No other record may interrupt a message or precede the first ClientHello.
             raise HelloError
         if not self._has_hello:
             return False
         if kind == _DATA:
             return self._early_left > 0
-        return kind in _NO_BEGINNING
+        return kind in _NOT_FIRST
 
-    def _open(self) -> None:
-        self._is_open = True
+    def _finish(self) -> None:
+        self._is_finished = True
         self._entry.protocol = self._entry.protocol or "other"
 
     def _read_message(self) -> bool:
@@ -162,9 +162,9 @@ class HelloGate:
         if self._message[0] != CLIENT_HELLO:
             if not self._has_hello:
                 raise HelloError
-            # The client goes on with a handshake that has begun.
+            # The client continues its handshake: no second ClientHello follows.
             self._message.clear()
-            self._open()
+            self._finish()
             return False
         if len(self._message) < HEADER_BYTES:
             return True
@@ -172,17 +172,17 @@ class HelloGate:
         if not end - HEADER_BYTES or end > MAX_HELD_BYTES or len(self._message) > end:
             raise HelloError
         if len(self._message) == end:
-            self._judge(parse_hello(bytes(self._message[HEADER_BYTES:])))
+            self._check(parse_hello(bytes(self._message[HEADER_BYTES:])))
             self._message.clear()
         return True
 
-    def _judge(self, hello: ClientHello) -> None:
+    def _check(self, hello: ClientHello) -> None:
         entry = self._entry
         entry.protocol = "tls"
         if hello.has_early_data and not self._has_hello:
             self._early_left = _MAX_EARLY_BYTES
-        # A later hello may follow early data that was sent, and answered, under the first one's
-        # name: it hides neither that a host was named nor that it was another one.
+        # The server may already have answered early data under the first ClientHello's name. So a
+        # later ClientHello does not replace a recorded name that differs from the host.
         if not self._has_hello or (hello.server_name and not self._has_named_other):
             entry.sni = _shown(hello.server_name, _MAX_SHOWN)
             entry.alpn = tuple(_shown(name, _MAX_ALPN_NAME) for name in hello.alpn[:_MAX_ALPN])
@@ -191,14 +191,14 @@ class HelloGate:
         if hello.server_name and not is_host(hello.server_name, self._host):
             self._has_named_other = True
             if not self._allow_mismatch:
-                raise GateError(SNI_MISMATCH)
+                raise ClientHelloRefusedError(SNI_MISMATCH)
 
 
 def is_host(name: bytes, host: str) -> bool:
-    """Tell whether a ClientHello's name means the host that was dialled.
+    """Return True if a ClientHello's name means the tunnel's host.
 
-    Upper case, one dot at the end and an international name in UTF-8 make no other host. A literal
-    address is the same as itself only, in any spelling.
+    Case, one final dot, and the UTF-8 form of an international name make no difference. A literal
+    address matches the same address only, in any spelling.
     """
     try:
         text = name.lower().removesuffix(b".").decode()
@@ -214,6 +214,6 @@ def is_host(name: bytes, host: str) -> bool:
 
 
 def _shown(name: bytes, most: int) -> str:
-    """Return the name for evidence, where only visible ASCII stands."""
+    """Return the name for the evidence, which holds visible ASCII only."""
     is_visible = range(_FIRST_VISIBLE, _LAST_VISIBLE + 1)
     return "".join(chr(byte) if byte in is_visible else f"\\x{byte:02x}" for byte in name)[:most]

@@ -1,4 +1,4 @@
-"""Connects to addresses that were judged, and to nothing else: there is no name here."""
+"""Connects to addresses that the policy allowed; it never resolves a name."""
 
 import asyncio
 import errno
@@ -8,17 +8,17 @@ from typing import Final
 
 from safeurl.state import Outcome
 
-#: For all addresses of a name together.
+#: The time limit for all addresses of a name together.
 CONNECT_S: Final = 10.0
 _MAX_TRIES: Final = 4
-_OURS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
 class DialError(Exception):
-    """No address accepted; `outcome` is the most telling failure's word for evidence."""
+    """No address accepted; `outcome` is the most informative of the failures."""
 
     def __init__(self, outcome: str) -> None:
-        """Keep the word."""
+        """Keep the outcome."""
         super().__init__(outcome)
         self.outcome = outcome
 
@@ -30,15 +30,15 @@ async def dial(addresses: Sequence[str], port: int) -> tuple[socket.socket, str]
     outcomes: list[str] = []
     tries = addresses[:_MAX_TRIES]
     for position, address in enumerate(tries):
-        # Each gets its share of what is left, so that one dead address does not use it up.
+        # Divides the remaining time, so that one unreachable address does not use all of it.
         share_s = (deadline - loop.time()) / (len(tries) - position)
         try:
             return await _connect(address, port, share_s), address
         except TimeoutError:
             outcomes.append(Outcome.CONNECT_TIMEOUT)
         except OSError as error:
-            ours = error.errno in _OURS
-            outcomes.append("gateway_overloaded" if ours else Outcome.CONNECT_REFUSED)
+            exhausted = error.errno in _EXHAUSTED
+            outcomes.append("gateway_overloaded" if exhausted else Outcome.CONNECT_REFUSED)
     if Outcome.CONNECT_TIMEOUT in outcomes:
         raise DialError(Outcome.CONNECT_TIMEOUT)
     raise DialError(outcomes[0] if outcomes else Outcome.CONNECT_REFUSED)

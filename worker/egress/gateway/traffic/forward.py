@@ -1,8 +1,8 @@
-"""Forwards one plain request to an http server, and carries the answer back as it comes.
+"""Forwards one request to an http server and streams the response back.
 
-The request is read and written anew: hop-by-hop headers end here, and only one request is
-forwarded on a connection. A second one, perhaps for another host, would otherwise reach the first
-one's server, which could answer in the other's name.
+The gateway parses the request and writes it again without hop-by-hop headers. It forwards only one
+request on a connection: a second request, which may name another host, would otherwise reach the
+first request's server, and that server could answer in the name of the other host.
 """
 
 import asyncio
@@ -12,9 +12,9 @@ from typing import Final
 import h11
 
 from safeurl.url import ParsedUrl
-from worker.egress.gateway.traffic.accounting import Entry, Ledger
-from worker.egress.gateway.traffic.pace import Pace
-from worker.egress.gateway.traffic.request import Ask, named_by_connection
+from worker.egress.gateway.traffic.accounting import Accounting, Entry
+from worker.egress.gateway.traffic.rate_limit import RateLimit
+from worker.egress.gateway.traffic.request import ProxyRequest, named_by_connection
 from worker.egress.gateway.traffic.tunnel import Tunnel, has_hung_up
 
 _READ_BYTES: Final = 64 * 1024
@@ -23,73 +23,73 @@ _HOP_BY_HOP: Final = frozenset(
 )
 
 
-class PlainForward:
-    """One request and its answer."""
+class RequestForward:
+    """Forwards one request and its response."""
 
     def __init__(
-        self, ask: Ask, target: ParsedUrl, client: socket.socket, server: socket.socket
+        self, request: ProxyRequest, target: ParsedUrl, client: socket.socket, server: socket.socket
     ) -> None:
-        """Take the request whose head was read, and the server it goes to."""
+        """Take the parsed request and the connected server."""
         self._loop = asyncio.get_running_loop()
-        self._ask = ask
+        self._request = request
         self._target = target
         self._client = client
         self._server = server
         self._http = h11.Connection(h11.CLIENT)
 
-    async def carry(self, ledger: Ledger, entry: Entry, buffer: memoryview) -> str:
-        """Carry the request and the answer; return why it was cut, or nothing."""
-        tunnel = Tunnel(self._client, self._server, ledger, entry, buffer)
-        upload = asyncio.create_task(self._upload(tunnel, ledger, entry))
+    async def carry(self, accounting: Accounting, entry: Entry, buffer: memoryview) -> str:
+        """Forward the request and the response; return the outcome, empty if it was complete."""
+        tunnel = Tunnel(self._client, self._server, accounting, entry, buffer)
+        upload = asyncio.create_task(self._upload(tunnel, accounting, entry))
         try:
-            return await tunnel.carry_answer()
+            return await tunnel.carry_response()
         finally:
             upload.cancel()
             await asyncio.wait([upload])
-            # Removed only where it is still ours: `sock_recv` removes its own.
+            # Removes the reader of `_on_client_data`; `sock_recv` removes its own reader.
             self._loop.remove_reader(self._client)
 
-    async def _upload(self, tunnel: Tunnel, ledger: Ledger, entry: Entry) -> None:
+    async def _upload(self, tunnel: Tunnel, accounting: Accounting, entry: Entry) -> None:
         try:
             event: h11.Event = self._head()
             while True:
                 data = self._http.send(event) or b""
-                if len(data) > ledger.left_out():
+                if len(data) > accounting.remaining_out():
                     tunnel.finish("cap_bytes")
                     return
-                ledger.spend_out(entry, len(data))
+                accounting.add_out(entry, len(data))
                 await self._loop.sock_sendall(self._server, data)
                 if isinstance(event, h11.EndOfMessage):
                     break
-                # A socket that takes and gives at once never suspends: others get their turn here.
-                await asyncio.sleep(ledger.pace_out.wait_s())
-                event = await self._next_event(ledger.pace_out)
+                # Yields to other tasks: a socket that is always ready never suspends this task.
+                await asyncio.sleep(accounting.rate_out.wait_s())
+                event = await self._next_event(accounting.rate_out)
         except OSError:
-            # The server may have answered before it had read all; its answer is still carried.
+            # The server may answer before it has read the whole body; the response still passes.
             return
         except h11.ProtocolError:
             tunnel.finish("bad_request")
             return
-        self._loop.add_reader(self._client, self._on_more, tunnel)
+        self._loop.add_reader(self._client, self._on_client_data, tunnel)
 
-    async def _next_event(self, pace: Pace) -> h11.Data | h11.EndOfMessage:
-        while (event := self._ask.http.next_event()) is h11.NEED_DATA:
+    async def _next_event(self, rate: RateLimit) -> h11.Data | h11.EndOfMessage:
+        while (event := self._request.http.next_event()) is h11.NEED_DATA:
             data = await self._loop.sock_recv(self._client, _READ_BYTES)
-            self._ask.http.receive_data(data)
-            pace.spend(len(data))
-            await asyncio.sleep(pace.wait_s())
+            self._request.http.receive_data(data)
+            rate.take(len(data))
+            await asyncio.sleep(rate.wait_s())
         if isinstance(event, h11.Data):
             return event
         if isinstance(event, h11.EndOfMessage):
             return h11.EndOfMessage()
-        raise h11.LocalProtocolError("The request ended before its body did.")
+        raise h11.LocalProtocolError("The request ended before its body was complete.")
 
     def _head(self) -> h11.Request:
-        request = self._ask.plain
+        request = self._request.forwarded
         if request is None:
             raise ValueError("a CONNECT is not forwarded")
         named = named_by_connection(request)
-        # A normalised URL: what follows the authority begins with a slash.
+        # The URL is normalised, so a slash follows the authority.
         url = self._target.url.partition("#")[0]
         authority, slash, rest = url.removeprefix("http://").partition("/")
         headers = [
@@ -103,8 +103,8 @@ class PlainForward:
             headers=[(b"Host", authority.encode()), *headers, (b"Connection", b"close")],
         )
 
-    def _on_more(self, tunnel: Tunnel) -> None:
-        """End when the client goes or sends more; half-closing is all the same to us."""
+    def _on_client_data(self, tunnel: Tunnel) -> None:
+        """End the transfer if the client closed or sent more bytes; ignore a half-close."""
         try:
             more = self._client.recv(1)
         except OSError:

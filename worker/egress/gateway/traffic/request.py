@@ -1,4 +1,4 @@
-"""What a sandbox asks of its socket: the head of one HTTP/1.1 request, read with suspicion."""
+"""Reads the head of the one HTTP/1.1 request that a sandbox sends on a connection."""
 
 import asyncio
 import re
@@ -12,22 +12,23 @@ from ada_url import URL, HostType
 from safeurl.address import AddressPolicy
 from safeurl.url import ParsedUrl, resolve
 
-#: A head may be this long and take this long; browsers send up to 16 KiB with long cookies.
+#: The longest head, and the longest time for it; browsers send up to 16 KiB with long cookies.
 MAX_HEAD_BYTES: Final = 32 * 1024
 HEAD_TIMEOUT_S: Final = 10.0
 
 _READ_BYTES: Final = 16 * 1024
-#: Whatever else stood in it would change where the authority begins or ends.
+#: Any other character could change where the authority begins or ends.
 _AUTHORITY: Final = re.compile(
     r"(?P<host>\[[^\[\]@/?#\\\s]*\]|[^\[\]@/?#\\\s:]+):(?P<port>\d{1,5})"
 )
-_PLAIN: Final = re.compile(r"http://(?P<host>[^/?#\\]*)", re.IGNORECASE)
+_HTTP_URL: Final = re.compile(r"http://(?P<host>[^/?#\\]*)", re.IGNORECASE)
 _PORT: Final = re.compile(r":\d*\Z")
 _MAX_NAME: Final = 512
-#: Of what is resolved against it nothing is left but the scheme; see `safeurl.url.resolve`.
+#: The base of each request's URL; only its scheme is used. See `safeurl.url.resolve`.
 _BASE: Final = "http://base.invalid/"
 _HTTP_PORT: Final = 80
-#: Where a body ends. h11 would wait for one that no CONNECT has (RFC 9110, 9.3.6).
+#: The headers that frame a body. A CONNECT has no body (RFC 9110, 9.3.6), but h11 would wait for
+#: one if the request had such a header.
 _LENGTH: Final = b"content-length"
 _CODING: Final = b"transfer-encoding"
 _FRAMING: Final = frozenset((_LENGTH, _CODING))
@@ -35,99 +36,101 @@ _CONNECTION: Final = b"connection"
 _VERSIONS: Final = frozenset((b"1.0", b"1.1"))
 
 
-class RequestError(Exception):
-    """The request is none that the gateway serves; `rule` says why, `status` is the answer's."""
+class ProxyRequestError(Exception):
+    """The gateway does not serve the request; `rule` is the reason, `status` the response's."""
 
     def __init__(self, status: int, rule: str) -> None:
-        """Keep both."""
+        """Keep status and rule."""
         super().__init__(rule)
         self.status = status
         self.rule = rule
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One request: where to, in the sandbox's own words, and what came after its head."""
+class ProxyRequest:
+    """One request: its destination, as the sandbox wrote it, and the bytes after its head."""
 
-    #: As it was asked for, cut to what evidence holds; a literal keeps its brackets.
+    #: The host as the sandbox wrote it, cut to the length of the field in the evidence; an IPv6
+    #: literal keeps its brackets.
     name: str
-    #: As `target` reads it; 0 where it cannot be one.
+    #: The port that `target` reads; 0 if it is no port.
     port: int
-    #: The address that the host spells, for evidence of a refusal; nothing for a name.
+    #: The address, if the host is a literal address; evidence of a refusal.
     literal: tuple[str, ...]
-    #: The URL that names host and port, in the spelling of the request.
+    #: The URL that names host and port, as the sandbox wrote them.
     url: str
-    #: The request where it is to be forwarded; None for a tunnel.
-    plain: h11.Request | None
-    #: Holds what came after the head.
+    #: The request to forward; None for a tunnel.
+    forwarded: h11.Request | None
+    #: Holds the bytes after the head.
     http: h11.Connection
 
     def target(self, policy: AddressPolicy) -> ParsedUrl:
-        """Return where it leads, as a browser reads it; raise `UrlRefusedError` where it may not.
+        """Return the destination as a browser reads the URL; `UrlRefusedError` if it is refused.
 
-        All spellings of an address end in the one that was judged here; a spelling in which others
-        see another host is refused, since the fetcher sends none.
+        Every spelling of an address is normalised to the address that the policy judged. A URL
+        that other parsers read as another host is refused; the fetcher never sends one.
         """
         return resolve(_BASE, self.url, policy, is_strict=True)
 
     def rest(self) -> bytes:
-        """Return the bytes after the head of a CONNECT: the tunnel's first ones."""
+        """Return the bytes after the head of a CONNECT: the first bytes of the tunnel."""
         return self.http.trailing_data[0]
 
 
-async def read_ask(connection: socket.socket, head_timeout_s: float) -> Ask | None:
-    """Read one head; None where the client left without a word, or said none in time."""
+async def read_request(connection: socket.socket, head_timeout_s: float) -> ProxyRequest | None:
+    """Read one head; return None if the client closed, or sent nothing within the time limit."""
     http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
     try:
         async with asyncio.timeout(head_timeout_s):
-            request = await _read_request(connection, http)
+            request = await _read_head(connection, http)
     except TimeoutError:
         if not http.trailing_data[0]:
             return None
-        raise RequestError(408, "head_timeout") from None
-    return None if request is None else _ask(request, http)
+        raise ProxyRequestError(408, "head_timeout") from None
+    return None if request is None else _parse(request, http)
 
 
-async def _read_request(connection: socket.socket, http: h11.Connection) -> h11.Request | None:
+async def _read_head(connection: socket.socket, http: h11.Connection) -> h11.Request | None:
     loop = asyncio.get_running_loop()
     while True:
         try:
             event = http.next_event()
         except h11.RemoteProtocolError as error:
-            raise RequestError(error.error_status_hint, "bad_request") from error
+            raise ProxyRequestError(error.error_status_hint, "bad_request") from error
         if isinstance(event, h11.Request):
             return event
         if event is not h11.NEED_DATA:
             return None
         http.receive_data(await loop.sock_recv(connection, _READ_BYTES))
-        # Bytes that come one by one, and are there at once, would never suspend this.
+        # Yields to other tasks: `sock_recv` does not suspend while bytes are ready.
         await asyncio.sleep(0)
 
 
-def _ask(request: h11.Request, http: h11.Connection) -> Ask:
+def _parse(request: h11.Request, http: h11.Connection) -> ProxyRequest:
     try:
         target = request.target.decode("ascii")
     except UnicodeDecodeError:
-        raise RequestError(400, "bad_request") from None
+        raise ProxyRequestError(400, "bad_request") from None
     if request.http_version not in _VERSIONS:
-        raise RequestError(505, "version")
+        raise ProxyRequestError(505, "version")
     if not _is_framed_once(request):
-        raise RequestError(400, "bad_request")
+        raise ProxyRequestError(400, "bad_request")
     if request.method == b"CONNECT":
         if _FRAMING & {name for name, _ in request.headers}:
-            raise RequestError(400, "bad_request")
-        # To the end of the (absent) body, after which h11 hands out the rest untouched.
+            raise ProxyRequestError(400, "bad_request")
+        # Ends the (absent) body; from then on h11 keeps all further bytes in `trailing_data`.
         http.next_event()
-        return _tunnel_ask(target, http)
-    return _plain_ask(request, target, http)
+        return _tunnel_request(target, http)
+    return _forward_request(request, target, http)
 
 
 def _is_framed_once(request: h11.Request) -> bool:
-    """Tell whether all who read the request, h11 and servers, find the end of its body alike.
+    """Return True if h11 and every server find the same end of the request's body.
 
-    RFC 9112 (6.1, 6.3): a length beside a coding, or a coding in HTTP/1.0, is how requests are
-    smuggled. What `Connection` names ends here, so that it may not name the framing itself. That
-    lengths agree, and that no coding but `chunked` is there, h11 has seen to.
+    RFC 9112 (6.1, 6.3): a length together with a coding, or a coding in HTTP/1.0, allows request
+    smuggling. The gateway removes the headers that `Connection` names, so `Connection` must not
+    name the framing headers. h11 itself refuses lengths that differ and codings other than
+    `chunked`.
     """
     names = {name for name, _ in request.headers}
     if names >= _FRAMING or (_CODING in names and request.http_version == b"1.0"):
@@ -136,33 +139,35 @@ def _is_framed_once(request: h11.Request) -> bool:
 
 
 def named_by_connection(request: h11.Request) -> frozenset[bytes]:
-    """Return the names of headers that are meant for this hop alone."""
+    """Return the names of the headers that `Connection` declares hop-by-hop."""
     listed = [value for name, value in request.headers if name == _CONNECTION]
     return frozenset(token.strip().lower() for value in listed for token in value.split(b","))
 
 
-def _tunnel_ask(target: str, http: h11.Connection) -> Ask:
+def _tunnel_request(target: str, http: h11.Connection) -> ProxyRequest:
     match = _AUTHORITY.fullmatch(target)
     if match is None:
-        raise RequestError(400, "bad_request")
+        raise ProxyRequestError(400, "bad_request")
     url = f"http://{target}/"
     port = int(match["port"])
-    return Ask(match["host"][:_MAX_NAME], _bounded(port), _read_host(url)[2], url, None, http)
+    return ProxyRequest(
+        match["host"][:_MAX_NAME], _bounded(port), _read_host(url)[2], url, None, http
+    )
 
 
-def _plain_ask(request: h11.Request, target: str, http: h11.Connection) -> Ask:
-    match = _PLAIN.match(target)
+def _forward_request(request: h11.Request, target: str, http: h11.Connection) -> ProxyRequest:
+    match = _HTTP_URL.match(target)
     if match is None:
-        # Origin form, `*`, or another scheme: no request to a proxy for a page.
-        raise RequestError(405, "method")
+        # Origin form, `*`, or another scheme: not a proxy request for an http URL.
+        raise ProxyRequestError(405, "method")
     host, port, literal = _read_host(target)
-    # A browser skips slashes too many, so that the spelling may show no host where there is one.
+    # In `http:////host/` the pattern finds no host, but a browser skips the extra slashes.
     name = _PORT.sub("", match["host"].rpartition("@")[2]) or host
-    return Ask(name[:_MAX_NAME], port, literal, target, request, http)
+    return ProxyRequest(name[:_MAX_NAME], port, literal, target, request, http)
 
 
 def _read_host(url: str) -> tuple[str, int, tuple[str, ...]]:
-    """Return host, port and literal address as `safeurl.url` reads them, refusing nothing."""
+    """Return host, port and literal address as `safeurl.url` reads them; refuse nothing."""
     try:
         read = URL(url, _BASE)
     except ValueError:

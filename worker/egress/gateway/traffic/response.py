@@ -1,4 +1,4 @@
-"""The heads that the gateway answers with; the fetcher reads its evidence from them."""
+"""The response heads of the gateway; the fetcher reads evidence from them."""
 
 from http import HTTPStatus
 from typing import Final
@@ -10,17 +10,17 @@ _OUTCOME: Final = "X-SafeURL-Outcome"
 
 
 def tunnel_open(decision: EgressDecision) -> bytes:
-    """Answer a CONNECT: from the next byte on it is the other end that speaks."""
+    """Return the response to an allowed CONNECT; the server's bytes follow it."""
     return _head(200, "Connected", _facts(decision))
 
 
 def refused(status: int, decision: EgressDecision) -> bytes:
-    """Answer a request that a rule or a cap refused."""
+    """Return the response to a request that a rule or a cap refused."""
     return _closing(status, ((_RULE, decision.rule), *_facts(decision)))
 
 
 def failed(decision: EgressDecision) -> bytes:
-    """Answer a request that was let through and led nowhere."""
+    """Return the response to an allowed request whose server could not be reached."""
     return _closing(502, ((_OUTCOME, decision.outcome), *_facts(decision)))
 
 
@@ -44,6 +44,6 @@ def _closing(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
 
 
 def _head(status: int, phrase: str, headers: tuple[tuple[str, str], ...]) -> bytes:
-    # All values are our own words, numbers and addresses: none can hold a line break.
+    # All values are rule names, numbers and addresses: none can contain a line break.
     lines = [f"HTTP/1.1 {status} {phrase}", *(f"{name}: {value}" for name, value in headers)]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")

@@ -1,8 +1,9 @@
-"""Carries bytes between a sandbox and a server, both ways, under the scan's caps.
+"""Transfers bytes between a sandbox and a server in both directions, within the scan's caps.
 
-No stream objects and no buffers per connection: readiness calls `recv_into` one buffer that all
-tunnels share and `send` from it. Only what the other side does not take at once is kept, and
-until it is gone nothing more is read: that is all the back-pressure there is, and all the memory.
+There are no stream objects and no buffers per connection: each readable event calls `recv_into`
+with one buffer that all tunnels share, and sends from it. Only bytes that the receiver does not
+accept at once are kept, and until they are sent the pipe reads no more. This is the back-pressure,
+and it bounds the memory.
 """
 
 import asyncio
@@ -12,35 +13,35 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from worker.egress.gateway.traffic.accounting import Entry, Ledger
+from worker.egress.gateway.traffic.accounting import Accounting, Entry
 from worker.egress.gateway.traffic.client_hello_check import (
     HELLO_TIMEOUT_S,
     TLS_MALFORMED,
     TLS_TIMEOUT,
-    GateError,
-    HelloGate,
+    ClientHelloCheck,
+    ClientHelloRefusedError,
 )
-from worker.egress.gateway.traffic.pace import Pace
+from worker.egress.gateway.traffic.rate_limit import RateLimit
 
-#: Big enough that the copies cost more than the calls; a kernel's socket buffer holds about it.
+#: About the size of a kernel socket buffer; larger reads save no time.
 BUFFER_BYTES: Final = 256 * 1024
-#: Records of one byte take a few microseconds each to read.
+#: Bounds the work of one event: a TLS record may hold a single byte.
 _HELLO_BYTES: Final = 16 * 1024
 
 
 class Tunnel:
-    """Two pipes between two sockets, neither of which it closes; the caller does."""
+    """Two pipes between two sockets; the caller closes the sockets."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what is carried, and what it goes by
+    def __init__(  # noqa: PLR0913, PLR0917 - the two ends, and what limits them
         self,
         client: socket.socket,
         server: socket.socket,
-        ledger: Ledger,
+        accounting: Accounting,
         entry: Entry,
         buffer: memoryview,
-        gate: HelloGate | None = None,
+        check: ClientHelloCheck | None = None,
     ) -> None:
-        """Take the connected, non-blocking sockets, the buffer to share, and who judges TLS."""
+        """Take the connected, non-blocking sockets, the shared buffer, and the check for TLS."""
         self._entry = entry
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[str] = self._loop.create_future()
@@ -49,22 +50,22 @@ class Tunnel:
             self,
             (client, server),
             buffer,
-            (ledger.left_out, ledger.pace_out),
-            lambda count: ledger.spend_out(entry, count),
+            (accounting.remaining_out, accounting.rate_out),
+            lambda count: accounting.add_out(entry, count),
             ("", "reset"),
-            gate,
+            check,
         )
         self._inward = _Pipe(
             self,
             (server, client),
             buffer,
-            (ledger.left_in, ledger.pace_in),
-            lambda count: ledger.spend_in(entry, count),
+            (accounting.remaining_in, accounting.rate_in),
+            lambda count: accounting.add_in(entry, count),
             ("reset", ""),
         )
 
     async def carry(self, first: bytes) -> str:
-        """Carry both ways, these bytes of the client's first; return why it was cut, or nothing."""
+        """Transfer in both directions, `first` from the client first; return the outcome."""
         try:
             self._inward.start(b"")
             self._outward.start(first)
@@ -72,8 +73,8 @@ class Tunnel:
         finally:
             self.stop()
 
-    async def carry_answer(self) -> str:
-        """Carry inwards only, till the server ends or `finish` is called."""
+    async def carry_response(self) -> str:
+        """Transfer from the server only, until it ends or `finish` is called."""
         self._open = 1
         try:
             self._inward.start(b"")
@@ -82,75 +83,75 @@ class Tunnel:
             self.stop()
 
     def refuse(self, rule: str) -> None:
-        """End both ways because of what the client wants to say, of which nothing was sent."""
+        """End both directions because of the client's first bytes; none of them was sent."""
         self._entry.allowed, self._entry.rule = False, rule
         self.finish("")
 
     def finish(self, outcome: str) -> None:
-        """End both ways; the first outcome counts."""
+        """End both directions; the first outcome counts."""
         if not self._done.done():
             self._done.set_result(outcome)
         self.stop()
 
     def stop(self) -> None:
-        """Watch the sockets no more."""
+        """Stop watching the sockets."""
         self._inward.stop()
         self._outward.stop()
 
     def end_one(self) -> None:
-        """Note that one way has ended in order; both must, since a half-closed one may talk on."""
+        """Note that one direction has ended; the tunnel ends when both have."""
         self._open -= 1
         if not self._open:
             self.finish("")
 
 
 class _Pipe:
-    """One way: from the source to the sink."""
+    """One direction: from the source to the sink."""
 
     __slots__ = (
+        "_add",
         "_buffer",
-        "_gate",
-        "_hello_clock",
-        "_left",
+        "_check",
+        "_hello_timer",
         "_loop",
         "_outcomes",
-        "_pace",
-        "_pace_clock",
+        "_rate",
+        "_rate_timer",
+        "_remaining",
         "_rest",
         "_sink",
         "_sink_fd",
         "_source",
         "_source_fd",
-        "_spend",
         "_stopped",
         "_tunnel",
     )
 
-    def __init__(  # noqa: PLR0913, PLR0917 - called twice, just above
+    def __init__(  # noqa: PLR0913, PLR0917 - called twice, above
         self,
         tunnel: Tunnel,
         ends: tuple[socket.socket, socket.socket],
         buffer: memoryview,
-        limits: tuple[Callable[[], int], Pace],
-        spend: Callable[[int], None],
+        limits: tuple[Callable[[], int], RateLimit],
+        add: Callable[[int], None],
         outcomes: tuple[str, str],
-        gate: HelloGate | None = None,
+        check: ClientHelloCheck | None = None,
     ) -> None:
-        self._gate = gate
-        self._hello_clock: asyncio.TimerHandle | None = None
+        self._check = check
+        self._hello_timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._tunnel = tunnel
         self._source, self._sink = ends
-        # The loop's table is asked by descriptor: a socket that is not in it would be described
-        # at length in an error that nobody reads.
+        # By descriptor: for an unregistered socket object the loop builds a long error message,
+        # which costs time.
         self._source_fd, self._sink_fd = self._source.fileno(), self._sink.fileno()
         self._buffer = buffer
-        #: How much may still be carried at all, and how much of it now.
-        self._left, self._pace = limits
-        self._pace_clock: asyncio.TimerHandle | None = None
-        self._spend = spend
-        #: The outcome when the source breaks, and when the sink does. That a sandbox closes once
-        #: it has read enough is the ordinary end; that a server does is not.
+        #: The bytes that the cap still allows, and the rate limit.
+        self._remaining, self._rate = limits
+        self._rate_timer: asyncio.TimerHandle | None = None
+        self._add = add
+        #: The outcomes of an error of the source and of the sink. A sandbox may close when it has
+        #: read enough; a server that closes early is an error.
         self._outcomes = outcomes
         self._rest = memoryview(b"")
         self._stopped = True
@@ -164,73 +165,74 @@ class _Pipe:
     def stop(self) -> None:
         if not self._stopped:
             self._stopped = True
-            self._stop_hello_clock()
-            if self._pace_clock is not None:
-                self._pace_clock.cancel()
+            self._stop_hello_timer()
+            if self._rate_timer is not None:
+                self._rate_timer.cancel()
             self._loop.remove_reader(self._source_fd)
             self._loop.remove_writer(self._sink_fd)
 
     def _on_readable(self) -> None:
-        if not (most := self._pace.most()):
+        if not (available := self._rate.available()):
             self._loop.remove_reader(self._source_fd)
-            self._pace_clock = self._loop.call_later(self._pace.wait_s(), self._go_on)
+            self._rate_timer = self._loop.call_later(self._rate.wait_s(), self._resume)
             return
         try:
-            # One more than is left, so that a cap is met by those who exceed it, not reach it.
-            count = self._source.recv_into(self._buffer, min(self._most(), most, self._left() + 1))
+            # Reads one byte more than the cap allows: only exceeding the cap ends the tunnel.
+            most = min(self._read_size(), available, self._remaining() + 1)
+            count = self._source.recv_into(self._buffer, most)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             self._tunnel.finish(self._outcomes[0])
             return
         if count:
-            self._pace.spend(count)
+            self._rate.take(count)
             self._take(self._buffer[:count])
         else:
             self._end()
 
-    def _go_on(self) -> None:
-        """Read again after a wait that the pace asked for; cancelled where the pipe stops."""
-        self._pace_clock = None
+    def _resume(self) -> None:
+        """Read again after the wait that the rate limit required."""
+        self._rate_timer = None
         self._loop.add_reader(self._source_fd, self._on_readable)
 
-    def _most(self) -> int:
-        """Return how much is read at a time: a ClientHello is parsed in small steps."""
-        return len(self._buffer) if self._gate is None else _HELLO_BYTES
+    def _read_size(self) -> int:
+        """Return how many bytes one event may read: fewer while a ClientHello is checked."""
+        return len(self._buffer) if self._check is None else _HELLO_BYTES
 
     def _take(self, data: memoryview) -> None:
-        if self._gate is None:
+        if self._check is None:
             self._carry(data)
-        elif judged := self._judged(self._gate, data):
-            self._carry(memoryview(judged))
+        elif passed := self._checked(self._check, data):
+            self._carry(memoryview(passed))
 
-    def _judged(self, gate: HelloGate, data: memoryview) -> bytes:
-        """Return what may go on; no more is judged once nothing can name a host any more."""
+    def _checked(self, check: ClientHelloCheck, data: memoryview) -> bytes:
+        """Return the bytes that may be sent; drop the check when it has finished."""
         try:
-            judged = gate.take(bytes(data))
-        except GateError as error:
+            passed = check.take(bytes(data))
+        except ClientHelloRefusedError as error:
             self._tunnel.refuse(error.rule)
             return b""
-        if gate.is_open:
-            self._gate = None
-        if not gate.is_holding:
-            self._stop_hello_clock()
-        elif self._hello_clock is None:
-            self._hello_clock = self._loop.call_later(
+        if check.is_finished:
+            self._check = None
+        if not check.is_holding:
+            self._stop_hello_timer()
+        elif self._hello_timer is None:
+            self._hello_timer = self._loop.call_later(
                 HELLO_TIMEOUT_S, self._tunnel.refuse, TLS_TIMEOUT
             )
-        return judged
+        return passed
 
-    def _stop_hello_clock(self) -> None:
-        if self._hello_clock is not None:
-            self._hello_clock.cancel()
-            self._hello_clock = None
+    def _stop_hello_timer(self) -> None:
+        if self._hello_timer is not None:
+            self._hello_timer.cancel()
+            self._hello_timer = None
 
     def _carry(self, data: memoryview) -> None:
-        if len(data) > self._left():
+        if len(data) > self._remaining():
             self._tunnel.finish("cap_bytes")
             return
-        self._spend(len(data))
+        self._add(len(data))
         sent = self._send(data)
         if sent < len(data) and not self._stopped:
             self._rest = memoryview(bytes(data[sent:]))
@@ -254,12 +256,12 @@ class _Pipe:
             return 0
 
     def _end(self) -> None:
-        if self._gate is not None and self._gate.is_holding:
+        if self._check is not None and self._check.is_holding:
             self._tunnel.refuse(TLS_MALFORMED)
             return
         self._loop.remove_reader(self._source_fd)
         if self._source.family == socket.AF_UNIX and has_hung_up(self._source):
-            # Not half-closed but gone: whatever the server still sends, nobody reads it.
+            # The client closed fully, so nobody reads what the server still sends.
             self._tunnel.finish("")
             return
         with contextlib.suppress(OSError):
@@ -268,7 +270,7 @@ class _Pipe:
 
 
 def has_hung_up(connection: socket.socket) -> bool:
-    """Tell whether the peer of a unix socket, whose end was read, is gone rather than silent."""
+    """Return True if the peer of a unix socket at end-of-file closed it fully, not half."""
     poll = select.poll()
     poll.register(connection, 0)
     return bool(poll.poll(0))

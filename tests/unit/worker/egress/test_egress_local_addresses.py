@@ -1,4 +1,4 @@
-"""What is the host's own and what is beside it, sorted from routes and addresses."""
+"""The host's own addresses and its neighbours, found from routes and addresses."""
 
 import os
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -7,11 +7,11 @@ import pytest
 
 from safeurl.address import AddressPolicy, Network, Rule, judge_address
 from worker.egress.networks.local_addresses import (
-    Host,
+    HostNetworkMonitor,
     HostNetworks,
     closed_networks,
     host_networks,
-    read_host,
+    read_networks,
 )
 from worker.egress.networks.route import InterfaceAddress, Kind, Route
 
@@ -29,7 +29,7 @@ def _names(networks: tuple[Network, ...]) -> list[str]:
 
 
 def test_a_host_with_docker() -> None:
-    """Addresses and default next hops are its own, links are beside it, loopback is neither."""
+    """Addresses and default next hops are its own, links are neighbours, loopback is neither."""
     routes = [
         _route("0.0.0.0/0", "192.0.2.1"),
         _route("172.17.0.0/16"),
@@ -47,7 +47,7 @@ def test_a_host_with_docker() -> None:
         _address("::1", "::1/128"),
         _address("2001:db8::5", "2001:db8::/64"),
     ]
-    host = read_host(routes, addresses)
+    host = read_networks(routes, addresses)
     assert _names(host.own) == [
         *("172.17.0.1/32", "192.0.2.1/32", "192.0.2.9/32", "2001:db8::5/128"),
     ]
@@ -62,7 +62,7 @@ def test_a_host_with_docker() -> None:
         (("0.0.0.0/1",), 1),
         (("1.0.0.0/8", "2.0.0.0/7", "4.0.0.0/6", "8.0.0.0/5", "16.0.0.0/4", "32.0.0.0/3",
           "64.0.0.0/2", "128.0.0.0/1"), 8),
-        # All but one host, as a VPN routes around its own server.
+        # All but one host, like the route of a VPN around its own server.
         (tuple(map(str, IPv4Network("0.0.0.0/0").address_exclude(IPv4Network("9.9.9.9/32")))), 32),
         (("0.0.0.0/1", "128.0.0.0/1", "203.0.113.0/24", "203.0.113.7/32"), 2),
         (("10.0.0.0/8", "172.16.0.0/12"), 0),
@@ -79,15 +79,15 @@ def test_a_host_with_docker() -> None:
 def test_pieces_of_a_default_route_are_no_neighbours(
     networks: tuple[str, ...], pieces: int
 ) -> None:
-    """What leads to most of the Internet by one way is none; what lies inside of it is one."""
-    host = read_host([_route(each, "fe80::1") for each in networks], [])
+    """Routes over one next hop that cover most of the Internet are a default route."""
+    host = read_networks([_route(each, "fe80::1") for each in networks], [])
     kept = [each for each in host.neighbours if each != ip_network("fe80::1/128")]
     assert len(kept) == len(networks) - pieces
     assert bool(host.defaults) == bool(pieces)
 
 
 def test_closed_networks_leave_out_what_an_exception_opens() -> None:
-    """Whoever knows only denied ranges refuses the same as who knows networks and exceptions."""
+    """Denied ranges refuse the same addresses as networks with exceptions."""
     allow = tuple(
         ip_network(each)
         for each in ("0.0.0.0/0", "11.1.0.0/24", "11.2.0.7/32", "11.3.0.0/16", "2a00::/64")
@@ -113,7 +113,7 @@ def test_closed_networks_leave_out_what_an_exception_opens() -> None:
 
 def test_the_kernel_is_asked_and_says_the_same_again() -> None:
     """The tables of this machine are read through a real socket, also after a fork."""
-    known = Host()
+    known = HostNetworkMonitor()
     first = known.networks()
     assert known.networks() is first
     assert known.networks(anew=True) == first == host_networks()
@@ -137,9 +137,9 @@ def test_the_kernel_is_asked_and_says_the_same_again() -> None:
     ],
 )
 def test_a_neighbour_is_named_where_the_table_does_not_say_more(address: str, rule: Rule) -> None:
-    """The table's name stays for what it refuses by itself.
+    """An address that the table refuses anyway keeps the table's rule.
 
-    An exception that is too wide does not open a neighbour, and the rule says why.
+    An exception that is too wide does not open a neighbour, and the rule says so.
     """
     policy = AddressPolicy(
         allow=(ip_network("10.0.0.0/8"),),

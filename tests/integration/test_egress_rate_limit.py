@@ -1,4 +1,4 @@
-"""What one sandbox may carry within a second, both ways, however many connections it has."""
+"""How much one sandbox may transfer per second, over any number of connections."""
 
 import contextlib
 import socket
@@ -20,18 +20,18 @@ from tests.support.egress import (
 )
 
 _RATE = 1024 * 1024
-#: A quarter of a second's bytes come at once.
+#: The bytes of a quarter of a second pass at once.
 _BURST = _RATE // 4
-#: What the kernel's buffers on the way may hold, and what is read after the last look at the clock.
+#: The bytes in the kernel's buffers, and those read after the last look at the clock.
 _SLACK = 1024 * 1024
-#: So much that a part of it has to wait.
+#: So many bytes that a part of them has to wait.
 _AMOUNT = 3 * _RATE
 _BLOCK = bytes(64 * 1024)
 
 
 @pytest.fixture
 def slow(gateway: GatewayProcess) -> Path:
-    """Open a socket with a small budget; return its folder."""
+    """Open a socket with a low rate limit; return its folder."""
     return gateway.open(lab_policy(bytes_per_second=_RATE))[1]
 
 
@@ -48,7 +48,7 @@ def _send_all(connection: socket.socket, count: int) -> None:
 
 
 def _count(connection: socket.socket, count: int) -> int:
-    """Read until so many bytes are there; return them."""
+    """Read until that many bytes have arrived; return them."""
     read = 0
     while read < count and (data := connection.recv(len(_BLOCK))):
         read += len(data)
@@ -67,13 +67,13 @@ def _transfer(send: Callable[[], None], read: Callable[[], int]) -> tuple[int, f
 
 
 def _assert_within_budget(count: int, elapsed_s: float) -> None:
-    """All came, and no faster than the budget lets it: slower machines only take longer."""
+    """All bytes arrived, no faster than the limit; a slow machine only takes longer."""
     assert count == _AMOUNT
     assert count <= _BURST + _RATE * elapsed_s + _SLACK
 
 
 def test_what_a_server_sends_comes_at_the_pace(slow: Path, server: socket.socket) -> None:
-    """A server that sends as fast as it can is read as fast as the budget says."""
+    """A fast server is read at the rate of the limit."""
     connection, _ = tunnel(slow, where_of(server))
     with server, connection, accept(server) as peer:
         moved = _transfer(lambda: _send_all(peer, _AMOUNT), lambda: _count(connection, _AMOUNT))
@@ -81,7 +81,7 @@ def test_what_a_server_sends_comes_at_the_pace(slow: Path, server: socket.socket
 
 
 def test_what_a_sandbox_sends_leaves_at_the_pace(slow: Path, server: socket.socket) -> None:
-    """So is a sandbox."""
+    """A fast sandbox is read at the rate of the limit."""
     connection, _ = tunnel(slow, where_of(server))
     with server, connection, accept(server) as peer:
         moved = _transfer(lambda: _send_all(connection, _AMOUNT), lambda: _count(peer, _AMOUNT))
@@ -89,7 +89,7 @@ def test_what_a_sandbox_sends_leaves_at_the_pace(slow: Path, server: socket.sock
 
 
 def test_many_connections_share_one_budget(slow: Path, server: socket.socket) -> None:
-    """Four tunnels together carry what one may."""
+    """Four tunnels together transfer as much as one."""
     pairs = [(tunnel(slow, where_of(server))[0], accept(server)) for _ in range(4)]
     share = _AMOUNT // len(pairs)
 
@@ -109,13 +109,13 @@ def test_many_connections_share_one_budget(slow: Path, server: socket.socket) ->
 
 
 def test_the_body_of_a_plain_request_leaves_at_the_pace(slow: Path, server: socket.socket) -> None:
-    """What counts is what the sandbox sends, of which long chunk extensions never leave."""
+    """The bytes from the sandbox count, including long chunk extensions that are not forwarded."""
     chunk = b"1;x=" + b"y" * 4_000 + b"\r\na\r\n"
     body = chunk * (_AMOUNT // len(chunk))
     head = f"POST http://{where_of(server)}/ HTTP/1.1\r\nHost: x\r\n"
 
     with server, connect(slow) as connection:
-        # Read until the body's end.
+        # Read to the end of the body.
         def read() -> int:
             with accept(server) as peer:
                 data = b""
@@ -134,7 +134,7 @@ def test_the_body_of_a_plain_request_leaves_at_the_pace(slow: Path, server: sock
 def test_who_waits_is_still_answered_and_cut(
     gateway: GatewayProcess, server: socket.socket
 ) -> None:
-    """A sandbox that has spent its budget opens tunnels, and its end comes at once."""
+    """A sandbox without tokens can still open tunnels, and its close is noticed at once."""
     socket_id, directory = gateway.open(lab_policy(bytes_per_second=1024))
     connection, _ = tunnel(directory, where_of(server))
     with server, connection, accept(server) as peer:

@@ -1,4 +1,4 @@
-"""Talking with a container over a real socket pair, with a peer that misbehaves."""
+"""A session with a container over a real socket pair, with a peer that misbehaves."""
 
 import os
 import select
@@ -27,22 +27,22 @@ def pair() -> Iterator[Pair]:
 
 
 def frame(stream: int, payload: bytes) -> bytes:
-    """Return one frame as Docker writes it."""
+    """Return one frame in Docker's format."""
     return struct.pack(">BxxxI", stream, len(payload)) + payload
 
 
 def soon() -> float:
-    """Return a deadline that ends a test that would hang."""
+    """Return a deadline that only a hanging test reaches."""
     return time.monotonic() + 10
 
 
 def never() -> bool:
-    """Say that nobody cancelled."""
+    """Return False: nobody cancels."""
     return False
 
 
 def collector(got: list[bytes]) -> Sink:
-    """Return a sink that takes everything."""
+    """Return a sink that accepts everything."""
 
     def sink(piece: bytes) -> bool:
         got.append(piece)
@@ -59,7 +59,7 @@ def in_thread(work: Callable[[], None]) -> threading.Thread:
 
 
 def test_request_goes_in_and_stdout_comes_out(pair: Pair) -> None:
-    """The peer sees the request and the end of its stdin; stdout reaches the sink in order."""
+    """The peer receives the request and end-of-file on stdin; the sink gets stdout in order."""
     ours, theirs = pair
     got: list[bytes] = []
     seen: list[bytes] = []
@@ -72,7 +72,7 @@ def test_request_goes_in_and_stdout_comes_out(pair: Pair) -> None:
 
     thread = in_thread(peer)
     talk = AttachSession(ours, b"request\n", collector(got))
-    assert talk.hold(soon(), never) is None
+    assert talk.run(soon(), never) is None
     thread.join()
     assert (b"".join(seen), b"".join(got), talk.stderr_tail) == (
         b"request\n",
@@ -82,24 +82,24 @@ def test_request_goes_in_and_stdout_comes_out(pair: Pair) -> None:
 
 
 def test_a_peer_that_never_reads_is_still_heard(pair: Pair) -> None:
-    """A request larger than every buffer does not keep stdout from coming through."""
+    """A request larger than every buffer does not prevent the session from reading stdout."""
     ours, theirs = pair
     got: list[bytes] = []
     theirs.sendall(frame(1, b"deaf"))
     theirs.shutdown(socket.SHUT_WR)
     talk = AttachSession(ours, bytes(8 * 1024 * 1024), collector(got))
-    assert talk.hold(soon(), never) is None
+    assert talk.run(soon(), never) is None
     assert got == [b"deaf"]
 
 
 def test_a_silent_peer_meets_the_deadline(pair: Pair) -> None:
-    """Silence ends at the deadline."""
+    """A silent container ends at the deadline."""
     talk = AttachSession(pair[0], b"", lambda _: True)
-    assert talk.hold(time.monotonic() + 0.1, never) is Stop.DEADLINE
+    assert talk.run(time.monotonic() + 0.1, never) is Stop.DEADLINE
 
 
 def test_a_chattering_peer_meets_the_deadline(pair: Pair) -> None:
-    """Output that never ends does not evade the clock."""
+    """A container with endless output ends at the deadline."""
     ours, theirs = pair
     hushed = threading.Event()
 
@@ -113,14 +113,14 @@ def test_a_chattering_peer_meets_the_deadline(pair: Pair) -> None:
 
     thread = in_thread(peer)
     talk = AttachSession(ours, b"", lambda _: True)
-    stopped = talk.hold(time.monotonic() + 0.3, never)
+    stopped = talk.run(time.monotonic() + 0.3, never)
     hushed.set()
     thread.join()
     assert stopped is Stop.DEADLINE
 
 
 def test_the_sink_ends_the_conversation(pair: Pair) -> None:
-    """After the sink's no, nothing more is handed to it."""
+    """After the sink refuses, it gets nothing more."""
     ours, theirs = pair
     got: list[bytes] = []
 
@@ -129,36 +129,36 @@ def test_the_sink_ends_the_conversation(pair: Pair) -> None:
         return len(got) < 2
 
     theirs.sendall(frame(1, b"a") + frame(1, b"b") + frame(1, b"c"))
-    assert AttachSession(ours, b"", sink).hold(soon(), never) is Stop.SINK
+    assert AttachSession(ours, b"", sink).run(soon(), never) is Stop.SINK
     assert got == [b"a", b"b"]
 
 
 def test_cancelling_ends_the_conversation(pair: Pair) -> None:
-    """A cancelled conversation returns well before its deadline and blames nobody."""
+    """A cancelled session returns well before its deadline, without a reason."""
     cancelled = threading.Event()
     timer = threading.Timer(0.1, cancelled.set)
     timer.start()
-    assert AttachSession(pair[0], b"", lambda _: True).hold(soon(), cancelled.is_set) is None
+    assert AttachSession(pair[0], b"", lambda _: True).run(soon(), cancelled.is_set) is None
     timer.join()
 
 
 def test_only_the_tail_of_stderr_is_kept(pair: Pair) -> None:
-    """The last 4 KiB of stderr are kept, whatever bytes they are."""
+    """The last 4 KiB of stderr are kept, also if they are not text."""
     ours, theirs = pair
     theirs.sendall(frame(2, b"x" * 9000 + b"\xff\xfe end"))
     theirs.shutdown(socket.SHUT_WR)
     talk = AttachSession(ours, b"", lambda _: True)
-    talk.hold(soon(), never)
+    talk.run(soon(), never)
     assert talk.stderr_tail.endswith("x\ufffd\ufffd end")
     assert len(talk.stderr_tail) == 4096
 
 
 def test_a_tty_stream_is_refused(pair: Pair) -> None:
-    """Bytes that are not framed never reach the sink."""
+    """Bytes without frames never reach the sink."""
     ours, theirs = pair
     theirs.sendall(b"not framed at all")
     with pytest.raises(FrameError):
-        AttachSession(ours, b"", lambda _: True).hold(soon(), never)
+        AttachSession(ours, b"", lambda _: True).run(soon(), never)
 
 
 class Watched:
@@ -170,18 +170,18 @@ class Watched:
         self.looked = threading.Event()
 
     def register(self, poll: select.poll) -> None:
-        """Wake with the descriptor."""
+        """Register the descriptor."""
         poll.register(self._event_fd, select.POLLIN)
 
-    def look(self) -> MemoryFacts:
-        """Take what there is."""
+    def read(self) -> MemoryFacts:
+        """Read what the descriptor holds."""
         os.eventfd_read(self._event_fd)
         self.looked.set()
         return MemoryFacts()
 
 
 def test_news_of_memory_is_looked_at_while_the_container_still_talks(pair: Pair) -> None:
-    """What a cgroup tells can go with the cgroup, so it does not wait for the stream's end."""
+    """The counters of a cgroup may disappear with it, so they are read before the stream ends."""
     ours, theirs = pair
     event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
     memory = Watched(event_fd)
@@ -194,7 +194,7 @@ def test_news_of_memory_is_looked_at_while_the_container_still_talks(pair: Pair)
 
     try:
         thread = in_thread(peer)
-        assert AttachSession(ours, b"", collector([]), memory).hold(soon(), never) is None
+        assert AttachSession(ours, b"", collector([]), memory).run(soon(), never) is None
         thread.join()
     finally:
         os.close(event_fd)

@@ -1,4 +1,4 @@
-"""A door waits for its gateway, and not for ever."""
+"""`GatewayEgress.open` waits for its gateway, for a limited time."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ REQUEST = FetchRequest(scan="s", attempt=1, url="https://example.com/")
 
 
 async def test_a_gateway_that_stays_away_is_given_up(tmp_path: Path) -> None:
-    """After the patience the attempt learns it."""
-    door = GatewayEgress(EgressClient(tmp_path), EgressPolicy(), patience_s=0.3)
+    """After the time limit it raises the error."""
+    egress = GatewayEgress(EgressClient(tmp_path), EgressPolicy(), open_timeout_s=0.3)
     with pytest.raises(EgressUnavailableError):
-        await door.open(REQUEST, deadline_s=5)
+        await egress.open(REQUEST, deadline_s=5)

@@ -1,4 +1,4 @@
-"""Plain requests by absolute form, as a browser sends them to its proxy."""
+"""Requests with an absolute http URL, as a browser sends them to its proxy."""
 
 import socket
 
@@ -30,7 +30,7 @@ def _read_until(connection: socket.socket, mark: bytes) -> bytes:
 
 
 def test_a_request_is_forwarded_as_the_server_expects_it(gateway: GatewayProcess) -> None:
-    """Origin form, the target's own Host, and no header that was meant for the proxy."""
+    """The server gets origin form, its own Host, and no header that was meant for the proxy."""
     seen: list[Request] = []
 
     def page(request: Request) -> Reply:
@@ -59,7 +59,7 @@ def test_a_request_is_forwarded_as_the_server_expects_it(gateway: GatewayProcess
 
 
 def test_the_record_names_what_was_dialled(gateway: GatewayProcess) -> None:
-    """However the sandbox spells it: a slash too many and zeros before a port hide nothing."""
+    """No spelling hides the destination: neither extra slashes nor zeros before a port."""
     with PageServer({"/": lambda _: html("hi")}) as pages:
         socket_id, directory = gateway.open()
         for host in (f"/127.0.0.1:{pages.port}", f"127.1:000{pages.port}"):
@@ -89,7 +89,7 @@ def test_a_body_is_forwarded(
 def test_a_second_request_never_reaches_the_first_ones_server(
     gateway: GatewayProcess, server: socket.socket
 ) -> None:
-    """A server that keeps the connection open is not given what was meant for another host."""
+    """A server that keeps the connection open does not get a request for another host."""
     socket_id, directory = gateway.open()
     with connect(directory) as client:
         client.sendall(f"GET {_url(server)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -103,7 +103,7 @@ def test_a_second_request_never_reaches_the_first_ones_server(
 
 
 def test_a_request_that_breaks_off_is_cut(gateway: GatewayProcess, server: socket.socket) -> None:
-    """A body that never ends as announced is a fault of the sandbox's."""
+    """A body that does not match its framing is a fault of the sandbox."""
     socket_id, directory = gateway.open()
     with connect(directory) as client:
         client.sendall(
@@ -120,7 +120,7 @@ def test_a_request_that_breaks_off_is_cut(gateway: GatewayProcess, server: socke
 def test_a_client_that_leaves_ends_the_answer(
     gateway: GatewayProcess, server: socket.socket
 ) -> None:
-    """Nobody waits for a page that nobody reads."""
+    """The gateway ends the transfer when the client has closed."""
     with connect(gateway.open()[1]) as client:
         client.sendall(f"GET {_url(server)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         accepted = accept(server)
@@ -139,7 +139,7 @@ def test_a_client_that_leaves_ends_the_answer(
     ],
 )
 def test_an_answer_is_carried_as_it_is(gateway: GatewayProcess, answer: bytes) -> None:
-    """What is odd about it is the reader's matter: a browser takes more than a standard does."""
+    """The gateway does not check the response: a browser accepts more than the standard."""
     routes = {"/": lambda _: Reply(answer, raw=True)}
     with PageServer(dict(routes)) as pages, connect(gateway.open()[1]) as client:
         client.sendall(f"GET {pages.url()} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -147,7 +147,7 @@ def test_an_answer_is_carried_as_it_is(gateway: GatewayProcess, answer: bytes) -
 
 
 def test_an_upload_is_capped(gateway: GatewayProcess, server: socket.socket) -> None:
-    """What leaves the sandbox in a body counts like what leaves it in a tunnel."""
+    """Bytes of a body count like bytes in a tunnel."""
     socket_id, directory = gateway.open(lab_policy(max_bytes_out=2_000))
     with connect(directory) as client:
         head = f"POST {_url(server)} HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n"
@@ -168,7 +168,7 @@ def test_an_upload_is_capped(gateway: GatewayProcess, server: socket.socket) -> 
 def test_what_could_be_read_in_two_ways_reaches_no_server(
     gateway: GatewayProcess, server: socket.socket, line: str, framing: str, status: int
 ) -> None:
-    """Neither its head nor a connection."""
+    """An unread response needs neither its head nor a connection."""
     socket_id, directory = gateway.open()
     head = f"POST {_url(server)} {line}\r\nHost: x\r\n{framing}\r\n\r\n"
     assert ask(directory, head.encode() + b"0\r\n\r\n").status == status
