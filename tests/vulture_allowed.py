@@ -16,6 +16,7 @@ _.AsyncConnection
 _.BROWSER
 _.change_id
 _.check_for_suspension
+_.choose
 _.cross_origin
 _.diagram
 _.docker
