@@ -176,9 +176,9 @@ def test_a_door_waits_for_a_gateway_that_is_started_again(tmp_path: Path) -> Non
     """A scan that starts while the gateway restarts still gets its endpoint."""
 
     async def act(gateway: GatewayProcess) -> str:
-        door = GatewayEgress(gateway.client, EgressPolicy())
+        egress = GatewayEgress(gateway.client, EgressPolicy())
         request = FetchRequest(scan="s", attempt=1, url="https://example.com/")
-        opening = asyncio.create_task(door.open(request, deadline_s=30))
+        opening = asyncio.create_task(egress.open(request, deadline_s=30))
         await asyncio.sleep(0.5)
         assert not opening.done()
         await asyncio.to_thread(gateway.start, wait=False)

@@ -13,9 +13,9 @@ _MIN_AGE_S = 1.0
 
 
 def _open(gateway: GatewayProcess, scan: str, *, instance: str = "here") -> Path:
-    door = GatewayEgress(gateway.client, EgressPolicy(), instance=instance)
+    egress = GatewayEgress(gateway.client, EgressPolicy(), instance=instance)
     request = FetchRequest(scan=scan, attempt=2, url="https://example.com/")
-    return Path(asyncio.run(door.open(request, deadline_s=60)).directory)
+    return Path(asyncio.run(egress.open(request, deadline_s=60)).directory)
 
 
 async def _is_over(scan: str, attempt: int) -> bool:
@@ -30,7 +30,7 @@ def test_only_sockets_of_attempts_that_are_over_are_closed(gateway: GatewayProce
     unbound = Path(gateway.create().directory)
     time.sleep(_MIN_AGE_S + 0.2)
     young = _open(gateway, "young")
-    door = GatewayEgress(gateway.client, EgressPolicy(), instance="here")
-    assert asyncio.run(door.sweep(_is_over, min_age_s=_MIN_AGE_S)) == [over.name]
+    egress = GatewayEgress(gateway.client, EgressPolicy(), instance="here")
+    assert asyncio.run(egress.sweep(_is_over, min_age_s=_MIN_AGE_S)) == [over.name]
     assert not over.exists()
     assert all(each.exists() for each in (runs, theirs, unbound, young))

@@ -173,9 +173,10 @@ def test_lying_names(tmp_path: Path, runtime: str) -> None:
         with gateway_sandbox(
             tmp_path, "isolation-dns", _ALLOW, EGRESS_RESOLVER=_resolver(dns)
         ) as made:
-            room = made.under(runtime)
+            runner = made.under(runtime)
             ran = [
-                room.fetch(pages.url("/", f"{name}.example"), allow_cidrs=_ALLOW) for name in names
+                runner.fetch(pages.url("/", f"{name}.example"), allow_cidrs=_ALLOW)
+                for name in names
             ]
     for each in ran:
         assert _reached(each) <= {_PUBLIC}

@@ -66,14 +66,14 @@ def pages() -> Iterator[PageServer]:
 
 
 @pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewaySandbox]:
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewaySandbox]:
     """Return a sandbox whose gateway allows 127.0.0.1 alone."""
     with gateway_sandbox(tmp_path_factory.mktemp("pages"), "isolation-pages", _ALLOW) as made:
         yield made
 
 
-def _fetch(room: GatewaySandbox, url: str) -> Fetched:
-    ran = room.fetch(url, allow_cidrs=_ALLOW, timeout_s=6.0, max_body_bytes=4 * 1024 * 1024)
+def _fetch(runner: GatewaySandbox, url: str) -> Fetched:
+    ran = runner.fetch(url, allow_cidrs=_ALLOW, timeout_s=6.0, max_body_bytes=4 * 1024 * 1024)
     reached = {asked.address for asked in ran.egress.decisions if asked.connect_ms is not None}
     assert reached == {"127.0.0.1"}
     assert ran.exit.error is None
@@ -86,10 +86,10 @@ def _fetch(room: GatewaySandbox, url: str) -> Fetched:
     indirect=["runtime"],
 )
 def test_a_greedy_page_has_its_outcome(
-    room: GatewaySandbox, pages: PageServer, path: str, runtime: str
+    runner: GatewaySandbox, pages: PageServer, path: str, runtime: str
 ) -> None:
     """Every page that wants too much ends as it should, within the caps and the time."""
-    ran = _fetch(room.under(runtime), pages.url(path))
+    ran = _fetch(runner.under(runtime), pages.url(path))
     assert ran.report is not None
     assert ran.report.outcome is _PAGES[path]
     assert ran.exit.stopped is None
@@ -97,10 +97,10 @@ def test_a_greedy_page_has_its_outcome(
 
 @pytest.mark.parametrize("status", _STATUSES)
 def test_each_kind_of_redirect_is_judged(
-    room: GatewaySandbox, pages: PageServer, status: int
+    runner: GatewaySandbox, pages: PageServer, status: int
 ) -> None:
     """Whatever its status, a redirect to cloud metadata is refused and recorded."""
-    ran = _fetch(room, pages.url(f"/to-metadata/{status}"))
+    ran = _fetch(runner, pages.url(f"/to-metadata/{status}"))
     assert ran.report is not None
     assert ran.report.outcome is Outcome.ADDRESS_REFUSED
     assert [refusal.host for refusal in ran.evidence.refusals] == ["169.254.169.254"]
@@ -108,19 +108,19 @@ def test_each_kind_of_redirect_is_judged(
 
 @pytest.mark.parametrize(("scheme", "runtime"), under(_SCHEMES, ["file"]), indirect=["runtime"])
 def test_other_schemes_lead_nowhere(
-    room: GatewaySandbox, pages: PageServer, scheme: str, runtime: str
+    runner: GatewaySandbox, pages: PageServer, scheme: str, runtime: str
 ) -> None:
     """A redirect to any scheme but http and https is refused."""
-    ran = _fetch(room.under(runtime), pages.url(f"/scheme/{scheme}"))
+    ran = _fetch(runner.under(runtime), pages.url(f"/scheme/{scheme}"))
     assert ran.report is not None
     assert ran.report.outcome is Outcome.ADDRESS_REFUSED
 
 
 def test_a_refresh_to_metadata_is_refused(
-    room: GatewaySandbox, pages: PageServer, runtime: str
+    runner: GatewaySandbox, pages: PageServer, runtime: str
 ) -> None:
     """The page before it was seen; where its refresh wanted to lead is evidence."""
-    ran = _fetch(room.under(runtime), pages.url("/refresh"))
+    ran = _fetch(runner.under(runtime), pages.url("/refresh"))
     assert ran.report is not None
     assert ran.report.outcome is Outcome.OK
     assert [refusal.host for refusal in ran.evidence.refusals] == ["169.254.169.254"]

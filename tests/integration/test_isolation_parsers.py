@@ -87,9 +87,11 @@ class Scene:
         self.forget()
         keys = [(template, way) for template in _TEMPLATES for way in ("CONNECT", "GET")]
         heads = [_head(key, self.ground) for key in keys]
-        room = replace(self.gateway_sandbox.under(runtime), policy=EgressPolicy(allow_cidrs=allow))
+        runner = replace(
+            self.gateway_sandbox.under(runtime), policy=EgressPolicy(allow_cidrs=allow)
+        )
         with script_image(_PROBE.format(heads=json.dumps(heads))) as image:
-            ran, written = room.run(image)
+            ran, written = runner.run(image)
         answers = [parse_answer(each.encode("latin-1")) for each in json.loads(written)]
         pairs = zip(answers, ran.egress.decisions, strict=True)
         asked = dict(zip(keys, (Asked(*pair) for pair in pairs), strict=True))

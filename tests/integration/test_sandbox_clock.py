@@ -46,10 +46,10 @@ class _AsideEngine(Engine):
             yield client
 
 
-def _run(room: Lab, aside: timedelta, sink: Sink, deadline_s: float = 60) -> SandboxExit:
+def _run(runner: Lab, aside: timedelta, sink: Sink, deadline_s: float = 60) -> SandboxExit:
     wanted = order(deadline_s=deadline_s)
     return ContainerRun(
-        _AsideEngine(aside), room.settings, wanted, sink=sink, clock=lambda: datetime.now(UTC)
+        _AsideEngine(aside), runner.settings, wanted, sink=sink, clock=lambda: datetime.now(UTC)
     ).run()
 
 
@@ -57,15 +57,15 @@ def _run(room: Lab, aside: timedelta, sink: Sink, deadline_s: float = 60) -> San
 def test_a_run_of_its_own_is_no_restart(aside: timedelta) -> None:
     """With every shift of the clock, the sandbox was started once."""
     got: list[bytes] = []
-    with lab("print('done')") as room:
-        ended = _run(room, aside, collector(got))
+    with lab("print('done')") as runner:
+        ended = _run(runner, aside, collector(got))
     assert (ended.exit_code, ended.restarted, got) == (0, False, [b"done\n"])
 
 
 @pytest.mark.parametrize("aside", _ASIDE)
 def test_a_restart_is_noticed(aside: timedelta) -> None:
     """A restart is detected also if the engine's clock is behind."""
-    with lab("import time; print('up', flush=True); time.sleep(600)") as room:
+    with lab("import time; print('up', flush=True); time.sleep(600)") as runner:
         container = f"safeurl-{order().request.scan}-1"
         threads: list[threading.Thread] = []
 
@@ -79,6 +79,6 @@ def test_a_restart_is_noticed(aside: timedelta) -> None:
                 threads[0].start()
             return True
 
-        ended = _run(room, aside, sink, deadline_s=10)
+        ended = _run(runner, aside, sink, deadline_s=10)
         threads[0].join()
     assert ended.restarted

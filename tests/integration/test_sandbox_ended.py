@@ -113,7 +113,7 @@ def test_a_sandbox_that_stays_paused_is_not_the_pages_fault(tmp_path: Path) -> N
     """It is killed at its deadline, and its outcome differs from that of a slow page."""
     with (
         PageServer(STANDARD_ROUTES) as pages,
-        gateway_sandbox(tmp_path, "paused", ["127.0.0.1/32"]) as room,
+        gateway_sandbox(tmp_path, "paused", ["127.0.0.1/32"]) as runner,
     ):
 
         def pause() -> None:
@@ -124,10 +124,10 @@ def test_a_sandbox_that_stays_paused_is_not_the_pages_fault(tmp_path: Path) -> N
                 )
                 container.pause()
 
-        room.deadline_s = 8.0
+        runner.deadline_s = 8.0
         pausing = threading.Thread(target=pause)
         pausing.start()
-        ran = room.fetch(pages.url("/slow?s=60"), allow_cidrs=("127.0.0.1/32",), timeout_s=7.0)
+        ran = runner.fetch(pages.url("/slow?s=60"), allow_cidrs=("127.0.0.1/32",), timeout_s=7.0)
         pausing.join()
     assert (ran.exit.paused, ran.exit.stopped, ran.report) == (True, Stop.DEADLINE, None)
     assert classify(ran.exit, ReportFacts())[0] is Outcome.SANDBOX_UNAVAILABLE
@@ -137,10 +137,10 @@ def test_a_fetch_that_its_guard_kills_is_a_timeout(tmp_path: Path) -> None:
     """The fetcher's child is stopped, as if it hung in C code, until the watchdog ends it."""
     with (
         PageServer(STANDARD_ROUTES) as pages,
-        gateway_sandbox(tmp_path, "ended-late", ["127.0.0.1/32"]) as room,
+        gateway_sandbox(tmp_path, "ended-late", ["127.0.0.1/32"]) as runner,
         _standing_still(pages, "ended-late"),
     ):
-        ran = room.fetch(pages.url("/slow?s=60"), allow_cidrs=("127.0.0.1/32",), timeout_s=2.0)
+        ran = runner.fetch(pages.url("/slow?s=60"), allow_cidrs=("127.0.0.1/32",), timeout_s=2.0)
     assert (ran.exit.exit_code, ran.exit.stopped, ran.report) == (124, None, None)
     assert classify(ran.exit, ReportFacts())[0] is Outcome.WALL_TIMEOUT
 

@@ -48,7 +48,7 @@ while True:
 _ECHO = "import sys; print(sys.stdin.read())"
 
 
-async def cancelled_once_ready(room: Lab, *, times: int = 1) -> list[str]:
+async def cancelled_once_ready(runner: Lab, *, times: int = 1) -> list[str]:
     """Cancel a run after its first output; return the containers that remain."""
     ready = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -57,14 +57,14 @@ async def cancelled_once_ready(room: Lab, *, times: int = 1) -> list[str]:
         loop.call_soon_threadsafe(ready.set)
         return True
 
-    running = asyncio.create_task(room.sandbox.run(order(), sink))
+    running = asyncio.create_task(runner.sandbox.run(order(), sink))
     await asyncio.wait_for(ready.wait(), 60)
     for _ in range(times):
         running.cancel()
         await asyncio.sleep(0.01)
     with pytest.raises(asyncio.CancelledError):
         await running
-    return await asyncio.to_thread(leftovers, room.settings.instance)
+    return await asyncio.to_thread(leftovers, runner.settings.instance)
 
 
 @pytest.mark.parametrize(
@@ -74,16 +74,16 @@ async def cancelled_once_ready(room: Lab, *, times: int = 1) -> list[str]:
 )
 def test_the_deadline_kills(script: str, said: bytes) -> None:
     """Neither ignoring SIGTERM nor closing stdout evades the deadline; earlier output is kept."""
-    with lab(script) as room:
-        ran = room.run(deadline_s=2)
+    with lab(script) as runner:
+        ran = runner.run(deadline_s=2)
     assert (ran.exit.stopped, ran.exit.exit_code) == (Stop.DEADLINE, 137)
     assert (ran.stdout, ran.exit.error, ran.exit.oom_killed) == (said, None, False)
 
 
 def test_the_deadline_kills_what_never_stops_talking() -> None:
     """Endless output neither keeps the container alive nor hides its end."""
-    with lab(_CHATTER) as room:
-        ran = room.run(deadline_s=1, sink=lambda _: True)
+    with lab(_CHATTER) as runner:
+        ran = runner.run(deadline_s=1, sink=lambda _: True)
     assert (ran.exit.stopped, ran.exit.exit_code) == (Stop.DEADLINE, 137)
     assert ran.exit.error is None
 
@@ -93,37 +93,37 @@ def test_the_deadline_kills_what_never_stops_talking() -> None:
 )
 def test_cancelling_removes_the_container_before_it_returns(script: str) -> None:
     """When a cancelled run returns, its container is removed."""
-    with lab(script) as room:
-        assert asyncio.run(cancelled_once_ready(room)) == []
+    with lab(script) as runner:
+        assert asyncio.run(cancelled_once_ready(runner)) == []
 
 
 def test_cancelling_again_does_not_leave_the_container() -> None:
     """Further cancellations cannot interrupt the removal."""
-    with lab(_STUBBORN) as room:
-        assert asyncio.run(cancelled_once_ready(room, times=5)) == []
+    with lab(_STUBBORN) as runner:
+        assert asyncio.run(cancelled_once_ready(runner, times=5)) == []
 
 
 @pytest.mark.parametrize("delay_s", [0, 0.02, 0.1, 0.3])
 def test_cancelling_while_it_is_made_leaves_nothing(delay_s: float) -> None:
     """A run can be cancelled before, while and after its container is created and started."""
 
-    async def cancel_soon(room: Lab) -> list[str]:
-        running = asyncio.create_task(room.sandbox.run(order(), lambda _: True))
+    async def cancel_soon(runner: Lab) -> list[str]:
+        running = asyncio.create_task(runner.sandbox.run(order(), lambda _: True))
         await asyncio.sleep(delay_s)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        return await asyncio.to_thread(leftovers, room.settings.instance)
+        return await asyncio.to_thread(leftovers, runner.settings.instance)
 
-    with lab(_STUBBORN) as room:
-        assert asyncio.run(cancel_soon(room)) == []
+    with lab(_STUBBORN) as runner:
+        assert asyncio.run(cancel_soon(runner)) == []
 
 
 def test_four_at_once_do_not_mix() -> None:
     """Each of four concurrent runs gets its own request and its own response."""
 
-    async def crowd(room: Lab) -> list[tuple[SandboxExit, bytes]]:
-        sandbox = room.sandbox
+    async def crowd(runner: Lab) -> list[tuple[SandboxExit, bytes]]:
+        sandbox = runner.sandbox
 
         async def one(attempt: int) -> tuple[SandboxExit, bytes]:
             got: list[bytes] = []
@@ -131,8 +131,8 @@ def test_four_at_once_do_not_mix() -> None:
 
         return await asyncio.gather(*(one(attempt) for attempt in range(1, 5)))
 
-    with lab(_ECHO) as room:
-        ended = asyncio.run(crowd(room))
+    with lab(_ECHO) as runner:
+        ended = asyncio.run(crowd(runner))
     for attempt, (how, said) in enumerate(ended, start=1):
         assert (how.exit_code, how.error) == (0, None)
         assert f'"attempt":{attempt},'.encode() in said
@@ -145,24 +145,24 @@ def test_a_sink_that_fails_leaves_nothing() -> None:
     def sink(_: bytes) -> bool:
         raise LookupError
 
-    with lab(_STUBBORN) as room:
+    with lab(_STUBBORN) as runner:
         with pytest.raises(LookupError):
-            room.run(sink=sink)
-        assert leftovers(room.settings.instance) == []
+            runner.run(sink=sink)
+        assert leftovers(runner.settings.instance) == []
 
 
 def test_phases_are_timed() -> None:
     """Each phase of a normal run has its time."""
-    with lab("pass") as room:
-        ran = room.run()
+    with lab("pass") as runner:
+        ran = runner.run()
     assert set(ran.exit.timings_ms) == {"create", "start", "run", "remove"}
     assert ran.exit.start_kind == "cold"
 
 
 def test_a_missing_image_is_one_sentence_that_helps() -> None:
     """The error names the missing image and the remedy."""
-    with bench("safeurl-test-missing:none") as room:
-        error = room.run().exit.error
+    with bench("safeurl-test-missing:none") as runner:
+        error = runner.run().exit.error
     assert error is not None
     assert "safeurl-test-missing:none" in error
     assert "FETCHER_IMAGE" in error
@@ -170,16 +170,16 @@ def test_a_missing_image_is_one_sentence_that_helps() -> None:
 
 def test_a_command_that_cannot_be_run_is_dockers_failure() -> None:
     """A refused start (127) is an error, and the created container is removed."""
-    with command_image(["/nowhere/fetcher"]) as tag, bench(tag) as room:
-        ran = room.run()
+    with command_image(["/nowhere/fetcher"]) as tag, bench(tag) as runner:
+        ran = runner.run()
     assert ran.exit.error is not None
     assert "/nowhere/fetcher" in ran.exit.error
 
 
 def test_an_unknown_runtime_is_named() -> None:
     """A runtime that the engine does not know is an error that names the setting."""
-    with lab("pass", runtime="nosuchruntime") as room:
-        error = room.run().exit.error
+    with lab("pass", runtime="nosuchruntime") as runner:
+        error = runner.run().exit.error
     assert error is not None
     assert "nosuchruntime" in error
     assert "CONTAINER_RUNTIME" in error
@@ -213,14 +213,14 @@ def test_an_engine_without_the_image_is_told_of() -> None:
 
 
 @contextmanager
-def squatter(room: Lab, owner: dict[str, str]) -> Iterator[str]:
+def squatter(runner: Lab, owner: dict[str, str]) -> Iterator[str]:
     """Create a container with the name of the lab's next run; yield its id."""
     request = order().request
     with docker_client() as client:
         container = client.containers.create(
-            room.settings.image,
+            runner.settings.image,
             name=labels.container_name(request.scan, request.attempt),
-            labels={labels.MANAGED: "true", labels.INSTANCE: room.settings.instance, **owner},
+            labels={labels.MANAGED: "true", labels.INSTANCE: runner.settings.instance, **owner},
         )
         try:
             yield container.id
@@ -238,16 +238,16 @@ def test_an_attempts_own_leftover_makes_room() -> None:
         labels.DEADLINE: "2026-01-02T03:04:05+00:00",
         labels.ROLE: labels.ROLE_SANDBOX,
     }
-    with lab(_ECHO) as room, squatter(room, own) as squatter_id:
-        ran = room.run()
+    with lab(_ECHO) as runner, squatter(runner, own) as squatter_id:
+        ran = runner.run()
     assert (ran.exit.error, ran.exit.exit_code) == (None, 0)
     assert ran.exit.container_id != squatter_id
 
 
 def test_a_stranger_with_our_name_is_left_alone() -> None:
     """A container that is not this attempt's is never removed; the run ends with the error."""
-    with lab(_ECHO) as room, squatter(room, {}) as squatter_id:
-        ran = room.run()
+    with lab(_ECHO) as runner, squatter(runner, {}) as squatter_id:
+        ran = runner.run()
         with docker_client() as client:
             assert client.containers.get(squatter_id).status == "created"
     assert ran.exit.error is not None
@@ -257,8 +257,8 @@ def test_a_stranger_with_our_name_is_left_alone() -> None:
 def test_a_room_outlives_a_change_of_engine(tmp_path: Path) -> None:
     """The same sandbox object works again when its engine is back."""
     link = tmp_path / "docker.sock"
-    with lab("pass") as room:
-        sandbox = DockerSandbox(room.settings, str(link))
+    with lab("pass") as runner:
+        sandbox = DockerSandbox(runner.settings, str(link))
         away = asyncio.run(sandbox.run(order(), lambda _: True))
         link.symlink_to(SOCKET_PATH)
         back = asyncio.run(sandbox.run(order(), lambda _: True))
@@ -269,6 +269,6 @@ def test_a_room_outlives_a_change_of_engine(tmp_path: Path) -> None:
 def test_runs_leave_no_thread_behind() -> None:
     """A run does not keep a thread after its event loop has ended."""
     before = threading.active_count()
-    with lab("pass") as room:
-        room.run()
+    with lab("pass") as runner:
+        runner.run()
     assert threading.active_count() == before

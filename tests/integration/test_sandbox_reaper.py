@@ -38,8 +38,8 @@ def sink(piece):
     print("running", flush=True)
     return True
 
-room = DockerSandbox(settings, socket_path)
-asyncio.run(room.run(SandboxOrder(request=request, deadline_s=300), sink))
+sandbox = DockerSandbox(settings, socket_path)
+asyncio.run(sandbox.run(SandboxOrder(request=request, deadline_s=300), sink))
 """
 
 _TALKER = """
@@ -55,7 +55,7 @@ async def nothing_is_over(_scan: str, _attempt: int) -> bool:
 
 
 def place(
-    room: Lab,
+    runner: Lab,
     scan: str,
     deadline_at: datetime,
     instance: str | None = None,
@@ -63,7 +63,7 @@ def place(
 ) -> str:
     """Create a container as an earlier worker would have left it; return its name."""
     owner = labels.SandboxLabels(
-        instance=instance or room.settings.instance,
+        instance=instance or runner.settings.instance,
         scan=scan,
         attempt=1,
         deadline_at=deadline_at,
@@ -71,7 +71,7 @@ def place(
     )
     name = labels.container_name(scan, 1)
     with docker_client() as client:
-        client.containers.create(room.settings.image, name=name, labels=labels.build(owner))
+        client.containers.create(runner.settings.image, name=name, labels=labels.build(owner))
     return name
 
 
@@ -79,19 +79,19 @@ def test_only_expired_containers_of_this_instance_go() -> None:
     """Deadline and grace must have passed, and another instance's containers stay."""
     mark = f"reap-{os.getpid()}"
     expired_at = _NOW - GRACE
-    with lab("pass") as room:
-        other = f"{room.settings.instance}-other"
+    with lab("pass") as runner:
+        other = f"{runner.settings.instance}-other"
         try:
-            gone = place(room, f"{mark}-gone", expired_at)
-            kept = place(room, f"{mark}-kept", expired_at + timedelta(seconds=1))
-            foreign = place(room, f"{mark}-foreign", expired_at, other)
-            reaper = Reaper(SOCKET_PATH, room.settings.instance)
+            gone = place(runner, f"{mark}-gone", expired_at)
+            kept = place(runner, f"{mark}-kept", expired_at + timedelta(seconds=1))
+            foreign = place(runner, f"{mark}-foreign", expired_at, other)
+            reaper = Reaper(SOCKET_PATH, runner.settings.instance)
             assert asyncio.run(reaper.sweep(lambda: _NOW, nothing_is_over)) == [gone]
-            assert leftovers(room.settings.instance) == [kept]
+            assert leftovers(runner.settings.instance) == [kept]
             assert leftovers(other) == [foreign]
         finally:
             clear(other)
-            clear(room.settings.instance)
+            clear(runner.settings.instance)
 
 
 def test_containers_of_attempts_that_are_over_go() -> None:
@@ -102,17 +102,17 @@ def test_containers_of_attempts_that_are_over_go() -> None:
     async def is_over(scan: str, attempt: int) -> bool:
         return (scan, attempt) == (f"{mark}-over", 1)
 
-    with lab("pass") as room:
+    with lab("pass") as runner:
         try:
-            over = place(room, f"{mark}-over", far)
-            runs = place(room, f"{mark}-runs", far)
-            reaper = Reaper(SOCKET_PATH, room.settings.instance)
+            over = place(runner, f"{mark}-over", far)
+            runs = place(runner, f"{mark}-runs", far)
+            reaper = Reaper(SOCKET_PATH, runner.settings.instance)
             now = datetime.now(UTC)
             assert asyncio.run(reaper.sweep(lambda: now, is_over)) == []
             assert asyncio.run(reaper.sweep(lambda: now + MIN_AGE, is_over)) == [over]
-            assert leftovers(room.settings.instance) == [runs]
+            assert leftovers(runner.settings.instance) == [runs]
         finally:
-            clear(room.settings.instance)
+            clear(runner.settings.instance)
 
 
 def test_a_container_from_before_the_clock_was_set_back_is_not_young() -> None:
@@ -122,14 +122,14 @@ def test_a_container_from_before_the_clock_was_set_back_is_not_young() -> None:
     async def is_over(_scan: str, _attempt: int) -> bool:
         return True
 
-    with lab("pass") as room:
+    with lab("pass") as runner:
         try:
             now = datetime.now(UTC)
-            over = place(room, scan, now + timedelta(hours=1))
-            reaper = Reaper(SOCKET_PATH, room.settings.instance)
+            over = place(runner, scan, now + timedelta(hours=1))
+            reaper = Reaper(SOCKET_PATH, runner.settings.instance)
             assert asyncio.run(reaper.sweep(lambda: now - timedelta(hours=1), is_over)) == [over]
         finally:
-            clear(room.settings.instance)
+            clear(runner.settings.instance)
 
 
 def test_a_container_of_no_scan_keeps_its_time() -> None:
@@ -139,16 +139,16 @@ def test_a_container_of_no_scan_keeps_its_time() -> None:
     async def is_over(_scan: str, _attempt: int) -> bool:
         return True
 
-    with lab("pass") as room:
+    with lab("pass") as runner:
         try:
             far = datetime.now(UTC) + timedelta(hours=1)
-            tried = place(room, scan, far, role=labels.ROLE_DOCTOR)
-            reaper = Reaper(SOCKET_PATH, room.settings.instance)
+            tried = place(runner, scan, far, role=labels.ROLE_DOCTOR)
+            reaper = Reaper(SOCKET_PATH, runner.settings.instance)
             assert asyncio.run(reaper.sweep(lambda: datetime.now(UTC) + MIN_AGE, is_over)) == []
-            assert leftovers(room.settings.instance) == [tried]
+            assert leftovers(runner.settings.instance) == [tried]
             assert asyncio.run(reaper.sweep(lambda: far + GRACE, nothing_is_over)) == [tried]
         finally:
-            clear(room.settings.instance)
+            clear(runner.settings.instance)
 
 
 class _Stubborn(BaseHTTPRequestHandler):
@@ -205,24 +205,24 @@ def test_a_database_that_is_away_keeps_no_expired_container() -> None:
     async def nobody_knows(_scan: str, _attempt: int) -> bool:
         raise StoreUnavailableError("The database is away.")
 
-    with lab("pass") as room:
+    with lab("pass") as runner:
         try:
             now = datetime.now(UTC)
-            doubtful = place(room, f"{mark}-doubtful", now + timedelta(hours=1))
-            place(room, f"{mark}-expired", now - GRACE)
-            reaper = Reaper(SOCKET_PATH, room.settings.instance)
+            doubtful = place(runner, f"{mark}-doubtful", now + timedelta(hours=1))
+            place(runner, f"{mark}-expired", now - GRACE)
+            reaper = Reaper(SOCKET_PATH, runner.settings.instance)
             with pytest.raises(StoreUnavailableError):
                 asyncio.run(reaper.sweep(lambda: now + MIN_AGE, nobody_knows))
-            assert leftovers(room.settings.instance) == [doubtful]
+            assert leftovers(runner.settings.instance) == [doubtful]
         finally:
-            clear(room.settings.instance)
+            clear(runner.settings.instance)
 
 
 def test_a_killed_workers_container_is_found_by_its_attempt() -> None:
     """A worker killed with -9 leaves a running, labelled container; the reaper removes it."""
     scan = f"orphan-{os.getpid()}"
-    with lab(_TALKER) as room:
-        settings = room.settings
+    with lab(_TALKER) as runner:
+        settings = runner.settings
         with subprocess.Popen(
             [sys.executable, "-c", _WORKER, settings.image, settings.instance, SOCKET_PATH, scan],
             stdout=subprocess.PIPE,
@@ -240,15 +240,15 @@ def test_a_killed_workers_container_is_found_by_its_attempt() -> None:
 def test_removing_an_attempt_needs_the_same_instance() -> None:
     """Another instance's attempt is left alone, and a missing container is no error."""
     scan = f"mine-{os.getpid()}"
-    with lab("pass") as room:
-        name = place(room, scan, _NOW)
+    with lab("pass") as runner:
+        name = place(runner, scan, _NOW)
         try:
-            stranger = Reaper(SOCKET_PATH, f"{room.settings.instance}-other")
+            stranger = Reaper(SOCKET_PATH, f"{runner.settings.instance}-other")
             assert asyncio.run(stranger.remove_attempt(scan, 1)) is False
-            assert leftovers(room.settings.instance) == [name]
+            assert leftovers(runner.settings.instance) == [name]
             assert asyncio.run(stranger.remove_attempt("nobody", 1)) is False
         finally:
-            clear(room.settings.instance)
+            clear(runner.settings.instance)
 
 
 def test_without_an_engine_the_reaper_says_so() -> None:

@@ -114,8 +114,8 @@ request = FetchRequest(scan="measured", attempt=1, url="http://lab.invalid/")
 settings = SandboxSettings(
     image=image, instance=instance, network="none", cpus=1.0, runtime=runtime
 )
-room = DockerSandbox(settings, socket_path)
-ended = asyncio.run(room.run(SandboxOrder(request=request, deadline_s=120), sink))
+sandbox = DockerSandbox(settings, socket_path)
+ended = asyncio.run(sandbox.run(SandboxOrder(request=request, deadline_s=120), sink))
 # Not ru_maxrss, which a process takes over from the one that started it.
 status = open("/proc/self/status").read()
 peak_kib = int(status.partition("VmHWM:")[2].split()[0])
@@ -130,16 +130,16 @@ def garbage() -> bytes:
 
 def test_garbage_comes_through_byte_for_byte(runtime: str) -> None:
     """The output of a sandbox is passed on unchanged; the report reader checks it."""
-    with lab(_GARBAGE, runtime=runtime) as room:
-        ran = room.run()
+    with lab(_GARBAGE, runtime=runtime) as runner:
+        ran = runner.run()
     assert ran.stdout == garbage()
     assert ran.exit.exit_code == 0
 
 
 def test_invalid_utf8_breaks_nothing(runtime: str) -> None:
     """Stdout stays bytes; undecodable bytes in the tail of stderr are replaced."""
-    with lab(_INVALID_UTF8, runtime=runtime) as room:
-        ran = room.run()
+    with lab(_INVALID_UTF8, runtime=runtime) as runner:
+        ran = runner.run()
     assert ran.stdout == b"\xff\xfe\x80\n"
     assert ran.exit.stderr_tail == "\ufffd( tail"
 
@@ -147,9 +147,9 @@ def test_invalid_utf8_breaks_nothing(runtime: str) -> None:
 def test_a_gigabyte_of_output_costs_the_worker_no_memory(runtime: str) -> None:
     """A worker that passes on 1 GiB stays below 200 MB."""
     program = [sys.executable, "-c", _MEASURED]
-    with lab(_ONE_GIGABYTE, runtime=runtime) as room:
+    with lab(_ONE_GIGABYTE, runtime=runtime) as runner:
         measured = subprocess.run(
-            [*program, room.settings.image, instance_name(), SOCKET_PATH, runtime],
+            [*program, runner.settings.image, instance_name(), SOCKET_PATH, runtime],
             check=True,
             capture_output=True,
             timeout=200,
@@ -169,8 +169,8 @@ def test_the_sink_ends_a_line_without_end(runtime: str) -> None:
         taken += len(piece)
         return taken < 2**20
 
-    with lab(_ENDLESS_LINE, runtime=runtime) as room:
-        ran = room.run(sink=sink)
+    with lab(_ENDLESS_LINE, runtime=runtime) as runner:
+        ran = runner.run(sink=sink)
     assert (ran.exit.stopped, ran.exit.exit_code) == (Stop.SINK, 137)
     assert ran.exit.error is None
     assert taken < 2 * 2**20
@@ -178,16 +178,16 @@ def test_the_sink_ends_a_line_without_end(runtime: str) -> None:
 
 def test_lack_of_memory_is_told(runtime: str) -> None:
     """A memory bomb is out of memory, not a crash."""
-    with lab(_MEMORY_BOMB, memory_mb=64, runtime=runtime) as room:
-        ran = room.run()
+    with lab(_MEMORY_BOMB, memory_mb=64, runtime=runtime) as runner:
+        ran = runner.run()
     assert (ran.exit.oom_killed, ran.exit.exit_code, ran.exit.stopped) == (True, 137, None)
     assert classify(ran.exit, ReportFacts())[0] is Outcome.OUT_OF_MEMORY
 
 
 def test_lack_of_memory_is_told_of_a_child(runtime: str) -> None:
     """A child's memory bomb is reported though its parent ends with 0; under gVisor all die."""
-    with lab(_CHILD_BOMB, memory_mb=64, runtime=runtime) as room:
-        ran = room.run()
+    with lab(_CHILD_BOMB, memory_mb=64, runtime=runtime) as runner:
+        ran = runner.run()
     exit_code = 0 if runtime == RUNC else 137
     assert (ran.exit.oom_killed, ran.exit.exit_code, ran.exit.stopped) == (True, exit_code, None)
     assert classify(ran.exit, ReportFacts())[0] is Outcome.OUT_OF_MEMORY
@@ -200,10 +200,10 @@ def test_lack_of_memory_is_told_though_the_engine_has_lost_it(
     """The engine does not report it, as happens; the kernel does, before it kills."""
     with (
         DockerProxy(tmp_path / "docker.sock") as forgetful,
-        lab(script, memory_mb=64, runtime=runtime) as room,
+        lab(script, memory_mb=64, runtime=runtime) as runner,
     ):
         forgetful.instead = {b'"OOMKilled":true': b'"OOMKilled":null'}
-        sandbox = DockerSandbox(room.settings, str(forgetful.path))
+        sandbox = DockerSandbox(runner.settings, str(forgetful.path))
         ended = asyncio.run(sandbox.run(order(), lambda _: True))
     assert (ended.error, ended.stopped) == (None, None)
     assert classify(ended, ReportFacts())[0] is Outcome.OUT_OF_MEMORY
@@ -211,8 +211,8 @@ def test_lack_of_memory_is_told_though_the_engine_has_lost_it(
 
 def test_a_kill_is_not_lack_of_memory(runtime: str) -> None:
     """A watchdog that passes on its child's SIGKILL as 137 was killed, not out of memory."""
-    with lab(_KILLED_CHILD, memory_mb=64, runtime=runtime) as room:
-        ran = room.run()
+    with lab(_KILLED_CHILD, memory_mb=64, runtime=runtime) as runner:
+        ran = runner.run()
     assert (ran.exit.oom_killed, ran.exit.exit_code) == (False, 137)
     assert classify(ran.exit, ReportFacts())[0] is Outcome.SANDBOX_UNAVAILABLE
 
@@ -220,15 +220,15 @@ def test_a_kill_is_not_lack_of_memory(runtime: str) -> None:
 def test_a_complete_report_outlives_a_bad_exit_code(runtime: str) -> None:
     """Stdout is complete though the sandbox ends with 3."""
     line = encode_line(ReportLine(scan="0197", attempt=1, outcome=Outcome.OK))
-    with lab(f"import os; os.write(1, {line!r}); os._exit(3)", runtime=runtime) as room:
-        ran = room.run()
+    with lab(f"import os; os.write(1, {line!r}); os._exit(3)", runtime=runtime) as runner:
+        ran = runner.run()
     assert (ran.stdout, ran.exit.exit_code) == (line, 3)
 
 
 def test_of_stderr_only_the_tail_is_kept(runtime: str) -> None:
     """A sandbox that writes to stderr only ends normally; the last 4 KiB are kept."""
-    with lab(_STDERR_ONLY, runtime=runtime) as room:
-        ran = room.run()
+    with lab(_STDERR_ONLY, runtime=runtime) as runner:
+        ran = runner.run()
     assert ran.stdout == b""
     assert len(ran.exit.stderr_tail) == 4096
     assert ran.exit.stderr_tail.endswith("complaint 19999\n")
@@ -239,13 +239,13 @@ def test_a_sandbox_that_never_reads_stdin_is_still_heard(runtime: str) -> None:
     request = FetchRequest(
         scan=f"deaf-{os.getpid()}", attempt=1, url="http://lab.invalid/", user_agent="x" * 2**22
     )
-    with lab(_DEAF, runtime=runtime) as room:
-        ran = room.run(request=request)
+    with lab(_DEAF, runtime=runtime) as runner:
+        ran = runner.run(request=request)
     assert ran.stdout == b"I do not listen"
     assert (ran.exit.exit_code, ran.exit.error) == (0, None)
 
 
 def test_the_request_arrives_as_one_line_and_stdin_ends(runtime: str) -> None:
     """The fetcher reads its request and then the end of stdin."""
-    with lab("import sys; print(len(sys.stdin.readlines()))", runtime=runtime) as room:
-        assert room.run().stdout == b"1\n"
+    with lab("import sys; print(len(sys.stdin.readlines()))", runtime=runtime) as runner:
+        assert runner.run().stdout == b"1\n"

@@ -84,7 +84,7 @@ def engine(path: Path) -> Iterator[_Facts]:
             thread.join()
 
 
-def room(path: Path, runtime: str | None = AUTO) -> DockerSandbox:
+def make_sandbox(path: Path, runtime: str | None = AUTO) -> DockerSandbox:
     """Return a sandbox in which nothing can run."""
     settings = SandboxSettings(image="any", instance="fake", network="none", runtime=runtime)
     return DockerSandbox(settings, str(path))
@@ -102,7 +102,7 @@ def test_runtimes_are_asked_for_before_and_not_by_each_run(tmp_path: Path) -> No
     path = tmp_path / "docker.sock"
     with engine(path) as facts:
         facts.runtimes[RUNSC] = _FIT
-        sandbox = room(path)
+        sandbox = make_sandbox(path)
         assert sandbox.choose_runtime().name == RUNSC
         assert "any" in attempt(sandbox)
         assert "any" in attempt(sandbox)
@@ -114,7 +114,7 @@ def test_a_runtime_that_has_gone_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "docker.sock"
     with engine(path) as facts:
         facts.runtimes[RUNSC] = _FIT
-        sandbox = room(path)
+        sandbox = make_sandbox(path)
         sandbox.choose_runtime()
         del facts.runtimes[RUNSC]
         assert "Unknown runtime" not in attempt(sandbox)
@@ -126,7 +126,7 @@ def test_what_is_set_is_not_asked_for(tmp_path: Path, runtime: str | None) -> No
     """A name is sent unchanged, once; None leaves the choice to the engine."""
     path = tmp_path / "docker.sock"
     with engine(path) as facts:
-        error = attempt(room(path, runtime))
+        error = attempt(make_sandbox(path, runtime))
     assert ("CONTAINER_RUNTIME" in error) == (runtime is not None)
     assert (facts.created, facts.infos) == ([runtime], 0)
 

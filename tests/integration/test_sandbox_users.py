@@ -90,7 +90,7 @@ while greedy:
 
 
 @asynccontextmanager
-async def staying(room: Lab, attempt: int) -> AsyncIterator[str]:
+async def staying(runner: Lab, attempt: int) -> AsyncIterator[str]:
     """Run a sandbox that stays; yield its first line."""
     said = asyncio.get_running_loop().create_future()
     got = bytearray()
@@ -105,7 +105,7 @@ async def staying(room: Lab, attempt: int) -> AsyncIterator[str]:
         if not said.done():
             said.set_result(line)
 
-    run = asyncio.ensure_future(room.sandbox.run(order(attempt=attempt), sink))
+    run = asyncio.ensure_future(runner.sandbox.run(order(attempt=attempt), sink))
     try:
         await asyncio.wait({run, said}, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE_S)
         assert said.done(), run
@@ -115,24 +115,24 @@ async def staying(room: Lab, attempt: int) -> AsyncIterator[str]:
         await asyncio.gather(run, return_exceptions=True)
 
 
-async def once(room: Lab, attempt: int) -> tuple[SandboxExit, str]:
+async def once(runner: Lab, attempt: int) -> tuple[SandboxExit, str]:
     """Run a sandbox to its end; return its exit and its output."""
     got: list[bytes] = []
-    ended = await room.sandbox.run(order(attempt=attempt), collector(got))
+    ended = await runner.sandbox.run(order(attempt=attempt), collector(got))
     return ended, b"".join(got).decode()
 
 
 def test_what_one_sandbox_uses_up_another_still_has(runtime: str) -> None:
     """Inotify instances, pipe buffers and queued signals count per user; queues are denied."""
 
-    async def attacked(room: Lab) -> tuple[Any, Any, Any]:
-        _, calm = await once(room, 1)
-        async with staying(room, 2) as taken:
-            _, beside = await once(room, 3)
+    async def attacked(runner: Lab) -> tuple[Any, Any, Any]:
+        _, calm = await once(runner, 1)
+        async with staying(runner, 2) as taken:
+            _, beside = await once(runner, 3)
         return json.loads(calm), json.loads(taken), json.loads(beside)
 
-    with lab(_GREED, runtime=runtime) as room:
-        calm, taken, beside = asyncio.run(attacked(room))
+    with lab(_GREED, runtime=runtime) as runner:
+        calm, taken, beside = asyncio.run(attacked(runner))
     assert beside == calm
     assert calm["pipe"] == "got"
     if runtime == RUNC:
@@ -146,12 +146,12 @@ def test_sandboxes_that_start_together_have_users_of_their_own() -> None:
     """Six out of 16 ids: by chance alone, two would be equal in two of three cases."""
     uids = range(60706, 60722)
 
-    async def together(room: Lab) -> list[str]:
+    async def together(runner: Lab) -> list[str]:
         said: list[str] = []
         everybody = asyncio.Event()
 
         async def one(attempt: int) -> None:
-            async with staying(room, attempt) as uid:
+            async with staying(runner, attempt) as uid:
                 said.append(uid)
                 if len(said) == 6:
                     everybody.set()
@@ -160,8 +160,8 @@ def test_sandboxes_that_start_together_have_users_of_their_own() -> None:
         await asyncio.gather(*(one(attempt) for attempt in range(1, 7)))
         return said
 
-    with lab(_STAY, uids=uids, runtime=RUNC) as room:
-        said = asyncio.run(together(room))
+    with lab(_STAY, uids=uids, runtime=RUNC) as runner:
+        said = asyncio.run(together(runner))
     assert len(set(said)) == len(said) == 6
     assert {int(uid) for uid in said} <= set(uids)
 
@@ -179,22 +179,22 @@ def leftover(image: str, uid: str) -> Iterator[None]:
 
 def test_what_a_killed_worker_has_left_keeps_its_user() -> None:
     """Of two ids the free one is taken each time; a label that is no number is ignored."""
-    with lab("import os; print(os.getuid())", uids=range(60706, 60708), runtime=RUNC) as room:
-        image = room.settings.image
+    with lab("import os; print(os.getuid())", uids=range(60706, 60708), runtime=RUNC) as runner:
+        image = runner.settings.image
         with leftover(image, "60706"), leftover(image, "someone"), leftover(image, ""):
-            assert [room.run().stdout for _ in range(4)] == [b"60707\n"] * 4
+            assert [runner.run().stdout for _ in range(4)] == [b"60707\n"] * 4
 
 
 def test_without_a_free_user_no_sandbox_starts() -> None:
     """The error names the setting, no container is left, and then an id is free again."""
-    with lab("import os; print(os.getuid())", uids=range(60706, 60708), runtime=RUNC) as room:
-        image = room.settings.image
+    with lab("import os; print(os.getuid())", uids=range(60706, 60708), runtime=RUNC) as runner:
+        image = runner.settings.image
         with leftover(image, "60706"), leftover(image, "60707"):
-            ran = room.run()
+            ran = runner.run()
             assert ran.stdout == b""
             assert "All 2 user ids of SANDBOX_UIDS" in (ran.exit.error or "")
-            assert leftovers(room.settings.instance) == []
-        assert room.run().exit.error is None
+            assert leftovers(runner.settings.instance) == []
+        assert runner.run().exit.error is None
 
 
 @pytest.mark.parametrize("uids", [range(60706, 61184), range(2_000_000_001, 2_000_000_099)])
@@ -205,7 +205,7 @@ def test_the_fetcher_works_as_any_user(tmp_path: Path, runtime: str, uids: range
         PageServer(STANDARD_ROUTES) as pages,
         gateway_sandbox(tmp_path, instance, ["127.0.0.1/32"]) as made,
     ):
-        room = replace(made, settings=replace(made.settings, runtime=runtime, uids=uids))
-        fetched = room.fetch(pages.url("/"), allow_cidrs=("127.0.0.1/32",))
+        runner = replace(made, settings=replace(made.settings, runtime=runtime, uids=uids))
+        fetched = runner.fetch(pages.url("/"), allow_cidrs=("127.0.0.1/32",))
     assert fetched.report is not None
     assert (fetched.report.outcome, fetched.exit.exit_code) == (Outcome.OK, 0)

@@ -136,8 +136,8 @@ print(json.dumps([read, found, shown, [socket.gethostname(), socket.getfqdn(), o
 
 def output(script: str, **caps: Any) -> str:
     """Return the output of the script in a sandbox that ended by itself."""
-    with lab(script, **caps) as room:
-        ran = room.run()
+    with lab(script, **caps) as runner:
+        ran = runner.run()
     assert (ran.exit.error, ran.exit.stopped, ran.exit.exit_code) == (None, None, 0)
     return ran.stdout.decode()
 
@@ -180,8 +180,8 @@ def test_environment_is_constant_and_holds_no_secret(
     monkeypatch.setenv("DOCKER_CONFIG", os.fspath(tmp_path))
     for name in ("TURSO_AUTH_TOKEN", "REDIS_PASSWORD", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "canary")
-    with lab(_ENVIRON, runtime=runtime) as room:
-        seen = room.run().stdout.decode().split()
+    with lab(_ENVIRON, runtime=runtime) as runner:
+        seen = runner.run().stdout.decode().split()
     names = {entry.split("=", 1)[0] for entry in seen}
     assert names == {"PATH", "HOSTNAME", "HOME", "LANG"}
     assert not any("canary" in entry for entry in seen)
@@ -209,8 +209,8 @@ def test_nothing_in_tmp_can_be_executed(runtime: str) -> None:
 
 def test_a_fork_bomb_stops_at_the_process_limit(runtime: str) -> None:
     """At the limit a fork fails, or gVisor itself ends; all children die with the sandbox."""
-    with lab(_FORK_BOMB, pids_limit=32, runtime=runtime) as room:
-        ran = room.run()
+    with lab(_FORK_BOMB, pids_limit=32, runtime=runtime) as runner:
+        ran = runner.run()
     assert (ran.exit.error, ran.exit.stopped) == (None, None)
     if runtime == RUNC:
         assert 1 <= int(ran.stdout) < 32
@@ -259,5 +259,5 @@ def test_room_needs_no_docker_configuration(
 ) -> None:
     """The CLI's context and DOCKER_HOST do not choose the engine."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere.sock")
-    with lab("pass") as room:
-        assert asyncio.run(DockerSandbox(room.settings, SOCKET_PATH).ping())
+    with lab("pass") as runner:
+        assert asyncio.run(DockerSandbox(runner.settings, SOCKET_PATH).ping())

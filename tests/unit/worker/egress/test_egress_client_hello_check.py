@@ -35,16 +35,16 @@ _OWN = hello(b"site.test")
 
 def _pass(pieces: Iterable[bytes], host: str = _HOST) -> tuple[bytes, ClientHelloCheck, Entry]:
     entry = Entry()
-    gate = ClientHelloCheck(host, entry)
-    return b"".join(gate.take(piece) for piece in pieces), gate, entry
+    check = ClientHelloCheck(host, entry)
+    return b"".join(check.take(piece) for piece in pieces), check, entry
 
 
 def _refused(*pieces: bytes) -> tuple[str, bytes]:
     """Return the rule, and the bytes that passed before it."""
-    gate, out = ClientHelloCheck(_HOST, Entry()), b""
+    check, out = ClientHelloCheck(_HOST, Entry()), b""
     try:
         for piece in pieces:
-            out += gate.take(piece)
+            out += check.take(piece)
     except ClientHelloRefusedError as error:
         return error.rule, out
     return "", out
@@ -59,8 +59,8 @@ def test_pieces_make_no_difference(cuts: list[int], size: int) -> None:
     """All bytes of a ClientHello pass once and in order, for every split into records."""
     data = records(message(body(sni(b"site.test"))), size) + _CHANGE + _DATA
     at = sorted({0, len(data), *(min(cut, len(data)) for cut in cuts)})
-    out, gate, entry = _pass(data[a:b] for a, b in pairwise(at))
-    assert (out, gate.is_finished, gate.is_holding) == (data, True, False)
+    out, check, entry = _pass(data[a:b] for a, b in pairwise(at))
+    assert (out, check.is_finished, check.is_holding) == (data, True, False)
     assert (entry.protocol, entry.sni) == ("tls", "site.test")
 
 
@@ -75,8 +75,8 @@ def test_what_is_recorded_is_visible_ascii() -> None:
     _, _, entry = _pass([real_hello(_HOST, ("h2", "http/1.1"))])
     assert (entry.alpn, entry.ech) == (("h2", "http/1.1"), False)
     odd = Entry()
-    gate = ClientHelloCheck(_HOST, odd, allow_mismatch=True)
-    gate.take(hello(b"\x1b[2J\xff", extension(0xFE0D)))
+    check = ClientHelloCheck(_HOST, odd, allow_mismatch=True)
+    check.take(hello(b"\x1b[2J\xff", extension(0xFE0D)))
     assert (odd.sni, odd.ech) == ("\\x1b[2J\\xff", True)
 
 
@@ -85,8 +85,8 @@ def test_what_is_recorded_is_visible_ascii() -> None:
 )
 def test_what_is_not_tls_goes_on(data: bytes) -> None:
     """Other bytes pass from the first byte on, and are recorded as such."""
-    out, gate, entry = _pass(_bytewise(data))
-    assert (out, gate.is_finished, entry.protocol, entry.sni) == (data, True, "other", "")
+    out, check, entry = _pass(_bytewise(data))
+    assert (out, check.is_finished, entry.protocol, entry.sni) == (data, True, "other", "")
 
 
 @pytest.mark.parametrize(
@@ -169,24 +169,24 @@ def test_a_second_hello_is_judged_too(between: bytes) -> None:
     """After a HelloRetryRequest, the client sends its complete ClientHello again."""
     assert _refused(_OWN, between + _OTHER) == ("sni_mismatch", _OWN)
     assert _refused(_OWN, *_bytewise(between + _OTHER)) == ("sni_mismatch", _OWN + between)
-    out, gate, _ = _pass([_OWN, between + _OWN, _DATA])
-    assert (out, gate.is_finished) == (_OWN + between + _OWN + _DATA, True)
+    out, check, _ = _pass([_OWN, between + _OWN, _DATA])
+    assert (out, check.is_finished) == (_OWN + between + _OWN + _DATA, True)
 
 
 def test_a_second_hello_behind_early_data_is_judged_too() -> None:
     """A server that wants a second ClientHello may discard early data."""
     early = hello(b"site.test", extension(42))
     assert _refused(early, _DATA * 50, _OTHER) == ("sni_mismatch", early + _DATA * 50)
-    out, gate, _ = _pass([early, _DATA * 1_000, _OTHER])
-    assert (out, gate.is_finished) == (early + _DATA * 1_000 + _OTHER, True)
+    out, check, _ = _pass([early, _DATA * 1_000, _OTHER])
+    assert (out, check.is_finished) == (early + _DATA * 1_000 + _OTHER, True)
 
 
 @pytest.mark.parametrize("kind", [11, 16])
 def test_a_handshake_that_goes_on_is_not_read(kind: int) -> None:
     """A client's certificate or keys (TLS 1.2) are not a ClientHello, and pass unchanged."""
     rest = record(message(bytes(300), kind)) + _CHANGE + record(b"x" * 40)
-    out, gate, _ = _pass([_OWN, *_bytewise(rest)])
-    assert (out, gate.is_finished) == (_OWN + rest, True)
+    out, check, _ = _pass([_OWN, *_bytewise(rest)])
+    assert (out, check.is_finished) == (_OWN + rest, True)
 
 
 def test_a_mismatch_may_be_allowed() -> None:
@@ -199,10 +199,10 @@ def test_a_mismatch_may_be_allowed() -> None:
 @given(st.lists(st.binary(max_size=40), max_size=20))
 def test_any_bytes_go_on_whole_or_not_at_all(pieces: list[bytes]) -> None:
     """No byte is changed, repeated or reordered, and only our own error is raised."""
-    gate, out = ClientHelloCheck(_HOST, Entry()), b""
+    check, out = ClientHelloCheck(_HOST, Entry()), b""
     for number, piece in enumerate(pieces):
         try:
-            out += gate.take(b"\x16" + piece if number == 0 else piece)
+            out += check.take(b"\x16" + piece if number == 0 else piece)
         except ClientHelloRefusedError:
             break
     assert (b"\x16" + b"".join(pieces)).startswith(out)
