@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.egress import PATIENCE_S, GatewayProcess
+from tests.support.egress import TIMEOUT_S, GatewayProcess
 from tests.support.runtimes import RUNTIMES, need
 
 
@@ -26,5 +26,5 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 def server() -> Iterator[socket.socket]:
     """Listen where tunnels and requests lead; a test accepts and speaks for the server itself."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(PATIENCE_S)
+        listener.settimeout(TIMEOUT_S)
         yield listener

@@ -17,7 +17,7 @@ from safeurl.model.report import EgressDecision
 from tests.support.dns import DnsServer
 from tests.support.egress import (
     LOOPBACK,
-    PATIENCE_S,
+    TIMEOUT_S,
     GatewayProcess,
     accept,
     connect,
@@ -160,7 +160,7 @@ def test_descriptors_that_come_along_are_not_kept(
             socket.send_fds(client, [b"CONNECT" if where == "head" else b"a"], [passed] * 200)
             os.close(passed)
             # The end of the pipe: nobody holds its other side any more.
-            assert select.select([reader], [], [], PATIENCE_S)[0]
+            assert select.select([reader], [], [], TIMEOUT_S)[0]
             assert reader.read() == b""
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from safeurl.errors import EgressLostError, EgressUnavailableError
 from tests.support.egress import (
-    PATIENCE_S,
+    TIMEOUT_S,
     GatewayProcess,
     ask,
     connect,
@@ -105,7 +105,7 @@ def test_a_socket_that_nobody_closes_expires(tmp_path: Path) -> None:
         await gateway.close_all()
 
     with _spawner(SharedResources(Resolver())) as spawner:
-        asyncio.run(asyncio.wait_for(outlive(spawner), PATIENCE_S))
+        asyncio.run(asyncio.wait_for(outlive(spawner), TIMEOUT_S))
 
 
 def test_heads_have_little_time(tmp_path: Path) -> None:
@@ -124,13 +124,13 @@ def test_heads_have_little_time(tmp_path: Path) -> None:
         await gateway.close_all()
 
     with _spawner(SharedResources(Resolver(), head_timeout_s=0.2)) as spawner:
-        asyncio.run(asyncio.wait_for(dawdle(spawner), PATIENCE_S))
+        asyncio.run(asyncio.wait_for(dawdle(spawner), TIMEOUT_S))
 
 
 def test_the_control_socket_answers_line_by_line(tmp_path: Path) -> None:
     """A connection carries several requests; an invalid line gets a response, and no more."""
     with GatewayProcess(tmp_path) as gateway, socket.socket(socket.AF_UNIX) as control:
-        control.settimeout(PATIENCE_S)
+        control.settimeout(TIMEOUT_S)
         with short_path(gateway.egress_dir, CONTROL_NAME) as path:
             control.connect(path)
         with control.makefile("rb") as answers:

@@ -12,7 +12,7 @@ import pytest
 
 from safeurl.errors import EgressLostError
 from tests.support.egress import (
-    PATIENCE_S,
+    TIMEOUT_S,
     GatewayProcess,
     connect,
     connect_head,
@@ -89,7 +89,7 @@ def test_a_hung_process_is_killed_at_its_deadline(
     connection, _ = tunnel(directory, where_of(server))
     with connection, server.accept()[0] as accepted:
         member.suspend()
-        accepted.settimeout(PATIENCE_S)
+        accepted.settimeout(TIMEOUT_S)
         assert own.answers()
         assert refusal(other, "10.0.0.1:80") == "private"
         assert has_ended(accepted)
@@ -123,8 +123,8 @@ def test_no_process_outlives_the_gateway(own: GatewayProcess, number: signal.Sig
     hung.suspend()
     processes = own.processes()
     os.kill(own.process.pid, number)
-    own.process.wait(PATIENCE_S)
-    _, left = psutil.wait_procs(processes, PATIENCE_S)
+    own.process.wait(TIMEOUT_S)
+    _, left = psutil.wait_procs(processes, TIMEOUT_S)
     assert left == []
 
 
@@ -177,7 +177,7 @@ def test_a_gateway_that_can_fork_no_more_ends(own: GatewayProcess) -> None:
     gateway, *others = own.processes()
     assert len(others) == 1
     others[0].kill()
-    assert gateway.wait(PATIENCE_S) in {0, None} or own.process.wait(PATIENCE_S) == 0
+    assert gateway.wait(TIMEOUT_S) in {0, None} or own.process.wait(TIMEOUT_S) == 0
 
 
 def test_a_sandbox_has_descriptors_of_its_own(own: GatewayProcess) -> None:

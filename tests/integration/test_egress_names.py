@@ -12,7 +12,7 @@ from tests.support.certificates import Certificate, make_authority, make_certifi
 from tests.support.dns import DnsServer
 from tests.support.egress import (
     LOOPBACK,
-    PATIENCE_S,
+    TIMEOUT_S,
     GatewayProcess,
     accept,
     connect,
@@ -191,7 +191,7 @@ def test_a_hello_that_stays_half_is_cut_in_time(
     socket_id, directory = gateway.open()
     connection, _ = tunnel(directory, where_of(server))
     with connection, accept(server) as accepted:
-        accepted.settimeout(PATIENCE_S)
+        accepted.settimeout(TIMEOUT_S)
         connection.sendall(record(_OWN)[:20])
         assert has_ended(connection)
         assert accepted.recv(1) == b""

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.certificates import make_authority, make_certificate
 from tests.support.egress import (
-    PATIENCE_S,
+    TIMEOUT_S,
     GatewayProcess,
     accept,
     connect,
@@ -115,7 +115,7 @@ def test_a_reader_that_stops_stops_the_sender(
         rest = threading.Thread(target=_finish, args=(accepted, data[sent:]))
         rest.start()
         assert read_all(connection) == data
-        rest.join(PATIENCE_S)
+        rest.join(TIMEOUT_S)
 
 
 def _push(to: socket.socket, data: bytes) -> int:
@@ -130,7 +130,7 @@ def _push(to: socket.socket, data: bytes) -> int:
 
 
 def _finish(to: socket.socket, data: bytes) -> None:
-    to.settimeout(PATIENCE_S)
+    to.settimeout(TIMEOUT_S)
     to.sendall(data)
     to.shutdown(socket.SHUT_WR)
 
@@ -147,7 +147,7 @@ def test_a_client_that_vanishes_frees_its_place(
             # More than all buffers hold, so that the gateway has unsent bytes too.
             accepted.settimeout(0.5)
             assert _push(accepted, bytes(50_000_000)) < 50_000_000
-            accepted.settimeout(PATIENCE_S)
+            accepted.settimeout(TIMEOUT_S)
         connection.close()
         assert has_ended(accepted)
     until(lambda: refusal(directory, where_of(server)) != "cap_concurrent")

@@ -16,7 +16,7 @@ from tests.support.gateway_sandbox import gateway_sandbox
 from tests.support.images import docker_client
 from tests.support.pages import PageServer
 from tests.support.routes import STANDARD_ROUTES
-from tests.support.sandbox_lab import PATIENCE_S, Lab, collector, lab, leftovers, order
+from tests.support.sandbox_lab import TIMEOUT_S, Lab, collector, lab, leftovers, order
 from worker.sandbox import labels
 from worker.sandbox.runtime import RUNC
 
@@ -107,7 +107,7 @@ async def staying(runner: Lab, attempt: int) -> AsyncIterator[str]:
 
     run = asyncio.ensure_future(runner.sandbox.run(order(attempt=attempt), sink))
     try:
-        await asyncio.wait({run, said}, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE_S)
+        await asyncio.wait({run, said}, return_when=asyncio.FIRST_COMPLETED, timeout=TIMEOUT_S)
         assert said.done(), run
         yield said.result()
     finally:
@@ -155,7 +155,7 @@ def test_sandboxes_that_start_together_have_users_of_their_own() -> None:
                 said.append(uid)
                 if len(said) == 6:
                     everybody.set()
-                await asyncio.wait_for(everybody.wait(), PATIENCE_S)
+                await asyncio.wait_for(everybody.wait(), TIMEOUT_S)
 
         await asyncio.gather(*(one(attempt) for attempt in range(1, 7)))
         return said

@@ -27,7 +27,7 @@ _START_S = 20.0
 _STOP_S = 20.0
 _ANSWER_S = 30.0
 #: How long tests wait for an event.
-PATIENCE_S = 15.0
+TIMEOUT_S = 15.0
 _PROGRAM = (
     "import os; from safeurl.settings.core import Settings; "
     "from worker.egress.gateway.server import run_gateway; run_gateway(Settings.read(os.environ))"
@@ -253,13 +253,13 @@ def where_of(server: socket.socket) -> str:
 def accept(server: socket.socket) -> socket.socket:
     """Accept the connection of the gateway."""
     accepted = server.accept()[0]
-    accepted.settimeout(PATIENCE_S)
+    accepted.settimeout(TIMEOUT_S)
     return accepted
 
 
 def until(is_so: Callable[[], bool]) -> None:
     """Return as soon as the condition is true."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while not is_so():
         if time.monotonic() > deadline:
             raise TimeoutError("it never came to be")

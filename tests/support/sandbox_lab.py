@@ -16,7 +16,7 @@ from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.options import SandboxSettings
 
 #: Enough for any well-behaved script on a busy machine.
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Lab:
     def run(
         self,
         *,
-        deadline_s: float = PATIENCE_S,
+        deadline_s: float = TIMEOUT_S,
         sink: Sink | None = None,
         request: FetchRequest | None = None,
     ) -> Ran:
@@ -64,7 +64,7 @@ def collector(got: list[bytes]) -> Sink:
 
 def order(
     *,
-    deadline_s: float = PATIENCE_S,
+    deadline_s: float = TIMEOUT_S,
     request: FetchRequest | None = None,
     attempt: int = 1,
 ) -> SandboxOrder:

@@ -32,7 +32,7 @@ from worker.sandbox.options import EGRESS_MOUNT, ENVIRONMENT
 FOLDER = Path(__file__).parents[2] / "docker/seccomp"
 _NOBODY = 65534
 _MIB = 1024 * 1024
-_PATIENCE_S = 120
+_TIMEOUT_S = 120
 #: Calls whose arguments the profile checks, by the position of that argument.
 FILTERED = {"socket": 0, "socketpair": 0, "prctl": 0, "ioctl": 1, "arch_prctl": 0}
 #: Names of the processes before the filter is loaded.
@@ -78,8 +78,8 @@ class Bundle:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as running:
             if scenario.keeps_waiting:
-                running.wait(_PATIENCE_S)
-            printed = running.communicate(scenario.stdin, timeout=_PATIENCE_S)[0]
+                running.wait(_TIMEOUT_S)
+            printed = running.communicate(scenario.stdin, timeout=_TIMEOUT_S)[0]
         ending = printed.splitlines()[-1:] or [b"nothing"]
         print(scenario.stdin[:160], "->", running.returncode, ending[0][-200:])  # noqa: T201 - progress
         self.lines.extend(after_filter(trace.read_text(errors="replace").splitlines()))
