@@ -8,7 +8,7 @@ import os
 import select
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -184,8 +184,13 @@ def test_a_process_holds_nothing_of_another_sandbox_nor_of_the_gateway(
 
 
 def _files(pid: int) -> set[str]:
-    folder = Path(f"/proc/{pid}/fd")
-    return {str(each.readlink()) for each in folder.iterdir() if int(each.name) > 2}
+    found = set()
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        # The process may close a descriptor meanwhile, such as one of the control socket.
+        with suppress(FileNotFoundError):
+            if int(each.name) > 2:
+                found.add(str(each.readlink()))
+    return found
 
 
 def _sockets(pid: int) -> set[str]:
