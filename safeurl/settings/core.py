@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
 
 from safeurl.address import PolicyOverrides
 from safeurl.errors import ConfigError
@@ -194,7 +195,7 @@ class Settings(EgressSettings, RedisSettings, ApiSettings):
             settings = cls.model_validate(given)
         except ValidationError as error:
             raise ConfigError(
-                tuple(_fault(item["loc"], item["msg"]) for item in error.errors())
+                tuple(_fault(item["loc"], _reason(item)) for item in error.errors())
             ) from None
         try:
             state_dir = settings.state_dir.expanduser().absolute()
@@ -296,5 +297,11 @@ class Settings(EgressSettings, RedisSettings, ApiSettings):
 SETTING_NAMES = frozenset(str(field.alias) for field in Settings.model_fields.values())
 
 
+def _reason(item: ErrorDetails) -> str:
+    """Return the message of our own validator as it is, or pydantic's."""
+    own = item.get("ctx", {}).get("error")
+    return str(own or item["msg"])
+
+
 def _fault(loc: tuple[int | str, ...], message: str) -> str:
-    return f"{loc[0]}: {message.removeprefix('Value error, ')}. `.env.example` documents it."
+    return f"{loc[0]}: {message}. `.env.example` documents it."
