@@ -52,6 +52,8 @@ def is_message(node: ast.expr) -> bool:
             found = _name(value) in _ERRORS or is_message(value)
         case ast.Attribute(attr=name) | ast.Name(id=name):
             found = name in _MESSAGES or name.endswith(("_detail", "_message"))
+        case _:
+            pass
     return found
 
 
