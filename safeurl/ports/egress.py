@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from safeurl.model.report import EgressEvidence, FetchRequest
+from safeurl.model.egress_evidence import EgressEvidence
+from safeurl.model.report import FetchRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from safeurl.model.report import EgressDecision
+from safeurl.model.egress_evidence import EgressDecision
 from tests.support.dns import DnsServer
 from tests.support.egress import (
     LOOPBACK,

@@ -207,7 +207,7 @@ def test_a_backup_replaces_no_device_or_folder(
     for target in ("/dev/null", str(tmp_path)):
         code, words = _refusal(system, "backup", target, *force)
         assert code == 2
-        assert "no plain file" in words
+        assert "not a plain file" in words
 
 
 def test_a_backup_needs_a_database_and_a_folder(system: System, tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_artefacts_are_those_of_the_database(good: bytes, tmp_path: Path) -> Non
     members = _members(good)
     blob = next(name for name in members if name.startswith("artefacts/"))
     stray = {f"artefacts/00/{'0' * 62}": b"stray"}
-    assert "does not belong" in _refused(_sealed(members | stray), tmp_path)
+    assert "which the database does not name" in _refused(_sealed(members | stray), tmp_path)
     assert "not what was saved" in _refused(_sealed(members | {blob: b"other"}), tmp_path)
     fewer = {name: data for name, data in members.items() if name != blob}
     assert "its seal does not match" in _refused(_sealed(fewer), tmp_path)

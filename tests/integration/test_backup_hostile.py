@@ -111,7 +111,10 @@ def test_a_schema_that_demands_all_memory_is_refused(
         ("PRAGMA user_version = 7", "Its user_version is 7."),
         ("PRAGMA application_id = 252006674", "Its application_id is 252006674."),
         ("DELETE FROM schema_migrations", "is not SafeURL's"),
-        ("INSERT INTO schema_migrations VALUES (0, '', '2026-01-02T03:04:05.000000Z')", "together"),
+        (
+            "INSERT INTO schema_migrations VALUES (0, '', '2026-01-02T03:04:05.000000Z')",
+            "that of no version of SafeURL",
+        ),
     ],
 )
 def test_rows_and_numbers_that_are_not_ours_are_refused(
@@ -152,7 +155,9 @@ def test_damaged_files_are_refused(
 def test_a_wal_does_not_come_along(good: dict[str, bytes], tmp_path: Path) -> None:
     """Not as a member, and not by a database that says it has one."""
     members = {**good, "safeurl.db-wal": b"x" * 5000}
-    assert "does not belong" in _refused(archive(members, good["safeurl.db"]), tmp_path)
+    assert "the database does not name" in _refused(
+        archive(members, good["safeurl.db"]), tmp_path
+    )
 
 
 _TIGHT = {

@@ -85,7 +85,7 @@ def test_folders_that_safeurl_fills_are_left_alone(
     (system.settings.artefact_dir / "ab").mkdir(exist_ok=True)
     said = _refusal(system, tmp_path / way)
     assert f"is inside {system.settings.state_dir / owner}" in said
-    assert "Name a file elsewhere." in said
+    assert "Choose a file elsewhere." in said
 
 
 def test_a_blob_is_not_overwritten(system: System) -> None:

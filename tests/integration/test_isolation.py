@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from safeurl.address import Rule
-from safeurl.model.report import EgressDecision
+from safeurl.model.egress_evidence import EgressDecision
 from safeurl.state import Outcome
 from safeurl.url import Reason
 from tests.support.dns import DnsServer

@@ -13,7 +13,7 @@ from html import escape
 import pytest
 
 from safeurl.address import Rule
-from safeurl.model.report import EgressDecision
+from safeurl.model.egress_evidence import EgressDecision
 from safeurl.state import Outcome
 from tests.support.canary import Canary
 from tests.support.confusions import (

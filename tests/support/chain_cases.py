@@ -2,7 +2,8 @@
 
 from msgspec.structs import replace
 
-from safeurl.model.report import EgressDecision, EgressEvidence, Evidence, Hop, Refusal, Tls
+from safeurl.model.egress_evidence import EgressDecision, EgressEvidence
+from safeurl.model.report import Evidence, Hop, Refusal, Tls
 from tests.support.rule_cases import Case, seen, way
 
 SOME = "https://example.net/"

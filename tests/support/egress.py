@@ -16,7 +16,7 @@ from typing import Self
 import psutil
 
 from safeurl.errors import EgressUnavailableError
-from safeurl.model.report import EgressEvidence
+from safeurl.model.egress_evidence import EgressEvidence
 from safeurl.ports.egress import EgressEndpoint
 from safeurl.settings import Settings
 from worker.egress.client.client import EgressClient

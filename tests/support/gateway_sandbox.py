@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from safeurl.model.report import EgressEvidence, Evidence, FetchRequest, ReportLine
+from safeurl.model.egress_evidence import EgressEvidence
+from safeurl.model.report import Evidence, FetchRequest, ReportLine
 from safeurl.model.report_reader import ReportReader
 from safeurl.ports.sandbox import SandboxExit, SandboxOrder
 from safeurl.settings import Settings

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from safeurl.errors import EgressLostError, EgressUnavailableError
+from safeurl.model.egress_evidence import EgressEvidence
 from safeurl.model.report import (
     ArtefactLine,
     Body,
-    EgressEvidence,
     EvidenceLine,
     FetchRequest,
     Hop,

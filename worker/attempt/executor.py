@@ -20,7 +20,8 @@ from msgspec import structs
 
 from safeurl.address import PolicyOverrides
 from safeurl.errors import EgressUnavailableError, StoreUnavailableError
-from safeurl.model.report import EgressEvidence, Evidence, FetchRequest
+from safeurl.model.egress_evidence import EgressEvidence
+from safeurl.model.report import Evidence, FetchRequest
 from safeurl.model.report_reader import ReportReader
 from safeurl.model.scan import Artefact, Scan
 from safeurl.ports.artefacts import ArtefactStore

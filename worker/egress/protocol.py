@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from safeurl.address import PolicyOverrides
-from safeurl.model.report import Count, EgressEvidence, Short
+from safeurl.model.egress_evidence import EgressEvidence
+from safeurl.model.report_types import Count, Short
 
 #: Names in the gateway's folder.
 CONTROL_NAME: Final = "control.sock"

@@ -9,7 +9,8 @@ from safeurl.address import judge_address
 from safeurl.analysis.context import Context
 from safeurl.analysis.data import words
 from safeurl.analysis.rule import Finding, Rule, Weight
-from safeurl.model.report import EgressDecision, Refusal
+from safeurl.model.egress_evidence import EgressDecision
+from safeurl.model.report import Refusal
 from safeurl.model.verdict import Category, Group
 from safeurl.url import Reason
 

@@ -6,7 +6,8 @@ import msgspec
 
 from safeurl.analysis import judge
 from safeurl.model.report import Evidence
-from safeurl.model.report_reader import ReportLimits, ReportReader
+from safeurl.model.report_lines import ReportLimits
+from safeurl.model.report_reader import ReportReader
 from safeurl.state import Outcome
 
 #: Small, so that short inputs reach every limit.

@@ -15,11 +15,10 @@ from rich.console import Console
 from safeurl.analysis.text import fold
 from safeurl.cli.view.render import print_audit, print_view
 from safeurl.cli.view.screen import Screen
+from safeurl.model.egress_evidence import EgressDecision, EgressEvidence
 from safeurl.model.report import (
     ArtefactLine,
     Body,
-    EgressDecision,
-    EgressEvidence,
     Evidence,
     EvidenceLine,
     Line,

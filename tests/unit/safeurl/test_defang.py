@@ -15,7 +15,8 @@ from safeurl.cli.logs import LineFormatter
 from safeurl.cli.view.render import print_audit, print_list, print_view
 from safeurl.cli.view.screen import Screen
 from safeurl.defang import defang_text, safe_url
-from safeurl.model.report import EgressDecision, EgressEvidence, Evidence, Refusal
+from safeurl.model.egress_evidence import EgressDecision, EgressEvidence
+from safeurl.model.report import Evidence, Refusal
 from safeurl.model.scan import AuditEntry
 from safeurl.services.query import ScanView
 from safeurl.url import parse

@@ -11,7 +11,8 @@ from safeurl.cli.view.render import print_audit, print_list, print_view
 from safeurl.cli.view.screen import Screen
 from safeurl.cli.view.watch import state_line
 from safeurl.defang import safe_url
-from safeurl.model.report import EgressDecision, EgressEvidence, Evidence, Refusal
+from safeurl.model.egress_evidence import EgressDecision, EgressEvidence
+from safeurl.model.report import Evidence, Refusal
 from safeurl.model.scan import AuditEntry, VerdictSummary
 from safeurl.printable import clean
 from safeurl.services.conclusion import final_without_page

@@ -1,10 +1,7 @@
 """Hostile reports: valid ones are read whole, broken ones up to the fault, nothing raises."""
 
 import base64
-import hashlib
 import json
-import tracemalloc
-from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -13,78 +10,30 @@ from msgspec.structs import replace
 
 from safeurl.model.report import (
     ArtefactLine,
-    Body,
     Evidence,
     EvidenceLine,
-    Favicon,
-    Hop,
-    Line,
-    Page,
-    Refusal,
     ReportLine,
     encode_line,
 )
-from safeurl.model.report_reader import ReportLimits, ReportReader
+from safeurl.model.report_lines import ReportLimits
 from safeurl.state import Outcome
-
-HTML = b"<title>hello</title>"
-HOP = Hop(url="http://example.com/", status=302, location="/next")
-LAST_HOP = Hop(url="http://example.com/next", via="redirect", status=200)
-BODY = Body(wire_bytes=len(HTML), size_bytes=len(HTML), sha256=hashlib.sha256(HTML).hexdigest())
-PAGE = Page(title="hello \u2028 \U0001f600 [{")
-ICON = Favicon(url="http://example.com/favicon.ico", error="There is none.")
-REFUSAL = Refusal(host="10.0.0.1", port=80, rule="private")
-REPORT = ReportLine(scan="s1", attempt=2, outcome=Outcome.OK)
-
-VALID: tuple[Line, ...] = (
-    EvidenceLine(hop=HOP),
-    EvidenceLine(hop=LAST_HOP),
-    EvidenceLine(body=BODY),
-    ArtefactLine(kind="body", data=HTML[:5], media_type="text/html"),
-    ArtefactLine(kind="favicon", data=b"icon", last=True, media_type="image/png"),
-    EvidenceLine(page=PAGE),
-    EvidenceLine(favicon=ICON),
-    ArtefactLine(kind="body", data=HTML[5:], last=True),
-    EvidenceLine(refusal=REFUSAL),
+from tests.support.report_lines import (
+    BODY,
+    HOP,
+    HTML,
+    ICON,
+    LAST_HOP,
+    PAGE,
+    REFUSAL,
     REPORT,
+    REPORT_FIELDS,
+    SMALL,
+    VALID,
+    chunked,
+    encode,
+    read,
+    seen,
 )
-REPORT_FIELDS = {"type": "report", "scan": "s1", "attempt": 2, "outcome": "ok"}
-SMALL = ReportLimits(max_line_bytes=400, max_total_bytes=4000, max_lines=8, max_depth=5)
-
-
-def encode(*lines: Line) -> bytes:
-    """Return the lines as a fetcher writes them."""
-    return b"".join(map(encode_line, lines))
-
-
-def read(chunks: Iterable[bytes], limits: ReportLimits | None = None) -> ReportReader:
-    """Feed the chunks until the reader wants no more, then close it."""
-    reader = ReportReader("s1", 2, limits)
-    for chunk in chunks:
-        if not reader.feed(chunk):
-            break
-    reader.close()
-    return reader
-
-
-def seen(reader: ReportReader) -> tuple[object, ...]:
-    """Return all that a reader has to say."""
-    return (
-        reader.fault,
-        reader.fault_detail,
-        reader.report,
-        reader.evidence(),
-        reader.artefacts,
-    )
-
-
-def chunked(data: bytes, sizes: list[int]) -> list[bytes]:
-    """Cut the data into pieces of these sizes, the rest in one."""
-    chunks = []
-    for size in sizes:
-        chunks.append(data[:size])
-        data = data[size:]
-    return [*chunks, data]
 
 
 def test_a_valid_report_is_read_whole() -> None:
@@ -227,62 +176,6 @@ def test_depth_is_counted_outside_of_strings_only() -> None:
     assert read([b'{"type":"later","x":[{"y":[]}]}\n'], limits).fault is Outcome.REPORT_MALFORMED
 
 
-def test_a_line_beyond_its_limit_is_too_large_and_is_not_kept() -> None:
-    """A line without end is refused once its limit is passed, with or without its newline."""
-    limit = SMALL.max_line_bytes
-    exact = b'{"type":"later","x":"' + b"a" * (limit - 23) + b'"}'
-    assert len(exact) == limit
-    assert read([exact + b"\n"], SMALL).fault is None
-    for data in (b"a" + exact + b"\n", b"a" * 3000):
-        reader = ReportReader("s1", 2, SMALL)
-        assert reader.feed(data) is False
-        assert reader.feed(b"more") is False
-        assert reader.fault is Outcome.REPORT_TOO_LARGE
-
-
-def test_an_endless_line_does_not_fill_the_memory() -> None:
-    """A report of 1 GB would be ended after its first megabyte; not even that is doubled."""
-    chunk = b"a" * 65536
-    reader = ReportReader("s1", 2)
-    tracemalloc.start()
-    fed = 1
-    while reader.feed(chunk) and fed < 16_384:
-        fed += 1
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert reader.fault is Outcome.REPORT_TOO_LARGE
-    assert fed == 17
-    assert peak < 4 * 1024 * 1024
-
-
-def test_the_total_is_limited() -> None:
-    """Many small lines are no way round the cap; what came within it counts."""
-    line = encode(EvidenceLine(hop=HOP))
-    limits = ReportLimits(max_total_bytes=3 * len(line))
-    assert read([line * 3], limits).fault is None
-    reader = read([line * 4], limits)
-    assert reader.fault is Outcome.REPORT_TOO_LARGE
-    assert len(reader.evidence().hops) == 3
-
-
-def test_the_number_of_lines_is_limited() -> None:
-    """Tiny lines cost time to decode, so they are counted."""
-    limits = ReportLimits(max_lines=3)
-    assert read([b'{"type":"x"}\n' * 3], limits).fault is None
-    assert read([b'{"type":"x"}\n' * 4], limits).fault is Outcome.REPORT_TOO_LARGE
-    assert read([b'{"type":"x"}\n' * 3 + b"{"], limits).fault is Outcome.REPORT_TOO_LARGE
-
-
-def test_artefacts_are_limited_in_size_and_number() -> None:
-    """A blob or a crowd of blobs beyond the limit ends the reading."""
-    limits = ReportLimits(max_artefact_bytes=10, max_artefacts=2)
-    pieces = [ArtefactLine(kind="dom", data=b"12345")] * 3
-    assert read([encode(*pieces[:2])], limits).fault is None
-    assert read([encode(*pieces)], limits).fault is Outcome.REPORT_TOO_LARGE
-    crowd = [ArtefactLine(kind=kind, data=b"", last=True) for kind in ("a", "b", "c")]
-    assert read([encode(*crowd)], limits).fault is Outcome.REPORT_TOO_LARGE
-
-
 def test_an_unfinished_artefact_is_left_out() -> None:
     """Half a picture would be stored under a name that says it is whole."""
     reader = read([encode(ArtefactLine(kind="dom", data=b"half"), REPORT)])
@@ -304,16 +197,6 @@ def test_a_body_that_is_not_the_reported_one_is_not_kept() -> None:
     assert reader.fault is Outcome.REPORT_MALFORMED
     assert (reader.artefacts, reader.report) == ([], None)
     assert reader.evidence().body == BODY
-
-
-def test_hops_and_refusals_beyond_their_number_are_left_out() -> None:
-    """A page that probes a whole network is judged by the first probes."""
-    limits = ReportLimits(max_hops=2, max_refusals=3)
-    lines = [EvidenceLine(hop=HOP)] * 5 + [EvidenceLine(refusal=REFUSAL)] * 5
-    reader = read([encode(*lines, REPORT)], limits)
-    assert reader.fault is None
-    assert len(reader.evidence().hops) == 2
-    assert len(reader.evidence().refusals) == 3
 
 
 def test_nothing_is_taken_after_the_end() -> None:
@@ -378,16 +261,3 @@ def test_a_mutated_report_never_raises(data: st.DataObject) -> None:
     reader = read([bytes(report)])
     assert reader.fault in {None, Outcome.REPORT_MALFORMED}
     assert reader.report in {None, reader.evidence().report}
-
-
-@pytest.mark.parametrize(
-    "line",
-    [b'"' + b'\\"' * 400_000, b'"\\' * 400_000, b"[]" * 400_000, b"[" * 400_000 + b"]" * 400_000],
-    ids=["escaped quotes", "quotes and backslashes", "brackets", "nested brackets"],
-)
-def test_the_depth_check_is_linear(line: bytes) -> None:
-    """Bytes made to send a pattern into backtracking end as an ordinary fault.
-
-    Quadratic work on these would take hours, so the suite's own timeout is the judge.
-    """
-    assert read([line + b"\n"]).fault is Outcome.REPORT_MALFORMED

@@ -8,13 +8,8 @@ from collections.abc import Iterator
 import pytest
 from msgspec import inspect
 
-from safeurl.model.report import (
-    ArtefactLine,
-    EgressEvidence,
-    Evidence,
-    EvidenceLine,
-    ReportLine,
-)
+from safeurl.model.egress_evidence import EgressEvidence
+from safeurl.model.report import ArtefactLine, Evidence, EvidenceLine, ReportLine
 from safeurl.model.report_reader import ReportReader
 from safeurl.state import Outcome
 

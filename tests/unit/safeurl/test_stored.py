@@ -5,7 +5,8 @@ import json
 import msgspec
 import pytest
 
-from safeurl.model.report import Body, EgressEvidence, Evidence, Hop, Page, ReportLine, Tls
+from safeurl.model.egress_evidence import EgressEvidence
+from safeurl.model.report import Body, Evidence, Hop, Page, ReportLine, Tls
 from safeurl.model.stored_evidence import read_evidence
 from safeurl.state import Outcome
 from tests.support.builders import make_scan

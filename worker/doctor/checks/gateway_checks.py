@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from safeurl.model.report import EgressEvidence, Evidence
+from safeurl.model.egress_evidence import EgressEvidence
+from safeurl.model.report import Evidence
 from safeurl.state import Outcome
 from worker.doctor.fake_dns import PRIVATE, PRIVATE_NAMES, PUBLIC_NAME, REBINDING_NAME
 from worker.doctor.finding import Evaluation, Finding, finding_from_faults, passed, warned

@@ -7,7 +7,8 @@ from typing import Final
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from safeurl.errors import EgressLostError, EgressUnavailableError
-from safeurl.model.report import EgressEvidence, FetchRequest
+from safeurl.model.egress_evidence import EgressEvidence
+from safeurl.model.report import FetchRequest
 from safeurl.ports.egress import EgressEndpoint
 from worker.egress.client.client import EgressClient
 from worker.egress.protocol import EgressPolicy

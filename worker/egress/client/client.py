@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from safeurl.errors import EgressLostError, EgressUnavailableError
-from safeurl.model.report import EgressEvidence
+from safeurl.model.egress_evidence import EgressEvidence
 from safeurl.ports.egress import EgressEndpoint
 from worker.egress.protocol import (
     CONTROL_NAME,

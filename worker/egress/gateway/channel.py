@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from safeurl.address import AddressPolicy
-from safeurl.model.report import EgressEvidence
+from safeurl.model.egress_evidence import EgressEvidence
 from worker.egress.gateway.traffic.accounting import Entry
 from worker.egress.gateway.traffic.connection import Connection, SharedResources, SocketState
 from worker.egress.protocol import Bind, EgressPolicy

@@ -9,7 +9,7 @@ from typing import Final, Self
 
 import msgspec
 
-from safeurl.model.report import EgressEvidence
+from safeurl.model.egress_evidence import EgressEvidence
 from worker.egress.gateway.spawner import Spawner
 from worker.egress.protocol import (
     MAX_RESPONSE_BYTES,

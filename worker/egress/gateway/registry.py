@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from safeurl.model.report import EgressEvidence
+from safeurl.model.egress_evidence import EgressEvidence
 from worker.egress.gateway.link import GatewayError, Link
 from worker.egress.gateway.spawner import Spawner
 from worker.egress.protocol import (

@@ -3,7 +3,8 @@
 import dns.message
 import dns.rcode
 
-from safeurl.model.report import EgressDecision, EgressEvidence, Evidence, Hop, Refusal
+from safeurl.model.egress_evidence import EgressDecision, EgressEvidence
+from safeurl.model.report import Evidence, Hop, Refusal
 from safeurl.url import parse
 from worker.doctor.checks import gateway_checks
 from worker.doctor.fake_dns import (

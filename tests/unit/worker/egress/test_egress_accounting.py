@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from safeurl.model.report import EgressEvidence
+from safeurl.model.egress_evidence import EgressEvidence
 from worker.egress.gateway.traffic.accounting import MAX_ENTRIES, Accounting, Entry
 from worker.egress.protocol import Caps
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from safeurl.model.report import EgressDecision, EgressEvidence
+from safeurl.model.egress_evidence import EgressDecision, EgressEvidence
 from worker.egress.gateway.traffic.rate_limit import RateLimit
 from worker.egress.protocol import Caps
 

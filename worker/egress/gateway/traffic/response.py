@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Final
 
-from safeurl.model.report import EgressDecision
+from safeurl.model.egress_evidence import EgressDecision
 
 _RULE: Final = "X-SafeURL-Rule"
 _OUTCOME: Final = "X-SafeURL-Outcome"
