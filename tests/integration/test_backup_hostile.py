@@ -155,9 +155,7 @@ def test_damaged_files_are_refused(
 def test_a_wal_does_not_come_along(good: dict[str, bytes], tmp_path: Path) -> None:
     """Not as a member, and not by a database that says it has one."""
     members = {**good, "safeurl.db-wal": b"x" * 5000}
-    assert "the database does not name" in _refused(
-        archive(members, good["safeurl.db"]), tmp_path
-    )
+    assert "the database does not name" in _refused(archive(members, good["safeurl.db"]), tmp_path)
 
 
 _TIGHT = {
