@@ -33,7 +33,12 @@ def judge(
     The same evidence, URLs, time and rules give the same bytes; no evidence makes it raise.
     """
     hits, hidden = run(ruleset, Context(evidence, url, seen_at, submitted))
-    unseen = _unseen(evidence) or (hidden[0] if hidden else "") or _unread(evidence)
+    unseen = (
+        _unseen(evidence)
+        or (hidden[0] if hidden else "")
+        or _unread(evidence)
+        or _scripts_unread(evidence)
+    )
     return _verdict(hits, ruleset, unseen)
 
 
@@ -101,6 +106,14 @@ def _unread(evidence: Evidence) -> str:
     page, body = evidence.page, evidence.body
     is_part = (page is not None and page.partial) or (body is not None and body.truncated)
     return "Only a part of the page could be read." if is_part else ""
+
+
+def _scripts_unread(evidence: Evidence) -> str:
+    """Return the reason if the end of the page's scripts was not read; else an empty string."""
+    page = evidence.page
+    if page is None or not page.scripts_cut:
+        return ""
+    return "The page's scripts are too long to be read whole: they may lead elsewhere."
 
 
 def _categories(hits: tuple[Hit, ...], judgement: Judgement) -> tuple[Category, ...]:

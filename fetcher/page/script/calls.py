@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 
 from fetcher.page.script.functions import Path
-from fetcher.page.script.tokens import Tokens
+from fetcher.page.script.tokens import Kind, Tokens
 from fetcher.page.script.values import BASES, Evaluator
 
 #: Functions that call their first argument later, after the time in their second argument.
@@ -80,7 +80,9 @@ def build_call_graph(tokens: Tokens, values: Evaluator) -> CallGraph:
         delay = _immediate_delay(tokens, values, function)
         if delay is not None:
             uses.setdefault(function.owner, {})[index] = delay
-    for at in range(len(tokens)):
+    for at, kind in enumerate(tokens.kinds):
+        if kind is not Kind.NAME and kind is not Kind.STRING:
+            continue
         for name in _used_names(tokens, at):
             if name not in by_name:
                 continue
@@ -97,7 +99,7 @@ def _used_names(tokens: Tokens, at: int) -> list[str]:
     """Return the name at the token, or the names that the text of a timer or of `eval` calls."""
     text = tokens.string(at)
     if text is None:
-        return [tokens.texts[at]] if tokens.is_name(at) else []
+        return [tokens.texts[at]]
     callee = tokens.symbol(tokens.enclosing[at] - 1) if tokens.symbol(at - 1) == "(" else ""
     return _CALLED.findall(text[:_MAX_CALLED]) if callee in TIMERS | {"eval"} else []
 

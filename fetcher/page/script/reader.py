@@ -4,7 +4,7 @@ Literals and the results of a few functions are evaluated. Code that needs a cli
 Tokens and steps are limited, not time, so that the same page always has the same result.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from fetcher.page.script.calls import TIMERS, build_call_graph, delay_at
@@ -13,9 +13,8 @@ from fetcher.page.script.occurrence import Occurrence
 from fetcher.page.script.tokens import Tokens, tokenize
 from fetcher.page.script.values import BASES, Budget, Evaluator
 
-#: Maximum number of characters of one script, and of tokens of all scripts of a page.
-_MAX_CODE = 512 * 1024
-_MAX_TOKENS = 40_000
+#: Maximum number of tokens of all scripts of a page; two of 1,257 ordinary pages have more.
+_MAX_TOKENS = 160_000
 _MAX_NESTED = 4
 _MAX_NAVIGATIONS = 16
 _OWN_WINDOWS = frozenset({"_self", "_top", "_parent"})
@@ -23,6 +22,16 @@ _METHODS = frozenset({"assign", "replace"})
 _PARTS = frozenset({"href", "pathname", "search", "host", "hostname", "protocol"})
 #: Properties that parse a text into elements.
 _HTML = frozenset({"innerHTML", "outerHTML"})
+_WRITE_METHODS = frozenset({"write", "writeln"})
+_SUBMIT_METHODS = frozenset({"submit", "requestSubmit"})
+#: Functions that evaluate a text as a script.
+_EVALUATING = frozenset({"eval", "execScript", "Function", *TIMERS})
+#: Names that may navigate, write or evaluate; of the other names only aliases may.
+_RELEVANT = frozenset(
+    {"location", "open", "navigate", "click", "insertAdjacentHTML"}
+    | (BASES | _HTML | _WRITE_METHODS | _SUBMIT_METHODS | _EVALUATING)
+)
+_ASSIGNMENTS = frozenset({"=", "+=", ":"})
 #: Maximum number of characters that are kept of consecutive writes.
 _MAX_WRITTEN = 256 * 1024
 
@@ -69,18 +78,23 @@ class ScriptReader:
             return
         tokens = Tokens()
         for code in codes:
-            found, end = tokenize(code[:_MAX_CODE], self._tokens_left)
-            self._tokens_left -= len(found)
+            more, end = tokenize(code, self._tokens_left)
+            self._tokens_left -= len(more)
             self.is_truncated = self.is_truncated or end < len(code)
-            tokens.extend(found)
+            tokens.extend(more)
         values = Evaluator(tokens, self.page_url, self._budget, dict(self._known))
-        _assign_all(tokens, values)
+        assigned = dict.fromkeys(_assigned_names(tokens))
+        for at in assigned:
+            _assign(tokens, values, at)
         values.final_values, values.known = values.known, dict(self._known)
         calls = build_call_graph(tokens, values)
-        self._aliases |= {tokens.texts[at] for at in range(len(tokens)) if _is_alias(tokens, at)}
-        for at in range(len(tokens)):
-            _assign(tokens, values, at)
-            if tokens.is_name(at) and calls.runs(at):
+        self._aliases |= {tokens.texts[at] for at in assigned if _is_alias(tokens, at)}
+        for at, name in enumerate(tokens.texts):
+            if at in assigned:
+                _assign(tokens, values, at)
+            # The interpretation of a name may add aliases.
+            is_relevant = name in _RELEVANT or name in self._aliases
+            if is_relevant and tokens.is_name(at) and calls.runs(at):
                 self._interpret(Occurrence(tokens, values, calls, at, delay_s, nested))
         self._known = values.final_values
         self.is_truncated = self.is_truncated or self._budget.steps <= 0
@@ -100,7 +114,7 @@ class ScriptReader:
             and occurrence.tokens.symbol(occurrence.at - 2) == "navigation"
         ):
             self._navigate(occurrence, next(iter(occurrence.arguments), None))
-        elif name in {"submit", "requestSubmit"} and occurrence.is_method and occurrence.is_called:
+        elif name in _SUBMIT_METHODS and occurrence.is_method and occurrence.is_called:
             if not occurrence.arguments:
                 self._submit(occurrence)
         elif (
@@ -110,7 +124,7 @@ class ScriptReader:
             and not occurrence.arguments
         ):
             self._click(occurrence)
-        elif occurrence.is_called and (name in {"eval", "execScript", "Function", *TIMERS}):
+        elif occurrence.is_called and name in _EVALUATING:
             self._read_nested(occurrence, name)
         else:
             self._find_markup(occurrence, name)
@@ -119,7 +133,7 @@ class ScriptReader:
         """Record HTML that a name inserts into the page."""
         if not occurrence.is_method:
             return
-        if name in {"write", "writeln"}:
+        if name in _WRITE_METHODS:
             if occurrence.is_called and occurrence.tokens.symbol(occurrence.at - 2) == "document":
                 self._add_written(occurrence.arguments)
         elif name in _HTML and occurrence.tokens.symbol(occurrence.at + 1) in {"=", "+="}:
@@ -224,7 +238,7 @@ def _texts(values: Iterable[Value]) -> list[str]:
 
 def _is_alias(tokens: Tokens, at: int) -> bool:
     """Return True if a name is assigned the location itself, not a part or a copy of its text."""
-    if not tokens.is_name(at) or tokens.symbol(at + 1) != "=" or tokens.symbol(at - 1) == ".":
+    if tokens.symbol(at + 1) != "=" or tokens.symbol(at - 1) == ".":
         return False
     at += 2
     while tokens.symbol(at) in BASES and tokens.symbol(at + 1) == ".":
@@ -233,18 +247,15 @@ def _is_alias(tokens: Tokens, at: int) -> bool:
     return tokens.symbol(at) == "location" and ends
 
 
-def _assign_all(tokens: Tokens, values: Evaluator) -> None:
-    for at in range(len(tokens)):
-        _assign(tokens, values, at)
+def _assigned_names(tokens: Tokens) -> Iterator[int]:
+    """Yield the names before `=`, `+=` and `:`."""
+    before = (at for at, symbol in enumerate(tokens.symbols, -1) if symbol in _ASSIGNMENTS)
+    return filter(tokens.is_name, before)
 
 
 def _assign(tokens: Tokens, values: Evaluator, at: int) -> None:
     """Record the assignments `a = …`, `a.b = …`, `a += …` and `a: …`."""
-    if not tokens.is_name(at):
-        return
     symbol = tokens.symbol(at + 1)
-    if symbol not in {"=", "+=", ":"}:
-        return
     value, _ = values.expression(at + 2)
     if value is None and symbol != "=" and tokens.symbol(at + 2) in BASES:
         value = Path((tokens.symbol(at + 2),))

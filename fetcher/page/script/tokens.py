@@ -46,6 +46,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]{0,99}")
 #: Longer strings are not concatenated here, because that would take quadratic time.
 _MAX_FOLDED = 4096
 _PAIRS = {")": "(", "]": "[", "}": "{"}
+_OPENING = frozenset(_PAIRS.values())
 
 
 @dataclass(slots=True)
@@ -55,6 +56,8 @@ class Tokens:
     kinds: list[Kind] = field(default_factory=list)
     #: Names, punctuators and the decoded text of strings.
     texts: list[str] = field(default_factory=list)
+    #: The texts of names and punctuators; empty for other tokens.
+    symbols: list[str] = field(default_factory=list)
     #: The matching bracket; -1 for other tokens.
     matching: list[int] = field(default_factory=list)
     #: The innermost open bracket around a token; -1 if there is none.
@@ -66,10 +69,7 @@ class Tokens:
 
     def symbol(self, index: int) -> str:
         """Return the text of a punctuator or name; empty for other tokens and beyond the ends."""
-        if not 0 <= index < len(self.texts):
-            return ""
-        kind = self.kinds[index]
-        return self.texts[index] if kind is Kind.PUNCTUATOR or kind is Kind.NAME else ""
+        return self.symbols[index] if 0 <= index < len(self.symbols) else ""
 
     def is_name(self, index: int) -> bool:
         """Return True if the token is a name."""
@@ -102,30 +102,29 @@ class Tokens:
         size = len(self)
         self.kinds += [*other.kinds, Kind.PUNCTUATOR]
         self.texts += [*other.texts, ";"]
+        self.symbols += [*other.symbols, ";"]
         self.matching += [*(-1 if at < 0 else at + size for at in other.matching), -1]
         self.enclosing += [*(-1 if at < 0 else at + size for at in other.enclosing), -1]
 
     def _put(self, kind: Kind, text: str) -> None:
         self.kinds.append(kind)
         self.texts.append(text)
+        self.symbols.append(text if kind is Kind.PUNCTUATOR or kind is Kind.NAME else "")
 
     def _drop(self, count: int) -> None:
-        del self.kinds[-count:], self.texts[-count:]
+        del self.kinds[-count:], self.texts[-count:], self.symbols[-count:]
 
     def match_brackets(self) -> None:
         """Find the matching brackets."""
         self.matching = [-1] * len(self)
         self.enclosing = [-1] * len(self)
         stack: list[int] = []
-        for index, (kind, text) in enumerate(zip(self.kinds, self.texts, strict=True)):
-            if kind is Kind.PUNCTUATOR and text in _PAIRS:
-                if stack and self.texts[stack[-1]] == _PAIRS[text]:
-                    opened = stack.pop()
-                    self.matching[opened], self.matching[index] = index, opened
-                self.enclosing[index] = stack[-1] if stack else -1
-                continue
+        for index, symbol in enumerate(self.symbols):
+            if symbol in _PAIRS and stack and self.symbols[stack[-1]] == _PAIRS[symbol]:
+                opened = stack.pop()
+                self.matching[opened], self.matching[index] = index, opened
             self.enclosing[index] = stack[-1] if stack else -1
-            if kind is Kind.PUNCTUATOR and text in {"(", "[", "{"}:
+            if symbol in _OPENING:
                 stack.append(index)
         for opened in stack:
             self.matching[opened] = len(self)

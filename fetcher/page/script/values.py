@@ -21,7 +21,7 @@ from fetcher.page.script.functions import (
 from fetcher.page.script.tokens import Kind, Tokens, unescape
 
 #: Maximum number of terms that are evaluated on one page; later values are unknown.
-_MAX_STEPS = 80_000
+_MAX_STEPS = 320_000
 _MAX_DEPTH = 24
 #: Characters or items of a value that count as one step.
 _UNITS_PER_STEP = 64

@@ -124,7 +124,7 @@ def _leads(ctx: Context) -> Iterator[Finding]:
 
 
 def scripts_cut(ctx: Context) -> Iterator[Finding]:
-    """Find scripts that were not read to their end; many honest pages have such."""
+    """Find scripts that were not read to their end: what follows may lead elsewhere."""
     if ctx.page.scripts_cut:
         reason = "The page's scripts are too long to be read whole: they may lead elsewhere."
         yield Finding("/page/scripts_cut", reason, "true")
@@ -214,6 +214,7 @@ RULES = (
     ),
     Rule(
         id="context.scripts_cut",
+        version=2,
         group=Group.CONTEXT,
         weight=Weight.REMARK,
         check=scripts_cut,

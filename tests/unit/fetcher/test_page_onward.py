@@ -308,15 +308,40 @@ def test_much_text_does_not_make_a_page_benign(code: str, padding: str) -> None:
     ("before", "is_truncated"),
     [
         ("a=1;" * 20, False),
-        ("a=1;" * 11_000, True),
-        ("a=[1,2];" * 9_000, True),
-        ("/*" + "x" * 530_000 + "*/", True),
+        ("a=1;" * 11_000, False),
+        ("a=[1,2];" * 9_000, False),
+        ("f(a,'b',1);" * 12_000, False),
+        ("/*" + "x" * 1_000_000 + "*/", False),
+        (f"a='{'x' * 1_000_000}';", False),
+        ("a=1;" * 41_000, True),
+        ("a=[1,2];" * 24_000, True),
     ],
 )
 def test_scripts_that_were_truncated_are_marked(before: str, *, is_truncated: bool) -> None:
     """The part after the limit may navigate."""
     page = _page(f"<script>{before}location = '/a'</script>")
     assert (page.scripts_cut, bool(page.onward)) == (is_truncated, not is_truncated)
+
+
+@pytest.mark.parametrize(
+    ("padding", "why"),
+    [
+        ("a=1;" * 10_000, "sends its visitor on"),
+        ("f(a,'b',1);" * 4_500, "sends its visitor on"),
+        ("x=>{y};" * 20_000, "sends its visitor on"),
+        (f"/*{'x' * 600_000}*/", "sends its visitor on"),
+        ("a=1;" * 50_000, "too long to be read whole"),
+        ("[]," * 60_000, "too long to be read whole"),
+    ],
+    ids=["assignments", "calls", "functions", "comment", "many assignments", "brackets"],
+)
+def test_padding_before_a_navigation_makes_no_page_benign(padding: str, why: str) -> None:
+    """The script is read beyond its padding; a page whose script is too long is inconclusive."""
+    text = f"<!doctype html><p>{_PADDING}</p><script>{padding}location = '/to'</script>"
+    page = read_page(text.encode(), "utf-8", _URL, 120).page
+    verdict = judge(Evidence(hops=(Hop(url=_URL, status=200),), page=page), url=_URL, seen_at=_NOW)
+    assert verdict.judgement is Judgement.INCONCLUSIVE
+    assert why in verdict.summary
 
 
 def test_long_scripts_without_known_names_are_read() -> None:

@@ -95,6 +95,9 @@ def test_cheap_words_score_nothing() -> None:
         (Page(text="If nothing happens, go on", links_total=1, scripts=(_BUNDLE,)), "by scripts"),
         (Page(title="App", text="x" * 100, scripts=(Script(), _BUNDLE)), "drawn by scripts"),
         (Page(text="Half", partial="too deep"), "Only a part"),
+        (Page(text="x" * 500, scripts=(Script(),), scripts_cut=True), "too long to be read whole"),
+        (Page(text="x", onward=(Onward(how="script"),), scripts_cut=True), "sends its visitor on"),
+        (Page(text="x", partial="too deep", scripts_cut=True), "Only a part"),
         (Page(title="Just a moment...", text="Checking"), "challenge"),
         (Page(text="This domain is parked."), "parked"),
     ],
@@ -118,6 +121,14 @@ def test_a_page_not_really_seen_is_inconclusive(page: Page | None, why: str) -> 
 def test_a_short_page_of_its_own_is_benign(page: Page) -> None:
     """It does not wait for scripts of other files, or shows more than those that do."""
     assert _of(page).judgement is Judgement.BENIGN
+
+
+def test_scripts_that_were_cut_make_no_verdict_milder() -> None:
+    """What was seen of a page still counts."""
+    page = login("Log in to your PayPal account")
+    cut = replace(page, scripts_cut=True)
+    assert _of(cut).judgement is _of(page).judgement is Judgement.MALICIOUS
+    assert _of(cut).score == _of(page).score
 
 
 def test_what_a_script_writes_is_judged_as_well() -> None:
