@@ -204,7 +204,7 @@ CREATE TABLE audit_seals (
     CONSTRAINT audit_seals_sealed_at_utc CHECK (sealed_at GLOB '????-??-??T??:??:??.??????Z')
 ) STRICT;
 
--- What each worker last said of itself.
+-- The last heartbeat of each worker.
 CREATE TABLE workers (
     id TEXT NOT NULL PRIMARY KEY,
     host TEXT NOT NULL,
@@ -212,12 +212,13 @@ CREATE TABLE workers (
     concurrency INTEGER NOT NULL,
     started_at TEXT NOT NULL,
     beat_at TEXT NOT NULL,
-    docker_ok INTEGER NOT NULL,
-    docker_detail TEXT NOT NULL,
+    docker_version TEXT NOT NULL,
+    -- An object for each of docker, image, gateway and disk: `ok`, and the `reason` if it is not.
+    parts TEXT NOT NULL,
     disk_free_bytes INTEGER NOT NULL,
     CONSTRAINT workers_started_at_utc CHECK (started_at GLOB '????-??-??T??:??:??.??????Z'),
     CONSTRAINT workers_beat_at_utc CHECK (beat_at GLOB '????-??-??T??:??:??.??????Z'),
-    CONSTRAINT workers_docker_ok_bool CHECK (docker_ok IN (0, 1))
+    CONSTRAINT workers_parts_json CHECK (json_type(parts) = 'object')
 ) STRICT;
 
 CREATE INDEX workers_heard ON workers (beat_at DESC, id);

@@ -88,6 +88,11 @@ class QueueUnavailableError(UnavailableError):
 
     code = "queue_unavailable"
 
+    def __init__(self, message: str, *, is_embedded: bool = False) -> None:
+        """Say whether it is the embedded server, which only SafeURL itself starts."""
+        super().__init__(message)
+        self.is_embedded = is_embedded
+
 
 class SandboxUnavailableError(UnavailableError):
     """Docker does not answer or cannot make the sandbox."""

@@ -11,8 +11,9 @@ from api.native.schemas import (
     HealthSummary,
     PartDocument,
     WorkerDocument,
+    WorkerPartsDocument,
 )
-from safeurl.model.scan import WorkerBeat
+from safeurl.model.worker import WorkerHeartbeat
 from safeurl.services.health import Health
 
 router = APIRouter(tags=["health"])
@@ -42,7 +43,8 @@ def document(found: Health) -> HealthDocument:
         recommendations=found.recommendations,
         database=PartDocument.model_validate(found.database),
         queue=PartDocument.model_validate(found.queue),
-        workers=tuple(_worker(beat) for beat in found.workers),
+        workers=tuple(_worker(worker) for worker in found.workers),
+        failing=found.failing,
     )
 
 
@@ -59,12 +61,14 @@ def _metrics(found: Health) -> HealthMetrics:
     )
 
 
-def _worker(beat: WorkerBeat) -> WorkerDocument:
+def _worker(worker: WorkerHeartbeat) -> WorkerDocument:
+    docker = worker.parts.docker
     return WorkerDocument(
-        host=beat.host,
-        pid=beat.pid,
-        concurrency=beat.concurrency,
-        beat_at=beat.beat_at,
-        disk_free_bytes=beat.disk_free_bytes,
-        docker=PartDocument(ok=beat.docker_ok, detail=beat.docker_detail),
+        host=worker.host,
+        pid=worker.pid,
+        concurrency=worker.concurrency,
+        beat_at=worker.beat_at,
+        disk_free_bytes=worker.disk_free_bytes,
+        docker=PartDocument(ok=docker.ok, detail=docker.reason or worker.docker_version),
+        parts=WorkerPartsDocument.model_validate(worker.parts),
     )

@@ -244,8 +244,24 @@ class PartDocument(_HealthDocument):
     detail: str
 
 
+class PartStatusDocument(_HealthDocument):
+    """Whether one part of a worker's host works."""
+
+    ok: bool
+    reason: str = Field(description="Why it does not work, in one sentence; empty if it works.")
+
+
+class WorkerPartsDocument(_HealthDocument):
+    """What a worker needs on its host."""
+
+    docker: PartStatusDocument = Field(description="The Docker engine.")
+    image: PartStatusDocument = Field(description="The fetcher's image.")
+    gateway: PartStatusDocument = Field(description="The egress gateway, if it is used.")
+    disk: PartStatusDocument = Field(description="The disk of the state folder.")
+
+
 class WorkerDocument(_HealthDocument):
-    """What a worker last said of itself."""
+    """The last heartbeat of a worker."""
 
     host: str
     pid: int
@@ -253,6 +269,7 @@ class WorkerDocument(_HealthDocument):
     beat_at: datetime
     disk_free_bytes: int = Field(description="On the disk of its state folder.")
     docker: PartDocument
+    parts: WorkerPartsDocument
 
 
 class HealthDocument(_HealthDocument):
@@ -265,3 +282,6 @@ class HealthDocument(_HealthDocument):
     database: PartDocument
     queue: PartDocument
     workers: tuple[WorkerDocument, ...]
+    failing: tuple[str, ...] = Field(
+        description="Processes of this host's system that fail at each start."
+    )

@@ -101,23 +101,6 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerBeat:
-    """What a worker last said of itself (a `workers` row)."""
-
-    id: str
-    host: str
-    pid: int
-    concurrency: int
-    started_at: datetime
-    beat_at: datetime
-    docker_ok: bool
-    #: The engine's version, or one sentence saying why it does not answer.
-    docker_detail: str
-    #: What is left on the disk of the state folder.
-    disk_free_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaderTerm:
     """A time of leadership (a `leader_terms` row); the newest one fences all that came before."""
 

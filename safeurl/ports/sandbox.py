@@ -70,5 +70,8 @@ class Sandbox(Protocol):
     async def ping(self) -> str:
         """Return the engine's version, else raise `SandboxUnavailableError`."""
 
+    async def check_image(self) -> None:
+        """Raise `SandboxUnavailableError` if the engine does not have the fetcher's image."""
+
     async def close(self) -> None:
         """Release connections; running containers stay the reaper's."""

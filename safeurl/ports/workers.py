@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Protocol
 
-from safeurl.model.scan import WorkerBeat
+from safeurl.model.worker import WorkerHeartbeat
 
 
 class HeartbeatStore(Protocol):
     """Keeps one worker's entry in the list."""
 
-    async def record_heartbeat(self, beat: WorkerBeat) -> None:
+    async def record_heartbeat(self, heartbeat: WorkerHeartbeat) -> None:
         """Record a worker's heartbeat, over its last one."""
 
     async def remove_worker(self, worker_id: str) -> None:
@@ -19,7 +19,7 @@ class HeartbeatStore(Protocol):
 class WorkerList(Protocol):
     """Lists the workers of all hosts."""
 
-    async def workers(self, *, since: datetime) -> list[WorkerBeat]:
+    async def workers(self, *, since: datetime) -> list[WorkerHeartbeat]:
         """Return the workers whose last heartbeat came at or after that time.
 
         Rows that cannot be read are left out.

@@ -1,29 +1,31 @@
-"""What is well and what is not, in words: from facts to issues, status and advice; pure."""
+"""From the facts of health to issues, advice and a status. No input or output happens here."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from safeurl.model.scan import Metrics, WorkerBeat
+from safeurl.model.scan import Metrics
+from safeurl.model.worker import WorkerHeartbeat
 from safeurl.printable import counted
 
 Status = Literal["healthy", "degraded", "unhealthy"]
 
-#: A worker that was silent longer than this counts as gone; they beat every ten seconds.
+#: A worker that sent no heartbeat for longer than this counts as lost; it sends one every 10 s.
 WORKER_SILENCE = timedelta(seconds=30)
-#: A worker that went without signing off is told of for so long.
+#: A lost worker is an issue for so long.
 LOST_MEMORY = timedelta(hours=1)
-#: A scan that waits longer than this waits too long.
+#: A scan that waits longer than this is an issue.
 LONG_WAIT = timedelta(minutes=10)
-#: More scans than this are a queue.
+#: More pending scans than this are an issue.
 MANY_PENDING = 50
-#: So many scans of the last hour that broke, and such a part of all that ended, are no accident.
+#: So many scans that failed for want of a sandbox or worker in the last hour, and such a share of
+#: all that ended, are an issue; fewer may be chance.
 MANY_BROKEN = 3
 BROKEN_SHARE = 0.1
-#: A disk with less than this left is low; SQLite, artefacts and logs go there.
+#: A disk with less space than this is low. SQLite, artefacts and logs are written to it.
 LOW_DISK_BYTES = 1024**3
-#: One with less than this is full: a write needs room for SQLite's log besides.
+#: A disk with less space than this is full: a write also needs space for SQLite's log.
 FULL_DISK_BYTES = 4 * 1024**2
 
 _START = "Start it with `safeurl up`, or scan one URL here and now with `safeurl scan URL`."
@@ -32,77 +34,75 @@ _MORE_WORKERS = "Raise WORKER_CONCURRENCY or run `safeurl worker` on more hosts.
 _MEBIBYTE = 1024**2
 #: Processes without which no scan ends.
 _NEEDED = ("maintenance", "gateway", "valkey", "worker-")
-#: How a beat begins to say that it is not Docker but the way out that sandboxes lack.
-_GATEWAY = "The egress gateway"
-#: And how it is said of a queue that nobody but SafeURL itself can start.
-EMBEDDED_QUEUE = "The embedded queue"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One part of the system: whether it works, and a sentence about it."""
+    """One part of the system, the database or the queue: whether it works, in one sentence."""
 
     ok: bool
     detail: str
-    #: Whether it was never there, as before the first start.
+    #: True if it never existed, as before the first start.
     is_absent: bool = False
+    #: True if it is a server that only SafeURL itself starts.
+    is_embedded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """What is left on the disk of a host's state folder."""
+    """The space left on the disk of a host's state folder."""
 
     host: str
     free_bytes: int
 
     @property
     def is_full(self) -> bool:
-        """Whether a database on it takes no scan any more, or soon will not."""
+        """True if a database on this disk cannot record scans, or soon cannot."""
         return self.free_bytes < FULL_DISK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One thing that is wrong, and what to do about it, a sentence each."""
+    """What is wrong and what to do about it, a sentence each."""
 
-    words: str
+    text: str
     advice: str
-    #: Whether scans are not taken, or nobody is there to work on them.
+    #: True if scans cannot be recorded, or if no worker is there to run them.
     is_outage: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """The facts, gathered from database and queue, never from Docker; and what they mean."""
+    """The facts, read from database and queue, never from Docker; and what follows from them."""
 
     at: datetime
     database: Part
     queue: Part
-    #: Those that were heard of in the last `WORKER_SILENCE`.
-    workers: tuple[WorkerBeat, ...] = ()
-    #: Those that were heard of in the last `LOST_MEMORY`, and then no more.
-    silent: tuple[WorkerBeat, ...] = ()
-    #: None where the database does not answer.
+    #: Workers whose last heartbeat is no older than `WORKER_SILENCE`.
+    workers: tuple[WorkerHeartbeat, ...] = ()
+    #: Lost workers: their last heartbeat is older than that, but no older than `LOST_MEMORY`.
+    silent: tuple[WorkerHeartbeat, ...] = ()
+    #: None if the database does not answer.
     metrics: Metrics | None = None
-    #: Unfinished scans whose rows this version cannot read, as far as was looked.
+    #: Some of the unfinished scans whose rows this version cannot read.
     unreadable: tuple[str, ...] = ()
-    #: Jobs of the last hour that workers refused, because SafeURL had not written them.
+    #: Jobs of the last hour that workers refused because SafeURL did not write them.
     refused_jobs: int = 0
-    #: Of the host that asks, where the database lies on it.
+    #: The disk of the host that asks, if the database is on it.
     disk: Disk | None = None
-    #: Processes of the system over this host's state folder that fail at each start.
+    #: Processes of this host's system that fail at each start.
     failing: tuple[str, ...] = ()
 
     @property
     def is_running(self) -> bool:
-        """Whether SafeURL was ever started with these settings."""
+        """True if SafeURL was ever started with these settings."""
         return not self.database.is_absent
 
     @property
-    def findings(self) -> tuple[Issue, ...]:
+    def all_issues(self) -> tuple[Issue, ...]:
         """What is wrong, the most urgent first."""
         if not self.is_running:
-            # All else follows from it.
+            # All other issues would follow from this one.
             return (
                 Issue(f"SafeURL is not running. {self.database.detail}", _START, is_outage=True),
             )
@@ -113,38 +113,38 @@ class Health:
             *_intruder(self),
             *_failing(self),
             *_workers(self),
-            *_docker(self),
+            *_parts(self),
             *_pending(self),
             *_broken(self),
             *_lost(self),
             *_disks(self),
         ]
-        # Stable: outages first, and each kind in the order above.
+        # A stable sort: outages first, the rest in the order above.
         return tuple(dict.fromkeys(sorted(found, key=lambda issue: not issue.is_outage)))
 
     @property
     def issues(self) -> tuple[str, ...]:
         """What is wrong, one sentence each."""
-        return tuple(issue.words for issue in self.findings)
+        return tuple(issue.text for issue in self.all_issues)
 
     @property
     def recommendations(self) -> tuple[str, ...]:
-        """What to do about the issues, one sentence each and none twice."""
-        return tuple(dict.fromkeys(issue.advice for issue in self.findings))
+        """What to do about the issues, one sentence each, without repetition."""
+        return tuple(dict.fromkeys(issue.advice for issue in self.all_issues))
 
     @property
     def takes_scans(self) -> bool:
-        """Whether a scan that is handed in now is recorded."""
+        """True if a scan that is submitted now is recorded."""
         return self.database.ok and not (self.disk is not None and self.disk.is_full)
 
     @property
     def status(self) -> Status:
-        """One word for the whole.
+        """The state of the whole system in one word.
 
         `healthy`: all is well. `degraded`: scans are taken, but wait, are slow or may fail.
         `unhealthy`: scans are not taken, or there are some and no worker is there for them.
         """
-        found = self.findings
+        found = self.all_issues
         if any(issue.is_outage for issue in found):
             return "unhealthy"
         return "degraded" if found else "healthy"
@@ -162,10 +162,9 @@ def _database(health: Health) -> Iterator[Issue]:
 
 def _queue(health: Health) -> Iterator[Issue]:
     if not health.queue.ok:
-        embedded = health.queue.detail.startswith(EMBEDDED_QUEUE)
         start = (
             "Run `safeurl up` or `safeurl worker` on this host, which bring it, or set REDIS_URL"
-            if embedded
+            if health.queue.is_embedded
             else "Start Redis, or check REDIS_URL, or REDIS_HOST, REDIS_PORT and REDIS_PASSWORD"
         )
         yield Issue(
@@ -220,19 +219,27 @@ def _workers(health: Health) -> Iterator[Issue]:
         yield Issue("No worker is running.", _RUN_WORKER)
 
 
-def _docker(health: Health) -> Iterator[Issue]:
-    for beat in health.workers:
-        if not beat.docker_ok and beat.docker_detail.startswith(_GATEWAY):
+def _parts(health: Health) -> Iterator[Issue]:
+    for worker in health.workers:
+        host, parts = worker.host, worker.parts
+        if not parts.docker.ok:
             yield Issue(
-                f"The worker on {beat.host} cannot scan: {beat.docker_detail}",
-                f"On {beat.host}, check that `safeurl gateway` runs and that the worker may open "
-                "its sockets (EGRESS_DIR).",
-            )
-        elif not beat.docker_ok:
-            yield Issue(
-                f"Docker does not work for the worker on {beat.host}: {beat.docker_detail}",
-                f"On {beat.host}, check that the Docker engine runs and that the worker may open "
+                f"Docker does not work for the worker on {host}: {parts.docker.reason}",
+                f"On {host}, check that the Docker engine runs and that the worker may open "
                 "its socket (DOCKER_SOCKET_PATH).",
+            )
+        elif not parts.image.ok:
+            # Without an engine it is not known whether the image is there.
+            yield Issue(
+                f"The worker on {host} cannot scan: {parts.image.reason}",
+                f"On {host}, build the image with docker/quickstart.sh, or name one that is there "
+                "(FETCHER_IMAGE).",
+            )
+        if not parts.gateway.ok:
+            yield Issue(
+                f"The worker on {host} cannot scan: {parts.gateway.reason}",
+                f"On {host}, check that `safeurl gateway` runs and that the worker may open "
+                "its sockets (EGRESS_DIR).",
             )
 
 
@@ -265,21 +272,21 @@ def _broken(health: Health) -> Iterator[Issue]:
 
 
 def _lost(health: Health) -> Iterator[Issue]:
-    """Tell of workers that neither signed off nor were followed by another on their host."""
+    """Report lost workers that no later worker on the same host has replaced."""
     for lost in health.silent:
         if any(w.host == lost.host and w.started_at >= lost.beat_at for w in health.workers):
             continue
-        heard = _span(health.at - lost.beat_at)
+        silence = _span(health.at - lost.beat_at)
         yield Issue(
             f"The worker on {lost.host} (process {lost.pid}) was lost: "
-            f"it was last heard of {heard} ago.",
+            f"it was last heard of {silence} ago.",
             f"See on {lost.host} why it ended, and start it again; "
             "other workers take up the scans that it had.",
         )
 
 
 def _disks(health: Health) -> Iterator[Issue]:
-    disks = {beat.host: beat.disk_free_bytes for beat in health.workers}
+    disks = {worker.host: worker.disk_free_bytes for worker in health.workers}
     if health.disk is not None:
         disks[health.disk.host] = health.disk.free_bytes
     for host, free_bytes in disks.items():
@@ -295,7 +302,7 @@ def _disks(health: Health) -> Iterator[Issue]:
 
 
 def _span(span: timedelta) -> str:
-    """Return a span of time in words."""
+    """Return a span of time for a sentence."""
     minutes = span // timedelta(minutes=1)
     if minutes < 1:
         return counted(span // timedelta(seconds=1), "second")

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
-from safeurl.errors import StoreAbsentError, UnavailableError
+from safeurl.errors import QueueUnavailableError, StoreAbsentError, UnavailableError
 from safeurl.ports.backlog import Backlog
 from safeurl.ports.metrics import MetricsReader
 from safeurl.ports.queue import WakeQueue
@@ -47,8 +47,8 @@ async def read_health(
         queue=queue_part,
         refused_jobs=refused,
         unreadable=unreadable,
-        workers=tuple(beat for beat in heard if beat.beat_at >= silent_since),
-        silent=tuple(beat for beat in heard if beat.beat_at < silent_since),
+        workers=tuple(each for each in heard if each.beat_at >= silent_since),
+        silent=tuple(each for each in heard if each.beat_at < silent_since),
         metrics=metrics,
         disk=disk,
         failing=failing,
@@ -61,7 +61,8 @@ async def read_queue(queue: WakeQueue) -> tuple[Part, int]:
         waiting = await queue.ping()
         refused = await queue.refused()
     except UnavailableError as error:
-        return Part(ok=False, detail=str(error)), 0
+        is_embedded = isinstance(error, QueueUnavailableError) and error.is_embedded
+        return Part(ok=False, detail=str(error), is_embedded=is_embedded), 0
     wait = counted(waiting, "wake-up waits", "wake-ups wait")
     return Part(ok=True, detail=f"The queue answers; {wait}."), refused
 

@@ -9,6 +9,7 @@ import pytest
 from safeurl.errors import RowRefusedError
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import Metrics, VerdictSummary
+from safeurl.model.worker import PartStatus, WorkerParts
 from safeurl.ports.clock import CLOCK_SKEW
 from safeurl.ports.store import Store
 from safeurl.state import Outcome, State
@@ -24,6 +25,8 @@ from tests.support.builders import (
     make_ending,
     make_scan,
 )
+
+_NO_DOCKER = WorkerParts(docker=PartStatus(ok=False, reason="It does not answer: “é”."))
 
 SECOND = timedelta(seconds=1)
 
@@ -150,7 +153,7 @@ async def test_a_worker_is_known_by_its_last_beat(store: Store) -> None:
     """A beat overwrites the one before; the freshest comes first."""
     await store.record_heartbeat(make_beat("a"))
     await store.record_heartbeat(make_beat("b", NOW + SECOND))
-    ill = replace(make_beat("a", NOW + 2 * SECOND), docker_ok=False, docker_detail="It is down.")
+    ill = replace(make_beat("a", NOW + 2 * SECOND), docker_version="", parts=_NO_DOCKER)
     await store.record_heartbeat(ill)
     assert await store.workers(since=NOW) == [ill, make_beat("b", NOW + SECOND)]
     assert await store.workers(since=NOW + 2 * SECOND) == [ill]

@@ -9,18 +9,18 @@ from http import HTTPStatus
 import pytest
 
 from safeurl.errors import QueueUnavailableError, StoreUnavailableError
-from safeurl.model.scan import WorkerBeat
+from safeurl.model.worker import PartStatus, WorkerHeartbeat, WorkerParts
 from tests.support.live_api import NOW, MemoryApi, memory_api
 
-_BEAT = WorkerBeat(
+_BEAT = WorkerHeartbeat(
     id="w1",
     host="scan-1",
     pid=42,
     concurrency=5,
     started_at=NOW,
     beat_at=NOW,
-    docker_ok=True,
-    docker_detail="20.10.24",
+    docker_version="20.10.24",
+    parts=WorkerParts(),
     disk_free_bytes=10**10,
 )
 
@@ -66,7 +66,9 @@ def test_degraded_without_redis(api: MemoryApi) -> None:
 
 def test_degraded_when_docker_does_not_work(api: MemoryApi) -> None:
     """The worker tells of its Docker with its beat; the API asks nobody else."""
-    beat = replace(_BEAT, docker_ok=False, docker_detail="Permission denied.")
+    beat = replace(
+        _BEAT, parts=WorkerParts(docker=PartStatus(ok=False, reason="Permission denied."))
+    )
     asyncio.run(api.store.record_heartbeat(beat))
     body = api.client.get("/health").json()
     assert body["health"]["status"] == "degraded"

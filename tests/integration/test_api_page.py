@@ -15,7 +15,7 @@ import pytest
 
 from api.ui.page import FOLDER
 from safeurl.errors import QueueUnavailableError, StoreUnavailableError
-from safeurl.model.scan import WorkerBeat
+from safeurl.model.worker import PartStatus, WorkerHeartbeat, WorkerParts
 from safeurl.service import Service
 from tests.support.browser import Browser
 from tests.support.failing import FailingQueue, FailingStore
@@ -32,15 +32,16 @@ _LISTS = (
 )
 _LOADED = "document.querySelector('#health b') && (recent.children.length || !empty.hidden)"
 
-_BEAT = WorkerBeat(
+_NO_DOCKER = WorkerParts(docker=PartStatus(ok=False, reason="20.10.24"))
+_BEAT = WorkerHeartbeat(
     id="w1",
     host="scan-1",
     pid=42,
     concurrency=5,
     started_at=NOW,
     beat_at=NOW,
-    docker_ok=True,
-    docker_detail="20.10.24",
+    docker_version="20.10.24",
+    parts=WorkerParts(),
     disk_free_bytes=10**10,
 )
 
@@ -212,7 +213,7 @@ def test_older_pages_stay(browser: Browser, ordered: MemoryApi) -> None:
     browser.wait("older.hidden")
     assert browser.run(_IDS) == _listed(ordered, 50)
     watched = ordered.submit()
-    asyncio.run(ordered.store.record_heartbeat(replace(_BEAT, docker_ok=False)))
+    asyncio.run(ordered.store.record_heartbeat(replace(_BEAT, parts=_NO_DOCKER)))
     browser.run("turnTimer()")
     browser.wait("!issues.hidden")
     assert browser.run(f"{_IDS}.length") == 23
@@ -230,7 +231,7 @@ def test_health_is_said_once(browser: Browser, ordered: MemoryApi) -> None:
     ordered.queue.fault = QueueUnavailableError("Redis does not answer.")
     _open(browser, ordered)
     browser.run(_watch("health"))
-    asyncio.run(ordered.store.record_heartbeat(replace(_BEAT, docker_ok=False)))
+    asyncio.run(ordered.store.record_heartbeat(replace(_BEAT, parts=_NO_DOCKER)))
     browser.run("turnTimer()")
     browser.wait("wrong.children.length === 2")
     assert browser.run("changes") == 0
@@ -245,7 +246,7 @@ def test_all_issues_and_advice_can_be_read(
     browser: Browser, ordered: MemoryApi, width: int
 ) -> None:
     """They open with a key, fit the narrowest screen, and are gone once all is well."""
-    long = replace(_BEAT, docker_ok=False, host=f"{'long-' * 9}host", disk_free_bytes=10**8)
+    long = replace(_BEAT, parts=_NO_DOCKER, host=f"{'long-' * 9}host", disk_free_bytes=10**8)
     asyncio.run(ordered.store.record_heartbeat(long))
     ordered.queue.fault = QueueUnavailableError("Redis does not answer.")
     _open(browser, ordered, width)

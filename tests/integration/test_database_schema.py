@@ -24,7 +24,8 @@ from safeurl.adapters.sql.statements import (
     workers,
 )
 from safeurl.model.audit import AuditRow, Seal
-from safeurl.model.scan import Artefact, AuditEntry, Metrics, Result, Scan, WorkerBeat
+from safeurl.model.scan import Artefact, AuditEntry, Metrics, Result, Scan
+from safeurl.model.worker import WorkerHeartbeat
 from safeurl.state import TRANSITIONS, Outcome, State
 
 _COMMENT = re.compile(r"--[^\n]*")
@@ -91,7 +92,7 @@ def test_the_models_match_the_schema(tmp_path: Path) -> None:
         (Result, models.ScanResult),
         (Artefact, models.ScanArtefact),
         (AuditEntry, models.AuditLog),
-        (WorkerBeat, models.Worker),
+        (WorkerHeartbeat, models.Worker),
         (Metrics, models.MetricsRow),
         (AuditRow, models.AuditLog),
         (Seal, models.AuditSeal),

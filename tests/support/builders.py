@@ -6,7 +6,8 @@ from typing import Any
 
 from safeurl.model.attempt import FinalRecord
 from safeurl.model.report import Profile
-from safeurl.model.scan import Artefact, Result, Scan, WorkerBeat, new_scan_id
+from safeurl.model.scan import Artefact, Result, Scan, new_scan_id
+from safeurl.model.worker import WorkerHeartbeat, WorkerParts
 from safeurl.ports.store import Store
 from safeurl.state import Outcome, State, final_state
 
@@ -69,17 +70,17 @@ def make_ending(scan: Scan, outcome: Outcome = Outcome.OK, **changes: Any) -> Fi
     return replace(ending, **changes)
 
 
-def make_beat(worker: str = WORKER, at: datetime = NOW) -> WorkerBeat:
+def make_beat(worker: str = WORKER, at: datetime = NOW) -> WorkerHeartbeat:
     """Return a worker's sign of life."""
-    return WorkerBeat(
+    return WorkerHeartbeat(
         id=worker,
         host="host-1",
         pid=4711,
         concurrency=5,
         started_at=NOW,
         beat_at=at,
-        docker_ok=True,
-        docker_detail="20.10.24",
+        docker_version="20.10.24",
+        parts=WorkerParts(),
         disk_free_bytes=10**10,
     )
 

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from safeurl.adapters.memory.queue import MemoryQueue
 from safeurl.adapters.memory.store import MemoryStore
-from safeurl.model.scan import Scan, WorkerBeat
+from safeurl.model.scan import Scan
+from safeurl.model.worker import WorkerHeartbeat
 
 
 class FailingStore(MemoryStore):
@@ -31,7 +32,7 @@ class FailingStore(MemoryStore):
         self._fail()
         return await super().page(limit=limit, before=before)
 
-    async def workers(self, *, since: datetime) -> list[WorkerBeat]:
+    async def workers(self, *, since: datetime) -> list[WorkerHeartbeat]:
         """List, or fail."""
         self._fail()
         return await super().workers(since=since)

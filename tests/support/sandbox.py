@@ -76,6 +76,9 @@ class ScriptedSandbox:
         """Return a version."""
         return "scripted"
 
+    async def check_image(self) -> None:
+        """Find it."""
+
     async def close(self) -> None:
         """Do nothing."""
 

@@ -76,14 +76,14 @@ CHANGES: Mapping[str, tuple[Sequence[str], str]] = {
         "There is a trigger 'quiet' which is not SafeURL's.",
     ),
     "CHECK removed": (
-        _workers("CONSTRAINT workers_docker_ok_bool CHECK (docker_ok IN (0, 1))", "CHECK (1)"),
+        _workers("CONSTRAINT workers_parts_json CHECK (json_type(parts) = 'object')", "CHECK (1)"),
         (
-            "The table workers is changed: without 'CONSTRAINT workers_docker_ok_bool CHECK "
-            "(docker_ok IN (0, 1))', with 'CHECK (1)'."
+            'The table workers is changed: without "CONSTRAINT workers_parts_json CHECK '
+            "(json_type(parts) = 'object')\", with 'CHECK (1)'."
         ),
     ),
     "CHECK with another name": (
-        _workers("CONSTRAINT workers_docker_ok_bool", "CONSTRAINT other"),
+        _workers("CONSTRAINT workers_parts_json", "CONSTRAINT other"),
         "The table workers is changed",
     ),
     "column added": (

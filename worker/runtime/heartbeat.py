@@ -1,81 +1,120 @@
-"""A worker's sign of life: that it runs, how its Docker does, how much disk is left."""
+"""A worker's heartbeat: it shows that the worker runs, and which parts of its host work."""
 
 import asyncio
 import logging
 import os
 import shutil
 import socket
-from datetime import datetime
+from collections.abc import Awaitable, Callable
 
 from safeurl.bootstrap import utc_now
 from safeurl.errors import EgressUnavailableError, SandboxUnavailableError, UnavailableError
-from safeurl.model.scan import WorkerBeat
+from safeurl.model.worker import WORKING, PartStatus, WorkerHeartbeat, WorkerParts
 from safeurl.ports.sandbox import Sandbox
 from safeurl.ports.workers import HeartbeatStore
+from safeurl.services.health import LOW_DISK_BYTES
 from safeurl.settings import Settings
 from worker.egress.client.client import EgressClient
 
 _log = logging.getLogger("safeurl.beat")
 
 HEARTBEAT_INTERVAL_S = 10.0
-#: A gateway that has just begun, or begins anew, is not told of.
-_GATEWAY_STARTS_S = 3.0
+#: A gateway that does not answer is asked once more after this time: it may just be starting.
+_GATEWAY_START_S = 3.0
+_MEBIBYTE = 1024**2
+
+#: Asks the gateway for an answer, or raises `EgressUnavailableError`.
+PingGateway = Callable[[], Awaitable[object]]
 
 
 class Heartbeat:
-    """Tells the store that this worker lives, and how its host does."""
+    """Records that this worker lives, and how the parts of its host do."""
 
-    def __init__(
-        self, settings: Settings, store: HeartbeatStore, sandbox: Sandbox, name: str
+    def __init__(  # noqa: PLR0913 - the parts that it asks, each handed in
+        self,
+        settings: Settings,
+        store: HeartbeatStore,
+        sandbox: Sandbox,
+        name: str,
+        *,
+        ping_gateway: PingGateway | None = None,
+        gateway_start_s: float = _GATEWAY_START_S,
     ) -> None:
-        """Count from now; the worker is the parent of this process."""
+        """Take `name`, that of the worker, which is the parent of this process and starts now."""
         self._settings = settings
         self._store = store
         self._sandbox = sandbox
         self._name = name
+        self._ping_gateway = ping_gateway or EgressClient(settings.gateway_dir).ping
+        self._gateway_start_s = gateway_start_s
         self._pid = os.getppid()
         self._started_at = utc_now()
 
     async def send(self) -> None:
-        """Beat once, over the last one."""
-        docker_ok, detail = await self._docker()
+        """Ask all parts and record one heartbeat, over the last one."""
+        (version, docker, image), gateway, (free_bytes, disk) = await asyncio.gather(
+            self._docker_and_image(), self._gateway(), self._disk()
+        )
         await self._store.record_heartbeat(
-            self._make(utc_now(), docker_ok=docker_ok, detail=detail)
+            WorkerHeartbeat(
+                id=self._name,
+                host=socket.gethostname(),
+                pid=self._pid,
+                concurrency=self._settings.worker_concurrency,
+                started_at=self._started_at,
+                beat_at=utc_now(),
+                docker_version=version,
+                parts=WorkerParts(docker=docker, image=image, gateway=gateway, disk=disk),
+                disk_free_bytes=free_bytes,
+            )
         )
 
     async def remove(self) -> None:
-        """Leave the list of living workers at once."""
+        """Remove the worker from the list; a database that does not answer is only logged."""
         try:
             await self._store.remove_worker(self._name)
         except UnavailableError as error:
             _log.warning("beat.not_retired error=%s", error)
 
-    async def _docker(self) -> tuple[bool, str]:
+    async def _docker_and_image(self) -> tuple[str, PartStatus, PartStatus]:
+        """Return the version of the engine, and whether it works and has the image."""
         try:
             version = await self._sandbox.ping()
-            if self._settings.container_network == "none":
-                await self._ask_gateway()
-        except (SandboxUnavailableError, EgressUnavailableError) as error:
-            return False, str(error)
-        return True, version
-
-    async def _ask_gateway(self) -> None:
-        gateway = EgressClient(self._settings.gateway_dir)
+        except SandboxUnavailableError as error:
+            failed = _failed(error)
+            return "", failed, failed
         try:
-            await gateway.ping()
-        except EgressUnavailableError:
-            await asyncio.sleep(_GATEWAY_STARTS_S)
-            await gateway.ping()
+            await self._sandbox.check_image()
+        except SandboxUnavailableError as error:
+            return version, WORKING, _failed(error)
+        return version, WORKING, WORKING
 
-    def _make(self, at: datetime, *, docker_ok: bool, detail: str) -> WorkerBeat:
-        return WorkerBeat(
-            id=self._name,
-            host=socket.gethostname(),
-            pid=self._pid,
-            concurrency=self._settings.worker_concurrency,
-            started_at=self._started_at,
-            beat_at=at,
-            docker_ok=docker_ok,
-            docker_detail=detail,
-            disk_free_bytes=shutil.disk_usage(self._settings.state_dir).free,
-        )
+    async def _gateway(self) -> PartStatus:
+        if self._settings.container_network != "none":
+            return WORKING
+        try:
+            try:
+                await self._ping_gateway()
+            except EgressUnavailableError:
+                await asyncio.sleep(self._gateway_start_s)
+                await self._ping_gateway()
+        except EgressUnavailableError as error:
+            return _failed(error)
+        return WORKING
+
+    async def _disk(self) -> tuple[int, PartStatus]:
+        """Return the space that is left for the state folder, and whether it is enough."""
+        folder = self._settings.state_dir
+        try:
+            # In a thread: a network file system may not answer.
+            free_bytes = (await asyncio.to_thread(shutil.disk_usage, folder)).free
+        except OSError as error:
+            return 0, PartStatus(ok=False, reason=f"{folder} cannot be used: {error.strerror}.")
+        if free_bytes < LOW_DISK_BYTES:
+            left = f"The disk of the state folder has {free_bytes // _MEBIBYTE} MiB left."
+            return free_bytes, PartStatus(ok=False, reason=left)
+        return free_bytes, WORKING
+
+
+def _failed(error: UnavailableError) -> PartStatus:
+    return PartStatus(ok=False, reason=str(error))

@@ -79,7 +79,7 @@ class DockerSandbox:
         self._reason = ""
         if self._breaker.has_failed():
             try:
-                self._version()
+                self._check_image()
             except SandboxUnavailableError as error:
                 self._breaker.restart_pause()
                 self._reason = str(error)
@@ -97,16 +97,23 @@ class DockerSandbox:
         return choose_runtime(self.settings.runtime, self.settings.network, runtimes)
 
     async def ping(self) -> str:
-        """Return the engine's version if it has the image."""
+        """Return the engine's version."""
         return await asyncio.to_thread(self._version)
+
+    async def check_image(self) -> None:
+        """Ask the engine for the image."""
+        await asyncio.to_thread(self._check_image)
 
     async def close(self) -> None:
         """Do nothing: each run opens and closes its own connections."""
 
     def _version(self) -> str:
         with self._engine.client(_PING_S) as client:
-            client.image(self.settings.image)
             return client.version()
+
+    def _check_image(self) -> None:
+        with self._engine.client(_PING_S) as client:
+            client.image(self.settings.image)
 
 
 async def _await_uncancelled(work: asyncio.Future[SandboxExit]) -> None:

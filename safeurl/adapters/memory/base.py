@@ -2,14 +2,8 @@
 
 from datetime import datetime
 
-from safeurl.model.scan import (
-    Artefact,
-    AuditEntry,
-    LeaderTerm,
-    Result,
-    Scan,
-    WorkerBeat,
-)
+from safeurl.model.scan import Artefact, AuditEntry, LeaderTerm, Result, Scan
+from safeurl.model.worker import WorkerHeartbeat
 from safeurl.state import State
 
 
@@ -25,7 +19,7 @@ class MemoryBase:
         self._evidence: dict[str, str] = {}
         self._artefacts: dict[str, dict[tuple[str, str], Artefact]] = {}
         self._audit: list[AuditEntry] = []
-        self._workers: dict[str, WorkerBeat] = {}
+        self._workers: dict[str, WorkerHeartbeat] = {}
         #: The newest term last.
         self._terms: list[LeaderTerm] = []
 

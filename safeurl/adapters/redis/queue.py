@@ -22,7 +22,6 @@ from safeurl.adapters.redis.wakeup import QUEUE_KEY, QUEUE_NAME, REFUSED_KEY, sc
 from safeurl.errors import QueueUnavailableError
 from safeurl.model.wakeup import TASK
 from safeurl.ports.queue import Waiting
-from safeurl.services.health import EMBEDDED_QUEUE
 
 SERIALIZER = "json"
 
@@ -164,7 +163,7 @@ class RQQueue:
             # Whichever notices it first: the deadline of the call, or the one of its connection.
             silent_s = TIMEOUT_S if isinstance(error, SilenceError) else patience_s
             silence = f"{self._name()} does not answer: silent for {silent_s:g} seconds."
-            raise QueueUnavailableError(silence) from error
+            raise QueueUnavailableError(silence, is_embedded=self._embedded) from error
         except OutOfMemoryError as error:
             raise QueueUnavailableError("Redis is full: it takes no writes (maxmemory).") from error
         except ResponseError as error:
@@ -174,14 +173,17 @@ class RQQueue:
             raise QueueUnavailableError(refusal) from error
         except RedisError as error:
             silence = f"{self._name()} does not answer: {error}"
-            raise QueueUnavailableError(_distrust(error) or silence) from error
+            raise QueueUnavailableError(
+                _distrust(error) or silence, is_embedded=self._embedded
+            ) from error
         except Exception as error:
             # The client fails in many ways on answers that no Redis gives, and keeps no connection
             # then. The scan that was to be told of is recorded, and whoever asks for health waits.
-            raise QueueUnavailableError(f"{self._name()} answers what no Redis does.") from error
+            nonsense = f"{self._name()} answers what no Redis does."
+            raise QueueUnavailableError(nonsense, is_embedded=self._embedded) from error
 
     def _name(self) -> str:
-        return EMBEDDED_QUEUE if self._embedded else "Redis"
+        return "The embedded queue" if self._embedded else "Redis"
 
 
 def _distrust(error: BaseException) -> str:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, AwareDatetime, Json
-from sqlalchemy import Integer, Text
+from sqlalchemy import Text
 from sqlmodel import Field, SQLModel
 
 from safeurl.model.report import Profile
+from safeurl.model.worker import WorkerParts
 from safeurl.state import Outcome, State
 
 
@@ -119,7 +120,7 @@ class AuditLog(SQLModel, table=True):
 
 
 class Worker(SQLModel, table=True):
-    """What a worker last said of itself."""
+    """The last heartbeat of a worker."""
 
     __tablename__: ClassVar[str] = "workers"
     id: str = Field(primary_key=True, sa_type=Text)
@@ -128,8 +129,8 @@ class Worker(SQLModel, table=True):
     concurrency: int
     started_at: At = Field(sa_type=Text)
     beat_at: At = Field(sa_type=Text)
-    docker_ok: bool = Field(sa_type=Integer)
-    docker_detail: str = Field(sa_type=Text)
+    docker_version: str = Field(sa_type=Text)
+    parts: Json[WorkerParts] = Field(sa_type=Text)
     disk_free_bytes: int
 
 

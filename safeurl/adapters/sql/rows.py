@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import Field, fields
+from dataclasses import Field, asdict, fields
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -12,6 +12,7 @@ from sqlmodel import SQLModel
 
 from safeurl.adapters.sql.database import Row, Value
 from safeurl.errors import RowRefusedError, RowUnreadableError
+from safeurl.model.worker import WorkerParts
 
 
 class _Dataclass(Protocol):
@@ -46,6 +47,8 @@ def _column(value: object) -> Value:
             return stamp(value)
         case tuple():
             return json.dumps(value)
+        case WorkerParts():
+            return json.dumps(asdict(value))
         case bool() | int():
             return int(value)
         case None:

@@ -7,26 +7,26 @@ from safeurl.adapters.sql.base import SQLBase
 from safeurl.adapters.sql.database import Statement
 from safeurl.adapters.sql.rows import columns, readable, stamp
 from safeurl.adapters.sql.statements import workers as statements
-from safeurl.model.scan import WorkerBeat
+from safeurl.model.worker import WorkerHeartbeat
 
 
 class SQLWorkers(SQLBase):
     """`WorkerStore`; the contract stands on the port."""
 
-    async def record_heartbeat(self, beat: WorkerBeat) -> None:
+    async def record_heartbeat(self, heartbeat: WorkerHeartbeat) -> None:
         """Insert or overwrite."""
-        await self._write([Statement.of(statements.RECORD_HEARTBEAT, columns(beat))])
+        await self._write([Statement.of(statements.RECORD_HEARTBEAT, columns(heartbeat))])
 
     async def remove_worker(self, worker_id: str) -> None:
-        """Forget a worker that ends."""
+        """Delete the row of a worker that ends."""
         await self._write([Statement(statements.REMOVE_WORKER, {"id": worker_id})])
 
     async def forget_workers(self, *, silent_since: datetime) -> None:
-        """Walk the index of beats from its old end."""
+        """Walk the index of heartbeats from its old end."""
         args = {"silent_since": stamp(silent_since)}
         await self._write([Statement(statements.FORGET_WORKERS, args)])
 
-    async def workers(self, *, since: datetime) -> list[WorkerBeat]:
-        """Walk the index of beats, the freshest first."""
+    async def workers(self, *, since: datetime) -> list[WorkerHeartbeat]:
+        """Walk the index of heartbeats, newest first."""
         rows = await self._read(statements.WORKERS, since=stamp(since))
-        return readable(models.Worker, WorkerBeat, rows)
+        return readable(models.Worker, WorkerHeartbeat, rows)

@@ -307,7 +307,7 @@ class _Parts:
         from worker.bootstrap import make_sandbox  # noqa: PLC0415 - the same; the worker inherits it
         from worker.egress.client.client import EgressClient  # noqa: PLC0415 - the same
 
-        await make_sandbox(self._settings).ping()
+        await make_sandbox(self._settings).check_image()
         if self._settings.egress_dir and self._settings.container_network == "none":
             await EgressClient(self._settings.gateway_dir).ping()
 

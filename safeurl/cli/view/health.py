@@ -52,11 +52,11 @@ def _sentences(mark: str, style: str, sentences: tuple[str, ...]) -> Grid:
 def _facts(health: Health) -> Iterator[tuple[str, str]]:
     yield "database", health.database.detail
     yield "queue", health.queue.detail
-    for beat in health.workers:
-        docker = f"Docker {beat.docker_detail}" if beat.docker_ok else "no Docker"
-        free = f"{beat.disk_free_bytes / _GIBIBYTE:.1f} GiB free"
-        who = f"{beat.host} (process {beat.pid})"
-        yield "worker", f"{who}, {beat.concurrency} at a time, {docker}, {free}"
+    for worker in health.workers:
+        docker = f"Docker {worker.docker_version}" if worker.parts.docker.ok else "no Docker"
+        free = f"{worker.disk_free_bytes / _GIBIBYTE:.1f} GiB free"
+        who = f"{worker.host} (process {worker.pid})"
+        yield "worker", f"{who}, {worker.concurrency} at a time, {docker}, {free}"
     metrics = health.metrics
     if metrics is None:
         return

@@ -4,19 +4,20 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from api.native.health import document
-from safeurl.model.scan import Metrics, WorkerBeat
+from safeurl.model.scan import Metrics
+from safeurl.model.worker import PartStatus, WorkerHeartbeat, WorkerParts
 from safeurl.services.health import Health, Part
 
 _NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-_BEAT = WorkerBeat(
+_BEAT = WorkerHeartbeat(
     id="w1",
     host="scan-1",
     pid=42,
     concurrency=5,
     started_at=_NOW,
     beat_at=_NOW,
-    docker_ok=True,
-    docker_detail="20.10.24",
+    docker_version="20.10.24",
+    parts=WorkerParts(),
     disk_free_bytes=10**10,
 )
 _METRICS = Metrics(
@@ -40,9 +41,13 @@ _DOWN = Part(ok=False, detail="It does not answer.")
 
 def test_the_form_is_the_one_that_monitoring_reads() -> None:
     """Names are camel case and every member is there."""
-    assert document(_HEALTHY).model_dump(mode="json", by_alias=True) == {
+    away = WorkerParts(gateway=PartStatus(ok=False, reason="It is away."))
+    health = replace(_HEALTHY, workers=(replace(_BEAT, parts=away),), failing=("gateway",))
+    shown = document(health).model_dump(mode="json", by_alias=True)
+    assert shown.pop("recommendations") == list(health.recommendations)
+    assert shown.pop("health") == {"status": "unhealthy", "issues": list(health.issues)}
+    assert shown == {
         "timestamp": "2026-03-01T12:00:00Z",
-        "health": {"status": "healthy", "issues": []},
         "metrics": {
             "activeWorkers": 1,
             "totalScansInProgress": 2,
@@ -52,7 +57,6 @@ def test_the_form_is_the_one_that_monitoring_reads() -> None:
             "recentlyCancelled": 4,
             "oldestPendingScan": "2026-03-01T11:59:55Z",
         },
-        "recommendations": [],
         "database": {"ok": True, "detail": "The database answers."},
         "queue": {"ok": True, "detail": "The queue answers."},
         "workers": [
@@ -63,8 +67,15 @@ def test_the_form_is_the_one_that_monitoring_reads() -> None:
                 "beatAt": "2026-03-01T12:00:00Z",
                 "diskFreeBytes": 10**10,
                 "docker": {"ok": True, "detail": "20.10.24"},
+                "parts": {
+                    "docker": {"ok": True, "reason": ""},
+                    "image": {"ok": True, "reason": ""},
+                    "gateway": {"ok": False, "reason": "It is away."},
+                    "disk": {"ok": True, "reason": ""},
+                },
             }
         ],
+        "failing": ["gateway"],
     }
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from safeurl.model.scan import Metrics
+from safeurl.model.worker import PartStatus, WorkerHeartbeat, WorkerParts
 from safeurl.services.health import (
-    EMBEDDED_QUEUE,
     FULL_DISK_BYTES,
     LONG_WAIT,
     LOW_DISK_BYTES,
@@ -39,8 +39,14 @@ _HEALTHY = Health(
 )
 _DOWN = Part(ok=False, detail="It does not answer.")
 _NO_DATABASE = replace(_HEALTHY, database=_DOWN, workers=(), metrics=None)
-_NO_DOCKER = replace(_WORKER, docker_ok=False, docker_detail="Permission denied.")
-_NO_GATEWAY = replace(_NO_DOCKER, docker_detail="The egress gateway in /x does not answer.")
+
+
+def _failed(reason: str, *names: str) -> WorkerHeartbeat:
+    """Return the worker with these parts that do not work."""
+    failed = PartStatus(ok=False, reason=reason)
+    return replace(_WORKER, parts=WorkerParts(**dict.fromkeys(names, failed)))
+
+
 _LOW = replace(_WORKER, disk_free_bytes=LOW_DISK_BYTES - 1)
 _SILENT = replace(make_beat("worker-0", NOW - timedelta(minutes=3)), pid=17)
 
@@ -61,9 +67,9 @@ def _oldest(age: timedelta) -> Health:
         (_NO_DATABASE, "unhealthy", "It does not answer.", "TURSO_CONNECTION_URL"),
         (replace(_HEALTHY, queue=_DOWN), "degraded", "It does not answer.", "Start Redis"),
         (
-            replace(_HEALTHY, queue=replace(_DOWN, detail=f"{EMBEDDED_QUEUE} does not answer.")),
+            replace(_HEALTHY, queue=replace(_DOWN, is_embedded=True)),
             "degraded",
-            "The embedded queue does not answer.",
+            "It does not answer.",
             "`safeurl up`",
         ),
         (
@@ -91,15 +97,28 @@ def _oldest(age: timedelta) -> Health:
             "safeurl worker",
         ),
         (
-            replace(_HEALTHY, workers=(make_beat("other"), _NO_DOCKER)),
+            replace(_HEALTHY, workers=(make_beat("other"), _failed("Any.", "docker"))),
             "degraded",
-            "Docker does not work for the worker on host-1: Permission denied.",
+            "Docker does not work for the worker on host-1: Any.",
             "DOCKER_SOCKET_PATH",
         ),
         (
-            replace(_HEALTHY, workers=(_NO_GATEWAY,)),
+            # Without an engine it is not known whether the image is there.
+            replace(_HEALTHY, workers=(_failed("Any.", "docker", "image"),)),
             "degraded",
-            "The worker on host-1 cannot scan: The egress gateway in /x does not answer.",
+            "Docker does not work for the worker on host-1: Any.",
+            "DOCKER_SOCKET_PATH",
+        ),
+        (
+            replace(_HEALTHY, workers=(_failed("Any.", "image"),)),
+            "degraded",
+            "The worker on host-1 cannot scan: Any.",
+            "FETCHER_IMAGE",
+        ),
+        (
+            replace(_HEALTHY, workers=(_failed("Any.", "gateway"),)),
+            "degraded",
+            "The worker on host-1 cannot scan: Any.",
             "EGRESS_DIR",
         ),
         (

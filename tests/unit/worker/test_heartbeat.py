@@ -1,8 +1,9 @@
-"""What a worker says of itself: that it lives, and whether its host can run sandboxes."""
+"""A worker's heartbeat: the worker lives, and each part of its host works or has its reason."""
 
 import os
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,11 +12,11 @@ import pytest
 from safeurl.adapters.memory.store import MemoryStore
 from safeurl.bootstrap import utc_now
 from safeurl.errors import EgressUnavailableError, SandboxUnavailableError, StoreUnavailableError
-from safeurl.model.scan import WorkerBeat
+from safeurl.model.worker import WORKING, PartStatus, WorkerHeartbeat, WorkerParts
 from safeurl.ports.sandbox import Sandbox
 from safeurl.settings import Settings
 from tests.support.sandbox import ScriptedSandbox
-from worker.runtime.heartbeat import Heartbeat
+from worker.runtime.heartbeat import Heartbeat, PingGateway
 
 
 class _NoDocker(ScriptedSandbox):
@@ -25,70 +26,122 @@ class _NoDocker(ScriptedSandbox):
         """Fail."""
         raise SandboxUnavailableError("Docker does not answer.")
 
+    async def check_image(self) -> None:
+        """Fail alike."""
+        await self.ping()
 
-async def _told(
-    folder: Path, sandbox: Sandbox, network: str = "bridge", beats: int = 1
-) -> list[WorkerBeat]:
-    """Return what the store knows of the worker after each of its beats."""
+
+class _NoImage(ScriptedSandbox):
+    """An engine without the fetcher's image."""
+
+    async def check_image(self) -> None:
+        """Fail."""
+        raise SandboxUnavailableError("The image is not on this host.")
+
+
+def _gateway(*answers: bool) -> PingGateway:
+    """Return a gateway that answers these requests and not those."""
+    coming = iter(answers)
+
+    async def ping() -> None:
+        if not next(coming):
+            raise EgressUnavailableError("The egress gateway in /x is away.")
+
+    return ping
+
+
+async def _sent(
+    folder: Path,
+    sandbox: Sandbox,
+    ping_gateway: PingGateway | None = None,
+    *,
+    network: str = "none",
+    count: int = 1,
+) -> list[WorkerHeartbeat]:
+    """Return what the store knows of the worker after each of its heartbeats."""
     settings = Settings.read({"SAFEURL_STATE_DIR": str(folder), "CONTAINER_NETWORK": network})
-    store, told = MemoryStore(), []
-    beat = Heartbeat(settings, store, sandbox, "w1")
-    for _ in range(beats):
-        await beat.send()
-        told += await store.workers(since=utc_now() - timedelta(minutes=1))
-    return told
+    store, sent = MemoryStore(), []
+    heartbeat = Heartbeat(
+        settings,
+        store,
+        sandbox,
+        "w1",
+        ping_gateway=ping_gateway or _gateway(*[True] * count),
+        gateway_start_s=0.0,
+    )
+    for _ in range(count):
+        await heartbeat.send()
+        sent += await store.workers(since=utc_now() - timedelta(minutes=1))
+    return sent
 
 
-async def test_a_beat_names_the_worker_and_how_its_host_does(tmp_path: Path) -> None:
-    """The process is the worker's, our parent; its start stays while the beats go on."""
-    first, second = await _told(tmp_path, ScriptedSandbox(), beats=2)
+def _without_disk(parts: WorkerParts) -> WorkerParts:
+    """Return the parts but for the disk, which is that of the machine that runs the test."""
+    return replace(parts, disk=WORKING)
+
+
+async def test_a_heartbeat_names_the_worker_and_its_host(tmp_path: Path) -> None:
+    """The process is the worker's, our parent; its start stays the same."""
+    first, second = await _sent(tmp_path, ScriptedSandbox(), count=2)
     assert (first.id, first.host, first.pid) == ("w1", socket.gethostname(), os.getppid())
-    assert (first.docker_ok, first.docker_detail) == (True, "scripted")
+    assert first.docker_version == "scripted"
+    assert _without_disk(first.parts) == WorkerParts()
     assert first.disk_free_bytes > 0
     assert second.started_at == first.started_at <= first.beat_at < second.beat_at
 
 
-async def test_a_docker_that_does_not_answer_is_told_of(tmp_path: Path) -> None:
-    """The worker lives all the same."""
-    [beat] = await _told(tmp_path, _NoDocker())
-    assert (beat.docker_ok, beat.docker_detail) == (False, "Docker does not answer.")
+_AWAY = PartStatus(ok=False, reason="The egress gateway in /x is away.")
+_NO_ENGINE = PartStatus(ok=False, reason="Docker does not answer.")
+_ABSENT = PartStatus(ok=False, reason="The image is not on this host.")
 
 
 @pytest.mark.parametrize(
-    ("answers", "is_well"), [([True], True), ([False, True], True), ([False, False], False)]
+    ("sandbox", "answers", "parts"),
+    [
+        (_NoDocker(), [True], WorkerParts(docker=_NO_ENGINE, image=_NO_ENGINE)),
+        (_NoImage(), [True], WorkerParts(image=_ABSENT)),
+        (ScriptedSandbox(), [False, False], WorkerParts(gateway=_AWAY)),
+        (_NoImage(), [False, False], WorkerParts(image=_ABSENT, gateway=_AWAY)),
+        (
+            _NoDocker(),
+            [False, False],
+            WorkerParts(docker=_NO_ENGINE, image=_NO_ENGINE, gateway=_AWAY),
+        ),
+        # A gateway that starts is asked a second time.
+        (ScriptedSandbox(), [False, True], WorkerParts()),
+    ],
 )
-async def test_a_gateway_that_has_just_begun_is_not_told_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: Sequence[bool], *, is_well: bool
+async def test_each_part_has_its_own_status(
+    tmp_path: Path, sandbox: Sandbox, answers: Sequence[bool], parts: WorkerParts
 ) -> None:
-    """It is asked a second time; where it is still away, no sandbox has a way out."""
-    coming = iter(answers)
-
-    class Gateway:
-        """Answers when it does."""
-
-        def __init__(self, folder: Path) -> None:
-            self.folder = folder
-
-        async def ping(self) -> None:
-            """Answer, or fail."""
-            if not next(coming):
-                raise EgressUnavailableError(f"The egress gateway in {self.folder} is away.")
-
-    monkeypatch.setattr("worker.runtime.heartbeat.EgressClient", Gateway)
-    monkeypatch.setattr("worker.runtime.heartbeat._GATEWAY_STARTS_S", 0.0)
-    [beat] = await _told(tmp_path, ScriptedSandbox(), network="none")
-    assert beat.docker_ok is is_well
-    assert beat.docker_detail.startswith("scripted" if is_well else "The egress gateway")
-    assert list(coming) == []
+    """What is wrong with one part says nothing of another, and the worker lives all the same."""
+    [sent] = await _sent(tmp_path, sandbox, _gateway(*answers))
+    assert _without_disk(sent.parts) == parts
+    assert sent.docker_version == ("scripted" if parts.docker.ok else "")
 
 
-async def test_a_worker_that_cannot_sign_off_ends_all_the_same(tmp_path: Path) -> None:
-    """Its row is forgotten when nothing more is heard of it."""
+async def test_a_gateway_that_is_not_used_is_not_asked(tmp_path: Path) -> None:
+    """Sandboxes on the bridge have none."""
+    [sent] = await _sent(tmp_path, ScriptedSandbox(), _gateway(), network="bridge")
+    assert sent.parts.gateway == WORKING
+
+
+async def test_a_state_folder_that_is_gone_is_a_part_with_its_reason(tmp_path: Path) -> None:
+    """The heartbeat is sent all the same."""
+    folder = tmp_path / "gone"
+    [sent] = await _sent(folder, ScriptedSandbox())
+    assert sent.disk_free_bytes == 0
+    reason = f"{folder} cannot be used: No such file or directory."
+    assert sent.parts.disk == PartStatus(ok=False, reason=reason)
+
+
+async def test_a_worker_whose_row_cannot_be_removed_ends_all_the_same(tmp_path: Path) -> None:
+    """The row is removed later, when no heartbeat has come for long."""
 
     class Away(MemoryStore):
         async def remove_worker(self, worker_id: str) -> None:
             """Fail."""
-            raise StoreUnavailableError(f"Nobody hears {worker_id}.")
+            raise StoreUnavailableError(f"The row {worker_id} stays.")
 
     settings = Settings.read({"SAFEURL_STATE_DIR": str(tmp_path)})
     await Heartbeat(settings, Away(), ScriptedSandbox(), "w1").remove()

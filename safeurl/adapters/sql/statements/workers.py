@@ -2,16 +2,16 @@
 
 RECORD_HEARTBEAT = """
 INSERT INTO workers (
-    id, host, pid, concurrency, started_at, beat_at, docker_ok, docker_detail, disk_free_bytes
+    id, host, pid, concurrency, started_at, beat_at, docker_version, parts, disk_free_bytes
 )
 VALUES (
-    :id, :host, :pid, :concurrency, :started_at, :beat_at, :docker_ok, :docker_detail,
+    :id, :host, :pid, :concurrency, :started_at, :beat_at, :docker_version, :parts,
     :disk_free_bytes
 )
 ON CONFLICT (id) DO UPDATE SET
     host = excluded.host, pid = excluded.pid, concurrency = excluded.concurrency,
     started_at = excluded.started_at, beat_at = excluded.beat_at,
-    docker_ok = excluded.docker_ok, docker_detail = excluded.docker_detail,
+    docker_version = excluded.docker_version, parts = excluded.parts,
     disk_free_bytes = excluded.disk_free_bytes
 """
 
