@@ -63,7 +63,7 @@ scan_demo() {
     say "" "What comes next:" \
         "  $SCAN scan URL     scan a URL of yours, or: bash docker/quickstart.sh URL" \
         "  $SCAN up           keep the whole system running: API, workers, queue" \
-        "  $SCAN --help       all commands; README.md has the rest"
+        "  $SCAN --help       all commands; docs/ has the rest"
 }
 
 main() {

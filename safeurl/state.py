@@ -1,7 +1,7 @@
 """The states of a scan, the moves between them, and the closed list of outcomes.
 
 The table below is the only place that says which moves are legal. `schema.sql` repeats the
-pairs in a trigger and README draws them; tests hold all three equal.
+pairs in a trigger and docs/architecture.md draws them; tests hold all three equal.
 """
 
 from collections.abc import Mapping
@@ -113,7 +113,7 @@ def final_state(outcome: Outcome) -> State:
 
 
 def diagram() -> str:
-    """Draw the table as the Mermaid diagram that README shows."""
+    """Return the table as the Mermaid diagram of docs/architecture.md."""
     moves = [f"    {old} --> {new}" for old in State for new in State if new in TRANSITIONS[old]]
     ends = [f"    {state} --> [*]" for state in State if is_final(state)]
     return "\n".join(["stateDiagram-v2", f"    [*] --> {State.QUEUED}", *moves, *ends])

@@ -75,7 +75,7 @@ def test_other_peoples_names_are_none_of_our_business(system: System) -> None:
 
 
 def test_the_example_has_no_fault(system: System) -> None:
-    """Copied whole, as README has it."""
+    """A copy of the whole example can be used as it is."""
     example = Path(__file__).parents[2] / ".env.example"
     Path(_FILE).write_text(example.read_text())
     assert system.run("list").returncode == 0

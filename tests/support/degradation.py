@@ -1,4 +1,4 @@
-"""What breaks, what one sees of it, and what happens: README's table, each row held by a test."""
+"""What breaks, what one sees, and what happens: the table of docs/operations.md, held by tests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -146,6 +146,6 @@ DEGRADATIONS: Sequence[Degradation] = (
 
 
 def table() -> str:
-    """Return the rows as README shows them."""
+    """Return the rows as docs/operations.md shows them."""
     rows = [f"| {row.fault} | {row.seen} | {row.after} |" for row in DEGRADATIONS]
     return "\n".join(["| Fault | What you see | What happens |", "|---|---|---|", *rows])

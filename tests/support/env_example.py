@@ -1,8 +1,9 @@
-"""`.env.example`, written from the settings: `python -m tests.support.env_example` does it anew."""
+"""`.env.example`, written from the settings: `python -m tests.support.documents` does it anew."""
 
 from pathlib import Path
 
 from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 
 from safeurl.settings import Settings
 
@@ -19,21 +20,22 @@ def env_example() -> str:
         "# Three are commented out, because the units in docker/systemd/ set them themselves.",
         "",
     ]
-    # Those of the installation first: pydantic begins with what a class inherits.
-    names = [name for kind in (Settings, *Settings.__bases__) for name in kind.__annotations__]
-    for field in (Settings.model_fields[name] for name in names if name in Settings.model_fields):
+    for field in ordered_fields():
         mark = "#" if field.alias in OWN_OF_UNITS else ""
-        lines += [f"# {field.description}", f"{mark}{field.alias}={_text(field.default)}", ""]
+        lines += [f"# {field.description}", f"{mark}{field.alias}={value_text(field.default)}", ""]
     return "\n".join(lines)
 
 
-def _text(default: object) -> str:
+def ordered_fields() -> list[FieldInfo]:
+    """Return all settings, those of the installation first: pydantic begins with inherited ones."""
+    names = [name for kind in (Settings, *Settings.__bases__) for name in kind.__annotations__]
+    return [Settings.model_fields[name] for name in names if name in Settings.model_fields]
+
+
+def value_text(default: object) -> str:
+    """Return a default as one writes it in an environment variable."""
     if isinstance(default, SecretStr):
         return default.get_secret_value()
     if isinstance(default, tuple):
         return ",".join(map(str, default))
     return str(default).lower() if isinstance(default, bool) else str(default)
-
-
-if __name__ == "__main__":
-    FILE.write_text(env_example())

@@ -1,9 +1,9 @@
-"""README's table of faults holds what tests play, and nothing else."""
+"""The table of faults in docs/operations.md holds what tests play, and nothing else."""
 
 import ast
 
 from tests.support.degradation import DEGRADATIONS
-from tests.support.readme import ROOT
+from tests.support.documents import ROOT
 
 _FOLDER = ROOT / "tests" / "integration"
 

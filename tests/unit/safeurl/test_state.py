@@ -93,7 +93,7 @@ def test_what_breaks_with_us_is_told_apart_from_what_a_page_does() -> None:
 
 
 def test_the_diagram_shows_each_move_once() -> None:
-    """README's picture is the table: a start, every legal move, an exit per final state."""
+    """The diagram is the table: a start, every legal move, an exit per final state."""
     lines = [line.strip() for line in diagram().splitlines()]
     moves = {f"{old} --> {new}" for old, new in LEGAL}
     ends = {f"{state} --> [*]" for state in FINAL_STATES}

@@ -1,0 +1,110 @@
+"""The generated parts of README.md and docs/: `python -m tests.support.documents` writes them."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import cast
+
+import typer.core
+import typer.main
+
+from safeurl.cli.app import app
+from safeurl.state import OUTCOME_MESSAGES, Outcome, diagram, final_state
+from tests.support import degradation, env_example, settings_page
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+#: Each generated part and the file that holds it
+#: between `<!-- begin NAME -->` and `<!-- end NAME -->`.
+PLACES: Mapping[str, Path] = {
+    "help": DOCS / "commands.md",
+    "settings": DOCS / "settings.md",
+    "outcomes": DOCS / "api.md",
+    "state diagram": DOCS / "architecture.md",
+    "degradation": DOCS / "operations.md",
+}
+
+
+def pages() -> tuple[Path, ...]:
+    """Return every page for people: README, the two short pages beside it, and docs/."""
+    beside = (README, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md")
+    return (*beside, *sorted(DOCS.glob("*.md")))
+
+
+def help_text(*arguments: str) -> str:
+    """Return what `safeurl … --help` prints on a screen 80 columns wide."""
+    code = "import sys; sys.argv[0] = 'safeurl'; from safeurl.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={"COLUMNS": "80", "PYTHONPATH": str(ROOT), "TERM": "dumb"},
+    )
+    return done.stdout.strip()
+
+
+def commands(group: typer.core.TyperGroup | None = None, prefix: str = "") -> Iterator[str]:
+    """Yield the name of every command; one of a group has the group's name before its own."""
+    group = group or cast("typer.core.TyperGroup", typer.main.get_command(app))
+    for name, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            yield from commands(command, f"{prefix}{name} ")
+        else:
+            yield prefix + name
+
+
+@cache
+def parts() -> Mapping[str, str]:
+    """Return the text of each generated part by its name."""
+    return {
+        "help": _help(),
+        "settings": settings_page.tables(),
+        "outcomes": _outcomes(),
+        "state diagram": f"```mermaid\n{diagram()}\n```",
+        "degradation": degradation.table(),
+    }
+
+
+def current(path: Path) -> str:
+    """Return the text of a page with every generated part as it should be."""
+    text = path.read_text(encoding="utf-8")
+    for name in (name for name, place in PLACES.items() if place == path):
+        pattern = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
+        filled = parts()[name] + "\n"
+        text, count = re.subn(pattern, lambda m, b=filled: m[1] + b + m[2], text, flags=re.DOTALL)  # type: ignore[misc]  # the default binds the loop's value
+        if count != 1:
+            raise LookupError(f"{path.name} has {count} parts named {name!r}, not one")
+    return text
+
+
+def _help() -> str:
+    blocks = [f"### `safeurl`\n\n```text\n{help_text()}\n```"]
+    blocks += [
+        f"### `safeurl {name}`\n\n```text\n{help_text(*name.split())}\n```" for name in commands()
+    ]
+    return "\n\n".join(blocks)
+
+
+def _outcomes() -> str:
+    rows = [
+        f"| `{outcome}` | {final_state(outcome)} | {OUTCOME_MESSAGES[outcome]} |"
+        for outcome in Outcome
+    ]
+    return "\n".join(["| Outcome | State | Meaning |", "|---|---|---|", *rows])
+
+
+def main() -> None:
+    """Write every generated part, and `.env.example`, which has the same source as the settings."""
+    for path in set(PLACES.values()):
+        path.write_text(current(path), encoding="utf-8")
+    env_example.FILE.write_text(env_example.env_example(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
