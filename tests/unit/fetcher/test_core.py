@@ -20,7 +20,7 @@ def test_the_image_holds_what_the_fetcher_loads() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", _LOAD], cwd=_ROOT, check=True, capture_output=True, text=True
     ).stdout.split()
-    listed = re.search(r"^FETCHER_CORE=\((.*)\)$", _images(), re.MULTILINE)
+    listed = re.search(r"^FETCHER_CORE=\(([^)]*)\)$", _images(), re.MULTILINE)
     assert listed is not None
     files = [f"safeurl/{name}" for name in listed[1].split()]
     modules = {name.removesuffix("/__init__").replace("/", ".") for name in files}
