@@ -145,6 +145,66 @@ CREATE TABLE artefacts (
     CONSTRAINT artefacts_size_counts CHECK (size_bytes >= 0)
 ) STRICT;
 
+-- One attempt of a scan, from its claim to its end. Triggers open and close it.
+CREATE TABLE attempts (
+    scan_id TEXT NOT NULL
+        CONSTRAINT attempts_of_scan REFERENCES scan_jobs (id) ON DELETE CASCADE,
+    attempt INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    ended_at TEXT,
+    outcome TEXT,
+    -- Whether it uses up one of the scan's retries; NULL until it ends.
+    counts_as_failure INTEGER,
+    -- The term of the leader that ended it; NULL where nobody acted as the leader.
+    term INTEGER,
+    -- What is known of its sandbox; NULL where there was none or it is not known.
+    container_id TEXT,
+    start_kind TEXT,
+    create_ms REAL,
+    start_ms REAL,
+    run_ms REAL,
+    remove_ms REAL,
+    bytes_in INTEGER,
+    bytes_out INTEGER,
+    peak_memory_bytes INTEGER,
+    cpu_ms REAL,
+    exit_code INTEGER,
+    oom_killed INTEGER,
+    stopped TEXT,
+    PRIMARY KEY (scan_id, attempt),
+    CONSTRAINT attempts_attempt_counts CHECK (attempt >= 1),
+    CONSTRAINT attempts_started_at_utc CHECK (started_at GLOB '????-??-??T??:??:??.??????Z'),
+    CONSTRAINT attempts_ended_at_utc CHECK (ended_at GLOB '????-??-??T??:??:??.??????Z'),
+    CONSTRAINT attempts_outcome_when_ended CHECK ((ended_at IS NULL) = (outcome IS NULL)),
+    CONSTRAINT attempts_outcome_known CHECK (
+        outcome IN (
+            'ok', 'dns_nxdomain', 'dns_failed', 'address_refused', 'connect_refused',
+            'connect_timeout', 'tls_invalid', 'http_error', 'too_many_redirects',
+            'body_too_large', 'fetch_timeout', 'wall_timeout', 'out_of_memory',
+            'sandbox_crashed', 'report_malformed', 'report_too_large', 'cancelled',
+            'sandbox_unavailable', 'lease_lost'
+        )
+    ),
+    CONSTRAINT attempts_counts_as_failure_bool CHECK (counts_as_failure IN (0, 1)),
+    CONSTRAINT attempts_counted_when_ended CHECK (
+        ended_at IS NULL OR counts_as_failure IS NOT NULL
+    ),
+    CONSTRAINT attempts_term_counts CHECK (term >= 1),
+    CONSTRAINT attempts_start_kind_known CHECK (start_kind IN ('cold', 'warm')),
+    CONSTRAINT attempts_times_count CHECK (
+        min(
+            coalesce(create_ms, 0), coalesce(start_ms, 0), coalesce(run_ms, 0),
+            coalesce(remove_ms, 0), coalesce(cpu_ms, 0)
+        ) >= 0
+    ),
+    CONSTRAINT attempts_bytes_count CHECK (
+        min(coalesce(bytes_in, 0), coalesce(bytes_out, 0), coalesce(peak_memory_bytes, 0)) >= 0
+    ),
+    CONSTRAINT attempts_oom_killed_bool CHECK (oom_killed IN (0, 1)),
+    CONSTRAINT attempts_stopped_known CHECK (stopped IN ('deadline', 'sink'))
+) STRICT;
+
 -- Append-only. No foreign key: it outlives its scan.
 CREATE TABLE audit_logs (
     id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
@@ -315,6 +375,36 @@ END;
 CREATE TRIGGER scan_jobs_uncounted AFTER DELETE ON scan_jobs
 BEGIN
     UPDATE scan_counts SET scans = scans - 1 WHERE state = OLD.state;
+END;
+
+CREATE TRIGGER scan_jobs_attempt_begun AFTER UPDATE ON scan_jobs
+WHEN NEW.attempt <> OLD.attempt
+BEGIN
+    INSERT INTO attempts (scan_id, attempt, owner, started_at)
+    VALUES (NEW.id, NEW.attempt, NEW.lease_owner, NEW.updated_at);
+END;
+
+-- An outcome that says nothing about the page counts as a failure, unless the writer has decided
+-- otherwise before, in the same transaction.
+CREATE TRIGGER scan_jobs_attempt_ended AFTER UPDATE ON scan_jobs
+WHEN OLD.lease_owner IS NOT NULL AND NEW.lease_owner IS NULL
+BEGIN
+    UPDATE attempts
+    SET ended_at = NEW.updated_at, outcome = NEW.outcome,
+        counts_as_failure = coalesce(
+            counts_as_failure,
+            NEW.state = 'QUEUED' OR NEW.outcome IN ('sandbox_unavailable', 'lease_lost')
+        )
+    WHERE scan_id = NEW.id AND attempt = NEW.attempt;
+END;
+
+CREATE TRIGGER attempts_stay_what_they_are BEFORE UPDATE ON attempts
+BEGIN
+    SELECT RAISE(ABORT, 'attempts: an attempt that has ended does not change')
+    WHERE OLD.ended_at IS NOT NULL;
+    SELECT RAISE(ABORT, 'attempts: the beginning of an attempt does not change')
+    WHERE (NEW.scan_id, NEW.attempt, NEW.owner, NEW.started_at)
+        <> (OLD.scan_id, OLD.attempt, OLD.owner, OLD.started_at);
 END;
 
 CREATE TRIGGER audit_logs_append BEFORE INSERT ON audit_logs

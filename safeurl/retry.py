@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from safeurl.model.scan import AuditEntry
-from safeurl.state import Outcome, State
-
-#: What an attempt is ended with whose worker was told to stop; it does not count as a failure.
-HANDED_BACK = "The worker was stopped."
+from safeurl.model.attempt import Attempt
+from safeurl.state import Outcome
 
 #: How long to wait before the second, third and fourth attempt; the last one repeats.
 BACKOFF: tuple[timedelta, ...] = tuple(timedelta(minutes=m) for m in (1, 2, 4))
 
-#: Outcomes that say nothing about the page, so that another attempt may end otherwise. A worker
-#: that was lost is not waited for; what the sandbox needs may take a while to come back.
+#: Outcomes that say nothing about the page, so that another attempt may end otherwise. After a lost
+#: worker there is no pause; what the sandbox needs may take a while to come back.
 RETRIED: frozenset[Outcome] = frozenset({Outcome.SANDBOX_UNAVAILABLE, Outcome.LEASE_LOST})
 
 
@@ -31,11 +28,6 @@ def retry_delay(
     return backoff[min(failures, len(backoff)) - 1]
 
 
-def failures(trail: Sequence[AuditEntry]) -> int:
-    """Count the attempts of a scan's trail that failed before the present one."""
-    return sum(
-        entry.from_state is not None
-        and entry.to_state is State.QUEUED
-        and entry.detail != HANDED_BACK
-        for entry in trail
-    )
+def failures(attempts: Sequence[Attempt]) -> int:
+    """Count the attempts that used up one of the scan's retries; one that runs is not counted."""
+    return sum(attempt.counts_as_failure is True for attempt in attempts)

@@ -10,7 +10,7 @@ from safeurl.address import PolicyOverrides
 from safeurl.bootstrap import make_policy
 from safeurl.errors import SandboxUnavailableError
 from safeurl.settings import Settings
-from worker.attempt.executor import AttemptLimits
+from worker.attempt.limits import AttemptLimits
 from worker.egress.client.adapter import GatewayEgress
 from worker.egress.client.client import EgressClient
 from worker.egress.networks.local_addresses import closed_networks, host_networks

@@ -43,7 +43,7 @@ async def _run(scan_id: str, settings: Settings) -> None:
                 limits=make_limits(settings),
                 clock=utc_now,
                 owner=owner_name(os.getpid()),
-                is_told=stopping.is_set,
+                is_stopping=stopping.is_set,
             )
             await _run_until_stopped(executor, scan_id, stopping)
     finally:

@@ -4,10 +4,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from safeurl.model.attempt import FinalRecord
+from safeurl.model.attempt import Attempt, FinalRecord, SandboxFacts
 from safeurl.model.scan import Artefact, Scan
 from safeurl.ports.scans import ScanLookup
 from safeurl.state import Outcome
+
+
+class AttemptReader(Protocol):
+    """Reads the attempts of a scan."""
+
+    async def attempts(self, scan_id: str) -> list[Attempt]:
+        """Return the scan's attempts, the first one first.
+
+        Those of a scan that an older version worked on come from its audit trail; where that is
+        incomplete, they are missing.
+        """
 
 
 class AttemptEnds(Protocol):
@@ -22,7 +33,10 @@ class AttemptEnds(Protocol):
     async def finish(
         self, scan: Scan, ending: FinalRecord, *, now: datetime, actor: str, term: int | None = None
     ) -> Scan | None:
-        """Move to a final state with its result, artefacts and evidence."""
+        """Move to a final state with its result, artefacts and evidence.
+
+        The attempt ends where one runs; `lease_lost` and `sandbox_unavailable` are its failure.
+        """
 
     async def requeue(  # noqa: PLR0913 - one keyword per column that the move sets
         self,
@@ -34,8 +48,13 @@ class AttemptEnds(Protocol):
         now: datetime,
         actor: str,
         term: int | None = None,
+        counts_as_failure: bool = True,
+        sandbox: SandboxFacts | None = None,
     ) -> Scan | None:
-        """Move FETCHING or ANALYZING back to QUEUED for another attempt; the lease ends."""
+        """Move FETCHING or ANALYZING back to QUEUED for another attempt; lease and attempt end.
+
+        An attempt that `counts_as_failure` uses up one of the scan's retries.
+        """
 
     async def append_audit(  # noqa: PLR0913 - one keyword per guard and column of the line
         self,
@@ -65,6 +84,8 @@ class AttemptStore(AttemptEnds, LeaseStore, Protocol):
     ) -> Scan | None:
         """Move QUEUED to FETCHING if the scan is due; attempt and version grow by one.
 
+        The attempt is recorded with it.
+
         A scan is due when `run_after` has come, or comes within `CLOCK_SKEW`: another host's clock
         may have written it, and its wake-up must not be wasted. A row whose last write lies further
         in the future shows that the clock was set back. Its times are not valid, and it is due.
@@ -80,5 +101,6 @@ class AttemptStore(AttemptEnds, LeaseStore, Protocol):
         artefacts: Sequence[Artefact] = (),
         now: datetime,
         actor: str,
+        sandbox: SandboxFacts | None = None,
     ) -> Scan | None:
         """Move FETCHING to ANALYZING and store all that this attempt has found."""

@@ -48,6 +48,9 @@ class SandboxExit:
     start_kind: str = "cold"
     #: Milliseconds per phase: `create`, `start`, `run`, `remove`.
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    #: The most memory that the sandbox had at one time, and its CPU time; None where not known.
+    peak_memory_bytes: int | None = None
+    cpu_ms: float | None = None
 
 
 #: Takes stdout as it comes; returning False ends the sandbox at once.
@@ -64,8 +67,8 @@ class Sandbox(Protocol):
         container is killed and removed before it returns.
         """
 
-    def hear(self, *, failed: bool) -> None:
-        """Learn what a run says of the engine: that it failed, or that it works."""
+    def record_result(self, *, failed: bool) -> None:
+        """Record what a run shows of the engine: that it failed, or that it works."""
 
     async def ping(self) -> str:
         """Return the engine's version, else raise `SandboxUnavailableError`."""

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from safeurl.ports.attempts import AttemptStore
+from safeurl.ports.attempts import AttemptReader, AttemptStore
 from safeurl.ports.audit import AuditLedger, AuditTrail
 from safeurl.ports.backlog import Backlog
 from safeurl.ports.leadership import Leadership
@@ -15,6 +15,7 @@ from safeurl.ports.workers import WorkerStore
 class Store(
     ScanStore,
     AttemptStore,
+    AttemptReader,
     Backlog,
     WorkerStore,
     MetricsReader,

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from safeurl.analysis import inconclusive, judge
-from safeurl.model.attempt import FinalRecord
+from safeurl.model.attempt import FinalRecord, SandboxFacts
 from safeurl.model.report import Evidence
 from safeurl.model.scan import Artefact, Result, Scan
 from safeurl.model.verdict import Verdict
@@ -36,6 +36,7 @@ def final_without_page(  # noqa: PLR0913 - what is known of an attempt that saw 
     now: datetime,
     evidence: Evidence | None = None,
     artefacts: Sequence[Artefact] = (),
+    sandbox: SandboxFacts | None = None,
 ) -> FinalRecord:
     """Return the ending of a scan that saw no page, with what evidence had come.
 
@@ -49,6 +50,7 @@ def final_without_page(  # noqa: PLR0913 - what is known of an attempt that saw 
         detail=detail or None,
         result=_result(scan, outcome, seen, verdict, now),
         artefacts=tuple(artefacts),
+        sandbox=sandbox,
         evidence_json=None if evidence is None else msgspec.json.encode(evidence).decode(),
     )
 

@@ -1,6 +1,5 @@
 """What must hold after the drain; each check says what it counted and what was wrong."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from statistics import median
 
+from safeurl.model.attempt import Attempt
 from safeurl.model.audit import path_faults
 from safeurl.model.scan import AuditEntry
 from safeurl.state import Outcome, State, is_final
-from tests.chaos.record import Record, Row, entry, time_of
+from tests.chaos.record import Record, Row, attempt, entry, time_of
+from tests.support.attempt_check import attempt_ends, attempt_faults
 
-_TERM = re.compile(r"^(?P<who>.*) term (?P<term>\d+)$")
 _MOST_SHOWN = 5
 #: What an attempt ends with that was hit by a fault.
 _FAULTS = frozenset({Outcome.LEASE_LOST, Outcome.SANDBOX_UNAVAILABLE})
@@ -48,6 +48,7 @@ class Found:
     scans: dict[str, Row]
     results: list[Row]
     trails: dict[str, list[AuditEntry]]
+    attempts: dict[str, list[Attempt]]
     terms: list[Row]
     seals: list[Row]
 
@@ -57,7 +58,11 @@ class Found:
         trails: dict[str, list[AuditEntry]] = defaultdict(list)
         for row in record.rows("SELECT * FROM audit_logs ORDER BY id"):
             trails[row["scan_id"]].append(entry(row))
+        attempts: dict[str, list[Attempt]] = defaultdict(list)
+        for row in record.rows("SELECT * FROM attempts ORDER BY scan_id, attempt"):
+            attempts[row["scan_id"]].append(attempt(row))
         return cls(
+            attempts=attempts,
             scans={row["id"]: row for row in record.rows("SELECT * FROM scan_jobs")},
             results=record.rows("SELECT scan_id, attempt, outcome FROM scan_results"),
             trails=trails,
@@ -101,6 +106,20 @@ def legal_paths(found: Found) -> Check:
     return Check("2 legal audit paths", f"{count} entries", tuple(faults))
 
 
+def attempt_rows(found: Found) -> Check:
+    """Check that each claim has one row in `attempts`, which ended as the trail says."""
+    faults = [
+        f"{scan_id}: {fault}."
+        for scan_id, trail in found.trails.items()
+        for fault in attempt_faults(found.attempts.get(scan_id, []), trail)
+    ]
+    faults += [
+        f"{scan_id} has attempts but no trail." for scan_id in found.attempts.keys() - found.trails
+    ]
+    count = sum(map(len, found.attempts.values()))
+    return Check("2 a row for each attempt", f"{count} attempts", tuple(faults))
+
+
 def one_leader(found: Found) -> Check:
     """Check that no term had two leaders, and that no deposed one has written."""
     faults = []
@@ -112,17 +131,14 @@ def one_leader(found: Found) -> Check:
         faults.append("A later term began before an earlier one.")
     newest = 0
     fenced = 0
-    for each in sorted(_all(found), key=lambda each: each.id):
-        match = _TERM.match(each.actor)
-        if match is None:
-            continue
+    for each, term in _fenced(found):
         fenced += 1
-        term = int(match["term"])
         if term < newest:
             faults.append(f"Entry {each.id} was written in term {term} after one of {newest}.")
         newest = max(newest, term)
-        if not holders.get(term, "").startswith(match["who"]):
-            faults.append(f"Entry {each.id}: {match['who']} did not lead in term {term}.")
+        leader, _, _ = holders.get(term, "nobody").partition("+")
+        if not each.actor.startswith(leader):
+            faults.append(f"Entry {each.id}: {each.actor} did not lead in term {term}.")
     counted = f"{len(holders)} terms, {fenced} fenced entries"
     return Check("5 one leader per term", counted, tuple(faults))
 
@@ -137,10 +153,11 @@ def deposed_are_refused(found: Found, deposed: int) -> Check:
     faults = []
     seen_at: dict[int, datetime] = {}
     newest_at = datetime.min.replace(tzinfo=UTC)
+    terms = {each.id: term for each, term in _fenced(found)}
     for each in sorted(_all(found), key=lambda each: each.id):
-        match = _TERM.match(each.actor)
-        if match and newest_at > over_at.get(int(match["term"]), newest_at):
-            faults.append(f"Entry {each.id} of term {match['term']} was written after it.")
+        term = terms.get(each.id)
+        if term is not None and newest_at > over_at.get(term, newest_at):
+            faults.append(f"Entry {each.id} of term {term} was written after it.")
         newest_at = seen_at[each.id] = max(newest_at, each.at)
     newest = 0
     for seal in found.seals:
@@ -220,6 +237,19 @@ def within(name: str, seconds: float, limit_s: float, more: str = "") -> Check:
     """Check that a time is within its limit."""
     faults = () if seconds <= limit_s else (f"{seconds:.1f} s is too long.{more}",)
     return Check(name, f"worst {seconds:.1f} s of {limit_s:.0f} s", faults)
+
+
+def _fenced(found: Found) -> list[tuple[AuditEntry, int]]:
+    """Return the entries of moves that a leader made, each with its term, in their order."""
+    fenced = []
+    for scan_id, attempts in found.attempts.items():
+        ends = attempt_ends(found.trails[scan_id])
+        fenced += [
+            (ends[each.attempt], each.term)
+            for each in attempts
+            if each.term is not None and each.attempt in ends
+        ]
+    return sorted(fenced, key=lambda each: each[0].id)
 
 
 def _all(found: Found) -> Iterable[AuditEntry]:

@@ -156,6 +156,7 @@ class _Run:
             checks.one_end(found),
             checks.good_ends(found, plan.max_retries),
             checks.legal_paths(found),
+            checks.attempt_rows(found),
             await asyncio.to_thread(self._seals),
             await self._sandboxes(),
             checks.within(

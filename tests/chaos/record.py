@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from safeurl.model.attempt import Attempt
 from safeurl.model.scan import AuditEntry
 from safeurl.state import Outcome, State
 
@@ -69,6 +70,22 @@ def _value(cell: dict[str, str]) -> int | str | None:
 def time_of(text: str) -> datetime:
     """Return the time of a stored text."""
     return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def attempt(row: Row) -> Attempt:
+    """Return a row of `attempts` as the core knows it, but for what is known of its sandbox."""
+    return Attempt(
+        scan_id=row["scan_id"],
+        attempt=row["attempt"],
+        owner=row["owner"],
+        started_at=time_of(row["started_at"]),
+        ended_at=time_of(row["ended_at"]) if row["ended_at"] else None,
+        outcome=Outcome(row["outcome"]) if row["outcome"] else None,
+        counts_as_failure=None
+        if row["counts_as_failure"] is None
+        else bool(row["counts_as_failure"]),
+        term=row["term"],
+    )
 
 
 def entry(row: Row) -> AuditEntry:

@@ -32,6 +32,7 @@ from safeurl.model.scan import Scan
 from safeurl.ports.store import Store
 from safeurl.service import Service
 from safeurl.state import Outcome, State, final_state, is_final
+from tests.support.attempt_check import attempt_faults
 from tests.support.builders import LEASE, NOW, analysed, make_ending
 from tests.support.stores import OpenStore, libsql_ws, memory, sqlite
 from worker.leader.rescuer import Rescuer
@@ -273,6 +274,8 @@ class StoreMachine(RuleBasedStateMachine):
         assert path_faults(trail) == []
         steps = [entry for entry in trail if entry.to_state is not None]
         assert (steps[-1].to_state, steps[-1].version) == (model.state, model.version)
+        attempts = self._runner.run(self.store.attempts(scan_id))
+        assert list(attempt_faults(attempts, trail)) == []
         result = self._runner.run(self.store.result(scan_id))
         assert (result is not None) == is_final(model.state)
 

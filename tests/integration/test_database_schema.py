@@ -23,9 +23,12 @@ from safeurl.adapters.sql.statements import (
     schema,
     workers,
 )
+from safeurl.model.attempt import Attempt
 from safeurl.model.audit import AuditRow, Seal
 from safeurl.model.scan import Artefact, AuditEntry, Metrics, Result, Scan
 from safeurl.model.worker import WorkerHeartbeat
+from safeurl.ports.sandbox import Stop
+from safeurl.retry import RETRIED
 from safeurl.state import TRANSITIONS, Outcome, State
 
 _COMMENT = re.compile(r"--[^\n]*")
@@ -91,6 +94,7 @@ def test_the_models_match_the_schema(tmp_path: Path) -> None:
         (Scan, models.ScanJob),
         (Result, models.ScanResult),
         (Artefact, models.ScanArtefact),
+        (Attempt, models.ScanAttempt),
         (AuditEntry, models.AuditLog),
         (WorkerHeartbeat, models.Worker),
         (Metrics, models.MetricsRow),
@@ -111,12 +115,18 @@ def test_the_trigger_repeats_the_transition_table() -> None:
 
 
 def test_the_checks_repeat_the_closed_lists() -> None:
-    """States and outcomes of schema.sql are those of state.py."""
+    """States, outcomes and the other words of schema.sql are those of the code."""
     schema = schema_sql()
-    states = schema.partition("scan_jobs_state_known CHECK (")[2].partition(")\n")[0]
-    outcomes = schema.partition("scan_jobs_outcome_known CHECK (")[2].partition(")\n")[0]
-    assert re.findall(r"'(\w+)'", states) == list(State)
-    assert re.findall(r"'(\w+)'", outcomes) == list(Outcome)
+    for name, words in (
+        ("scan_jobs_state_known", State),
+        ("scan_jobs_outcome_known", Outcome),
+        ("attempts_outcome_known", Outcome),
+        ("attempts_stopped_known", Stop),
+    ):
+        check = schema.partition(f"{name} CHECK (")[2].partition(")\n")[0]
+        assert re.findall(r"'(\w+)'", check) == list(words), name
+    failing = schema.partition("NEW.state = 'QUEUED' OR NEW.outcome IN (")[2].partition(")")[0]
+    assert set(re.findall(r"'(\w+)'", failing)) == RETRIED
 
 
 @pytest.mark.parametrize("name", _HOT)

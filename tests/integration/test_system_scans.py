@@ -14,6 +14,7 @@ from safeurl.ports.store import Store
 from safeurl.service import Service
 from safeurl.services.submit import Submission
 from safeurl.state import Outcome, State
+from tests.support.attempt_check import attempt_faults
 from tests.support.pages import Handler, PageServer, Reply, Request, html, redirect
 from tests.support.system import RunningWorker, System, bridge_gateway
 
@@ -92,7 +93,15 @@ def test_two_hundred_scans(system: System, pages: PageServer) -> None:
 
     async def check(store: Store) -> None:
         for scan in scans:
-            assert path_faults(await store.audit(scan.id)) == []
+            trail = await store.audit(scan.id)
+            assert path_faults(trail) == []
+            attempts = await store.attempts(scan.id)
+            assert list(attempt_faults(attempts, trail)) == []
+            [attempt] = attempts
+            assert (attempt.outcome, attempt.counts_as_failure) == (Outcome.OK, False)
+            assert (attempt.exit_code, attempt.oom_killed, attempt.start_kind) == (0, False, "cold")
+            assert attempt.container_id
+            assert min(attempt.create_ms or 0, attempt.run_ms or 0, attempt.bytes_in or 0) > 0
             result = await store.result(scan.id)
             assert result is not None
             assert (result.title, result.http_status) == ("Hello", 200)

@@ -68,7 +68,7 @@ class ScriptedSandbox:
                 return SandboxExit(container_id="c1", exit_code=137, stopped=Stop.SINK)
         return self.exit
 
-    def hear(self, *, failed: bool) -> None:
+    def record_result(self, *, failed: bool) -> None:
         """Remember it."""
         self.heard.append(failed)
 

@@ -1,10 +1,13 @@
 """The chaos' own checks: each finds what it is for, in a database that was made up."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from safeurl.model.attempt import Attempt
 from safeurl.model.scan import AuditEntry
 from safeurl.state import Outcome, State
 from tests.chaos import checks
@@ -41,9 +44,11 @@ def _found(
     *,
     terms: Sequence[float] = (0.0,),
     seals: Sequence[tuple[int, int]] = (),
+    attempts: Sequence[Attempt] = (),
 ) -> Found:
     """Return one scan; terms by the second they began, seals as last entry and term."""
     return Found(
+        attempts={"s": list(attempts)},
         scans={"s": {"state": trail[-1].to_state}},
         results=[],
         trails={"s": list(trail)},
@@ -90,13 +95,81 @@ def test_a_long_hold_is_found() -> None:
 
 def test_an_entry_of_a_deposed_leader_is_found() -> None:
     """One that stands before the next leader's time is well, one that follows on it is not."""
-    early = _trail((1.0, State.QUEUED, None), actor="a/0:1 term 1")
+    step = (1.0, State.QUEUED, Outcome.LEASE_LOST)
+    early = [replace(each, from_state=State.FETCHING) for each in _trail(step)]
     new = _trail((20.0, State.FETCHING, None), first_id=2)
-    late = _trail((1.0, State.QUEUED, None), actor="a/0:1 term 1", first_id=3)
-    terms = (0.0, 10.0)
-    assert checks.deposed_are_refused(_found([*early, *new], terms=terms), 1).faults == ()
-    [fault] = checks.deposed_are_refused(_found([*early, *new, *late], terms=terms), 1).faults
+    late = [
+        replace(each, from_state=State.FETCHING, attempt=2) for each in _trail(step, first_id=3)
+    ]
+    attempts = [
+        Attempt(scan_id="s", attempt=number, owner="w", started_at=NOW, term=1) for number in (1, 2)
+    ]
+
+    def faults(trail: list[AuditEntry]) -> tuple[str, ...]:
+        found = _found(trail, terms=(0.0, 10.0), attempts=attempts)
+        return checks.deposed_are_refused(found, 1).faults
+
+    assert faults([*early, *new]) == ()
+    [fault] = faults([*early, *new, *late])
     assert "Entry 3 of term 1" in fault
+
+
+def _life() -> tuple[list[AuditEntry], list[Attempt]]:
+    """Return the trail of a scan that was requeued once and then completed, with its attempts."""
+    states = [
+        (None, State.QUEUED, None, 0),
+        (State.QUEUED, State.FETCHING, None, 1),
+        (State.FETCHING, State.QUEUED, Outcome.LEASE_LOST, 1),
+        (State.QUEUED, State.FETCHING, None, 2),
+        (State.FETCHING, State.ANALYZING, Outcome.OK, 2),
+        (State.ANALYZING, State.COMPLETED, Outcome.OK, 2),
+    ]
+    entries = _trail(*((float(n), to, outcome) for n, (_, to, outcome, _) in enumerate(states)))
+    trail = [
+        replace(entry, from_state=old, attempt=attempt)
+        for entry, (old, _, _, attempt) in zip(entries, states, strict=True)
+    ]
+    attempts = [
+        Attempt(
+            scan_id="s",
+            attempt=number,
+            owner="a/0:1",
+            started_at=NOW + timedelta(seconds=began),
+            ended_at=NOW + timedelta(seconds=ended),
+            outcome=outcome,
+            counts_as_failure=outcome is not Outcome.OK,
+        )
+        for number, began, ended, outcome in ((1, 1, 2, Outcome.LEASE_LOST), (2, 3, 5, Outcome.OK))
+    ]
+    return trail, attempts
+
+
+def test_attempts_that_are_those_of_the_trail_pass() -> None:
+    """Also one that has not ended yet."""
+    trail, attempts = _life()
+    assert checks.attempt_rows(_found(trail, attempts=attempts)).faults == ()
+    begun = replace(attempts[1], ended_at=None, outcome=None, counts_as_failure=None)
+    assert checks.attempt_rows(_found(trail[:4], attempts=[attempts[0], begun])).faults == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"attempt": 3}, "attempts have a row"),
+        ({"owner": "b/0:1"}, "was not begun"),
+        ({"started_at": NOW}, "was not begun"),
+        ({"ended_at": NOW}, "its trail says"),
+        ({"ended_at": None}, "its trail says"),
+        ({"outcome": Outcome.LEASE_LOST}, "its trail says"),
+        ({"counts_as_failure": None}, "is counted before"),
+    ],
+)
+def test_an_attempt_that_is_not_the_trails_is_found(change: dict[str, Any], words: str) -> None:
+    """Any: the value is that of whichever field is changed."""
+    trail, (first, second) = _life()
+    faulty = _found(trail, attempts=[first, replace(second, **change)])
+    assert words in checks.attempt_rows(faulty).faults[0]
+    assert "attempts have a row" in checks.attempt_rows(_found(trail, attempts=[first])).faults[0]
 
 
 @pytest.mark.parametrize(

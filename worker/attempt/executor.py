@@ -1,4 +1,4 @@
-"""One attempt of one scan, as a line of steps: claim, sandbox, parse, analyse, record.
+"""One attempt of one scan, as a line of steps: claim, fetch, analyse, record.
 
 Every write is guarded by the store, so an attempt that was rescued meanwhile writes nothing.
 Outcomes are values; the only errors that leave `run` are the store's, and then the lease runs
@@ -9,67 +9,32 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
 import msgspec
-from msgspec import structs
 
-from safeurl.address import PolicyOverrides
-from safeurl.errors import EgressUnavailableError, StoreUnavailableError
-from safeurl.model.egress_evidence import EgressEvidence
-from safeurl.model.report import Evidence, FetchRequest
-from safeurl.model.report_reader import ReportReader
+from safeurl.errors import StoreUnavailableError
 from safeurl.model.scan import Artefact, Scan
 from safeurl.ports.artefacts import ArtefactStore
-from safeurl.ports.attempts import AttemptStore
-from safeurl.ports.audit import AuditTrail
+from safeurl.ports.attempts import AttemptReader, AttemptStore
 from safeurl.ports.clock import Clock
-from safeurl.ports.egress import Egress, EgressEndpoint
-from safeurl.ports.sandbox import Sandbox, SandboxExit, SandboxOrder
-from safeurl.retry import BACKOFF, HANDED_BACK, failures, retry_delay
+from safeurl.ports.egress import Egress
+from safeurl.ports.sandbox import Sandbox, SandboxExit
+from safeurl.retry import failures, retry_delay
 from safeurl.services.conclusion import final_from_evidence, final_without_page
 from safeurl.state import ANALYZED_OUTCOMES, Outcome
-from worker.attempt.classify import ReportFacts, classify
+from worker.attempt.fetch import FetchOutcome, fetch, not_started
 from worker.attempt.lease import LeaseHolder
+from worker.attempt.limits import AttemptLimits
+from worker.cancellation import await_uncancelled
 
 _log = logging.getLogger("safeurl.attempt")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptLimits:
-    """What an attempt may take; the deadlines nest: fetch < container < attempt."""
-
-    fetch_timeout: timedelta
-    container_timeout: timedelta
-    attempt_timeout: timedelta
-    lease: timedelta
-    max_retries: int
-    #: Pauses before the retries.
-    backoff: tuple[timedelta, ...] = BACKOFF
-    max_redirects: int
-    max_body_bytes: int
-    user_agent: str = ""
-    policy: PolicyOverrides = field(default_factory=PolicyOverrides)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchOutcome:
-    """What the sandbox brought home, already judged as to whose failure it was."""
-
-    outcome: Outcome
-    detail: str
-    evidence: Evidence
-    blobs: tuple[tuple[str, str, bytes], ...] = ()
-    #: Whether the gateway went while the sandbox ran. Workers wait for the next one by themselves,
-    #: so that the first retry needs no pause.
-    was_cut_off: bool = False
-
-
-class ExecutorStore(AttemptStore, AuditTrail, Protocol):
+class ExecutorStore(AttemptStore, AttemptReader, Protocol):
     """What an attempt uses of the database."""
 
 
@@ -86,12 +51,13 @@ class Executor:
         limits: AttemptLimits,
         clock: Clock,
         owner: str,
-        is_told: Callable[[], bool] = lambda: True,
+        is_stopping: Callable[[], bool] = lambda: True,
     ) -> None:
         """Wire the parts; `egress` is None where sandboxes have a network of their own.
 
-        An attempt that is cancelled is handed back where this worker `is_told` to stop. Else it is
-        what runs the worker that gave up on it, and the rescuer counts that as a failure.
+        An attempt that is cancelled because this worker `is_stopping` hands its scan back. An
+        attempt that is cancelled for another reason took too long; the rescuer counts it as a
+        failure.
         """
         self._store = store
         self._sandbox = sandbox
@@ -100,7 +66,7 @@ class Executor:
         self._limits = limits
         self._clock = clock
         self._owner = owner
-        self._is_told = is_told
+        self._is_stopping = is_stopping
         self._holder = LeaseHolder(store, lease=limits.lease, clock=clock)
 
     async def run(self, scan_id: str) -> Scan | None:
@@ -124,31 +90,22 @@ class Executor:
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
-            if (won := await _to_the_end(claiming)) is not None:
+            if (won := await await_uncancelled(claiming)) is not None:
                 await self._hand_back(won)
             raise
 
     async def _attempt(self, scan: Scan) -> Scan | None:
         try:
-            findings = await self._fetch_held(scan)
+            found = await self._fetch_held(scan)
         except asyncio.CancelledError:
-            if not self._is_told():
-                self._sandbox.hear(failed=True)  # nothing else is so late
+            if not self._is_stopping():
+                # Only an engine that does not answer makes an attempt take so long.
+                self._sandbox.record_result(failed=True)
             await self._hand_back(scan)
             raise
-        if findings is None:
+        if found is None:
             return None
-        return await _to_the_end(self._conclude(scan, findings))
-
-    async def _conclude(self, scan: Scan, findings: FetchOutcome) -> Scan | None:
-        try:
-            kept = await self._keep_all(findings)
-        except StoreUnavailableError as error:
-            # A full disk says nothing about the page; a while later there may be room.
-            return await self._give_up(scan, _not_started(str(error)), ())
-        if findings.outcome in ANALYZED_OUTCOMES:
-            return await self._analyse(scan, findings, kept)
-        return await self._give_up(scan, findings, kept)
+        return await await_uncancelled(self._conclude(scan, found))
 
     async def _fetch_held(self, scan: Scan) -> FetchOutcome | None:
         """Fetch while the scan is ours; None when it was lost and the sandbox ended."""
@@ -162,174 +119,113 @@ class Executor:
                 task.cancel()
             await asyncio.gather(fetching, holding, return_exceptions=True)
 
+    async def _fetch(self, scan: Scan) -> FetchOutcome:
+        found = await fetch(scan, sandbox=self._sandbox, egress=self._egress, limits=self._limits)
+        if found.sandbox_exit is not None:
+            await self._store.append_audit(
+                scan,
+                event="sandbox",
+                detail=_sandbox_line(found.sandbox_exit),
+                now=self._clock(),
+                actor=self._owner,
+            )
+        return found
+
     async def _hand_back(self, scan: Scan) -> None:
-        """Give the scan up for another worker to take at once: this one was told to stop."""
-        if not self._is_told():
+        """Requeue the scan for another worker to take at once, where this worker stops."""
+        if not self._is_stopping():
             return
         now = self._clock()
         await self._store.requeue(
             scan,
             outcome=Outcome.LEASE_LOST,
-            detail=HANDED_BACK,
+            detail="The worker was stopped.",
             run_after=now,
             now=now,
             actor=self._owner,
+            counts_as_failure=False,
         )
         _log.info("attempt.handed_back scan=%s attempt=%d", scan.id, scan.attempt)
 
-    async def _fetch(self, scan: Scan) -> FetchOutcome:
-        order, egress = self._order(scan), self._egress
-        if egress is None:
-            return await self._run_sandbox(scan, order)
+    async def _conclude(self, scan: Scan, found: FetchOutcome) -> Scan | None:
         try:
-            # The whole attempt's, so that slow Docker does not use up the container's own time.
-            room = await egress.open(
-                order.request, deadline_s=self._limits.attempt_timeout.total_seconds()
-            )
-        except EgressUnavailableError as error:
-            return _not_started(str(error))
-        try:
-            found = await self._run_sandbox(scan, replace(order, egress_dir=room.directory))
-        finally:
-            record = await _leave(egress, room)
-        if record is None:
-            # What the page did is not known without the record, so the report is not believed.
-            lost = _not_started("The egress gateway was lost while the sandbox ran.")
-            return replace(lost, was_cut_off=True)
-        return replace(found, evidence=structs.replace(found.evidence, egress=record))
-
-    async def _run_sandbox(self, scan: Scan, order: SandboxOrder) -> FetchOutcome:
-        reader = ReportReader(scan.id, scan.attempt)
-        try:
-            async with asyncio.timeout(self._limits.attempt_timeout.total_seconds()):
-                ended = await self._sandbox.run(order, reader.feed)
-        except TimeoutError:
-            ended = SandboxExit(
-                error="Docker did not end the sandbox within the attempt's deadline."
-            )
-        reader.close()
-        facts = ReportFacts(
-            fault=reader.fault, fault_detail=reader.fault_detail, report=reader.report
-        )
-        outcome, detail = classify(ended, facts)
-        # A sandbox that was ended from outside says neither: a cancelled scan's ends like that too.
-        if ended.error is not None or outcome is not Outcome.SANDBOX_UNAVAILABLE:
-            self._sandbox.hear(failed=ended.error is not None)
-        await self._note_sandbox(scan, ended)
-        return FetchOutcome(
-            outcome=outcome,
-            detail=detail,
-            evidence=reader.evidence(),
-            blobs=tuple(reader.artefacts),
-        )
-
-    def _order(self, scan: Scan) -> SandboxOrder:
-        limits = self._limits
-        request = FetchRequest(
-            scan=scan.id,
-            attempt=scan.attempt,
-            url=scan.url,
-            profile=scan.profile,
-            timeout_s=limits.fetch_timeout.total_seconds(),
-            max_redirects=limits.max_redirects,
-            max_body_bytes=limits.max_body_bytes,
-            policy=limits.policy,
-            user_agent=limits.user_agent,
-            gateway=self._egress is not None,
-        )
-        return SandboxOrder(request=request, deadline_s=limits.container_timeout.total_seconds())
-
-    async def _note_sandbox(self, scan: Scan, ended: SandboxExit) -> None:
-        facts = {
-            "container": (ended.container_id or "")[:12],
-            "exit_code": ended.exit_code,
-            "oom_killed": ended.oom_killed,
-            "stopped": ended.stopped,
-            "error": ended.error,
-            "start": ended.start_kind,
-            "ms": {phase: round(ms, 1) for phase, ms in ended.timings_ms.items()},
-        }
-        if ended.stderr_tail:
-            _log.warning("sandbox.stderr scan=%s tail=%r", scan.id, ended.stderr_tail)
-        await self._store.append_audit(
-            scan, event="sandbox", detail=json.dumps(facts), now=self._clock(), actor=self._owner
-        )
-
-    async def _analyse(
-        self, scan: Scan, findings: FetchOutcome, kept: Sequence[Artefact]
-    ) -> Scan | None:
-        """Move to ANALYZING with the evidence stored, judge it, and record the conclusion."""
-        # All that the conclusion needs is stored with this move, so that another may draw it.
-        analysing = await self._store.begin_analysis(
-            scan,
-            outcome=findings.outcome,
-            detail=findings.detail or None,
-            evidence_json=msgspec.json.encode(findings.evidence).decode(),
-            artefacts=kept,
-            now=self._clock(),
-            actor=self._owner,
-        )
-        if analysing is None:
-            return None
-        ending = final_from_evidence(analysing, findings.evidence, self._clock())
-        return await self._store.finish(analysing, ending, now=self._clock(), actor=self._owner)
-
-    async def _give_up(
-        self, scan: Scan, findings: FetchOutcome, kept: Sequence[Artefact]
-    ) -> Scan | None:
-        """Try again later where the outcome allows it, else end with what evidence had come."""
-        limits = self._limits
-        failed = failures(await self._store.audit(scan.id)) + 1
-        backoff = (*[timedelta(0)] * findings.was_cut_off, *limits.backoff)
-        delay = retry_delay(findings.outcome, failed, limits.max_retries, backoff)
-        if delay is not None:
-            now = self._clock()
-            return await self._store.requeue(
-                scan,
-                outcome=findings.outcome,
-                detail=findings.detail,
-                run_after=now + delay,
-                now=now,
-                actor=self._owner,
-            )
-        ending = final_without_page(
-            scan,
-            findings.outcome,
-            detail=findings.detail,
-            now=self._clock(),
-            evidence=findings.evidence,
-            artefacts=kept,
-        )
-        return await self._store.finish(scan, ending, now=self._clock(), actor=self._owner)
-
-    async def _keep_all(self, findings: FetchOutcome) -> tuple[Artefact, ...]:
-        return tuple([await self._keep(*blob) for blob in findings.blobs])
+            kept = tuple([await self._keep(*blob) for blob in found.blobs])
+        except StoreUnavailableError as error:
+            # A full disk says nothing about the page, and a later attempt may find space.
+            lost = not_started(str(error))
+            lost = replace(lost, sandbox_exit=found.sandbox_exit, egress=found.egress)
+            return await self._retry_or_end(scan, lost, ())
+        if found.outcome in ANALYZED_OUTCOMES:
+            return await self._analyse(scan, found, kept)
+        return await self._retry_or_end(scan, found, kept)
 
     async def _keep(self, kind: str, media_type: str, data: bytes) -> Artefact:
         sha256 = await self._artefacts.put(data)
         return Artefact(kind=kind, sha256=sha256, size_bytes=len(data), media_type=media_type)
 
+    async def _analyse(
+        self, scan: Scan, found: FetchOutcome, kept: Sequence[Artefact]
+    ) -> Scan | None:
+        """Move to ANALYZING with the evidence stored, judge it, and record the conclusion."""
+        # All that the conclusion needs is stored with this move, so that another may draw it.
+        analysing = await self._store.begin_analysis(
+            scan,
+            outcome=found.outcome,
+            detail=found.detail or None,
+            evidence_json=msgspec.json.encode(found.evidence).decode(),
+            artefacts=kept,
+            now=self._clock(),
+            actor=self._owner,
+            sandbox=found.facts(),
+        )
+        if analysing is None:
+            return None
+        ending = final_from_evidence(analysing, found.evidence, self._clock())
+        return await self._store.finish(analysing, ending, now=self._clock(), actor=self._owner)
 
-async def _to_the_end(work: Awaitable[Scan | None]) -> Scan | None:
-    """Finish the work, which takes moments, even if we are told to stop meanwhile."""
-    task = asyncio.ensure_future(work)
-    while not task.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait({task})
-    return task.result()
+    async def _retry_or_end(
+        self, scan: Scan, found: FetchOutcome, kept: Sequence[Artefact]
+    ) -> Scan | None:
+        """Try again later where the outcome allows it, else end with what evidence had come."""
+        limits = self._limits
+        failed = failures(await self._store.attempts(scan.id)) + 1
+        backoff = (*[timedelta(0)] * found.gateway_lost, *limits.backoff)
+        delay = retry_delay(found.outcome, failed, limits.max_retries, backoff)
+        now = self._clock()
+        if delay is not None:
+            return await self._store.requeue(
+                scan,
+                outcome=found.outcome,
+                detail=found.detail,
+                run_after=now + delay,
+                now=now,
+                actor=self._owner,
+                sandbox=found.facts(),
+            )
+        ending = final_without_page(
+            scan,
+            found.outcome,
+            detail=found.detail,
+            now=now,
+            evidence=found.evidence,
+            artefacts=kept,
+            sandbox=found.facts(),
+        )
+        return await self._store.finish(scan, ending, now=now, actor=self._owner)
 
 
-async def _leave(egress: Egress, room: EgressEndpoint) -> EgressEvidence | None:
-    """Close the sandbox's door; None when there is no record of it any more."""
-    try:
-        return await egress.close(room)
-    except EgressUnavailableError as error:
-        _log.warning("egress.lost room=%s error=%r", room.id, str(error))
-        return None
-
-
-def _not_started(detail: str) -> FetchOutcome:
-    return FetchOutcome(outcome=Outcome.SANDBOX_UNAVAILABLE, detail=detail, evidence=Evidence())
+def _sandbox_line(ended: SandboxExit) -> str:
+    """Return the sandbox's line of the audit trail, for people; nothing reads it."""
+    facts = {
+        "container": (ended.container_id or "")[:12],
+        "exit_code": ended.exit_code,
+        "oom_killed": ended.oom_killed,
+        "stopped": ended.stopped,
+        "error": ended.error,
+        "start": ended.start_kind,
+        "ms": {phase: round(ms, 1) for phase, ms in ended.timings_ms.items()},
+    }
+    return json.dumps(facts)
 
 
 def _log_attempt(claimed: Scan, scan: Scan | None, took_s: float) -> None:

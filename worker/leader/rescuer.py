@@ -22,6 +22,7 @@ from safeurl.errors import (
     StoreUnavailableError,
 )
 from safeurl.model.scan import Scan
+from safeurl.ports.attempts import AttemptReader
 from safeurl.ports.backlog import Backlog
 from safeurl.ports.clock import CLOCK_SKEW, Clock
 from safeurl.ports.queue import Waiting, WakeQueue
@@ -46,7 +47,7 @@ QUEUE_FACTOR = 4
 Reap = Callable[[str, int], Awaitable[bool]]
 
 
-class RescuerStore(Backlog, ResumeStore, Protocol):
+class RescuerStore(Backlog, ResumeStore, AttemptReader, Protocol):
     """What a sweep uses of the database."""
 
 
@@ -215,7 +216,7 @@ class Rescuer:
     async def _retry(self, scan: Scan, actor: str, term: int | None) -> Scan | None:
         outcome, now = Outcome.LEASE_LOST, self._clock()
         detail = f"The worker {scan.lease_owner} was lost."
-        failed = failures(await self._store.audit(scan.id)) + 1
+        failed = failures(await self._store.attempts(scan.id)) + 1
         delay = retry_delay(outcome, failed, self._max_retries)
         if delay is None:
             said = f"{OUTCOME_MESSAGES[outcome]} {detail}"

@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from safeurl.errors import SandboxUnavailableError
 from safeurl.ports.clock import Clock
 from safeurl.ports.sandbox import SandboxExit, SandboxOrder, Sink
+from worker.cancellation import await_uncancelled
 from worker.sandbox.circuit_breaker import CircuitBreaker
 from worker.sandbox.engine import Engine
 from worker.sandbox.execute import ContainerRun
@@ -58,10 +58,13 @@ class DockerSandbox:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             run.cancel()
-            await _await_uncancelled(work)
+            try:
+                await await_uncancelled(work)
+            except Exception as failure:  # noqa: BLE001 - whatever it was, we were cancelled
+                _log.warning("sandbox.cancelled_with error=%r", failure)
             raise
 
-    def hear(self, *, failed: bool) -> None:
+    def record_result(self, *, failed: bool) -> None:
         """Record the result for all processes of the worker."""
         if failed:
             self._breaker.record_failure()
@@ -114,12 +117,3 @@ class DockerSandbox:
     def _check_image(self) -> None:
         with self._engine.client(_PING_S) as client:
             client.image(self.settings.image)
-
-
-async def _await_uncancelled(work: asyncio.Future[SandboxExit]) -> None:
-    """Wait for the thread, which ends soon, also if we are cancelled again meanwhile."""
-    while not work.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait({work})
-    if not work.cancelled() and (failure := work.exception()) is not None:
-        _log.warning("sandbox.cancelled_with error=%r", failure)

@@ -1,7 +1,7 @@
 """`AttemptStore` in dictionaries; what the database refuses is refused here too."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 
 import msgspec
@@ -9,15 +9,21 @@ import msgspec
 from safeurl.adapters.memory.backlog import is_due
 from safeurl.adapters.memory.leadership import MemoryLeadership
 from safeurl.errors import RowRefusedError
-from safeurl.model.attempt import FinalRecord
+from safeurl.model.attempt import Attempt, FinalRecord, SandboxFacts
 from safeurl.model.scan import Artefact, Result, Scan
 from safeurl.model.verdict import Judgement
 from safeurl.ports.clock import CLOCK_SKEW
+from safeurl.ports.sandbox import Stop
+from safeurl.retry import RETRIED
 from safeurl.state import Outcome, State, is_legal
 
 
 class MemoryAttempts(MemoryLeadership):
     """`AttemptStore` but for `get`; the contract stands on the port."""
+
+    async def attempts(self, scan_id: str) -> list[Attempt]:
+        """Look them up."""
+        return list(self._attempts.get(scan_id, ()))
 
     async def claim(
         self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
@@ -35,6 +41,8 @@ class MemoryAttempts(MemoryLeadership):
             outcome=None,
             detail=None,
         )
+        attempt = Attempt(scan_id=scan_id, attempt=claimed.attempt, owner=owner, started_at=now)
+        self._attempts.setdefault(scan_id, []).append(attempt)
         return self._move(scan, claimed, now=now, actor=owner)
 
     async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
@@ -57,12 +65,15 @@ class MemoryAttempts(MemoryLeadership):
         artefacts: Sequence[Artefact] = (),
         now: datetime,
         actor: str,
+        sandbox: SandboxFacts | None = None,
     ) -> Scan | None:
         """Keep the lease; keep the evidence."""
         held = self._guarded(scan, State.ANALYZING)
         if held is None:
             return None
+        _check_sandbox(sandbox)
         self._keep_evidence(scan, evidence_json)
+        self._keep_sandbox(scan, sandbox)
         self._keep_artefacts(scan, artefacts)
         analysing = replace(held, state=State.ANALYZING, outcome=outcome, detail=detail)
         return self._move(held, analysing, now=now, actor=actor)
@@ -75,6 +86,8 @@ class MemoryAttempts(MemoryLeadership):
         if held is None:
             return None
         self._keep(held, ending)
+        failed = ending.outcome in RETRIED
+        self._end_attempt(held, ending.outcome, now, counts_as_failure=failed, term=term)
         ended = replace(
             held,
             state=ending.state,
@@ -96,11 +109,16 @@ class MemoryAttempts(MemoryLeadership):
         now: datetime,
         actor: str,
         term: int | None = None,
+        counts_as_failure: bool = True,
+        sandbox: SandboxFacts | None = None,
     ) -> Scan | None:
         """Outcome and detail stay on the waiting scan until it is claimed again."""
         held = self._guarded(scan, State.QUEUED, term)
         if held is None:
             return None
+        _check_sandbox(sandbox)
+        self._keep_sandbox(held, sandbox)
+        self._end_attempt(held, outcome, now, counts_as_failure=counts_as_failure, term=term)
         waiting = replace(
             held,
             state=State.QUEUED,
@@ -141,9 +159,11 @@ class MemoryAttempts(MemoryLeadership):
 
     def _keep(self, scan: Scan, ending: FinalRecord) -> None:
         _check_result(ending.result)
+        _check_sandbox(ending.sandbox)
         if ending.evidence_json is not None:
             self._keep_evidence(scan, ending.evidence_json)
         self._keep_artefacts(scan, ending.artefacts)
+        self._keep_sandbox(scan, ending.sandbox)
         self._results[scan.id] = replace(ending.result, scan_id=scan.id, outcome=ending.outcome)
 
     def _keep_evidence(self, scan: Scan, document: str) -> None:
@@ -156,6 +176,32 @@ class MemoryAttempts(MemoryLeadership):
         kept = self._artefacts.setdefault(scan.id, {})
         for artefact in artefacts:
             kept.setdefault((artefact.kind, artefact.sha256), artefact)
+
+    def _keep_sandbox(self, scan: Scan, sandbox: SandboxFacts | None) -> None:
+        rows = self._attempts.get(scan.id)
+        if sandbox is not None and rows:
+            facts = {field.name: getattr(sandbox, field.name) for field in fields(SandboxFacts)}
+            rows[-1] = replace(rows[-1], **facts)
+
+    def _end_attempt(
+        self,
+        scan: Scan,
+        outcome: Outcome,
+        now: datetime,
+        *,
+        counts_as_failure: bool,
+        term: int | None,
+    ) -> None:
+        """End the attempt that runs; a scan that waits has none."""
+        if scan.lease_owner is not None:
+            rows = self._attempts[scan.id]
+            rows[-1] = replace(
+                rows[-1],
+                ended_at=now,
+                outcome=outcome,
+                counts_as_failure=counts_as_failure,
+                term=term,
+            )
 
     def _move(self, old: Scan, new: Scan, *, now: datetime, actor: str) -> Scan:
         moved = replace(new, version=old.version + 1, updated_at=now)
@@ -177,6 +223,17 @@ def _check_result(result: Result) -> None:
     if result.verdict not in list(Judgement):
         raise RowRefusedError(f"{result.verdict!r} is no verdict.")
     _check_json(result.verdict_json)
+
+
+def _check_sandbox(facts: SandboxFacts | None) -> None:
+    if facts is None:
+        return
+    if facts.start_kind not in {None, "cold", "warm"} or facts.stopped not in {None, *Stop}:
+        raise RowRefusedError("A sandbox is started cold or warm and ended by a known reason.")
+    times = (facts.create_ms, facts.start_ms, facts.run_ms, facts.remove_ms, facts.cpu_ms)
+    sizes = (facts.bytes_in, facts.bytes_out, facts.peak_memory_bytes)
+    if min((each for each in (*times, *sizes) if each is not None), default=0) < 0:
+        raise RowRefusedError("Times and sizes are not negative.")
 
 
 def _check_json(document: str) -> None:

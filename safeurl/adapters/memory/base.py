@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from safeurl.model.attempt import Attempt
 from safeurl.model.scan import Artefact, AuditEntry, LeaderTerm, Result, Scan
 from safeurl.model.worker import WorkerHeartbeat
 from safeurl.state import State
@@ -20,6 +21,8 @@ class MemoryBase:
         self._artefacts: dict[str, dict[tuple[str, str], Artefact]] = {}
         self._audit: list[AuditEntry] = []
         self._workers: dict[str, WorkerHeartbeat] = {}
+        #: Of each scan, the first one first.
+        self._attempts: dict[str, list[Attempt]] = {}
         #: The newest term last.
         self._terms: list[LeaderTerm] = []
 

@@ -10,7 +10,7 @@ from safeurl.adapters.sql.database import Statement, Value
 from safeurl.adapters.sql.rows import as_json, columns, first, new_change_id, parse, stamp
 from safeurl.adapters.sql.statements import attempts as statements
 from safeurl.errors import RowRefusedError
-from safeurl.model.attempt import FinalRecord
+from safeurl.model.attempt import Attempt, FinalRecord, SandboxFacts
 from safeurl.model.scan import Artefact, Scan
 from safeurl.ports.clock import CLOCK_SKEW
 from safeurl.state import Outcome, State, is_legal
@@ -21,6 +21,11 @@ _NEW_EVIDENCE = (statements.PUT_EVIDENCE, statements.DROP_ARTEFACTS)
 
 class SQLAttempts(SQLBase):
     """`AttemptStore` but for `get`; the contract stands on the port."""
+
+    async def attempts(self, scan_id: str) -> list[Attempt]:
+        """Walk the primary key."""
+        rows = await self._read(statements.ATTEMPTS, id=scan_id)
+        return parse(models.ScanAttempt, Attempt, rows)
 
     async def claim(
         self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
@@ -46,8 +51,9 @@ class SQLAttempts(SQLBase):
         artefacts: Sequence[Artefact] = (),
         now: datetime,
         actor: str,
+        sandbox: SandboxFacts | None = None,
     ) -> Scan | None:
-        """Evidence, artefacts and move in one batch."""
+        """Evidence, artefacts, sandbox and move in one batch."""
         batch = [*_NEW_EVIDENCE, statements.PUT_ARTEFACTS, statements.BEGIN_ANALYSIS]
         args = {
             "outcome": outcome.value,
@@ -57,7 +63,7 @@ class SQLAttempts(SQLBase):
             "now": stamp(now),
             "actor": actor,
         }
-        return await self._move(scan, State.ANALYZING, batch, args)
+        return await self._move(scan, State.ANALYZING, batch, args, sandbox=sandbox)
 
     async def finish(
         self, scan: Scan, ending: FinalRecord, *, now: datetime, actor: str, term: int | None = None
@@ -74,7 +80,10 @@ class SQLAttempts(SQLBase):
         if ending.evidence_json is not None:
             batch = [*_NEW_EVIDENCE, *batch]
             args["document"] = ending.evidence_json
-        return await self._move(scan, ending.state, batch, args, term=term)
+        if term is not None:
+            batch = [statements.PUT_END, *batch]
+            args["counts_as_failure"] = None
+        return await self._move(scan, ending.state, batch, args, term=term, sandbox=ending.sandbox)
 
     async def requeue(  # noqa: PLR0913 - one keyword per column that the move sets
         self,
@@ -86,6 +95,8 @@ class SQLAttempts(SQLBase):
         now: datetime,
         actor: str,
         term: int | None = None,
+        counts_as_failure: bool = True,
+        sandbox: SandboxFacts | None = None,
     ) -> Scan | None:
         """Outcome and detail stay on the waiting scan until it is claimed again."""
         args = {
@@ -94,8 +105,10 @@ class SQLAttempts(SQLBase):
             "run_after": stamp(run_after),
             "now": stamp(now),
             "actor": actor,
+            "counts_as_failure": int(counts_as_failure),
         }
-        return await self._move(scan, State.QUEUED, [statements.REQUEUE], args, term=term)
+        batch = [statements.PUT_END, statements.REQUEUE]
+        return await self._move(scan, State.QUEUED, batch, args, term=term, sandbox=sandbox)
 
     async def append_audit(  # noqa: PLR0913 - one keyword per guard and column of the line
         self,
@@ -112,7 +125,7 @@ class SQLAttempts(SQLBase):
         args = columns(scan) | _fence(term, scan) | said | {"now": stamp(now)}
         await self._write([Statement.of(statements.APPEND_AUDIT, args)])
 
-    async def _move(
+    async def _move(  # noqa: PLR0913 - what all moves share
         self,
         scan: Scan,
         new: State,
@@ -120,6 +133,7 @@ class SQLAttempts(SQLBase):
         args: Mapping[str, Value],
         *,
         term: int | None = None,
+        sandbox: SandboxFacts | None = None,
     ) -> Scan | None:
         if not is_legal(scan.state, new):
             raise RowRefusedError(f"A scan does not move from {scan.state} to {new}.")
@@ -127,7 +141,11 @@ class SQLAttempts(SQLBase):
             "version": scan.version,
             "state": scan.state.value,
             "new_state": new.value,
+            "attempt": scan.attempt,
         }
+        if sandbox is not None:
+            batch = [statements.PUT_SANDBOX, *batch]
+            args = {**args, **columns(sandbox)}
         fence = _fence(term, scan)
         return await self._change(scan.id, batch, {**args, **guard, **fence})
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, AwareDatetime, Json
-from sqlalchemy import Text
+from sqlalchemy import REAL, Integer, Text
 from sqlmodel import Field, SQLModel
 
 from safeurl.model.report import Profile
@@ -100,6 +100,33 @@ class ScanArtefact(SQLModel, table=True):
     sha256: str = Field(primary_key=True, sa_type=Text)
     size_bytes: int
     media_type: str = Field(sa_type=Text)
+
+
+class ScanAttempt(SQLModel, table=True):
+    """One attempt of a scan."""
+
+    __tablename__: ClassVar[str] = "attempts"
+    scan_id: str = Field(primary_key=True, foreign_key="scan_jobs.id", sa_type=Text)
+    attempt: int = Field(primary_key=True)
+    owner: str = Field(sa_type=Text)
+    started_at: At = Field(sa_type=Text)
+    ended_at: At | None = Field(sa_type=Text)
+    outcome: Outcome | None = Field(sa_type=Text)
+    counts_as_failure: bool | None = Field(sa_type=Integer)
+    term: int | None
+    container_id: str | None = Field(sa_type=Text)
+    start_kind: str | None = Field(sa_type=Text)
+    create_ms: float | None = Field(sa_type=REAL)
+    start_ms: float | None = Field(sa_type=REAL)
+    run_ms: float | None = Field(sa_type=REAL)
+    remove_ms: float | None = Field(sa_type=REAL)
+    bytes_in: int | None
+    bytes_out: int | None
+    peak_memory_bytes: int | None
+    cpu_ms: float | None = Field(sa_type=REAL)
+    exit_code: int | None
+    oom_killed: bool | None = Field(sa_type=Integer)
+    stopped: str | None = Field(sa_type=Text)
 
 
 class AuditLog(SQLModel, table=True):

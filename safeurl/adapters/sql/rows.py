@@ -51,8 +51,8 @@ def _column(value: object) -> Value:
             return json.dumps(asdict(value))
         case bool() | int():
             return int(value)
-        case None:
-            return None
+        case None | float():
+            return value
         case _:
             return str(value)
 

@@ -13,7 +13,8 @@ from safeurl.ports.artefacts import ArtefactStore
 from safeurl.state import Outcome, State
 from tests.support.builders import make_ending, make_scan
 from tests.support.sandbox import ScriptedEgress, ScriptedSandbox
-from worker.attempt.executor import AttemptLimits, Executor
+from worker.attempt.executor import Executor
+from worker.attempt.limits import AttemptLimits
 
 _LIMITS = AttemptLimits(
     fetch_timeout=timedelta(seconds=20),
@@ -51,7 +52,7 @@ class _World:
         artefacts: ArtefactStore | None = None,
         max_retries: int = 0,
         *,
-        is_told: bool = True,
+        is_stopping: bool = True,
     ) -> None:
         self.store = MemoryStore()
         self.sandbox = ScriptedSandbox(takes_s=takes_s)
@@ -65,7 +66,7 @@ class _World:
             limits=replace(_LIMITS, max_retries=max_retries),
             clock=_now,
             owner="w1",
-            is_told=lambda: is_told,
+            is_stopping=lambda: is_stopping,
         )
 
     async def start(self) -> asyncio.Task[Scan | None]:
@@ -115,7 +116,7 @@ async def test_a_worker_that_is_stopped_hands_its_scan_back() -> None:
 
 async def test_an_attempt_that_is_given_up_is_not_handed_back() -> None:
     """Docker was too slow for RQ's deadline: the rescuer counts it, or it would never end."""
-    world = _World(takes_s=60, is_told=False)
+    world = _World(takes_s=60, is_stopping=False)
     attempt = await world.start()
     attempt.cancel()
     await asyncio.wait({attempt})

@@ -17,7 +17,8 @@ from safeurl.model.scan import Scan, new_scan_id
 from safeurl.ports.sandbox import SandboxExit, Stop
 from safeurl.state import Outcome, State
 from tests.support.sandbox import ScriptedEgress, ScriptedSandbox, page_lines
-from worker.attempt.executor import AttemptLimits, Executor
+from worker.attempt.executor import Executor
+from worker.attempt.limits import AttemptLimits
 
 LIMITS = AttemptLimits(
     fetch_timeout=timedelta(seconds=2),
@@ -68,7 +69,7 @@ class _World:
         self.executor = self.make_executor(limits)
 
     def make_executor(
-        self, limits: AttemptLimits, is_told: Callable[[], bool] = lambda: True
+        self, limits: AttemptLimits, is_stopping: Callable[[], bool] = lambda: True
     ) -> Executor:
         """Return an executor over this world's parts as they are now."""
         return Executor(
@@ -79,7 +80,7 @@ class _World:
             limits=limits,
             clock=_now,
             owner="w1",
-            is_told=is_told,
+            is_stopping=is_stopping,
         )
 
     async def run(self) -> Scan:
@@ -215,7 +216,7 @@ def test_what_is_too_late_for_rq_was_too_slow(*, told: bool, heard: list[bool]) 
 
     async def act() -> None:
         world = _World(ScriptedSandbox(takes_s=30))
-        executor = world.make_executor(LIMITS, is_told=lambda: told)
+        executor = world.make_executor(LIMITS, is_stopping=lambda: told)
         await world.store.add([world.scan])
         running = asyncio.create_task(executor.run(world.scan.id))
         await asyncio.sleep(0.05)

@@ -16,7 +16,8 @@ from safeurl.ports.sandbox import SandboxExit
 from safeurl.state import Outcome, State
 from tests.support.builders import make_scan
 from tests.support.sandbox import ScriptedSandbox, page_lines
-from worker.attempt.executor import AttemptLimits, Executor
+from worker.attempt.executor import Executor
+from worker.attempt.limits import AttemptLimits
 
 _POLICY = PolicyOverrides(
     allow_cidrs=("10.0.0.0/8",),

@@ -7,9 +7,9 @@ import msgspec
 
 from safeurl.adapters.memory.store import MemoryStore
 from safeurl.errors import SandboxUnavailableError, StoreUnavailableError
+from safeurl.model.attempt import Attempt
 from safeurl.model.audit import path_faults
 from safeurl.model.report import Evidence, Hop
-from safeurl.model.scan import AuditEntry
 from safeurl.ports.queue import Waiting
 from safeurl.state import Outcome, State
 from tests.support.builders import analysed
@@ -123,12 +123,12 @@ async def test_a_renewal_during_a_sweep_keeps_the_scan() -> None:
     """Time that goes by while others are taken back ends no lease that was renewed meanwhile."""
 
     class Slow(MemoryStore):
-        """Takes a whole lease for each trail, in which a living worker renews its own."""
+        """Takes a lease's time to read attempts; a living worker renews its own meanwhile."""
 
-        async def audit(self, scan_id: str) -> list[AuditEntry]:
+        async def attempts(self, scan_id: str) -> list[Attempt]:
             world.now += LEASE
             assert await self.renew_lease(world.living, lease_until=world.now + LEASE)
-            return await super().audit(scan_id)
+            return await super().attempts(scan_id)
 
     world = World(store=Slow())
 
@@ -145,14 +145,14 @@ async def test_a_trail_that_cannot_be_read_holds_up_no_other() -> None:
     """The scan of a tampered trail stays as it is; those behind it are rescued and pushed."""
 
     class Tampered(MemoryStore):
-        """Holds a trail that nobody can read."""
+        """Holds attempts that nobody can read."""
 
         broken_trail = ""
 
-        async def audit(self, scan_id: str) -> list[AuditEntry]:
+        async def attempts(self, scan_id: str) -> list[Attempt]:
             if scan_id == self.broken_trail:
                 raise StoreUnavailableError("The database holds a row that nobody can read.")
-            return await super().audit(scan_id)
+            return await super().attempts(scan_id)
 
     store = Tampered()
     world = World(store=store)

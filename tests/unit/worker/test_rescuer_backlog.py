@@ -14,7 +14,8 @@ from safeurl.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
-from safeurl.model.scan import AuditEntry, Scan
+from safeurl.model.attempt import Attempt
+from safeurl.model.scan import Scan
 from safeurl.ports.backlog import Unreadable, ignore
 from safeurl.ports.queue import Waiting
 from safeurl.state import Outcome
@@ -151,10 +152,10 @@ async def test_one_scans_fault_is_told_from_the_databases(
 
         broken = ""
 
-        async def audit(self, scan_id: str) -> list[AuditEntry]:
+        async def attempts(self, scan_id: str) -> list[Attempt]:
             if scan_id == self.broken:
                 raise fault
-            return await super().audit(scan_id)
+            return await super().attempts(scan_id)
 
     store = Faulty()
     world = World(store=store)

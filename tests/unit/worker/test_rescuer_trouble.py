@@ -9,9 +9,9 @@ import pytest
 from safeurl.adapters.memory.queue import MemoryQueue
 from safeurl.adapters.memory.store import MemoryStore
 from safeurl.errors import QueueUnavailableError, StoreBusyError
-from safeurl.model.attempt import FinalRecord
+from safeurl.model.attempt import Attempt, FinalRecord
 from safeurl.model.report import Evidence
-from safeurl.model.scan import AuditEntry, Scan
+from safeurl.model.scan import Scan
 from safeurl.ports.queue import Waiting
 from safeurl.state import Outcome, State
 from tests.support.builders import analysed
@@ -93,11 +93,11 @@ async def test_a_busy_database_ends_the_sweep() -> None:
     """To try each scan with patience would take hours; the next sweep begins anew."""
 
     class Busy(MemoryStore):
-        """Is locked whenever a trail is asked for."""
+        """Is locked whenever attempts are asked for."""
 
         asked = 0
 
-        async def audit(self, scan_id: str) -> list[AuditEntry]:
+        async def attempts(self, scan_id: str) -> list[Attempt]:
             self.asked += 1
             raise StoreBusyError(f"The database is locked: {scan_id}.")
 

@@ -97,3 +97,21 @@ WHERE {_GUARD} AND NOT EXISTS (
     WHERE scan_id = :id AND event = :event AND actor = :actor AND detail = :detail AND at = :now
 )
 """  # noqa: S608 - the guard is a constant of this file
+
+ATTEMPTS = "SELECT * FROM attempts WHERE scan_id = :id ORDER BY attempt"
+
+#: Triggers open an attempt with the claim and close it with the lease.
+PUT_SANDBOX = f"""
+UPDATE attempts SET
+    container_id = :container_id, start_kind = :start_kind, create_ms = :create_ms,
+    start_ms = :start_ms, run_ms = :run_ms, remove_ms = :remove_ms, bytes_in = :bytes_in,
+    bytes_out = :bytes_out, peak_memory_bytes = :peak_memory_bytes, cpu_ms = :cpu_ms,
+    exit_code = :exit_code, oom_killed = :oom_killed, stopped = :stopped
+WHERE attempt = :attempt AND scan_id = (SELECT id FROM scan_jobs WHERE {_GUARD})
+"""  # noqa: S608 - the guard is a constant of this file
+
+#: What the trigger that closes the attempt cannot know.
+PUT_END = f"""
+UPDATE attempts SET counts_as_failure = :counts_as_failure, term = :term
+WHERE attempt = :attempt AND scan_id = (SELECT id FROM scan_jobs WHERE {_GUARD})
+"""  # noqa: S608 - the guard is a constant of this file

@@ -1,0 +1,238 @@
+"""The suite every Store passes: each attempt has a row, from its claim to its end."""
+
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from safeurl.errors import RowRefusedError
+from safeurl.model.attempt import Attempt, SandboxFacts
+from safeurl.model.scan import Scan
+from safeurl.ports.store import Store
+from safeurl.retry import failures
+from safeurl.state import Outcome, State
+from tests.support.builders import (
+    LEASE,
+    NOW,
+    WORKER,
+    analysed,
+    analyzing,
+    brought_to,
+    claimed,
+    finished,
+    make_ending,
+    make_scan,
+)
+
+LATER = NOW + timedelta(seconds=5)
+
+_FACTS = SandboxFacts(
+    container_id="0123456789abcdef",
+    start_kind="cold",
+    create_ms=41.2,
+    start_ms=130.0,
+    run_ms=812.75,
+    remove_ms=0.0,
+    bytes_in=2**40,
+    bytes_out=0,
+    peak_memory_bytes=64 * 1024**2,
+    cpu_ms=412.5,
+    exit_code=137,
+    oom_killed=True,
+    stopped="deadline",
+)
+
+
+def _first(scan: Scan, **changes: object) -> Attempt:
+    begun = Attempt(scan_id=scan.id, attempt=1, owner=WORKER, started_at=NOW)
+    return replace(begun, **changes)  # type: ignore[arg-type]  # - of whatever field a test changes
+
+
+def _with(attempt: Attempt, facts: SandboxFacts) -> Attempt:
+    return replace(attempt, **{each.name: getattr(facts, each.name) for each in fields(facts)})
+
+
+async def _requeue(  # noqa: PLR0913 - what the cases change
+    store: Store,
+    scan: Scan,
+    outcome: Outcome = Outcome.LEASE_LOST,
+    *,
+    at: datetime = LATER,
+    term: int | None = None,
+    counts_as_failure: bool = True,
+    sandbox: SandboxFacts | None = None,
+) -> Scan:
+    waiting = await store.requeue(
+        scan,
+        outcome=outcome,
+        detail=None,
+        run_after=at,
+        now=at,
+        actor="somebody",
+        term=term,
+        counts_as_failure=counts_as_failure,
+        sandbox=sandbox,
+    )
+    assert waiting is not None
+    return waiting
+
+
+async def test_a_claim_begins_an_attempt_and_the_end_of_the_lease_ends_it(store: Store) -> None:
+    """A scan that waits has none that runs; analysing is part of the attempt."""
+    scan = make_scan()
+    await store.add([scan])
+    assert await store.attempts(scan.id) == []
+    won = await claimed(store, scan)
+    assert await store.attempts(scan.id) == [_first(scan)]
+    seen = await analyzing(store, won)
+    assert await store.attempts(scan.id) == [_first(scan)]
+    ended = await store.finish(seen, make_ending(seen), now=LATER, actor=WORKER)
+    assert ended is not None
+    assert await store.attempts(scan.id) == [
+        _first(scan, ended_at=LATER, outcome=Outcome.OK, counts_as_failure=False)
+    ]
+    assert await store.attempts(make_scan().id) == []
+
+
+async def test_each_attempt_has_its_row(store: Store) -> None:
+    """They come in their order, and one scan's are not another's."""
+    other = await brought_to(store, State.FETCHING)
+    scan = await brought_to(store, State.FETCHING)
+    waiting = await _requeue(store, scan, Outcome.SANDBOX_UNAVAILABLE)
+    again = await store.claim(scan.id, owner="w2", now=LATER, lease_until=LATER + LEASE)
+    assert again is not None
+    assert again.version == waiting.version + 1
+    first, second = await store.attempts(scan.id)
+    assert first == _first(
+        scan, ended_at=LATER, outcome=Outcome.SANDBOX_UNAVAILABLE, counts_as_failure=True
+    )
+    assert second == Attempt(scan_id=scan.id, attempt=2, owner="w2", started_at=LATER)
+    assert await store.attempts(other.id) == [_first(other)]
+
+
+async def test_the_facts_of_the_sandbox_are_kept(store: Store) -> None:
+    """Whichever move brings them; a later move of the same attempt does not take them away."""
+    scan = await brought_to(store, State.FETCHING)
+    seen = await store.begin_analysis(
+        scan,
+        outcome=Outcome.OK,
+        detail=None,
+        evidence_json="{}",
+        now=NOW,
+        actor=WORKER,
+        sandbox=_FACTS,
+    )
+    assert seen is not None
+    assert await store.attempts(scan.id) == [_with(_first(scan), _FACTS)]
+    await finished(store, seen)
+    (kept,) = await store.attempts(scan.id)
+    assert _with(kept, SandboxFacts()) == _first(
+        scan, ended_at=kept.ended_at, outcome=Outcome.OK, counts_as_failure=False
+    )
+    assert _with(kept, _FACTS) == kept
+    for facts in (_FACTS, SandboxFacts(exit_code=0, oom_killed=False), SandboxFacts()):
+        scan = await brought_to(store, State.FETCHING)
+        await _requeue(store, scan, sandbox=facts)
+        (requeued,) = await store.attempts(scan.id)
+        assert _with(requeued, facts) == requeued
+        again = await claimed(store, scan, LATER)
+        ending = make_ending(again, Outcome.WALL_TIMEOUT, sandbox=facts)
+        assert await store.finish(again, ending, now=LATER, actor=WORKER) is not None
+        _, timed_out = await store.attempts(scan.id)
+        assert _with(timed_out, facts) == timed_out
+        assert timed_out.outcome is Outcome.WALL_TIMEOUT
+
+
+async def test_which_attempts_count_as_failures(store: Store) -> None:
+    """One that was handed back does not; nor does one whose outcome speaks of the page."""
+    scan = await brought_to(store, State.FETCHING)
+    counted = []
+    for outcome, counts in (
+        (Outcome.LEASE_LOST, False),
+        (Outcome.LEASE_LOST, True),
+        (Outcome.SANDBOX_UNAVAILABLE, True),
+        (Outcome.SANDBOX_UNAVAILABLE, False),
+    ):
+        await _requeue(store, scan, outcome, counts_as_failure=counts)
+        scan = await claimed(store, scan, LATER)
+        counted.append(failures(await store.attempts(scan.id)))
+    assert counted == [0, 1, 2, 2]
+    for outcome, count in (
+        (Outcome.CANCELLED, 0),
+        (Outcome.SANDBOX_CRASHED, 0),
+        (Outcome.LEASE_LOST, 1),
+        (Outcome.SANDBOX_UNAVAILABLE, 1),
+        (Outcome.DNS_FAILED, 0),
+        (Outcome.FETCH_TIMEOUT, 0),
+    ):
+        scan = await brought_to(store, State.FETCHING)
+        await finished(store, scan, outcome)
+        assert failures(await store.attempts(scan.id)) == count, outcome
+
+
+async def test_the_term_of_the_leader_stands_with_the_attempt_that_it_ended(store: Store) -> None:
+    """Requeued or finished; a deposed leader ends no attempt."""
+    old = (await store.lead("a", now=NOW, until=NOW + LEASE)).term
+    await store.resign("a", now=NOW)
+    term = (await store.lead("b", now=NOW, until=NOW + LEASE)).term
+    requeued = await brought_to(store, State.FETCHING)
+    await _requeue(store, requeued, term=term)
+    lost = await brought_to(store, State.FETCHING)
+    ending = make_ending(lost, Outcome.LEASE_LOST)
+    assert await store.finish(lost, ending, now=LATER, actor="a", term=old) is None
+    assert await store.attempts(lost.id) == [_first(lost)]
+    assert await store.finish(lost, ending, now=LATER, actor="b", term=term) is not None
+    for scan in (requeued, lost):
+        (attempt,) = await store.attempts(scan.id)
+        assert (attempt.term, attempt.counts_as_failure) == (term, True)
+
+
+async def test_a_scan_that_waits_is_cancelled_without_an_attempt(store: Store) -> None:
+    """Also one that was tried before: its attempts are over."""
+    fresh = await brought_to(store, State.QUEUED)
+    await finished(store, fresh, Outcome.CANCELLED)
+    assert await store.attempts(fresh.id) == []
+    waiting = await _requeue(store, await brought_to(store, State.FETCHING))
+    before = await store.attempts(waiting.id)
+    await finished(store, waiting, Outcome.CANCELLED)
+    assert await store.attempts(waiting.id) == before
+
+
+async def test_a_late_worker_changes_no_attempt(store: Store) -> None:
+    """Neither its own, which has ended, nor the one that runs now."""
+    late = await brought_to(store, State.FETCHING)
+    await claimed(store, await _requeue(store, late), LATER)
+    before = await store.attempts(late.id)
+    assert await analysed(store, late) is None
+    ending = make_ending(late, Outcome.WALL_TIMEOUT, sandbox=_FACTS)
+    assert await store.finish(late, ending, now=LATER, actor=WORKER) is None
+    assert (
+        await store.begin_analysis(
+            late,
+            outcome=Outcome.OK,
+            detail=None,
+            evidence_json="{}",
+            now=LATER,
+            actor=WORKER,
+            sandbox=_FACTS,
+        )
+        is None
+    )
+    assert await store.attempts(late.id) == before
+
+
+async def test_facts_that_cannot_be_are_refused(store: Store) -> None:
+    """The move they come with is refused too."""
+    scan = await brought_to(store, State.FETCHING)
+    for facts in (
+        SandboxFacts(start_kind="lukewarm"),
+        SandboxFacts(stopped="somebody"),
+        SandboxFacts(run_ms=-0.5),
+        SandboxFacts(cpu_ms=-1.0),
+        SandboxFacts(bytes_in=-1),
+        SandboxFacts(peak_memory_bytes=-1),
+    ):
+        with pytest.raises(RowRefusedError):
+            await _requeue(store, scan, sandbox=facts)
+        assert await store.get(scan.id) == scan
+        assert await store.attempts(scan.id) == [_first(scan)]
