@@ -26,7 +26,8 @@ class World:
         self.queue = MemoryQueue()
         self.reaped: list[tuple[str, int]] = []
         self.ended: set[str | None] = set()
-        self.ticks = 0.0
+        #: What a monotonic clock shows.
+        self.seconds = 0.0
         self.rescuer = self.make_rescuer("r", max_retries)
 
     def make_rescuer(self, actor: str, max_retries: int, reap: Reap | None = None) -> Rescuer:
@@ -40,7 +41,7 @@ class World:
             max_retries=max_retries,
             reap=reap or self._reap,
             has_ended=lambda owner: owner in self.ended,
-            ticks=lambda: self.ticks,
+            monotonic=lambda: self.seconds,
         )
 
     async def lead(self, holder: str = "r") -> int:

@@ -1,10 +1,10 @@
-"""The rescuer: gives every scan that nobody will touch another chance.
+"""The rescuer: takes back lost scans, and sends lost wake-ups again.
 
-A scan is lost when its lease ran out, or when the process that held it is known to have ended on
-this host. It goes back to QUEUED at once or, past the retries, to FAILED; what was analysed and
-not recorded is concluded from what is stored. QUEUED rows without a wake-up are pushed again
-(Redis was down, flushed, or lost the message). Every write is guarded, and those of the elected
-rescuer are fenced by its term besides, so a sweep is safe to run on any number of hosts at once.
+A scan is lost when its lease has run out, or when the process that held it is known to have ended
+on this host. It goes back to QUEUED, or to FAILED when its retries are used up. A scan that was
+being analysed is concluded from its stored evidence. A QUEUED scan without a wake-up gets another
+one: Redis was down, was flushed, or lost it. Every write is guarded, and the leader's writes are
+also fenced by its term, so any number of hosts may sweep at once.
 """
 
 import logging
@@ -34,13 +34,13 @@ from worker.identity import has_ended
 
 _log = logging.getLogger("safeurl.rescuer")
 
-#: A wake-up may be on its way this long before we call it lost, and must be missed twice.
+#: A wake-up may take this long to arrive. It counts as lost when two sweeps did not find it.
 PUSH_GRACE = timedelta(seconds=1)
-#: Rows looked at per sweep; the rest comes with the next one.
+#: Rows that a sweep reads at most; the next sweep reads the rest.
 SWEEP_LIMIT = 1000
-#: As many are looked at while most of those have a wake-up, however many wait behind them.
+#: Due rows that a sweep reads while most of them have a wake-up, however many scans wait.
 LOOK_LIMIT = 50
-#: Wake-ups looked at for each of those rows.
+#: Wake-ups that are read per due row.
 QUEUE_FACTOR = 4
 
 #: Removes the container of a scan's attempt, if there is one here.
@@ -52,7 +52,7 @@ class RescuerStore(Backlog, ResumeStore, AttemptReader, Protocol):
 
 
 class Rescuer:
-    """Sweeps the store; `actor` names this process in the audit trail."""
+    """Sweeps the store; `actor` is the name of this process in the audit trail."""
 
     def __init__(  # noqa: PLR0913 - the parts a sweep touches, each handed in
         self,
@@ -65,9 +65,9 @@ class Rescuer:
         max_retries: int,
         reap: Reap,
         has_ended: Callable[[str | None], bool] = has_ended,
-        ticks: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Wire the parts; `reap` removes the container that a lost attempt left on this host."""
+        """Take the parts; `reap` removes the container of a lost attempt from this host."""
         self._store = store
         self._queue = queue
         self._clock = clock
@@ -75,89 +75,87 @@ class Rescuer:
         self._max_retries = max_retries
         self._reap = reap
         self._has_ended = has_ended
-        self._watch = _LeaseWatch(lease, ticks)
-        #: Taken back from processes that ended on this host, whose containers may still run.
+        self._lease_watch = _LeaseWatch(lease, monotonic)
+        #: Scans of processes that ended on this host, whose containers may still run.
         self._orphans: list[Scan] = []
-        #: Due at the last sweep with no wake-up. A worker may just have taken that, and claim.
-        self._unwoken: frozenset[str] = frozenset()
-        #: What was judged here, by id and version, and could not be recorded yet.
+        #: Scans that were due without a wake-up at the last sweep. A worker may have taken the
+        #: wake-up and be about to claim the scan.
+        self._without_wake_up: frozenset[str] = frozenset()
+        #: Scans that were judged here and not recorded yet, by id and version.
         self._judged: set[tuple[str, int]] = set()
-        #: Scans whose rows could not be read in this sweep, and in the last one.
+        #: Scans whose rows could not be read in this sweep, and those that were already logged.
         self._unreadable: list[str] = []
-        self._told: frozenset[str] = frozenset()
+        self._logged_unreadable: frozenset[str] = frozenset()
 
     async def sweep(self, term: int | None) -> tuple[int, int]:
-        """Take back what is lost, push what is forgotten; return how many of each.
+        """Take back lost scans and send lost wake-ups; return how many of each.
 
-        Without a `term`, which the leader has, only what was lost on this host is taken back.
+        Without a `term`, which only the leader has, only scans lost on this host are taken back.
         """
         self._unreadable.clear()
         rescued = await self._take_back(term)
         pushed = 0 if term is None else await self._push_again()
-        self._tell_unreadable()
+        self._log_unreadable()
         return rescued, pushed
 
-    def _tell_unreadable(self) -> None:
-        """Log each scan that was passed over, once for as long as it is."""
-        seen = frozenset(self._unreadable)
-        for scan_id in sorted(seen - self._told):
+    def _log_unreadable(self) -> None:
+        """Log each scan that cannot be read, once for as long as that lasts."""
+        unreadable = frozenset(self._unreadable)
+        for scan_id in sorted(unreadable - self._logged_unreadable):
             _log.error("rescuer.unreadable scan=%s", scan_id)
-        self._told = seen
+        self._logged_unreadable = unreadable
 
     async def reap(self) -> None:
         """Remove the containers of scans that were taken back on this host.
 
-        Apart from the sweep, which a Docker that does not answer must not hold up.
+        It is separate from the sweep, which must not wait for a Docker that does not answer.
         """
         orphans, self._orphans = self._orphans, []
         for scan in orphans:
             try:
                 await self._reap(scan.id, scan.attempt)
             except SandboxUnavailableError as error:
-                # These and the rest are the reaper's, once Docker is back.
+                # The reaper removes these once Docker answers again.
                 _log.warning("rescuer.not_reaped count=%d error=%s", len(orphans), error)
                 return
 
     async def _push_again(self) -> int:
         due, waiting = await self._front(LOOK_LIMIT)
-        if 2 * len(self._without_wake_up(due, waiting)) > LOOK_LIMIT:
-            # Much was lost, as when Redis was flushed.
+        if 2 * len(_not_woken(due, waiting)) > LOOK_LIMIT:
+            # Many wake-ups were lost, as when Redis was flushed.
             due, waiting = await self._front(SWEEP_LIMIT)
-        unwoken = self._without_wake_up(due, waiting)
-        forgotten = [scan for scan in unwoken if scan.id in self._unwoken]
-        self._unwoken = frozenset(scan.id for scan in unwoken) - {scan.id for scan in forgotten}
+        not_woken = _not_woken(due, waiting)
+        lost = [scan for scan in not_woken if scan.id in self._without_wake_up]
+        lost_ids = {scan.id for scan in lost}
+        self._without_wake_up = frozenset(scan.id for scan in not_woken) - lost_ids
         overtaken = _overtaken(due, waiting)
-        await self._queue.push([scan.id for scan in forgotten if scan.id not in overtaken])
-        await self._queue.push([scan.id for scan in forgotten if scan.id in overtaken], first=True)
-        if forgotten:
-            _log.info("rescuer.pushed count=%d", len(forgotten))
-        return len(forgotten)
+        await self._queue.push([scan.id for scan in lost if scan.id not in overtaken])
+        await self._queue.push([scan.id for scan in lost if scan.id in overtaken], first=True)
+        if lost:
+            _log.info("rescuer.pushed count=%d", len(lost))
+        return len(lost)
 
     async def _front(self, limit: int) -> tuple[list[Scan], Waiting]:
-        """Return whose turn is next, and the front of the queue.
+        """Return the scans that are due next, and the front of the queue.
 
-        Both are in the same order but for what was tried before, what several hosts pushed at one
-        time, and jobs that are stale: the front of the queue is looked at further.
+        Both have the same order, with exceptions: scans that were tried before, wake-ups that
+        several hosts pushed at one time, and stale wake-ups. So more of the queue is read.
         """
         before = self._clock() - PUSH_GRACE
         due = await self._store.due(now=before, limit=limit, on_unreadable=self._unreadable.append)
         return due, await self._queue.waiting(limit=QUEUE_FACTOR * limit) if due else Waiting()
 
-    @staticmethod
-    def _without_wake_up(due: Sequence[Scan], waiting: Waiting) -> list[Scan]:
-        return [scan for scan in due if scan.id not in waiting.scan_ids]
-
     async def _take_back(self, term: int | None) -> int:
-        # One moment for the whole sweep, before the look: what takes long ends no lease.
+        # One time for the whole sweep, from before the read: a slow sweep ends no lease.
         taken: list[Scan] = []
         now = self._clock()
         leased = await self._store.leased(limit=SWEEP_LIMIT, on_unreadable=self._unreadable.append)
-        self._forget_others(leased)
+        self._keep_only(leased)
         for scan in leased:
             if is_orphan := self._has_ended(scan.lease_owner):
-                moved = await self._tried(scan, None)
-            elif term is not None and self._watch.has_run_out(scan, now):
-                moved = await self._tried(scan, term)
+                moved = await self._take_back_if_possible(scan, None)
+            elif term is not None and self._lease_watch.has_run_out(scan, now):
+                moved = await self._take_back_if_possible(scan, term)
             else:
                 continue
             if moved is not None:
@@ -166,19 +164,19 @@ class Rescuer:
         await self._wake([scan.id for scan in taken if scan.state is State.QUEUED])
         return len(taken)
 
-    def _forget_others(self, leased: Sequence[Scan]) -> None:
-        """Keep in memory only what is about scans that are still at work."""
-        self._watch.forget_others(leased)
+    def _keep_only(self, leased: Sequence[Scan]) -> None:
+        """Forget what is remembered of scans other than these."""
+        self._lease_watch.keep_only(leased)
         self._judged.intersection_update((scan.id, scan.version) for scan in leased)
 
-    async def _tried(self, scan: Scan, term: int | None) -> Scan | None:
+    async def _take_back_if_possible(self, scan: Scan, term: int | None) -> Scan | None:
         try:
             return await self._take_back_one(scan, term)
         except (StoreBusyError, StoreFullError):
-            # Not this scan's fault: the others would fare no better.
+            # Not a fault of this scan: all others would fail too.
             raise
         except (StoreUnavailableError, RowRefusedError) as error:
-            # Its rows cannot be read or written, by this version at least; the others' can.
+            # Its rows cannot be read or written, at least by this version; those of others can.
             _log.error("rescuer.not_rescued scan=%s error=%s", scan.id, error)
             return None
 
@@ -188,7 +186,7 @@ class Rescuer:
         try:
             await self._queue.push(scan_ids, first=True)
         except QueueUnavailableError as error:
-            # They are due: the other half of the sweep pushes them once Redis is back.
+            # They are due: the other half of a sweep pushes them once Redis answers again.
             _log.warning("rescuer.not_pushed count=%d error=%s", len(scan_ids), error)
 
     async def _take_back_one(self, scan: Scan, term: int | None) -> Scan | None:
@@ -234,10 +232,11 @@ class Rescuer:
 
 
 def _overtaken(due: Sequence[Scan], waiting: Waiting) -> set[str]:
-    """Return who was tried before or stands before one that waits, and has had their turn so.
+    """Return the ids of scans whose turn has come before that of some scan with a wake-up.
 
-    `due` comes in the order of turns. Where more is on the queue than was looked at, that is
-    everyone: a wake-up at its end would come too late, and would not be found by the next sweep.
+    `due` is in the order of turns; scans that were tried before also come first. If the queue is
+    longer than what was read, all are returned: a wake-up at its end would come too late, and the
+    next sweep would not find it.
     """
     if not waiting.is_all:
         return {scan.id for scan in due}
@@ -245,27 +244,31 @@ def _overtaken(due: Sequence[Scan], waiting: Waiting) -> set[str]:
     return {scan.id for scan in due[:last]} | {scan.id for scan in due if scan.attempt}
 
 
+def _not_woken(due: Sequence[Scan], waiting: Waiting) -> list[Scan]:
+    return [scan for scan in due if scan.id not in waiting.scan_ids]
+
+
 class _LeaseWatch:
-    """Tells which leases have run out, also when the clock was set back after they were given."""
+    """Finds leases that have run out, also if the clock was set back after they were written."""
 
-    def __init__(self, lease: timedelta, ticks: Callable[[], float]) -> None:
+    def __init__(self, lease: timedelta, monotonic: Callable[[], float]) -> None:
         self._lease = lease
-        self._ticks = ticks
-        #: Leases that end later than any could that was given now, and since when we know them.
-        self._doubtful: dict[str, tuple[datetime, float]] = {}
+        self._monotonic = monotonic
+        #: Leases that end later than any new lease can, and the time at which each was first seen.
+        self._too_long: dict[str, tuple[datetime, float]] = {}
 
-    def forget_others(self, leased: Sequence[Scan]) -> None:
+    def keep_only(self, leased: Sequence[Scan]) -> None:
         ids = {scan.id for scan in leased}
-        self._doubtful = {key: kept for key, kept in self._doubtful.items() if key in ids}
+        self._too_long = {key: kept for key, kept in self._too_long.items() if key in ids}
 
     def has_run_out(self, scan: Scan, now: datetime) -> bool:
         until = scan.lease_until or now
         if until <= now + self._lease + CLOCK_SKEW:
-            self._doubtful.pop(scan.id, None)
+            self._too_long.pop(scan.id, None)
             return until <= now
-        # A living worker renews it within its term, by the clock as it is now.
-        known_until, since_s = self._doubtful.setdefault(scan.id, (until, self._ticks()))
+        # The clock was set back. A living worker renews the lease in time, by the clock of now.
+        known_until, since_s = self._too_long.setdefault(scan.id, (until, self._monotonic()))
         if known_until != until:
-            self._doubtful[scan.id] = (until, self._ticks())
+            self._too_long[scan.id] = (until, self._monotonic())
             return False
-        return self._ticks() - since_s >= self._lease.total_seconds()
+        return self._monotonic() - since_s >= self._lease.total_seconds()

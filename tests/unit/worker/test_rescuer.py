@@ -294,9 +294,9 @@ async def test_a_lease_from_before_the_clock_was_set_back_runs_out() -> None:
     world.now -= timedelta(hours=1)
     await world.lead()
     assert await world.rescuer.sweep(1) == (0, 0)
-    world.ticks += LEASE.total_seconds() - 1
+    world.seconds += LEASE.total_seconds() - 1
     assert await world.rescuer.sweep(1) == (0, 0)
-    world.ticks += 1
+    world.seconds += 1
     assert (await world.rescuer.sweep(1))[0] == 1
 
 
@@ -308,5 +308,5 @@ async def test_a_living_worker_survives_a_clock_that_was_set_back() -> None:
     await world.lead()
     assert await world.rescuer.sweep(1) == (0, 0)
     assert await world.store.renew_lease(claimed, lease_until=world.now + LEASE)
-    world.ticks += 2 * LEASE.total_seconds()
+    world.seconds += 2 * LEASE.total_seconds()
     assert await world.rescuer.sweep(1) == (0, 0)

@@ -126,9 +126,9 @@ async def test_leases_that_are_gone_are_forgotten() -> None:
     )
     assert await world.rescuer.sweep(1) == (0, 0)
     assert await world.store.claim(scan.id, owner="w2", now=world.now, lease_until=until)
-    world.ticks += LEASE.total_seconds() + 1
+    world.seconds += LEASE.total_seconds() + 1
     assert await world.rescuer.sweep(1) == (0, 0)
-    world.ticks += LEASE.total_seconds() + 1
+    world.seconds += LEASE.total_seconds() + 1
     assert await world.rescuer.sweep(1) == (1, 0)
 
 

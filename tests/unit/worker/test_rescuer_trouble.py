@@ -145,9 +145,9 @@ async def test_a_worker_whose_clock_is_ahead_keeps_its_scan_while_it_renews() ->
         until = ahead + number * LEASE / 3
         assert await world.store.renew_lease(held, lease_until=until)
         assert await world.rescuer.sweep(1) == (0, 0)
-        world.ticks += LEASE.total_seconds() - 1
+        world.seconds += LEASE.total_seconds() - 1
         assert await world.rescuer.sweep(1) == (0, 0)
-    world.ticks += 1
+    world.seconds += 1
     assert await world.rescuer.sweep(1) == (1, 0)
 
 
