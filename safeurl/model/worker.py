@@ -1,4 +1,4 @@
-"""A worker as the list of workers shows it: when it was last heard of, and which parts work."""
+"""The heartbeat of a worker: that it lives, and which parts of its host work."""
 
 from dataclasses import dataclass
 from datetime import datetime

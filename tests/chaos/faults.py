@@ -59,7 +59,7 @@ class Chaos:
             "worker": (4, lambda: self._kill_one(Kind.WORKER)),
             "job": (7, self._kill_job),
             "gateway": (3, lambda: self._kill_one(Kind.GATEWAY)),
-            "steward": (1, lambda: self._kill_one(Kind.STEWARD)),
+            "maintenance": (1, lambda: self._kill_one(Kind.MAINTENANCE)),
             "leader": (2, self._kill_leader),
             "stalled leader": (1, self._stall_leader),
             "sigterm storm": (2, self._storm),
@@ -115,7 +115,7 @@ class Chaos:
         found = [pid for tree in self._fleet.trees for pid in tree.by_kind()[kind]]
         if not found:
             return False
-        if kind is Kind.STEWARD:
+        if kind is Kind.MAINTENANCE:
             self._shake()
         return self._note(processes.kill([self._random.choice(found)]))
 
@@ -146,20 +146,20 @@ class Chaos:
         return True
 
     async def _stall_leader(self) -> bool:
-        """Stop the leader's steward until long after its term, as a host that was suspended."""
+        """Suspend the leader's maintenance process until long after its term, as a host can be."""
         found = await self._fleet.replaceable_leader()
         if found is None:
             return False
         (tree, term), term_s = found, self._fleet.plan.term_s
-        stewards = tree.by_kind()[Kind.STEWARD]
+        suspended = tree.by_kind()[Kind.MAINTENANCE]
         self._shake()
         try:
-            processes.send(signal.SIGSTOP, stewards)
+            processes.send(signal.SIGSTOP, suspended)
             newest = await self._fleet.next_term(term["term"], _HOLD_TERMS * term_s)
             # Let there be traces of the new leader for what the old one still writes to follow.
             await asyncio.sleep(term_s)
         finally:
-            processes.send(signal.SIGCONT, stewards)
+            processes.send(signal.SIGCONT, suspended)
         self.deposed += newest is not None
         self._shake()
         return True

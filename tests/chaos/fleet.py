@@ -25,7 +25,7 @@ _TEND_S = 0.2
 _STOP_TIMEOUT_S = 90.0
 #: How long an attempt may take: the sandbox's time and that to end it.
 _ATTEMPT_S = 20.0
-#: A server's pause and its start, the pause of a steward that found it down, and the next sweep.
+#: A server's pause and start, the pause of a periodic task that found it down, the next sweep.
 _LONGEST_DOWN_S = 15.0
 #: A stalled leader's, which is followed within two and let go one later.
 _LONGEST_KEPT_TERMS = 3
@@ -166,9 +166,9 @@ class Fleet:
         own = [tree.pid for tree in self.trees] + [engine.pid for engine in self.engines]
         processes.bury([*own, self.valkey.pid, sqld_pid])
 
-    def has_steward(self) -> bool:
-        """Tell whether at least one steward lives."""
-        return any(tree.by_kind()[Kind.STEWARD] for tree in self.trees)
+    def has_maintenance(self) -> bool:
+        """Return True if at least one maintenance process lives."""
+        return any(tree.by_kind()[Kind.MAINTENANCE] for tree in self.trees)
 
     async def leader(self) -> tuple[Tree | None, Row | None]:
         """Return the newest term and the tree that leads in it, None for what is not there."""
@@ -190,7 +190,7 @@ class Fleet:
         if tree is None or term is None:
             return None
         kinds = [await asyncio.to_thread(each.by_kind) for each in self.trees]
-        return (tree, term) if all(each[Kind.STEWARD] for each in kinds) else None
+        return (tree, term) if all(each[Kind.MAINTENANCE] for each in kinds) else None
 
     async def next_term(self, after: int, timeout_s: float) -> Row | None:
         """Wait for a term after that one, and return it; None when it does not come in time."""
@@ -207,7 +207,9 @@ class Fleet:
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             kinds = [await asyncio.to_thread(tree.by_kind) for tree in self.trees]
-            if all(each[Kind.STEWARD] and len(each[Kind.WORKER]) == _CONCURRENCY for each in kinds):
+            if all(
+                each[Kind.MAINTENANCE] and len(each[Kind.WORKER]) == _CONCURRENCY for each in kinds
+            ):
                 return
             await asyncio.sleep(0.5)
 

@@ -55,7 +55,7 @@ class Sampler:
         self.looks += 1
         woken = (await self._queue.waiting(limit=_ALL)).scan_ids
         now = datetime.now(UTC)
-        if not await asyncio.to_thread(self._fleet.has_steward):
+        if not await asyncio.to_thread(self._fleet.has_maintenance):
             return
         self.samples += 1
         calm_since = self._shaken_at()

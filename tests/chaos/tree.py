@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
     SUPERVISOR = "supervisor"
     GATEWAY = "gateway"
-    STEWARD = "steward"
+    MAINTENANCE = "maintenance"
     WORKER = "worker"
     #: The child of a worker in which one scan runs, also when its worker was killed.
     JOB = "job"
@@ -40,7 +40,7 @@ def kind_of(process: psutil.Process, supervisor: int) -> Kind:
     files = processes.open_files(process.pid)
     if any(Path(each).name == LOCK_NAME for each in files):
         return Kind.GATEWAY
-    return Kind.STEWARD if _EVENT_LOOP in files else Kind.WORKER
+    return Kind.MAINTENANCE if _EVENT_LOOP in files else Kind.WORKER
 
 
 class Tree:

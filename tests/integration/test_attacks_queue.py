@@ -46,7 +46,7 @@ def _server(port: int) -> RedisServer:
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_a_server_that_is_no_redis_is_a_queue_that_is_away(name: str) -> None:
-    """The API records scans and says so; no answer ends the steward's or the worker's loop."""
+    """The API records scans and says so; no answer ends maintenance or a worker."""
     with StrayRedis(ANSWERS[name]) as stray:
         queue = RQQueue(_server(stray.port).connect(), job_timeout_s=30)
         service = Service(MemoryStore(), queue, lambda: NOW)
@@ -82,7 +82,7 @@ def test_a_worker_lives_on_beside_a_server_that_is_no_redis(tmp_path: Path) -> N
 
 
 def test_a_queue_full_of_long_ids_is_read_in_parts(tmp_path: Path) -> None:
-    """Who may only write to the queue cannot make the steward read all of it at once."""
+    """Who may only write to the queue cannot make maintenance read all of it at once."""
     parts: list[int] = []
 
     class Counting(AsyncRedis):

@@ -80,7 +80,7 @@ def test_a_full_disk_is_called_full_and_is_read(
 def test_a_full_disk_under_a_running_system_is_told_now_and_then(
     disk: SmallDisk, tmp_path: Path
 ) -> None:
-    """What the steward cannot do is logged once and then ever less often; lists answer."""
+    """A periodic task that fails is logged once and then ever less often; lists answer."""
     system = _system(disk)
     log = tmp_path / "up.log"
     with (
@@ -95,7 +95,7 @@ def test_a_full_disk_under_a_running_system_is_told_now_and_then(
         assert system.run("list").returncode == 0
         words = "steward.unavailable error=The disk that holds the database is full"
         _until(lambda: words in log.read_text())
-        assert log.read_text().count(words) <= 3  # however many duties fail
+        assert log.read_text().count(words) <= 3  # however many tasks fail
         disk.free()
         up.terminate()
         assert up.wait(timeout=_PATIENCE_S) == 0

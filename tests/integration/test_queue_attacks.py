@@ -118,7 +118,7 @@ def test_traps_of_maintenance_are_left_alone(lab: Lab) -> None:
 
 
 def test_hostile_ids_do_not_stop_whoever_counts_what_waits(tmp_path: Path) -> None:
-    """The steward asks which scans wait; ids that are none of ours are passed over."""
+    """Maintenance asks which scans wait; ids that are none of ours are passed over."""
 
     async def act() -> None:
         with TcpValkey(tmp_path) as valkey:

@@ -61,14 +61,14 @@ def test_a_scans_life_on_the_queue(valkey: TcpValkey) -> None:
 
     async def act() -> None:
         api = RQQueue(_server(valkey, "safeurl-api").connect(), job_timeout_s=90)
-        steward = RQQueue(_server(valkey, "safeurl-worker").connect(), job_timeout_s=90)
+        maintenance = RQQueue(_server(valkey, "safeurl-worker").connect(), job_timeout_s=90)
         worker = _server(valkey, "safeurl-worker").connect_worker(40)
         first, second, urgent = (_scan_id() for _ in range(3))
         await api.push([first])
-        await steward.push([second])
+        await maintenance.push([second])
         await api.push([urgent], first=True)
-        assert (await steward.waiting(limit=100)).scan_ids == {first, second, urgent}
-        for queue in (api, steward):
+        assert (await maintenance.waiting(limit=100)).scan_ids == {first, second, urgent}
+        for queue in (api, maintenance):
             assert await queue.ping() == 3
         taken = [take(worker, 1) for _ in range(3)]
         assert taken == [Wakeup(TASK, each) for each in (urgent, first, second)]
@@ -79,7 +79,7 @@ def test_a_scans_life_on_the_queue(valkey: TcpValkey) -> None:
         for _ in ON_THE_QUEUE:
             assert isinstance(take(worker, 1), Refusal | Wakeup)
             count_refused(worker)
-        for queue in (api, steward):
+        for queue in (api, maintenance):
             assert await queue.refused() == len(ON_THE_QUEUE)
             await queue.close()
         worker.close()

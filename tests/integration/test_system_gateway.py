@@ -94,7 +94,7 @@ def test_a_killed_worker_costs_its_neighbours_no_pause(tmp_path: Path, *, whole:
 
 
 def test_a_socket_whose_worker_is_gone_is_closed(tmp_path: Path) -> None:
-    """The steward closes it long before its deadline, once its attempt is over by the database."""
+    """Maintenance closes it long before its deadline, once its attempt is over by the database."""
     system = System(tmp_path)
     with RunningWorker(system):
         client = EgressClient(system.settings.gateway_dir)

@@ -133,7 +133,7 @@ def test_a_second_signal_hands_the_scan_back(tmp_path: Path) -> None:
             os.kill(run.pid, signal.SIGTERM)
             time.sleep(2)
             assert _get(system, scan_id).state is State.FETCHING
-            assert _is_signed_for(system), "the steward outlives those who scan"
+            assert _is_signed_for(system), "maintenance ends after the scan workers"
             assert run.stop() == 0
             _, alive = psutil.wait_procs(children, timeout=1)
             assert alive == []
@@ -152,7 +152,7 @@ def test_a_second_signal_hands_the_scan_back(tmp_path: Path) -> None:
 
 
 def test_a_scan_killed_while_the_worker_stops_waits_for_no_next_start(tmp_path: Path) -> None:
-    """The steward, last to leave, takes it back and removes its container."""
+    """Maintenance, which ends later, takes it back and removes its container."""
     system = _system(tmp_path)
     asked: list[Request] = []
 
@@ -165,29 +165,29 @@ def test_a_scan_killed_while_the_worker_stops_waits_for_no_next_start(tmp_path: 
         [scan_id] = _submit(system, pages.url("/"))
         _until(lambda: bool(asked))
         # So that no sweep before the last one finds it.
-        steward = _steward(run)
-        steward.suspend()
+        maintenance = _maintenance(run)
+        maintenance.suspend()
         owner = psutil.Process(int(str(_get(system, scan_id).lease_owner).rpartition(":")[2]))
         os.kill(run.pid, signal.SIGTERM)
         owner.kill()
         _until(lambda: not owner.is_running())
         assert _get(system, scan_id).state is State.FETCHING
         assert len(system.containers()) == 1
-        # The supervisor has told the steward to stop by then.
+        # The supervisor has told maintenance to stop by then.
         _until(lambda: len(psutil.Process(run.pid).children()) == _THOSE_WHO_SERVE)
         time.sleep(1)
-        steward.resume()
+        maintenance.resume()
         assert run.stop() == 0
     scan = _get(system, scan_id)
     assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.LEASE_LOST)
     assert system.containers() == []
 
 
-#: Gateway, Valkey and steward.
+#: Gateway, Valkey and maintenance.
 _THOSE_WHO_SERVE = 3
 
 
-def _steward(run: RunningWorker) -> psutil.Process:
+def _maintenance(run: RunningWorker) -> psutil.Process:
     """Return the third of the processes that a worker with an embedded Valkey starts."""
     children = psutil.Process(run.pid).children()
     return sorted(children, key=lambda child: (child.create_time(), child.pid))[2]

@@ -27,7 +27,7 @@ from worker.egress.protocol import CONTROL_NAME
 
 #: How many processes each daemon has below its first one.
 DAEMONS: Final[Mapping[str, int]] = {
-    "up": 6,  # gateway, valkey, steward, two workers, API
+    "up": 6,  # gateway, valkey, maintenance, two workers, API
     "worker": 5,
     "api": 0,
     "gateway": 1,  # the spawner

@@ -28,7 +28,7 @@ def run_job(job: Callable[[], None], *, deadline_s: float, grace_s: float = _GRA
     SIGTERM to this process does not end the wait; a job is ended by a signal to the job.
     """
     pid = child_process.start_child(lambda mask: _run_in_child(job, deadline_s, mask))
-    with suppress(OSError):  # parent and child both do this, so that it is done whoever is first
+    with suppress(OSError):  # both parent and child do this, as either may run first
         os.setpgid(pid, pid)
     return _wait(pid, deadline_s + grace_s)
 

@@ -1,6 +1,6 @@
 """The maintenance process: one per host; it runs the periodic tasks of the host and of the leader.
 
-A new duty of SafeURL is a new line in `_Maintenance.tasks`.
+What SafeURL is to do at intervals is a new line in `_Maintenance.tasks`.
 """
 
 import asyncio
