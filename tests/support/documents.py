@@ -1,15 +1,14 @@
 """The generated parts of README.md and docs/: `python -m tests.support.documents` writes them."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 import typer.core
 import typer.main
+from typer.testing import CliRunner
 
 from safeurl.cli.app import app
 from safeurl.state import OUTCOME_MESSAGES, Outcome, diagram, final_state
@@ -27,6 +26,8 @@ PLACES: Mapping[str, Path] = {
     "state diagram": DOCS / "architecture.md",
     "degradation": DOCS / "operations.md",
 }
+#: What the commands' help uses of a screen that is 80 columns wide.
+_TEXT_WIDTH: Final = 78
 
 
 def pages() -> tuple[Path, ...]:
@@ -37,14 +38,12 @@ def pages() -> tuple[Path, ...]:
 
 def help_text(*arguments: str) -> str:
     """Return what `safeurl … --help` prints on a screen 80 columns wide."""
-    code = "import sys; sys.argv[0] = 'safeurl'; from safeurl.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments, "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-        env={"COLUMNS": "80", "PYTHONPATH": str(ROOT), "TERM": "dumb"},
+    done = CliRunner().invoke(
+        app,
+        [*arguments, "--help"],
+        prog_name="safeurl",
+        catch_exceptions=False,
+        terminal_width=_TEXT_WIDTH,
     )
     return done.stdout.strip()
 

@@ -1,6 +1,8 @@
 """README.md and docs/ are true: generated parts are current, and what they name exists."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -148,6 +150,22 @@ def test_commands_page_has_every_command() -> None:
     text = (DOCS / "commands.md").read_text(encoding="utf-8")
     named = [name.strip("`") for name in markdown.headings(text) if name.startswith("`safeurl")]
     assert named == ["safeurl", *(f"safeurl {name}" for name in commands())]
+
+
+@pytest.mark.parametrize("command", [[], ["submit"], ["audit", "verify"]], ids=str)
+def test_commands_page_holds_what_a_terminal_shows(command: list[str]) -> None:
+    """The generator asks the application; this asks the command in a process of its own."""
+    code = "import sys; sys.argv[0] = 'safeurl'; from safeurl.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={"COLUMNS": "80", "PYTHONPATH": str(ROOT), "TERM": "dumb"},
+    )
+    text = (DOCS / "commands.md").read_text(encoding="utf-8")
+    assert f"```text\n{done.stdout.strip()}\n```" in text
 
 
 def test_api_page_has_every_route_of_the_schema() -> None:
