@@ -29,38 +29,44 @@ class Settings(EgressSettings, RedisSettings, ApiSettings):
     state_dir: Path = Field(
         default=Path("~/.local/state/safeurl"),
         alias="SAFEURL_STATE_DIR",
-        description="Folder for the embedded database, queue and stored artefacts.",
+        description="Folder for the SQLite database, the embedded queue and the stored artefacts.",
     )
     turso_connection_url: str = Field(
         default="",
         pattern=r"^$|^(libsql|https?|wss?)://",
         alias="TURSO_CONNECTION_URL",
-        description="libSQL or Turso database (libsql:, https:, http:, wss: or ws:). "
-        "Empty: SQLite in the state folder.",
+        description="libSQL or Turso database (libsql:, https:, http:, wss: or ws:). Empty: "
+        "SQLite in the state folder.",
     )
     turso_auth_token: SecretStr = Field(
         default=SecretStr(""),
         alias="TURSO_AUTH_TOKEN",
-        description="Token for that database. Needs the package extra `turso`.",
+        description="Token for the database of TURSO_CONNECTION_URL. It needs the package "
+        "extra `turso`.",
     )
     sqlite_synchronous: Literal["NORMAL", "FULL"] = Field(
         default="NORMAL",
         alias="SQLITE_SYNCHRONOUS",
-        description="NORMAL survives a killed process, FULL also a power cut.",
+        description="How SQLite writes. NORMAL: a write survives a killed process. FULL: it "
+        "also survives a power cut.",
     )
     docker_socket_path: Path = Field(
         default=Path("/var/run/docker.sock"),
         alias="DOCKER_SOCKET_PATH",
-        description="The Docker engine's socket. Only the worker opens it.",
+        description="Socket of the Docker engine. Only the worker opens it.",
     )
     fetcher_image: str = Field(
         default="safeurl-fetcher:latest",
         min_length=1,
         alias="FETCHER_IMAGE",
-        description="Image that opens the page; docker/build.sh builds it.",
+        description="Image of the sandbox that opens the page. docker/build.sh builds it.",
     )
     worker_concurrency: int = Field(
-        default=5, ge=1, le=256, alias="WORKER_CONCURRENCY", description="Scans at a time per host."
+        default=5,
+        ge=1,
+        le=256,
+        alias="WORKER_CONCURRENCY",
+        description="Number of scans that one host runs at the same time.",
     )
     container_timeout_ms: int = Field(
         default=30_000,
@@ -68,94 +74,110 @@ class Settings(EgressSettings, RedisSettings, ApiSettings):
         le=600_000,
         alias="CONTAINER_TIMEOUT_MS",
         description="Deadline of a sandbox. The fetcher stops by itself at four fifths of it. "
-        "Raise the worker unit's TimeoutStopSec by as much.",
+        "If you raise it, raise TimeoutStopSec of the worker's unit by the same "
+        "time.",
     )
     container_memory_limit_mb: int = Field(
         default=512,
         ge=64,
         le=65_536,
         alias="CONTAINER_MEMORY_LIMIT_MB",
-        description="Memory of a sandbox, swap included.",
+        description="Memory limit of a sandbox, swap included.",
     )
     container_cpu_limit: float = Field(
-        default=0.5, ge=0.05, le=64, alias="CONTAINER_CPU_LIMIT", description="Cores of a sandbox."
+        default=0.5,
+        ge=0.05,
+        le=64,
+        alias="CONTAINER_CPU_LIMIT",
+        description="CPU limit of a sandbox, in cores.",
     )
     container_pids_limit: int = Field(
         default=128,
         ge=8,
         le=4096,
         alias="CONTAINER_PIDS_LIMIT",
-        description="Processes and threads in a sandbox.",
+        description="Limit of processes and threads in a sandbox.",
     )
     container_network: Literal["none", "bridge"] = Field(
         default="none",
         alias="CONTAINER_NETWORK",
-        description="none: a sandbox has no network but a socket to the egress gateway, which "
-        "judges every connection. bridge: Docker's bridge, and only the fetcher judges.",
+        description="Network of a sandbox. none: only a socket to the egress gateway, which "
+        "checks every connection. bridge: Docker's bridge, where only the fetcher "
+        "checks.",
     )
     container_runtime: str = Field(
         default="auto",
         pattern=r"^[A-Za-z0-9_.-]*$",
         alias="CONTAINER_RUNTIME",
-        description="runc, runsc (gVisor) or another OCI runtime that the engine knows. "
-        "auto: runsc where docker/gvisor.sh has registered it, else the engine's default.",
+        description="OCI runtime: runc, runsc (gVisor) or another one that the engine knows. "
+        "auto: runsc if docker/gvisor.sh has registered it, else the engine's "
+        "default.",
     )
     sandbox_uids: Uids = Field(
         default=write_uids(DEFAULT_UIDS),
         alias="SANDBOX_UIDS",
-        description="User ids of this host, first-last, that belong to sandboxes alone. Each has "
-        "one of its own, so that none uses up another's per-user limits.",
+        description="Range of user ids of this host, first-last, that only sandboxes use. "
+        "Each sandbox has one of its own, so that no sandbox uses up the per-user "
+        "limits of another.",
     )
     max_redirects: int = Field(
-        default=10, ge=0, le=50, alias="MAX_REDIRECTS", description="Redirects followed per scan."
+        default=10,
+        ge=0,
+        le=50,
+        alias="MAX_REDIRECTS",
+        description="Limit of redirects that a scan follows.",
     )
     max_body_mb: int = Field(
         default=10,
         ge=1,
         le=16,
         alias="MAX_BODY_MB",
-        description="Cap on a page's body in MiB, on the wire and again when decompressed.",
+        description="Limit of a page's body, for the received bytes and again for the "
+        "decompressed ones.",
     )
     max_retries: int = Field(
         default=3,
         ge=0,
         le=20,
         alias="MAX_RETRIES",
-        description="Further attempts when the sandbox or the worker failed, not the page.",
+        description="Limit of further attempts after the sandbox or the worker failed. A "
+        "failure of the page is not tried again.",
     )
     retry_backoff_seconds: Seconds = Field(
         default=(60, 120, 240),
         min_length=1,
         alias="RETRY_BACKOFF_SECONDS",
-        description="Pauses before the retries of a sandbox that failed; the last one repeats.",
+        description="Pauses before the retries after a sandbox failed. The last one repeats.",
     )
     lease_seconds: int = Field(
         default=30,
         ge=3,
         le=3600,
         alias="LEASE_SECONDS",
-        description="After this long without a sign of life a worker's scan is taken back. "
-        "With several hosts, whose clocks differ, at least 10.",
+        description="Time after which the scan of a silent worker is taken back. With several "
+        "hosts, whose clocks differ, set at least 10.",
     )
     max_scans_per_worker: int = Field(
         default=3,
         ge=0,
         le=1_000_000,
         alias="MAX_SCANS_PER_WORKER",
-        description="Scans after which a worker process makes room for a fresh one. 0: never.",
+        description="Number of scans after which a worker process is replaced by a new one. "
+        "0: never.",
     )
     worker_max_lifetime: int = Field(
         default=180,
         ge=0,
         le=86_400,
         alias="WORKER_MAX_LIFETIME",
-        description="Seconds after which it does so, between scans only. 0: never.",
+        description="Seconds after which a worker process is replaced by a new one, between "
+        "scans only. 0: never.",
     )
     user_agent: str = Field(
         default="",
         max_length=512,
         alias="FETCH_USER_AGENT",
-        description="User-Agent sent to pages. Empty: a current browser's.",
+        description="User-Agent header for pages. Empty: that of a current browser.",
     )
     enable_worker: bool = Field(
         default=False,
@@ -163,7 +185,7 @@ class Settings(EgressSettings, RedisSettings, ApiSettings):
         description="Whether `safeurl api` also runs the worker.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", alias="LOG_LEVEL", description="How much the daemons log."
+        default="INFO", alias="LOG_LEVEL", description="Lowest level that the daemons log."
     )
 
     @field_validator("container_runtime")

@@ -15,37 +15,44 @@ class RedisSettings(SettingsGroup):
     redis_host: str = Field(
         default="",
         alias="REDIS_HOST",
-        description="Redis or Valkey server, of one SafeURL alone. "
-        "Empty, as REDIS_URL: an embedded Valkey in the state folder.",
+        description="Redis or Valkey server that only this SafeURL uses. Empty, with "
+        "REDIS_URL empty too: an embedded Valkey in the state folder.",
     )
     redis_port: int = Field(
-        default=6379, ge=1, le=65535, alias="REDIS_PORT", description="Its TCP port."
+        default=6379, ge=1, le=65535, alias="REDIS_PORT", description="TCP port of REDIS_HOST."
     )
     redis_username: str = Field(
-        default="", alias="REDIS_USERNAME", description="Its user, if not the default one."
+        default="",
+        alias="REDIS_USERNAME",
+        description="User at the Redis server. Empty: its default user.",
     )
     redis_password: SecretStr = Field(
-        default=SecretStr(""), alias="REDIS_PASSWORD", description="Its password, if it has one."
+        default=SecretStr(""),
+        alias="REDIS_PASSWORD",
+        description="Password at the Redis server. Empty: none.",
     )
     redis_url: SecretStr = Field(
         default=SecretStr(""),
         alias="REDIS_URL",
-        description="Instead of REDIS_HOST: redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss: for "
-        "TLS, or unix:///PATH[?db=DB].",
+        description="Instead of REDIS_HOST: redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss: "
+        "for TLS, or unix:///PATH[?db=DB].",
     )
     redis_tls_ca: File = Field(
         default="",
         alias="REDIS_TLS_CA",
-        description="With rediss: file with the authority of its certificate. Empty: the system's.",
+        description="For rediss: the certificate authority of the server. Empty: those of the "
+        "system.",
     )
     redis_tls_cert: File = Field(
-        default="", alias="REDIS_TLS_CERT", description="File with a certificate of our own for it."
+        default="",
+        alias="REDIS_TLS_CERT",
+        description="For rediss: the client certificate that SafeURL shows.",
     )
     redis_tls_key: File = Field(
         default="",
         validate_default=True,
         alias="REDIS_TLS_KEY",
-        description="File with that certificate's key.",
+        description="For rediss: the key of REDIS_TLS_CERT.",
     )
 
     @field_validator("redis_url")
