@@ -45,7 +45,7 @@ def _server(port: int) -> RedisServer:
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_a_server_that_is_no_redis_is_a_queue_that_is_away(name: str) -> None:
+async def test_a_server_that_is_no_redis_is_a_queue_that_is_away(name: str) -> None:
     """The API records scans and says so; no answer ends maintenance or a worker."""
     with StrayRedis(ANSWERS[name]) as stray:
         queue = RQQueue(_server(stray.port).connect(), job_timeout_s=30)
@@ -57,15 +57,11 @@ def test_a_server_that_is_no_redis_is_a_queue_that_is_away(name: str) -> None:
         assert health.status_code == 200
         assert health.json()["queue"]["ok"] is False
         assert health.json()["health"]["status"] != "healthy"
-
-        async def ask() -> None:
-            other = RQQueue(_server(stray.port).connect(), job_timeout_s=30)
-            for call in (lambda: other.waiting(limit=10), other.refused):
-                with pytest.raises(QueueUnavailableError):
-                    await call()
-            await other.close()
-
-        asyncio.run(ask())
+        other = RQQueue(_server(stray.port).connect(), job_timeout_s=30)
+        for call in (lambda: other.waiting(limit=10), other.refused):
+            with pytest.raises(QueueUnavailableError):
+                await call()
+        await other.close()
         connection = _server(stray.port).connect_worker(40)
         with connection, pytest.raises(RedisError):
             take(connection, 1)
@@ -81,7 +77,7 @@ def test_a_worker_lives_on_beside_a_server_that_is_no_redis(tmp_path: Path) -> N
         assert "Traceback" not in worker.log
 
 
-def test_a_queue_full_of_long_ids_is_read_in_parts(tmp_path: Path) -> None:
+async def test_a_queue_full_of_long_ids_is_read_in_parts(tmp_path: Path) -> None:
     """Who may only write to the queue cannot make maintenance read all of it at once."""
     parts: list[int] = []
 
@@ -98,20 +94,16 @@ def test_a_queue_full_of_long_ids_is_read_in_parts(tmp_path: Path) -> None:
             for _ in range(2_000):
                 pipeline.rpush(QUEUE_KEY, b"x" * 10_000)
             pipeline.execute()
-
-        async def look() -> None:
-            queue = RQQueue(Counting(host="127.0.0.1", port=valkey.port), job_timeout_s=30)
-            ids = {_scan_id(), _scan_id()}
-            await queue.push(sorted(ids))
-            assert (await queue.waiting(limit=3_000)).scan_ids == ids
-            await queue.close()
-
-        asyncio.run(look())
+        queue = RQQueue(Counting(host="127.0.0.1", port=valkey.port), job_timeout_s=30)
+        ids = {_scan_id(), _scan_id()}
+        await queue.push(sorted(ids))
+        assert (await queue.waiting(limit=3_000)).scan_ids == ids
+        await queue.close()
     assert sum(parts) > 20_000_000
     assert max(parts) <= 200 * 10_000
 
 
-def test_a_flood_of_refused_jobs_does_not_fill_the_log(tmp_path: Path) -> None:
+async def test_a_flood_of_refused_jobs_does_not_fill_the_log(tmp_path: Path) -> None:
     """Health counts them all; the scan behind them runs."""
     number = 3_000
     with TcpValkey(tmp_path) as valkey, valkey.client() as attacker:
@@ -119,15 +111,11 @@ def test_a_flood_of_refused_jobs_does_not_fill_the_log(tmp_path: Path) -> None:
         with ScanWorkerProcess(valkey.settings, tmp_path) as worker:
             queue = RQQueue(_server(valkey.port).connect(), job_timeout_s=30)
             honest = _scan_id()
-
-            async def push() -> int:
-                await queue.push([honest])
-                assert await asyncio.to_thread(worker.wait_for_scans, 1) == [honest]
-                refused = await queue.refused()
-                await queue.close()
-                return refused
-
-            assert asyncio.run(push()) == number
+            await queue.push([honest])
+            assert await asyncio.to_thread(worker.wait_for_scans, 1) == [honest]
+            refused = await queue.refused()
+            await queue.close()
+            assert refused == number
             assert 0 < len(worker.log) < 50_000
             assert worker.log.count("worker.refusals_not_logged") == 1
 
@@ -243,7 +231,7 @@ _SITE = make_certificate("site.example", issuer=_AUTHORITY)
     ],
     ids=["a-sites", "an-authority-of-a-sites", "star", "part-star", "longer"],
 )
-def test_a_certificate_of_somebody_else_is_not_enough(
+async def test_a_certificate_of_somebody_else_is_not_enough(
     tmp_path: Path, certificate: Certificate
 ) -> None:
     """A site that our authority knows is no authority, and names match whole."""
@@ -265,4 +253,4 @@ def test_a_certificate_of_somebody_else_is_not_enough(
 
     trouble = pytest.raises(QueueUnavailableError, match="not trusted")
     with TcpValkey(tmp_path) as valkey, TlsFront(context, valkey.port) as front, trouble:
-        asyncio.run(ping(front.port))
+        await ping(front.port)

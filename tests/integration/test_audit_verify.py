@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -34,24 +34,15 @@ def cell(request: pytest.FixtureRequest) -> Cell:
     return chosen
 
 
-def _play(cell: Cell, folder: Path, scenario: Callable[[Victim], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with cell(folder) as victim:
-            await scenario(victim)
-
-    asyncio.run(run())
-
-
 def _named(faults: Sequence[str]) -> list[str]:
     return [_SCAN_ID.sub("S", fault) for fault in faults]
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-def test_each_deed_is_named(deed: str, cell: Cell, tmp_path: Path) -> None:
+async def test_each_deed_is_named(deed: str, cell: Cell, tmp_path: Path) -> None:
     """Every sentence, and none on rows that nobody touched."""
     changes, sentences = DEEDS[deed]
-
-    async def scenario(victim: Victim) -> None:
+    async with cell(tmp_path) as victim:
         if changes:
             await victim.suffer(changes)
         named = _named((await verify(victim.store)).faults)
@@ -60,10 +51,8 @@ def test_each_deed_is_named(deed: str, cell: Cell, tmp_path: Path) -> None:
         else:
             assert sorted(named) == sorted(sentences)
 
-    _play(cell, tmp_path, scenario)
 
-
-def test_no_column_may_be_edited(cell: Cell, tmp_path: Path) -> None:
+async def test_no_column_may_be_edited(cell: Cell, tmp_path: Path) -> None:
     """Whichever it is, and if it had no value: the row is named."""
     columns = {
         "scan_id": "'x'",
@@ -77,8 +66,7 @@ def test_no_column_may_be_edited(cell: Cell, tmp_path: Path) -> None:
         "detail": "''",
         "at": "'2026-01-02T03:04:05.678902Z'",
     }
-
-    async def scenario(victim: Victim) -> None:
+    async with cell(tmp_path) as victim:
         # One row each, all of them submissions but those whose columns hold a state.
         at = dict(zip(columns, (1, 5, 9, 13, 2, 3, 17, 21, 6, 7), strict=True))
         await victim.suffer(
@@ -92,8 +80,6 @@ def test_no_column_may_be_edited(cell: Cell, tmp_path: Path) -> None:
             rows = [line for line in named if line.startswith(f"Row {row_id} ")]
             assert len(rows) == 1, column
             assert rows[0].endswith("is not what was sealed."), column
-
-    _play(cell, tmp_path, scenario)
 
 
 async def _all_anew(victim: Victim) -> list[Seal]:
@@ -119,10 +105,9 @@ async def _all_anew(victim: Victim) -> list[Seal]:
     return seals
 
 
-def test_a_chain_computed_anew_is_shown_by_an_anchor(cell: Cell, tmp_path: Path) -> None:
+async def test_a_chain_computed_anew_is_shown_by_an_anchor(cell: Cell, tmp_path: Path) -> None:
     """Whole in itself, it is not what was noted down; anchors from before the deed still fit."""
-
-    async def scenario(victim: Victim) -> None:
+    async with cell(tmp_path) as victim:
         assert await verify(victim.store, anchors=[]) == await verify(victim.store)
         await victim.suffer(["UPDATE audit_logs SET actor = 'nobody' WHERE id = 10"])
         was = await _all_anew(victim)
@@ -136,13 +121,10 @@ def test_a_chain_computed_anew_is_shown_by_an_anchor(cell: Cell, tmp_path: Path)
             "There is no seal 4, which an anchor names.",
         )
 
-    _play(cell, tmp_path, scenario)
 
-
-def test_a_row_edited_with_its_digest_breaks_its_seal(cell: Cell, tmp_path: Path) -> None:
+async def test_a_row_edited_with_its_digest_breaks_its_seal(cell: Cell, tmp_path: Path) -> None:
     """The row cannot be named then, but the range that it lies in."""
-
-    async def scenario(victim: Victim) -> None:
+    async with cell(tmp_path) as victim:
         await victim.suffer(["UPDATE audit_logs SET actor = 'nobody' WHERE id = 10"])
         row = (await victim.store.rows(after=9, limit=1))[0]
         forged = f"substr(digests, 1, 16) || '{digest(row)}' || substr(digests, 33)"
@@ -153,15 +135,12 @@ def test_a_row_edited_with_its_digest_breaks_its_seal(cell: Cell, tmp_path: Path
             "Seal 2 over rows 9 to 16 was edited, or rows were edited with their digests.",
         )
 
-    _play(cell, tmp_path, scenario)
 
-
-def test_a_hole_is_sealed_as_a_hole(
+async def test_a_hole_is_sealed_as_a_hole(
     cell: Cell, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What was gone before it was sealed is told of for ever, also when it is filled again."""
-
-    async def scenario(victim: Victim) -> None:
+    async with cell(tmp_path) as victim:
         await victim.suffer(["DELETE FROM audit_logs WHERE id = 29"])
         await brought_to(victim.store, State.QUEUED)
         assert await victim.seal() == 1
@@ -174,13 +153,10 @@ def test_a_hole_is_sealed_as_a_hole(
             (await verify(victim.store)).faults
         )
 
-    _play(cell, tmp_path, scenario)
 
-
-def test_a_wide_hole_does_not_stop_the_sealer(cell: Cell, tmp_path: Path) -> None:
+async def test_a_wide_hole_does_not_stop_the_sealer(cell: Cell, tmp_path: Path) -> None:
     """A gap longer than a seal is sealed over several."""
-
-    async def scenario(victim: Victim) -> None:
+    async with cell(tmp_path) as victim:
         await victim.suffer([SET_BACK.format(50, "logs")])
         await brought_to(victim.store, State.QUEUED)
         assert await victim.seal() == 4
@@ -188,15 +164,12 @@ def test_a_wide_hole_does_not_stop_the_sealer(cell: Cell, tmp_path: Path) -> Non
         assert found.faults == ("Rows 30 to 50 are missing already when sealed.",)
         assert (found.rows, found.unsealed, found.seals) == (ROWS + 1, 0, 7)
 
-    _play(cell, tmp_path, scenario)
 
-
-def test_seals_that_were_cut_off_are_missed_for_ever(
+async def test_seals_that_were_cut_off_are_missed_for_ever(
     cell: Cell, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The sealer seals the rows again, but gives no number twice."""
-
-    async def scenario(victim: Victim) -> None:
+    async with cell(tmp_path) as victim:
         await victim.suffer(["DELETE FROM audit_seals WHERE number > 1"])
         assert await victim.seal() == 3
         assert "sealer.seals_missing last=3" in caplog.text
@@ -205,16 +178,13 @@ def test_seals_that_were_cut_off_are_missed_for_ever(
         assert found.unsealed == 0
         assert [seal.number for seal in await victim.store.seals(after=0, limit=9)] == [1, 4, 5, 6]
 
-    _play(cell, tmp_path, scenario)
 
-
-def test_every_seal_is_logged_as_an_anchor(
+async def test_every_seal_is_logged_as_an_anchor(
     cell: Cell, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Number, range and hash in one line, so that a log kept elsewhere can be held against it."""
     caplog.set_level("INFO", "safeurl.sealer")
-
-    async def scenario(victim: Victim) -> None:
+    async with cell(tmp_path) as victim:
         seals = await victim.store.seals(after=0, limit=9)
         logged = [record.getMessage() for record in caplog.records]
         assert [line for line in logged if line.startswith("sealer.")] == [
@@ -223,13 +193,10 @@ def test_every_seal_is_logged_as_an_anchor(
             for seal in seals
         ]
 
-    _play(cell, tmp_path, scenario)
 
-
-def test_of_many_faults_the_first_are_told(cell: Cell, tmp_path: Path) -> None:
+async def test_of_many_faults_the_first_are_told(cell: Cell, tmp_path: Path) -> None:
     """The others are counted."""
-
-    async def scenario(victim: Victim) -> None:
+    async with cell(tmp_path) as victim:
         for _ in range(20):
             await brought_to(victim.store, State.COMPLETED)
         await victim.seal()
@@ -238,13 +205,10 @@ def test_of_many_faults_the_first_are_told(cell: Cell, tmp_path: Path) -> None:
         assert len(found.faults) == MAX_FAULTS
         assert found.fault_count == ROWS + 80
 
-    _play(cell, tmp_path, scenario)
 
-
-def test_the_walk_turns_every_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_walk_turns_every_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However little is read at a time, the same is seen and said."""
-
-    async def scenario(victim: Victim) -> None:
+    async with on_sqlite(tmp_path) as victim:
         edit = "UPDATE audit_logs SET actor = 'nobody' WHERE id = 20"
         await victim.suffer([edit, "DELETE FROM audit_logs WHERE id >= 28"])
         whole = await verify(victim.store)
@@ -253,24 +217,19 @@ def test_the_walk_turns_every_page(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert await verify(victim.store) == whole
         assert (whole.rows, whole.seals, whole.scans, whole.fault_count) == (27, 3, 8, 3)
 
-    _play(on_sqlite, tmp_path, scenario)
 
-
-def test_of_many_differences_the_first_are_explained(
+async def test_of_many_differences_the_first_are_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others are counted all the same, in bounded memory."""
     monkeypatch.setattr("safeurl.services.audit_verify._MAX_DIFFERENCES", 10)
-
-    async def scenario(victim: Victim) -> None:
+    async with on_sqlite(tmp_path) as victim:
         await victim.suffer(["UPDATE audit_logs SET actor = 'nobody'"])
         found = await verify(victim.store)
         assert (len(found.faults), found.fault_count) == (10, SEALED_ROWS)
 
-    _play(on_sqlite, tmp_path, scenario)
 
-
-def test_what_is_sealed_right_after_the_count_is_no_fault() -> None:
+async def test_what_is_sealed_right_after_the_count_is_no_fault() -> None:
     """A seal that is found where the walk has begun without it is the next walk's."""
 
     class Counted(MemoryStore):
@@ -291,20 +250,16 @@ def test_what_is_sealed_right_after_the_count_is_no_fault() -> None:
         term = (await store.lead("a", now=NOW, until=NOW + LEASE)).term
         assert await Sealer(store, clock=lambda: NOW).seal(term) == 1
 
-    async def run() -> None:
-        store = Counted()
-        await fill(store)
-        store.is_quiet = False
-        found = await verify(store)
-        assert (found.faults, found.rows, found.seals) == ((), 4, 1)
-
-    asyncio.run(run())
+    store = Counted()
+    await fill(store)
+    store.is_quiet = False
+    found = await verify(store)
+    assert (found.faults, found.rows, found.seals) == ((), 4, 1)
 
 
-def test_what_comes_in_meanwhile_is_no_fault(cell: Cell, tmp_path: Path) -> None:
+async def test_what_comes_in_meanwhile_is_no_fault(cell: Cell, tmp_path: Path) -> None:
     """While others write and seal, walk after walk finds nothing."""
-
-    async def scenario(victim: Victim) -> None:
+    async with cell(tmp_path) as victim:
         over = asyncio.Event()
 
         async def write() -> None:
@@ -321,5 +276,3 @@ def test_what_comes_in_meanwhile_is_no_fault(cell: Cell, tmp_path: Path) -> None
             await asyncio.gather(*writers)
         assert [walk.faults for walk in walks] == [()] * 10
         assert walks[-1].rows > walks[0].rows >= SEALED_ROWS
-
-    _play(cell, tmp_path, scenario)

@@ -61,7 +61,7 @@ async def _check_end(store: Store, scan: Scan, *, cancelled: bool) -> None:
     assert path_faults(await store.audit(scan.id)) == []
 
 
-def test_a_cancel_and_a_completion_have_one_winner(target: str) -> None:
+async def test_a_cancel_and_a_completion_have_one_winner(target: str) -> None:
     """Both act at once, over connections of their own: each scan ends once, as the winner says."""
 
     async def race(ours: Store, theirs: Store) -> None:
@@ -81,16 +81,13 @@ def test_a_cancel_and_a_completion_have_one_winner(target: str) -> None:
 
         await asyncio.gather(*(one(number) for number in range(_SCANS)))
 
-    async def run() -> None:
-        ours, theirs = open_target(target), open_target(target)
-        try:
-            await ours.migrate()
-            await race(ours, theirs)
-        finally:
-            await ours.close()
-            await theirs.close()
-
-    asyncio.run(run())
+    ours, theirs = open_target(target), open_target(target)
+    try:
+        await ours.migrate()
+        await race(ours, theirs)
+    finally:
+        await ours.close()
+        await theirs.close()
 
 
 def _over_http(site: Installation, scan_id: str) -> None:

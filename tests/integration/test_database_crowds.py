@@ -1,6 +1,5 @@
 """Many processes at one database: each scan is won once, and the schema is made once."""
 
-import asyncio
 import subprocess
 import sys
 from collections import Counter
@@ -69,15 +68,9 @@ def _crowd(code: Sequence[str], owners: Sequence[str], stdin: str) -> list[str]:
             process.wait()
 
 
-def test_eight_processes_win_each_of_a_thousand_scans_once(target: str) -> None:
+async def test_eight_processes_win_each_of_a_thousand_scans_once(target: str) -> None:
     """Everybody tries every scan; one claim of each counts, and the trail says whose."""
     scans = [make_scan() for _ in range(_SCANS)]
-
-    async def prepare() -> None:
-        store = open_target(target)
-        await store.migrate()
-        await store.add(scans)
-        await store.close()
 
     async def check(winners: dict[str, str]) -> None:
         store = open_target(target)
@@ -91,7 +84,10 @@ def test_eight_processes_win_each_of_a_thousand_scans_once(target: str) -> None:
         assert (await store.metrics(now=scans[0].created_at)).in_progress == _SCANS
         await store.close()
 
-    asyncio.run(prepare())
+    store = open_target(target)
+    await store.migrate()
+    await store.add(scans)
+    await store.close()
     owners = [f"process-{n}" for n in range(_PROCESSES)]
     ids = "\n".join(scan.id for scan in scans)
     printed = _crowd(["-m", "tests.support.claimer", target], owners, ids)
@@ -101,7 +97,7 @@ def test_eight_processes_win_each_of_a_thousand_scans_once(target: str) -> None:
         for scan_id in out.split()
     ]
     assert Counter(scan_id for scan_id, _ in won) == Counter(scan.id for scan in scans)
-    asyncio.run(check(dict(won)))
+    await check(dict(won))
 
 
 def test_processes_that_start_together_make_the_schema_once(target: str) -> None:

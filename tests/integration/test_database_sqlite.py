@@ -7,8 +7,8 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,29 +28,23 @@ INSERT INTO audit_logs (scan_id, event, version, attempt, actor, detail, at)
 SELECT 's', 'note', 0, 0, 'x', hex(zeroblob(100000)), :now
 """
 
-Scenario = Callable[[SQLiteStore], Awaitable[None]]
+
+@asynccontextmanager
+async def _opened(path: Path, *, patience_s: float = _PATIENCE_S) -> AsyncIterator[SQLiteStore]:
+    store = SQLiteStore(path, patience_s=patience_s)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
-def _play(path: Path, scenario: Scenario, *, patience_s: float = _PATIENCE_S) -> None:
-    async def run() -> None:
-        store = SQLiteStore(path, patience_s=patience_s)
-        try:
-            await scenario(store)
-        finally:
-            await store.close()
-
-    asyncio.run(run())
-
-
-def _ask(path: Path, act: Callable[[SQLiteDatabase], Awaitable[None]]) -> None:
-    async def run() -> None:
-        database = SQLiteDatabase(path, synchronous="FULL", busy_timeout_s=0.5)
-        try:
-            await act(database)
-        finally:
-            await database.close()
-
-    asyncio.run(run())
+@asynccontextmanager
+async def _opened_database(path: Path) -> AsyncIterator[SQLiteDatabase]:
+    database = SQLiteDatabase(path, synchronous="FULL", busy_timeout_s=0.5)
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 async def _migrate(store: SQLiteStore) -> None:
@@ -58,10 +52,11 @@ async def _migrate(store: SQLiteStore) -> None:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+async def path(tmp_path: Path) -> Path:
     """Return a file that holds a migrated database."""
     path = tmp_path / "state" / "safeurl.db"
-    _play(path, _migrate, patience_s=10)
+    async with _opened(path, patience_s=10) as store:
+        await store.migrate()
     return path
 
 
@@ -73,53 +68,43 @@ def _locked(path: Path) -> Iterator[sqlite3.Connection]:
         yield other
 
 
-def test_a_lock_that_stays_is_unavailability(path: Path) -> None:
+async def test_a_lock_that_stays_is_unavailability(path: Path) -> None:
     """Writing fails with our error after the patience given, not at once and not never."""
-
-    async def act(store: SQLiteStore) -> None:
-        began = time.monotonic()
-        with pytest.raises(StoreBusyError, match="locked") as caught:
-            await store.record_heartbeat(make_beat())
-        assert isinstance(caught.value, StoreUnavailableError)
-        assert caught.value.__cause__ is not None
-        assert _PATIENCE_S <= time.monotonic() - began < 30 * _PATIENCE_S
-
     with _locked(path):
-        _play(path, act)
+        async with _opened(path) as store:
+            began = time.monotonic()
+            with pytest.raises(StoreBusyError, match="locked") as caught:
+                await store.record_heartbeat(make_beat())
+            assert isinstance(caught.value, StoreUnavailableError)
+            assert caught.value.__cause__ is not None
+            assert _PATIENCE_S <= time.monotonic() - began < 30 * _PATIENCE_S
 
 
-def test_reading_waits_for_no_writer(path: Path) -> None:
+async def test_reading_waits_for_no_writer(path: Path) -> None:
     """Under a held write lock every read answers."""
-
-    async def act(store: SQLiteStore) -> None:
-        await store.ping()
-        assert await store.due(now=NOW, limit=1) == []
-        assert (await store.metrics(now=NOW)).pending == 0
-
     with _locked(path):
-        _play(path, act)
+        async with _opened(path) as store:
+            await store.ping()
+            assert await store.due(now=NOW, limit=1) == []
+            assert (await store.metrics(now=NOW)).pending == 0
 
 
-def test_a_lock_that_is_released_is_only_a_delay(path: Path) -> None:
+async def test_a_lock_that_is_released_is_only_a_delay(path: Path) -> None:
     """The write goes through once the other writer is done, also after SQLite gave up waiting."""
-
-    async def act(store: SQLiteStore) -> None:
-        await store.record_heartbeat(make_beat())
-        assert await store.workers(since=NOW) == [make_beat()]
-
     with _locked(path) as other:
         release = threading.Timer(1.5, other.execute, ["ROLLBACK"])
         release.start()
         # SQLite itself waits half of the patience: shorter than the lock is held.
-        _play(path, act, patience_s=2.5)
+        async with _opened(path, patience_s=2.5) as store:
+            await store.record_heartbeat(make_beat())
+            assert await store.workers(since=NOW) == [make_beat()]
         release.join()
 
 
-def test_a_cancelled_write_holds_no_lock(path: Path) -> None:
+async def test_a_cancelled_write_holds_no_lock(path: Path) -> None:
     """Cancelled wherever it stands, a batch is whole or not there, and others write on."""
     scans = [make_scan() for _ in range(20)]
-
-    async def act(store: SQLiteStore) -> None:
+    async with _opened(path, patience_s=10) as store:
         await store.add(scans)
         for steps, scan in enumerate(scans):
             write = asyncio.create_task(claimed(store, scan))
@@ -132,14 +117,11 @@ def test_a_cancelled_write_holds_no_lock(path: Path) -> None:
             assert len(await store.audit(scan.id)) == 1 + held.version
             await store.record_heartbeat(make_beat())
 
-    _play(path, act, patience_s=10)
 
-
-def test_a_write_cancelled_before_it_began_holds_no_lock(path: Path) -> None:
+async def test_a_write_cancelled_before_it_began_holds_no_lock(path: Path) -> None:
     """Its connection's thread gets the lock only when nobody wants it any more, and lets go."""
     heard = [Statement.of(_HEARD, {"now": stamp(NOW)})]
-
-    async def act(database: SQLiteDatabase) -> None:
+    async with _opened_database(path) as database:
         await database.read(Statement("SELECT 1"))
         with _locked(path) as other:
             write = asyncio.create_task(database.write(heard))
@@ -154,35 +136,27 @@ def test_a_write_cancelled_before_it_began_holds_no_lock(path: Path) -> None:
             other.execute("ROLLBACK")
         await database.write(heard)
 
-    _ask(path, act)
 
-
-def test_a_full_disk_is_unavailability_and_loses_nothing(path: Path) -> None:
+async def test_a_full_disk_is_unavailability_and_loses_nothing(path: Path) -> None:
     """What does not fit is refused whole; what was there can be read."""
     scan = make_scan()
-    _play(path, lambda store: store.add([scan]))
-
-    async def act(database: SQLiteDatabase) -> None:
+    async with _opened(path) as store:
+        await store.add([scan])
+    async with _opened_database(path) as database:
         # The file may not grow: the full disk that SQLite itself can pretend.
         texts = [_HEARD, "PRAGMA max_page_count = 1", _GROW]
         with pytest.raises(StoreFullError, match="full"):
             await database.write([Statement.of(sql, {"now": stamp(NOW)}) for sql in texts])
         assert await database.read(Statement("SELECT count(*) AS n FROM workers")) == [{"n": 0}]
-
-    _ask(path, act)
-
-    async def check(store: SQLiteStore) -> None:
+    async with _opened(path) as store:
         assert await store.page(limit=10) == [scan]
 
-    _play(path, check)
 
-
-def test_a_disk_that_fails_is_unavailability(path: Path) -> None:
+async def test_a_disk_that_fails_is_unavailability(path: Path) -> None:
     """The operating system refuses to write, in the middle of a batch; the next batch works."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     size = path.stat().st_size
-
-    async def act(store: SQLiteStore) -> None:
+    async with _opened(path) as store:
         await store.ping()
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
         try:
@@ -193,10 +167,8 @@ def test_a_disk_that_fails_is_unavailability(path: Path) -> None:
         assert await store.page(limit=10) == []
         await store.add([make_scan()])
 
-    _play(path, act)
 
-
-def test_what_is_no_database_is_unavailability(tmp_path: Path) -> None:
+async def test_what_is_no_database_is_unavailability(tmp_path: Path) -> None:
     """A file of something else, and a folder in its place, are told apart in the sentence."""
     text = tmp_path / "text.db"
     text.write_text("This is not a database. " * 100)
@@ -207,25 +179,24 @@ def test_what_is_no_database_is_unavailability(tmp_path: Path) -> None:
         with pytest.raises(StoreUnavailableError, match=sentence):
             await store.migrate()
 
-    _play(text, lambda store: refused(store, "not an SQLite database"))
-    _play(folder, lambda store: refused(store, "cannot be opened"))
+    async with _opened(text) as store:
+        await refused(store, "not an SQLite database")
+    async with _opened(folder) as store:
+        await refused(store, "cannot be opened")
 
 
-def test_a_folder_that_cannot_be_made_is_unavailability(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_made_is_unavailability(tmp_path: Path) -> None:
     """The operating system's own words are in the sentence."""
     (tmp_path / "file").touch()
-
-    async def act(store: SQLiteStore) -> None:
+    async with _opened(tmp_path / "file" / "below" / "safeurl.db") as store:
         with pytest.raises(StoreUnavailableError, match="Not a directory"):
             await store.ping()
 
-    _play(tmp_path / "file" / "below" / "safeurl.db", act)
 
-
-def test_an_empty_database_asks_to_be_migrated(tmp_path: Path) -> None:
+async def test_an_empty_database_asks_to_be_migrated(tmp_path: Path) -> None:
     """Both `ping` and any use of the tables name the command that helps."""
-
-    async def act(store: SQLiteStore) -> None:
+    (tmp_path / "empty.db").touch()
+    async with _opened(tmp_path / "empty.db") as store:
         asks: list[Callable[[], Awaitable[object]]] = [
             store.ping,
             lambda: store.get("x"),
@@ -235,15 +206,11 @@ def test_an_empty_database_asks_to_be_migrated(tmp_path: Path) -> None:
             with pytest.raises(StoreUnavailableError, match="safeurl migrate"):
                 await ask()
 
-    (tmp_path / "empty.db").touch()
-    _play(tmp_path / "empty.db", act)
 
-
-def test_where_there_is_no_database_only_writing_makes_one(tmp_path: Path) -> None:
+async def test_where_there_is_no_database_only_writing_makes_one(tmp_path: Path) -> None:
     """A folder that was misspelt is not taken for one without scans."""
     path = tmp_path / "misspelt" / "safeurl.db"
-
-    async def act(store: SQLiteStore) -> None:
+    async with _opened(path) as store:
         asks: list[Callable[[], Awaitable[object]]] = [
             store.ping,
             store.require_schema,
@@ -256,52 +223,43 @@ def test_where_there_is_no_database_only_writing_makes_one(tmp_path: Path) -> No
         await store.migrate()
         await store.require_schema()
 
-    _play(path, act)
 
-
-def test_a_database_of_a_newer_version_is_left_alone(path: Path) -> None:
+async def test_a_database_of_a_newer_version_is_left_alone(path: Path) -> None:
     """`ping` says so; nothing is migrated backwards."""
     with closing(sqlite3.connect(path)) as database, database:
         database.execute(
             "INSERT INTO schema_migrations VALUES (999, 'later', '2999-01-01T00:00:00.000000Z')"
         )
-
-    async def act(store: SQLiteStore) -> None:
+    async with _opened(path) as store:
         with pytest.raises(StoreUnavailableError, match="newer version"):
             await store.ping()
         assert await store.migrate() == []
 
-    _play(path, act)
 
-
-def test_folder_and_files_are_ours_alone(tmp_path: Path) -> None:
+async def test_folder_and_files_are_ours_alone(tmp_path: Path) -> None:
     """0700 and 0600 whatever the umask says, WAL included."""
     path = tmp_path / "deep" / "state" / "safeurl.db"
-
-    async def act(store: SQLiteStore) -> None:
-        await store.migrate()
-        await store.record_heartbeat(make_beat())
-        modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in path.parent.iterdir()}
-        assert modes == {"safeurl.db": 0o600, "safeurl.db-wal": 0o600, "safeurl.db-shm": 0o600}
-
     before = os.umask(0)
     try:
-        _play(path, act)
+        async with _opened(path) as store:
+            await store.migrate()
+            await store.record_heartbeat(make_beat())
+            modes = {
+                entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in path.parent.iterdir()
+            }
+            assert modes == {"safeurl.db": 0o600, "safeurl.db-wal": 0o600, "safeurl.db-shm": 0o600}
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_the_settings_reach_every_connection(path: Path) -> None:
+async def test_the_settings_reach_every_connection(path: Path) -> None:
     """WAL stays in the file; the rest is asked of live connections."""
     settings = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "timeout": 500}
-
-    async def act(database: SQLiteDatabase) -> None:
+    async with _opened_database(path) as database:
         pragmas = [Statement(f"PRAGMA {name}") for name in (*list(settings)[:3], "busy_timeout")]
         found = await asyncio.gather(*(database.read(pragma) for pragma in pragmas))
         assert {name: value for (row,) in found for name, value in row.items()} == settings
-
-    _ask(path, act)
 
 
 def test_an_unknown_synchronous_does_not_start(tmp_path: Path) -> None:
@@ -320,16 +278,17 @@ def test_a_store_made_before_a_fork_serves_the_child(path: Path) -> None:
         await claimed(store, scan)
         await store.close()
 
+    async def check() -> None:
+        held = await store.get(scan.id)
+        assert held is not None
+        assert held.attempt == 1
+        await store.close()
+
+    # No loop may run while the process is copied, so this test is no async function.
     child = os.fork()
     if child == 0:
         asyncio.run(act())
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-
-    async def check(reader: SQLiteStore) -> None:
-        held = await reader.get(scan.id)
-        assert held is not None
-        assert held.attempt == 1
-
-    _play(path, check)
+    asyncio.run(check())

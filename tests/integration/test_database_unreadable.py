@@ -1,10 +1,9 @@
 """A row that this version cannot read is passed over and told; the others are served."""
 
-import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,19 +26,15 @@ _DAMAGE = {
 }
 _EACH = pytest.mark.parametrize("damage", _DAMAGE.values(), ids=_DAMAGE.keys())
 
-Scenario = Callable[[SQLiteStore], Awaitable[None]]
 
-
-def _play(path: Path, scenario: Scenario) -> None:
-    async def run() -> None:
-        store = SQLiteStore(path, patience_s=5)
-        try:
-            await store.migrate()
-            await scenario(store)
-        finally:
-            await store.close()
-
-    asyncio.run(run())
+@asynccontextmanager
+async def _opened(path: Path) -> AsyncIterator[SQLiteStore]:
+    store = SQLiteStore(path, patience_s=5)
+    try:
+        await store.migrate()
+        yield store
+    finally:
+        await store.close()
 
 
 def _damage(path: Path, scan_ids: list[str], change: str) -> None:
@@ -52,11 +47,10 @@ def _damage(path: Path, scan_ids: list[str], change: str) -> None:
 
 
 @_EACH
-def test_the_others_are_listed_and_found_due(tmp_path: Path, damage: str) -> None:
+async def test_the_others_are_listed_and_found_due(tmp_path: Path, damage: str) -> None:
     """As many as are wanted come, wherever the damaged rows stand, whose ids are told."""
     path = tmp_path / "safeurl.db"
-
-    async def act(store: SQLiteStore) -> None:
+    async with _opened(path) as store:
         scans = sorted((make_scan() for _ in range(30)), key=lambda scan: scan.id)
         await store.add(scans)
         ids = [scan.id for scan in scans]
@@ -73,56 +67,52 @@ def test_the_others_are_listed_and_found_due(tmp_path: Path, damage: str) -> Non
         with pytest.raises(RowUnreadableError):
             await store.get(bad[0])
 
-    _play(path, act)
-
 
 @_EACH
-def test_the_others_are_rescued_and_pushed(
+async def test_the_others_are_rescued_and_pushed(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Lost and forgotten scans behind the damaged ones; each of those is logged once."""
     path = tmp_path / "safeurl.db"
-
-    async def act(store: SQLiteStore) -> None:
-        held, lost = taken = [make_scan(), make_scan()]
-        await store.add(taken)
-        for scan in taken:
-            await claimed(store, scan)
-        waiting, forgotten = scans = sorted((make_scan(), make_scan()), key=lambda scan: scan.id)
-        await store.add(scans)
-        _damage(path, [held.id, waiting.id], damage)
-        queue = MemoryQueue()
-        now = NOW + timedelta(minutes=1) + PUSH_GRACE
-        term = await store.lead("r", now=now, until=now + timedelta(minutes=1))
-        rescuer = Rescuer(
-            store,
-            queue,
-            clock=lambda: now,
-            actor="r",
-            lease=timedelta(seconds=30),
-            max_retries=3,
-            reap=_reap_nothing,
-        )
-        sweeps = [await rescuer.sweep(term.term) for _ in range(3)]
-        assert sweeps == [(1, 0), (0, 1), (0, 0)]
-        assert set(queue.ids) == {lost.id, forgotten.id}
-        told = [line for line in caplog.messages if line.startswith("rescuer.unreadable")]
-        assert sorted(told) == sorted(
-            f"rescuer.unreadable scan={scan_id}" for scan_id in (held.id, waiting.id)
-        )
-        found = await store.get(lost.id)
-        assert found is not None
-        assert found.state is State.QUEUED
-
     with caplog.at_level(logging.INFO, "safeurl.rescuer"):
-        _play(path, act)
+        async with _opened(path) as store:
+            held, lost = taken = [make_scan(), make_scan()]
+            await store.add(taken)
+            for scan in taken:
+                await claimed(store, scan)
+            waiting, forgotten = scans = sorted(
+                (make_scan(), make_scan()), key=lambda scan: scan.id
+            )
+            await store.add(scans)
+            _damage(path, [held.id, waiting.id], damage)
+            queue = MemoryQueue()
+            now = NOW + timedelta(minutes=1) + PUSH_GRACE
+            term = await store.lead("r", now=now, until=now + timedelta(minutes=1))
+            rescuer = Rescuer(
+                store,
+                queue,
+                clock=lambda: now,
+                actor="r",
+                lease=timedelta(seconds=30),
+                max_retries=3,
+                reap=_reap_nothing,
+            )
+            sweeps = [await rescuer.sweep(term.term) for _ in range(3)]
+            assert sweeps == [(1, 0), (0, 1), (0, 0)]
+            assert set(queue.ids) == {lost.id, forgotten.id}
+            told = [line for line in caplog.messages if line.startswith("rescuer.unreadable")]
+            assert sorted(told) == sorted(
+                f"rescuer.unreadable scan={scan_id}" for scan_id in (held.id, waiting.id)
+            )
+            found = await store.get(lost.id)
+            assert found is not None
+            assert found.state is State.QUEUED
 
 
-def test_health_tells_of_them(tmp_path: Path) -> None:
+async def test_health_tells_of_them(tmp_path: Path) -> None:
     """As an issue beside a database that answers; a worker's row is passed over too."""
     path = tmp_path / "safeurl.db"
-
-    async def act(store: SQLiteStore) -> None:
+    async with _opened(path) as store:
         scan, _ = scans = [make_scan(), make_scan()]
         await store.add(scans)
         await store.record_heartbeat(make_beat())
@@ -138,8 +128,6 @@ def test_health_tells_of_them(tmp_path: Path) -> None:
         assert health.status == "unhealthy"
         assert any(scan.id in issue for issue in health.issues)
         assert health.workers == ()
-
-    _play(path, act)
 
 
 def test_full_busy_and_unreadable_are_three_kinds() -> None:

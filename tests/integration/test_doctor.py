@@ -206,13 +206,13 @@ def test_parts_that_do_not_answer_are_named(tmp_path: Path) -> None:
     assert set(found) == {"database", "queue", "image", "sandbox"}
 
 
-def test_beside_a_running_worker_every_part_answers(tmp_path: Path) -> None:
+async def test_beside_a_running_worker_every_part_answers(tmp_path: Path) -> None:
     """Database, queue and gateway pass, and the vectors go through the running gateway."""
     with DnsServer() as dns:
         resolver = f"127.0.0.1:{dns.port}"
         system = System(tmp_path, CONTAINER_RUNTIME="runc", EGRESS_RESOLVER=resolver)
         with RunningWorker(system):
-            findings = asyncio.run(run_checks(system.settings, lambda _: None))
+            findings = await run_checks(system.settings, lambda _: None)
     # Behind NAT the doctor cannot know this host's public address, and says so.
     assert {each.name for each in findings if each.status is not Status.PASS} <= {"neighbours"}
     assert failures(findings) == {}
@@ -234,7 +234,9 @@ def test_a_running_gateway_that_can_ask_no_dns_is_warned_of(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("egress_dir", ["met", "missing"])
-def test_its_own_gateway_lies_where_the_engine_can_mount(tmp_path: Path, egress_dir: str) -> None:
+async def test_its_own_gateway_lies_where_the_engine_can_mount(
+    tmp_path: Path, egress_dir: str
+) -> None:
     """Below EGRESS_DIR, which is the same path on the host; else in the state folder."""
     state, met = tmp_path / "state", tmp_path / "met"
     met.mkdir()
@@ -244,7 +246,7 @@ def test_its_own_gateway_lies_where_the_engine_can_mount(tmp_path: Path, egress_
         async with own_gateway(settings, 1) as client:
             return Path((await client.create()).directory)
 
-    folder = asyncio.run(made_in())
+    folder = await made_in()
     assert folder.is_relative_to(met if egress_dir == "met" else state)
     assert [*met.iterdir(), *state.glob("doctor-*")] == []
 

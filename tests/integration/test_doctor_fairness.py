@@ -1,6 +1,5 @@
 """The doctor's flood of a gateway: what it says of ours, and of one that holds scans up."""
 
-import asyncio
 from pathlib import Path
 
 from safeurl.settings import Settings
@@ -8,10 +7,10 @@ from worker.doctor.checks.fairness import fairness, latency_finding
 from worker.doctor.finding import Status
 
 
-def test_our_gateway_is_fair(tmp_path: Path) -> None:
+async def test_our_gateway_is_fair(tmp_path: Path) -> None:
     """A real gateway, a real flood, real requests beside it; nothing is left behind."""
     settings = Settings.read({"SAFEURL_STATE_DIR": str(tmp_path)})
-    found = asyncio.run(fairness(settings))
+    found = await fairness(settings)
     assert (found.name, found.status) == ("gateway-fairness", Status.PASS), found.detail
     assert list(tmp_path.iterdir()) == []
 
@@ -28,10 +27,10 @@ def test_a_gateway_that_holds_scans_up_fails() -> None:
         assert latency_finding(calm_s, beside_s).status == status
 
 
-def test_it_is_not_tried_where_there_is_no_gateway(tmp_path: Path) -> None:
+async def test_it_is_not_tried_where_there_is_no_gateway(tmp_path: Path) -> None:
     """With a bridge there is nothing to flood; where a gateway does not start, it fails."""
     bridge = Settings.read({"SAFEURL_STATE_DIR": str(tmp_path), "CONTAINER_NETWORK": "bridge"})
-    assert "not used" in asyncio.run(fairness(bridge)).detail
+    assert "not used" in (await fairness(bridge)).detail
     (tmp_path / "file").touch()
     broken = Settings.read({"SAFEURL_STATE_DIR": str(tmp_path / "file" / "x")})
-    assert asyncio.run(fairness(broken)).status == Status.FAIL
+    assert (await fairness(broken)).status == Status.FAIL

@@ -1,6 +1,5 @@
 """The doctor's line on the queue says how well the way to it is protected."""
 
-import asyncio
 from pathlib import Path
 
 from safeurl.settings import Settings
@@ -10,20 +9,20 @@ from worker.doctor.checks.services import queue
 from worker.doctor.finding import Status
 
 
-def test_a_server_of_ones_own(tmp_path: Path) -> None:
+async def test_a_server_of_ones_own(tmp_path: Path) -> None:
     """On loopback it needs no TLS, and the line says that it has none."""
     with TcpValkey(tmp_path) as valkey:
-        finding = asyncio.run(queue(Settings.read(valkey.settings)))
+        finding = await queue(Settings.read(valkey.settings))
     assert finding.status is Status.PASS
     assert f"Redis at 127.0.0.1:{valkey.port} answers" in finding.detail
     assert "no TLS, the default user, no password" in finding.detail
 
 
-def test_the_embedded_one(tmp_path: Path) -> None:
+async def test_the_embedded_one(tmp_path: Path) -> None:
     """Its socket is in a folder of this user alone, which is told too."""
     settings = Settings.read({"SAFEURL_STATE_DIR": str(tmp_path)})
     with Valkey(settings.valkey_dir):
-        finding = asyncio.run(queue(settings))
+        finding = await queue(settings)
         assert settings.valkey_dir.stat().st_mode & 0o077 == 0
         assert settings.valkey_socket.stat().st_mode & 0o077 == 0
     assert finding.status is Status.PASS

@@ -81,13 +81,13 @@ def test_a_daemon_tells_when_it_can_be_used(tmp_path: Path, command: str) -> Non
         manager.wait_for("STOPPING=1")
 
 
-def test_without_a_manager_nothing_is_told() -> None:
+async def test_without_a_manager_nothing_is_told() -> None:
     """A daemon that a person started has nobody to tell."""
     notifier = Notifier({})
     notifier.ready()
     notifier.ping()
     notifier.stopping()
-    asyncio.run(asyncio.wait_for(notifier.keep_pinging(), timeout=5))
+    await asyncio.wait_for(notifier.keep_pinging(), timeout=5)
 
 
 def test_a_manager_that_is_gone_does_no_harm(
@@ -117,19 +117,15 @@ def test_a_status_is_told_when_it_changes(tmp_path: Path) -> None:
         assert manager.heard() == ["STATUS=one", "STATUS=two"]
 
 
-def test_a_service_that_fails_still_tells_of_its_end(
+async def test_a_service_that_fails_still_tells_of_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever leaves the block, STOPPING comes after READY."""
-
-    async def fail() -> None:
-        async with announced():
-            raise LookupError
-
     with Manager(tmp_path / "notify") as manager:
         monkeypatch.setenv("NOTIFY_SOCKET", manager.environ["NOTIFY_SOCKET"])
         with pytest.raises(LookupError):
-            asyncio.run(fail())
+            async with announced():
+                raise LookupError
         assert manager.heard() == ["READY=1", "STOPPING=1"]
 
 

@@ -89,7 +89,7 @@ def test_a_hostile_job_is_refused_and_the_next_scan_runs(lab: Lab, name: str) ->
     assert hostile not in lab.worker.log, "what a job says of itself is not repeated"
 
 
-def test_refusals_are_counted_for_health(lab: Lab) -> None:
+async def test_refusals_are_counted_for_health(lab: Lab) -> None:
     """The number can be asked for, and goes by itself."""
 
     async def refused() -> int:
@@ -100,12 +100,12 @@ def test_refusals_are_counted_for_health(lab: Lab) -> None:
         finally:
             await queue.close()
 
-    before = asyncio.run(refused())
+    before = await refused()
     ON_THE_QUEUE["os-system"](lab.redis, _scan_id(), lab.canary)
     lab.push(honest := _scan_id())
     lab.expect_refusal()
     assert lab.expect_scan() == honest
-    assert asyncio.run(refused()) == before + 1
+    assert await refused() == before + 1
     assert 0 < lab.redis.ttl("safeurl:refused") <= 3600
 
 
@@ -117,24 +117,20 @@ def test_traps_of_maintenance_are_left_alone(lab: Lab) -> None:
     assert lab.redis.zcard("rq:wip:scan-jobs") == 2
 
 
-def test_hostile_ids_do_not_stop_whoever_counts_what_waits(tmp_path: Path) -> None:
+async def test_hostile_ids_do_not_stop_whoever_counts_what_waits(tmp_path: Path) -> None:
     """Maintenance asks which scans wait; ids that are none of ours are passed over."""
-
-    async def act() -> None:
-        with TcpValkey(tmp_path) as valkey:
-            redis = valkey.client()
-            for name, plant in ON_THE_QUEUE.items():
-                if name.startswith("id-"):
-                    plant(redis, _scan_id(), tmp_path / "canary")
-            server = RedisServer(host="127.0.0.1", port=valkey.port, socket_path=Path())
-            queue = RQQueue(server.connect(), job_timeout_s=30)
-            assert await queue.waiting(limit=100) == Waiting()
-            await queue.push([honest := _scan_id()])
-            assert (await queue.waiting(limit=100)).scan_ids == {honest}
-            await queue.close()
-            redis.close()
-
-    asyncio.run(act())
+    with TcpValkey(tmp_path) as valkey:
+        redis = valkey.client()
+        for name, plant in ON_THE_QUEUE.items():
+            if name.startswith("id-"):
+                plant(redis, _scan_id(), tmp_path / "canary")
+        server = RedisServer(host="127.0.0.1", port=valkey.port, socket_path=Path())
+        queue = RQQueue(server.connect(), job_timeout_s=30)
+        assert await queue.waiting(limit=100) == Waiting()
+        await queue.push([honest := _scan_id()])
+        assert (await queue.waiting(limit=100)).scan_ids == {honest}
+        await queue.close()
+        redis.close()
 
 
 @pytest.mark.parametrize("missing", ["", "engine"])

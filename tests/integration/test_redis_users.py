@@ -1,6 +1,5 @@
 """The users of `docker/valkey/users.acl`: each can do its work and nothing beyond it."""
 
-import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,35 +55,31 @@ def _scan_id() -> str:
     return new_scan_id(datetime.now(UTC))
 
 
-def test_a_scans_life_on_the_queue(valkey: TcpValkey) -> None:
+async def test_a_scans_life_on_the_queue(valkey: TcpValkey) -> None:
     """The API pushes and asks for health; the worker does so too, takes, refuses and counts."""
-
-    async def act() -> None:
-        api = RQQueue(_server(valkey, "safeurl-api").connect(), job_timeout_s=90)
-        maintenance = RQQueue(_server(valkey, "safeurl-worker").connect(), job_timeout_s=90)
-        worker = _server(valkey, "safeurl-worker").connect_worker(40)
-        first, second, urgent = (_scan_id() for _ in range(3))
-        await api.push([first])
-        await maintenance.push([second])
-        await api.push([urgent], first=True)
-        assert (await maintenance.waiting(limit=100)).scan_ids == {first, second, urgent}
-        for queue in (api, maintenance):
-            assert await queue.ping() == 3
-        taken = [take(worker, 1) for _ in range(3)]
-        assert taken == [Wakeup(TASK, each) for each in (urgent, first, second)]
-        assert take(worker, 0.1) is None
-        with valkey.client() as admin:
-            for plant in ON_THE_QUEUE.values():
-                plant(admin, _scan_id(), Path("/nowhere"))
-        for _ in ON_THE_QUEUE:
-            assert isinstance(take(worker, 1), Refusal | Wakeup)
-            count_refused(worker)
-        for queue in (api, maintenance):
-            assert await queue.refused() == len(ON_THE_QUEUE)
-            await queue.close()
-        worker.close()
-
-    asyncio.run(act())
+    api = RQQueue(_server(valkey, "safeurl-api").connect(), job_timeout_s=90)
+    maintenance = RQQueue(_server(valkey, "safeurl-worker").connect(), job_timeout_s=90)
+    worker = _server(valkey, "safeurl-worker").connect_worker(40)
+    first, second, urgent = (_scan_id() for _ in range(3))
+    await api.push([first])
+    await maintenance.push([second])
+    await api.push([urgent], first=True)
+    assert (await maintenance.waiting(limit=100)).scan_ids == {first, second, urgent}
+    for queue in (api, maintenance):
+        assert await queue.ping() == 3
+    taken = [take(worker, 1) for _ in range(3)]
+    assert taken == [Wakeup(TASK, each) for each in (urgent, first, second)]
+    assert take(worker, 0.1) is None
+    with valkey.client() as admin:
+        for plant in ON_THE_QUEUE.values():
+            plant(admin, _scan_id(), Path("/nowhere"))
+    for _ in ON_THE_QUEUE:
+        assert isinstance(take(worker, 1), Refusal | Wakeup)
+        count_refused(worker)
+    for queue in (api, maintenance):
+        assert await queue.refused() == len(ON_THE_QUEUE)
+        await queue.close()
+    worker.close()
 
 
 _BEYOND = (
@@ -160,26 +155,22 @@ def test_what_is_not_needed_is_refused(valkey: TcpValkey, user: str, command: st
         client.execute_command(*command.split())
 
 
-def test_nobody_is_let_in_without_a_password(valkey: TcpValkey) -> None:
+async def test_nobody_is_let_in_without_a_password(valkey: TcpValkey) -> None:
     """The default user is off, and a wrong password is told in a sentence."""
     nobody = Redis(host="127.0.0.1", port=valkey.port)
     with nobody, pytest.raises(AuthenticationError):
         nobody.ping()
-
-    async def act() -> None:
-        wrong = RedisServer(
-            host="127.0.0.1",
-            port=valkey.port,
-            username="safeurl-api",
-            password="guess",  # noqa: S106 - of a test server
-            socket_path=Path(),
-        )
-        queue = RQQueue(wrong.connect(), job_timeout_s=90)
-        with pytest.raises(QueueUnavailableError, match="refuses our user or password"):
-            await queue.ping()
-        await queue.close()
-
-    asyncio.run(act())
+    wrong = RedisServer(
+        host="127.0.0.1",
+        port=valkey.port,
+        username="safeurl-api",
+        password="guess",  # noqa: S106 - of a test server
+        socket_path=Path(),
+    )
+    queue = RQQueue(wrong.connect(), job_timeout_s=90)
+    with pytest.raises(QueueUnavailableError, match="refuses our user or password"):
+        await queue.ping()
+    await queue.close()
 
 
 def test_the_file_gives_no_password_away() -> None:

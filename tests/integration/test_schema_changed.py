@@ -1,9 +1,8 @@
 """A database whose schema was changed in place: `audit verify` and `doctor` name what was done."""
 
-import asyncio
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -48,30 +47,22 @@ async def _examine(settings: Settings) -> tuple[Verification, Finding]:
 
 
 @pytest.fixture
-def embedded(tmp_path: Path) -> System:
+async def embedded(tmp_path: Path) -> System:
     """Return an installation over SQLite with two scans."""
     system = System(tmp_path / "state")
-
-    async def fill() -> None:
-        async with open_store(system.settings) as store:
-            await _fill(store)
-
-    asyncio.run(fill())
+    async with open_store(system.settings) as store:
+        await _fill(store)
     return system
 
 
 @pytest.fixture
-def remote(tmp_path: Path) -> Iterator[System]:
+async def remote(tmp_path: Path) -> AsyncIterator[System]:
     """Return an installation over a server of libSQL with two scans."""
     with Sqld(tmp_path / "sqld") as server:
         url = f"http://{server.authority}"
         system = System(tmp_path / "state", TURSO_CONNECTION_URL=url)
-
-        async def fill() -> None:
-            async with open_store(system.settings) as store:
-                await _fill(store)
-
-        asyncio.run(fill())
+        async with open_store(system.settings) as store:
+            await _fill(store)
         yield system
 
 
@@ -96,48 +87,40 @@ def _assert_named(found: Verification, finding: Finding, words: str) -> None:
 
 
 @pytest.mark.parametrize("change", [*CHANGES, *RAW_CHANGES])
-def test_each_change_is_named(change: str, embedded: System) -> None:
+async def test_each_change_is_named(change: str, embedded: System) -> None:
     """By both, whatever was put there, and without running it."""
     statements, words = {**CHANGES, **RAW_CHANGES}[change]
     apply(embedded.settings.database_path, statements)
-    _assert_named(*asyncio.run(_examine(embedded.settings)), words)
+    _assert_named(*(await _examine(embedded.settings)), words)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_each_change_is_named_on_a_server(change: str, remote: System) -> None:
+async def test_each_change_is_named_on_a_server(change: str, remote: System) -> None:
     """The same on libSQL, which has its own reader of SQL."""
     statements, words = CHANGES[change]
-
-    async def run() -> tuple[Verification, Finding]:
-        await _apply_there(remote, statements)
-        return await _examine(remote.settings)
-
-    _assert_named(*asyncio.run(run()), words)
+    await _apply_there(remote, statements)
+    _assert_named(*(await _examine(remote.settings)), words)
 
 
 @pytest.mark.parametrize("change", GARBAGE)
-def test_a_schema_that_cannot_be_read_is_no_pass(change: str, embedded: System) -> None:
+async def test_a_schema_that_cannot_be_read_is_no_pass(change: str, embedded: System) -> None:
     """SQLite refuses such a database, and so do both, and `backup`."""
     apply(embedded.settings.database_path, GARBAGE[change])
-
-    async def run() -> Finding:
-        with pytest.raises(StoreUnavailableError, match="damaged"):
-            await _examine(embedded.settings)
-        return await services.database(embedded.settings)
-
-    finding = asyncio.run(run())
+    with pytest.raises(StoreUnavailableError, match="damaged"):
+        await _examine(embedded.settings)
+    finding = await services.database(embedded.settings)
     assert finding.status is Status.FAIL
     assert "damaged" in finding.detail
     done = embedded.run("backup", str(embedded.settings.database_path.with_name("backup.tar.gz")))
     assert "cannot be saved (malformed database schema" in done.stderr
 
 
-def test_a_schema_that_demands_all_memory_is_no_pass(embedded: System) -> None:
+async def test_a_schema_that_demands_all_memory_is_no_pass(embedded: System) -> None:
     """Every command says that the file may be damaged."""
     path = embedded.settings.database_path
     path.unlink()
     demand_memory(path)
-    finding = asyncio.run(services.database(embedded.settings))
+    finding = await services.database(embedded.settings)
     assert finding.status is Status.FAIL
     assert "or the file is damaged" in finding.detail
     for command in (["audit", "verify"], ["list"], ["backup", str(path.with_name("b.tar.gz"))]):
@@ -146,14 +129,14 @@ def test_a_schema_that_demands_all_memory_is_no_pass(embedded: System) -> None:
         assert "is damaged" in done.stderr
 
 
-def test_what_nobody_changed_is_well(embedded: System, remote: System) -> None:
+async def test_what_nobody_changed_is_well(embedded: System, remote: System) -> None:
     """On either, and with what the database engine adds by itself."""
     with closing(sqlite3.connect(embedded.settings.database_path)) as database:
         database.execute("ANALYZE")
     wasm = "CREATE TABLE libsql_wasm_func_table (name text PRIMARY KEY, body text) WITHOUT ROWID"
-    asyncio.run(_apply_there(remote, [wasm]))
+    await _apply_there(remote, [wasm])
     for system in (embedded, remote):
-        found, finding = asyncio.run(_examine(system.settings))
+        found, finding = await _examine(system.settings)
         assert found.faults == ()
         assert found.rows > 0
         assert finding.status is Status.PASS
@@ -173,7 +156,7 @@ _BROKEN = {
 
 
 @pytest.mark.parametrize("rule", _BROKEN)
-def test_rows_that_break_a_rule_are_counted(rule: str, embedded: System) -> None:
+async def test_rows_that_break_a_rule_are_counted(rule: str, embedded: System) -> None:
     """The schema is as made, and the rows show that it was not so all the time."""
     path = embedded.settings.database_path
     with closing(sqlite3.connect(path)) as database:
@@ -182,7 +165,7 @@ def test_rows_that_break_a_rule_are_counted(rule: str, embedded: System) -> None
         ).fetchall()
     drops = [f"DROP TRIGGER {name}" for name, _ in triggers]
     apply(path, [*drops, _BROKEN[rule], *(sql for _, sql in triggers)])
-    found, finding = asyncio.run(_examine(embedded.settings))
+    found, finding = await _examine(embedded.settings)
     table = rule.partition("_")[0]
     said = [fault for fault in found.faults if fault.endswith(f"breaks the rule {rule}.")]
     assert len(said) == 1, found.faults
@@ -190,7 +173,7 @@ def test_rows_that_break_a_rule_are_counted(rule: str, embedded: System) -> None
     assert finding.status is Status.PASS  # the doctor compares the schema only
 
 
-def test_damaged_pages_are_named(embedded: System) -> None:
+async def test_damaged_pages_are_named(embedded: System) -> None:
     """An index that lost an entry hides rows from who asks over it."""
     apply(
         embedded.settings.database_path,
@@ -204,7 +187,7 @@ def test_damaged_pages_are_named(embedded: System) -> None:
             "DELETE FROM sqlite_master WHERE name LIKE 'spare%'",
         ],
     )
-    found, _ = asyncio.run(_examine(embedded.settings))
+    found, _ = await _examine(embedded.settings)
     assert any("audit_logs_scan" in fault for fault in found.faults), found.faults
     assert found.fault_count
 

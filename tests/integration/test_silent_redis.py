@@ -87,7 +87,7 @@ async def _server(
 
 
 @pytest.mark.parametrize("kind", _KINDS)
-def test_every_call_has_a_deadline(kind: str) -> None:
+async def test_every_call_has_a_deadline(kind: str) -> None:
     """Whatever the silence is like, a push as well as a question ends, and says for how long."""
 
     async def told(call: Awaitable[object]) -> str:
@@ -103,7 +103,7 @@ def test_every_call_has_a_deadline(kind: str) -> None:
             await queue.close()
             return found
 
-    for words in asyncio.run(act()):
+    for words in await act():
         assert _SILENCE.match(words)
 
 
@@ -143,7 +143,7 @@ async def _is_back(address: str) -> None:
         assert answer.json()["queued"]
 
 
-def test_a_silent_redis_does_not_starve_the_api(tmp_path: Path) -> None:
+async def test_a_silent_redis_does_not_starve_the_api(tmp_path: Path) -> None:
     """A real server that is stopped in mid-work, as by a debugger or a host that swaps.
 
     Scans are taken and health is told all the while, pages are served beside that; when it goes
@@ -156,11 +156,11 @@ def test_a_silent_redis_does_not_starve_the_api(tmp_path: Path) -> None:
         service = Service(MemoryStore(), queue, lambda: NOW)
         with api_thread(service, limits=Limits(per_client=4 * _REQUESTS), queue=queue) as client:
             address = str(client.base_url)
-            asyncio.run(_is_back(address))
+            await _is_back(address)
             os.kill(valkey.pid, signal.SIGSTOP)
             try:
-                asyncio.run(_use(address, idle))
+                await _use(address, idle)
             finally:
                 os.kill(valkey.pid, signal.SIGCONT)
-            asyncio.run(_is_back(address))
+            await _is_back(address)
             assert _threads() <= idle
