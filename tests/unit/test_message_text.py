@@ -22,6 +22,8 @@ ALLOWED = {
     ("safeurl/adapters/sqlite/database.py", "_raise_ours"),
     # A libSQL server passes on the code and the message of SQLite.
     ("safeurl/adapters/libsql/failure.py", "sql_failure"),
+    # Docker's status for an unknown runtime is the one of every invalid option.
+    ("worker/sandbox/engine.py", "_is_unknown_runtime"),
 }
 #: Comparisons that the columns of the health report are going to replace.
 PENDING = {

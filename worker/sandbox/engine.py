@@ -245,12 +245,12 @@ def _refusal(exc: APIError) -> SandboxUnavailableError:
 def _is_unknown_runtime(exc: APIError) -> bool:
     """Return True if the engine does not know the runtime.
 
-    This is the only behaviour that depends on the text of a message. The engine has no code for
-    this error: it responds 400 (500 in some versions), as for any other invalid option.
-    Engine 20.10: "Unknown runtime specified x"; 23 and later: "unknown or invalid runtime name".
+    Only the text of the message tells it: the engine's status is the same as for other invalid
+    options. Engine 20.10: "Unknown runtime specified x"; 23 and later: "unknown or invalid runtime
+    name". This is the only place in this package that depends on a text.
     """
-    reason = _explain(exc).lower()
-    return "unknown runtime" in reason or "runtime name" in reason
+    message = _explain(exc).lower()
+    return "unknown runtime" in message or "runtime name" in message
 
 
 def _explain(exc: APIError) -> str:
