@@ -25,10 +25,10 @@ EXIT_INTERNAL = 70
 EXIT_UNAVAILABLE = 75
 EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
-#: 128 and SIGPIPE, as of any program whose reader has gone: never 0, which would say "benign".
+#: 128 and SIGPIPE, as of any program whose reader closed the pipe; never 0, which means "benign".
 EXIT_UNREAD = 141
 
-#: What we make is for this user alone; what others need is opened where it is made.
+#: New files are private to this user; the code that creates shared files sets their mode.
 _PRIVATE = 0o077
 
 #: The option of every command that reads settings.
@@ -42,26 +42,26 @@ _log = logging.getLogger("safeurl.cli")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings, and what is to be said of where they are from."""
+    """The settings, and their source."""
 
     settings: Settings
-    #: The settings file; None where none is read.
+    #: The settings file; None if none is read.
     file: Path | None
     notes: tuple[str, ...]
 
     @property
     def source(self) -> str:
-        """Where the settings are from, in words."""
+        """The source of the settings, as text."""
         return str(self.file) if self.file else "the environment alone, no file"
 
 
 def read_settings() -> Settings:
-    """Read the settings of a command; say which file was read, and what weakens the isolation."""
+    """Read the settings of a command; report the file, and settings that weaken the isolation."""
     return load_settings().settings
 
 
 def load_settings() -> Loaded:
-    """Do the same, and return where they are from too."""
+    """Read the settings like `read_settings`, and return their source too."""
     loaded = _load()
     for note in loaded.notes:
         _print_error(((note, "dim"),))
@@ -71,7 +71,7 @@ def load_settings() -> Loaded:
 
 
 def start_logging() -> Loaded:
-    """Read the settings of a daemon, whose log says the same as a command's standard error."""
+    """Read the settings of a daemon; log what a command prints on standard error."""
     loaded = _load()
     log_to(loaded.settings)
     if loaded.file is None:
@@ -84,7 +84,7 @@ def start_logging() -> Loaded:
 
 
 def name_env_file(path: Path | None) -> None:
-    """Take the file of `--env-file` instead of the one that the environment names."""
+    """Use the file of `--env-file` instead of the one that the environment names."""
     if path is not None:
         os.environ[settings_file.VARIABLE] = str(path.absolute())
 
@@ -100,7 +100,7 @@ def _load() -> Loaded:
     file = settings_file.find(os.environ)
     notes = []
     if file == settings_file.SYSTEM_FILE and not settings_file.is_readable(file):
-        # The units get it from systemd; a user without root's rights has settings of their own.
+        # systemd passes this file to the units; other users have their own settings.
         notes.append(f"{file} is not read: this user may not.")
         file = None
     if file is not None:
@@ -120,12 +120,12 @@ def _load() -> Loaded:
 
 
 def log_to(settings: Settings, file: Path | None = None) -> None:
-    """Send log lines to standard error, or to a file where the screen belongs to a person."""
+    """Write log lines to standard error, or to a file if a person uses the terminal."""
     logs.log_to(settings.log_level, file)
 
 
 def exit_code(error: SafeURLError) -> int:
-    """Return the exit code of the error's branch (sysexits.h; 2 as shells use it)."""
+    """Return the exit code for the class of the error (sysexits.h; 2 as in shells)."""
     if isinstance(error, RequestError):
         return EXIT_USAGE
     if isinstance(error, UnavailableError):
@@ -134,7 +134,7 @@ def exit_code(error: SafeURLError) -> int:
 
 
 def guarded(app: typer.Typer) -> None:
-    """Run a command: our errors become one sentence and an exit code, others are logged."""
+    """Run a command: our errors become a sentence and an exit code; others are logged."""
     prepare_output()
     os.umask(_PRIVATE)
     logs.clean_last_resort()
@@ -142,7 +142,7 @@ def guarded(app: typer.Typer) -> None:
         try:
             sys.exit(app(standalone_mode=False) or 0)
         finally:
-            sys.stdout.flush()  # the interpreter's own flush could not say what went wrong
+            sys.stdout.flush()  # the interpreter's flush at exit could not report the error
     except OutputError as error:
         silence(sys.stdout)
         complain(str(error))
@@ -158,21 +158,21 @@ def guarded(app: typer.Typer) -> None:
     except BrokenPipeError:
         _leave_unread()
     except SystemExit as stop:
-        # typer makes a 1 of it when the reader goes in mid-output.
+        # typer turns it into 1 if the reader closes the pipe during output.
         if isinstance(stop.__context__, BrokenPipeError):
             _leave_unread()
         raise
-    except Exception:  # noqa: BLE001 - one of the three places where nothing may pass
-        # The outermost handler: a defect of ours is logged whole and shown as one sentence.
+    except Exception:  # noqa: BLE001 - one of the three outermost handlers
+        # A defect is logged with its traceback and shown as one sentence.
         _log.exception("internal error")
         complain("Something went wrong inside SafeURL; the log above says where.")
         sys.exit(EXIT_INTERNAL)
 
 
 def _explain(error: typer.TyperException) -> None:
-    """Say what is wrong with the command line; it may quote what somebody pasted there."""
+    """Report an error of the command line; it may quote pasted text."""
     text = StringIO()
-    # The method that prints usage and message is in no public class of typer's.
+    # No public class of typer has the method that prints usage and message.
     show = getattr(error, "show", None)
     if show is None:
         complain(str(error))
@@ -185,18 +185,18 @@ def _explain(error: typer.TyperException) -> None:
 
 
 def _leave_unread() -> None:
-    """End because who read our output has gone, for example in `safeurl list | head -1`."""
+    """End because the reader of our output closed the pipe, as in `safeurl list | head -1`."""
     silence(sys.stdout)
     sys.exit(EXIT_UNREAD)
 
 
 def complain(sentence: str, *more: str) -> None:
-    """Say what is wrong on standard error; each sentence is a line."""
+    """Print an error on standard error; each sentence is a line."""
     _print_error((("Error:", "bold red"), f" {sentence}"), *((each,) for each in more))
 
 
 def note(sentence: str) -> None:
-    """Say on standard error what is not wrong, but may not be what was meant."""
+    """Print a note on standard error about something that may not be intended."""
     _print_error((("Note:", "bold yellow"), f" {sentence}"))
 
 

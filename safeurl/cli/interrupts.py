@@ -1,4 +1,4 @@
-"""Signals that end a command which has a scan to cancel first."""
+"""Holds back the signals that end a command until it has cancelled its scan."""
 
 import signal
 import time
@@ -7,34 +7,34 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
-#: Ctrl-C, what asks a service to end, and a terminal that was closed.
+#: Ctrl-C, the request to terminate, and a closed terminal.
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: What a shell adds to a signal's number to make an exit code of it.
+#: A shell adds this to the number of a signal for the exit code.
 _SHELL_BASE: Final = 128
-#: A signal so soon after another may be the same one again, as from `timeout`, or from both the
-#: kernel and the shell where a terminal is closed.
+#: A signal within this time may be a repetition, as from `timeout`, or from both the kernel and the
+#: shell when a terminal is closed.
 _DUPLICATE_S: Final = 0.5
 
 
 @dataclass(slots=True)
 class Interrupts:
-    """What came since signals are held."""
+    """The signals that arrived since they are held back."""
 
-    #: The first signal; 0 for none.
+    #: The first signal; 0 if there is none.
     number: int = 0
     count: int = 0
-    #: How many of them are another one for certain.
+    #: The number of signals that are certainly no repetitions.
     distinct: int = 0
     monotonic: Callable[[], float] = time.monotonic
     _last_s: float = 0.0
 
     @property
     def exit_code(self) -> int:
-        """The exit code that the first signal stands for."""
+        """The exit code of the first signal."""
         return _SHELL_BASE + self.number
 
     def hold(self) -> None:
-        """Note signals from now on, and let none of them end what is done meanwhile."""
+        """Record signals from now on; none of them interrupts the present work."""
         for number in SIGNALS:
             signal.signal(number, self._note)
 

@@ -1,8 +1,8 @@
-"""Log lines that nobody can forge: one record is one line, whatever it quotes.
+"""Log lines that quoted text cannot forge: one record is one line.
 
-URLs, titles, engines' errors and names of workers come from elsewhere. Their line breaks and
+URLs, titles, errors of the engine and names of workers are foreign text. Their line breaks and
 control characters are escaped as in Python. A traceback keeps its lines, each of them indented, so
-that none looks like a record's own.
+that none looks like a record.
 """
 
 import logging
@@ -25,7 +25,7 @@ class LineFormatter(logging.Formatter):
         """Return the record's line without its traceback."""
         return escaped(defang_text(super().formatMessage(record)))
 
-    # No annotation of the argument fits the base class's in all versions that are checked.
+    # No annotation of the argument fits the base class in all checked versions.
     def formatException(self, ei) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001, N802
         """Return the traceback, indented."""
         return _indented(super().formatException(ei))
@@ -36,7 +36,7 @@ class LineFormatter(logging.Formatter):
 
 
 class _PrivateFileHandler(logging.FileHandler):
-    """Appends to a file of this user's alone."""
+    """Appends to a file that only this user can read."""
 
     def _open(self) -> TextIOWrapper:
         return open_private(Path(self.baseFilename))
@@ -52,11 +52,11 @@ def log_to(level: str, file: Path | None = None) -> None:
 
 
 def clean_last_resort() -> None:
-    """Let the lines of processes that configure no log be clean too."""
+    """Format the lines of processes without a log configuration in the same way."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(LineFormatter())
 
 
 def _indented(text: str) -> str:
-    # Not splitlines: what else it takes for a line's end is escaped.
+    # Not splitlines: it splits at characters that are escaped here.
     return "\n".join(f"{_INDENT}{escaped(defang_text(line))}" for line in text.split("\n"))

@@ -1,4 +1,4 @@
-"""`safeurl audit`: verify the trail, show a scan's part of it, export all of it."""
+"""`safeurl audit`: verify the audit trail, show the part of one scan, export the whole."""
 
 import asyncio
 import re
@@ -31,7 +31,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 _EXIT_FAULTS = 1
 _MAX_TEXT = 600
-#: Columns from which the whole table fits; a narrower terminal gets the one of `status`.
+#: The width for the whole table; a narrower terminal gets the table of `status`.
 _WIDE = 140
 _NAMES = ("time", "event", "move", "attempt", "actor", "outcome", "detail")
 
@@ -77,7 +77,7 @@ def _anchor(text: str) -> Anchor:
 
 
 async def _verify(anchors: Sequence[Anchor]) -> Verification:
-    # Not `required`: that reads a table, and the walk compares the schema before it reads any.
+    # Not `required`, which reads a table: the verification compares the schema first.
     async with open_store(read_settings(), migrate=False) as store:
         with _progress() as tell:
             return await verify(store, anchors=anchors, tell=tell)
@@ -85,7 +85,7 @@ async def _verify(anchors: Sequence[Anchor]) -> Verification:
 
 @contextmanager
 def _progress() -> Iterator[Tell]:
-    """Show on a terminal how far the walk is."""
+    """Show the progress of the verification on a terminal."""
     with Screen(stderr=True).progress() as show:
         show("reading the audit trail …")
         yield lambda rows, seals, scans: show(_walked(rows, seals, scans))
@@ -139,7 +139,7 @@ def show(
 async def _trail(scan_id: str) -> list[AuditEntry]:
     async with open_store(read_settings(), required=True) as store:
         trail = await store.audit(scan_id)
-        # Asked of the trail first, because it outlives its scan.
+        # The trail is read first, because it outlives its scan.
         if not trail and await store.get(scan_id) is None:
             raise ScanNotFoundError(scan_id)
         return trail

@@ -1,4 +1,4 @@
-"""The audit trail as JSON lines: rows in order of id, each seal after the last row it covers."""
+"""Exports the audit trail as JSON lines: rows by id, each seal after the last row it covers."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import asdict

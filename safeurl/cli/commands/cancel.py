@@ -1,4 +1,4 @@
-"""`safeurl cancel`: end scans that have not ended yet."""
+"""`safeurl cancel`: cancels scans that have not ended yet."""
 
 import asyncio
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def cancel(
 
 
 async def _cancel(settings: Settings, scan_ids: Sequence[str], *, as_document: bool) -> int:
-    """Cancel all that can be; one that cannot does not keep the others."""
+    """Cancel each scan; an error of one does not prevent the others."""
     code = 0
     screen = Screen()
     async with open_service(settings, required=True) as service:

@@ -1,4 +1,4 @@
-"""The commands that stay: `worker`, `api` and `up`."""
+"""The commands that run until a signal: `worker`, `api`, `up` and `gateway`."""
 
 import logging
 import os
@@ -88,7 +88,7 @@ def _run_all(command: str, loaded: Loaded) -> None:
 def _announced(
     command: str, loaded: Loaded, settings: Settings
 ) -> Iterator[Callable[[tuple[str, ...]], None]]:
-    """Let `status` and `doctor` know meanwhile which settings are in force, and what fails.
+    """Record for `status` and `doctor` which settings are in force, and which processes fail.
 
     Yields what takes the names of the processes that fail at each start.
     """
@@ -107,11 +107,11 @@ def with_concurrency(settings: Settings, concurrency: int | None) -> Settings:
 
 
 def announce(line: str) -> None:
-    """Tell whoever started us through a pipe; a daemon serves also where nobody can be told."""
+    """Print a line for the process that started us; a daemon continues if the output is closed."""
     screen = Screen()
     try:
         screen.own_line(line)
         screen.flush()
-    except (OSError, OutputError, SystemExit) as error:  # rich's word for a closed pipe
-        silence(sys.stdout)  # or the line would be tried again, and fail, when we end
+    except (OSError, OutputError, SystemExit) as error:  # rich raises SystemExit for a closed pipe
+        silence(sys.stdout)  # else the flush at exit would write the line again, and fail
         _log.warning("daemon.output_lost line=%r error=%r", line, error)

@@ -1,4 +1,4 @@
-"""`safeurl status`: one scan, or how the whole system does."""
+"""`safeurl status`: shows one scan, or the health of the whole system."""
 
 import asyncio
 from collections.abc import Iterator
@@ -61,18 +61,18 @@ async def _view(scan_id: str) -> ScanView:
 
 
 async def _health(settings: Settings) -> Health:
-    # Looking changes nothing: a database without a schema is said to have none.
+    # Reading the health changes nothing: a missing schema is reported, not created.
     async with open_service(settings, migrate=False) as service:
         return await service.health()
 
 
 def _sources(loaded: Loaded) -> Iterator[tuple[str, str]]:
-    """Say which settings this command has, and which the worker over the same state folder."""
+    """Return the sources of this command's settings and of the running worker's."""
     yield "settings", f"from {loaded.source}"
     try:
         running = running_system(loaded.settings)
     except (OSError, ValueError):
-        return  # another user's; `safeurl doctor` says more
+        return  # the record of another user; `safeurl doctor` says more
     if running is not None:
         source = running.file or "the environment alone, no file"
         others = [each.name for each in differences(loaded.settings, running)]

@@ -1,4 +1,4 @@
-"""`submit-scan`: hand scans to a running system."""
+"""`submit-scan`: submits scans to a running system."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
@@ -55,7 +55,7 @@ def submit(  # noqa: PLR0913 - each is an option of the command
     name_env_file(env_file)
     given = read_given(urls or [], files or [])
     order = _Order(
-        # Before anything is opened: where there is nothing to hand in, nothing is made.
+        # Before anything is opened: without a URL to submit, no file is created.
         given=chain([_first(given, files or [])], given),
         wait_s=timeout if wait else None,
         source=source,
@@ -66,7 +66,7 @@ def submit(  # noqa: PLR0913 - each is an option of the command
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Order:
-    """What the command was asked to do."""
+    """The options of the command."""
 
     given: Iterable[Given]
     #: None: do not wait.
@@ -129,5 +129,5 @@ def _code(views: Sequence[ScanView], *, refused_any: bool) -> int:
         codes.add(_EXIT_TIMEOUT)
     if refused_any:
         codes.add(EXIT_USAGE)
-    # Whoever lets pass what is not malicious must hear of that whatever became of the others.
+    # A malicious verdict decides the exit code, whatever the results of the other scans are.
     return next(code for code in (worst, _EXIT_TIMEOUT, EXIT_USAGE, *others) if code in codes)

@@ -1,4 +1,4 @@
-"""What `submit-scan` is given: arguments, files and standard input, read line by line.
+"""Reads the input of `submit-scan`: arguments, files and standard input, line by line.
 
 A line holds one URL or several, with or without words around. Empty lines and lines that begin
 with `#` are passed over. Text is UTF-8 or, as Windows programs write it, UTF-16.
@@ -14,31 +14,31 @@ from typing import Any, BinaryIO, Final
 
 from safeurl.errors import RequestError
 
-#: More of a line than this is not kept; any URL that can be scanned is far shorter.
+#: The rest of a longer line is dropped; any URL that can be scanned is far shorter.
 MAX_LINE: Final = 16 * 1024
-#: Read ahead to tell the encoding.
+#: The number of bytes that are read ahead to detect the encoding.
 _HEAD_BYTES: Final = 4096
 _LEAST_HEAD: Final = 4
-#: Part of UTF-16's high bytes that are zero at least: of a list of URLs nearly all are, whatever
-#: its host names' script; without a byte order mark more is asked for.
+#: The least share of zero bytes among the high bytes of UTF-16: in a list of URLs nearly all are
+#: zero. Without a byte order mark a larger share is required.
 _ZEROS_MARKED, _ZEROS_UNMARKED = 1 / 8, 1 / 2
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A text that may hold URLs, and where it is from."""
+    """A text that may contain URLs, and its source."""
 
     text: str
-    #: Counted from 1; None for an argument.
+    #: The number of the line, from 1; None for an argument.
     line: int | None = None
-    #: The file's name as it was given; empty for standard input and arguments.
+    #: The name of the file as given; empty for standard input and arguments.
     file: str = ""
-    #: False where more than `MAX_LINE` characters were read: what was cut off may be of a URL.
+    #: False if the line has more than `MAX_LINE` characters: the rest may be part of a URL.
     is_whole: bool = True
 
     @property
     def place(self) -> str:
-        """Return where it stands, in words."""
+        """Return the source as text."""
         return " of ".join(filter(None, (f"line {self.line}" if self.line else "", self.file)))
 
 
@@ -51,7 +51,7 @@ def read_given(arguments: Sequence[str], files: Sequence[str]) -> Iterator[Given
     if reads_input and (sys.stdin is None or (not (arguments or files) and sys.stdin.isatty())):
         raise RequestError("Name at least one URL, or pipe a list of them.")
     with ExitStack() as stack:
-        # All of them first: where one is missing, nothing is handed in.
+        # All files are opened first: if one is missing, nothing is submitted.
         streams = [(stack.enter_context(_open(name)), name) for name in files if name != "-"]
         yield from (Given(each) for each in arguments if each != "-")
         for stream, name in streams:
@@ -77,7 +77,7 @@ def read_lines(stream: BinaryIO, file: str) -> Iterator[Given]:
         is_whole = len(line) < MAX_LINE or line.endswith("\n")
         bare = line.strip().removeprefix("\ufeff").strip()
         while line and not line.endswith("\n"):
-            line = text.readline(MAX_LINE)  # the rest of a line that is too long
+            line = text.readline(MAX_LINE)  # skip the rest of a line that is too long
         if (bare or not is_whole) and not bare.startswith("#"):
             yield Given(bare, number, file, is_whole)
 
@@ -97,14 +97,14 @@ def _decoded(stream: BinaryIO) -> io.TextIOWrapper:
 
 
 def _read_some(stream: BinaryIO) -> bytes:
-    """Return what is there, as of a pipe whose writer goes on."""
+    """Return the bytes that are available, as of a pipe whose writer continues."""
     if isinstance(stream, io.BufferedReader):
         return stream.read1(_HEAD_BYTES)
     return stream.read(_HEAD_BYTES)
 
 
 def _encoding(head: bytes) -> str:
-    """Return UTF-16 where the bytes say so, else UTF-8 with or without its mark."""
+    """Return UTF-16 if the bytes show it, else UTF-8 with or without a byte order mark."""
     high = {"utf-16-le": head[1::2], "utf-16-be": head[::2]}
     marks = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
     for encoding, zeros in high.items():
@@ -117,20 +117,20 @@ def _encoding(head: bytes) -> str:
 
 
 class _Joined(io.RawIOBase):
-    """What was read ahead, and behind it the rest of the stream."""
+    """A stream that begins with the bytes that were read ahead."""
 
     def __init__(self, head: bytes, stream: BinaryIO) -> None:
-        """Take the bytes first; the stream is not closed here."""
+        """Take the bytes and the stream; the stream is not closed here."""
         self._head = head
         self._stream = stream
 
     def readable(self) -> bool:
-        """Say yes."""
+        """Return True."""
         return True
 
-    # Any, because Python has no name for what holds bytes before 3.12.
+    # Any, because Python before 3.12 has no type for a buffer of bytes.
     def readinto(self, buffer: Any, /) -> int:
-        """Give what is there, at most as much as there is room for."""
+        """Read the available bytes, at most the size of the buffer."""
         room = memoryview(buffer).cast("B")
         data = self._head or _read_some(self._stream)
         count = min(len(room), len(data))

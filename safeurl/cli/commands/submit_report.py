@@ -1,4 +1,4 @@
-"""What becomes of each URL that `submit-scan` is given: taken, refused or a duplicate.
+"""Submits each URL that `submit-scan` is given, and reports it: accepted, refused or a duplicate.
 
 A list may be long, so it is handed in batch by batch while it is read. What was handed in stands
 even if a later batch is not taken.
@@ -20,25 +20,25 @@ from safeurl.service import Service
 from safeurl.services.submit import MAX_SUBMIT, Submission
 from safeurl.url import Reason
 
-#: A reason is a sentence of ours, which quotes little.
+#: The limit of a reason, which is our own sentence with a short quotation.
 _MAX_REASON: Final = 400
-#: Enough to tell a million URLs apart.
+#: Enough bytes to distinguish a million URLs.
 _DIGEST_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A URL as it was given, and where."""
+    """A URL as it was given, and its source."""
 
     url: str
     given: Given
 
 
 class Intake:
-    """Hands in URLs and tells of each; `ids` are those of the scans."""
+    """Submits URLs and reports each; `ids` are the ids of the scans."""
 
     def __init__(self, service: Service, *, source: str, as_document: bool, ids_only: bool) -> None:
-        """Print documents instead of words; `ids_only` where no results follow."""
+        """Print documents instead of text; only ids with `ids_only`, if no results follow."""
         self.ids: list[str] = []
         self.refused = 0
         self._duplicates = 0
@@ -47,11 +47,11 @@ class Intake:
         self._as_document = as_document
         self._ids_only = ids_only
         self._warned: set[str] = set()
-        #: The lines of URLs that lines held, by the URLs' digests.
+        #: The line of each URL, by the digest of the URL.
         self._lines: dict[bytes, Given] = {}
 
     async def take(self, given: Iterable[Given]) -> None:
-        """Hand in all that can be scanned; what ends this early is told after the counts."""
+        """Submit every URL that can be scanned; report an early end after the counts."""
         batch: list[_Found] = []
         has_lines = False
         try:
@@ -70,7 +70,7 @@ class Intake:
         self._count(has_lines=has_lines)
 
     def _sifted(self, given: Given) -> Iterator[_Found]:
-        """Yield the URLs in a text that can be scanned; tell of all else."""
+        """Yield the URLs of a text that can be scanned; report the others."""
         if not given.is_whole:
             reason = f"The line is longer than {MAX_LINE:,} characters. Give one URL a line."
             self._refuse(_Found(given.text, given), UrlRefusedError(Reason.TOO_LONG, reason))
@@ -100,7 +100,7 @@ class Intake:
             self._document(found, error=error.code, reason=error.reason, message=str(error))
 
     def _is_duplicate(self, normalised: str, found: _Found) -> bool:
-        """Tell whether a line before had this URL; who names one twice as arguments wants two."""
+        """Return whether an earlier line had this URL; arguments may repeat a URL."""
         if found.given.line is None:
             return False
         digest = hashlib.blake2b(normalised.encode(), digest_size=_DIGEST_BYTES).digest()
@@ -119,7 +119,7 @@ class Intake:
         self._tell(submission, batch)
 
     def _tell(self, submission: Submission, batch: list[_Found]) -> None:
-        """Print the ids: on standard output, or, where results are to come there, beside it."""
+        """Print the ids on standard output, or on standard error if results follow there."""
         screen, beside = Screen(), Screen(stderr=True)
         if submission.warning not in {"", *self._warned}:
             self._warned.add(submission.warning)
@@ -138,7 +138,7 @@ class Intake:
         Screen().document({"submitted_url": found.url, **place, **facts})
 
     def _count(self, *, has_lines: bool) -> None:
-        """Tell how many of a list there were of each kind."""
+        """Print the number of URLs of each kind."""
         if not has_lines:
             return
         taken = len(self.ids)
