@@ -1,7 +1,7 @@
 """Names that vulture finds unused, though frameworks, stored documents or tests use them.
 
 Fields of evidence, rows and API documents are read as JSON; RQ, pydantic, typer and FastAPI find
-the others by name; the memory room is shipped for those who test against SafeURL.
+the others by name; the memory store is shipped for those who test against SafeURL.
 """
 
 from typing import Any
@@ -64,6 +64,7 @@ _.serial
 _.should_exit
 _.SPAM
 _.started_at
+_.ended_at
 _.STDIN
 _.timings
 _.total_ms
