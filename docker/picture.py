@@ -13,7 +13,7 @@ from safeurl.cli.view.render import print_view
 from safeurl.cli.view.screen import Screen
 from safeurl.cli.view.watch import state_line
 from safeurl.defang import safe_url
-from safeurl.services.query import ScanView
+from safeurl.model.view import ScanView
 from safeurl.settings import Settings
 
 _OUTPUT = Path(__file__).parent / "pictures" / "scan.svg"

@@ -6,16 +6,18 @@ from typing import Protocol
 from safeurl.address import DEFAULT_POLICY, AddressPolicy
 from safeurl.model.report import Profile
 from safeurl.model.scan import Scan, VerdictSummary
+from safeurl.model.view import ScanView
 from safeurl.ports.clock import Clock
 from safeurl.ports.queue import WakeQueue
-from safeurl.ports.scans import ScanIntake
+from safeurl.ports.scans import ScanIntake, ScanReader
+from safeurl.ports.view import ViewReader
 from safeurl.services import cancel, health_facts, query, submit
 from safeurl.services.health import Disk, Health, Part
 from safeurl.url import parse
 
 
 class ServiceStore(
-    ScanIntake, query.ViewStore, cancel.CancelStore, health_facts.HealthStore, Protocol
+    ScanIntake, ScanReader, ViewReader, cancel.CancelStore, health_facts.HealthStore, Protocol
 ):
     """What the use cases need of the database."""
 
@@ -61,7 +63,7 @@ class Service:
         """Return the scan, or raise ScanNotFoundError."""
         return await query.find(self._store, scan_id)
 
-    async def view(self, scan_id: str) -> query.ScanView:
+    async def view(self, scan_id: str) -> ScanView:
         """Return the scan with everything known about it, or raise ScanNotFoundError."""
         return await query.view(self._store, scan_id)
 

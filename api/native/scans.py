@@ -23,8 +23,9 @@ from safeurl.errors import UrlRefusedError
 from safeurl.model.report import Profile
 from safeurl.model.scan import Result, Scan, VerdictSummary
 from safeurl.model.verdict import Verdict
+from safeurl.model.view import ScanView
 from safeurl.pasted import find_urls
-from safeurl.services.query import MAX_PAGE, ScanView
+from safeurl.services.query import MAX_PAGE
 from safeurl.state import OUTCOME_MESSAGES, is_final
 from safeurl.url import Reason
 

@@ -27,7 +27,7 @@ class EvidenceReader(Protocol):
         """Return the stored evidence as JSON, or None when there is none."""
 
 
-class ScanReader(ScanLookup, EvidenceReader, Protocol):
+class ScanReader(ScanLookup, Protocol):
     """Reads scans, one by one and in lists."""
 
     async def page(self, *, limit: int, before: str | None = None) -> list[Scan]:
@@ -36,19 +36,19 @@ class ScanReader(ScanLookup, EvidenceReader, Protocol):
         Rows that cannot be read are left out.
         """
 
-    async def result(self, scan_id: str) -> Result | None:
-        """Return the result of a final scan."""
-
     async def summaries(self, scan_ids: Sequence[str]) -> dict[str, VerdictSummary]:
         """Return the verdicts of those scans that are final, by id."""
 
-    async def artefacts(self, scan_id: str) -> list[Artefact]:
-        """Return the artefacts of a scan, by kind."""
 
-
-class ScanStore(ScanIntake, ScanReader, Protocol):
+class ScanStore(ScanIntake, ScanReader, EvidenceReader, Protocol):
     """The database: the only truth about scans.
 
     Each method of each part of the store is one batch of statements that happens wholly or not at
     all.
     """
+
+    async def result(self, scan_id: str) -> Result | None:
+        """Return the result of a final scan."""
+
+    async def artefacts(self, scan_id: str) -> list[Artefact]:
+        """Return the artefacts of a scan, by kind."""

@@ -9,11 +9,13 @@ from safeurl.ports.leadership import Leadership
 from safeurl.ports.metrics import MetricsReader
 from safeurl.ports.scans import ScanStore
 from safeurl.ports.schema import SchemaStore
+from safeurl.ports.view import ViewReader
 from safeurl.ports.workers import WorkerStore
 
 
 class Store(
     ScanStore,
+    ViewReader,
     AttemptStore,
     AttemptReader,
     Backlog,

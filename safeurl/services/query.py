@@ -1,32 +1,16 @@
 """Reading scans: one, all about one, a page of them, and what was concluded."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from safeurl.errors import RequestError, ScanNotFoundError
-from safeurl.model.scan import Artefact, AuditEntry, Result, Scan, VerdictSummary, is_scan_id
+from safeurl.model.scan import Scan, VerdictSummary, is_scan_id
 from safeurl.model.verdict import is_concluded
-from safeurl.ports.audit import AuditTrail
+from safeurl.model.view import ScanView
 from safeurl.ports.scans import ScanLookup, ScanReader
+from safeurl.ports.view import ViewReader
 from safeurl.state import is_final
 
 MAX_PAGE = 200
-
-
-class ViewStore(ScanReader, AuditTrail, Protocol):
-    """What reading all about a scan uses."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScanView:
-    """A scan with everything known about it."""
-
-    scan: Scan
-    result: Result | None
-    artefacts: tuple[Artefact, ...]
-    evidence_json: str | None
-    audit: tuple[AuditEntry, ...]
 
 
 async def find(store: ScanLookup, scan_id: str) -> Scan:
@@ -38,15 +22,12 @@ async def find(store: ScanLookup, scan_id: str) -> Scan:
     return found
 
 
-async def view(store: ViewStore, scan_id: str) -> ScanView:
-    """Return the scan with its result, evidence, artefacts and audit trail."""
-    return ScanView(
-        scan=await find(store, scan_id),
-        result=await store.result(scan_id),
-        artefacts=tuple(await store.artefacts(scan_id)),
-        evidence_json=await store.evidence(scan_id),
-        audit=tuple(await store.audit(scan_id)),
-    )
+async def view(store: ViewReader, scan_id: str) -> ScanView:
+    """Return the scan with everything known about it at one moment, or raise ScanNotFoundError."""
+    found = await store.view(scan_id) if scan_id.isascii() else None
+    if found is None:
+        raise ScanNotFoundError(scan_id)
+    return found
 
 
 async def page(store: ScanReader, *, limit: int, before: str | None = None) -> list[Scan]:

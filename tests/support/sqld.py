@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -98,11 +99,11 @@ class Sqld:
 
     def _answers_before(self, deadline: float) -> bool:
         while time.monotonic() < deadline and self._process and self._process.poll() is None:
+            connection = http.client.HTTPConnection(self.authority, timeout=1)
             try:
-                connection = http.client.HTTPConnection(self.authority, timeout=1)
-                connection.request("GET", "/health")
-                connection.getresponse().read()
-                connection.close()
+                with closing(connection):
+                    connection.request("GET", "/health")
+                    connection.getresponse().read()
             except OSError:
                 time.sleep(0.01)
             else:

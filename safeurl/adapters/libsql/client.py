@@ -23,7 +23,7 @@ class ClientTransport:
     """One libsql-client, made by the first batch and belonging to its event loop.
 
     The client's own batch begins a deferred transaction. That is as good as an immediate one,
-    because the first statement of each of our batches writes.
+    because the first statement of a batch is a write, or all of them only read.
     """
 
     def __init__(self, url: str, *, auth_token: str | None, timeout_s: float) -> None:
@@ -36,7 +36,7 @@ class ClientTransport:
         self._has_answered = False
 
     async def run(self, batch: Sequence[Statement], *, write: bool) -> list[list[Row]]:
-        """Run the batch in a transaction if it writes; a reading batch is a single SELECT."""
+        """Run the batch in a transaction, but for a single SELECT."""
         try:
             results = await self._translated(batch, write=write)
         except StoreBusyError as exc:
@@ -77,9 +77,9 @@ class ClientTransport:
             self._client = libsql_client.create_client(self._url, auth_token=self._auth_token)
         wanted = [libsql_client.Statement(each.sql, dict(each.args)) for each in batch]
         # Shielded, because the client stumbles over an answer that nobody waits for any more.
-        if write:
+        if write or len(wanted) > 1:
             return list(await _shielded(self._client.batch(wanted)))
-        return [await _shielded(self._client.execute(each)) for each in wanted]
+        return [await _shielded(self._client.execute(wanted[0]))]
 
 
 async def _shielded(answer: Any) -> Any:

@@ -36,9 +36,13 @@ class LibSQLDatabase:
 
     async def read(self, statement: Statement) -> list[Row]:
         """Run it alone, outside any transaction."""
-        with self._named():
-            (rows,) = await self._run([statement], write=False)
+        (rows,) = await self.read_all([statement])
         return rows
+
+    async def read_all(self, batch: Sequence[Statement]) -> list[list[Row]]:
+        """Run several as one batch, which is a read transaction on the server."""
+        with self._named():
+            return await self._run(batch, write=False)
 
     async def write(self, batch: Sequence[Statement]) -> list[list[Row]]:
         """Run it as one transaction, after those that wait before it in this process."""

@@ -72,12 +72,13 @@ class PipelineTransport:
         self._session: aiohttp.ClientSession | None = None
 
     async def run(self, batch: Sequence[Statement], *, write: bool) -> list[list[Row]]:
-        """Run the batch in a transaction if it writes; a reading batch is a single SELECT."""
-        steps = _transaction(batch) if write else [_step(statement) for statement in batch]
+        """Run the batch in a transaction, but for a single SELECT."""
+        alone = not write and len(batch) == 1
+        steps = [_step(batch[0])] if alone else _transaction(batch, write=write)
         requests = [{"type": "batch", "batch": {"steps": steps}}, {"type": "close"}]
         body = msgspec.json.encode({"baton": None, "requests": requests})
         results = _results(await self._post(body), len(steps))
-        return [_rows(result) for result in (results[1:-2] if write else results)]
+        return [_rows(result) for result in (results if alone else results[1:-2])]
 
     async def close(self) -> None:
         """Close the session."""
@@ -117,8 +118,8 @@ class PipelineTransport:
         return self._session
 
 
-def _transaction(batch: Sequence[Statement]) -> list[dict[str, object]]:
-    steps = [_step(Statement("BEGIN IMMEDIATE"))]
+def _transaction(batch: Sequence[Statement], *, write: bool) -> list[dict[str, object]]:
+    steps = [_step(Statement("BEGIN IMMEDIATE" if write else "BEGIN"))]
     for statement in (*batch, Statement("COMMIT")):
         after = {"condition": {"type": "ok", "step": len(steps) - 1}}
         steps.append(_step(statement) | after)

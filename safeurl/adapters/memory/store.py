@@ -9,11 +9,13 @@ from safeurl.adapters.memory.audit import MemoryAuditTrail, MemoryLedger
 from safeurl.adapters.memory.backlog import MemoryBacklog
 from safeurl.adapters.memory.metrics import MemoryMetrics
 from safeurl.adapters.memory.scans import MemoryScans
+from safeurl.adapters.memory.view import MemoryViews
 from safeurl.adapters.memory.workers import MemoryWorkers
 
 
 class MemoryStore(
     MemoryScans,
+    MemoryViews,
     MemoryAttempts,
     MemoryBacklog,
     MemoryWorkers,

@@ -38,6 +38,9 @@ class Database(Protocol):
     async def read(self, statement: Statement) -> list[Row]:
         """Run one SELECT without taking the write lock."""
 
+    async def read_all(self, batch: Sequence[Statement]) -> list[list[Row]]:
+        """Run SELECTs that all see the database at one moment; return the rows of each."""
+
     async def write(self, batch: Sequence[Statement]) -> list[list[Row]]:
         """Run the batch as one transaction, all or nothing; the first statement writes.
 

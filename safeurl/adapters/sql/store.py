@@ -7,11 +7,13 @@ from safeurl.adapters.sql.leadership import SQLLeadership
 from safeurl.adapters.sql.metrics import SQLMetrics
 from safeurl.adapters.sql.scans import SQLScans
 from safeurl.adapters.sql.schema import migrate
+from safeurl.adapters.sql.view import SQLViews
 from safeurl.adapters.sql.workers import SQLWorkers
 
 
 class SQLStore(
     SQLScans,
+    SQLViews,
     SQLAttempts,
     SQLBacklog,
     SQLWorkers,

@@ -65,7 +65,12 @@ class SQLiteDatabase:
         self._engine: AsyncEngine | None = None
 
     async def read(self, statement: Statement) -> list[Row]:
-        """Run it alone, outside any transaction: in WAL a reader waits for nobody.
+        """Run it alone, outside any transaction: in WAL a reader waits for nobody."""
+        (rows,) = await self.read_all([statement])
+        return rows
+
+    async def read_all(self, batch: Sequence[Statement]) -> list[list[Row]]:
+        """Run several in one read transaction, which sees what stood there when it began.
 
         Reading makes no database where there is none: a folder that was misspelt holds no scans,
         and must not be taken for one that does.
@@ -74,12 +79,12 @@ class SQLiteDatabase:
             self._require_file()
             try:
                 async with self._driver() as driver:
-                    return await _run(driver, statement)
+                    return await _read(driver, batch)
             except (DBAPIError, sqlite3.Error) as exc:
                 if _code(exc) not in _FOR_WANT_OF_ROOM or not is_full(self._path.parent):
                     raise
             # The first who opens the database makes a file beside it, for which there is no room.
-            return await asyncio.to_thread(read_alone, self._path, statement, self._busy_timeout_s)
+            return await asyncio.to_thread(read_alone, self._path, batch, self._busy_timeout_s)
 
     async def write(self, batch: Sequence[Statement]) -> list[list[Row]]:
         """Run it between BEGIN IMMEDIATE and COMMIT."""
@@ -200,6 +205,17 @@ def _code(exc: Exception) -> int:
     # The low byte is the primary code; the rest says where it happened.
     code: int = getattr(_cause(exc), "sqlite_errorcode", 0)
     return code & 0xFF
+
+
+async def _read(driver: aiosqlite.Connection, batch: Sequence[Statement]) -> list[list[Row]]:
+    if len(batch) == 1:
+        return [await _run(driver, batch[0])]
+    try:
+        await driver.execute_fetchall("BEGIN")
+        return [await _run(driver, statement) for statement in batch]
+    finally:
+        # There is nothing to commit. As in `write`, it is not asked whether there is a transaction.
+        await driver.rollback()
 
 
 async def _run(driver: aiosqlite.Connection, statement: Statement) -> list[Row]:

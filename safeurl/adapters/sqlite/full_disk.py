@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -23,8 +24,8 @@ def is_full(folder: Path) -> bool:
     return no_file or found.f_bavail * found.f_frsize < _LEAST_BYTES
 
 
-def read_alone(path: Path, statement: Statement, timeout_s: float) -> list[Row]:
-    """Run a reading statement while nobody else has the database open, and make no file for it.
+def read_alone(path: Path, batch: Sequence[Statement], timeout_s: float) -> list[list[Row]]:
+    """Run reading statements while nobody else has the database open, and make no file for it.
 
     In exclusive mode SQLite keeps in memory what it else shares in a file (sqlite.org/wal.html,
     "Use of WAL Without Shared-Memory"). Where another process has the database open, that file is
@@ -37,4 +38,6 @@ def read_alone(path: Path, statement: Statement, timeout_s: float) -> list[Row]:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         connection.execute("PRAGMA query_only=ON")
-        return [dict(row) for row in connection.execute(statement.sql, dict(statement.args))]
+        return [
+            [dict(row) for row in connection.execute(each.sql, dict(each.args))] for each in batch
+        ]

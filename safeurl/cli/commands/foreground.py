@@ -30,9 +30,9 @@ from safeurl.errors import (
 )
 from safeurl.model.scan import Scan
 from safeurl.model.verdict import Judgement
+from safeurl.model.view import ScanView
 from safeurl.pasted import find_urls
 from safeurl.service import Service
-from safeurl.services.query import ScanView
 from safeurl.settings import Settings
 from safeurl.state import State
 from safeurl.url import parse

@@ -13,8 +13,8 @@ from safeurl.cli.view.health import print_health
 from safeurl.cli.view.render import print_audit, print_view, view_document
 from safeurl.cli.view.screen import Screen
 from safeurl.in_force import differences
+from safeurl.model.view import ScanView
 from safeurl.services.health import Health
-from safeurl.services.query import ScanView
 from safeurl.settings import Settings
 
 _EXIT_CODES: Final = MappingProxyType({"healthy": 0, "degraded": 1, "unhealthy": EXIT_UNAVAILABLE})

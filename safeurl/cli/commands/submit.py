@@ -17,8 +17,8 @@ from safeurl.cli.view.render import print_view, view_document
 from safeurl.cli.view.screen import Screen
 from safeurl.cli.view.watch import is_ended, watch
 from safeurl.errors import RequestError
+from safeurl.model.view import ScanView
 from safeurl.service import Service
-from safeurl.services.query import ScanView
 from safeurl.settings import Settings
 
 _EXIT_TIMEOUT = 75

@@ -16,8 +16,8 @@ from safeurl.model.report import Evidence
 from safeurl.model.scan import AuditEntry, Scan, VerdictSummary
 from safeurl.model.stored_evidence import read_evidence
 from safeurl.model.verdict import Hit, Judgement, Verdict, is_concluded
+from safeurl.model.view import ScanView
 from safeurl.printable import counted
-from safeurl.services.query import ScanView
 from safeurl.state import OUTCOME_MESSAGES, Outcome, State
 
 STYLES = {

@@ -29,9 +29,9 @@ from safeurl.model.report import (
 from safeurl.model.report_reader import ReportReader
 from safeurl.model.scan import AuditEntry
 from safeurl.model.stored_evidence import read_evidence
+from safeurl.model.view import ScanView
 from safeurl.pasted import find_urls
 from safeurl.printable import clean, escaped, plain
-from safeurl.services.query import ScanView
 from safeurl.state import Outcome
 from tests.support.builders import make_scan
 from tests.support.filled import fill

@@ -18,7 +18,7 @@ from safeurl.defang import defang_text, safe_url
 from safeurl.model.egress_evidence import EgressDecision, EgressEvidence
 from safeurl.model.report import Evidence, Refusal
 from safeurl.model.scan import AuditEntry
-from safeurl.services.query import ScanView
+from safeurl.model.view import ScanView
 from safeurl.url import parse
 from tests.support.builders import NOW, make_scan
 

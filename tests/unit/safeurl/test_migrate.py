@@ -23,6 +23,10 @@ class _Refusing:
         done = self.others_are_first and self.writes > 1
         return [{"number": migration.number} for migration in migrations() if done]
 
+    async def read_all(self, batch: Sequence[Statement]) -> list[list[Row]]:
+        """Read one after the other."""
+        return [await self.read(statement) for statement in batch]
+
     async def write(self, batch: Sequence[Statement]) -> list[list[Row]]:
         """Refuse all but the first batch."""
         self.writes += 1

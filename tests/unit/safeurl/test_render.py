@@ -14,9 +14,9 @@ from safeurl.defang import safe_url
 from safeurl.model.egress_evidence import EgressDecision, EgressEvidence
 from safeurl.model.report import Evidence, Refusal
 from safeurl.model.scan import AuditEntry, VerdictSummary
+from safeurl.model.view import ScanView
 from safeurl.printable import clean
 from safeurl.services.conclusion import final_without_page
-from safeurl.services.query import ScanView
 from safeurl.state import Outcome, State
 from tests.support.builders import NOW, make_scan
 

@@ -37,11 +37,11 @@ from safeurl.errors import UrlRefusedError
 from safeurl.model.audit import AuditRow, Seal
 from safeurl.model.backup import BackupSummary, RestoreSummary
 from safeurl.model.scan import AuditEntry, Scan, VerdictSummary
+from safeurl.model.view import ScanView
 from safeurl.printable import is_unfit
 from safeurl.service import Service
 from safeurl.services.audit_verify import Verification
 from safeurl.services.health import Health
-from safeurl.services.query import ScanView
 from safeurl.services.submit import Submission
 from safeurl.url import Reason
 from tests.support.filled import fill

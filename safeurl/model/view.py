@@ -1,0 +1,19 @@
+"""A scan with everything known about it."""
+
+from dataclasses import dataclass
+
+from safeurl.model.attempt import Attempt
+from safeurl.model.scan import Artefact, AuditEntry, Result, Scan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanView:
+    """A scan with everything known about it, all of one moment."""
+
+    scan: Scan
+    #: None until the scan is final.
+    result: Result | None
+    artefacts: tuple[Artefact, ...]
+    evidence_json: str | None
+    audit: tuple[AuditEntry, ...]
+    attempts: tuple[Attempt, ...] = ()
