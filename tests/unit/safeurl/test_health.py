@@ -1,4 +1,4 @@
-"""Each thing that can be wrong: when it is said, in which words, and what it makes of the whole."""
+"""Each issue: when it is reported, its text and advice, and the status that follows."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -52,7 +52,7 @@ _SILENT = replace(make_beat("worker-0", NOW - timedelta(minutes=3)), pid=17)
 
 
 def _with(**changes: Any) -> Health:
-    """Return a healthy system but for some metrics."""
+    """Return a healthy system with these metrics."""
     # Any: the values are those of whatever field a test changes.
     return replace(_HEALTHY, metrics=replace(_IDLE, **changes))
 
@@ -195,7 +195,7 @@ def test_each_thing_that_is_wrong_is_said(
     ],
 )
 def test_up_to_each_bound_all_is_well(health: Health) -> None:
-    """What is usual is no issue: a queue, a wait, a broken sandbox, pages that cannot be had."""
+    """A short queue, a short wait, a failed sandbox and unreachable pages are no issue."""
     assert (health.status, health.issues, health.recommendations) == ("healthy", (), ())
 
 
@@ -215,7 +215,7 @@ def test_scans_are_taken_while_they_can_be_recorded(health: Health, *, takes: bo
 
 
 def test_a_lost_worker_is_forgotten_when_another_takes_its_place() -> None:
-    """One that began after it was last heard of, and on its own host, is its successor."""
+    """A worker that started on the same host after its last heartbeat replaces it."""
     lost = replace(_HEALTHY, silent=(_SILENT,))
     after = _SILENT.beat_at + timedelta(seconds=5)
     successor = replace(make_beat("worker-2"), started_at=after)

@@ -15,7 +15,7 @@ _DEADLINE_S = 30.0
 
 
 def test_a_job_that_ends_well_has_status_zero(tmp_path: Path) -> None:
-    """It runs in another process, whose group is its own."""
+    """It runs in another process with a process group of its own."""
     seen = tmp_path / "seen"
 
     def job() -> None:
@@ -59,7 +59,7 @@ def test_the_deadline_is_raised_inside_the_job(tmp_path: Path) -> None:
 
 
 def test_a_job_that_outlives_its_deadline_is_killed(caplog: pytest.LogCaptureFixture) -> None:
-    """With all that it has started in its group."""
+    """So are all processes of its group."""
 
     def job() -> None:
         signal.signal(signal.SIGALRM, signal.SIG_IGN)
@@ -72,7 +72,7 @@ def test_a_job_that_outlives_its_deadline_is_killed(caplog: pytest.LogCaptureFix
 
 
 def test_a_signal_at_the_parent_does_not_end_the_job(tmp_path: Path) -> None:
-    """The worker is told to stop; what runs ends by itself."""
+    """The worker is to stop; the job that runs ends by itself."""
     seen, told = tmp_path / "seen", []
     before = signal.signal(signal.SIGTERM, lambda *_: told.append(True))
 

@@ -1,4 +1,4 @@
-"""Trouble that lasts is told less and less often."""
+"""A line that is repeated is logged less and less often."""
 
 import itertools
 
@@ -7,30 +7,31 @@ import pytest
 from worker.runtime.log_limit import LogLimit
 
 
-def _times(step_s: float, until_s: float, words: str = "full") -> list[float]:
-    limit, told, now_s = LogLimit(), [], 0.0
+def _times(step_s: float, until_s: float) -> list[float]:
+    """Return when a line is logged that comes up at each step."""
+    limit, logged, now_s = LogLimit(), [], 0.0
     while now_s <= until_s:
-        if limit.is_due(words, now_s):
-            told.append(now_s)
+        if limit.is_due("full", now_s):
+            logged.append(now_s)
         now_s += step_s
-    return told
+    return logged
 
 
 @pytest.mark.parametrize("step_s", [0.5, 1.0, 2.5])
-def test_the_same_words_come_twice_as_late_each_time(step_s: float) -> None:
-    """At once, then after 5, 10, 20 seconds and so on, however often somebody would say them."""
+def test_the_pause_between_equal_lines_doubles(step_s: float) -> None:
+    """At once, then after 5, 10, 20 seconds and so on, however often the line comes up."""
     assert _times(step_s, 200.0) == [0.0, 5.0, 15.0, 35.0, 75.0, 155.0]
 
 
-def test_there_is_a_longest_silence() -> None:
-    """Who looks at the end of a log sees what is wrong."""
-    told = _times(2.0, 3600.0)
-    gaps = [after - before for before, after in itertools.pairwise(told)]
+def test_there_is_a_longest_pause() -> None:
+    """The end of a log still shows what is wrong."""
+    logged = _times(2.0, 3600.0)
+    gaps = [after - before for before, after in itertools.pairwise(logged)]
     assert max(gaps) <= 302.0
 
 
-def test_other_words_are_told_at_once_and_old_ones_again_after_a_while() -> None:
-    """A trouble that has passed and comes again is news."""
+def test_a_new_line_is_logged_at_once() -> None:
+    """Also a line that has not come up for a while."""
     limit = LogLimit()
     assert limit.is_due("full", 0.0)
     assert limit.is_due("locked", 0.1)
@@ -40,6 +41,6 @@ def test_other_words_are_told_at_once_and_old_ones_again_after_a_while() -> None
 
 
 def test_it_does_not_grow() -> None:
-    """Words that differ each time are all told, and forgotten."""
+    """Lines that differ each time are all logged, and forgotten."""
     limit = LogLimit()
     assert all(limit.is_due(f"error {number}", 0.0) for number in range(1000))

@@ -1,4 +1,4 @@
-"""A lease's owner is known to have ended only where that is certain."""
+"""A process is known to have ended only if that is certain."""
 
 import os
 import subprocess
@@ -12,13 +12,13 @@ from worker.identity import has_ended, owner_name, process_name
 
 
 def test_a_living_process_has_not_ended() -> None:
-    """Neither our own nor one of somebody else's that may only be looked at."""
+    """Neither our own process nor one of another user."""
     assert not has_ended(owner_name(os.getpid()))
     assert not has_ended(owner_name(1))
 
 
 def test_a_process_that_ended_is_known() -> None:
-    """Both while it is a zombie and after it was waited for."""
+    """While it is a zombie, and after its parent has waited for it."""
     with subprocess.Popen([sys.executable, "-c", "pass"], stdout=subprocess.PIPE) as ended:
         assert ended.stdout is not None
         ended.stdout.read()
@@ -28,8 +28,8 @@ def test_a_process_that_ended_is_known() -> None:
     assert has_ended(name)
 
 
-def test_a_process_id_that_was_given_out_again_is_told_by_its_start() -> None:
-    """Where the name holds it; a process is not another one by its own start."""
+def test_a_reused_process_id_is_recognised_by_the_start_time() -> None:
+    """If the name has it; a process with its own start time has not ended."""
     mine = process_name(os.getpid())
     assert not has_ended(mine)
     assert has_ended(f"{owner_name(os.getpid())}+1")
@@ -41,7 +41,7 @@ def test_a_process_id_that_was_given_out_again_is_told_by_its_start() -> None:
 
 
 def test_a_process_of_another_user_has_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That it may not be looked at shows that it is there."""
+    """A refused signal shows that the process exists."""
 
     def refuse(pid: int, number: int) -> None:
         raise PermissionError(f"{pid} {number}")
@@ -51,7 +51,7 @@ def test_a_process_of_another_user_has_not_ended(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_process_is_not_taken_for_ended_by_its_name() -> None:
-    """The kernel tells the name in brackets, before the state, and a name may hold anything."""
+    """The kernel lists the name in brackets before the state, and a name may contain anything."""
     command = "open('/proc/self/comm', 'w').write('a) Z (b'); print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -64,13 +64,13 @@ def test_a_process_is_not_taken_for_ended_by_its_name() -> None:
 @pytest.mark.parametrize(
     "owner", [None, "", "w1", "host-2/0123abcd:1", f"{os.uname().nodename}/00000000:999999", "a:b"]
 )
-def test_of_other_hosts_and_boots_nothing_is_known(owner: str | None) -> None:
+def test_nothing_is_known_of_other_hosts_and_boots(owner: str | None) -> None:
     """Their leases have to run out."""
     assert not has_ended(owner)
 
 
-def test_a_process_keeps_its_name_and_shares_it_with_none() -> None:
-    """The name holds the start of the process besides its id, in ticks since this boot."""
+def test_the_name_of_a_process_is_unique_and_stays() -> None:
+    """It has the start time of the process, in clock ticks since the boot, besides its id."""
     mine = process_name(os.getpid())
     assert mine == process_name(os.getpid())
     before_s = time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -82,7 +82,7 @@ def test_a_process_keeps_its_name_and_shares_it_with_none() -> None:
         other.communicate(b"\n")
 
 
-#: Names process 7 as it would be called under another /proc.
+#: Prints the name of process 7 under another /proc.
 _ELSEWHERE = """
 import sys
 from pathlib import Path
@@ -94,7 +94,7 @@ print(identity.owner_name(7))
 
 
 def _named(folder: Path, boot: str, namespace: int) -> str:
-    """Return the name of process 7 of that boot and process namespace."""
+    """Return the name of process 7 in that boot and process namespace."""
     random, own = folder / "proc/sys/kernel/random", folder / "proc/self/ns"
     for made in (random, own):
         made.mkdir(parents=True)
@@ -110,8 +110,8 @@ def _named(folder: Path, boot: str, namespace: int) -> str:
     return told.stdout.strip()
 
 
-def test_each_boot_and_each_container_has_processes_of_its_own(tmp_path: Path) -> None:
-    """Process 7 of this host before it was started anew, or of a container on it, is another."""
+def test_names_differ_between_boots_and_containers(tmp_path: Path) -> None:
+    """Process 7 before a reboot, or in a container, is another process."""
     name = _named(tmp_path / "a", "boot-1", 1)
     assert name == _named(tmp_path / "b", "boot-1", 1)
     assert name != _named(tmp_path / "c", "boot-2", 1)
