@@ -93,8 +93,8 @@ def _unavailable_dependency(settings: Settings) -> str:
         return "engine"
     if settings.container_network == "none" and not _has_gateway(settings):
         return "gateway"
-    if trouble := make_sandbox(settings).unavailable_reason():
-        return f"engine error={trouble!r}"
+    if reason := make_sandbox(settings).unavailable_reason():
+        return f"engine error={reason!r}"
     return ""
 
 

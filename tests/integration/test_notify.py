@@ -81,8 +81,8 @@ def test_a_daemon_tells_when_it_can_be_used(tmp_path: Path, command: str) -> Non
         manager.wait_for("STOPPING=1")
 
 
-async def test_without_a_manager_nothing_is_told() -> None:
-    """A daemon that a person started has nobody to tell."""
+async def test_without_a_manager_nothing_is_sent() -> None:
+    """A daemon that a person started has no service manager."""
     notifier = Notifier({})
     notifier.ready()
     notifier.ping()
@@ -93,13 +93,13 @@ async def test_without_a_manager_nothing_is_told() -> None:
 def test_a_manager_that_is_gone_does_no_harm(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What cannot be told is logged, and the daemon goes on."""
+    """A notification that cannot be sent is logged, and the daemon goes on."""
     Notifier({"NOTIFY_SOCKET": str(tmp_path / "nobody")}).ready()
     assert "notify.failed line='READY=1'" in caplog.text
 
 
 def test_a_watchdog_for_another_process_is_not_ours(tmp_path: Path) -> None:
-    """WATCHDOG_PID names who has to give signs of life; an odd term asks for none."""
+    """WATCHDOG_PID names the process that has to ping; an invalid interval asks for no ping."""
     with Manager(tmp_path / "notify", watchdog_s=0.4) as manager:
         Notifier({**manager.environ, "WATCHDOG_PID": str(os.getppid())}).ping()
         Notifier({**manager.environ, "WATCHDOG_USEC": "soon"}).ping()
@@ -108,8 +108,8 @@ def test_a_watchdog_for_another_process_is_not_ours(tmp_path: Path) -> None:
         assert manager.heard() == ["WATCHDOG=1"]
 
 
-def test_a_status_is_told_when_it_changes(tmp_path: Path) -> None:
-    """The same words are not sent again."""
+def test_a_status_is_sent_when_it_changes(tmp_path: Path) -> None:
+    """The same status is not sent again."""
     with Manager(tmp_path / "notify") as manager:
         notifier = Notifier(manager.environ)
         for words in ("one", "one", "two"):
@@ -117,10 +117,10 @@ def test_a_status_is_told_when_it_changes(tmp_path: Path) -> None:
         assert manager.heard() == ["STATUS=one", "STATUS=two"]
 
 
-async def test_a_service_that_fails_still_tells_of_its_end(
+async def test_a_service_that_fails_still_reports_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever leaves the block, STOPPING comes after READY."""
+    """Also when the block raises, STOPPING comes after READY."""
     with Manager(tmp_path / "notify") as manager:
         monkeypatch.setenv("NOTIFY_SOCKET", manager.environ["NOTIFY_SOCKET"])
         with pytest.raises(LookupError):

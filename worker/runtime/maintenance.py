@@ -1,6 +1,6 @@
 """The maintenance process: one per host; it runs the periodic tasks of the host and of the leader.
 
-What SafeURL is to do at intervals is a new line in `_Maintenance.tasks`.
+What SafeURL is to do at intervals is a new line in `Maintenance.tasks`.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ async def run_maintenance(settings: Settings) -> None:
     queue = make_queue(settings)
     try:
         async with open_store(settings, migrate=False) as store:
-            maintenance = _Maintenance(settings, store, queue, sandbox)
+            maintenance = Maintenance(settings, store, queue, sandbox)
             runner = PeriodicRunner(stopping, term=lambda: maintenance.term)
             await runner.run_until_success(
                 PeriodicTask(
@@ -70,12 +70,13 @@ async def run_maintenance(settings: Settings) -> None:
         await sandbox.close()
 
 
-class _Maintenance:
+class Maintenance:
     """What this host does for itself, and for all hosts while this process leads."""
 
     def __init__(
         self, settings: Settings, store: Store, queue: WakeQueue, sandbox: Sandbox
     ) -> None:
+        """Take the parts that the tasks use; the worker is the parent of this process."""
         self._name = name = owner_name(os.getppid())
         self._store = store
         self._rescues_without_queue = 0
