@@ -124,7 +124,7 @@ def test_a_name_with_ipv6_only_is_dialled_there(gateway: GatewayProcess, dns: Dn
         assert refusal(gateway.open(_ONE)[1], f"six.test:{six.port}") == Rule.LOOPBACK
 
 
-def test_what_the_dns_says_is_told(gateway: GatewayProcess, dns: DnsServer) -> None:
+def test_each_result_of_a_look_up_is_reported(gateway: GatewayProcess, dns: DnsServer) -> None:
     """No such name, a failing server, no address, and a loop of aliases."""
     dns.fail("broken.test", "SERVFAIL")
     dns.fail("unwilling.test", "REFUSED")

@@ -188,7 +188,7 @@ def test_a_server_gets_another_chance_with_edns() -> None:
     asked = []
     with DnsServer(on_edns=_code("FORMERR")) as server:
         server.add("site.test", _ADDRESS)
-        nameserver = Nameserver("127.0.0.1", server.port, ticks=lambda: now_s)
+        nameserver = Nameserver("127.0.0.1", server.port, monotonic=lambda: now_s)
         for step_s in (0.0, WITHOUT_EDNS_S - 1.0, 2.0, 1.0):
             now_s += step_s
             request = dns.message.make_query("site.test", "A", use_edns=0)

@@ -186,7 +186,7 @@ def test_a_sandbox_has_descriptors_of_its_own(own: GatewayProcess) -> None:
     assert 2 * _ROOMY.caps.max_concurrent < limit < 512
 
 
-def test_a_sandbox_that_fills_its_backlog_leaves_others_room(own: GatewayProcess) -> None:
+def test_a_sandbox_that_fills_its_backlog_delays_no_other(own: GatewayProcess) -> None:
     """Connections that are not accepted wait at their own socket."""
     _, directory, member = _opened(own)
     other = _opened(own)[1]

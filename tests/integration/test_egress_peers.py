@@ -90,7 +90,7 @@ def test_no_other_user_commands_the_gateway(folder: Path, uid: int) -> None:
         assert gateway.answers()
 
 
-def test_a_refused_user_is_told_why(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_refused_user_gets_the_reason(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The client's message names the allowed users, and the gateway logs the refused one."""
     with GatewayProcess(folder) as gateway:
         _opened(gateway)

@@ -172,7 +172,7 @@ def test_the_gateway_loads_neither_docker_nor_a_database() -> None:
     assert "worker.sandbox" not in run.stdout.split()
 
 
-def test_a_door_waits_for_a_gateway_that_is_started_again(tmp_path: Path) -> None:
+def test_opening_waits_for_a_gateway_that_restarts(tmp_path: Path) -> None:
     """A scan that starts while the gateway restarts still gets its endpoint."""
 
     async def act(gateway: GatewayProcess) -> str:

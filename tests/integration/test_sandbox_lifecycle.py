@@ -197,7 +197,7 @@ def test_no_engine_is_an_error_as_value_and_as_ping(tmp_path: Path) -> None:
         asyncio.run(sandbox.ping())
 
 
-def test_engine_version_is_told() -> None:
+def test_a_ping_returns_the_engines_version() -> None:
     """A ping returns the version of the engine."""
     settings = SandboxSettings(image=BASE_IMAGE, instance=instance_name())
     with docker_client() as client:
@@ -205,7 +205,7 @@ def test_engine_version_is_told() -> None:
     assert asyncio.run(DockerSandbox(settings, SOCKET_PATH).ping()) == version
 
 
-def test_an_engine_without_the_image_is_told_of() -> None:
+def test_a_ping_of_an_engine_without_the_image_raises() -> None:
     """A ping raises if the engine responds but could not run a sandbox."""
     settings = SandboxSettings(image="safeurl-test-absent", instance=instance_name())
     with pytest.raises(SandboxUnavailableError, match="safeurl-test-absent is not on this host"):
@@ -229,7 +229,7 @@ def squatter(runner: Lab, owner: dict[str, str]) -> Iterator[str]:
                 found.remove(force=True)
 
 
-def test_an_attempts_own_leftover_makes_room() -> None:
+def test_an_attempts_own_leftover_is_replaced() -> None:
     """A container of this attempt, left by a lost response, is replaced."""
     request = order().request
     own = {
@@ -254,7 +254,7 @@ def test_a_stranger_with_our_name_is_left_alone() -> None:
     assert "already in use" in ran.exit.error
 
 
-def test_a_room_outlives_a_change_of_engine(tmp_path: Path) -> None:
+def test_a_sandbox_object_outlives_a_change_of_engine(tmp_path: Path) -> None:
     """The same sandbox object works again when its engine is back."""
     link = tmp_path / "docker.sock"
     with lab("pass") as runner:

@@ -176,7 +176,7 @@ def test_the_sink_ends_a_line_without_end(runtime: str) -> None:
     assert taken < 2 * 2**20
 
 
-def test_lack_of_memory_is_told(runtime: str) -> None:
+def test_lack_of_memory_is_reported(runtime: str) -> None:
     """A memory bomb is out of memory, not a crash."""
     with lab(_MEMORY_BOMB, memory_mb=64, runtime=runtime) as runner:
         ran = runner.run()
@@ -184,7 +184,7 @@ def test_lack_of_memory_is_told(runtime: str) -> None:
     assert classify(ran.exit, ReportFacts())[0] is Outcome.OUT_OF_MEMORY
 
 
-def test_lack_of_memory_is_told_of_a_child(runtime: str) -> None:
+def test_lack_of_memory_of_a_child_is_reported(runtime: str) -> None:
     """A child's memory bomb is reported though its parent ends with 0; under gVisor all die."""
     with lab(_CHILD_BOMB, memory_mb=64, runtime=runtime) as runner:
         ran = runner.run()
@@ -194,7 +194,7 @@ def test_lack_of_memory_is_told_of_a_child(runtime: str) -> None:
 
 
 @pytest.mark.parametrize("script", [_MEMORY_BOMB, _CHILD_BOMB], ids=["itself", "child"])
-def test_lack_of_memory_is_told_though_the_engine_has_lost_it(
+def test_lack_of_memory_is_reported_though_the_engine_lost_the_event(
     tmp_path: Path, runtime: str, script: str
 ) -> None:
     """The engine does not report it, as happens; the kernel does, before it kills."""

@@ -254,7 +254,7 @@ def test_bridge_uses_the_given_resolver_and_no_search_list() -> None:
     )
 
 
-def test_room_needs_no_docker_configuration(
+def test_the_sandbox_ignores_the_users_docker_configuration(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The CLI's context and DOCKER_HOST do not choose the engine."""

@@ -3,6 +3,7 @@
 import mmap
 import struct
 import time
+from collections.abc import Callable
 
 #: The pause after the first failure; each further failure in a row doubles it.
 _FIRST_PAUSE_S = 3.0
@@ -18,21 +19,22 @@ class CircuitBreaker:
     pause, the idle workers of this host would claim, and fail, the scans that other hosts can run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Start without a failure."""
+        self._monotonic = monotonic
         self._shared = mmap.mmap(-1, _RECORD.size)
 
     def record_failure(self) -> None:
         """Record a failed sandbox; failures during a pause do not count again."""
         failed_s, streak = self._read()
-        now_s = time.monotonic()
+        now_s = self._monotonic()
         if not streak or now_s >= failed_s + _pause_s(streak):
             streak += 1
         self._write(now_s, streak)
 
     def restart_pause(self) -> None:
         """Record that the engine still fails, and restart the pause."""
-        self._write(time.monotonic(), self._read()[1])
+        self._write(self._monotonic(), self._read()[1])
 
     def record_success(self) -> None:
         """Record that a sandbox has run."""
@@ -46,7 +48,7 @@ class CircuitBreaker:
     def is_open(self) -> bool:
         """Return True during a pause: no sandbox should be started."""
         failed_s, streak = self._read()
-        return streak > 0 and time.monotonic() < failed_s + _pause_s(streak)
+        return streak > 0 and self._monotonic() < failed_s + _pause_s(streak)
 
     def _read(self) -> tuple[float, float]:
         failed_s, streak = _RECORD.unpack(self._shared[:])

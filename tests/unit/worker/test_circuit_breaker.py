@@ -2,14 +2,12 @@
 
 import os
 
-import pytest
-
 from safeurl.settings import Settings
 from worker.bootstrap import make_sandbox
 from worker.sandbox.circuit_breaker import CircuitBreaker
 
 
-def test_a_job_tells_the_worker_that_was_told_another_concurrency() -> None:
+def test_a_job_and_its_worker_share_the_circuit_breaker() -> None:
     """`safeurl worker --concurrency` does not change the sandbox."""
     settings = Settings.read({})
     job_settings = settings.model_copy(update={"worker_concurrency": 9})
@@ -18,49 +16,57 @@ def test_a_job_tells_the_worker_that_was_told_another_concurrency() -> None:
     assert make_sandbox(settings) is not make_sandbox(other)
 
 
-def _at(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    monkeypatch.setattr("worker.sandbox.circuit_breaker.time.monotonic", lambda: 1000.0 + seconds)
+class _Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        """Start at any time but 0."""
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now_s
 
 
-def test_each_failure_in_a_row_doubles_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_failure_in_a_row_doubles_the_pause() -> None:
     """Three seconds, six, up to a minute, for days; parallel failures count once."""
-    trouble, now_s = CircuitBreaker(), 0.0
+    clock = _Clock()
+    breaker = CircuitBreaker(monotonic=clock)
     for pause_s in (3.0, 6.0, 12.0, 24.0, 48.0, *[60.0] * 1500):
-        _at(monkeypatch, now_s)
-        assert not trouble.is_open()
-        trouble.record_failure()
-        trouble.record_failure()
-        _at(monkeypatch, now_s + pause_s - 0.1)
-        assert trouble.is_open()
-        now_s += pause_s
+        assert not breaker.is_open()
+        breaker.record_failure()
+        breaker.record_failure()
+        clock.now_s += pause_s - 0.5
+        assert breaker.is_open()
+        clock.now_s += 0.5
 
 
-def test_an_engine_that_still_fails_is_asked_again_as_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_still_fails_is_asked_again_as_soon() -> None:
     """A check of the engine restarts the pause and does not extend it."""
-    trouble = CircuitBreaker()
-    _at(monkeypatch, 0.0)
-    trouble.record_failure()
-    for number in range(1, 9):
-        _at(monkeypatch, 3.0 * number)
-        assert not trouble.is_open()
-        assert trouble.has_failed()
-        trouble.restart_pause()
+    clock = _Clock()
+    breaker = CircuitBreaker(monotonic=clock)
+    breaker.record_failure()
+    for _ in range(8):
+        clock.now_s += 3.0
+        assert not breaker.is_open()
+        assert breaker.has_failed()
+        breaker.restart_pause()
 
 
 def test_a_sandbox_that_ran_ends_it() -> None:
     """After a success there is no pause."""
-    trouble = CircuitBreaker()
-    trouble.record_failure()
-    trouble.record_success()
-    assert not trouble.has_failed()
-    assert not trouble.is_open()
+    breaker = CircuitBreaker()
+    breaker.record_failure()
+    breaker.record_success()
+    assert not breaker.has_failed()
+    assert not breaker.is_open()
 
 
 def test_forked_processes_know_what_one_of_them_met() -> None:
     """Each scan runs in its own process, and the other workers take the next one."""
-    trouble = CircuitBreaker()
+    breaker = CircuitBreaker()
     if (child := os.fork()) == 0:
-        trouble.record_failure()
+        breaker.record_failure()
         os._exit(0)
     os.waitpid(child, 0)
-    assert trouble.is_open()
+    assert breaker.is_open()

@@ -49,7 +49,7 @@ def test_a_kill_from_outside_is_taken_for_one_in_the_end() -> None:
 
 @pytest.mark.parametrize("exit_code", [0, 1, 137])
 @pytest.mark.parametrize("killed_by_us", [False, True])
-def test_what_the_kernel_has_told_needs_no_word_of_the_engine(
+def test_the_kernels_counter_needs_no_event_of_the_engine(
     exit_code: int, *, killed_by_us: bool
 ) -> None:
     """The engine's event is lost; the kernel's counter is enough, without a wait."""

@@ -10,7 +10,7 @@ from worker.egress.networks.local_addresses import host_networks
 _BRIDGE = {"CONTAINER_NETWORK": "bridge", "EGRESS_DENY_CIDRS": "8.8.8.0/24"}
 
 
-def test_the_fetcher_is_told_the_hosts_networks() -> None:
+def test_the_fetcher_gets_the_hosts_networks() -> None:
     """It contains the host's addresses, links and routes, which the fetcher cannot see."""
     host = host_networks()
     told = make_limits(Settings.read(_BRIDGE)).policy.deny_cidrs

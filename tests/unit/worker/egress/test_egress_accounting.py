@@ -78,7 +78,7 @@ def test_requests_far_beyond_the_cap_are_not_worth_reading() -> None:
     assert accounting.evidence().requests == 66
 
 
-def test_a_full_ledger_is_evidence_that_strict_readers_take() -> None:
+def test_a_full_accounting_is_evidence_that_strict_readers_accept() -> None:
     """The limits of the entries are those of the report's fields."""
     accounting = _bound()
     for _ in range(MAX_ENTRIES + 1):

@@ -32,7 +32,7 @@ def test_a_sandboxs_user_is_never_served(uid: int) -> None:
         Peers(uid, (), _SANDBOXES)
 
 
-def test_every_fault_of_the_setting_is_told_at_once() -> None:
+def test_every_fault_of_the_setting_is_reported_at_once() -> None:
     """A name without a user is a fault, and so is text that is neither a name nor a number."""
     with pytest.raises(ConfigError) as caught:
         Peers.read(["no-such-user-1", "0", "no-such-user-2"])

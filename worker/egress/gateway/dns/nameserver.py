@@ -36,11 +36,11 @@ class Nameserver(dns.nameserver.Do53Nameserver):
     """A DNS server; the size of responses over TCP is limited before they are parsed."""
 
     def __init__(
-        self, address: str, port: int, *, ticks: Callable[[], float] = time.monotonic
+        self, address: str, port: int, *, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         """Take the address and the port of the server."""
         super().__init__(address, port)
-        self._ticks = ticks
+        self._monotonic = monotonic
         self._without_edns_until_s: float | None = None
 
     async def async_query(  # noqa: PLR0913, PLR0917 - the package's own signature
@@ -61,7 +61,7 @@ class Nameserver(dns.nameserver.Do53Nameserver):
             return await dns.nameserver.Do53Nameserver.async_query(self, asked, within_s, *rest)
 
         ask = self._over_tcp if max_size else over_udp
-        if self._without_edns_until_s is not None and self._ticks() < self._without_edns_until_s:
+        if self._without_edns_until_s is not None and self._monotonic() < self._without_edns_until_s:
             return await ask(_without_edns(request), timeout)
         self._without_edns_until_s = None
         if request.edns < 0:
@@ -90,7 +90,7 @@ class Nameserver(dns.nameserver.Do53Nameserver):
     async def _first_conclusive_result(self, first: _Asked, second: _Asked) -> dns.message.Message:
         chosen = await _first_conclusive(first, second)
         if chosen is second:
-            self._without_edns_until_s = self._ticks() + WITHOUT_EDNS_S
+            self._without_edns_until_s = self._monotonic() + WITHOUT_EDNS_S
         if chosen is None:
             # A response with an error code says more than none.
             chosen = second if first.exception() else first
