@@ -48,7 +48,7 @@ def test_open_connections_are_capped(gateway: GatewayProcess, server: socket.soc
     with second:
         connection, answer = tunnel(directory, where_of(server))
         connection.close()
-        assert (answer.status, answer.word) == (429, "cap_concurrent")
+        assert (answer.status, answer.reason) == (429, "cap_concurrent")
         first.close()
         until(lambda: refusal(directory, where_of(server)) == "")
 
@@ -104,5 +104,5 @@ def test_time_is_capped(gateway: GatewayProcess, server: socket.socket) -> None:
         assert accepted.recv(1) == b""
     connection, answer = tunnel(directory, where_of(server))
     connection.close()
-    assert (answer.status, answer.word) == (429, "cap_time")
+    assert (answer.status, answer.reason) == (429, "cap_time")
     assert gateway.evidence(socket_id).decisions[0].outcome == "cap_time"

@@ -140,7 +140,7 @@ def test_each_result_of_a_look_up_is_reported(gateway: GatewayProcess, dns: DnsS
         ("round.test", "dns_failed"),
     ):
         answer = ask(directory, connect_head(f"{name}:80"))
-        assert (name, answer.status, answer.word) == (name, 502, outcome)
+        assert (name, answer.status, answer.reason) == (name, 502, outcome)
     for decision in gateway.evidence(socket_id).decisions:
         assert (decision.allowed, decision.rule, decision.address) == (True, "", "")
         assert decision.outcome
@@ -193,7 +193,7 @@ def test_a_slow_dns_ends_in_time(tmp_path: Path, *, silent: bool) -> None:
                 connection, other = tunnel(directory, f"127.0.0.1:{pages.port}")
                 connection.close()
                 answer = read_head(waiting)
-            assert (answer.status, answer.word, other.status) == (502, "dns_failed", 200)
+            assert (answer.status, answer.reason, other.status) == (502, "dns_failed", 200)
             decision = gateway.evidence(socket_id).decisions[0]
             assert 1_000 < (decision.dns_ms or 0) < 9_000
 

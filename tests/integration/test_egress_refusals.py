@@ -40,7 +40,7 @@ def test_no_spelling_of_an_inner_address_is_dialled(gateway: GatewayProcess) -> 
         rules = {reason, "host_invalid", "single_label", "bad_request", "method"}
         assert refusal(directory, f"{literal}:80") in rules, literal
         answer = _plain(directory, f"http://{literal}/")
-        assert (answer.status in {400, 403, 405}, answer.word in rules) == (True, True), literal
+        assert (answer.status in {400, 403, 405}, answer.reason in rules) == (True, True), literal
 
 
 def test_inner_ports_are_refused_on_any_host(gateway: GatewayProcess) -> None:
@@ -89,7 +89,7 @@ def test_an_unbound_socket_refuses_everything(gateway: GatewayProcess) -> None:
         made = gateway.create()
         where = f"127.0.0.1:{pages.port}"
         answer = ask(Path(made.directory), connect_head(where))
-        assert (answer.status, answer.word) == (403, "unbound")
+        assert (answer.status, answer.reason) == (403, "unbound")
         gateway.bind(made.id, lab_policy())
         assert _plain(Path(made.directory), pages.url("/")).rest == b"hi"
         first, second = gateway.evidence(made.id).decisions

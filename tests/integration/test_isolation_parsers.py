@@ -193,7 +193,7 @@ def test_the_gateway_refuses_the_bytes(probed: Probed, template: str, way: str) 
     asked = probed.asked[template, way]
     assert asked.answer.status in {400, 403, 405}
     assert (asked.decision.allowed, asked.decision.connect_ms) == (False, None)
-    assert asked.decision.rule == asked.answer.word
+    assert asked.decision.rule == asked.answer.reason
     assert asked.decision.rule in {REFUSED[template], *_UNREADABLE}
 
 

@@ -162,7 +162,7 @@ class Response:
     rest: bytes = b""
 
     @property
-    def word(self) -> str:
+    def reason(self) -> str:
         """The rule or the outcome of the response; empty if there is none."""
         return self.headers.get("x-safeurl-rule", self.headers.get("x-safeurl-outcome", ""))
 
@@ -242,7 +242,7 @@ def refusal(directory: Path, where: str) -> str:
     """Request a tunnel; return the rule or the outcome, empty if it was opened."""
     connection, answer = tunnel(directory, where)
     connection.close()
-    return answer.word
+    return answer.reason
 
 
 def where_of(server: socket.socket) -> str:

@@ -61,7 +61,10 @@ class Nameserver(dns.nameserver.Do53Nameserver):
             return await dns.nameserver.Do53Nameserver.async_query(self, asked, within_s, *rest)
 
         ask = self._over_tcp if max_size else over_udp
-        if self._without_edns_until_s is not None and self._monotonic() < self._without_edns_until_s:
+        if (
+            self._without_edns_until_s is not None
+            and self._monotonic() < self._without_edns_until_s
+        ):
             return await ask(_without_edns(request), timeout)
         self._without_edns_until_s = None
         if request.edns < 0:
