@@ -7,8 +7,7 @@ IMAGES=.cache/images
 FETCHER_LOCK=docker/fetcher-requirements.lock
 SERVICE_LOCK=docker/service-requirements.lock
 # What the fetcher may know of ours; nothing else is copied next to it.
-FETCHER_CORE=(__init__ errors state url url_host refang address model/__init__ model/report
-    model/report_types model/egress_evidence)
+FETCHER_CORE=(__init__ errors state url url_host refang address model/__init__ model/report model/report_types model/egress_evidence)
 
 FETCHER_FILES=(fetcher)
 for module in "${FETCHER_CORE[@]}"; do FETCHER_FILES+=("safeurl/$module.py"); done
