@@ -1,4 +1,4 @@
-"""The settings in force: those of the system that runs, where one does, and how ours differ."""
+"""The settings in force: those of the running system, if one runs, and the differences to ours."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,13 +11,13 @@ from safeurl.settings import Settings
 from safeurl.settings.redis_url import RedisPlace, parse_redis_url
 
 _FIELDS = {str(field.alias): name for name, field in Settings.model_fields.items()}
-#: Both name the folder by which the record was found, perhaps by different paths.
+#: Not compared: both sides name the folder of the record, perhaps by different paths.
 _OUR_OWN = frozenset({"SAFEURL_STATE_DIR"})
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One setting that is not the same here and in the running system; secrets are not shown."""
+    """A setting that differs between this process and the running system; secrets are hidden."""
 
     name: str
     here: str
@@ -29,32 +29,32 @@ class Difference:
 
 
 def describe(settings: Settings, *, command: str, pid: int, file: str) -> Running:
-    """Return what a system tells of itself while it runs."""
+    """Return the record of a running system."""
     secrets = tuple(name for name, value in _secrets(settings).items() if value)
     return Running(command=command, pid=pid, file=file, settings=_shown(settings), secrets=secrets)
 
 
 def differences(own: Settings, running: Running) -> tuple[Difference, ...]:
-    """Return what this process would do otherwise than the running system."""
+    """Return the settings that differ between this process and the running system."""
     here = _shown(own)
-    told = [
+    found = [
         Difference(name, here.get(name, ""), running.settings.get(name, ""))
         for name in sorted((here.keys() | running.settings.keys()) - _OUR_OWN)
         if here.get(name, "") != running.settings.get(name, "")
     ]
     own_secrets = _secrets(own)
-    told += [
+    found += [
         Difference(name, _is_set(own_secrets[name]), _is_set(name in running.secrets))
         for name in sorted(own_secrets)
         if bool(own_secrets[name]) != (name in running.secrets) and name not in here
     ]
-    return tuple(told)
+    return tuple(found)
 
 
 def in_force(own: Settings, running: Running) -> Settings:
-    """Return the running system's settings, with secrets of ours where it has some.
+    """Return the running system's settings, with our value of each secret that it has set.
 
-    ConfigError where its values cannot be used here, for example a file that we may not read.
+    Raise ConfigError if its values cannot be used here, for example a file that we may not read.
     """
     given = {name: value for name, value in running.settings.items() if name not in _OUR_OWN}
     secrets = {name: value for name, value in _secrets(own).items() if name in running.secrets}
@@ -87,7 +87,7 @@ def _secrets(settings: Settings) -> dict[str, str]:
 
 
 def _without_password(place: RedisPlace) -> str:
-    """Return the place as a `REDIS_URL`."""
+    """Return the address of the server as a `REDIS_URL` without its password."""
     bare = replace(place, password="")
     user = f"{quote(bare.username, safe='')}@" if bare.username else ""
     if bare.path:

@@ -1,4 +1,4 @@
-"""Text made fit for a terminal or a log: hostile pages, servers and engines choose its words.
+"""Makes foreign text safe for a terminal or a log: hostile pages and servers choose its content.
 
 A terminal obeys control characters of C0 and C1, reorders text by direction marks, and hides
 marks without width. A line break in a value would begin a line of our own output.
@@ -10,7 +10,7 @@ from typing import Final
 
 #: Controls, formats (direction marks, zero width), line and paragraph separators, surrogates.
 _UNFIT_CATEGORIES: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
-#: What programs draw as nothing or as a blank though Unicode does not count it among the formats:
+#: Characters that programs draw as nothing or as a blank, beyond the formats of Unicode:
 #: its property Default_Ignorable_Code_Point, without the formats.
 _IGNORABLE: Final = (
     *(range(0x34F, 0x350), range(0x115F, 0x1161), range(0x17B4, 0x17B6), range(0x180B, 0x1810)),
@@ -18,29 +18,29 @@ _IGNORABLE: Final = (
     *(range(0xFFF0, 0xFFF9), range(0xE0000, 0xE1000)),
 )
 _NO_WIDTH: Final = frozenset(chr(code) for codes in _IGNORABLE for code in codes)
-#: What needs no closer look.
+#: Text without any character that needs a check.
 _FIT: Final = re.compile(r"[ -~]*")
 
 
 def is_unfit(char: str) -> bool:
-    """Tell whether neither a terminal nor a log may get this character."""
+    """Return whether this character is unsafe for a terminal and a log."""
     return unicodedata.category(char) in _UNFIT_CATEGORIES or char in _NO_WIDTH
 
 
 def is_invisible(char: str) -> bool:
-    """Tell whether a reader sees nothing of this character, though it parts a word for programs."""
+    """Return whether the character is invisible for readers, but splits a word for programs."""
     return unicodedata.category(char) == "Cf" or char in _NO_WIDTH
 
 
 def plain(text: str) -> str:
-    """Return the text with a space for each unfit character: for terminals."""
+    """Return the text with a space for each unsafe character: for terminals."""
     if _FIT.fullmatch(text):
         return text
     return "".join(" " if is_unfit(char) else char for char in text)
 
 
 def escaped(text: str) -> str:
-    """Return the text with each unfit character escaped as in Python: for logs."""
+    """Return the text with each unsafe character escaped as in Python: for logs."""
     if _FIT.fullmatch(text):
         return text
     return "".join(
@@ -49,7 +49,7 @@ def escaped(text: str) -> str:
 
 
 def clean(text: str, limit: int = 160) -> str:
-    """Return hostile text as one short line: unfit characters out, white space folded, cut."""
+    """Return hostile text as one short line: unsafe characters removed, white space folded."""
     folded = " ".join(plain(text).split())
     return folded if len(folded) <= limit else folded[: limit - 1] + "…"
 

@@ -1,4 +1,4 @@
-"""What a daemon tells the service manager that started it: systemd's sd_notify protocol.
+"""Notifies the service manager that started this daemon: systemd's sd_notify protocol.
 
 A datagram to the socket that NOTIFY_SOCKET names. Where nobody gave one, nothing is told. Source:
 sd_notify(3) and sd_watchdog_enabled(3).
@@ -15,20 +15,20 @@ from typing import Final
 
 _log = logging.getLogger("safeurl.notify")
 
-#: The service manager's own; a process that was not started by it must not see them.
+#: The variables of the service manager; processes that it did not start must not inherit them.
 VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-#: Pings come four times per term, so that one that is late, or lost, costs nothing.
+#: Pings are sent four times per watchdog interval, so that a late or lost one does no harm.
 _PINGS_PER_TERM: Final = 4
-#: The manager reads soon; a full socket must not hold a daemon for ever.
+#: The manager reads quickly; a full socket must not block a daemon forever.
 _SEND_TIMEOUT_S: Final = 1.0
 _MICROSECONDS: Final = 1_000_000
 
 
 class Notifier:
-    """Tells the service manager how this process does; each method may be called at any time."""
+    """Notifies the service manager; each method may be called at any time."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Read where to tell, and how often the manager wants a sign of life."""
+        """Read the manager's socket and its watchdog interval from the environment."""
         path = environ.get("NOTIFY_SOCKET", "")
         #: A leading @ stands for the NUL of an abstract address.
         self._address = "\0" + path[1:] if path.startswith("@") else path
@@ -38,30 +38,30 @@ class Notifier:
         self._is_ready = False
 
     def ready(self) -> None:
-        """Tell that the service is up, the first time."""
+        """Notify the first time that the service is ready."""
         if not self._is_ready:
             self._is_ready = True
             self._tell("READY=1")
 
     def stopping(self) -> None:
-        """Tell that the end has begun."""
+        """Notify that the service is stopping."""
         self._tell("STOPPING=1")
 
     def status(self, words: str) -> None:
-        """Tell how it goes in one line, when that has changed."""
+        """Send the status line if it has changed."""
         if words != self._status:
             self._status = words
             self._tell(f"STATUS={words}")
 
     def ping(self) -> None:
-        """Give a sign of life when one is due; to be called from the loop whose life it proves."""
+        """Send a watchdog ping if one is due; the monitored loop calls this."""
         now = time.monotonic()
         if self._ping_every_s and now >= self._ping_at_s:
             self._ping_at_s = now + self._ping_every_s
             self._tell("WATCHDOG=1")
 
     async def keep_pinging(self) -> None:
-        """Ping until cancelled, which proves that the event loop turns, and no more."""
+        """Send pings until cancelled; this proves only that the event loop runs."""
         while self._ping_every_s:
             self.ping()
             await asyncio.sleep(self._ping_every_s)
@@ -80,7 +80,7 @@ class Notifier:
 
 @asynccontextmanager
 async def announced() -> AsyncIterator[None]:
-    """Tell that the service is up, give signs of life meanwhile, and tell of its end."""
+    """Notify that the service is ready, send watchdog pings meanwhile, and notify its end."""
     notifier = Notifier(os.environ)
     notifier.ready()
     pinging = asyncio.create_task(notifier.keep_pinging())
@@ -94,7 +94,7 @@ async def announced() -> AsyncIterator[None]:
 
 
 def _term_s(environ: Mapping[str, str]) -> float:
-    """Return within which time the manager wants a sign of life; 0 where it wants none of us."""
+    """Return the watchdog interval for this process; 0 if the manager set none."""
     pid, term = environ.get("WATCHDOG_PID", ""), environ.get("WATCHDOG_USEC", "")
     if not term.isdecimal() or (pid and pid != str(os.getpid())):
         return 0.0

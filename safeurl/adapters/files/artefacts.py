@@ -15,7 +15,7 @@ from safeurl.errors import StoreFullError, StoreUnavailableError
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _PRIVATE_DIRECTORY = 0o700
 _PART = ".part"
-#: No write takes nearly as long.
+#: Every write takes much less time.
 _ABANDONED_S = 3600.0
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
@@ -28,7 +28,7 @@ class FileArtefacts:
     """
 
     def __init__(self, root: Path) -> None:
-        """Remember the directory; it is made when the first artefact is stored."""
+        """Take the directory; it is created with the first artefact."""
         self._root = root
 
     async def put(self, data: bytes) -> str:
@@ -36,11 +36,11 @@ class FileArtefacts:
         return await asyncio.to_thread(self._put, data)
 
     async def get(self, sha256: str) -> bytes | None:
-        """Return the bytes; `StoreUnavailableError` if they are not what was stored."""
+        """Return the bytes; raise `StoreUnavailableError` if they are missing or changed."""
         return await asyncio.to_thread(self._get, sha256)
 
     async def sweep(self) -> int:
-        """Remove what killed processes have left half-written; return how many files."""
+        """Remove the partial files of killed processes; return their number."""
         return await asyncio.to_thread(self._sweep)
 
     def _sweep(self) -> int:
@@ -121,7 +121,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _sync_directory(directory: Path) -> None:
-    """Make the names in it, new directories or a renamed file, survive a power cut."""
+    """Flush the directory, so that new and renamed files in it survive a power failure."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

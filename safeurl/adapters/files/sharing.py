@@ -1,4 +1,4 @@
-"""The modes of what is made in the state folder: its owner's alone, or also its group's.
+"""The modes of files in the state folder: for its owner alone, or also for its group.
 
 Worker and API may run as users of their own that share a group. They share what they must, the
 database and the embedded queue's socket, where whoever installed them made the folder so: its mode
@@ -17,7 +17,7 @@ _ALONE_FILE, _SHARED_FILE = 0o600, 0o660
 
 
 def is_shared(folder: Path) -> bool:
-    """Tell whether the folder is shared with its group; one that is not there is not."""
+    """Return whether the folder is shared with its group; False if it does not exist."""
     try:
         return stat.S_IMODE(folder.stat().st_mode) == _SHARED
     except OSError:
@@ -30,7 +30,7 @@ def file_mode(folder: Path) -> int:
 
 
 def share_file(file: Path) -> None:
-    """Give a file that was made for its owner alone the mode that its folder wants by now.
+    """Give a private file the mode that its folder requires now.
 
     Only its owner can, and only where the folder is shared: a mode that somebody has narrowed
     stays as it is elsewhere. A symlink is left alone, since all of the group can make one, and it

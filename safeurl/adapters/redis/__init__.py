@@ -1,1 +1,1 @@
-"""Redis: the wake-up queue, and the connections of those who write and read it."""
+"""Redis: the queue of wake-ups, and the connections of its producers and consumers."""

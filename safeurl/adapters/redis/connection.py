@@ -11,15 +11,15 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-#: Seconds after which a command without an answer fails instead of hanging its caller.
+#: Seconds after which a command without a response fails.
 SOCKET_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """Files for TLS, each empty where it is not needed. There is no way to verify less."""
+    """Files for TLS, each empty if it is not needed. The verification cannot be weakened."""
 
-    #: Authorities; the system's where it is empty.
+    #: The certificate authorities; the system's if it is empty.
     ca: str = ""
     cert: str = ""
     key: str = ""
@@ -27,7 +27,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisServer:
-    """Where the queue lives: a TCP address, or the unix socket where `host` is empty."""
+    """The server of the queue: a TCP address, or a unix socket if `host` is empty."""
 
     host: str = ""
     port: int = 6379
@@ -52,7 +52,7 @@ class RedisServer:
         return Redis(**self._place(), socket_timeout=timeout_s, retry=Retry(NoBackoff(), 1))
 
     def _place(self) -> dict[str, Any]:
-        """Return a client's arguments, of many types, that say where the server is and who asks."""
+        """Return the arguments of a client for the server's address and our user."""
         common = {
             "username": self.username or None,
             "password": self.password or None,

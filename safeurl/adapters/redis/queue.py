@@ -25,27 +25,27 @@ from safeurl.ports.queue import Waiting
 
 SERIALIZER = "json"
 
-#: Patience with a command: whoever hands in a scan or asks for health waits no longer, also where
-#: the network loses every packet.
+#: The limit of a command: submitting a scan or reading the health takes no longer, even if the
+#: network loses every packet.
 TIMEOUT_S = 3.0
-#: So many connections are open at a time, however many ask a server that is silent.
+#: The limit of open connections, however many requests wait for a silent server.
 _MAX_CONNECTIONS = 16
 
 #: OpenSSL's numbers (x509_vfy.h) for a certificate of another host name or address.
 _OTHER_NAME = frozenset({62, 64})
 
-#: So many jobs of the queue are read at once; each may be as long as the server allows, 1 MiB with
+#: The number of jobs that are read at once; each may be as long as the server allows: 1 MiB with
 #: the embedded one.
 _LOOK_AT_ONCE = 200
-#: A queue whose front takes longer to read is none that can be worked with.
+#: A queue is unusable if reading its first jobs takes longer.
 _LOOK_S = 60.0
 
-#: RQ would ask the server for its own; what is written here is the same for all.
+#: RQ would ask the server for its version; the written jobs are the same for all versions.
 _ANY_VERSION = (6, 0, 0)
 
 T = TypeVar("T")
 
-#: A key that is written to learn whether the server takes writes, and goes by itself.
+#: A key that is written to test whether the server accepts writes; it expires.
 _PROBE, _PROBE_TTL_S = "safeurl:probe", 60
 
 
@@ -83,7 +83,7 @@ class RQQueue:
         await self._answered(lambda: self._send(self._written(scan_ids, first=first)))
 
     def _written(self, scan_ids: Sequence[str], *, first: bool) -> Pipeline:
-        """Return a pipeline that holds what RQ writes for wake-ups; it is not executed."""
+        """Return a pipeline with the commands of RQ for wake-ups; it is not executed."""
         jobs = [
             Queue.prepare_data(
                 TASK,
@@ -108,7 +108,7 @@ class RQQueue:
             await pipeline.execute()
 
     async def waiting(self, *, limit: int) -> Waiting:
-        """Read the front of the queue; jobs of others name no scan."""
+        """Read the first jobs of the queue; foreign jobs name no scan."""
         # It ends by itself before that, and says why, unless single answers are slow as well.
         return await self._answered(lambda: self._look_through(limit), patience_s=2 * _LOOK_S)
 
@@ -132,14 +132,14 @@ class RQQueue:
         return Waiting(frozenset(found), is_all=length <= limit)
 
     async def refused(self) -> int:
-        """Return how many jobs a worker refused of late, because they were no wake-ups of ours."""
+        """Return how many jobs workers refused in the last hour, because they were not ours."""
         return await self._answered(self._read_refused)
 
     async def _read_refused(self) -> int:
         return int(await self._connection.get(REFUSED_KEY) or 0)
 
     async def ping(self) -> int:
-        """Return how many wake-ups wait; a server that answers but takes no writes is no queue."""
+        """Return the number of waiting wake-ups; raise if the server does not accept writes."""
         return await self._answered(self._count)
 
     async def _count(self) -> int:
@@ -187,7 +187,7 @@ class RQQueue:
 
 
 def _distrust(error: BaseException) -> str:
-    """Return what is wrong with the server's certificate; empty where it is something else."""
+    """Return the fault of the server's certificate; empty if the error has another cause."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
         cause = cause.__cause__ or cause.__context__

@@ -1,4 +1,4 @@
-"""What a wake-up on the queue looks like, and how one is taken off without trusting it.
+"""The format of a wake-up on the queue, and how a worker takes one without trusting it.
 
 Wake-ups are stored as RQ's jobs. RQ's own worker imports and calls whatever a job names: its
 function, its callbacks, those of abandoned jobs. So nothing of RQ's reads them here. A wake-up is
@@ -20,17 +20,17 @@ from safeurl.model.wakeup import Refusal, Wakeup
 QUEUE_NAME = "scan-jobs"
 QUEUE_KEY = f"rq:queue:{QUEUE_NAME}"
 _JOB_KEY = b"rq:job:"
-#: The scan's id, and a random tail that makes pushing again harmless.
+#: The scan's id, and a random suffix that makes a second push harmless.
 _JOB_ID = re.compile(rb"([0-9a-f-]{36})-[0-9a-f]{8}")
-#: How many refused jobs there were of late; it goes by itself.
+#: The number of refused jobs; it expires.
 REFUSED_KEY, _REFUSED_TTL_S = "safeurl:refused", 3600
 
-#: RQ 3.0 writes 19 fields; later versions may write more, which nobody reads.
+#: RQ 3.0 writes 19 fields; later versions may write more, which are ignored.
 _MAX_FIELDS = 64
 #: A call is about 90 bytes, compressed or not.
 _MAX_DATA = 512
 _MAX_ORIGIN = len(QUEUE_NAME)
-#: What RQ would import, call, fetch or unpack. A wake-up has each empty, or has it not.
+#: Fields that RQ would import, call, fetch or unpack. In a wake-up they are empty or absent.
 _FORBIDDEN = (
     "success_callback_name",
     "failure_callback_name",
@@ -56,7 +56,7 @@ _PLAIN = nullcontext()
 
 
 class _RefusedError(Exception):
-    """Leaves the checks below with a reason."""
+    """Ends the checks below with a reason."""
 
     def __init__(self, reason: Refusal) -> None:
         super().__init__(reason)
@@ -86,7 +86,7 @@ def take(
 
 
 def count_refused(connection: Redis) -> None:
-    """Add to the number that `RQQueue.refused` returns for an hour from now on."""
+    """Increase the number that `RQQueue.refused` returns, for an hour."""
     with connection.pipeline() as pipeline:
         pipeline.incr(REFUSED_KEY)
         pipeline.expire(REFUSED_KEY, _REFUSED_TTL_S)
@@ -94,14 +94,14 @@ def count_refused(connection: Redis) -> None:
 
 
 def scan_id_of(job_id: bytes | str) -> str | None:
-    """Return the scan that a job's id names; None where no job of ours has such an id."""
+    """Return the scan that a job's id names; None if it is not an id of our jobs."""
     match = _JOB_ID.fullmatch(_bytes(job_id))
     scan_id = match[1].decode() if match else ""
     return scan_id if is_scan_id(scan_id) else None
 
 
 def _open(connection: Redis, job_id: bytes) -> Wakeup | Refusal:
-    """Check the job, delete it whatever it is, and return what was found."""
+    """Check the job, delete it in any case, and return the wake-up or the reason of refusal."""
     key = _JOB_KEY + job_id
     scan_id = scan_id_of(job_id)
     try:
@@ -121,7 +121,7 @@ def _bytes(value: bytes | str | None) -> bytes:
 
 
 def _check_shape(connection: Redis, key: bytes) -> None:
-    """Judge the job by its size and by what is absent, before any of it is fetched."""
+    """Check the sizes and the absent fields of the job before any of it is fetched."""
     with connection.pipeline(transaction=False) as pipeline:
         pipeline.type(key)
         pipeline.hlen(key)
@@ -143,7 +143,7 @@ def _check_shape(connection: Redis, key: bytes) -> None:
 
 
 def _call(connection: Redis, key: bytes, scan_id: str) -> Wakeup:
-    """Return what the job calls, if that is a task with its own scan's id and no more."""
+    """Return the wake-up, if the job calls a task with the id of its own scan and nothing else."""
     data, origin = connection.hmget(key, "data", "origin")
     if _bytes(origin) != QUEUE_NAME.encode():
         raise _RefusedError(Refusal.ORIGIN)
@@ -161,7 +161,7 @@ def _call(connection: Redis, key: bytes, scan_id: str) -> Wakeup:
 
 
 def _unpacked(data: bytes) -> bytes:
-    """Decompress one short zlib stream; what is longer than a call is never unpacked."""
+    """Decompress one short zlib stream; a stream that is longer than a call is never unpacked."""
     unpacker = zlib.decompressobj()
     try:
         text = unpacker.decompress(data, _MAX_DATA)
