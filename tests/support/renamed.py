@@ -80,22 +80,20 @@ IDENTIFIERS = (
     # The fetcher.
     Renamed("Trace", "HopRecorder"),
     Renamed("apart", "subprocess_task"),
-)
-
-#: Renames that have not landed yet; each line moves to `IDENTIFIERS` with its rename.
-PENDING = (
+    Renamed("hear", "record_result"),
+    Renamed("_to_the_end", "await_uncancelled"),
+    Renamed("note", "append_audit", "safeurl/ports"),
     Renamed("steward", "maintenance"),
     Renamed("Duty", "PeriodicTask"),
-    Renamed("is_told", "is_stopping"),
-    Renamed("_to_the_end", "await_uncancelled"),
     Renamed("_outlast", "await_uncancelled"),
     Renamed("retire", "remove_worker"),
     Renamed("Visit", "Response"),
-    Renamed("hear", "record_result"),
-    Renamed("note", "append_audit", "safeurl/ports"),
-    Renamed("beat", "record_heartbeat", "safeurl/ports"),
     Renamed("docker_ok", "parts"),
+    Renamed("beat", "record_heartbeat", "safeurl/ports"),
 )
+
+#: Renames that have not landed yet; each line moves to `IDENTIFIERS` with its rename.
+PENDING = (Renamed("is_told", "is_stopping"),)
 
 #: Words of file and folder names.
 FILES = (
