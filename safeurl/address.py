@@ -1,7 +1,7 @@
 """Which addresses and ports SafeURL connects to: our own table, one named rule per reason.
 
 `ipaddress.is_global` is no guard: its answers differ by patch release, and it calls several
-spellings of loopback and cloud metadata services global (SECURITY.md). The ranges are those of
+spellings of loopback and cloud metadata services global. The ranges are those of
 the IANA special-purpose registries (RFC 6890) and of the cloud providers' own documentation.
 """
 

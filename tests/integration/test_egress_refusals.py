@@ -34,7 +34,7 @@ def _is_here(address: str) -> bool:
 
 
 def test_no_spelling_of_an_inner_address_is_dialled(gateway: GatewayProcess) -> None:
-    """Every literal of SECURITY.md, by CONNECT and by http URL, is refused with a rule."""
+    """Every literal of the vectors, by CONNECT and by http URL, is refused with a rule."""
     directory = gateway.open(EgressPolicy())[1]
     for literal, reason in LITERALS.items():
         rules = {reason, "host_invalid", "single_label", "bad_request", "method"}

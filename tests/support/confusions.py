@@ -1,6 +1,6 @@
 """URLs in which programs see different hosts, one of them always a private one that listens.
 
-They are templates of the vectors in SECURITY.md: `{open}` is host and port that the policy
+They are templates: `{open}` is host and port that the policy
 allows, `{inner}` host and port of a canary that it does not. The canary's `{port}` is open too, so
 it is the host, or the spelling, that a refusal is about. In the tests' DNS `open.example` leads
 to the allowed address, all other names to a canary.

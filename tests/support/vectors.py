@@ -1,9 +1,9 @@
-"""URLs that must be refused wherever they turn up, each with the reason (SECURITY.md, vectors)."""
+"""URLs that must be refused wherever they appear, each with the reason."""
 
 from safeurl.address import Rule
 from safeurl.url import MAX_BYTES, Reason
 
-#: The literals of SECURITY.md and their relatives, each with the rule that refuses it.
+#: Spellings of addresses that no scan may reach, each with the rule that refuses it.
 LITERALS: dict[str, str] = {
     "0": Rule.UNSPECIFIED,
     "0.0.0.0": Rule.UNSPECIFIED,

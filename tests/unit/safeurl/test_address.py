@@ -138,7 +138,7 @@ SERVICE_PORTS = {
 
 @pytest.mark.parametrize(("address", "rule"), REFUSED.items())
 def test_an_address_that_is_not_public_is_refused_by_name(address: str, rule: Rule) -> None:
-    """Each range of SECURITY.md is refused, with the rule that says which it is."""
+    """Each special range is refused, with the rule that names it."""
     assert judge_address(address) == Ruling(allowed=False, rule=rule)
 
 

@@ -94,7 +94,7 @@ def test_a_literal_that_is_not_public_is_refused_in_every_spelling(
 
 @pytest.mark.parametrize(("text", "reason"), CONFUSIONS.items(), ids=ascii)
 def test_what_programs_read_differently_is_refused(text: str, reason: str) -> None:
-    """Each parser confusion of SECURITY.md ends in a named refusal, none in a guess."""
+    """Each URL that parsers read differently is refused with a reason."""
     assert reason_of(text) == reason
 
 

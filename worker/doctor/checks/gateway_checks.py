@@ -15,7 +15,7 @@ Responses = Mapping[str, Sequence[str]]
 
 Evaluate = Callable[[Responses], Evaluation]
 
-#: The literals of SECURITY.md.
+#: Spellings of addresses that no page may reach.
 _LITERALS: Final = (
     *("0", "0.0.0.0", "127.1", "127.127.127.127", "2130706433", "3232235521", "2852039166"),  # noqa: S104 - requested, not bound
     *("0177.0.0.1", "0x7f.1", "127.0.0.1.", "10.0.0.1", "172.17.0.1", "192.168.1.1"),

@@ -82,7 +82,7 @@ def test_a_plain_request_names_its_url() -> None:
 
 @pytest.mark.parametrize("literal", [text for text in LITERALS if text.isascii()])
 def test_every_spelling_of_an_inner_address_is_refused(literal: str) -> None:
-    """With CONNECT and with an http URL, none of the literals of SECURITY.md becomes a target."""
+    """With CONNECT and with an http URL, none of the refused literals becomes a target."""
     for head in (f"CONNECT {literal}:80", f"GET http://{literal}:80/"):
         try:
             asked = _read(f"{head} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
