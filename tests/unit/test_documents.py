@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from safeurl.cli import entry
+from safeurl.cli.commands.foreground import WORST_FIRST
 from safeurl.settings.core import SETTING_NAMES
 from safeurl.settings.file import VARIABLE
 from safeurl.state import Outcome, State
@@ -166,6 +168,34 @@ def test_commands_page_holds_what_a_terminal_shows(command: list[str]) -> None:
     )
     text = (DOCS / "commands.md").read_text(encoding="utf-8")
     assert f"```text\n{done.stdout.strip()}\n```" in text
+
+
+def test_commands_page_has_every_exit_code() -> None:
+    """Each code that a command can end with is one row of the table."""
+    text = (DOCS / "commands.md").read_text(encoding="utf-8")
+    rows = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    errors = {value for name, value in vars(entry).items() if name.startswith("EXIT_")}
+    verdicts = set(WORST_FIRST)
+    assert errors
+    assert rows == errors | verdicts | {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("heading", "place"),
+    [
+        ("systemd", "docker/systemd/safeurl-worker.service"),
+        ("Docker compose", "docker/compose.yaml"),
+    ],
+    ids=["systemd", "compose"],
+)
+def test_install_page_gives_the_commands_of_the_shipped_files(heading: str, place: str) -> None:
+    """Unit and compose file say in their first comment how they are installed; so does the page."""
+    text = (DOCS / "install.md").read_text(encoding="utf-8")
+    section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    shown = markdown.fences(section)[0].text
+    comment = re.findall(r"^#   (?=\S| )(.*)$", (ROOT / place).read_text(), re.MULTILINE)
+    assert len(comment) > 3
+    assert [line for line in comment if line not in shown.splitlines()] == []
 
 
 def test_api_page_has_every_route_of_the_schema() -> None:
