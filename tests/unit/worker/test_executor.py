@@ -101,21 +101,17 @@ def _timed_out(request: FetchRequest) -> list[bytes]:
     return page_lines(request, Outcome.FETCH_TIMEOUT)
 
 
-def test_a_page_is_completed_with_result_and_artefact() -> None:
+async def test_a_page_is_completed_with_result_and_artefact() -> None:
     """A seen page ends COMPLETED with evidence, one result and its body stored."""
-
-    async def act() -> None:
-        world = _World(ScriptedSandbox())
-        scan = await world.run()
-        assert (scan.state, scan.outcome) == (State.COMPLETED, Outcome.OK)
-        assert (scan.version, scan.attempt) == (3, 1)
-        result = await world.store.result(scan.id)
-        assert result is not None
-        assert (result.title, result.http_status) == ("Hello", 200)
-        [artefact] = await world.store.artefacts(scan.id)
-        assert await world.artefacts.get(artefact.sha256) == b"hello"
-
-    asyncio.run(act())
+    world = _World(ScriptedSandbox())
+    scan = await world.run()
+    assert (scan.state, scan.outcome) == (State.COMPLETED, Outcome.OK)
+    assert (scan.version, scan.attempt) == (3, 1)
+    result = await world.store.result(scan.id)
+    assert result is not None
+    assert (result.title, result.http_status) == ("Hello", 200)
+    [artefact] = await world.store.artefacts(scan.id)
+    assert await world.artefacts.get(artefact.sha256) == b"hello"
 
 
 @pytest.mark.parametrize(
@@ -138,52 +134,40 @@ def test_a_page_is_completed_with_result_and_artefact() -> None:
         (lambda _: [], SandboxExit(exit_code=1), State.FAILED, Outcome.SANDBOX_CRASHED),
     ],
 )
-def test_how_attempts_end(
+async def test_how_attempts_end(
     script: Callable[[FetchRequest], list[bytes]],
     ended: SandboxExit,
     state: State,
     outcome: Outcome,
 ) -> None:
     """Each kind of end reaches its final state with one result."""
-
-    async def act() -> None:
-        world = _World(ScriptedSandbox(script=script, exit=ended))
-        scan = await world.run()
-        assert (scan.state, scan.outcome) == (state, outcome)
-        assert await world.store.result(scan.id) is not None
-
-    asyncio.run(act())
+    world = _World(ScriptedSandbox(script=script, exit=ended))
+    scan = await world.run()
+    assert (scan.state, scan.outcome) == (state, outcome)
+    assert await world.store.result(scan.id) is not None
 
 
-def test_a_timeout_keeps_what_had_come() -> None:
+async def test_a_timeout_keeps_what_had_come() -> None:
     """A TIMED_OUT scan has the evidence and artefacts that arrived before the deadline."""
-
-    async def act() -> None:
-        ended = SandboxExit(exit_code=137, stopped=Stop.DEADLINE)
-        world = _World(ScriptedSandbox(script=lambda r: page_lines(r)[:-1], exit=ended))
-        scan = await world.run()
-        document = await world.store.evidence(scan.id)
-        assert document is not None
-        evidence = msgspec.json.decode(document, type=Evidence)
-        assert evidence.hops[0].status == 200
-        assert evidence.body is not None
-        [artefact] = await world.store.artefacts(scan.id)
-        assert await world.artefacts.get(artefact.sha256) == b"hello"
-
-    asyncio.run(act())
+    ended = SandboxExit(exit_code=137, stopped=Stop.DEADLINE)
+    world = _World(ScriptedSandbox(script=lambda r: page_lines(r)[:-1], exit=ended))
+    scan = await world.run()
+    document = await world.store.evidence(scan.id)
+    assert document is not None
+    evidence = msgspec.json.decode(document, type=Evidence)
+    assert evidence.hops[0].status == 200
+    assert evidence.body is not None
+    [artefact] = await world.store.artefacts(scan.id)
+    assert await world.artefacts.get(artefact.sha256) == b"hello"
 
 
-def test_no_sandbox_puts_the_scan_off() -> None:
+async def test_no_sandbox_puts_the_scan_off() -> None:
     """Docker's failure is not the page's: the scan is queued again with a pause."""
-
-    async def act() -> None:
-        world = _World(ScriptedSandbox(script=lambda _: [], exit=SandboxExit(error="No engine.")))
-        scan = await world.run()
-        assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.SANDBOX_UNAVAILABLE)
-        assert scan.run_after - scan.updated_at == timedelta(minutes=1)
-        assert "No engine." in (scan.detail or "")
-
-    asyncio.run(act())
+    world = _World(ScriptedSandbox(script=lambda _: [], exit=SandboxExit(error="No engine.")))
+    scan = await world.run()
+    assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.SANDBOX_UNAVAILABLE)
+    assert scan.run_after - scan.updated_at == timedelta(minutes=1)
+    assert "No engine." in (scan.detail or "")
 
 
 _FAILS, _WORKS = [True], [False]
@@ -200,167 +184,130 @@ _FAILS, _WORKS = [True], [False]
     ],
     ids=["a page", "a crash", "an error", "too slow", "ended from outside"],
 )
-def test_what_a_run_says_of_the_engine(sandbox: ScriptedSandbox, heard: list[bool]) -> None:
+async def test_what_a_run_says_of_the_engine(sandbox: ScriptedSandbox, heard: list[bool]) -> None:
     """Whoever runs sandboxes hears of it: one that fails gets no scans for a while."""
-
-    async def act() -> None:
-        await _World(sandbox, replace(LIMITS, attempt_timeout=timedelta(seconds=0.2))).run()
-        assert sandbox.heard == heard
-
-    asyncio.run(act())
+    await _World(sandbox, replace(LIMITS, attempt_timeout=timedelta(seconds=0.2))).run()
+    assert sandbox.heard == heard
 
 
 @pytest.mark.parametrize(("told", "heard"), [(True, []), (False, _FAILS)])
-def test_what_is_too_late_for_rq_was_too_slow(*, told: bool, heard: list[bool]) -> None:
+async def test_what_is_too_late_for_rq_was_too_slow(*, told: bool, heard: list[bool]) -> None:
     """RQ's deadline lies far behind an attempt's; an operator's stop says nothing."""
-
-    async def act() -> None:
-        world = _World(ScriptedSandbox(takes_s=30))
-        executor = world.make_executor(LIMITS, is_stopping=lambda: told)
-        await world.store.add([world.scan])
-        running = asyncio.create_task(executor.run(world.scan.id))
-        await asyncio.sleep(0.05)
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-        assert world.sandbox.heard == heard
-
-    asyncio.run(act())
+    world = _World(ScriptedSandbox(takes_s=30))
+    executor = world.make_executor(LIMITS, is_stopping=lambda: told)
+    await world.store.add([world.scan])
+    running = asyncio.create_task(executor.run(world.scan.id))
+    await asyncio.sleep(0.05)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert world.sandbox.heard == heard
 
 
-def test_a_lost_claim_runs_no_sandbox() -> None:
+async def test_a_lost_claim_runs_no_sandbox() -> None:
     """Two deliveries of one wake-up start one sandbox."""
-
-    async def act() -> None:
-        world = _World(ScriptedSandbox())
-        await world.run()
-        assert await world.executor.run(world.scan.id) is None
-        assert len(world.sandbox.orders) == 1
-
-    asyncio.run(act())
+    world = _World(ScriptedSandbox())
+    await world.run()
+    assert await world.executor.run(world.scan.id) is None
+    assert len(world.sandbox.orders) == 1
 
 
-def test_a_rescued_attempt_ends_its_sandbox_and_writes_nothing() -> None:
+async def test_a_rescued_attempt_ends_its_sandbox_and_writes_nothing() -> None:
     """When the lease goes to somebody else, the sandbox is cancelled and the row untouched."""
-
-    async def act() -> None:
-        limits = replace(
-            LIMITS, attempt_timeout=timedelta(seconds=20), lease=timedelta(seconds=0.3)
-        )
-        world = _World(ScriptedSandbox(takes_s=10), limits)
-        await world.store.add([world.scan])
-        attempt = asyncio.create_task(world.executor.run(world.scan.id))
-        await asyncio.sleep(0.05)
-        claimed = await world.store.get(world.scan.id)
-        assert claimed is not None
-        taken = await world.store.requeue(
-            claimed,
-            outcome=Outcome.LEASE_LOST,
-            detail=None,
-            run_after=_now(),
-            now=_now(),
-            actor="rescuer",
-        )
-        assert await attempt is None
-        assert world.sandbox.cancelled == 1
-        assert await world.store.get(world.scan.id) == taken
-
-    asyncio.run(act())
+    limits = replace(LIMITS, attempt_timeout=timedelta(seconds=20), lease=timedelta(seconds=0.3))
+    world = _World(ScriptedSandbox(takes_s=10), limits)
+    await world.store.add([world.scan])
+    attempt = asyncio.create_task(world.executor.run(world.scan.id))
+    await asyncio.sleep(0.05)
+    claimed = await world.store.get(world.scan.id)
+    assert claimed is not None
+    taken = await world.store.requeue(
+        claimed,
+        outcome=Outcome.LEASE_LOST,
+        detail=None,
+        run_after=_now(),
+        now=_now(),
+        actor="rescuer",
+    )
+    assert await attempt is None
+    assert world.sandbox.cancelled == 1
+    assert await world.store.get(world.scan.id) == taken
 
 
-def test_a_fault_in_renewing_is_raised_and_ends_the_sandbox() -> None:
+async def test_a_fault_in_renewing_is_raised_and_ends_the_sandbox() -> None:
     """What renewing cannot survive is not taken for a lost lease: it reaches the task's log."""
 
     class Refusing(MemoryStore):
         async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
             raise RowRefusedError(f"{scan.id} {lease_until}")
 
-    async def act() -> None:
-        limits = replace(LIMITS, lease=timedelta(seconds=0.3))
-        world = _World(ScriptedSandbox(takes_s=10), limits)
-        world.store = Refusing()
-        world.executor = world.make_executor(limits)
-        await world.store.add([world.scan])
-        with pytest.raises(RowRefusedError):
-            await world.executor.run(world.scan.id)
-        assert world.sandbox.cancelled == 1
-
-    asyncio.run(act())
+    limits = replace(LIMITS, lease=timedelta(seconds=0.3))
+    world = _World(ScriptedSandbox(takes_s=10), limits)
+    world.store = Refusing()
+    world.executor = world.make_executor(limits)
+    await world.store.add([world.scan])
+    with pytest.raises(RowRefusedError):
+        await world.executor.run(world.scan.id)
+    assert world.sandbox.cancelled == 1
 
 
-def test_a_sandbox_that_never_returns_is_given_up() -> None:
+async def test_a_sandbox_that_never_returns_is_given_up() -> None:
     """The attempt's own deadline ends it even when Docker does not."""
-
-    async def act() -> None:
-        limits = replace(LIMITS, attempt_timeout=timedelta(seconds=0.2), max_retries=0)
-        world = _World(ScriptedSandbox(takes_s=30), limits)
-        scan = await world.run()
-        assert (scan.state, scan.outcome) == (State.FAILED, Outcome.SANDBOX_UNAVAILABLE)
-
-    asyncio.run(act())
+    limits = replace(LIMITS, attempt_timeout=timedelta(seconds=0.2), max_retries=0)
+    world = _World(ScriptedSandbox(takes_s=30), limits)
+    scan = await world.run()
+    assert (scan.state, scan.outcome) == (State.FAILED, Outcome.SANDBOX_UNAVAILABLE)
 
 
-def test_the_request_holds_only_what_the_fetcher_needs() -> None:
+async def test_the_request_holds_only_what_the_fetcher_needs() -> None:
     """The request line names the scan and its limits, and nothing of ours."""
-
-    async def act() -> None:
-        world = _World(ScriptedSandbox())
-        await world.run()
-        [order] = world.sandbox.orders
-        fields = msgspec.to_builtins(order.request)
-        assert set(fields) == {
-            *("scan", "attempt", "url", "profile", "timeout_s", "max_redirects", "max_body_bytes"),
-            *("policy", "user_agent", "gateway"),
-        }
-        assert set(fields["policy"]) == {
-            *("allow_cidrs", "deny_cidrs", "allow_ports", "deny_ports", "dns64")
-        }
-        assert order.request.timeout_s < order.deadline_s
-        assert order.deadline_s == LIMITS.container_timeout.total_seconds()
-
-    asyncio.run(act())
+    world = _World(ScriptedSandbox())
+    await world.run()
+    [order] = world.sandbox.orders
+    fields = msgspec.to_builtins(order.request)
+    assert set(fields) == {
+        *("scan", "attempt", "url", "profile", "timeout_s", "max_redirects", "max_body_bytes"),
+        *("policy", "user_agent", "gateway"),
+    }
+    assert set(fields["policy"]) == {
+        *("allow_cidrs", "deny_cidrs", "allow_ports", "deny_ports", "dns64")
+    }
+    assert order.request.timeout_s < order.deadline_s
+    assert order.deadline_s == LIMITS.container_timeout.total_seconds()
 
 
-def test_the_gateways_record_joins_the_evidence() -> None:
+async def test_the_gateways_record_joins_the_evidence() -> None:
     """The sandbox is given its own door, and what went through it is kept as evidence."""
-
-    async def act() -> None:
-        egress = ScriptedEgress()
-        world = _World(ScriptedSandbox(), egress=egress)
-        scan = await world.run()
-        [order] = world.sandbox.orders
-        assert (order.egress_dir, order.request.gateway) == ("/rooms/r1", True)
-        document = await world.store.evidence(scan.id)
-        assert document is not None
-        assert msgspec.json.decode(document, type=Evidence).egress == egress.record
-        assert egress.closed == ["r1"]
-        # The sandbox's own deadline comes first, however long Docker takes to start it.
-        assert egress.deadlines_s == [LIMITS.attempt_timeout.total_seconds()]
-
-    asyncio.run(act())
+    egress = ScriptedEgress()
+    world = _World(ScriptedSandbox(), egress=egress)
+    scan = await world.run()
+    [order] = world.sandbox.orders
+    assert (order.egress_dir, order.request.gateway) == ("/rooms/r1", True)
+    document = await world.store.evidence(scan.id)
+    assert document is not None
+    assert msgspec.json.decode(document, type=Evidence).egress == egress.record
+    assert egress.closed == ["r1"]
+    # The sandbox's own deadline comes first, however long Docker takes to start it.
+    assert egress.deadlines_s == [LIMITS.attempt_timeout.total_seconds()]
 
 
 @pytest.mark.parametrize(
     ("lost_at", "pause"), [("open", timedelta(minutes=1)), ("close", timedelta(0))]
 )
-def test_a_lost_gateway_puts_the_scan_off(lost_at: str, pause: timedelta) -> None:
+async def test_a_lost_gateway_puts_the_scan_off(lost_at: str, pause: timedelta) -> None:
     """Without the gateway's record nothing is believed: the scan is tried again.
 
     At once, where it was there before: workers wait for the next one by themselves.
     """
-
-    async def act() -> None:
-        world = _World(ScriptedSandbox(), egress=ScriptedEgress(lost_at=lost_at))
-        scan = await world.run()
-        assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.SANDBOX_UNAVAILABLE)
-        assert "gateway" in (scan.detail or "")
-        assert scan.run_after - scan.updated_at == pause
-        assert await world.store.evidence(scan.id) is None
-
-    asyncio.run(act())
+    world = _World(ScriptedSandbox(), egress=ScriptedEgress(lost_at=lost_at))
+    scan = await world.run()
+    assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.SANDBOX_UNAVAILABLE)
+    assert "gateway" in (scan.detail or "")
+    assert scan.run_after - scan.updated_at == pause
+    assert await world.store.evidence(scan.id) is None
 
 
-def test_a_worker_that_is_stopped_while_it_claims_hands_the_scan_back() -> None:
+async def test_a_worker_that_is_stopped_while_it_claims_hands_the_scan_back() -> None:
     """A claim that is won after the signal is given up at once, not left to its lease."""
 
     class Slow(MemoryStore):
@@ -378,20 +325,17 @@ def test_a_worker_that_is_stopped_while_it_claims_hands_the_scan_back() -> None:
             await self.answer.wait()
             return won
 
-    async def act() -> None:
-        world = _World(ScriptedSandbox())
-        world.store = store = Slow()
-        executor = world.make_executor(LIMITS)
-        await store.add([world.scan])
-        running = asyncio.create_task(executor.run(world.scan.id))
-        await store.asked.wait()
-        running.cancel()
-        await asyncio.sleep(0)
-        store.answer.set()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-        found = await store.get(world.scan.id)
-        assert found is not None
-        assert (found.state, found.lease_owner, found.attempt) == (State.QUEUED, None, 1)
-
-    asyncio.run(act())
+    world = _World(ScriptedSandbox())
+    world.store = store = Slow()
+    executor = world.make_executor(LIMITS)
+    await store.add([world.scan])
+    running = asyncio.create_task(executor.run(world.scan.id))
+    await store.asked.wait()
+    running.cancel()
+    await asyncio.sleep(0)
+    store.answer.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    found = await store.get(world.scan.id)
+    assert found is not None
+    assert (found.state, found.lease_owner, found.attempt) == (State.QUEUED, None, 1)

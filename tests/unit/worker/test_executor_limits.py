@@ -1,6 +1,5 @@
 """What the settings allow reaches the fetcher and the scan's record, each value in its place."""
 
-import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -67,10 +66,10 @@ async def _attempt(
     return found, await store.audit(scan.id)
 
 
-def test_the_fetcher_is_told_what_it_may() -> None:
+async def test_the_fetcher_is_told_what_it_may() -> None:
     """On the bridge nobody else keeps it from the networks and ports that are denied."""
     sandbox = ScriptedSandbox()
-    scan, _ = asyncio.run(_attempt(sandbox))
+    scan, _ = await _attempt(sandbox)
     [order] = sandbox.orders
     assert order.request == FetchRequest(
         scan=scan.id,
@@ -87,17 +86,17 @@ def test_the_fetcher_is_told_what_it_may() -> None:
     assert order.deadline_s == 3.0
 
 
-def test_a_scan_is_put_off_for_as_long_as_the_settings_say() -> None:
+async def test_a_scan_is_put_off_for_as_long_as_the_settings_say() -> None:
     """The first pause of RETRY_BACKOFF_SECONDS, not of our own."""
     sandbox = ScriptedSandbox(script=lambda _: [], exit=SandboxExit(error="No engine."))
-    scan, _ = asyncio.run(_attempt(sandbox))
+    scan, _ = await _attempt(sandbox)
     assert scan.run_after - scan.updated_at == timedelta(seconds=7)
 
 
-def test_without_retries_the_first_failure_is_the_last() -> None:
+async def test_without_retries_the_first_failure_is_the_last() -> None:
     """MAX_RETRIES of 0."""
     sandbox = ScriptedSandbox(script=lambda _: [], exit=SandboxExit(error="No engine."))
-    scan, _ = asyncio.run(_attempt(sandbox, replace(_LIMITS, max_retries=0)))
+    scan, _ = await _attempt(sandbox, replace(_LIMITS, max_retries=0))
     assert (scan.state, scan.detail) == (State.FAILED, "No engine.")
 
 
@@ -112,23 +111,23 @@ def _cut(request: FetchRequest) -> list[bytes]:
     return [*lines, encode_line(report)]
 
 
-def test_what_a_report_says_of_its_outcome_is_kept() -> None:
+async def test_what_a_report_says_of_its_outcome_is_kept() -> None:
     """The scan is COMPLETED and shows the sentence."""
-    scan, _ = asyncio.run(_attempt(ScriptedSandbox(script=_cut)))
+    scan, _ = await _attempt(ScriptedSandbox(script=_cut))
     assert (scan.state, scan.outcome) == (State.COMPLETED, Outcome.BODY_TOO_LARGE)
     assert scan.detail == "Cut off at 1000 bytes."
 
 
-def test_how_each_sandbox_ended_is_on_record() -> None:
+async def test_how_each_sandbox_ended_is_on_record() -> None:
     """One note of the attempt, between its claim and its end."""
     ended = SandboxExit(container_id="0123456789abcdef", exit_code=3, start_kind="cold")
-    _, trail = asyncio.run(_attempt(ScriptedSandbox(script=lambda _: [], exit=ended)))
+    _, trail = await _attempt(ScriptedSandbox(script=lambda _: [], exit=ended))
     assert [entry.event for entry in trail] == ["submitted", "transition", "sandbox", "transition"]
     facts = msgspec.json.decode(trail[2].detail or "")
     assert (facts["container"], facts["exit_code"], facts["start"]) == ("0123456789ab", 3, "cold")
 
 
-def test_a_lease_that_could_not_be_renewed_is_left_to_the_rescuer() -> None:
+async def test_a_lease_that_could_not_be_renewed_is_left_to_the_rescuer() -> None:
     """The sandbox is ended, and nothing is written by a worker that may be late."""
 
     class Away(MemoryStore):
@@ -138,6 +137,6 @@ def test_a_lease_that_could_not_be_renewed_is_left_to_the_rescuer() -> None:
 
     sandbox = ScriptedSandbox(takes_s=10)
     limits = replace(_LIMITS, lease=timedelta(seconds=0.3))
-    scan, trail = asyncio.run(_attempt(sandbox, limits, Away()))
+    scan, trail = await _attempt(sandbox, limits, Away())
     assert (scan.state, scan.lease_owner, sandbox.cancelled) == (State.FETCHING, "w1", 1)
     assert len(trail) == 2
