@@ -1,8 +1,9 @@
 """Decodes text in the character sets of the Encoding Standard."""
 
 import codecs
+import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import webencodings
 
@@ -62,7 +63,10 @@ def decode_text(data: bytes, charset: str) -> str:
     python_name = _PYTHON_NAMES.get(name)
     if python_name:
         text = data.decode(python_name, f"safeurl-{python_name}")
-        return text.translate(_OTHER_CHARACTERS.get(name, {}))
+        # Faster than `translate`, which looks every character up.
+        for old, new in _OTHER_CHARACTERS.get(name, {}).items():
+            text = text.replace(chr(old), chr(new))
+        return text
     text, _ = _codec(name).decode(data, "replace")
     return text.removeprefix("\ufeff")
 
@@ -87,8 +91,84 @@ def _to_shift_jis(lead: int, trail: int) -> bytes:
     return bytes((_LEADS[row // 2], _TRAILS[row % 2 * 94 + cell]))
 
 
+#: The four-byte sequences of GB 18030 that are assigned to a character.
+_GB18030_FOUR = (
+    rb"(?:[\x81-\x83\x90-\xe2][0-9]|\x840|\xe3[01])[\x81-\xfe][0-9]"
+    rb"|\x841[\x81-\xa4][0-9]|\xe32[\x81-\x99][0-9]|\xe32\x9a[0-5]"
+)
+#: The units of bytes that are decoded independently of each other. Whether a pair is valid or not,
+#: the next unit starts after it, because a byte of ASCII is a unit of its own.
+_UNITS: Mapping[str, Callable[[], bytes]] = {
+    "gb18030": lambda: _GB18030_FOUR + rb"|[\x81-\xfe].",
+    "cp932": lambda: rb"[\x81-\x9f\xe0-\xfc].",
+    "euc_jp": lambda: _euc_triples() + rb"|[\x8e\x8f\xa1-\xfe].",
+    "cp949": lambda: rb"[\x81-\xfe].",
+    "big5hkscs": lambda: rb"[\x81-\xfe].",
+}
+#: Units after an invalid one that are decoded without returning to the codec: one call for each
+#: invalid unit takes seconds where a page has a million of them.
+_MAX_UNITS = 48
+#: More than all pairs of bytes.
+_MAX_REMEMBERED = 70_000
+
+
+def _euc_triples() -> bytes:
+    """Return a pattern of the three-byte sequences of EUC-JP that are assigned to a character."""
+    high = range(0xA1, 0xFF)
+    rows = {
+        row: [
+            cell
+            for cell in high
+            if "\ufffd" not in bytes((0x8F, row, cell)).decode("euc_jp", "replace")
+        ]
+        for row in high
+    }
+    patterns = (
+        b"\\x%02x[%b]" % (row, b"".join(b"\\x%02x" % cell for cell in cells))
+        for row, cells in rows.items()
+        if cells
+    )
+    return rb"\x8f(?:%b)" % b"|".join(patterns)
+
+
+class _Units(dict[bytes, str]):
+    """The texts of units of bytes in one character set, each decoded once."""
+
+    def __init__(self, python_name: str) -> None:
+        """Compile the patterns of the units."""
+        super().__init__()
+        self._name = python_name
+        unit = _UNITS[python_name]() + b"|."
+        self._unit = re.compile(unit, re.DOTALL)
+        self._several = re.compile(b"(?:%b){1,%d}+" % (unit, _MAX_UNITS), re.DOTALL)
+
+    def __missing__(self, unit: bytes) -> str:
+        """Decode a unit."""
+        text = unit.decode(self._name, "safeurl-unit")
+        if len(self) < _MAX_REMEMBERED:
+            self[unit] = text
+        return text
+
+    def decode(self, data: bytes, start: int) -> tuple[str, int]:
+        """Return the text of some units from `start` on, and where they end."""
+        several = self._several.match(data, start)
+        end = several.end() if several else start + 1
+        return "".join(map(self.__getitem__, self._unit.findall(data, start, end))), end
+
+
+_units = functools.cache(_Units)
+
+
+def _decode_units(error: UnicodeError, python_name: str) -> tuple[str, int]:
+    """Decode an invalid unit and some that follow it."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return _units(python_name).decode(error.object, error.start)
+
+
+codecs.register_error("safeurl-unit", _replace_invalid)
 for _name in set(_PYTHON_NAMES.values()):
-    codecs.register_error(f"safeurl-{_name}", _replace_invalid)
+    codecs.register_error(f"safeurl-{_name}", functools.partial(_decode_units, python_name=_name))
 
 
 def _codec(name: str) -> codecs.CodecInfo:
