@@ -116,6 +116,10 @@ def test_several_urls_on_a_line_are_each_a_scan(system: System) -> None:
     assert [each["line"] for each in documents] == [2, None, None, None, 1, 1, 2]
     assert done.returncode == 2
     assert b"Note: Left out, because it is no URL: see c\n" in done.stderr
+    left_out = {each["submitted_url"]: each["left_out"] for each in documents}
+    assert left_out.pop("hxxp://c[.]example") == ["see", "c"]
+    assert left_out.pop("http://127.0.0.1/") == left_out.pop("http://f.example") == ["and"]
+    assert set(map(tuple, left_out.values())) == {()}
 
 
 _LIST = """\

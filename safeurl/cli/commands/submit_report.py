@@ -32,6 +32,8 @@ class _Found:
 
     url: str
     given: Given
+    #: What else the same text holds that is no URL.
+    left_out: tuple[str, ...] = ()
 
 
 class Intake:
@@ -80,7 +82,7 @@ class Intake:
             words = safe_text(" ".join(pasted.left_out))
             note(f"{_place(given)}Left out, because it is no URL: {words}")
         for url in pasted.urls or (given.text,):
-            found = _Found(url, given)
+            found = _Found(url, given, pasted.left_out)
             try:
                 normalised = self._service.normalised(url)
             except UrlRefusedError as error:
@@ -135,7 +137,8 @@ class Intake:
 
     def _document(self, found: _Found, **facts: object) -> None:
         place = {"line": found.given.line, "file": found.given.file or None}
-        Screen().document({"submitted_url": found.url, **place, **facts})
+        words = {"left_out": found.left_out}
+        Screen().document({"submitted_url": found.url, **place, **words, **facts})
 
     def _count(self, *, has_lines: bool) -> None:
         """Print the number of URLs of each kind."""
