@@ -4,6 +4,8 @@ import re
 from ipaddress import ip_address
 
 SHORT, LONG, URL = 512, 4096, 8192
+#: The ASCII white space of HTML; Python's `strip` and `split` also take other characters.
+HTML_SPACES = "\t\n\f\r "
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -16,7 +16,7 @@ from fetcher.page.evidence import (
     meta_refresh,
 )
 from fetcher.page.navigation import PageNavigation, PageScripts
-from fetcher.sanitize import LONG, sanitize_line, strip_reference
+from fetcher.sanitize import HTML_SPACES, LONG, sanitize_line, strip_reference
 from safeurl.model.report import Iframe, Link, MetaRefresh, Page, Script
 
 _MAX_TEXT = 8192
@@ -31,6 +31,7 @@ _HIDDEN_STYLE = re.compile(
     r"display:none|visibility:hidden|opacity:0(?![.\d])|(?:width|height):[01](?:px)?(?![.\d])",
     re.IGNORECASE,
 )
+_WORDS = re.compile(rf"[^{HTML_SPACES}]++")
 _SAVER_MARK = re.compile(r"saved from url|singlefile|httrack|mirrored from", re.IGNORECASE)
 
 
@@ -175,7 +176,7 @@ class Collector:
         source = strip_reference(attribute(attributes, "src"))
         self.code.add_frame(source)
         style = "".join(attribute(attributes, "style")[:4096].split())
-        sizes = {attribute(attributes, name).strip() for name in ("width", "height")}
+        sizes = {attribute(attributes, name).strip(HTML_SPACES) for name in ("width", "height")}
         hidden = "hidden" in attributes or bool(_HIDDEN_STYLE.search(style))
         self.iframes.append(
             Iframe(
@@ -192,7 +193,7 @@ class Collector:
         self.metas.setdefault(name.strip().lower()[:64], sanitize_line(content, LONG))
 
     def _link(self, attributes: Attributes) -> None:
-        relations = attribute(attributes, "rel").lower().split()
+        relations = _WORDS.findall(attribute(attributes, "rel").lower())
         href = strip_reference(attribute(attributes, "href"))
         if "canonical" in relations and not self.canonical and href:
             self.canonical = self.links.absolute(href)

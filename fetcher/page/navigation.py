@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -17,7 +18,7 @@ from fetcher.page.evidence import (
     refresh_targets,
 )
 from fetcher.page.script.reader import ScriptNavigation, ScriptReader
-from fetcher.sanitize import sanitize
+from fetcher.sanitize import HTML_SPACES, sanitize, strip_reference
 from safeurl.model.report import MetaRefresh, Onward
 
 _MAX_ONWARD = 16
@@ -56,7 +57,8 @@ class PageScripts:
 
     def add_script(self, attributes: Attributes, text: str) -> None:
         """Add a `script` element without a source."""
-        kind = attribute(attributes, "type").partition(";")[0].strip().lower()
+        # Chromium also removes the vertical tab here.
+        kind = attribute(attributes, "type").partition(";")[0].strip(f"{HTML_SPACES}\v").lower()
         if kind in _TYPES and text:
             self.scripts.append(text)
 
@@ -69,9 +71,9 @@ class PageScripts:
 
     def add_frame(self, source: str) -> None:
         """Add the source of a frame if it is a script."""
-        scheme, colon, code = source.partition(":")
-        if colon and scheme.strip().lower() == "javascript":
-            self.scripts.append(code)
+        scheme, colon, code = strip_reference(source).partition(":")
+        if colon and scheme.lower() == "javascript":
+            self.scripts.append(unquote(code))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,5 +162,5 @@ def _target(wanted: str | int, forms: Sequence[FormDraft], links: LinkResolver) 
         form = named.get(wanted, form)
     if form is None:
         return ""
-    action = attribute(form.attributes, "action").strip()
+    action = strip_reference(attribute(form.attributes, "action"))
     return links.absolute(action) if action else links.page_url

@@ -6,12 +6,14 @@ Tokens and steps are limited, not time, so that the same page always has the sam
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from urllib.parse import unquote
 
 from fetcher.page.script.calls import TIMERS, build_call_graph, delay_at
 from fetcher.page.script.functions import Path, Prefix, Value
 from fetcher.page.script.occurrence import Occurrence
 from fetcher.page.script.tokens import Tokens, tokenize
 from fetcher.page.script.values import BASES, Budget, Evaluator
+from fetcher.sanitize import strip_reference
 
 #: Maximum number of tokens of all scripts of a page; two of 1,257 ordinary pages have more.
 _MAX_TOKENS = 160_000
@@ -195,9 +197,9 @@ class ScriptReader:
         if occurrence.is_unreachable:
             return
         url = value if isinstance(value, str) else value.text if isinstance(value, Prefix) else ""
-        scheme, colon, code = url.strip().partition(":")
+        scheme, colon, code = strip_reference(url).partition(":")
         if colon and scheme.lower() == "javascript":
-            self.read(code, delay_s=occurrence.delay_s, nested=occurrence.nested + 1)
+            self.read(unquote(code), delay_s=occurrence.delay_s, nested=occurrence.nested + 1)
         else:
             self._add(
                 ScriptNavigation(url, occurrence.delay_s, is_conditional=occurrence.is_conditional)

@@ -187,3 +187,19 @@ def test_a_thousand_form_actions_fit_the_report() -> None:
     assert _fits(parsed)
     assert len(parsed.page.forms[0].targets) == 16
     assert "some form fields" in parsed.page.partial
+
+
+@pytest.mark.parametrize(
+    ("relation", "is_icon"),
+    [
+        ("shortcut\ticon", True),
+        ("\fICON\n", True),
+        ("icon\xa0", False),
+        ("shortcut\x1cicon", False),
+        ("shortcut\u2003icon", False),
+    ],
+)
+def test_relations_are_separated_by_the_white_space_of_html(relation: str, is_icon: bool) -> None:  # noqa: FBT001 - a case
+    """Python's white space has more characters."""
+    reading = read_dom(f"<link rel='{relation}' href='/a.png'>", "http://site.test/")
+    assert bool(reading.icon) == is_icon
