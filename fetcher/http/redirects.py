@@ -14,7 +14,12 @@ from safeurl.address import AddressPolicy
 from safeurl.errors import UrlRefusedError
 from safeurl.model.report import Refusal
 from safeurl.state import Outcome
-from safeurl.url import ParsedUrl, resolve
+from safeurl.url import MAX_REDIRECT_BYTES, ParsedUrl, Reason, resolve
+
+#: Characters that are kept of a fragment that makes a URL too long; it is never sent.
+_MAX_FRAGMENT = 512
+#: Bytes that a URL needs at most for a character.
+_MAX_ENCODED = 12
 
 _PORTS = {"http:": 80, "https:": 443}
 
@@ -55,10 +60,10 @@ class RedirectFollower:
             )
         self.redirects_left -= 1
         try:
-            found = resolve(source, location, self.policy)
+            found = self._resolve(source, location)
             fragment = source.url.partition("#")[2]
             if keep_fragment and fragment and "#" not in found.url:
-                found = resolve(source, f"{found.url}#{fragment}", self.policy)
+                found = self._resolve(source, f"{found.url}#{fragment}")
         except UrlRefusedError as error:
             self.on_refusal(url_refusal(error.reason, location, source.url))
             reason = sanitize(str(error.reason))
@@ -68,6 +73,18 @@ class RedirectFollower:
                 f"{sanitize(str(error), SHORT)}",
             ) from error
         return found
+
+    def _resolve(self, source: ParsedUrl, location: str) -> ParsedUrl:
+        """Return the target; a fragment is cut if the URL is too long only because of it."""
+        try:
+            return resolve(source, location, self.policy)
+        except UrlRefusedError as error:
+            url, _, fragment = location.partition("#")
+            if error.reason != Reason.TOO_LONG or not fragment:
+                raise
+        found = resolve(source, url, self.policy)
+        free = max(0, MAX_REDIRECT_BYTES - len(found.url) - 1) // _MAX_ENCODED
+        return resolve(source, f"{url}#{fragment[: min(free, _MAX_FRAGMENT)]}", self.policy)
 
 
 def url_refusal(reason: str, location: str, base: str | None = None) -> Refusal:
