@@ -1,18 +1,20 @@
 """Redirects whose fragment is longer than the longest URL that a report holds."""
 
-from tests.browser.case import LOGIN, Case, answer, redirect
+from tests.browser.case import LOGIN, Case, make_response, redirect
 
 #: Without the URL: the fetcher keeps the beginning of such a fragment only.
 _COMPARE = ("title", "requests")
 
 
 def _to(name: str, location: bytes, start: str = "/") -> Case:
-    return Case(name, {"/": redirect(location), "*": answer(LOGIN)}, _COMPARE, start, quiet_s=0.2)
+    return Case(
+        name, {"/": redirect(location), "*": make_response(LOGIN)}, _COMPARE, start, quiet_s=0.2
+    )
 
 
 def _refresh(name: str, content: str) -> Case:
     page = f"<meta http-equiv=refresh content='{content}'>"
-    return Case(name, {"/": answer(page), "*": answer(LOGIN)}, _COMPARE, quiet_s=0.2)
+    return Case(name, {"/": make_response(page), "*": make_response(LOGIN)}, _COMPARE, quiet_s=0.2)
 
 
 CASES = (

@@ -1,11 +1,13 @@
 """White space in attributes that is none to HTML, and what a URL parser removes of a script."""
 
-from tests.browser.case import OTHER, Case, answer
+from tests.browser.case import OTHER, Case, make_response
 
 
 def _case(name: str, body: str) -> Case:
     page = "<!doctype html><title>first</title><body><p>One moment</p>" + body
-    return Case(name, {"/": answer(page), "*": answer(OTHER)}, ("onward",), quiet_s=0.2)
+    return Case(
+        name, {"/": make_response(page), "*": make_response(OTHER)}, ("onward",), quiet_s=0.2
+    )
 
 
 def _form(name: str, action: str) -> Case:
