@@ -205,11 +205,13 @@ def test_a_ping_returns_the_engines_version() -> None:
     assert asyncio.run(DockerSandbox(settings, SOCKET_PATH).ping()) == version
 
 
-def test_a_ping_of_an_engine_without_the_image_raises() -> None:
-    """A ping raises if the engine responds but could not run a sandbox."""
+async def test_an_engine_without_the_image_fails_its_check_alone() -> None:
+    """A ping succeeds; the check of the image raises and names the image."""
     settings = SandboxSettings(image="safeurl-test-absent", instance=instance_name())
+    sandbox = DockerSandbox(settings, SOCKET_PATH)
+    assert await sandbox.ping()
     with pytest.raises(SandboxUnavailableError, match="safeurl-test-absent is not on this host"):
-        asyncio.run(DockerSandbox(settings, SOCKET_PATH).ping())
+        await sandbox.check_image()
 
 
 @contextmanager
