@@ -226,6 +226,17 @@ def test_architecture_page_places_every_step() -> None:
         assert markdown.references(row[1]), step
 
 
+def test_architecture_page_has_every_table() -> None:
+    """And no other: each table of the schema stands in the first column of one table."""
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Tables\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
+    named = [name for row in rows for name in markdown.code_spans(row)]
+    schema = (ROOT / "schema.sql").read_text(encoding="utf-8")
+    tables = re.findall(r"^CREATE TABLE (?:IF NOT EXISTS )?(\w+)", schema, re.MULTILINE)
+    assert sorted(named) == sorted(tables)
+
+
 def test_glossary_explains_the_special_words() -> None:
     """Each has one row, in the order of the alphabet."""
     text = (DOCS / "architecture.md").read_text(encoding="utf-8")
