@@ -217,8 +217,8 @@ class Rescuer:
         failed = failures(await self._store.attempts(scan.id)) + 1
         delay = retry_delay(outcome, failed, self._max_retries)
         if delay is None:
-            said = f"{OUTCOME_MESSAGES[outcome]} {detail}"
-            ending = final_without_page(scan, outcome, detail=said, now=now)
+            full_detail = f"{OUTCOME_MESSAGES[outcome]} {detail}"
+            ending = final_without_page(scan, outcome, detail=full_detail, now=now)
             return await self._store.finish(scan, ending, now=now, actor=actor, term=term)
         return await self._store.requeue(
             scan,
