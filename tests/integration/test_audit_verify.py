@@ -16,21 +16,21 @@ from tests.support.builders import LEASE, NOW, brought_to, make_scan
 from tests.support.tampering import (
     ROWS,
     SEALED_ROWS,
-    Cell,
+    OpenTrail,
     Victim,
     on_sqld,
     on_sqlite,
 )
-from tests.support.tampering_cases import COPY, DEEDS, SET_BACK
+from tests.support.tampering_cases import COPY, SET_BACK, TAMPERING_CASES
 from worker.leader.sealer import Sealer
 
 _SCAN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @pytest.fixture(params=[on_sqlite, on_sqld], ids=["sqlite", "sqld"])
-def cell(request: pytest.FixtureRequest) -> Cell:
+def open_trail(request: pytest.FixtureRequest) -> OpenTrail:
     """Return one kind of database."""
-    chosen: Cell = request.param
+    chosen: OpenTrail = request.param
     return chosen
 
 
@@ -38,11 +38,11 @@ def _named(faults: Sequence[str]) -> list[str]:
     return [_SCAN_ID.sub("S", fault) for fault in faults]
 
 
-@pytest.mark.parametrize("deed", DEEDS)
-async def test_each_deed_is_named(deed: str, cell: Cell, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", TAMPERING_CASES)
+async def test_each_change_is_named(case: str, open_trail: OpenTrail, tmp_path: Path) -> None:
     """Every sentence, and none on rows that nobody touched."""
-    changes, sentences = DEEDS[deed]
-    async with cell(tmp_path) as victim:
+    changes, sentences = TAMPERING_CASES[case]
+    async with open_trail(tmp_path) as victim:
         if changes:
             await victim.suffer(changes)
         named = _named((await verify(victim.store)).faults)
@@ -52,7 +52,7 @@ async def test_each_deed_is_named(deed: str, cell: Cell, tmp_path: Path) -> None
             assert sorted(named) == sorted(sentences)
 
 
-async def test_no_column_may_be_edited(cell: Cell, tmp_path: Path) -> None:
+async def test_no_column_may_be_edited(open_trail: OpenTrail, tmp_path: Path) -> None:
     """Whichever it is, and if it had no value: the row is named."""
     columns = {
         "scan_id": "'x'",
@@ -66,7 +66,7 @@ async def test_no_column_may_be_edited(cell: Cell, tmp_path: Path) -> None:
         "detail": "''",
         "at": "'2026-01-02T03:04:05.678902Z'",
     }
-    async with cell(tmp_path) as victim:
+    async with open_trail(tmp_path) as victim:
         # One row each, all of them submissions but those whose columns hold a state.
         at = dict(zip(columns, (1, 5, 9, 13, 2, 3, 17, 21, 6, 7), strict=True))
         await victim.suffer(
@@ -105,9 +105,11 @@ async def _all_anew(victim: Victim) -> list[Seal]:
     return seals
 
 
-async def test_a_chain_computed_anew_is_shown_by_an_anchor(cell: Cell, tmp_path: Path) -> None:
-    """Whole in itself, it is not what was noted down; anchors from before the deed still fit."""
-    async with cell(tmp_path) as victim:
+async def test_a_chain_computed_anew_is_shown_by_an_anchor(
+    open_trail: OpenTrail, tmp_path: Path
+) -> None:
+    """Whole in itself, it is not what was noted down; anchors from before the change still fit."""
+    async with open_trail(tmp_path) as victim:
         assert await verify(victim.store, anchors=[]) == await verify(victim.store)
         await victim.suffer(["UPDATE audit_logs SET actor = 'nobody' WHERE id = 10"])
         was = await _all_anew(victim)
@@ -122,9 +124,11 @@ async def test_a_chain_computed_anew_is_shown_by_an_anchor(cell: Cell, tmp_path:
         )
 
 
-async def test_a_row_edited_with_its_digest_breaks_its_seal(cell: Cell, tmp_path: Path) -> None:
+async def test_a_row_edited_with_its_digest_breaks_its_seal(
+    open_trail: OpenTrail, tmp_path: Path
+) -> None:
     """The row cannot be named then, but the range that it lies in."""
-    async with cell(tmp_path) as victim:
+    async with open_trail(tmp_path) as victim:
         await victim.suffer(["UPDATE audit_logs SET actor = 'nobody' WHERE id = 10"])
         row = (await victim.store.rows(after=9, limit=1))[0]
         forged = f"substr(digests, 1, 16) || '{digest(row)}' || substr(digests, 33)"
@@ -137,10 +141,10 @@ async def test_a_row_edited_with_its_digest_breaks_its_seal(cell: Cell, tmp_path
 
 
 async def test_a_hole_is_sealed_as_a_hole(
-    cell: Cell, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    open_trail: OpenTrail, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What was gone before it was sealed is told of for ever, also when it is filled again."""
-    async with cell(tmp_path) as victim:
+    async with open_trail(tmp_path) as victim:
         await victim.suffer(["DELETE FROM audit_logs WHERE id = 29"])
         await brought_to(victim.store, State.QUEUED)
         assert await victim.seal() == 1
@@ -154,9 +158,9 @@ async def test_a_hole_is_sealed_as_a_hole(
         )
 
 
-async def test_a_wide_hole_does_not_stop_the_sealer(cell: Cell, tmp_path: Path) -> None:
+async def test_a_wide_hole_does_not_stop_the_sealer(open_trail: OpenTrail, tmp_path: Path) -> None:
     """A gap longer than a seal is sealed over several."""
-    async with cell(tmp_path) as victim:
+    async with open_trail(tmp_path) as victim:
         await victim.suffer([SET_BACK.format(50, "logs")])
         await brought_to(victim.store, State.QUEUED)
         assert await victim.seal() == 4
@@ -166,10 +170,10 @@ async def test_a_wide_hole_does_not_stop_the_sealer(cell: Cell, tmp_path: Path) 
 
 
 async def test_seals_that_were_cut_off_are_missed_for_ever(
-    cell: Cell, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    open_trail: OpenTrail, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The sealer seals the rows again, but gives no number twice."""
-    async with cell(tmp_path) as victim:
+    async with open_trail(tmp_path) as victim:
         await victim.suffer(["DELETE FROM audit_seals WHERE number > 1"])
         assert await victim.seal() == 3
         assert "sealer.seals_missing last=3" in caplog.text
@@ -180,11 +184,11 @@ async def test_seals_that_were_cut_off_are_missed_for_ever(
 
 
 async def test_every_seal_is_logged_as_an_anchor(
-    cell: Cell, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    open_trail: OpenTrail, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Number, range and hash in one line, so that a log kept elsewhere can be held against it."""
     caplog.set_level("INFO", "safeurl.sealer")
-    async with cell(tmp_path) as victim:
+    async with open_trail(tmp_path) as victim:
         seals = await victim.store.seals(after=0, limit=9)
         logged = [record.getMessage() for record in caplog.records]
         assert [line for line in logged if line.startswith("sealer.")] == [
@@ -194,9 +198,9 @@ async def test_every_seal_is_logged_as_an_anchor(
         ]
 
 
-async def test_of_many_faults_the_first_are_told(cell: Cell, tmp_path: Path) -> None:
+async def test_of_many_faults_the_first_are_told(open_trail: OpenTrail, tmp_path: Path) -> None:
     """The others are counted."""
-    async with cell(tmp_path) as victim:
+    async with open_trail(tmp_path) as victim:
         for _ in range(20):
             await brought_to(victim.store, State.COMPLETED)
         await victim.seal()
@@ -257,9 +261,9 @@ async def test_what_is_sealed_right_after_the_count_is_no_fault() -> None:
     assert (found.faults, found.rows, found.seals) == ((), 4, 1)
 
 
-async def test_what_comes_in_meanwhile_is_no_fault(cell: Cell, tmp_path: Path) -> None:
+async def test_what_comes_in_meanwhile_is_no_fault(open_trail: OpenTrail, tmp_path: Path) -> None:
     """While others write and seal, walk after walk finds nothing."""
-    async with cell(tmp_path) as victim:
+    async with open_trail(tmp_path) as victim:
         over = asyncio.Event()
 
         async def write() -> None:

@@ -57,7 +57,7 @@ class Victim:
         await self.store.append_audit(scan, event="sandbox", detail="{}", now=NOW, actor=WORKER)
 
 
-Cell = Callable[[Path], AbstractAsyncContextManager[Victim]]
+OpenTrail = Callable[[Path], AbstractAsyncContextManager[Victim]]
 
 
 @asynccontextmanager

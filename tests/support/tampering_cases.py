@@ -1,4 +1,4 @@
-"""What somebody might do to an audit trail of `tampering`, and what `verify` has to say to it."""
+"""Changes to the audit trail of `tampering`, and the faults that `verify` must find."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ COPY = (
 #: Sets one of SQLite's counters.
 SET_BACK = "UPDATE sqlite_sequence SET seq = {} WHERE name = 'audit_{}'"
 
-#: Each with what is done, and all that verify then says; `…` stands for more of the same.
+#: The statements of each, and all faults that `verify` then finds; `…` stands for more of the same.
 #: Scans go by the name of S.
-DEEDS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
+TAMPERING_CASES: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "nothing": ((), ()),
     "row edited": (
         ["UPDATE audit_logs SET actor = 'nobody' WHERE id = 10"],
