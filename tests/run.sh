@@ -39,11 +39,14 @@ gate() {
 
 COVER=(--cov=safeurl --cov=worker --cov-branch)
 
+# A process that a test leaves fails the run.
+watched_pytest() { python -m tests.support.leftovers run pytest "$@"; }
+
 # The tests mostly wait, so that three lanes run beside each other; what the second and third say comes last.
 lane() {
     local name=$1
     shift
-    COVERAGE_FILE=.coverage.$name pytest "${COVER[@]}" --cov-report= "$@"
+    COVERAGE_FILE=.coverage.$name watched_pytest "${COVER[@]}" --cov-report= "$@"
 }
 
 all_tests() {
@@ -89,11 +92,13 @@ if $FAST; then
     fast_gates "$@"
 else
     static_gates
+    python -m tests.support.leftovers list >.cache/before-tests.txt
     if [ $# -gt 0 ]; then
-        gate "pytest" pytest "${COVER[@]}" --cov-report=term:skip-covered "$@"
+        gate "pytest" watched_pytest "${COVER[@]}" --cov-report=term:skip-covered "$@"
     else
         gate "pytest" all_tests
     fi
+    gate "nothing left behind" python -m tests.support.leftovers check .cache/before-tests.txt
 fi
 
 if [ ${#FAILED[@]} -gt 0 ]; then
