@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -20,23 +21,33 @@ from worker.egress.client.client import EgressClient
 from worker.egress.protocol import EgressPolicy
 
 
-def test_a_gateway_killed_in_mid_scan(tmp_path: Path) -> None:
-    """The scan is put off with a clear outcome, the gateway comes back, the next attempt ends."""
-    system = System(
-        tmp_path,
+def _system(folder: Path, *, backoff_s: int) -> System:
+    """Return an installation whose worker runs one scan at a time."""
+    return System(
+        folder,
         EGRESS_ALLOW_CIDRS="127.0.0.1/32",
         WORKER_CONCURRENCY="1",
-        RETRY_BACKOFF_SECONDS="1",
+        RETRY_BACKOFF_SECONDS=str(backoff_s),
     )
-    asked: list[Request] = []
 
-    def slow_once(request: Request) -> Reply:
+
+def _slow_page(asked: list[Request], *, times: int) -> Callable[[Request], Reply]:
+    """Return a page that records its requests and answers the first ones late."""
+
+    def serve(request: Request) -> Reply:
         asked.append(request)
-        if len(asked) == 1:
+        if len(asked) <= times:
             request.sleep(20)
         return html("<title>Hi</title>")
 
-    with PageServer({"/": slow_once}) as pages, RunningWorker(system) as running:
+    return serve
+
+
+def test_a_gateway_killed_in_mid_scan(tmp_path: Path) -> None:
+    """The scan is put off with a clear outcome, the gateway comes back, the next attempt ends."""
+    system = _system(tmp_path, backoff_s=1)
+    asked: list[Request] = []
+    with PageServer({"/": _slow_page(asked, times=1)}) as pages, RunningWorker(system) as running:
         scan_id = system.run(pages.url("/"), program="submit-scan").stdout.strip()
         _until_asked(asked)
         os.kill(_gateway(running.pid), signal.SIGKILL)
@@ -61,22 +72,10 @@ def test_a_killed_worker_costs_its_neighbours_no_pause(tmp_path: Path, *, whole:
     With it goes the gateway of all sandboxes that run. Their scans are tried again at once, by
     whoever is left, which leads from then on.
     """
-    system = System(
-        tmp_path,
-        EGRESS_ALLOW_CIDRS="127.0.0.1/32",
-        WORKER_CONCURRENCY="1",
-        RETRY_BACKOFF_SECONDS="600",
-    )
+    system = _system(tmp_path, backoff_s=600)
     asked: list[Request] = []
-
-    def slow_twice(request: Request) -> Reply:
-        asked.append(request)
-        if len(asked) <= 2:
-            request.sleep(20)
-        return html("<title>Hi</title>")
-
     with (
-        PageServer({"/1": slow_twice, "/2": slow_twice}) as pages,
+        PageServer({"/1": _slow_page(asked, times=2), "/2": _slow_page(asked, times=2)}) as pages,
         RunningWorker(system) as killed,
         RunningWorker(system) as left,
     ):
