@@ -19,8 +19,8 @@ from safeurl.adapters.redis.queue import RQQueue
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.address import AddressPolicy
 from safeurl.errors import ConfigError
-from safeurl.model.backup import Progress
-from safeurl.model.running import Running, Update
+from safeurl.model.records.backup import Progress
+from safeurl.model.records.running import Running, Update
 from safeurl.ports.queue import WakeQueue
 from safeurl.ports.store import Store
 from safeurl.service import Service

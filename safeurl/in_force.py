@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from safeurl.model.running import Running
+from safeurl.model.records.running import Running
 from safeurl.settings import Settings
 from safeurl.settings.redis_url import RedisPlace, parse_redis_url
 

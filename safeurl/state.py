@@ -59,31 +59,6 @@ class Outcome(StrEnum):
     LEASE_LOST = "lease_lost"
 
 
-#: What each outcome means, in one sentence for the person who submitted the URL.
-OUTCOME_MESSAGES: Mapping[Outcome, str] = MappingProxyType(
-    {
-        Outcome.OK: "The page was opened and read.",
-        Outcome.DNS_NXDOMAIN: "The host name does not exist.",
-        Outcome.DNS_FAILED: "The host name could not be resolved.",
-        Outcome.ADDRESS_REFUSED: "The URL leads to an address that SafeURL does not connect to.",
-        Outcome.CONNECT_REFUSED: "The server did not accept the connection.",
-        Outcome.CONNECT_TIMEOUT: "The server did not answer in time.",
-        Outcome.TLS_INVALID: "No TLS connection could be made with the server.",
-        Outcome.HTTP_ERROR: "The server's answer was not valid HTTP.",
-        Outcome.TOO_MANY_REDIRECTS: "The URL redirects too many times.",
-        Outcome.BODY_TOO_LARGE: "The page is larger than the limit; what was read of it is kept.",
-        Outcome.FETCH_TIMEOUT: "The page took longer to load than the fetch deadline.",
-        Outcome.WALL_TIMEOUT: "The sandbox reached its deadline and was ended.",
-        Outcome.OUT_OF_MEMORY: "The page used up the sandbox's memory.",
-        Outcome.SANDBOX_CRASHED: "The sandbox ended without a report.",
-        Outcome.REPORT_MALFORMED: "The sandbox wrote something that is not a report.",
-        Outcome.REPORT_TOO_LARGE: "The sandbox wrote more than a report may hold.",
-        Outcome.CANCELLED: "The scan was cancelled.",
-        Outcome.SANDBOX_UNAVAILABLE: "No sandbox could be started.",
-        Outcome.LEASE_LOST: "The worker that ran the scan was lost.",
-    }
-)
-
 #: Outcomes under which a page was seen, so that the scan goes on to analysis.
 ANALYZED_OUTCOMES: frozenset[Outcome] = frozenset({Outcome.OK, Outcome.BODY_TOO_LARGE})
 
@@ -110,10 +85,3 @@ def final_state(outcome: Outcome) -> State:
     if outcome in ANALYZED_OUTCOMES:
         return State.COMPLETED
     return State.TIMED_OUT if outcome in _TIMEOUTS else State.FAILED
-
-
-def diagram() -> str:
-    """Return the table as the Mermaid diagram of docs/architecture.md."""
-    moves = [f"    {old} --> {new}" for old in State for new in State if new in TRANSITIONS[old]]
-    ends = [f"    {state} --> [*]" for state in State if is_final(state)]
-    return "\n".join(["stateDiagram-v2", f"    [*] --> {State.QUEUED}", *moves, *ends])

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Mapping
 
 from safeurl.bootstrap import make_artefacts, open_store, utc_now
-from safeurl.model.wakeup import TASK
+from safeurl.model.records.wakeup import TASK
 from safeurl.settings import Settings
 from worker.attempt.executor import Executor
 from worker.bootstrap import make_egress, make_limits, make_sandbox

@@ -20,13 +20,14 @@ from api.native.schemas import (
     SubmittedScan,
 )
 from safeurl.errors import UrlRefusedError
+from safeurl.model.outcome_messages import OUTCOME_MESSAGES
 from safeurl.model.report import Profile
 from safeurl.model.scan import Result, Scan, VerdictSummary
 from safeurl.model.verdict import Verdict
 from safeurl.model.view import ScanView
 from safeurl.pasted import find_urls
 from safeurl.services.query import MAX_PAGE
-from safeurl.state import OUTCOME_MESSAGES, is_final
+from safeurl.state import is_final
 from safeurl.url import Reason
 
 PATH = "/api/scans"

@@ -7,9 +7,10 @@ from safeurl.analysis.context import Context
 from safeurl.analysis.engine import categories, is_confirmed, run, score
 from safeurl.analysis.rule import Ruleset
 from safeurl.analysis.rules import CORE
+from safeurl.model.outcome_messages import OUTCOME_MESSAGES
 from safeurl.model.report import Evidence
 from safeurl.model.verdict import Category, Hit, Judgement, Verdict
-from safeurl.state import OUTCOME_MESSAGES, Outcome
+from safeurl.state import Outcome
 
 #: Scores from which on a URL is called so. Between nothing and SUSPICIOUS lie the pages with one
 #: sign that innocent pages also carry; from MALICIOUS on the engine asks for independent signs.

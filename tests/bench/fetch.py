@@ -7,7 +7,7 @@ from statistics import median
 
 from safeurl.model.report import FetchRequest
 from safeurl.model.report_reader import ReportReader
-from safeurl.ports.sandbox import SandboxOrder
+from safeurl.model.sandbox import SandboxOrder
 from tests.support.fetching import make_request
 from tests.support.gateway_sandbox import GatewaySandbox, gateway_sandbox
 from tests.support.images import SOCKET_PATH

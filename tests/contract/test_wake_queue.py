@@ -17,8 +17,8 @@ from safeurl.adapters.redis.connection import RedisServer
 from safeurl.adapters.redis.queue import RQQueue
 from safeurl.adapters.redis.wakeup import QUEUE_NAME, take
 from safeurl.errors import QueueUnavailableError
+from safeurl.model.records.wakeup import TASK, Wakeup
 from safeurl.model.scan import new_scan_id
-from safeurl.model.wakeup import TASK, Wakeup
 from safeurl.ports.queue import Waiting, WakeQueue
 from tests.support.valkey import Valkey
 

@@ -19,7 +19,7 @@ import dns.rrset
 
 from safeurl.adapters.backup.archive import ArchiveWriter
 from safeurl.adapters.backup.document import FORMAT, encode
-from safeurl.model.backup import Manifest, Seal
+from safeurl.model.records.backup import Manifest, Seal
 from tests.fuzz import reading_seeds
 from tests.support.vectors import CONFUSIONS, LITERALS
 

@@ -20,8 +20,8 @@ from safeurl.adapters.redis.queue import RQQueue
 from safeurl.adapters.redis.wakeup import QUEUE_KEY, take
 from safeurl.bootstrap import make_queue
 from safeurl.errors import ConfigError, QueueUnavailableError
+from safeurl.model.records.wakeup import TASK, Refusal
 from safeurl.model.scan import new_scan_id
-from safeurl.model.wakeup import TASK, Refusal
 from safeurl.service import Service
 from safeurl.settings import Settings
 from tests.support.certificates import Certificate, make_authority, make_certificate

@@ -21,7 +21,7 @@ from safeurl.adapters.files.artefacts import FileArtefacts
 from safeurl.adapters.sql.schema.shipped import migrations, schema_sql, statements_of
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.errors import RequestError
-from safeurl.model.backup import Manifest, Seal
+from safeurl.model.records.backup import Manifest, Seal
 from tests.support.builders import NOW
 from tests.support.churner import churn_once
 

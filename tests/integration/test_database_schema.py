@@ -25,9 +25,9 @@ from safeurl.adapters.sql.statements import (
 )
 from safeurl.model.attempt import Attempt
 from safeurl.model.audit import AuditRow, Seal
+from safeurl.model.sandbox import Stop
 from safeurl.model.scan import Artefact, AuditEntry, Metrics, Result, Scan
 from safeurl.model.worker import WorkerHeartbeat
-from safeurl.ports.sandbox import Stop
 from safeurl.retry import RETRIED
 from safeurl.state import TRANSITIONS, Outcome, State
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from safeurl.ports.sandbox import SandboxOrder
+from safeurl.model.sandbox import SandboxOrder
 from safeurl.settings import Settings
 from tests.support.dns import DnsServer
 from tests.support.egress import GatewayProcess

@@ -12,8 +12,8 @@ from redis import Redis
 from safeurl.adapters.redis.connection import RedisServer
 from safeurl.adapters.redis.queue import RQQueue
 from safeurl.adapters.redis.wakeup import QUEUE_KEY
+from safeurl.model.records.wakeup import Refusal
 from safeurl.model.scan import new_scan_id
-from safeurl.model.wakeup import Refusal
 from safeurl.ports.queue import Waiting
 from tests.support.hostile_jobs import ON_THE_QUEUE, key, plant_beside_the_queue, plant_module
 from tests.support.scan_worker import ScanWorkerProcess

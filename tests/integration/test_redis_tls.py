@@ -12,8 +12,8 @@ import pytest
 from safeurl.adapters.redis.wakeup import take
 from safeurl.bootstrap import make_queue, redis_server
 from safeurl.errors import QueueUnavailableError
+from safeurl.model.records.wakeup import TASK, Wakeup
 from safeurl.model.scan import new_scan_id
-from safeurl.model.wakeup import TASK, Wakeup
 from safeurl.settings import Settings
 from tests.support.certificates import Certificate, make_authority, make_certificate
 from tests.support.tcp_valkey import TcpValkey

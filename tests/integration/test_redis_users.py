@@ -13,8 +13,8 @@ from safeurl.adapters.redis.embedded import RIGHTS
 from safeurl.adapters.redis.queue import RQQueue
 from safeurl.adapters.redis.wakeup import QUEUE_KEY, count_refused, take
 from safeurl.errors import QueueUnavailableError
+from safeurl.model.records.wakeup import TASK, Refusal, Wakeup
 from safeurl.model.scan import new_scan_id
-from safeurl.model.wakeup import TASK, Refusal, Wakeup
 from tests.support.hostile_jobs import ON_THE_QUEUE
 from tests.support.tcp_valkey import TcpValkey
 

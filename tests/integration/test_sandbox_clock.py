@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from safeurl.ports.sandbox import SandboxExit, Sink
+from safeurl.model.sandbox import SandboxExit
+from safeurl.ports.sandbox import Sink
 from tests.support.images import SOCKET_PATH, docker_client
 from tests.support.sandbox_lab import Lab, collector, lab, order
 from worker.sandbox.engine import CALL_TIMEOUT_S, Engine, EngineClient

@@ -12,8 +12,8 @@ import psutil
 import pytest
 from docker.errors import APIError  # type: ignore[import-not-found]  # - docker/ hides the SDK
 
+from safeurl.model.sandbox import Stop
 from safeurl.model.scan import AuditEntry
-from safeurl.ports.sandbox import Stop
 from safeurl.ports.store import Store
 from safeurl.state import Outcome, State
 from tests.support.gateway_sandbox import gateway_sandbox

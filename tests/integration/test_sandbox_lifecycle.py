@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from safeurl.errors import SandboxUnavailableError
-from safeurl.ports.sandbox import SandboxExit, Stop
+from safeurl.model.sandbox import SandboxExit, Stop
 from tests.support.images import BASE_IMAGE, SOCKET_PATH, command_image, docker_client
 from tests.support.sandbox_lab import (
     Lab,

@@ -25,7 +25,7 @@ _NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 #: A worker that is going to be killed; it prints a line when its sandbox has started.
 _WORKER = """
 import asyncio, sys
-from safeurl.ports.sandbox import SandboxOrder
+from safeurl.model.sandbox import SandboxOrder
 from safeurl.model.report import FetchRequest
 from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.options import SandboxSettings

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from safeurl.model.report import FetchRequest, ReportLine, encode_line
-from safeurl.ports.sandbox import Stop
+from safeurl.model.sandbox import Stop
 from safeurl.state import Outcome
 from tests.support.docker_proxy import DockerProxy
 from tests.support.images import SOCKET_PATH
@@ -97,7 +97,7 @@ os.write(1, b"I do not listen")
 #: Runs a sandbox in its own process, so that its peak memory can be read.
 _MEASURED = """
 import asyncio, json, sys
-from safeurl.ports.sandbox import SandboxOrder
+from safeurl.model.sandbox import SandboxOrder
 from safeurl.model.report import FetchRequest
 from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.options import SandboxSettings

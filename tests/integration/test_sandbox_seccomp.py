@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fetcher.content.charset import decode_text
-from safeurl.ports.sandbox import SandboxOrder
+from safeurl.model.sandbox import SandboxOrder
 from safeurl.settings import Settings
 from safeurl.state import Outcome
 from tests.support.certificates import make_certificate

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from safeurl.ports.sandbox import SandboxExit
+from safeurl.model.sandbox import SandboxExit
 from safeurl.state import Outcome
 from tests.support.gateway_sandbox import gateway_sandbox
 from tests.support.images import docker_client

@@ -11,7 +11,8 @@ import typer.main
 from typer.testing import CliRunner
 
 from safeurl.cli.app import app
-from safeurl.state import OUTCOME_MESSAGES, Outcome, diagram, final_state
+from safeurl.model.outcome_messages import OUTCOME_MESSAGES
+from safeurl.state import TRANSITIONS, Outcome, State, final_state, is_final
 from tests.support import degradation, env_example, settings_page
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,13 @@ PLACES: Mapping[str, Path] = {
 }
 #: What the commands' help uses of a screen that is 80 columns wide.
 _TEXT_WIDTH: Final = 78
+
+
+def diagram() -> str:
+    """Return the table as the Mermaid diagram of docs/architecture.md."""
+    moves = [f"    {old} --> {new}" for old in State for new in State if new in TRANSITIONS[old]]
+    ends = [f"    {state} --> [*]" for state in State if is_final(state)]
+    return "\n".join(["stateDiagram-v2", f"    [*] --> {State.QUEUED}", *moves, *ends])
 
 
 def pages() -> tuple[Path, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from safeurl.model.egress_evidence import EgressEvidence
 from safeurl.model.report import Evidence, FetchRequest, ReportLine
 from safeurl.model.report_reader import ReportReader
-from safeurl.ports.sandbox import SandboxExit, SandboxOrder
+from safeurl.model.sandbox import SandboxExit, SandboxOrder
 from safeurl.settings import Settings
 from tests.support.egress import GatewayProcess
 from tests.support.fetching import make_request

@@ -9,7 +9,7 @@ from pathlib import Path
 from safeurl.adapters.backup.archive import ArchiveWriter
 from safeurl.adapters.backup.document import decode, encode
 from safeurl.adapters.files.artefacts import FileArtefacts
-from safeurl.model.backup import Manifest, Seal
+from safeurl.model.records.backup import Manifest, Seal
 from safeurl.ports.store import Store
 from tests.support.builders import NOW
 from tests.support.churner import churn_once

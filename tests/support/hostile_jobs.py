@@ -13,7 +13,7 @@ from typing import Any
 from redis import Redis
 
 from safeurl.adapters.redis.wakeup import QUEUE_NAME
-from safeurl.model.wakeup import TASK
+from safeurl.model.records.wakeup import TASK
 
 QUEUE = f"rq:queue:{QUEUE_NAME}"
 PLANTED = "planted_by_test"

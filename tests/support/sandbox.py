@@ -17,8 +17,9 @@ from safeurl.model.report import (
     ReportLine,
     encode_line,
 )
+from safeurl.model.sandbox import SandboxExit, SandboxOrder, Stop
 from safeurl.ports.egress import EgressEndpoint
-from safeurl.ports.sandbox import SandboxExit, SandboxOrder, Sink, Stop
+from safeurl.ports.sandbox import Sink
 from safeurl.state import Outcome
 
 Script = Callable[[FetchRequest], Sequence[bytes]]

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from safeurl.model.report import FetchRequest
-from safeurl.ports.sandbox import Sandbox, SandboxExit, SandboxOrder, Sink
+from safeurl.model.sandbox import SandboxExit, SandboxOrder
+from safeurl.ports.sandbox import Sandbox, Sink
 from tests.support.images import SOCKET_PATH, docker_client, script_image
 from worker.sandbox import labels
 from worker.sandbox.docker_sandbox import DockerSandbox

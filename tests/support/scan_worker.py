@@ -18,7 +18,7 @@ _PATIENCE_S = 30.0
 _CODE = """
 import logging, os, sys
 from pathlib import Path
-from safeurl.model.wakeup import TASK
+from safeurl.model.records.wakeup import TASK
 from safeurl.bootstrap import redis_server
 from safeurl.settings import Settings
 from worker.runtime.scan_worker import ANSWER_TIMEOUT_S, ScanWorker

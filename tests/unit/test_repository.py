@@ -137,6 +137,14 @@ def test_no_test_patches_the_clock() -> None:
     assert [path for path in tests if patch.search(path.read_text())] == []
 
 
+def test_what_explains_the_system_is_read_in_one_sitting() -> None:
+    """States, the ports that a scan needs, the submit and an attempt are short together."""
+    ports = ("scans", "attempts", "sandbox", "egress", "queue", "artefacts", "clock")
+    files = ["safeurl/state.py", "safeurl/services/submit.py", "worker/attempt/executor.py"]
+    files += [f"safeurl/ports/{name}.py" for name in ports]
+    assert sum(len((ROOT / name).read_text().splitlines()) for name in files) < 700
+
+
 def test_every_test_is_in_a_folder_that_run_sh_names() -> None:
     """It runs two parts side by side, and what lies in neither would not run at all."""
     run = (ROOT / "tests/run.sh").read_text()

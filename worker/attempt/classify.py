@@ -30,9 +30,10 @@ The facts are ambiguous, and this is how each ambiguity is settled:
 
 from dataclasses import dataclass
 
+from safeurl.model.outcome_messages import OUTCOME_MESSAGES
 from safeurl.model.report import ReportLine
-from safeurl.ports.sandbox import SandboxExit, Stop
-from safeurl.state import OUTCOME_MESSAGES, Outcome
+from safeurl.model.sandbox import SandboxExit, Stop
+from safeurl.state import Outcome
 
 _FIRST_SIGNAL_STATUS = 128
 SIGKILL_STATUS = 137

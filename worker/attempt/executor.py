@@ -17,12 +17,13 @@ from typing import Protocol
 import msgspec
 
 from safeurl.errors import StoreUnavailableError
+from safeurl.model.sandbox import SandboxExit
 from safeurl.model.scan import Artefact, Scan
 from safeurl.ports.artefacts import ArtefactStore
 from safeurl.ports.attempts import AttemptReader, AttemptStore
 from safeurl.ports.clock import Clock
 from safeurl.ports.egress import Egress
-from safeurl.ports.sandbox import Sandbox, SandboxExit
+from safeurl.ports.sandbox import Sandbox
 from safeurl.retry import failures, retry_delay
 from safeurl.services.conclusion import final_from_evidence, final_without_page
 from safeurl.state import ANALYZED_OUTCOMES, Outcome

@@ -11,9 +11,10 @@ from safeurl.model.attempt import SandboxFacts
 from safeurl.model.egress_evidence import EgressEvidence
 from safeurl.model.report import Evidence
 from safeurl.model.report_reader import ReportReader
+from safeurl.model.sandbox import SandboxExit, SandboxOrder
 from safeurl.model.scan import Scan
 from safeurl.ports.egress import Egress, EgressEndpoint
-from safeurl.ports.sandbox import Sandbox, SandboxExit, SandboxOrder
+from safeurl.ports.sandbox import Sandbox
 from safeurl.state import Outcome
 from worker.attempt.classify import ReportFacts, classify
 from worker.attempt.limits import AttemptLimits

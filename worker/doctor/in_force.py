@@ -5,7 +5,7 @@ from typing import Final
 from safeurl.bootstrap import running_system
 from safeurl.errors import ConfigError
 from safeurl.in_force import differences, in_force
-from safeurl.model.running import Running
+from safeurl.model.records.running import Running
 from safeurl.settings import Settings
 from worker.doctor.finding import Finding, passed, warned
 

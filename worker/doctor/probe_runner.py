@@ -14,7 +14,7 @@ from importlib import resources
 from typing import Any
 
 from safeurl.model.report import FetchRequest
-from safeurl.ports.sandbox import SandboxExit, SandboxOrder
+from safeurl.model.sandbox import SandboxExit, SandboxOrder
 from worker.sandbox import labels
 from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.options import Options, SandboxSettings

@@ -21,6 +21,7 @@ from safeurl.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
+from safeurl.model.outcome_messages import OUTCOME_MESSAGES
 from safeurl.model.scan import Scan
 from safeurl.ports.attempts import AttemptReader
 from safeurl.ports.backlog import Backlog
@@ -28,7 +29,7 @@ from safeurl.ports.clock import CLOCK_SKEW, Clock
 from safeurl.ports.queue import Waiting, WakeQueue
 from safeurl.retry import failures, retry_delay
 from safeurl.services.conclusion import final_without_page
-from safeurl.state import OUTCOME_MESSAGES, Outcome, State
+from safeurl.state import Outcome, State
 from worker.attempt.resume import ResumeStore, conclude_stored
 from worker.identity import has_ended
 

@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from safeurl.adapters.redis.wakeup import count_refused, take
-from safeurl.model.wakeup import Refusal, Wakeup
+from safeurl.model.records.wakeup import Refusal, Wakeup
 from worker.runtime.job_process import run_job
 from worker.runtime.log_limit import LogLimit
 

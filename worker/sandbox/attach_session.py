@@ -9,7 +9,8 @@ import socket
 import time
 from collections.abc import Callable
 
-from safeurl.ports.sandbox import Sink, Stop
+from safeurl.model.sandbox import Stop
+from safeurl.ports.sandbox import Sink
 from worker.sandbox.frames import FrameReader, Stream
 from worker.sandbox.memory import MemoryWatch, NoMemoryWatch
 

@@ -5,8 +5,9 @@ import logging
 from datetime import UTC, datetime
 
 from safeurl.errors import SandboxUnavailableError
+from safeurl.model.sandbox import SandboxExit, SandboxOrder
 from safeurl.ports.clock import Clock
-from safeurl.ports.sandbox import SandboxExit, SandboxOrder, Sink
+from safeurl.ports.sandbox import Sink
 from worker.cancellation import await_uncancelled
 from worker.sandbox.circuit_breaker import CircuitBreaker
 from worker.sandbox.engine import Engine

@@ -15,8 +15,9 @@ from typing import Any
 
 from safeurl.errors import SandboxUnavailableError
 from safeurl.model.report import encode_line
+from safeurl.model.sandbox import SandboxExit, SandboxOrder, Stop
 from safeurl.ports.clock import Clock
-from safeurl.ports.sandbox import SandboxExit, SandboxOrder, Sink, Stop
+from safeurl.ports.sandbox import Sink
 from worker.attempt.classify import SIGKILL_STATUS, lacked_memory
 from worker.sandbox.attach_session import SLICE_S, AttachSession
 from worker.sandbox.engine import Engine, EngineClient

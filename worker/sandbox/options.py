@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from safeurl.ports.sandbox import SandboxOrder
+from safeurl.model.sandbox import SandboxOrder
 from safeurl.settings.uids import DEFAULT_UIDS
 from worker.sandbox import labels
 from worker.sandbox.runtime import RUNSC

@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from safeurl.errors import SandboxUnavailableError
+from safeurl.model.sandbox import SandboxOrder
 from safeurl.ports.clock import Clock
-from safeurl.ports.sandbox import SandboxOrder
 from worker.sandbox import labels
 from worker.sandbox.engine import Engine, EngineClient, NameTakenError, RuntimeUnknownError
 from worker.sandbox.options import Options, SandboxSettings, container_options

@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from safeurl.errors import RequestError
-from safeurl.model.backup import Manifest, Seal
+from safeurl.model.records.backup import Manifest, Seal
 
 #: Increased by each change that makes older and newer code unable to read each other's backups.
 FORMAT = 1

@@ -27,7 +27,7 @@ from safeurl.adapters.backup.validator import DatabaseValidator
 from safeurl.adapters.files.sharing import file_mode
 from safeurl.adapters.sql.schema.shipped import migrations
 from safeurl.errors import RequestError, UnavailableError
-from safeurl.model.backup import Progress, RestoreSummary
+from safeurl.model.records.backup import Progress, RestoreSummary
 
 #: The prefix of the folders that hold a backup until it is installed.
 _STAGING_PREFIX = ".restore-"

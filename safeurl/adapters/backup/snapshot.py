@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from safeurl.errors import StoreUnavailableError
-from safeurl.model.backup import Inventory
+from safeurl.model.records.backup import Inventory
 from safeurl.permissions import explain
 from safeurl.state import FINAL_STATES, State
 

@@ -36,7 +36,7 @@ from safeurl.adapters.backup.snapshot import (
 from safeurl.adapters.backup.validation import validate
 from safeurl.adapters.files.artefacts import blob_path
 from safeurl.errors import RequestError, StoreUnavailableError
-from safeurl.model.backup import BackupSummary, Inventory, Manifest, Progress, Seal
+from safeurl.model.records.backup import BackupSummary, Inventory, Manifest, Progress, Seal
 
 #: No blob is larger: a body has 16 MiB at most.
 _MAX_BLOB_BYTES = 64 * 1024**2

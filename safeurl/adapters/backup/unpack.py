@@ -22,7 +22,7 @@ from safeurl.adapters.backup.location import create_private
 from safeurl.adapters.backup.validator import DatabaseValidator
 from safeurl.adapters.files.artefacts import blob_path
 from safeurl.errors import RequestError
-from safeurl.model.backup import Manifest, Progress, Seal, Unpacked
+from safeurl.model.records.backup import Manifest, Progress, Seal, Unpacked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

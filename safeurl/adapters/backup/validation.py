@@ -24,7 +24,7 @@ from safeurl.adapters.sql.schema.check import (
 from safeurl.adapters.sql.schema.contents import rule_counts
 from safeurl.adapters.sql.schema.shipped import migrations
 from safeurl.model.audit import SchemaFault
-from safeurl.model.backup import Inventory
+from safeurl.model.records.backup import Inventory
 
 #: The number of differences that are listed; the others are only counted.
 _MAX_NAMED = 5

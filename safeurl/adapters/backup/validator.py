@@ -19,7 +19,7 @@ from safeurl.adapters.backup.limits import Limits
 from safeurl.adapters.backup.validation import ValidationResult
 from safeurl.adapters.backup.validation_process import ValidationRequest
 from safeurl.errors import RequestError
-from safeurl.model.backup import Inventory
+from safeurl.model.records.backup import Inventory
 
 Answer = TypeVar("Answer")
 

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from safeurl.model.running import Running, Update
+from safeurl.model.records.running import Running, Update
 
 _log = logging.getLogger("safeurl.running")
 

@@ -10,10 +10,10 @@ from safeurl.adapters.memory.backlog import is_due
 from safeurl.adapters.memory.leadership import MemoryLeadership
 from safeurl.errors import RowRefusedError
 from safeurl.model.attempt import Attempt, FinalRecord, SandboxFacts
+from safeurl.model.sandbox import Stop
 from safeurl.model.scan import Artefact, Result, Scan
 from safeurl.model.verdict import Judgement
 from safeurl.ports.clock import CLOCK_SKEW
-from safeurl.ports.sandbox import Stop
 from safeurl.retry import RETRIED
 from safeurl.state import Outcome, State, is_legal
 

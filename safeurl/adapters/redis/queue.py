@@ -20,7 +20,7 @@ from rq import Queue
 
 from safeurl.adapters.redis.wakeup import QUEUE_KEY, QUEUE_NAME, REFUSED_KEY, scan_id_of
 from safeurl.errors import QueueUnavailableError
-from safeurl.model.wakeup import TASK
+from safeurl.model.records.wakeup import TASK
 from safeurl.ports.queue import Waiting
 
 SERIALIZER = "json"

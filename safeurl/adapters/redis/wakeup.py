@@ -14,8 +14,8 @@ import msgspec
 from redis import Redis
 from redis.exceptions import InvalidResponse, RedisError
 
+from safeurl.model.records.wakeup import Refusal, Wakeup
 from safeurl.model.scan import is_scan_id
-from safeurl.model.wakeup import Refusal, Wakeup
 
 QUEUE_NAME = "scan-jobs"
 QUEUE_KEY = f"rq:queue:{QUEUE_NAME}"

@@ -15,7 +15,7 @@ from safeurl.cli.entry import complain, leave, read_settings
 from safeurl.cli.view.render import stamp
 from safeurl.cli.view.screen import Screen
 from safeurl.errors import RequestError
-from safeurl.model.backup import BackupSummary, Progress, RestoreSummary
+from safeurl.model.records.backup import BackupSummary, Progress, RestoreSummary
 from safeurl.printable import clean, counted
 from safeurl.settings import Settings
 

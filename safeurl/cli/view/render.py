@@ -12,13 +12,14 @@ import msgspec
 
 from safeurl.cli.view.screen import Cell, Column, Grid, Screen
 from safeurl.defang import safe_text, safe_url
+from safeurl.model.outcome_messages import OUTCOME_MESSAGES
 from safeurl.model.report import Evidence
 from safeurl.model.scan import AuditEntry, Scan, VerdictSummary
 from safeurl.model.stored_evidence import read_evidence
 from safeurl.model.verdict import Hit, Judgement, Verdict, is_concluded
 from safeurl.model.view import ScanView
 from safeurl.printable import counted
-from safeurl.state import OUTCOME_MESSAGES, Outcome, State
+from safeurl.state import Outcome, State
 
 STYLES = {
     Judgement.MALICIOUS: "bold red",

@@ -10,7 +10,7 @@ from safeurl.adapters.backup.limits import Limits
 from safeurl.adapters.backup.unpack import StagingFolders, unpack
 from safeurl.adapters.backup.validator import DatabaseValidator
 from safeurl.errors import RequestError
-from safeurl.model.backup import Inventory
+from safeurl.model.records.backup import Inventory
 
 _KNOWN = frozenset(range(1, 100))
 

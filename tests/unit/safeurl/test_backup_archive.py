@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from safeurl.adapters.backup.archive import CHUNK, ArchiveReader, ArchiveWriter
 from safeurl.adapters.backup.document import blob_name, blob_sha256, decode, encode
 from safeurl.errors import RequestError
-from safeurl.model.backup import Manifest, Seal
+from safeurl.model.records.backup import Manifest, Seal
 from tests.support.builders import NOW
 
 

@@ -35,7 +35,7 @@ from safeurl.cli.view.screen import Column, Grid, Screen
 from safeurl.cli.view.watch import watch
 from safeurl.errors import UrlRefusedError
 from safeurl.model.audit import AuditRow, Seal
-from safeurl.model.backup import BackupSummary, RestoreSummary
+from safeurl.model.records.backup import BackupSummary, RestoreSummary
 from safeurl.model.scan import AuditEntry, Scan, VerdictSummary
 from safeurl.model.view import ScanView
 from safeurl.printable import is_unfit

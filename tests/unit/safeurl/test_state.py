@@ -4,19 +4,19 @@ from itertools import product
 
 import pytest
 
+from safeurl.model.outcome_messages import OUTCOME_MESSAGES
 from safeurl.state import (
     ANALYZED_OUTCOMES,
     FINAL_STATES,
     INFRASTRUCTURE_OUTCOMES,
-    OUTCOME_MESSAGES,
     TRANSITIONS,
     Outcome,
     State,
-    diagram,
     final_state,
     is_final,
     is_legal,
 )
+from tests.support.documents import diagram
 
 #: ARCHITECTURE.md, section 4, written out again by hand.
 LEGAL = {

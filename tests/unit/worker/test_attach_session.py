@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from safeurl.ports.sandbox import Sink, Stop
+from safeurl.model.sandbox import Stop
+from safeurl.ports.sandbox import Sink
 from worker.attempt.classify import MemoryFacts
 from worker.sandbox.attach_session import AttachSession
 from worker.sandbox.frames import FrameError

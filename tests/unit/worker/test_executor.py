@@ -13,8 +13,8 @@ from safeurl.adapters.memory.store import MemoryStore
 from safeurl.errors import RowRefusedError
 from safeurl.model.audit import path_faults
 from safeurl.model.report import Evidence, FetchRequest, Profile
+from safeurl.model.sandbox import SandboxExit, Stop
 from safeurl.model.scan import Scan, new_scan_id
-from safeurl.ports.sandbox import SandboxExit, Stop
 from safeurl.state import Outcome, State
 from tests.support.sandbox import ScriptedEgress, ScriptedSandbox, page_lines
 from worker.attempt.executor import Executor

@@ -10,8 +10,8 @@ from safeurl.adapters.memory.store import MemoryStore
 from safeurl.address import PolicyOverrides
 from safeurl.errors import StoreUnavailableError
 from safeurl.model.report import FetchRequest, ReportLine, encode_line
+from safeurl.model.sandbox import SandboxExit
 from safeurl.model.scan import AuditEntry, Scan
-from safeurl.ports.sandbox import SandboxExit
 from safeurl.state import Outcome, State
 from tests.support.builders import make_scan
 from tests.support.sandbox import ScriptedSandbox, page_lines

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import pytest
 
 from fetcher.watchdog import Exit
+from safeurl.model.outcome_messages import OUTCOME_MESSAGES
 from safeurl.model.report import ReportLine
-from safeurl.ports.sandbox import SandboxExit, Stop
-from safeurl.state import OUTCOME_MESSAGES, Outcome
+from safeurl.model.sandbox import SandboxExit, Stop
+from safeurl.state import Outcome
 from worker.attempt.classify import ReportFacts, classify
 
 _REPORT = ReportLine(scan="0197", attempt=1, outcome=Outcome.OK, detail="seen")

@@ -10,7 +10,7 @@ import pytest
 
 from safeurl.address import PolicyOverrides
 from safeurl.model.report import FetchRequest
-from safeurl.ports.sandbox import SandboxOrder
+from safeurl.model.sandbox import SandboxOrder
 from worker.sandbox.options import ENVIRONMENT, SandboxSettings, container_options
 
 _GOLDEN = Path(__file__).parent / "golden"

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from safeurl.analysis import CORE, inconclusive, judge
 from safeurl.analysis.rule import Ruleset
+from safeurl.model.outcome_messages import OUTCOME_MESSAGES
 from safeurl.model.report import (
     Body,
     Evidence,
@@ -20,7 +21,7 @@ from safeurl.model.report import (
     Script,
 )
 from safeurl.model.verdict import Category, Judgement, Verdict
-from safeurl.state import OUTCOME_MESSAGES, Outcome
+from safeurl.state import Outcome
 from tests.support.page_cases import CLICKFIX_COMMAND
 from tests.support.rule_cases import SEEN_AT, SHA256, download, form, login, seen, way
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from safeurl.ports.sandbox import SandboxExit, Stop
+from safeurl.model.sandbox import SandboxExit, Stop
 from worker.doctor.checks import resource_checks
 from worker.doctor.checks.isolation_checks import (
     ISOLATION_CHECKS,
