@@ -249,7 +249,7 @@ def _pending(health: Health) -> Iterator[Issue]:
         return
     advice = _MORE_WORKERS if health.workers else _RUN_WORKER
     if metrics.pending > MANY_PENDING:
-        yield Issue(f"{metrics.pending} scans are pending.", advice)
+        yield Issue(f"{metrics.pending:,} scans are pending.", advice)
     oldest = metrics.oldest_pending_at
     if oldest is not None and health.at - oldest > LONG_WAIT:
         waited = _span(health.at - oldest)

@@ -98,8 +98,8 @@ def test_10000_queued(tmp_path: Path) -> None:
     ):
         ids = site.system.with_service(lambda service: _submit(service, site, _MANY))
         with serving(site):
-            health = site.expect_health("unhealthy", f"No worker is running, and {_MANY} scans")
-            assert f"{_MANY} scans are pending." in health.issues
+            health = site.expect_health("unhealthy", f"No worker is running, and {_MANY:,} scans")
+            assert f"{_MANY:,} scans are pending." in health.issues
             listed = site.api.get("/api/scans", params={"limit": 200})
             assert [scan["id"] for scan in listed.json()["scans"]] == ids[:-201:-1]
             with site.worker:

@@ -206,13 +206,13 @@ def test_parts_that_do_not_answer_are_named(tmp_path: Path) -> None:
     assert set(found) == {"database", "queue", "image", "sandbox"}
 
 
-async def test_beside_a_running_worker_every_part_answers(tmp_path: Path) -> None:
+def test_beside_a_running_worker_every_part_answers(tmp_path: Path) -> None:
     """Database, queue and gateway pass, and the vectors go through the running gateway."""
     with DnsServer() as dns:
         resolver = f"127.0.0.1:{dns.port}"
         system = System(tmp_path, CONTAINER_RUNTIME="runc", EGRESS_RESOLVER=resolver)
         with RunningWorker(system):
-            findings = await run_checks(system.settings, lambda _: None)
+            findings = asyncio.run(run_checks(system.settings, lambda _: None))
     # Behind NAT the doctor cannot know this host's public address, and says so.
     assert {each.name for each in findings if each.status is not Status.PASS} <= {"neighbours"}
     assert failures(findings) == {}

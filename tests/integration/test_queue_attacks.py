@@ -102,7 +102,7 @@ async def test_refusals_are_counted_for_health(lab: Lab) -> None:
 
     before = await refused()
     ON_THE_QUEUE["os-system"](lab.redis, _scan_id(), lab.canary)
-    lab.push(honest := _scan_id())
+    await asyncio.to_thread(lab.push, honest := _scan_id())
     lab.expect_refusal()
     assert lab.expect_scan() == honest
     assert await refused() == before + 1

@@ -140,7 +140,7 @@ DEGRADATIONS: Sequence[Degradation] = (
     ),
     Degradation(
         fault="10,000 scans are queued",
-        seen="`/health`: “10000 scans are pending.”, and unhealthy while no worker runs. Lists "
+        seen="`/health`: “10,000 scans are pending.”, and unhealthy while no worker runs. Lists "
         "and `/health` answer at once.",
         after="They run in the order of their submission. If Redis loses all wake-ups, those of "
         "the 1,000 oldest scans are sent again within seconds, then those of the next.",

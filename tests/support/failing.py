@@ -6,6 +6,7 @@ from datetime import datetime
 from safeurl.adapters.memory.queue import MemoryQueue
 from safeurl.adapters.memory.store import MemoryStore
 from safeurl.model.scan import Scan
+from safeurl.model.view import ScanView
 from safeurl.model.worker import WorkerHeartbeat
 
 
@@ -26,6 +27,11 @@ class FailingStore(MemoryStore):
         """Look it up, or fail."""
         self._fail()
         return await super().get(scan_id)
+
+    async def view(self, scan_id: str) -> ScanView | None:
+        """Look everything up, or fail."""
+        self._fail()
+        return await super().view(scan_id)
 
     async def page(self, *, limit: int, before: str | None = None) -> list[Scan]:
         """List, or fail."""
