@@ -118,6 +118,6 @@ def test_a_record_that_nobody_holds_says_nothing(tmp_path: Path, text: str) -> N
     ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        with pytest.raises(ValueError, match="no record of this version"):
+        with pytest.raises(ValueError, match="it is not a record of this version"):
             find_running(tmp_path)
         holder.communicate()
