@@ -22,7 +22,7 @@ from tests.support.builders import NOW, claimed, make_beat, make_scan
 
 _PATIENCE_S = 1.0
 
-_HEARD = "INSERT INTO workers VALUES ('w', 'h', 1, 1, :now, :now, 1, '', 0)"
+_HEARD = "INSERT INTO workers VALUES ('w', 'h', 1, 1, :now, :now, '', '{}', 0)"
 _GROW = """
 INSERT INTO audit_logs (scan_id, event, version, attempt, actor, detail, at)
 SELECT 's', 'note', 0, 0, 'x', hex(zeroblob(100000)), :now
