@@ -1,5 +1,6 @@
 """A row that this version cannot read is passed over and told; the others are served."""
 
+import gc
 import logging
 import sqlite3
 from collections.abc import AsyncIterator
@@ -139,3 +140,20 @@ def test_full_busy_and_unreadable_are_three_kinds() -> None:
 
 async def _reap_nothing(_scan: str, _attempt: int) -> bool:
     return False
+
+
+async def test_an_unreadable_row_leaves_no_snapshot_open(tmp_path: Path) -> None:
+    """The log beside the database can be emptied, though the connection does nothing more."""
+    path = tmp_path / "safeurl.db"
+    async with _opened(path) as store:
+        scan = make_scan()
+        await store.add([scan])
+        _damage(path, [scan.id], _DAMAGE["text that is no UTF-8"])
+        with pytest.raises(RowUnreadableError):
+            await store.get(scan.id)
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
+            other.execute("UPDATE scan_counts SET scans = scans")
+            # The error's traceback, which holds the cursor, is a cycle.
+            gc.collect()
+            [(is_busy, _, _)] = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        assert not is_busy

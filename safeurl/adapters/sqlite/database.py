@@ -209,7 +209,13 @@ def _code(exc: Exception) -> int:
 
 async def _read(driver: aiosqlite.Connection, batch: Sequence[Statement]) -> list[list[Row]]:
     if len(batch) == 1:
-        return [await _run(driver, batch[0])]
+        try:
+            return [await _run(driver, batch[0])]
+        except BaseException:
+            # Until its next call, the connection's thread keeps the error, and with it a cursor
+            # that holds the snapshot.
+            await driver.rollback()
+            raise
     try:
         await driver.execute_fetchall("BEGIN")
         return [await _run(driver, statement) for statement in batch]
