@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.support.images import script_image
-from tests.support.leftovers import resources
+from tests.support.leftovers import image_tags, resources
 
 _LEFTOVERS = (sys.executable, "-m", "tests.support.leftovers")
 #: A process of a session of its own, as a daemon is, that outlives the one that started it.
@@ -58,3 +58,9 @@ def test_an_image_that_is_left_is_named(tmp_path: Path) -> None:
         )
     assert done.returncode == 1
     assert f"The tests left behind: image {tag}\n" in done.stdout
+
+
+def test_an_image_without_a_tag_is_none() -> None:
+    """However an engine lists it: a build that takes over a tag leaves one on the host."""
+    listed: list[list[str] | None] = [["a:1", "b:2"], ["<none>:<none>"], [], None]
+    assert image_tags({"RepoTags": tags} for tags in listed) == {"a:1", "b:2"}

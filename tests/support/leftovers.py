@@ -11,9 +11,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -34,12 +35,16 @@ def resources() -> set[str]:
             all=True, filters={"label": f"{labels.MANAGED}=true"}, ignore_removed=True
         )
         found = {f"container {container.name}" for container in ours}
-        found |= {
-            f"image {tag}" for image in client.api.images() for tag in image["RepoTags"] or ()
-        }
+        found |= {f"image {tag}" for tag in image_tags(client.api.images())}
     with suppress(FileNotFoundError):
         found |= {f"network namespace {path.name}" for path in _NAMESPACES.iterdir()}
     return found
+
+
+def image_tags(images: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the tags of the images that an engine lists."""
+    # Any: Docker's JSON. Engines before version 24 list an image without a tag as this one.
+    return {tag for image in images for tag in image["RepoTags"] or ()} - {"<none>:<none>"}
 
 
 def processes() -> set[str]:
