@@ -20,7 +20,10 @@ _LAB = AddressPolicy.parse(PolicyOverrides(allow_cidrs=("127.0.0.0/8",)))
 
 
 def _read(data: bytes, *, end: bool = True, timeout_s: float = 5.0) -> ProxyRequest | None:
-    """Send the bytes and, if `end`, end-of-file; return the parsed request."""
+    """Send the bytes and, if `end`, end-of-file; return the parsed request.
+
+    Without `end` the bytes are few and are in the socket before the time limit begins.
+    """
 
     async def read() -> ProxyRequest | None:
         ours, theirs = socket.socketpair()
@@ -28,6 +31,8 @@ def _read(data: bytes, *, end: bool = True, timeout_s: float = 5.0) -> ProxyRequ
             ours.settimeout(0)
             theirs.settimeout(0)
             sent = asyncio.create_task(asyncio.to_thread(_send, theirs, data, end=end))
+            if not end:
+                await sent
             try:
                 return await read_request(ours, timeout_s)
             finally:
