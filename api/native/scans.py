@@ -45,7 +45,7 @@ ScanId = Annotated[str, Path(max_length=64, description="The scan's id.")]
 @router.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
-    summary="Hand in a URL",
+    summary="Submit a URL",
     responses={
         202: {"headers": {"Location": {"schema": {"type": "string"}}}},
         400: {"model": ErrorDocument, "description": "The URL can never be scanned."},
@@ -84,7 +84,7 @@ async def page(
 
 @router.get(
     "/{scan_id}",
-    summary="Look at a scan",
+    summary="Show a scan",
     responses={404: _NOT_FOUND},
 )
 async def view(scan_id: ScanId, service: ServiceOf) -> ScanDetail:
@@ -145,9 +145,9 @@ def _check_alone(text: str) -> None:
     """Raise UrlRefusedError where a text holds more than one URL."""
     found = find_urls(text)
     if len(found.urls) > 1:
-        words = f"This text holds {len(found.urls)} URLs. Hand them in one by one"
+        words = f"This text holds {len(found.urls)} URLs. Submit them one by one"
     elif found.left_out:
-        words = "This text holds words beside a URL. Hand in the URL alone"
+        words = "This text holds words beside a URL. Submit the URL alone"
     else:
         return
-    raise UrlRefusedError(Reason.AMBIGUOUS, f"{words}; POST /api/pasted tells them apart.")
+    raise UrlRefusedError(Reason.AMBIGUOUS, f"{words}; POST /api/pasted finds the URLs in a text.")

@@ -49,7 +49,7 @@ class PastedRequest(BaseModel):
 class FoundUrl(_Document):
     """A URL in a text, and whether it can be scanned."""
 
-    text: str = Field(description="As it stands there.")
+    text: str = Field(description="As it is in the text.")
     url: str | None = Field(description="Normalised; null where it is refused.")
     code: str | None = Field(
         default=None, description="`url_refused` where it is.", examples=["url_refused"]
@@ -68,18 +68,18 @@ class PastedDocument(_Document):
 
 
 class ScanDocument(_Document):
-    """One submitted URL and where it stands."""
+    """One submitted URL and its state."""
 
     id: str = Field(examples=[_EXAMPLE_ID])
     url: str = Field(description="Normalised; this is what is fetched.", examples=[_EXAMPLE_URL])
     submitted_url: str = Field(
-        description="As it was handed in.", examples=["hxxps://login[.]example[.]com/session"]
+        description="As it was submitted.", examples=["hxxps://login[.]example[.]com/session"]
     )
     profile: Profile
     state: State
     final: bool = Field(description="Whether nothing more will happen to this scan.")
-    attempt: int = Field(description="How many times a worker has taken it; 0 while it waits.")
-    source: str = Field(description="Who handed it in.", examples=["api"])
+    attempt: int = Field(description="How many times a worker has claimed it.")
+    source: str = Field(description="Who submitted it.", examples=["api"])
     outcome: Outcome | None = Field(description="How the last attempt ended.")
     outcome_text: str | None = Field(description="The outcome in one sentence.")
     detail: str | None = Field(description="What went wrong, in one sentence.")
@@ -89,16 +89,16 @@ class ScanDocument(_Document):
 
 
 class SubmittedScan(ScanDocument):
-    """A scan that was just recorded, and whether a worker was told."""
+    """A scan that was just recorded, and whether its wake-up was sent."""
 
     queued: bool = Field(
-        description="False when the queue did not answer; the scan stands and starts later."
+        description="False when the queue did not answer; the scan is recorded and starts later."
     )
     warning: str = Field(description="Why it was not queued; empty when it was.", examples=[""])
 
 
 class HitDocument(_Document):
-    """One rule that fired."""
+    """One rule that matched."""
 
     rule: str = Field(examples=["form.password_cross_origin"])
     version: int
@@ -107,7 +107,7 @@ class HitDocument(_Document):
     categories: tuple[Category, ...]
     reason: str = Field(description="One sentence.")
     pointer: str = Field(description="JSON pointer (RFC 6901) into `evidence`.")
-    excerpt: str = Field(description="The words it saw; hostile text, escape it where shown.")
+    excerpt: str = Field(description="The text that matched; hostile text, escape it where shown.")
 
 
 class ResultDocument(_Document):
@@ -215,7 +215,7 @@ class HealthSummary(_HealthDocument):
     status: Status = Field(
         description=(
             "`healthy`: all is well. `degraded`: scans are taken, but wait, are slow or may fail. "
-            "`unhealthy`: scans are not taken, or there are some and no worker is there for them."
+            "`unhealthy`: scans are not taken, or there are scans and no worker for them."
         )
     )
     issues: tuple[str, ...] = Field(
@@ -226,7 +226,7 @@ class HealthSummary(_HealthDocument):
 class HealthMetrics(_HealthDocument):
     """How much work there is; null where the database does not answer."""
 
-    active_workers: int | None = Field(description="Worker processes that signed in the last 30 s.")
+    active_workers: int | None = Field(description="Workers whose heartbeat is younger than 30 s.")
     total_scans_in_progress: int | None = Field(description="FETCHING or ANALYZING.")
     pending_scans: int | None = Field(description="QUEUED.")
     recently_completed: int | None = Field(description="In the last hour.")
@@ -234,7 +234,7 @@ class HealthMetrics(_HealthDocument):
         description="Failed or timed out in the last hour; those that were cancelled do not count."
     )
     recently_cancelled: int | None = Field(description="In the last hour.")
-    oldest_pending_scan: datetime | None = Field(description="When it was handed in.")
+    oldest_pending_scan: datetime | None = Field(description="When it was submitted.")
 
 
 class PartDocument(_HealthDocument):

@@ -10,7 +10,7 @@ from safeurl.state import Outcome
 
 
 class Judgement(StrEnum):
-    """What we say of a URL; one fetch never proves a page safe."""
+    """What SafeURL concludes about a URL; one fetch never proves a page safe."""
 
     MALICIOUS = "malicious"
     SUSPICIOUS = "suspicious"

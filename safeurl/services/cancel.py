@@ -36,4 +36,6 @@ async def cancel(store: CancelStore, scan_id: str, *, actor: str, clock: Clock) 
         cancelled = await store.finish(scan, ending, now=now, actor=actor)
         if cancelled is not None:
             return cancelled
-    raise StoreUnavailableError("The scan moves on too fast to be cancelled. Try again.")
+    raise StoreUnavailableError(
+        "The scan changed its state each time it was to be cancelled. Try again."
+    )

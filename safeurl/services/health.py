@@ -142,7 +142,7 @@ class Health:
         """The state of the whole system in one word.
 
         `healthy`: all is well. `degraded`: scans are taken, but wait, are slow or may fail.
-        `unhealthy`: scans are not taken, or there are some and no worker is there for them.
+        `unhealthy`: scans are not taken, or there are scans and no worker for them.
         """
         found = self.all_issues
         if any(issue.is_outage for issue in found):
@@ -169,7 +169,7 @@ def _queue(health: Health) -> Iterator[Issue]:
         )
         yield Issue(
             health.queue.detail,
-            f"{start}; scans handed in meanwhile are recorded and start when it is back.",
+            f"{start}; scans submitted meanwhile are recorded and start when it is back.",
         )
 
 
@@ -253,7 +253,7 @@ def _pending(health: Health) -> Iterator[Issue]:
     oldest = metrics.oldest_pending_at
     if oldest is not None and health.at - oldest > LONG_WAIT:
         waited = _span(health.at - oldest)
-        yield Issue(f"The oldest pending scan was handed in {waited} ago.", advice)
+        yield Issue(f"The oldest pending scan was submitted {waited} ago.", advice)
 
 
 def _broken(health: Health) -> Iterator[Issue]:

@@ -68,7 +68,7 @@ def _socket(parts: SplitResult) -> RedisPlace:
 
 def _server(parts: SplitResult) -> RedisPlace:
     if parts.query:
-        raise ValueError("it has options (?), and REDIS_TLS_CA, _CERT and _KEY are all there are")
+        raise ValueError("it has options (?); use REDIS_TLS_CA, REDIS_TLS_CERT and REDIS_TLS_KEY")
     if not parts.hostname:
         raise ValueError("it names no host")
     return RedisPlace(

@@ -92,7 +92,7 @@ def _sni(settings: Settings) -> Iterator[Weakness]:
 
 def _api_host(settings: Settings) -> Iterator[Weakness]:
     if not is_loopback(settings.api_host):
-        words = f"={settings.api_host}: other hosts reach the API, which asks nobody who they are."
+        words = f"={settings.api_host}: other hosts can reach the API, which has no keys."
         yield Weakness("API_HOST", words)
 
 

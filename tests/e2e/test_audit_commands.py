@@ -51,7 +51,7 @@ def test_verify_tells_that_all_is_well(system: System) -> None:
     seen, well, head = done.stdout.splitlines()
     assert seen == "Seen: 29 rows (5 of them not sealed yet), 3 seals, 8 scans."
     assert well == "Nothing is wrong."
-    anchor = head.removeprefix("Head, to be kept elsewhere: ")
+    anchor = head.removeprefix("Newest seal, to be kept in another place: ")
     again = system.run("audit", "verify", "--json", "--anchor", anchor, "--anchor", anchor.upper())
     assert again.returncode == 0
     assert json.loads(again.stdout) == {

@@ -119,7 +119,7 @@ def test_a_wait_that_takes_too_long(system: System, pages: PageServer) -> None:
     """Exit 75, and the id is known although the scan did not end: nobody runs it yet."""
     done = system.run("--wait", "--timeout", "0.5", pages.url("/"), program="submit-scan")
     assert done.returncode == 75
-    assert "they go on" in done.stderr
+    assert "they continue" in done.stderr
     told = re.findall(r"^([0-9a-f-]{36}) ", done.stderr, re.MULTILINE)
     assert [scan_id for scan_id in told if scan_id in done.stdout] == told
     assert system.run("status", told[0]).returncode == 0

@@ -33,7 +33,7 @@ export function render(scan, warning, cancel) {
   return [
     el("header", {class: "scan-head"},
       el("h2", {id: "scan-url", tabindex: "-1"}, urlText(scan.url)),
-      el("p", {class: "meta"}, "Handed in ", time(scan.created_at), ` by ${scan.source}`,
+      el("p", {class: "meta"}, "Submitted ", time(scan.created_at), ` by ${scan.source}`,
         scan.finished_at ? ` · took ${took(scan)} s` : "", scan.attempt > 1 ? ` · attempt ${scan.attempt}` : "")),
     warning && !scan.final ? el("p", {class: "notice", role: "status"}, warning) : null,
     ...(scan.final ? [conclusion(scan)] : [progress(scan), cancelling(cancel)]),
@@ -83,7 +83,7 @@ function hits(found) {
     el("h3", {}, "Why", el("span", {class: "count"}, found.length)),
     found.length
       ? el("ul", {class: "hits"}, found.map(hit))
-      : el("p", {class: "empty"}, "No rule fired. That does not prove the page safe."));
+      : el("p", {class: "empty"}, "No rule matched. That does not prove the page safe."));
 }
 
 function hit(found) {

@@ -47,5 +47,5 @@ def http_failure(status: int) -> StoreUnavailableError:
             f"The database refuses our token (HTTP {status}); see TURSO_AUTH_TOKEN."
         )
     if status in {408, 429} or status >= 500:  # noqa: PLR2004 - HTTP's classes
-        return StoreBusyError(f"The database server is in trouble (HTTP {status}).")
+        return StoreBusyError(f"The database server reports an error (HTTP {status}).")
     return StoreUnavailableError(f"The database server answers HTTP {status}.")

@@ -44,18 +44,18 @@ def verify_trail(
         typer.Option(
             "--anchor",
             metavar="NUMBER:SHA256",
-            help="A seal noted down elsewhere, which must stand as it was; may be repeated.",
+            help="A seal that you kept in another place; it must be unchanged. May be repeated.",
         ),
     ] = None,
     as_document: Json = False,
 ) -> None:
     """Check the schema, every audit row, every seal and the trail of every scan.
 
-    Names each row or seal that was edited, deleted, moved or put in, each table, index or trigger
-    that is not as SafeURL makes it, and each rule of a table that rows break.
-    Who owns the database can compute the whole chain of seals anew, and then only an anchor that
-    was kept elsewhere shows it: the head that this prints, or a line of a worker's log.
-    Exit code: 0 all well; 1 something is wrong.
+    Names each row or seal that was edited, deleted, moved or inserted, each table, index or
+    trigger that differs from SafeURL's, and each rule of a table that rows break.
+    The owner of the database can compute the whole chain of seals anew. Only an anchor, which is
+    a seal that you kept in another place, shows this: keep the newest seal, which this command
+    prints, or a line of a worker's log. Exit code: 0 nothing is wrong; 1 something is wrong.
     """
     kept = [_anchor(text) for text in anchors or []]
     found = asyncio.run(_verify(kept))
@@ -111,7 +111,7 @@ def _print(screen: Screen, found: Verification) -> None:
         return
     screen.line(("Nothing is wrong.", "green"))
     if found.head:
-        screen.line(f"Head, to be kept elsewhere: {_named(found.head)}")
+        screen.line(f"Newest seal, to be kept in another place: {_named(found.head)}")
 
 
 def _named(anchor: Anchor) -> str:
@@ -175,14 +175,14 @@ def export_trail(
         typer.Option(
             min=0,
             metavar="ROW_ID",
-            help="Begin after this row. To go on from an earlier export, name the last_id of its "
+            help="Begin after this row. To continue an earlier export, give the last_id of its "
             "last seal.",
         ),
     ] = 0,
 ) -> None:
     """Print all audit rows and seals as JSON lines.
 
-    Rows come in order of id, each seal after the last row that it covers; "kind" tells which.
+    Rows come in order of id, each seal after the last row that it covers; "kind" says which.
     """
     screen = Screen()
 

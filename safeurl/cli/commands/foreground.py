@@ -76,8 +76,9 @@ def scan(
 ) -> None:
     """Scan one URL here and now.
 
-    Ctrl-C cancels the scan and waits for its sandbox to end; once more leaves at once. Exit
-    code: 0 benign, 10 suspicious, 20 malicious, 30 not concluded or cancelled, 130 after Ctrl-C.
+    Ctrl-C cancels the scan and waits for its sandbox to end; a second Ctrl-C stops at once.
+    Exit code: 0 benign, 10 suspicious, 20 malicious, 30 not concluded or cancelled, 130 after
+    Ctrl-C.
     """
     settings = read_settings()
     url = _only(url)
@@ -109,7 +110,7 @@ def _only(text: str) -> str:
     if len(found.urls) > 1:
         raise RequestError(
             f"This text holds {len(found.urls)} URLs, and `safeurl scan` opens one. Scan them one "
-            "by one, or hand them in with `submit-scan`."
+            "by one, or submit them with `submit-scan`."
         )
     if not found.left_out:
         return text
@@ -172,7 +173,7 @@ async def _cancel(service: Service, scan_id: str) -> None:
         await service.cancel(scan_id, actor="cli")
     except ScanFinishedError:
         return
-    note("The scan is cancelled. Its sandbox still ends in order; Ctrl-C again leaves at once.")
+    note("The scan is cancelled. Its sandbox is being ended; a second Ctrl-C stops at once.")
 
 
 async def _until_queue_answers(

@@ -25,10 +25,10 @@ def status(
     *,
     as_document: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Show a scan, or without an ID how SafeURL does.
+    """Show a scan, or without an ID the health of SafeURL.
 
     Exit code without an ID: 0 healthy; 1 degraded: scans are taken, but wait, are slow or may
-    fail; 75 unhealthy: scans are not taken, or there are some and no worker is there for them.
+    fail; 75 unhealthy: scans are not taken, or there are scans and no worker for them.
     """
     if scan_id is None:
         _show_health(as_document=as_document)

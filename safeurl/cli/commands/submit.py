@@ -38,17 +38,17 @@ def submit(  # noqa: PLR0913 - each is an option of the command
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds to wait at most, with --wait.")
     ] = 300.0,
-    source: Annotated[str, typer.Option(help="Who asks, for the audit trail.")] = "cli",
+    source: Annotated[str, typer.Option(help="Who submits, for the audit trail.")] = "cli",
     as_document: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
     env_file: EnvFile = None,
 ) -> None:
-    """Hand URLs to a running SafeURL.
+    """Submit URLs to a running SafeURL.
 
-    An argument or a line may hold several URLs, and words around them, which are left out. Lines
-    are UTF-8 or UTF-16; empty ones, those that begin with `#` and URLs of lines before are passed
-    over. What is refused is told with its line, and after lines come the counts.
-    Prints one scan id per URL; with --json a document a line, also for URLs that are refused.
-    Exit code: 0 all are handed in, 2 some are refused, 75 the database does not answer.
+    An argument or a line may hold several URLs; other words in it are left out. Lines are UTF-8
+    or UTF-16. Empty lines, lines that begin with `#` and URLs of an earlier line are skipped. A
+    refused URL is named with its line. The counts are printed after the last line.
+    Prints one scan id per URL; with --json one document per URL, also for refused ones.
+    Exit code: 0 all are submitted, 2 some are refused, 75 the database does not answer.
     With --wait, the first of these that holds: 20 some are malicious, 75 some have not ended
     in time, 2 some are refused, 10 some are suspicious, 30 some are not concluded, 0 all benign.
     """
@@ -80,7 +80,7 @@ def _first(given: Iterator[Given], files: Sequence[str]) -> Given:
         return each
     where = ", ".join(repr(name) for name in files if name != "-") or "standard input"
     on = "on" if where == "standard input" else "in"
-    raise RequestError(f"There is no URL {on} {where}. Give one a line.")
+    raise RequestError(f"There is no URL {on} {where}. Write one URL per line.")
 
 
 async def _run(settings: Settings, order: _Order) -> int:
@@ -125,7 +125,9 @@ def _code(views: Sequence[ScanView], *, refused_any: bool) -> int:
     worst, *others = WORST_FIRST
     codes = {verdict_code(view) for view in ended}
     if len(ended) < len(views):
-        complain("Not every scan ended in time; they go on. `safeurl status ID` shows them.")
+        complain(
+            "Some scans have not ended in time; they continue. `safeurl status ID` shows them."
+        )
         codes.add(_EXIT_TIMEOUT)
     if refused_any:
         codes.add(EXIT_USAGE)

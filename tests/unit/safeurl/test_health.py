@@ -130,7 +130,7 @@ def _oldest(age: timedelta) -> Health:
         (
             _oldest(LONG_WAIT + timedelta(minutes=2)),
             "degraded",
-            "The oldest pending scan was handed in 12 minutes ago.",
+            "The oldest pending scan was submitted 12 minutes ago.",
             "WORKER_CONCURRENCY",
         ),
         (
@@ -232,7 +232,7 @@ def test_the_most_urgent_comes_first_and_no_advice_twice() -> None:
     health = replace(_HEALTHY, queue=_DOWN, workers=(), silent=(_SILENT,), metrics=metrics)
     assert health.status == "unhealthy"
     assert health.issues[:2] == ("No worker is running, and 90 scans wait.", "It does not answer.")
-    assert "The oldest pending scan was handed in 2 h 5 min ago." in health.issues
+    assert "The oldest pending scan was submitted 2 h 5 min ago." in health.issues
     assert len(health.issues) == 5
     assert len(health.recommendations) == 3
 

@@ -49,7 +49,7 @@ _CLEAR = "is used without TLS: who is on the way reads its password."
         ),
         (
             {"API_HOST": "0.0.0.0"},
-            ["API_HOST=0.0.0.0: other hosts reach the API, which asks nobody who they are."],
+            ["API_HOST=0.0.0.0: other hosts can reach the API, which has no keys."],
         ),
         ({"API_HOST": "::1"}, []),
         ({"API_HOST": "localhost"}, []),
