@@ -23,16 +23,18 @@ from safeurl.model.report import MetaRefresh, Onward
 
 _MAX_ONWARD = 16
 _MAX_MARKUP = 16
-#: Types of scripts that browsers execute (the common ones of the HTML and MIME Sniffing standards).
+#: Types of scripts that browsers execute: modules and the JavaScript types of the MIME Sniffing
+#: standard.
 _TYPES = frozenset(
     {
-        *("", "module", "text/javascript", "application/javascript", "text/ecmascript"),
+        *("module", "text/jscript", "text/livescript"),
         *(
-            "application/x-javascript",
-            "application/ecmascript",
-            "text/jscript",
-            "text/x-javascript",
+            f"{kind}/{x}{name}"
+            for kind in ("text", "application")
+            for x in ("", "x-")
+            for name in ("javascript", "ecmascript")
         ),
+        *(f"text/javascript1.{version}" for version in range(6)),
     }
 )
 #: Elements that load a resource and may run a load handler.
@@ -42,7 +44,13 @@ _LOADING = frozenset(
         *("object", "embed", "video", "audio", "track", "source"),
     }
 )
-_LOAD_HANDLERS = ("onload", "onpageshow", "onerror")
+_LOAD_HANDLERS = ("onload", "onpageshow", "onerror", "onloadstart")
+#: Handlers of animations that start by themselves.
+_ANIMATION_HANDLERS = ("onanimationstart", "onanimationend", "onbegin", "onend")
+#: Selects the elements in markup of scripts that may have handlers of these kinds.
+_WITH_HANDLERS = ", ".join(
+    f"[{name}]" for name in (*_LOAD_HANDLERS, *_ANIMATION_HANDLERS, "onfocus", "ontoggle")
+)
 
 
 @dataclass(slots=True)
@@ -58,7 +66,10 @@ class PageScripts:
     def add_script(self, attributes: Attributes, text: str) -> None:
         """Add a `script` element without a source."""
         # Chromium also removes the vertical tab here.
-        kind = attribute(attributes, "type").partition(";")[0].strip(f"{HTML_SPACES}\v").lower()
+        kind = attribute(attributes, "type").strip(f"{HTML_SPACES}\v").lower()
+        if not kind:
+            language = "" if "type" in attributes else attribute(attributes, "language").lower()
+            kind = f"text/{language or 'javascript'}"
         if kind in _TYPES and text:
             self.scripts.append(text)
 
@@ -66,8 +77,13 @@ class PageScripts:
         """Add the event handlers of an element that run without input."""
         if tag == "a" and node.id:
             self.links.setdefault(node.id, attribute(node.attributes, "href"))
-        attributes = node.attributes if tag in _LOADING else {}
-        self.handlers += filter(None, (attribute(attributes, name) for name in _LOAD_HANDLERS))
+        attributes = node.attributes
+        if not attributes:
+            return
+        names = [*_ANIMATION_HANDLERS, *(_LOAD_HANDLERS if tag in _LOADING else ())]
+        names += ["onfocus"] if "autofocus" in attributes else []
+        names += ["ontoggle"] if tag == "details" and "open" in attributes else []
+        self.handlers += filter(None, (attribute(attributes, name) for name in names))
 
     def add_frame(self, source: str) -> None:
         """Add the source of a frame if it is a script."""
@@ -106,18 +122,23 @@ def find_navigation(
 
 
 def _written(reader: ScriptReader, links: LinkResolver) -> tuple[list[str], list[MetaRefresh]]:
-    """Return the scripts and refreshes in the HTML that scripts write during parsing."""
+    """Return the scripts, handlers and refreshes in the HTML that scripts write or insert.
+
+    Scripts run only in HTML that is written during parsing.
+    """
     code, refreshes = PageScripts(), []
-    for markup in reader.written[:_MAX_MARKUP]:
-        for node in LexborHTMLParser(markup).css("meta[http-equiv], script, body[onload]"):
-            attributes = node.attributes
-            if node.tag == "script":
+    written = dict.fromkeys(reader.written[:_MAX_MARKUP], True)
+    inserted = dict.fromkeys(reader.inserted[:_MAX_MARKUP], False)
+    for markup, runs_scripts in (inserted | written).items():
+        for node in LexborHTMLParser(markup).css(f"meta[http-equiv], script, {_WITH_HANDLERS}"):
+            attributes, tag = node.attributes, node.tag or ""
+            if tag == "script" and runs_scripts:
                 code.add_script(attributes, node.text(deep=True))
-            elif node.tag == "body":
-                code.add_handlers("body", node)
-            elif attribute(attributes, "http-equiv").lower() == "refresh":
+            elif tag == "meta" and attribute(attributes, "http-equiv").lower() == "refresh":
                 found = meta_refresh(attribute(attributes, "content"), links)
                 refreshes += [found] if found else []
+            elif tag != "script":
+                code.add_handlers(tag, node)
     return [*code.scripts, *code.handlers], refreshes
 
 

@@ -15,6 +15,8 @@ _RUNNERS = frozenset(
     {
         *("requestAnimationFrame", "requestIdleCallback", "queueMicrotask", "setImmediate"),
         *("ready", "then", "finally", "forEach", "map", "Promise", "each", "$", "jQuery"),
+        *("filter", "some", "every", "reduce", "sort", "flatMap", "from"),
+        *("MutationObserver", "IntersectionObserver", "ResizeObserver"),
     }
 )
 _LISTENERS = frozenset({"addEventListener", "attachEvent", "on", "one", "bind"})

@@ -10,6 +10,8 @@ from fetcher.page.script.tokens import Kind, Tokens
 from fetcher.page.script.values import BASES, Evaluator
 
 _MAX_CONDITIONS = 64
+#: Keywords before an expression that may be in parentheses.
+_KEYWORDS = frozenset({"return", "else", "do", "void", "typeof", "await", "yield", "in", "of"})
 
 
 @dataclass(slots=True)
@@ -38,14 +40,33 @@ class Occurrence:
         """True if the name is a property of the window or of the document."""
         if not self.is_method:
             return self.tokens.symbol(self.at + 1) != ":" or self.tokens.symbol(self.at - 1) == "?"
-        owner = self.tokens.symbol(self.at - 2)
-        alias = self.values.final_values.get(owner)
-        if isinstance(alias, Path):
-            owner = alias.names[-1]
         is_first = (
             self.tokens.symbol(self.at - 3) != "." or self.tokens.symbol(self.at - 4) in BASES
         )
-        return owner in BASES | {"defaultView", "frames", "contentWindow"} and is_first
+        if self.owner == "this":
+            return self.calls.owners[self.at] < 0 and is_first
+        return self.owner in BASES | {"defaultView", "frames", "contentWindow"} and is_first
+
+    @property
+    def owner(self) -> str:
+        """The name before the dot; of `(a || b).c` it is `b`, and of an alias the aliased name."""
+        tokens, at = self.tokens, self.at - 2
+        if tokens.symbol(at) == ")" and _is_group(tokens, tokens.matching[at]):
+            at -= 1
+        name = tokens.symbol(at)
+        alias = self.values.final_values.get(name)
+        return alias.names[-1] if isinstance(alias, Path) else name
+
+    @property
+    def is_in_brackets(self) -> bool:
+        """True if the name is the last one in parentheses that are no call: `(0, name)`."""
+        tokens = self.tokens
+        return tokens.symbol(self.at + 1) == ")" and _is_group(tokens, tokens.matching[self.at + 1])
+
+    @property
+    def is_called_in_brackets(self) -> bool:
+        """True if the name is called as `(0, name)()`."""
+        return self.is_in_brackets and self.tokens.symbol(self.at + 2) == "("
 
     @property
     def is_local_variable(self) -> bool:
@@ -135,6 +156,13 @@ class Occurrence:
                 return f"?{value.removeprefix('?')}"
             case _:
                 return f"/{value.removeprefix('/')}"
+
+
+def _is_group(tokens: Tokens, opened: int) -> bool:
+    """Return True if a parenthesis groups an expression and does not start arguments."""
+    before = opened - 1
+    is_call = tokens.is_name(before) and tokens.symbol(before) not in _KEYWORDS
+    return opened >= 0 and not is_call and tokens.symbol(before) not in {")", "]"}
 
 
 def _expression_start(tokens: Tokens, at: int) -> int:

@@ -4,11 +4,13 @@ Literals and the results of a few functions are evaluated. Code that needs a cli
 Tokens and steps are limited, not time, so that the same page always has the same result.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from html import escape
 from urllib.parse import unquote
 
-from fetcher.page.script.calls import TIMERS, build_call_graph, delay_at
+from fetcher.page.script.calls import LOAD_HANDLERS, TIMERS, build_call_graph, delay_at
 from fetcher.page.script.functions import Path, Prefix, Value
 from fetcher.page.script.occurrence import Occurrence
 from fetcher.page.script.tokens import Tokens, tokenize
@@ -25,12 +27,18 @@ _PARTS = frozenset({"href", "pathname", "search", "host", "hostname", "protocol"
 #: Properties that parse a text into elements.
 _HTML = frozenset({"innerHTML", "outerHTML"})
 _WRITE_METHODS = frozenset({"write", "writeln"})
+#: Properties of a script element that are its code.
+_CODE = frozenset({"text", "textContent", "innerText", "innerHTML"})
+#: Attributes that are also properties.
+_ATTRIBUTES = frozenset({"href", "action", "content"})
+_REFRESH = re.compile(r"\s*+[0-9.]++\s*+[;,\s]\s*+\S")
 _SUBMIT_METHODS = frozenset({"submit", "requestSubmit"})
 #: Functions that evaluate a text as a script.
-_EVALUATING = frozenset({"eval", "execScript", "Function", *TIMERS})
+_EVALUATING = frozenset({"eval", "execScript", "Function", "constructor", *TIMERS})
 #: Names that may navigate, write or evaluate; of the other names only aliases may.
 _RELEVANT = frozenset(
-    {"location", "open", "navigate", "click", "insertAdjacentHTML"}
+    {"location", "open", "navigate", "click", "insertAdjacentHTML", "createContextualFragment"}
+    | {"setAttribute", "content", *_CODE}
     | (BASES | _HTML | _WRITE_METHODS | _SUBMIT_METHODS | _EVALUATING)
 )
 _ASSIGNMENTS = frozenset({"=", "+=", ":"})
@@ -117,7 +125,8 @@ class ScriptReader:
         ):
             self._navigate(occurrence, next(iter(occurrence.arguments), None))
         elif name in _SUBMIT_METHODS and occurrence.is_method and occurrence.is_called:
-            if not occurrence.arguments:
+            # `submit` with an argument is another library's method.
+            if name == "requestSubmit" or not occurrence.arguments:
                 self._submit(occurrence)
         elif (
             name == "click"
@@ -126,22 +135,61 @@ class ScriptReader:
             and not occurrence.arguments
         ):
             self._click(occurrence)
-        elif occurrence.is_called and name in _EVALUATING:
-            self._read_nested(occurrence, name)
         else:
+            self._interpret_content(occurrence, name)
+
+    def _interpret_content(self, occurrence: Occurrence, name: str) -> None:
+        """Interpret a name that evaluates a text or makes elements of it."""
+        if name in _EVALUATING and (occurrence.is_called or occurrence.is_called_in_brackets):
+            self._read_nested(occurrence, name)
+        elif name == "setAttribute":
+            self._set_attribute(occurrence)
+        elif not self._set_property(occurrence, name):
             self._find_markup(occurrence, name)
+
+    def _set_attribute(self, occurrence: Occurrence) -> None:
+        """Interpret `element.setAttribute(name, value)` as `element.name = value`."""
+        match occurrence.arguments if occurrence.is_method else []:
+            case [str(name), str(value)] if name in LOAD_HANDLERS:
+                self.read(value, delay_s=occurrence.delay_s, nested=occurrence.nested + 1)
+            case [str(name), str(value)] if name in _ATTRIBUTES:
+                owner = occurrence.tokens.symbol(occurrence.at - 2)
+                occurrence.values.final_values[f"{owner}.{name}"] = value
+                self._set_element(occurrence, name, value)
+            case _:
+                pass
+
+    def _set_property(self, occurrence: Occurrence, name: str) -> bool:
+        """Return True if the name is set of an element that the script has made."""
+        if not occurrence.is_method or occurrence.tokens.symbol(occurrence.at + 1) != "=":
+            return False
+        value, _ = occurrence.values.expression(occurrence.at + 2)
+        return isinstance(value, str) and self._set_element(occurrence, name, value)
+
+    def _set_element(self, occurrence: Occurrence, name: str, value: str) -> bool:
+        """Read the code of a script element and the refresh of a meta element."""
+        if occurrence.owner == "#<script>" and name in _CODE:
+            self.read(value, delay_s=occurrence.delay_s, nested=occurrence.nested + 1)
+            return True
+        if occurrence.owner == "#<meta>" and name == "content" and _REFRESH.match(value):
+            self.inserted.append(f'<meta http-equiv=refresh content="{escape(value)}">')
+            return True
+        return False
 
     def _find_markup(self, occurrence: Occurrence, name: str) -> None:
         """Record HTML that a name inserts into the page."""
         if not occurrence.is_method:
             return
         if name in _WRITE_METHODS:
-            if occurrence.is_called and occurrence.tokens.symbol(occurrence.at - 2) == "document":
+            if occurrence.is_called and occurrence.owner == "document":
                 self._add_written(occurrence.arguments)
         elif name in _HTML and occurrence.tokens.symbol(occurrence.at + 1) in {"=", "+="}:
             self.inserted += _texts(occurrence.values.expression(occurrence.at + 2)[:1])
         elif name == "insertAdjacentHTML" and occurrence.is_called:
             self.inserted += _texts(occurrence.arguments[1:2])
+        elif name == "createContextualFragment" and occurrence.is_called:
+            self.written += _texts(occurrence.arguments[:1])
+            self._is_writing = False
 
     def _add_written(self, pieces: list[Value]) -> None:
         """Record written HTML; it ends where a part of it is unknown."""
@@ -168,13 +216,16 @@ class ScriptReader:
             value, end = occurrence.values.expression(occurrence.at + 2)
             delay = delay_at(occurrence.tokens, occurrence.values, end)
         else:
-            value, delay = next(reversed(occurrence.arguments), None), 0.0
+            opened = occurrence.at + (1 if occurrence.is_called else 2)
+            value, delay = next(reversed(occurrence.values.arguments(opened)), None), 0.0
         if isinstance(value, str):
             self.read(value, delay_s=occurrence.delay_s + delay, nested=occurrence.nested + 1)
 
     def _find_location_change(self, occurrence: Occurrence) -> None:
         tokens, after = occurrence.tokens, occurrence.at + 1
         part = ""
+        if occurrence.is_in_brackets:
+            after += 1
         if tokens.texts[occurrence.at] in BASES:
             after = tokens.matching[after] + 1
         if tokens.symbol(after) == "." and tokens.is_name(after + 1):
@@ -184,6 +235,9 @@ class ScriptReader:
             part = part or ("assign" if tokens.symbol(after) == "(" else "href")
         if tokens.symbol(after) == "(" and part in _METHODS:
             self._navigate(occurrence, next(iter(occurrence.values.arguments(after)), None))
+        elif tokens.symbol(after) == "." and tokens.symbol(after + 1) in {"call", "apply"}:
+            if part in _METHODS and tokens.symbol(after + 2) == "(":
+                self._navigate(occurrence, _first(occurrence.values.arguments(after + 2)[1:]))
         elif tokens.symbol(after) == "=" and (not part or part in _PARTS):
             if tokens.symbol(occurrence.at - 1) in {"let", "const"} or occurrence.is_local_variable:
                 return
@@ -236,6 +290,12 @@ class ScriptReader:
 def _texts(values: Iterable[Value]) -> list[str]:
     """Return the texts, and the known beginnings of partial texts."""
     return [x.text if isinstance(x, Prefix) else x for x in values if isinstance(x, (str, Prefix))]
+
+
+def _first(values: list[Value]) -> Value:
+    """Return the first value, or the first one of the list that is the first value."""
+    value = next(iter(values), None)
+    return next(iter(value), None) if isinstance(value, list) else value
 
 
 def _is_alias(tokens: Tokens, at: int) -> bool:

@@ -18,7 +18,7 @@ class Kind(Enum):
 
 #: Possessive quantifiers, and strings end at the end of a line: the time is linear in the length.
 _TOKEN = re.compile(
-    r"(?P<skip>[\s\ufeff]++|//[^\n\r]*+|/\*.*?(?:\*/|\Z)|<!--[^\n\r]*+)"
+    r"(?P<skip>[\s\ufeff]++|\?\.(?=[\s]*+[(\[])|//[^\n\r]*+|/\*.*?(?:\*/|\Z)|<!--[^\n\r]*+)"
     r"|(?P<name>(?:[A-Za-z_$#\x80-\U0010ffff]|\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]{1,6}\})"
     r"(?:[\w$\x80-\U0010ffff]|\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]{1,6}\})*+)"
     r"|(?P<number>0[xX][0-9a-fA-F]++|(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:[eE][-+]?+[0-9]++)?+)"
@@ -47,6 +47,8 @@ _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]{0,99}")
 _MAX_FOLDED = 4096
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _OPENING = frozenset(_PAIRS.values())
+#: Keywords before a condition in parentheses; after it a statement starts, or a regular expression.
+_BEFORE_CONDITION = frozenset({"if", "while", "for", "with"})
 
 
 @dataclass(slots=True)
@@ -62,6 +64,10 @@ class Tokens:
     matching: list[int] = field(default_factory=list)
     #: The innermost open bracket around a token; -1 if there is none.
     enclosing: list[int] = field(default_factory=list)
+    #: For each open parenthesis, whether it contains a condition.
+    _conditions: list[bool] = field(default_factory=list)
+    #: True if the last closed parenthesis contains a condition.
+    _is_after_condition: bool = False
 
     def __len__(self) -> int:
         """Return the number of tokens."""
@@ -106,7 +112,24 @@ class Tokens:
         self.matching += [*(-1 if at < 0 else at + size for at in other.matching), -1]
         self.enclosing += [*(-1 if at < 0 else at + size for at in other.enclosing), -1]
 
+    @property
+    def may_begin_expression(self) -> bool:
+        """True if an expression may start after the last token."""
+        if not len(self):
+            return True
+        kind, text = self.kinds[-1], self.texts[-1]
+        if kind is Kind.NAME:
+            return text in _BEFORE_VALUE
+        if kind is Kind.PUNCTUATOR and text == ")":
+            return self._is_after_condition
+        # Blocks end with `}` far more often than objects that are divided.
+        return kind is Kind.PUNCTUATOR and text != "]"
+
     def _put(self, kind: Kind, text: str) -> None:
+        if kind is Kind.PUNCTUATOR and text == "(":
+            self._conditions.append(self.symbol(len(self) - 1) in _BEFORE_CONDITION)
+        elif kind is Kind.PUNCTUATOR and text == ")":
+            self._is_after_condition = bool(self._conditions) and self._conditions.pop()
         self.kinds.append(kind)
         self.texts.append(text)
         self.symbols.append(text if kind is Kind.PUNCTUATOR or kind is Kind.NAME else "")
@@ -135,7 +158,7 @@ def tokenize(code: str, limit: int) -> tuple[Tokens, int]:
     found = Tokens()
     at = 0
     while at < len(code) and len(found) < limit:
-        match = _REGEX.match(code, at) if code[at] == "/" and _may_begin_expression(found) else None
+        match = _REGEX.match(code, at) if code[at] == "/" and found.may_begin_expression else None
         if match is not None:
             found.append(Kind.REGEX, match[0])
         else:
@@ -164,16 +187,6 @@ def _add(found: Tokens, group: str, text: str) -> None:
             found.append(Kind.PUNCTUATOR, "." if text == "?." else text)
         case _:
             pass
-
-
-def _may_begin_expression(found: Tokens) -> bool:
-    """Return True if an expression may start after the last token."""
-    if not len(found):
-        return True
-    kind, text = found.kinds[-1], found.texts[-1]
-    if kind is Kind.NAME:
-        return text in _BEFORE_VALUE
-    return kind is Kind.PUNCTUATOR and text not in {")", "]", "}"}
 
 
 def unescape(text: str) -> str:

@@ -36,6 +36,9 @@ _OPERATORS = frozenset(
 )
 #: Functions that find an element by its id.
 _FINDERS = frozenset({"getElementById", "querySelector"})
+#: Elements that a script makes and whose texts are read; the value of one is `#<tag>`.
+_MADE = frozenset({"script", "meta"})
+_ELEMENTS = _FINDERS | {"createElement"}
 _ENDS = frozenset({")", "]", "}", ",", ";", ":"})
 _HOLE = re.compile(r"\$\{\s*+([\w$.]*+)[^}]*+\}?+")
 
@@ -210,8 +213,8 @@ class Evaluator:
     def _call(self, owner: Value, name: str, pieces: list[Value], first: int) -> Value:
         """Return the result of a call, for known functions of texts."""
         texts = [piece for piece in pieces if isinstance(piece, str)]
-        if name in _FINDERS and texts:
-            return Path((f"#{texts[0].lstrip('#')}",))
+        if name in _ELEMENTS and texts:
+            return _element(name, texts[0])
         if name == "fromCharCode":
             return from_codes(pieces)
         if name in FUNCTIONS and texts and isinstance(pieces[0], str):
@@ -226,6 +229,13 @@ class Evaluator:
 
     def _is_regex(self, at: int) -> bool:
         return at < len(self.tokens) and self.tokens.kinds[at] is Kind.REGEX
+
+
+def _element(name: str, text: str) -> Value:
+    """Return the name of the element that a call finds or makes; None if it does not matter."""
+    if name in _FINDERS:
+        return Path((f"#{text.lstrip('#')}",))
+    return Path((f"#<{text.lower()}>",)) if text.lower() in _MADE else None
 
 
 def _is_index(tokens: Tokens, at: int) -> bool:
