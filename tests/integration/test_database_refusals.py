@@ -85,7 +85,10 @@ def _line(values: str, how: str = "INSERT") -> str:
 
 def _move(new: State, extra: str = "") -> str:
     """Return the UPDATE that makes a correct move to `new`."""
-    fits = {State.QUEUED: _UNLEASED, State.FETCHING: _LEASED + ", attempt = attempt + 1"}
+    fits = {
+        State.QUEUED: _UNLEASED + ", outcome = 'lease_lost'",
+        State.FETCHING: _LEASED + ", attempt = attempt + 1",
+    }
     ends = f"{_UNLEASED}, {_ENDED}"
     columns = fits.get(new, ends if new in FINAL_STATES else _LEASED)
     return f"UPDATE scan_jobs SET state = '{new}', version = version + 1, {columns}{extra}"  # noqa: S608 - constants
