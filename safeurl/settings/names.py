@@ -21,6 +21,13 @@ _FILE_PREFIXES: Final = ("EGRESS_", "FETCHER_", "SAFEURL_", "SANDBOX_", "TURSO_"
 #: A process's environment holds names of every program: only this beginning is nobody else's.
 _OWN_PREFIX: Final = "SAFEURL_"
 _PLAIN: Final = re.compile("[A-Za-z0-9_]*")
+#: Greek and Cyrillic capitals that look like Latin ones. A slip may hide two of them, not a word.
+_LATIN: Final = str.maketrans(
+    "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7"
+    "\u0410\u0412\u0415\u0405\u0406\u0408\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425"
+    "\u04ae\u050c\u051a\u051c",
+    "ABEZHIKMNOPTYXABESIJKMHOPCTYXYGQW",
+)
 #: What the scripts and tests of this project read.
 _TOOLS: Final = frozenset({"SAFEURL_BASE_IMAGE", "SAFEURL_CHAOS_TREE", "SAFEURL_SQLD"})
 #: What hosting platforms and other programs set for every process, one slip away from ours.
@@ -173,7 +180,7 @@ def _upper(name: str) -> str:
     """Return the name as it was meant to look: in capitals, its words parted by `_`."""
     if _PLAIN.fullmatch(name):
         return name.upper().strip("_")
-    plain = unicodedata.normalize("NFKC", name).upper()
+    plain = unicodedata.normalize("NFKC", name).upper().translate(_LATIN)
     return "".join("_" if c in "-. " else c for c in plain if c.isalnum() or c in "_-. ").strip("_")
 
 
