@@ -1,7 +1,9 @@
 """Somebody with the database in hand and no triggers in the way: `verify` names what was done."""
 
 import asyncio
+import contextlib
 import re
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,6 +52,23 @@ async def test_each_change_is_named(case: str, open_trail: OpenTrail, tmp_path: 
             assert set(sentences) - {"…"} <= set(named), named
         else:
             assert sorted(named) == sorted(sentences)
+
+
+@pytest.mark.parametrize("parts", ["not json", "{", "[" * 100_000])
+async def test_a_value_that_is_no_json_is_named(parts: str, tmp_path: Path) -> None:
+    """A CHECK that cannot be evaluated is a fault; the rest is verified all the same."""
+    async with on_sqlite(tmp_path) as victim:
+        (path,) = tmp_path.rglob("*.db")
+        with contextlib.closing(sqlite3.connect(path)) as database, database:
+            database.execute("PRAGMA ignore_check_constraints = 1")
+            at = "2026-01-01T00:00:00.000000Z"
+            values = ("w", "host", 1, 1, at, at, "", parts, 1)
+            database.execute("INSERT INTO workers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        await victim.suffer(["DELETE FROM audit_logs WHERE id = 11"])
+        faults = (await verify(victim.store)).faults
+    assert "SQLite finds damage: malformed JSON." in faults
+    assert "Row 11 is missing, deleted after the sealing." in faults
+    assert any("workers_parts_json" in fault for fault in faults)
 
 
 async def test_no_column_may_be_edited(open_trail: OpenTrail, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`SQLiteStore`: the shared store over one SQLite file."""
 
+import sqlite3
 from pathlib import Path
 
 from safeurl.adapters.sql.store import SQLStore
@@ -26,6 +27,10 @@ class SQLiteStore(SQLStore):
 
     async def content_faults(self) -> list[str]:
         """Ask SQLite for damage too: the file is in our care, while a server sees to its own."""
-        found = [str(row["integrity_check"]) for row in await self._read(_INTEGRITY)]
+        try:
+            found = [str(row["integrity_check"]) for row in await self._read(_INTEGRITY)]
+        except sqlite3.OperationalError as error:
+            # A CHECK constraint cannot be evaluated, because a value is no JSON.
+            found = [str(error)]
         damage = [] if found == ["ok"] else [f"SQLite finds damage: {line}." for line in found]
         return [*damage, *await super().content_faults()]

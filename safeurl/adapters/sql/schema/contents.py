@@ -63,6 +63,7 @@ class RuleCount:
 _TIME = re.compile(
     r"\((?P<column>\w+) GLOB '[?]{4}-[?]{2}-[?]{2}T[?]{2}:[?]{2}:[?]{2}[.][?]{6}Z'\)"
 )
+_JSON_TYPE = re.compile(r"json_type\((?P<column>\w+)\)")
 _DIGITS = "????-??-??T??:??:??.??????Z".replace("?", "[0-9]")
 #: SQLite gives no more numbers after its highest; every other command of SafeURL reads this one.
 _LAST_NUMBER = 2**53
@@ -84,7 +85,12 @@ def _rules(table: SchemaObject) -> dict[str, str]:
 
 
 def _strict(rule: str) -> str:
-    """Return the rule that a time is one which can be read, in place of that it has its shape."""
+    """Return the rule that a time is one which can be read, in place of that it has its shape.
+
+    A rule about the type of JSON also asks whether it is JSON, because it would fail otherwise.
+    """
+    if "json_valid" not in rule and (json := _JSON_TYPE.search(rule)):
+        return f"(CASE WHEN json_valid({json['column']}) THEN {rule} ELSE 0 END)"
     match = _TIME.fullmatch(rule)
     if match is None:
         return rule
