@@ -81,6 +81,7 @@ IDENTIFIERS = (
     Renamed("Trace", "HopRecorder"),
     Renamed("apart", "subprocess_task"),
     Renamed("hear", "record_result"),
+    Renamed("is_told", "is_stopping"),
     Renamed("_to_the_end", "await_uncancelled"),
     Renamed("note", "append_audit", "safeurl/ports"),
     Renamed("steward", "maintenance"),
@@ -91,9 +92,6 @@ IDENTIFIERS = (
     Renamed("docker_ok", "parts"),
     Renamed("beat", "record_heartbeat", "safeurl/ports"),
 )
-
-#: Renames that have not landed yet; each line moves to `IDENTIFIERS` with its rename.
-PENDING = (Renamed("is_told", "is_stopping"),)
 
 #: Words of file and folder names.
 FILES = (

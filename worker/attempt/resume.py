@@ -53,10 +53,11 @@ async def conclude_stored(  # noqa: PLR0913 - the parts it touches, each handed 
     """
     outlived = set() if outlived is None else outlived
     key = (scan.id, scan.version)
-    is_told = any(
-        (said.event, said.version) == (EVENT, scan.version) for said in await store.audit(scan.id)
+    was_tried = any(
+        (entry.event, entry.version) == (EVENT, scan.version)
+        for entry in await store.audit(scan.id)
     )
-    if is_told and key not in outlived:
+    if was_tried and key not in outlived:
         return None
     document = await store.evidence(scan.id)
     if document is None:
@@ -67,10 +68,10 @@ async def conclude_stored(  # noqa: PLR0913 - the parts it touches, each handed 
         # Damaged, or written by a later version of SafeURL.
         _log.warning("conclude.unreadable scan=%s", scan.id)
         return None
-    if not is_told:
-        said = "The stored evidence is judged."
+    if not was_tried:
+        detail = "The stored evidence is judged."
         await store.append_audit(
-            scan, event=EVENT, detail=said, now=clock(), actor=actor, term=term
+            scan, event=EVENT, detail=detail, now=clock(), actor=actor, term=term
         )
     # The kernel's timer, because a thread can be neither ended nor, in a regular expression, asked.
     signal.setitimer(signal.ITIMER_PROF, max_cpu_s)
