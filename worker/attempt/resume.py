@@ -44,12 +44,12 @@ async def conclude_stored(  # noqa: PLR0913 - the parts it touches, each handed 
     judge: Judge = final_from_evidence,
     max_cpu_s: float = _MAX_CPU_S,
 ) -> FinalRecord | None:
-    """Return the ending of an ANALYZING scan, or None when it has to be fetched again.
+    """Return the final record of an ANALYZING scan, or None when it has to be fetched again.
 
-    It is tried once per attempt, and said so before: evidence that ends whoever judges it would
-    otherwise end every leader in its turn. A judge that takes for ever is ended together with
-    this process. `outlived` keeps what this process judged and lived on, and may judge again:
-    then it was not the judging that failed.
+    The evidence of an attempt is judged once, and an audit line says so before. Without that,
+    evidence that makes the judging process crash would end one leader after the other. A timer
+    ends this process when judging takes too long. `outlived` holds what this process has judged
+    without a crash: such evidence may be judged again.
     """
     outlived = set() if outlived is None else outlived
     key = (scan.id, scan.version)
