@@ -31,7 +31,7 @@ def _ctrl_c(terminal: Terminal) -> None:
 def _ctrl_c_twice(terminal: Terminal) -> None:
     """Press it again once the first one has been answered."""
     terminal.press_ctrl_c()
-    terminal.wait_for(lambda: "Ctrl-C again" in terminal.text, may_end=True)
+    terminal.wait_for(lambda: "second Ctrl-C" in terminal.text, may_end=True)
     terminal.press_ctrl_c()
 
 
