@@ -136,7 +136,8 @@ def test_this_host_passes(tmp_path: Path, runtime: str) -> None:
     whose = [labels.read(body["Labels"]) for body in bodies]
     # Under gVisor, which takes no filter from us, one more tries ours under runc.
     gvisor = any(body["HostConfig"].get("Runtime") == RUNSC for body in bodies)
-    assert len(whose) == 7 + gvisor
+    # The engine may lose the report of a lack of memory; then that check is made again.
+    assert len(whose) - (7 + gvisor) in range(4)
     assert {(each.role, each.instance) for each in whose if each} == {
         (labels.ROLE_DOCTOR, settings.instance)
     }

@@ -212,7 +212,7 @@ def test_a_database_that_is_away_keeps_no_expired_container() -> None:
             place(runner, f"{mark}-expired", now - GRACE)
             reaper = Reaper(SOCKET_PATH, runner.settings.instance)
             with pytest.raises(StoreUnavailableError):
-                asyncio.run(reaper.sweep(lambda: now + MIN_AGE, nobody_knows))
+                asyncio.run(reaper.sweep(lambda: datetime.now(UTC) + MIN_AGE, nobody_knows))
             assert leftovers(runner.settings.instance) == [doubtful]
         finally:
             clear(runner.settings.instance)
