@@ -130,7 +130,7 @@ def host_name(host: str) -> str:
 
 
 def is_cross_site(method: str, headers: Headers) -> bool:
-    """Tell whether a browser sent this on behalf of a page that is not ours.
+    """Return whether a browser sent this on behalf of a page that is not ours.
 
     Following a link to us is allowed: the page that holds it cannot see the answer.
     """

@@ -1,8 +1,9 @@
 """Which addresses and ports SafeURL connects to: our own table, one named rule per reason.
 
-`ipaddress.is_global` is no guard: its answers differ by patch release, and it calls several
-spellings of loopback and cloud metadata services global. The ranges are those of
-the IANA special-purpose registries (RFC 6890) and of the cloud providers' own documentation.
+`ipaddress.is_global` is not used: its result differs between patch releases of Python, and it is
+true for several spellings of loopback addresses and for cloud metadata services. The ranges come
+from the IANA special-purpose registries (RFC 6890) and from the documentation of the cloud
+providers.
 """
 
 from collections.abc import Callable, Iterable
@@ -30,7 +31,7 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
 class Rule(StrEnum):
-    """Why an address or a port is let through or refused."""
+    """Why an address or a port is allowed or refused."""
 
     PUBLIC = "public"
     ALLOWED_BY_SETTING = "allowed_by_setting"
@@ -65,13 +66,13 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A decision and the rule behind it, in the words that evidence and errors show."""
+    """A decision and the rule that made it. Evidence and error messages show the rule's value."""
 
     allowed: bool
     rule: Rule
 
 
-#: The first match speaks, so single hosts stand before the ranges that hold them.
+#: The first match decides, so single hosts stand before the ranges that contain them.
 _IPV4: Final = tuple(
     (IPv4Network(cidr), rule)
     for cidr, rule in (
@@ -101,7 +102,7 @@ _IPV4: Final = tuple(
     )
 )
 
-#: What is refused inside `_IPV6_PUBLIC`, and names for the best-known of what lies outside it.
+#: The refused ranges inside `_IPV6_PUBLIC`, and rules for the best-known ranges outside it.
 _IPV6: Final = tuple(
     (IPv6Network(cidr), rule)
     for cidr, rule in (
@@ -128,18 +129,20 @@ _IPV6: Final = tuple(
 )
 _IPV6_PUBLIC: Final = IPv6Network("2000::/3")
 _IPV6_MAPPED: Final = IPv6Network("::ffff:0:0/96")
-#: The well-known prefix of RFC 6052; a network's own prefix is its own space, and stays refused.
+#: The well-known prefix of RFC 6052. A prefix that a network chose from its own addresses is not
+#: recognised as DNS64.
 _DNS64: Final = IPv6Network("64:ff9b::/96")
 
 _WEB_PORTS: Final = frozenset({80, 443})
 _FIRST_FREE_PORT: Final = 1024
 _LAST_PORT: Final = 65535
 
-#: Services that a forged HTTP request may harm. Browsers refuse part of them for that reason
-#: (the fetch standard's "bad ports"); the rest are stores, consoles and control planes.
+#: Ports of services that a forged HTTP request may harm. Browsers refuse some of them for this
+#: reason (the "bad ports" of the Fetch standard). The others belong to databases, remote consoles
+#: and control planes.
 _SERVICE_PORTS: Final = frozenset(
     {
-        *(1080, 3128),  # SOCKS and HTTP proxies, which would connect onwards for us
+        *(1080, 3128),  # SOCKS and HTTP proxies, which would connect to other hosts for us
         *(1099, 1433, 1434, 1521, 3306, 5432, 5984, 9042),  # RMI and SQL and document stores
         *(1719, 1720, 1723, 5060, 5061),  # H.323, PPTP, SIP
         *(1883, 4369, 5671, 5672, 8883, 9092),  # MQTT, EPMD, AMQP, Kafka
@@ -157,9 +160,9 @@ _SERVICE_PORTS: Final = frozenset(
 
 
 class PolicyOverrides(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The operator's exceptions from the address policy, as text and numbers of the settings.
+    """The operator's exceptions from the address policy, as the settings hold them.
 
-    The worker sends it to the fetcher and to the gateway; `AddressPolicy.parse` reads it.
+    The worker sends them to the fetcher and to the gateway; `AddressPolicy.parse` reads them.
     """
 
     allow_cidrs: tuple[str, ...] = ()
@@ -167,7 +170,7 @@ class PolicyOverrides(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     #: Ports that are allowed besides the default ones, and ports that are denied.
     allow_ports: tuple[Port, ...] = ()
     deny_ports: tuple[Port, ...] = ()
-    #: Whether addresses that DNS64 made are judged by the IPv4 address in them (RFC 6147).
+    #: True if an address of a DNS64 server is checked by the IPv4 address inside it (RFC 6147).
     dns64: bool = False
 
 
@@ -175,10 +178,11 @@ class PolicyOverrides(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class AddressPolicy:
     """The operator's changes to the table; made by `parse`, which normalises the ranges.
 
-    What is denied is denied whatever else is said. The host's own addresses and its neighbours
-    come next: an exception opens one of these networks only where it names that network or a part
-    of it. A wider one, such as 10.0.0.0/8, does not open the worker, Docker's gateway or a
-    neighbour by accident. Then come the other exceptions, and the table last.
+    The checks have this order. A denied range is refused, whatever other rules allow. Then the
+    host's own addresses and its neighbour networks are refused, unless an exception names exactly
+    that network or a part of it. A wider exception, such as 10.0.0.0/8, therefore does not allow
+    the worker, Docker's gateway or a neighbour by accident. Then the other exceptions are allowed.
+    The table decides last.
     """
 
     allow: tuple[Network, ...] = ()
@@ -187,14 +191,14 @@ class AddressPolicy:
     deny_ports: frozenset[int] = frozenset()
     #: Addresses of this host and of its Docker gateways.
     own: tuple[Network, ...] = ()
-    #: Networks on this host's links, and those that it has a route of their own to.
+    #: The networks on this host's links, and those to which it has a specific route.
     neighbours: tuple[Network, ...] = ()
-    #: Whether addresses that DNS64 made are judged by the IPv4 address in them (RFC 6147).
+    #: True if an address of a DNS64 server is checked by the IPv4 address inside it (RFC 6147).
     dns64: bool = False
 
     @classmethod
     def parse(cls, overrides: PolicyOverrides, own: Iterable[str] = ()) -> "AddressPolicy":
-        """Read the operator's exceptions; raise `ConfigError` with every fault in them."""
+        """Return the policy with the operator's exceptions; raise `ConfigError` with all faults."""
         faults: list[str] = []
         policy = cls(
             allow=_networks("EGRESS_ALLOW_CIDRS", overrides.allow_cidrs, faults),
@@ -213,10 +217,11 @@ DEFAULT_POLICY: Final = AddressPolicy()
 
 
 def judge_address(address: str | Address, policy: AddressPolicy = DEFAULT_POLICY) -> Ruling:
-    """Decide about one address; text that is none is refused, IPv4-mapped is judged as IPv4.
+    """Return the decision about one address. Text that is not an address is refused.
 
-    Where the policy knows DNS64, what may not be said of an address nor of the IPv4 address that
-    it carries is refused, and the table speaks of the latter.
+    An IPv4-mapped address is checked as IPv4. If the policy has `dns64` set, an address of a DNS64
+    server is checked together with the IPv4 address inside it: the policy's ranges apply to both
+    addresses, and the table applies to the IPv4 address.
     """
     if "%" in str(address):
         return Ruling(allowed=False, rule=Rule.SCOPED)
@@ -230,16 +235,16 @@ def judge_address(address: str | Address, policy: AddressPolicy = DEFAULT_POLICY
 
 
 def _judge(parsed: Address, policy: AddressPolicy) -> Ruling:
-    carried = _carried(parsed) if policy.dns64 else parsed
-    faces = {parsed, carried}
-    rule = _table_rule(carried)
-    if _holds(policy.deny, faces):
+    embedded = _embedded(parsed) if policy.dns64 else parsed
+    forms = {parsed, embedded}
+    rule = _table_rule(embedded)
+    if _contains(policy.deny, forms):
         return Ruling(allowed=False, rule=Rule.DENIED_BY_SETTING)
-    if _is_shut(policy.own, faces, policy.allow):
+    if _is_protected(policy.own, forms, policy.allow):
         return Ruling(allowed=False, rule=Rule.OWN_ADDRESS)
-    is_excepted = _holds(policy.allow, faces)
-    if _is_shut(policy.neighbours, faces, policy.allow):
-        # The table's rule says more where it would have refused the address by itself.
+    is_excepted = _contains(policy.allow, forms)
+    if _is_protected(policy.neighbours, forms, policy.allow):
+        # Where the table refuses the address too, its rule is more precise than NEIGHBOUR.
         refused_anyway = rule is not Rule.PUBLIC and not is_excepted
         return Ruling(allowed=False, rule=rule if refused_anyway else Rule.NEIGHBOUR)
     if is_excepted:
@@ -247,31 +252,34 @@ def _judge(parsed: Address, policy: AddressPolicy) -> Ruling:
     return Ruling(allowed=rule is Rule.PUBLIC, rule=rule)
 
 
-def _holds(networks: Iterable[Network], faces: Iterable[Address]) -> bool:
-    return any(face in network for network in networks for face in faces)
+def _contains(networks: Iterable[Network], forms: Iterable[Address]) -> bool:
+    return any(form in network for network in networks for form in forms)
 
 
-def _is_shut(
-    networks: Iterable[Network], faces: Iterable[Address], exceptions: Iterable[Network]
+def _is_protected(
+    networks: Iterable[Network], forms: Iterable[Address], exceptions: Iterable[Network]
 ) -> bool:
-    """Tell whether a network holds the address and no exception is as narrow as that network."""
+    """Return whether a network has the address and no exception is as narrow as that network."""
     return any(
-        face in network
-        and not any(face in each and each.prefixlen >= network.prefixlen for each in exceptions)
+        form in network
+        and not any(form in each and each.prefixlen >= network.prefixlen for each in exceptions)
         for network in networks
-        for face in faces
+        for form in forms
     )
 
 
-def _carried(address: Address) -> Address:
-    """Return the IPv4 address that a DNS64 server wrapped; any other address as it is."""
+def _embedded(address: Address) -> Address:
+    """Return the IPv4 address inside an address of a DNS64 server, or any other address itself."""
     if isinstance(address, IPv6Address) and address in _DNS64:
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     return address
 
 
 def judge_all(addresses: Iterable[str | Address], policy: AddressPolicy = DEFAULT_POLICY) -> Ruling:
-    """Decide about a name by all its addresses: one refused refuses the name, as does none."""
+    """Return the decision about a name with these addresses.
+
+    One refused address refuses the name. A name without an address is refused.
+    """
     rulings = [judge_address(address, policy) for address in addresses]
     if not rulings:
         return Ruling(allowed=False, rule=Rule.NO_ADDRESS)
@@ -279,7 +287,7 @@ def judge_all(addresses: Iterable[str | Address], policy: AddressPolicy = DEFAUL
 
 
 def judge_port(port: int, policy: AddressPolicy = DEFAULT_POLICY) -> Ruling:
-    """Decide about a TCP port; here too denial is stronger than exception."""
+    """Return the decision about a TCP port; a denied port stays denied if it is allowed too."""
     if not 0 < port <= _LAST_PORT:
         return Ruling(allowed=False, rule=Rule.PORT_INVALID)
     if port in policy.deny_ports:
@@ -297,7 +305,7 @@ def _table_rule(address: Address) -> Rule:
     table: Iterable[tuple[Network, Rule]]
     table, rest = _IPV4, Rule.PUBLIC
     if isinstance(address, IPv6Address):
-        # Whatever is not handed out for the public Internet is refused, named or not.
+        # All addresses outside the public range are refused, also those without a row.
         table, rest = _IPV6, Rule.PUBLIC if address in _IPV6_PUBLIC else Rule.RESERVED
     return next((rule for network, rule in table if address in network), rest)
 
@@ -309,7 +317,7 @@ def _networks(name: str, cidrs: Iterable[str], faults: list[str]) -> tuple[Netwo
 def _network(cidr: str) -> Network:
     network = ip_network(cidr.strip())
     if isinstance(network, IPv6Network) and network.subnet_of(_IPV6_MAPPED):
-        # Mapped addresses are judged as IPv4, so ranges written that way must be IPv4 too.
+        # Mapped addresses are checked as IPv4, so a range of them must become an IPv4 range.
         start = IPv4Address(int(network.network_address) & 0xFFFF_FFFF)
         return IPv4Network((start, network.prefixlen - _IPV6_MAPPED.prefixlen))
     return network

@@ -50,7 +50,7 @@ def prepare(settings: Settings) -> None:
     make_private(folder, private_paths(settings))
     if settings.is_redis_embedded:
         check_socket_path(settings.valkey_socket)
-    make_store(settings)  # opens nothing, but checks the URL and the packages
+    make_store(settings)  # opens no database; it checks the URL and the packages
 
 
 def private_paths(settings: Settings) -> Iterator[Path]:

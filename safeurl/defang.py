@@ -1,7 +1,7 @@
-"""Text in which no program finds a link: every URL in it is written as `hxxp://a[.]example`.
+"""Defangs text: writes every URL in it as `hxxp://a[.]example`, so that no program makes a link.
 
-`safeurl.url.defang` writes one URL so that it can be pasted back. This is for all other text that
-may hold URLs, as titles, reasons and log lines do, and for the URLs inside of URLs.
+`safeurl.url.defang` writes one URL, which can be pasted back. This module is for all other text
+that may contain URLs, such as titles, reasons and log lines, and for URLs inside URLs.
 """
 
 import re
@@ -10,8 +10,8 @@ from typing import Final
 from safeurl.printable import clean
 from safeurl.url import defang
 
-#: A scheme that opens a browser, with its colon and slashes as they are or percent-encoded, once
-#: or several times; then what may be its host. A sentence about `http://` names no host.
+#: A scheme that browsers open, then a colon and slashes, either plain or percent-encoded once or
+#: several times, then the possible host. In a sentence about `http://` no host follows.
 _LINK: Final = re.compile(
     r"(?P<first>h(?=tt)|f(?=tp))t{1,2}(?P<last>ps?)"
     r"(?P<mid>(?::|%(?:25)*3a)(?:[/\\]|%(?:25)*(?:2f|5c))+)(?![\s.,;:)'\"/\\]|\Z)"
@@ -23,23 +23,23 @@ _DOT: Final = re.compile(r"(?<!\[)\.(?!\])(?=\w)")
 
 
 def defang_text(text: str) -> str:
-    """Return the text with each of its URLs defanged, nested ones too."""
+    """Return the text with each URL defanged, also URLs inside URLs."""
     text = _LINK.sub(_unlinked, text)
     return _WWW.sub(lambda link: f"www[.]{_undotted(link['host'])}", text)
 
 
 def safe_url(url: str) -> str:
-    """Return the URL defanged, with those inside, and fit for a terminal."""
+    """Return the URL defanged, with the URLs inside it, and safe for a terminal."""
     return clean(defang_text(defang(url)))
 
 
 def safe_text(text: str, limit: int = 160) -> str:
-    """Return hostile text as one short line that holds no link."""
+    """Return hostile text as one short line without a link."""
     return clean(defang_text(text), limit)
 
 
 def _unlinked(link: re.Match[str]) -> str:
-    """Return `hxxp` and `fxp` for the schemes, and the host with its dots in brackets."""
+    """Return the link with `hxxp` or `fxp` as its scheme and the dots of its host in brackets."""
     marks = "xx" if link["first"] in "hH" else "x"
     return f"{link['first']}{marks}{link['last']}{link['mid']}{_undotted(link['host'])}"
 

@@ -1,27 +1,27 @@
-"""The errors a caller can act on; how a fetch ended is a value, never one of these."""
+"""The errors that a caller can act on. The end of a fetch is an outcome, never one of these."""
 
 from typing import ClassVar
 
 
 class SafeURLError(Exception):
-    """Any failure that SafeURL names; `code` is stable, the message one sentence for a person."""
+    """Any error of SafeURL. `code` is stable; the message is one sentence for a person."""
 
     code: ClassVar[str] = "error"
 
 
 class RequestError(SafeURLError):
-    """What was asked for is wrong and asking again will not help (HTTP 4xx, exit 2)."""
+    """The request is wrong, and repeating it does not help (HTTP 4xx, exit 2)."""
 
     code = "bad_request"
 
 
 class UrlRefusedError(RequestError):
-    """The URL can never be scanned; `reason` is a stable word such as `scheme` or `loopback`."""
+    """The URL can never be scanned. `reason` is a stable value such as `scheme` or `loopback`."""
 
     code = "url_refused"
 
     def __init__(self, reason: str, message: str) -> None:
-        """Keep the machine-readable reason beside the sentence."""
+        """Store the machine-readable reason in addition to the message."""
         super().__init__(message)
         self.reason = reason
 
@@ -32,49 +32,49 @@ class ScanNotFoundError(RequestError):
     code = "scan_not_found"
 
     def __init__(self, scan_id: str) -> None:
-        """Name the id that was asked for."""
+        """Put the requested id into the message."""
         super().__init__(f"No scan has the id {scan_id!r}. `safeurl list` shows the newest ones.")
 
 
 class ScanFinishedError(RequestError):
-    """What was asked for needs a scan that has not ended, and this one has."""
+    """The request needs a scan that has not ended, but this scan has ended."""
 
     code = "scan_finished"
 
     def __init__(self, scan_id: str, state: str) -> None:
-        """Name the scan and the end that it reached."""
+        """Put the scan and its final state into the message."""
         super().__init__(f"The scan {scan_id} has ended already: it is {state}.")
 
 
 class UnavailableError(SafeURLError):
-    """A part that SafeURL needs does not answer now; trying later may help (HTTP 503, exit 75)."""
+    """A part that SafeURL needs does not answer; a later try may succeed (HTTP 503, exit 75)."""
 
     code = "unavailable"
 
 
 class StoreUnavailableError(UnavailableError):
-    """The database does not answer, or cannot do what it is asked."""
+    """The database does not answer, or cannot execute the request."""
 
     code = "store_unavailable"
 
 
 class StoreBusyError(StoreUnavailableError):
-    """The failure may pass by itself: locked, disconnected, or the answer was lost.
+    """The failure may be temporary: a lock, a lost connection or a lost response.
 
-    Whether the batch took effect is not known, so only batches that bear repeating are repeated.
+    It is not known whether the batch took effect. Only a batch that may run twice is repeated.
     """
 
 
 class StoreFullError(StoreUnavailableError):
-    """The disk that holds the database or the artefacts has no room: no row can be written."""
+    """The disk of the database or of the artefacts is full: no row can be written."""
 
 
 class RowUnreadableError(StoreUnavailableError):
-    """A row holds what this version cannot read; the others may be well."""
+    """A row cannot be read by this version; other rows may be readable."""
 
 
 class RowRefusedError(SafeURLError):
-    """A constraint or trigger refused a row; the caller has a bug, and nothing was written."""
+    """A constraint or trigger refused a row. The caller has a bug. Nothing was written."""
 
     code = "row_refused"
 
@@ -89,7 +89,7 @@ class QueueUnavailableError(UnavailableError):
     code = "queue_unavailable"
 
     def __init__(self, message: str, *, is_embedded: bool = False) -> None:
-        """Say whether it is the embedded server, which only SafeURL itself starts."""
+        """Store whether this is the embedded server, which only SafeURL itself starts."""
         super().__init__(message)
         self.is_embedded = is_embedded
 
@@ -101,13 +101,13 @@ class SandboxUnavailableError(UnavailableError):
 
 
 class EgressUnavailableError(UnavailableError):
-    """The egress gateway does not answer, or cannot do what it is asked now."""
+    """The egress gateway does not answer, or cannot execute the request now."""
 
     code = "egress_unavailable"
 
 
 class EgressLostError(EgressUnavailableError):
-    """The gateway does not know this socket: it was started again since, or the socket expired."""
+    """The gateway does not know this socket: the gateway restarted, or the socket expired."""
 
     code = "egress_lost"
 
@@ -118,6 +118,6 @@ class ConfigError(SafeURLError):
     code = "config"
 
     def __init__(self, faults: tuple[str, ...]) -> None:
-        """Show all faults at once, one per line."""
+        """Put all faults into the message, one per line."""
         super().__init__("\n".join(faults))
         self.faults = faults

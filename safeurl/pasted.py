@@ -1,23 +1,23 @@
-"""Finding the URLs in text that somebody pastes: one or several, with or without words around.
+"""Finds the URLs in pasted text, which may contain one or several URLs and other words.
 
-`safeurl.url.parse` reads one URL, as a browser does; this says where one ends and the next begins.
-Line by line:
+`safeurl.url.parse` reads one URL, as a browser does. This module finds the start and the end of
+each URL. The rules for each line are:
 
 1. A URL begins with a scheme (`https:`, `hxxp[:]//`, also one that is refused later) or `www.`, at
-   the line's start or after a space, a quote, a bracket or a separator (`,` `;` `|`, also of full
-   width). Without a space a separator in a query or a fragment ends nothing: redirects carry URLs
-   in theirs.
-2. A line that begins with a URL that has a path, and holds no other beginning, is one URL with
-   spaces in its path: so browsers read it. `example.com/a b` is one, too. It is several where all
-   that follows a space or a `|` are defanged URLs or host names that are no names of files.
-3. Else a URL ends at a space, or at what closes the quote or bracket before it. A dot that is
-   defanged with spaces (`a [.] b`) is no space, and a space before an `@` ends no URL: browsers
-   take what follows the `@` for the host.
-4. Words that are left over are URLs without a scheme where they are defanged (`a[.]b`), where all
-   of them are host names or addresses, or where they look so and the line holds no other URL.
-5. A line in which nothing is found is given back whole: parsing it says what is wrong.
+   the start of the line or after a space, a quote, a bracket or a separator (`,` `;` `|`, also of
+   full width). A separator in a query or a fragment, without a space, does not end a URL, because
+   URLs of redirects contain other URLs there.
+2. A line is one URL with spaces in its path if it begins with a URL that has a path and no other
+   URL begins in it. Browsers read it so. `example.com/a b` is one URL too. The line is several URLs
+   if each word after a space or a `|` is a defanged URL or a host name that is not a file name.
+3. In other lines a URL ends at a space, or at the mark that closes the quote or bracket before it.
+   A dot that is defanged with spaces (`a [.] b`) does not count as a space. A space before an `@`
+   does not end a URL, because browsers read the text after the `@` as the host.
+4. The remaining words are URLs without a scheme if they are defanged (`a[.]b`), if all of them are
+   host names or addresses, or if they look like these and the line contains no other URL.
+5. A line without any URL is returned unchanged, as if it were one: `parse` then names its fault.
 
-Nothing is lost: what is no URL is given back as left out.
+No text is lost: words that are not URLs are returned as left out.
 """
 
 import re
@@ -32,17 +32,17 @@ from safeurl.url import NAMED_SCHEMES
 
 @dataclass(frozen=True, slots=True)
 class Pasted:
-    """What was found in a text."""
+    """The URLs and the other words of a text."""
 
-    #: In their order, each once; not parsed yet.
+    #: The URLs in the order of the text, each once; not parsed yet.
     urls: tuple[str, ...]
-    #: The words between them.
+    #: The words that are not URLs.
     left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A part of a line: from the beginning of a URL to its end, or a word beside."""
+    """A part of a line: a URL, or a word that is outside all URLs."""
 
     text: str
     is_url: bool
@@ -51,7 +51,7 @@ class _Piece:
 _LINES: Final = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _NAMED: Final = "|".join(sorted(map(re.escape, NAMED_SCHEMES), key=len, reverse=True))
 _DOT: Final = r"(?:[\[({](?:\.|dot)[\])}]|[\[<](?:punto|punkt|dot|\.)[\]>]|\[\.|\.\])"
-#: Of a URL's head only what is not a plain one's, and has no space of the line in it.
+#: The pattern of scheme and separator, without the spaces that they may contain.
 _HEAD: Final = HEAD.replace(r"\s?", "")
 _START: Final = re.compile(
     rf"""(?<![^\s<>"'`(\[{{,;|\uff0c\u3001\uff1b\uff5c\u201c\u2018\xab])(?:
@@ -63,7 +63,7 @@ _START: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _SCHEME: Final = re.compile(rf"{_HEAD}|[a-z][a-z0-9+.*-]*(?::|\[:\]|\[://\])[/\\]*", re.IGNORECASE)
-#: A line that begins with a scheme that was parted by a space, and goes on without one.
+#: A line whose scheme may contain a space, and whose rest contains none.
 _SPLIT_HEAD: Final = re.compile(rf"{HEAD}\S+\Z", re.IGNORECASE)
 _SPACED_DOT: Final = re.compile(rf" ?{_DOT} ?", re.IGNORECASE)
 _SPELT_DOT: Final = re.compile(r"(?<=\w) dot (?=\w)", re.IGNORECASE)
@@ -71,7 +71,7 @@ _DEFANGED: Final = re.compile(rf"\w(?:{_DOT}|\\\.)\w", re.IGNORECASE)
 _SEPARATORS: Final = ",;|\uff0c\u3001\uff1b\uff5c"
 _BETWEEN: Final = re.compile(rf"[\s{_SEPARATORS}]+")
 _LIST: Final = re.compile(rf"\s*[{_SEPARATORS}]\s*")
-#: What parts a URL from what is not its path.
+#: The characters that may separate a URL from the next word.
 _BEHIND: Final = re.compile(r"[\s|]")
 _CLOSERS: Final = {
     "<": ">",
@@ -85,7 +85,7 @@ _CLOSERS: Final = {
     "\u2018": "\u2019",
     "\xab": "\xbb",
 }
-#: Those that open and close alike, and can be in a URL.
+#: Quotes whose opening and closing marks are equal, and which a URL may contain.
 _QUOTES: Final = frozenset("'`")
 _OPENING: Final = "".join(_CLOSERS)
 _CLOSING: Final = "".join(_CLOSERS.values())
@@ -96,7 +96,8 @@ _BARE: Final = re.compile(
     r"\.?(?::[0-9]{1,5})?(?:[/?#]\S*)?",
     re.IGNORECASE,
 )
-#: A name that ends so is a file's in a path with spaces, though some are top-level domains too.
+#: The endings of file names. In a path with spaces, a word with such an ending is a file name, even
+#: if the ending is also a top-level domain.
 _FILE: Final = re.compile(
     r"\.(?:7z|apk|aspx?|avi|cgi|css|csv|dmg|docx?|eml|epub|exe|gif|gz|html?|ico|iso|jar|jpe?g|js|json"
     r"|jspx?|md|mov|mp[34]|msi|od[pst]|pdf|php|png|pptx?|rar|rtf|svg|tar|tgz|tiff?|txt|webm|webp"
@@ -108,7 +109,7 @@ _SPACE: Final = re.compile(r"\s")
 
 
 def find_urls(text: str) -> Pasted:
-    """Return the URLs that somebody means with a text, and what else it holds."""
+    """Return the URLs and the other words of a pasted text."""
     urls: dict[str, None] = {}
     left_out: list[str] = []
     for line in _LINES.split(text):
@@ -136,9 +137,9 @@ def _in_line(line: str) -> Pasted:
 
 
 def _starts(line: str) -> list[int]:
-    """Return where in the line URLs begin."""
+    """Return the positions at which URLs begin in the line."""
     starts: list[int] = []
-    # What stands between the last beginning and the next is looked at once, however many there are.
+    # Each part of the line is searched only once.
     seen, has_space, has_query, is_closed = 0, False, False, False
     for match in _START.finditer(line):
         at = match.start()
@@ -155,12 +156,12 @@ def _starts(line: str) -> list[int]:
 
 
 def _is_inside(before: str, *, has_query: bool) -> bool:
-    """Tell whether a URL goes on after this character of it, though another one seems to begin."""
+    """Return whether a URL that begins after this character is a part of the URL before it."""
     return has_query if before in _SEPARATORS else before in "([{'`"
 
 
 def _is_one(line: str, starts: list[int]) -> bool:
-    """Tell whether the whole line is one URL, with the spaces in its path."""
+    """Return whether the line is one URL, which may have spaces in its path."""
     glued = _SPELT_DOT.sub("[.]", _SPACED_DOT.sub("[.]", line))
     if len(starts) <= 1 and _SPACE.search(line) and _SPLIT_HEAD.match(line):
         return True
@@ -178,14 +179,14 @@ def _is_one(line: str, starts: list[int]) -> bool:
 
 
 def _has_hosts_behind(text: str) -> bool:
-    """Tell whether nothing but URLs follows the one that the text begins with."""
+    """Return whether at least one word follows the first URL and all such words are URLs."""
     end = _BEHIND.search(text)
     words = list(_words(text[end.start() :])) if end else []
     return bool(words) and all(map(_is_host, words))
 
 
 def _is_host(word: str) -> bool:
-    """Tell whether a word in a line is rather a host than a part of a path."""
+    """Return whether a word is more probably a host than a part of a path."""
     if _DEFANGED.search(word):
         return True
     return _is_bare(word) and not _FILE.search(_PATH.split(word, maxsplit=1)[0])
@@ -197,15 +198,15 @@ def _has_path_before_space(text: str) -> bool:
 
 
 def _is_list(line: str) -> bool:
-    """Tell whether commas and the like part nothing but hosts, with or without paths."""
+    """Return whether the line is a list of hosts, with or without paths, between separators."""
     parts = [part for part in _LIST.split(line) if part]
     return len(parts) > 1 and all(map(_is_bare, parts))
 
 
 def _pieces(line: str) -> list[_Piece]:
-    """Cut a line into the URLs that begin in it and the words beside them."""
+    """Return the URLs that begin in the line and the words outside them, in their order."""
     line = _SPACED_DOT.sub("[.]", line)
-    # None is left where the only beginning stood behind such a dot.
+    # The list of starts can be empty: the only start may have followed a dot with spaces.
     ends = [*_starts(line), len(line)]
     pieces = [_Piece(word, is_url=False) for word in _words(line[: ends[0]])]
     for start, end in pairwise(ends):
@@ -216,7 +217,7 @@ def _pieces(line: str) -> list[_Piece]:
 
 
 def _length(text: str, opener: str) -> int:
-    """Return where the URL ends that this text begins with."""
+    """Return the length of the URL at the start of the text."""
     closer, depth = _CLOSERS.get(opener, ""), 0
     for at, char in enumerate(text):
         if closer and char == closer and depth == 0:
@@ -225,17 +226,17 @@ def _length(text: str, opener: str) -> int:
     scheme = _SCHEME.match(text)
     begin = scheme.end() if scheme else 0
     path = _PATH.search(text, begin)
-    # What stands before an `@` belongs to the URL, spaces included; it is refused for them later.
+    # Text before an `@` belongs to the URL, also with spaces; `parse` refuses such a URL.
     at_sign = text.rfind("@", begin, path.start() if path else len(text))
     space = _SPACE.search(text, max(at_sign, 0))
     end = space.start() if space else len(text)
     bar = text.find("|", begin, end)
-    # A `|` can stand in a path or query; what is behind it tells.
+    # A `|` may belong to a path or query. It ends the URL only if URLs follow.
     return bar if bar >= 0 and _has_hosts_behind(text[begin:]) else end
 
 
 def _words(text: str) -> Iterator[str]:
-    """Yield the words of a text without what surrounds them."""
+    """Yield the words of a text without the brackets and punctuation around them."""
     glued = _SPELT_DOT.sub("[.]", _SPACED_DOT.sub("[.]", text))
     for word in _BETWEEN.split(glued):
         bare = _trimmed(word.lstrip(_OPENING + _POINTS))
@@ -244,7 +245,7 @@ def _words(text: str) -> Iterator[str]:
 
 
 def _trimmed(text: str) -> str:
-    """Return text without the punctuation of the sentence around it."""
+    """Return the text without the punctuation of the sentence at its end."""
     end = len(text)
     counts = {char: text.count(char) for char in "([{)]}"}
     while end:

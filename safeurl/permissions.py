@@ -73,7 +73,7 @@ def _explain(database: Path) -> str | None:
 
 
 def _explain_missing(database: Path) -> str | None:
-    """Return why a file is missing that was just created, or was to be created."""
+    """Return why the database is missing although SafeURL created it or tried to create it."""
     folder = next(each for each in database.parents if each.exists())
     if _is_read_only(folder):
         return _explain_read_only(database)

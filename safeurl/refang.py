@@ -1,10 +1,11 @@
-"""The marks by which people make a URL harmless in text, and how they are taken away.
+"""Refangs URLs: removes the marks by which people make a URL harmless in text.
 
-Text that somebody pasted is read here, never what a server sent. Marks that no browser's URL can
-hold where they stand are taken away: brackets and HTML entities in scheme and host. What can be
-a URL's own stays: round brackets in a host, anything in the path of a URL that is not defanged.
+This module reads only text that a user pasted, never what a server sent. It removes marks that
+cannot be part of a URL at their place: brackets and HTML entities in scheme and host. It keeps
+characters that may belong to the URL: round brackets in a host, and everything in the path of a URL
+that is not defanged.
 
-The forms are those that iocextract, ioc-finder and ioc-fanger document and test.
+The supported forms are those that iocextract, ioc-finder and ioc-fanger document and test.
 """
 
 import re
@@ -13,19 +14,19 @@ from urllib.parse import unquote
 
 
 class TwoHostsError(ValueError):
-    """A mark belongs to the host or stands for something else, and the hosts differ."""
+    """A mark may belong to the host or replace something else, and the two hosts differ."""
 
     def __init__(self, as_written: str, as_meant: str) -> None:
-        """Keep what a browser opens, and what somebody who defangs would mean."""
+        """Store the host that a browser opens, and the host if the text is defanged."""
         super().__init__(as_written, as_meant)
         self.as_written = as_written
         self.as_meant = as_meant
 
 
-#: What stands for `http` in defanged text, and for `s`.
+#: The forms of `http` in defanged text.
 _HTTP: Final = r"h\s?(?:t\s?t|xx|xt|tx|\*\*|__)\s?p|meow|xxxx"
 _OPEN, _CLOSE = r"[\[({<]", r"[\])}>]"
-#: A bracket that is closed behind the scheme: others stand around the whole URL.
+#: An opening bracket that is closed after the scheme. Other brackets surround the whole URL.
 _BRACKETED: Final = rf"(?:{_OPEN}(?=[a-z*\[(]{{4,8}}{_CLOSE}{{1,2}}\s?[:\[({{<]))"
 _COLON: Final = rf"(?:{_OPEN}?[:\uff1a]{_CLOSE}?)"
 _SLASH: Final = r"(?:\\?[/\uff0f])"
@@ -36,7 +37,7 @@ _PARTED: Final = (
 )
 #: Scheme, colon and slashes in one pair of brackets.
 _ENCLOSED: Final = rf"{_OPEN}(?:h(?:tt|xx)ps?)://{_CLOSE}"
-#: Scheme and what parts it from the host, with any marks: what is read as `http` or `https`.
+#: The scheme and the separator before the host, with all marks; it is read as `http` or `https`.
 HEAD: Final = (
     rf"(?:{_BRACKETED}?(?:{_HTTP})(?:{_OPEN}?[sx]{_CLOSE}?)?{_CLOSE}?\s?{_PARTED}|{_ENCLOSED})"
 )
@@ -45,10 +46,10 @@ _HEAD: Final = re.compile(
     rf"|{_OPEN}h(?:tt|xx)p(?P<enclosed_tls>s?)://{_CLOSE}",
     re.IGNORECASE,
 )
-#: As browsers and chats write it, in which nothing is defanged.
+#: Scheme and separator as browsers and chats write them, so not defanged.
 _PLAIN_HEAD: Final = re.compile(r"https?:(?://|\\\\)", re.IGNORECASE)
 _ENCODED_HEAD: Final = re.compile(r"h(?:tt|xx)ps?(?:%3a|:)%2f%2f", re.IGNORECASE)
-#: Without width, so that a reader does not see them.
+#: Characters without width, which a reader does not see.
 _INVISIBLE: Final = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
 _ENTITY: Final = re.compile(
     r"&(?:#(?P<number>[0-9]{2,3})|#x(?P<hex>[0-9a-f]{2})|(?P<name>[a-z]{2,6}));", re.IGNORECASE
@@ -57,7 +58,7 @@ _NAMES: Final = (
     "amp& colon: sol/ period. lsqb[ rsqb] lpar( rpar) quest? num# equals= commat@ lt< gt> bsol\\"
 )
 _ENTITIES: Final = {each[:-1]: each[-1] for each in _NAMES.split()}
-#: Dots, slashes and the like in brackets that no host can hold.
+#: Dots, slashes and other separators in brackets; no host can contain them.
 _DOT_WORD: Final = r"(?:\.|dot|punto|punkt)"
 _SQUARE_DOT: Final = re.compile(
     rf" ?(?:[\[<%]{_DOT_WORD}[\]>]|\[+{_DOT_WORD}\]+|%5b{_DOT_WORD}%5d"
@@ -66,46 +67,46 @@ _SQUARE_DOT: Final = re.compile(
     re.IGNORECASE,
 )
 _SQUARE_MARK: Final = re.compile(r"\[([/?#@:-]|at)\]", re.IGNORECASE)
-#: The same in a path, which may have brackets of its own.
+#: The same marks in a path, without those that may belong to a path.
 TAIL_MARK: Final = re.compile(r"\[([/?#@:])\]")
 _SQUARE_WORD: Final = re.compile(r"\[([\w-]+)\](?=\.|\[\.\])")
 _ESCAPED_DOT: Final = re.compile(r"\\\.")
 _ADDRESS: Final = re.compile(r"(?:[^/?#\\]*@)?\[[0-9a-f:.%]*(?::[0-9a-f.%]*)+", re.IGNORECASE)
-#: A separator in round or curly brackets, whose host would end in the opening one.
+#: A separator in round or curly brackets. Read as written, the host would end in a bracket.
 _ROUND_MARK: Final = r"[({][/?#][)}]"
 _ROUND_TAIL_MARK: Final = re.compile(r"[({]([/?#@:])[)}]")
 _END_MARK: Final = re.compile(rf"\[[/?#]\]|{_ROUND_MARK}")
 _ROUND_AT: Final = re.compile(r"[({]@[)}]")
-#: A host can hold this, and browsers open it.
+#: A host can contain this, and browsers open such a host.
 _SPELT_AT: Final = re.compile(r"[({]at[)}]", re.IGNORECASE)
 _END: Final = re.compile(r"[/?#]|\\(?!\.)")
-#: Punctuation of the sentence around, which no top-level domain ends with.
+#: Punctuation of the sentence around the URL; no top-level domain ends with it.
 _SENTENCE: Final = ",;!\"'>"
-#: Dots as defanged text writes them. No host can hold the first kind; the second kind can also be
-#: a host's own characters.
+#: Dots as defanged text writes them. No host can contain the first kind. The second kind can also
+#: be part of a host.
 _BRACKET_DOT: Final = re.compile(r" ?\[(?:\.|dot)\] ?", re.IGNORECASE)
 _ANY_DOT: Final = re.compile(r" ?[\[({]+(?:\.|dot)[\])}]+ ?| dot ", re.IGNORECASE)
-#: One with a bracket on one side only.
+#: A dot with a bracket on one side only.
 _HALF_DOT: Final = re.compile(r" ?(?:[({]+\.|\.[)}]+) ?")
 _TAIL_BRACKET_DOT: Final = re.compile(r"\[(?:\.|dot)\]", re.IGNORECASE)
 TAIL_DOT: Final = re.compile(r"[\[({](?:\.|dot)[\])}]", re.IGNORECASE)
 _PORT: Final = re.compile(r":0*443\Z")
-#: No top-level domain of the public DNS has one of these, so there they are a defanged dot's.
+#: No top-level domain of the public DNS contains these, so there they mark a defanged dot.
 _DOT_MARKS: Final = frozenset("(){}")
 
 
 def undotted(authority: str, *, is_plain: bool) -> tuple[str, re.Pattern[str]]:
-    """Return the authority with its dots, and the pattern of the dots that a path may then have.
+    """Return the authority with plain dots, and the pattern of defanged dots in its path.
 
-    `(.)`, `{.}` and `(dot)` can be a host's own. They are read as dots where nothing says
-    otherwise: neither a scheme that was not defanged nor dots that were defanged with brackets.
-    Raises TwoHostsError where some dots are in square brackets and another has half a round one.
+    `(.)`, `{.}` and `(dot)` can be part of a host. They are read as dots unless the scheme is not
+    defanged or other dots are in square brackets.
+    Raise TwoHostsError if some dots are in square brackets and another dot has one round bracket.
     """
     text = _BRACKET_DOT.sub(".", authority)
     host = _PORT.sub("", text).removesuffix(".")
     can_be_host = " " not in host and _DOT_MARKS.isdisjoint(host.rpartition(".")[2])
     if can_be_host and (is_plain or text != authority):
-        # Who defangs all dots with square brackets writes `([.]` where the host has the bracket.
+        # If all dots are defanged with square brackets, `([.]` is a bracket of the host and a dot.
         if text != authority and _HALF_DOT.search(_ANY_DOT.sub("", authority)):
             raise TwoHostsError(_host(text), _host(_HALF_DOT.sub(".", text)))
         return text.replace("[:]", ":"), _TAIL_BRACKET_DOT
@@ -114,9 +115,9 @@ def undotted(authority: str, *, is_plain: bool) -> tuple[str, re.Pattern[str]]:
 
 
 def unmarked(text: str) -> str:
-    r"""Return the text with the marks of scheme and host undone, or as `hxxp` and `[.]`.
+    r"""Return the text with the marks of scheme and host undone or written as `hxxp` and `[.]`.
 
-    Raises TwoHostsError for `http://a.example\.b`, whose backslash may begin the path as well.
+    Raise TwoHostsError for `http://a.example\.b`, because the backslash may also begin the path.
     """
     text = _decoded(text)
     match = _HEAD.match(text)
@@ -137,12 +138,12 @@ def unmarked(text: str) -> str:
 
 
 def _decoded(text: str) -> str:
-    """Undo what was done to a whole text: entities and percent-encoding in scheme or host."""
+    """Return the text without HTML entities or percent-encoding, if its scheme or host has them."""
     if _ENCODED_HEAD.match(text):
         return unquote(text)
     if not _HEAD.match(text) and _HEAD.match(bare := _INVISIBLE.sub("", text)):
         text = bare
-    # A host that ends in `&` is in no DNS, so an entity there is one; in a path it need not be.
+    # No host in the DNS contains `&`, so `&…;` in a host is an entity. In a path it may be text.
     plain = _PLAIN_HEAD.match(text)
     front = re.split(r"[/?\\]|(?<!&)#", text[plain.end() if plain else 0 :], maxsplit=1)[0]
     return _entities(text) if _ENTITY.search(front) else text
@@ -153,14 +154,14 @@ def _entities(text: str) -> str:
         if match["name"]:
             return _ENTITIES.get(match["name"].lower(), match[0])
         code = int(match["number"] or match["hex"], 10 if match["number"] else 16)
-        is_printable = 0x20 < code < 0x7F  # noqa: PLR2004 - printable ASCII
+        is_printable = 0x20 < code < 0x7F  # noqa: PLR2004 - the range of printable ASCII
         return chr(code) if is_printable else match[0]
 
     return _ENTITY.sub(char, text)
 
 
 def _parted(rest: str, *, is_plain: bool, is_trusted: bool) -> tuple[str, str, bool]:
-    """Return host and tail without marks, and whether there were any."""
+    """Return the authority and the rest without marks, and whether there were marks."""
     mark = _END_MARK.search(rest)
     first = _END.search(rest)
     if mark and (first is None or mark.start() < first.start()):
@@ -199,5 +200,5 @@ def _meant(mark: str) -> str:
 
 
 def _host(authority: str) -> str:
-    """Return what stands behind the last `@`, for a message."""
+    """Return the part after the last `@`, for a message."""
     return authority.rpartition("@")[2].replace("[.]", ".")

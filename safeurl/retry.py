@@ -1,4 +1,4 @@
-"""Which outcomes are tried again, and when."""
+"""Which outcomes lead to another attempt, and when it starts."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -6,20 +6,20 @@ from datetime import timedelta
 from safeurl.model.attempt import Attempt
 from safeurl.state import Outcome
 
-#: How long to wait before the second, third and fourth attempt; the last one repeats.
+#: The delays before the second, third and fourth attempt; later attempts have the last delay.
 BACKOFF: tuple[timedelta, ...] = tuple(timedelta(minutes=m) for m in (1, 2, 4))
 
-#: Outcomes that say nothing about the page, so that another attempt may end otherwise. After a lost
-#: worker there is no pause; what the sandbox needs may take a while to come back.
+#: Outcomes that do not depend on the page, so that another attempt may end differently. After a
+#: lost worker there is no delay. After a missing sandbox there is one, because Docker may be away.
 RETRIED: frozenset[Outcome] = frozenset({Outcome.SANDBOX_UNAVAILABLE, Outcome.LEASE_LOST})
 
 
 def retry_delay(
     outcome: Outcome, failures: int, max_retries: int, backoff: Sequence[timedelta] = BACKOFF
 ) -> timedelta | None:
-    """Return how long to wait after the latest of `failures` attempts ended so; None for no retry.
+    """Return the delay before the next attempt; None if there is none.
 
-    `failures` counts from 1: an attempt has just failed.
+    `failures` is the number of failed attempts, at least 1. The last one had this outcome.
     """
     if outcome not in RETRIED or failures > max_retries:
         return None
@@ -29,5 +29,5 @@ def retry_delay(
 
 
 def failures(attempts: Sequence[Attempt]) -> int:
-    """Count the attempts that used up one of the scan's retries; one that runs is not counted."""
+    """Return the number of ended attempts that count as failures, and so used up a retry."""
     return sum(attempt.counts_as_failure is True for attempt in attempts)

@@ -1,4 +1,4 @@
-"""What people can ask of SafeURL; the command line and HTTP call this and nothing below."""
+"""The use cases of SafeURL in one class; the commands and the API call only this class."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -19,11 +19,11 @@ from safeurl.url import parse
 class ServiceStore(
     ScanIntake, ScanReader, ViewReader, cancel.CancelStore, health_facts.HealthStore, Protocol
 ):
-    """What the use cases need of the database."""
+    """The parts of the database that the use cases need."""
 
 
 class Service:
-    """The use cases of `safeurl.services` over a store and a queue. Holds no state of its own."""
+    """The use cases of `safeurl.services` with a store and a queue. It has no state of its own."""
 
     def __init__(  # noqa: PLR0913 - each is a part that it uses
         self,
@@ -35,9 +35,9 @@ class Service:
         disk: Callable[[], Disk | None] = lambda: None,
         failing: Callable[[], tuple[str, ...]] = lambda: (),
     ) -> None:
-        """Wire the parts; they are closed by whoever made them. `disk` looks at this host's.
+        """Store the parts, which the caller closes. `disk` returns the free space of this host.
 
-        `failing` names processes of this host's system that fail at each start.
+        `failing` returns the names of this host's processes that fail at each start.
         """
         self._store = store
         self._queue = queue
@@ -47,13 +47,13 @@ class Service:
         self._failing = failing
 
     def normalised(self, url: str) -> str:
-        """Return the URL as it would be fetched, or raise UrlRefusedError."""
+        """Return the normalised URL that a scan would fetch, or raise UrlRefusedError."""
         return parse(url, self._policy).url
 
     async def submit(
         self, urls: Sequence[str], *, source: str, profile: Profile = Profile.HTTP
     ) -> submit.Submission:
-        """Record the URLs as scans and wake workers; see `services.submit`."""
+        """Record the URLs as scans and send wake-ups; see `services.submit`."""
         request = submit.SubmitRequest(urls=urls, source=source, profile=profile)
         return await submit.submit(
             self._store, self._queue, request, policy=self._policy, now=self._clock()
@@ -68,11 +68,11 @@ class Service:
         return await query.view(self._store, scan_id)
 
     async def page(self, *, limit: int, before: str | None = None) -> list[Scan]:
-        """Return scans newest first; `before` is the last id of the page before."""
+        """Return scans, newest first; `before` is the last id of the previous page."""
         return await query.page(self._store, limit=limit, before=before)
 
     async def summaries(self, scans: Sequence[Scan]) -> dict[str, VerdictSummary]:
-        """Return the verdicts of those scans that are final, by id."""
+        """Return the verdicts of the final scans among these, by id."""
         return await query.summaries(self._store, scans)
 
     async def cancel(self, scan_id: str, *, actor: str) -> Scan:
@@ -80,7 +80,7 @@ class Service:
         return await cancel.cancel(self._store, scan_id, actor=actor, clock=self._clock)
 
     async def health(self) -> Health:
-        """Return what works; never raises for a part that does not."""
+        """Return which parts work; a part that does not work raises no error."""
         return await health_facts.read_health(
             self._store,
             self._queue,
@@ -90,5 +90,5 @@ class Service:
         )
 
     async def queue(self) -> Part:
-        """Return whether the queue works; the database is not asked."""
+        """Return whether the queue works, without using the database."""
         return (await health_facts.read_queue(self._queue))[0]

@@ -1,7 +1,7 @@
 """Notifies the service manager that started this daemon: systemd's sd_notify protocol.
 
-A datagram to the socket that NOTIFY_SOCKET names. Where nobody gave one, nothing is told. Source:
-sd_notify(3) and sd_watchdog_enabled(3).
+Each notification is a datagram to the socket that NOTIFY_SOCKET names. Without this variable no
+notification is sent. Source: sd_notify(3) and sd_watchdog_enabled(3).
 """
 
 import asyncio
@@ -17,8 +17,8 @@ _log = logging.getLogger("safeurl.notify")
 
 #: The variables of the service manager; processes that it did not start must not inherit them.
 VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-#: Pings are sent four times per watchdog interval, so that a late or lost one does no harm.
-_PINGS_PER_TERM: Final = 4
+#: Four pings are sent in each watchdog interval, so that a late or lost one does no harm.
+_PINGS_PER_INTERVAL: Final = 4
 #: The manager reads quickly; a full socket must not block a daemon forever.
 _SEND_TIMEOUT_S: Final = 1.0
 _MICROSECONDS: Final = 1_000_000
@@ -32,7 +32,7 @@ class Notifier:
         path = environ.get("NOTIFY_SOCKET", "")
         #: A leading @ stands for the NUL of an abstract address.
         self._address = "\0" + path[1:] if path.startswith("@") else path
-        self._ping_every_s = _term_s(environ) / _PINGS_PER_TERM
+        self._ping_every_s = _interval_s(environ) / _PINGS_PER_INTERVAL
         self._ping_at_s = 0.0
         self._status = ""
         self._is_ready = False
@@ -41,24 +41,24 @@ class Notifier:
         """Notify the first time that the service is ready."""
         if not self._is_ready:
             self._is_ready = True
-            self._tell("READY=1")
+            self._send("READY=1")
 
     def stopping(self) -> None:
         """Notify that the service is stopping."""
-        self._tell("STOPPING=1")
+        self._send("STOPPING=1")
 
-    def status(self, words: str) -> None:
+    def status(self, text: str) -> None:
         """Send the status line if it has changed."""
-        if words != self._status:
-            self._status = words
-            self._tell(f"STATUS={words}")
+        if text != self._status:
+            self._status = text
+            self._send(f"STATUS={text}")
 
     def ping(self) -> None:
         """Send a watchdog ping if one is due; the monitored loop calls this."""
         now = time.monotonic()
         if self._ping_every_s and now >= self._ping_at_s:
             self._ping_at_s = now + self._ping_every_s
-            self._tell("WATCHDOG=1")
+            self._send("WATCHDOG=1")
 
     async def keep_pinging(self) -> None:
         """Send pings until cancelled; this proves only that the event loop runs."""
@@ -66,7 +66,7 @@ class Notifier:
             self.ping()
             await asyncio.sleep(self._ping_every_s)
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         if not self._address:
             return
         try:
@@ -74,7 +74,7 @@ class Notifier:
                 out.settimeout(_SEND_TIMEOUT_S)
                 out.sendto(line.encode(), self._address)
         except OSError as error:
-            # The service goes on: what the manager makes of the silence is its own affair.
+            # The service continues. The manager decides what it does without the notification.
             _log.warning("notify.failed line=%r error=%s", line, error)
 
 
@@ -93,7 +93,7 @@ async def announced() -> AsyncIterator[None]:
             await pinging
 
 
-def _term_s(environ: Mapping[str, str]) -> float:
+def _interval_s(environ: Mapping[str, str]) -> float:
     """Return the watchdog interval for this process; 0 if the manager set none."""
     pid, term = environ.get("WATCHDOG_PID", ""), environ.get("WATCHDOG_USEC", "")
     if not term.isdecimal() or (pid and pid != str(os.getpid())):

@@ -1,7 +1,7 @@
 """The states of a scan, the moves between them, and the closed list of outcomes.
 
-The table below is the only place that says which moves are legal. `schema.sql` repeats the
-pairs in a trigger and docs/architecture.md draws them; tests hold all three equal.
+The table below alone decides which moves are legal. A trigger in `schema.sql` repeats the pairs,
+and docs/architecture.md shows them as a diagram. Tests check that all three are equal.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 
 class State(StrEnum):
-    """Where a scan stands."""
+    """The state of a scan."""
 
     QUEUED = "QUEUED"
     FETCHING = "FETCHING"
@@ -20,7 +20,7 @@ class State(StrEnum):
     TIMED_OUT = "TIMED_OUT"
 
 
-#: Each state with the states it may move to; a final state has an empty row.
+#: The states that may follow each state; no state follows a final one.
 TRANSITIONS: Mapping[State, frozenset[State]] = MappingProxyType(
     {
         State.QUEUED: frozenset({State.FETCHING, State.FAILED}),
@@ -36,7 +36,7 @@ FINAL_STATES: frozenset[State] = frozenset(s for s, exits in TRANSITIONS.items()
 
 
 class Outcome(StrEnum):
-    """How an attempt ended."""
+    """The way in which an attempt ended."""
 
     OK = "ok"
     DNS_NXDOMAIN = "dns_nxdomain"
@@ -59,10 +59,10 @@ class Outcome(StrEnum):
     LEASE_LOST = "lease_lost"
 
 
-#: Outcomes under which a page was seen, so that the scan goes on to analysis.
+#: Outcomes with a page, so that the scan moves on to analysis.
 ANALYZED_OUTCOMES: frozenset[Outcome] = frozenset({Outcome.OK, Outcome.BODY_TOO_LARGE})
 
-#: Outcomes that tell of trouble with us, not with the page.
+#: Outcomes with a failure of SafeURL itself, not of the page.
 INFRASTRUCTURE_OUTCOMES: frozenset[Outcome] = frozenset(
     {Outcome.SANDBOX_UNAVAILABLE, Outcome.SANDBOX_CRASHED, Outcome.LEASE_LOST}
 )
@@ -71,17 +71,17 @@ _TIMEOUTS = frozenset({Outcome.FETCH_TIMEOUT, Outcome.WALL_TIMEOUT})
 
 
 def is_legal(old: State, new: State) -> bool:
-    """Tell whether a scan may move from `old` to `new`."""
+    """Return whether a scan may move from `old` to `new`."""
     return new in TRANSITIONS[old]
 
 
 def is_final(state: State) -> bool:
-    """Tell whether nothing ever follows `state`."""
+    """Return whether no state follows `state`."""
     return state in FINAL_STATES
 
 
 def final_state(outcome: Outcome) -> State:
-    """Return the final state in which an attempt with this outcome leaves its scan."""
+    """Return the final state of a scan whose last attempt had this outcome."""
     if outcome in ANALYZED_OUTCOMES:
         return State.COMPLETED
     return State.TIMED_OUT if outcome in _TIMEOUTS else State.FAILED

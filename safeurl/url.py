@@ -1,17 +1,18 @@
-"""Reading URLs as a browser would: refang, normalise, and refuse what can never be scanned.
+"""Parses URLs as a browser does: refangs them, normalises them, and refuses unusable ones.
 
-The parser is Ada, the WHATWG parser of Node.js, so that we open the host which the victim's
-browser opens, in every spelling of it. Around it stand our own rules: what other programs read
-as another host is refused rather than guessed, and so is whatever the address policy forbids.
+The parser is Ada, the WHATWG parser of Node.js. It finds the host that the victim's browser opens,
+for every way to write that host. Our own rules are added: a URL is refused if other programs read
+another host in it, or if the address policy forbids its host or port.
 
-- Text without a scheme becomes `http://`, as mail and chat clients make it when they turn text
-  into links (`https://` where it names port 443): the redirect to https, if any, is evidence.
-- User name and password are dropped from what is sent; the host is what follows the last `@`.
-- The fragment is kept: phishing pages carry the victim's address there.
-- A trailing dot of the host is kept, since servers see it; the rules apply without it.
-- A host may hold what the DNS can hold, `a!b.example` too: wildcard records serve such names.
+- Text without a scheme gets `http://`, as mail and chat clients do when they make links
+  (`https://` if it names port 443). A redirect to https is then part of the evidence.
+- User name and password are not sent. The host is what follows the last `@`.
+- The fragment is kept, because phishing pages put the victim's address there.
+- A trailing dot of the host is kept, because servers see it. The rules ignore it.
+- A host may contain every character that the DNS can hold, as in `a!b.example`, because wildcard
+  records answer for such names.
 
-A URL that `parse` returned is parsed to itself.
+If `parse` gets a URL that it returned before, it returns the same URL.
 """
 
 import re
@@ -38,10 +39,10 @@ __all__ = [
     "username",
 ]
 
-#: The longest URL that is taken from a user, in bytes of UTF-8, before and after normalising.
+#: The longest URL that a user may submit, in bytes of UTF-8, before and after normalising.
 MAX_BYTES: Final = 2048
-#: The longest redirect target: sign-in pages send longer ones than people do, and a report's
-#: field for URLs ends here.
+#: The longest redirect target. Sign-in pages redirect to longer URLs than users submit. A report's
+#: field for a URL has the same limit.
 MAX_REDIRECT_BYTES: Final = 8192
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -49,18 +50,18 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class ParsedUrl:
-    """A URL that may be opened; `host` is ASCII, without brackets, and `port` is never absent."""
+    """A URL that may be opened. `host` is ASCII without brackets; `port` is always set."""
 
-    #: Normalised; without credentials, with its fragment.
+    #: The normalised URL, without credentials and with its fragment.
     url: str
     scheme: str
     host: str
     port: int
-    #: Whether `host` is an IP address, which has then been judged.
+    #: True if `host` is an IP address, which the address policy has then allowed.
     is_literal: bool
 
 
-#: Known not to be host names, so that `data:1` is not taken for a host with a port.
+#: Names of schemes, so that `data:1` is not read as a host with a port.
 NAMED_SCHEMES: Final = frozenset(
     {
         *("about", "blob", "chrome", "data", "dict", "file", "filesystem", "ftp", "ftps", "gopher"),
@@ -70,13 +71,13 @@ NAMED_SCHEMES: Final = frozenset(
     }
 )
 
-#: What surrounds a URL in a mail or a chat.
+#: Pairs of marks that surround a URL in a mail or a chat.
 _QUOTES: Final = frozenset({"<>", '""', "''", "``", "\u201c\u201d", "\u2018\u2019", "\xab\xbb"})
-#: Marks without width that come along when text is copied.
+#: Marks without width that are copied together with text.
 _INVISIBLE: Final = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"
 
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-#: What the WHATWG URL parser takes off the ends, and out of the middle.
+#: The characters that the WHATWG URL parser removes from the ends, and those from the middle.
 _EDGES: Final = "".join(map(chr, range(0x21)))
 _DROPPED: Final = re.compile(r"[\t\n\r]")
 _WEB_SCHEME: Final = re.compile(
@@ -85,10 +86,10 @@ _WEB_SCHEME: Final = re.compile(
 _SCHEME: Final = re.compile(
     r"([a-z][a-z0-9+.-]*):(?P<port>[0-9]{1,5}(?:[/?#\\]|\Z))?", re.IGNORECASE
 )
-#: Words or marks where a text without a scheme would have its host.
+#: Several words, or only punctuation, in the place of the host.
 _WORDS: Final = re.compile(r"[^:@\[]*\s[^:@\[]*|[^\w:\[\]]+")
 _TLS_PORT: Final = re.compile(r":0*443\Z")
-#: Where RFC 3986 sees the authority end; a browser ends it at the first backslash too.
+#: The authority as RFC 3986 reads it. A browser ends it at the first backslash too.
 _AUTHORITY: Final = re.compile(r"(?:https?:[/\\]*|[/\\]{2,})([^/?#]*)", re.IGNORECASE)
 _PORT: Final = re.compile(r":[^\]:]*\Z")
 _NO_URL: Final = "There is no URL in this text. Submit one, such as example.com."
@@ -103,7 +104,7 @@ def parse(text: str, policy: AddressPolicy = DEFAULT_POLICY) -> ParsedUrl:
     text = _refang(bare)
     _check_authority(text)
     parsed = _judged(text, None, policy, MAX_BYTES)
-    # Most URLs come as they are kept, and have been refanged just now.
+    # Most URLs are normalised already. They have been refanged above, so this is not done again.
     again = text if parsed.url == bare else _refang(parsed.url)
     if again != parsed.url:
         _refuse(
@@ -121,11 +122,11 @@ def resolve(
     *,
     is_strict: bool = False,
 ) -> ParsedUrl:
-    """Return where a redirect or a link on the page `base` leads, or raise `UrlRefusedError`.
+    """Return the target of a redirect or a link on the page `base`, or raise `UrlRefusedError`.
 
-    `base` is a URL that `parse` or `resolve` returned. It is read as browsers read it: nothing is
-    refanged, and no quotes or marks are taken off. What is strict is refused where other programs
-    would read another host.
+    `base` is a URL that `parse` or `resolve` returned. `location` is read as browsers read it:
+    it is not refanged, and quotes and marks are kept. If `is_strict` is true, a location in which
+    other programs read another host is refused.
     """
     base_url = base if isinstance(base, str) else base.url
     _check_size(location, MAX_REDIRECT_BYTES)
@@ -136,9 +137,9 @@ def resolve(
 
 
 def username(text: str, base: str | None = None) -> str:
-    """Return the user name before the host, which `parse` and, with a base, `resolve` drop.
+    """Return the user name before the host, which `parse` and, with a base, `resolve` remove.
 
-    Empty where there is none, also in what cannot be parsed.
+    Return an empty string if there is none, or if the text cannot be parsed.
     """
     try:
         return URL(_refang(_clean(text, MAX_BYTES)) if base is None else text, base).username
@@ -147,7 +148,7 @@ def username(text: str, base: str | None = None) -> str:
 
 
 def origin(url: ParsedUrl | str) -> str:
-    """Return `scheme://host[:port]`, or `null` for what has no origin, as browsers say."""
+    """Return `scheme://host[:port]`, or `null` if the URL has no origin, as browsers do."""
     try:
         return URL(url if isinstance(url, str) else url.url).origin
     except ValueError:
@@ -155,10 +156,10 @@ def origin(url: ParsedUrl | str) -> str:
 
 
 def defang(url: ParsedUrl | str) -> str:
-    """Return the URL so that no program makes a link of it: `hxxp://example[.]com/`.
+    """Return the URL in a form that programs do not make a link of: `hxxp://example[.]com/`.
 
-    Brackets of its own that `parse` would take for a defanged dot's are percent-encoded, so that
-    the text leads to the same page again.
+    Brackets of the URL itself that `parse` would read as a defanged dot are percent-encoded.
+    `parse` therefore returns a URL that leads to the same page.
     """
     text = url if isinstance(url, str) else url.url
     match = _DEFANGABLE.match(text)
@@ -175,7 +176,7 @@ def _refuse(reason: Reason | Rule, message: str) -> NoReturn:
 
 
 def _clean(text: str, max_bytes: int) -> str:
-    """Take off what surrounds the URL; refuse what no URL may hold."""
+    """Return the URL without quotes and blanks around it; refuse control characters and excess."""
     text = text.strip()
     _check_size(text, max_bytes)
     bare = text.strip(_INVISIBLE).strip()
@@ -199,14 +200,15 @@ def _check_size(text: str, max_bytes: int) -> None:
 
 
 def _as_parsed(text: str) -> str:
-    """Leave out what the WHATWG parser does, so that the checks before it see what it sees."""
+    """Return the text without what the WHATWG parser ignores: our checks then read the same URL."""
     return _DROPPED.sub("", text.strip(_EDGES))
 
 
 def _refang(text: str) -> str:
-    """Undo `hxxp`, `[.]`, `(dot)` and the like, and give text without a scheme one.
+    """Return the text with `hxxp`, `[.]`, `(dot)` and similar marks undone, and with a scheme.
 
-    The path is refanged only where scheme or host were defanged: it may mean its brackets.
+    The path is refanged only if the scheme or the host was defanged, because brackets may belong
+    to a path.
     """
     try:
         return _refanged(unmarked(text))
@@ -232,7 +234,7 @@ def _refanged(text: str) -> str:
 
 
 def _without_scheme(text: str) -> str:
-    """Return text that has no scheme, or refuse the scheme it has."""
+    """Return text that has no scheme; refuse text that has one."""
     match = _SCHEME.match(text)
     if match and (match["port"] is None or match[1].lower() in NAMED_SCHEMES):
         _refuse_scheme(match[1])
@@ -261,7 +263,7 @@ def _refuse_scheme(scheme: str) -> NoReturn:
 
 def _judged(text: str, base: str | None, policy: AddressPolicy, max_bytes: int) -> ParsedUrl:
     try:
-        # Read again, whole: Ada does not hand the kind of a base's host on to what it resolves.
+        # Parsed twice: a URL that Ada resolved does not have the host type of its base.
         url = URL(URL(text, base).href)
     except ValueError:
         _refuse_unparsable(text)
@@ -285,14 +287,14 @@ def _judged(text: str, base: str | None, policy: AddressPolicy, max_bytes: int) 
 
 
 def _authority(text: str) -> tuple[str, str]:
-    """Return the part that names the host for browsers, and what it is for others besides."""
+    """Return the authority as browsers read it, and the part that only other programs add to it."""
     match = _AUTHORITY.match(text)
     authority, _, beyond = (match[1] if match else "").partition("\\")
     return authority, beyond
 
 
 def _check_authority(text: str) -> None:
-    """Refuse a URL of which programs read different hosts."""
+    """Refuse a URL in which programs read different hosts."""
     authority, beyond = _authority(text)
     if "@" in beyond or any(char.isspace() for char in authority):
         _refuse(
@@ -305,7 +307,7 @@ def _check_authority(text: str) -> None:
 
 
 def _refuse_unparsable(text: str) -> NoReturn:
-    """Name what the parser, which says only that it failed, did not like."""
+    """Refuse a URL that the parser rejected; find the reason, which the parser does not give."""
     scheme = _SCHEME.match(text)
     if scheme and scheme[1].lower() not in _DEFAULT_PORTS:
         _refuse_scheme(scheme[1])

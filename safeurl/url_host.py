@@ -1,4 +1,4 @@
-"""Which hosts and ports a URL may name, once a browser's parser has read them."""
+"""Checks the host and the port of a URL after the parser has read them."""
 
 import re
 from enum import StrEnum
@@ -10,21 +10,21 @@ from safeurl.errors import UrlRefusedError
 _MAX_LABEL: Final = 63
 _MAX_HOST: Final = 253
 
-#: Names that mean something on this machine or network only, or outside the DNS (RFC 6761,
-#: 6762, 7686, 8375; `internal` is ICANN's, `localdomain` stands in hosts files).
+#: Names that are valid only on this machine or network, or outside the DNS (RFC 6761, 6762, 7686,
+#: 8375; ICANN reserved `internal`; `localdomain` is used in hosts files).
 _LOCAL_NAMES: Final = frozenset(
     {"localhost", "localdomain", "local", "internal", "home.arpa", "onion"}
 )
-#: What a browser's parser leaves in a label and the DNS can hold (RFC 2181, section 11): all of
-#: printable ASCII but the WHATWG URL Standard's forbidden domain code points.
+#: The characters that a browser's parser accepts in a label and the DNS can hold (RFC 2181,
+#: section 11): printable ASCII without the forbidden domain code points of the WHATWG URL Standard.
 _LABEL: Final = re.compile(rf"[!\"$&'()*+,\-0-9;=_`a-z{{}}~]{{1,{_MAX_LABEL}}}")
 
 
 class Reason(StrEnum):
-    """Why a URL is refused, besides the rules of `safeurl.address`."""
+    """The reasons to refuse a URL that are not rules of `safeurl.address`."""
 
     EMPTY = "empty"
-    #: Words, or marks, of which none is a host or has a scheme.
+    #: Text with several words or only punctuation where the host would be, and no scheme.
     NO_URL = "no_url"
     TOO_LONG = "too_long"
     ENCODING = "encoding"
@@ -34,19 +34,19 @@ class Reason(StrEnum):
     HOST_INVALID = "host_invalid"
     SINGLE_LABEL = "single_label"
     LOCAL_NAME = "local_name"
-    #: Programs disagree on which host the URL names.
+    #: Different programs read different hosts in the URL.
     AMBIGUOUS = "ambiguous"
 
 
 def refuse_host(host: str) -> NoReturn:
-    """Refuse a host that is none."""
+    """Raise UrlRefusedError for text that is not a host."""
     raise UrlRefusedError(
         Reason.HOST_INVALID, f"{host[:80]!r} is not a valid host name or address. Correct it."
     )
 
 
 def check_literal(host: str, policy: AddressPolicy) -> None:
-    """Refuse an address that the policy does not allow."""
+    """Raise UrlRefusedError for an address that the policy does not allow."""
     ruling = judge_address(host, policy)
     if not ruling.allowed:
         raise UrlRefusedError(
@@ -57,7 +57,7 @@ def check_literal(host: str, policy: AddressPolicy) -> None:
 
 
 def check_name(host: str) -> None:
-    """Refuse a name that the public DNS cannot hold."""
+    """Raise UrlRefusedError for a name that the public DNS cannot hold."""
     name = host.removesuffix(".")
     labels = name.split(".")
     if len(name) > _MAX_HOST or not all(_LABEL.fullmatch(label) for label in labels):
@@ -77,7 +77,7 @@ def check_name(host: str) -> None:
 
 
 def check_port(port: int, policy: AddressPolicy) -> None:
-    """Refuse a port that the policy does not allow."""
+    """Raise UrlRefusedError for a port that the policy does not allow."""
     ruling = judge_port(port, policy)
     if not ruling.allowed:
         raise UrlRefusedError(

@@ -51,7 +51,7 @@ def group_probability(group: Group, hits: Iterable[Hit]) -> float:
 
 
 def is_confirmed(hits: Iterable[Hit]) -> bool:
-    """Tell whether one decisive sign or two independent groups carry the score."""
+    """Return whether one decisive sign or two independent groups carry the score."""
     listed = list(hits)
     if any(h.weight >= Weight.DECISIVE for h in listed):
         return True

@@ -22,12 +22,12 @@ _CARD_CODE = re.compile(
 
 
 def asks_password(form: Form) -> bool:
-    """Tell whether a form asks for a password."""
+    """Return whether a form asks for a password."""
     return form.has_password or any(f.type.lower() == "password" for f in form.fields)
 
 
 def asks_card(form: Form) -> bool:
-    """Tell whether a form asks for both a card number and its security code."""
+    """Return whether a form asks for both a card number and its security code."""
     labels = [label(field) for field in form.fields[:MAX_FIELDS]]
     has_number = any(_CARD_NUMBER.search(text) for text in labels)
     return has_number and any(_CARD_CODE.search(text) for text in labels)

@@ -73,7 +73,7 @@ def site_of(host: str) -> Site:
 
 
 def is_address(host: str) -> bool:
-    """Tell whether the host is an IP literal rather than a name."""
+    """Return whether the host is an IP literal rather than a name."""
     try:
         ip_address(host.strip("[]"))
     except ValueError:

@@ -63,7 +63,7 @@ def skeleton(label: str) -> str:
 
 
 def is_one_edit(left: str, right: str) -> bool:
-    """Tell whether one insertion, deletion, substitution or swap of neighbours makes them equal."""
+    """Return whether one inserted, deleted, replaced or swapped character makes them equal."""
     if left == right or abs(len(left) - len(right)) > 1:
         return False
     short, long = sorted((left, right), key=len)

@@ -1,1 +1,1 @@
-"""What a scan and its evidence are, as plain values."""
+"""Scans, their evidence and their records, as plain values."""

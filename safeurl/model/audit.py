@@ -1,4 +1,4 @@
-"""The audit trail as it is kept, and whether a scan's trail tells a legal life without gaps."""
+"""The audit trail as it is stored, and the check that a scan's moves are legal and complete."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,34 +9,34 @@ from itertools import pairwise
 from safeurl.model.scan import AuditEntry
 from safeurl.state import Outcome, State, is_legal
 
-#: What stands before the first seal.
+#: The hash in front of the first seal.
 NO_SEAL = "0" * 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:
-    """A range of audit rows that is closed (an `audit_seals` row); the ranges leave no gap."""
+    """A sealed range of audit rows (an `audit_seals` row). There is no gap between the ranges."""
 
     number: int
     first_id: int
     last_id: int
-    #: Sixteen hex digits for each id from first to last, dashes for one that was not there.
+    #: Sixteen hex digits for each id from first to last, or sixteen dashes for an id without a row.
     digests: str
-    #: Over the seal before it and every byte of the rows; lower-case hex.
+    #: The hash over the previous seal and every byte of the rows, in lower-case hex.
     sha256: str
     previous_sha256: str
-    #: As text, because it is sealed with the rest.
+    #: The time as text, because the hash covers these bytes.
     sealed_at: str
     #: The term of the leader that sealed.
     term: int
 
 
 class Risk(IntEnum):
-    """What an object of a foreign schema can run, and so how far its database may be read."""
+    """The statements that run an object of a foreign schema, and so limit what may be read."""
 
-    #: It runs only when somebody writes, or reads it by its name: a trigger, a view.
+    #: It runs only on a write, or on a read of its own name: a trigger, a view.
     NONE = 0
-    #: It may run when every row is checked: an index, or another table.
+    #: It may run when all rows are checked: an index, or another table.
     CHECKING = 1
     #: It may run when our tables are read.
     READING = 2
@@ -44,9 +44,9 @@ class Risk(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaFault:
-    """One difference between the schema of a database and the one that SafeURL makes."""
+    """One difference between the schema of a database and the schema that SafeURL creates."""
 
-    #: `table`, `index`, `trigger`, `view`, or what else the database calls it.
+    #: `table`, `index`, `trigger`, `view`, or another kind that the database names.
     kind: str
     name: str
     #: One sentence that names both, for people.
@@ -56,7 +56,7 @@ class SchemaFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRow:
-    """An `audit_logs` row just as it is kept, whether or not SafeURL could have written it."""
+    """An `audit_logs` row exactly as it is stored, even if SafeURL cannot have written it."""
 
     id: int
     scan_id: str
@@ -73,7 +73,7 @@ class AuditRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trail:
-    """Where a scan stands, and its audit rows of the same moment, oldest first."""
+    """The state of a scan and its audit rows at the same moment, oldest first."""
 
     scan_id: str
     state: str
@@ -82,7 +82,7 @@ class Trail:
 
 
 def entry_of(row: AuditRow) -> AuditEntry:
-    """Read the row's words and times; raise ValueError where SafeURL has no such word."""
+    """Return the entry of a row; raise ValueError for an invalid state, outcome or time."""
     return AuditEntry(
         id=row.id,
         scan_id=row.scan_id,
@@ -99,7 +99,7 @@ def entry_of(row: AuditRow) -> AuditEntry:
 
 
 def trail_faults(trail: Trail) -> list[str]:
-    """Return what is wrong with a scan's trail, and where it ends elsewhere than the scan."""
+    """Return the faults of a scan's trail, and the difference between its end and the scan."""
     faults, entries = [], []
     for row in trail.rows:
         try:
@@ -118,9 +118,10 @@ def trail_faults(trail: Trail) -> list[str]:
 
 
 def path_faults(entries: Sequence[AuditEntry]) -> list[str]:
-    """Return what is wrong with a scan's trail, one sentence each; an empty list for nothing.
+    """Return the faults of a scan's trail, one sentence each; an empty list if there are none.
 
-    `entries` is the whole trail of one scan, oldest first; notes are passed over.
+    `entries` is the complete trail of one scan, oldest first. Entries that are not moves are
+    ignored.
     """
     steps = [entry for entry in entries if entry.to_state is not None]
     if not steps:

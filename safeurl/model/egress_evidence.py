@@ -19,32 +19,34 @@ from safeurl.model.report_types import (
 
 
 class EgressDecision(Strict, frozen=True):
-    """What the egress gateway did with one request for a connection; its word is trusted."""
+    """What the egress gateway did with one request for a connection; this record is trusted."""
 
-    #: The host, in ASCII: as it was dialled, or where it was refused as it was asked for; empty
-    #: where the request could not be read.
+    #: The host in ASCII. For an allowed request it is the host that the gateway dialled, for a
+    #: refused one the host in the request. It is empty if the request could not be read.
     name: Host
     port: Annotated[int, Meta(ge=0, le=65535)]
-    #: Every address the name resolved to, then the one that was dialled.
+    #: All addresses of the name; below, the address that was dialled.
     addresses: Annotated[tuple[Address, ...], Meta(max_length=64)] = ()
     address: AddressOrNone = ""
-    #: Whether the policy and the caps let it through; `outcome` then says what became of it.
+    #: True if the policy and the caps allowed the connection. `outcome` then says how it ended.
     allowed: bool = False
-    #: The rule that let it through or refused it; a word of `safeurl.address` or `safeurl.url`,
-    #: a cap's, or one of the gateway's own: `unbound`, `bad_request`, `method`, `version`. After
-    #: it was dialled, and before a byte was sent: `sni_mismatch`, `tls_malformed`, `tls_timeout`.
+    #: The rule that allowed or refused the request: a value of `safeurl.address` or `safeurl.url`,
+    #: the name of a cap, or a value of the gateway: `unbound`, `bad_request`, `method`, `version`.
+    #: `sni_mismatch`, `tls_malformed` and `tls_timeout` are decided after the host was dialled and
+    #: before a byte is sent to it.
     rule: Word = ""
-    #: What went wrong after it was let through: an outcome such as `dns_nxdomain`, the cap that
-    #: cut the connection, `closed` where the worker did; empty where both ends had finished. And
-    #: `gateway_failed` where the gateway itself did.
+    #: The failure after the request was allowed: an outcome such as `dns_nxdomain`, the cap that
+    #: ended the connection, `closed` if the worker closed it, or `gateway_failed` for an error of
+    #: the gateway itself. It is empty if both ends finished.
     outcome: Word = ""
-    #: What a tunnel's first bytes were: `tls`, or `other`; empty where there were none.
+    #: The kind of a tunnel's first bytes: `tls` or `other`; empty if there were none.
     protocol: Word = ""
-    #: The ClientHello's host (SNI), empty where it names none, and its protocols (ALPN); bytes
-    #: that are no visible ASCII are written as `\\x00`.
+    #: The host of the ClientHello (SNI), empty if it names none, and its protocols (ALPN). A byte
+    #: that is not visible ASCII is written as `\\x00`.
     sni: Short = ""
     alpn: Annotated[tuple[Short, ...], Meta(max_length=16)] = ()
-    #: Whether it holds Encrypted Client Hello, or what looks like it: `sni` is the outer name.
+    #: True if the ClientHello has the extension of Encrypted Client Hello, or a similar one. `sni`
+    #: is then the outer name.
     ech: bool = False
     #: Bytes that left the sandbox, and bytes that came into it.
     bytes_out: Count = 0
@@ -57,16 +59,16 @@ class EgressDecision(Strict, frozen=True):
 
 
 class EgressEvidence(Strict, frozen=True):
-    """The gateway's own record of one sandbox's connections, in the order they were asked for."""
+    """The gateway's record of one sandbox's connections, in the order of the requests."""
 
     scan: Name = ""
     attempt: Count = 0
     decisions: Annotated[tuple[EgressDecision, ...], Meta(max_length=512)] = ()
-    #: Requests beyond the 512 that are kept.
+    #: The number of requests after the first 512, whose decisions are not kept.
     dropped: Count = 0
-    #: Sums over all requests, the dropped ones included.
+    #: Sums over all requests, including those of `dropped`.
     requests: Count = 0
     bytes_out: Count = 0
     bytes_in: Count = 0
-    #: Whether the gateway closed the socket by itself, because nobody did in time.
+    #: True if the gateway closed the socket because the worker did not close it in time.
     expired: bool = False

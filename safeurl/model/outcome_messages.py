@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from safeurl.state import Outcome
 
-#: What each outcome means, in one sentence for the person who submitted the URL.
+#: The meaning of each outcome, in one sentence for the person who submitted the URL.
 OUTCOME_MESSAGES: Mapping[Outcome, str] = MappingProxyType(
     {
         Outcome.OK: "The page was opened and read.",

@@ -1,4 +1,4 @@
-"""What a sandbox is to run, and how it ended: plain values."""
+"""The order for a sandbox, and the way it ended: plain values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,38 +8,38 @@ from safeurl.model.report import FetchRequest
 
 
 class Stop(StrEnum):
-    """Why the worker itself ended a sandbox."""
+    """The reason why the worker itself ended a sandbox."""
 
     DEADLINE = "deadline"
-    #: The sink wanted no more, because the report broke a rule.
+    #: The reader of the report stopped, because the report broke a rule.
     SINK = "sink"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxOrder:
-    """What to run: one container for one attempt."""
+    """The container to run for one attempt."""
 
     request: FetchRequest
-    #: Seconds from the start until the container is killed from outside.
+    #: The seconds from the start until the worker kills the container.
     deadline_s: float
-    #: Folder with the sandbox's own gateway socket; None where it has a network instead.
+    #: The folder of the sandbox's own gateway socket; None if it has a network instead.
     egress_dir: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxExit:
-    """How a sandbox ended, as seen from outside; pure facts, no judgement."""
+    """The end of a sandbox as the worker saw it: only facts, without a classification."""
 
     container_id: str | None = None
     exit_code: int | None = None
     oom_killed: bool = False
-    #: Somebody outside has started it once more; that run never got a request.
+    #: Another program started the container again; the second run got no request.
     restarted: bool = False
-    #: Somebody outside had stopped its clock when its time was over.
+    #: Another program had paused the container when its time was over.
     paused: bool = False
-    #: Set when the worker ended it.
+    #: The reason if the worker ended it.
     stopped: Stop | None = None
-    #: Docker's own failure in one sentence; None when the container ran.
+    #: The failure of Docker itself in one sentence; None if the container ran.
     error: str | None = None
     #: The last 4 KiB of stderr, undecodable bytes replaced.
     stderr_tail: str = ""
@@ -47,6 +47,6 @@ class SandboxExit:
     start_kind: str = "cold"
     #: Milliseconds per phase: `create`, `start`, `run`, `remove`.
     timings_ms: Mapping[str, float] = field(default_factory=dict)
-    #: The most memory that the sandbox had at one time, and its CPU time; None where not known.
+    #: The peak memory and the CPU time of the sandbox; None if not known.
     peak_memory_bytes: int | None = None
     cpu_ms: float | None = None

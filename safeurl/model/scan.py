@@ -1,4 +1,4 @@
-"""A scan and what an attempt leaves behind, as plain values."""
+"""A scan and the records of its attempts, as plain values."""
 
 import re
 import secrets
@@ -12,29 +12,29 @@ from safeurl.state import Outcome, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """One submitted URL and where it stands (a `scan_jobs` row). All times are aware UTC."""
+    """One submitted URL and its state (a `scan_jobs` row). All times are aware UTC."""
 
     id: str
-    #: Normalised by `safeurl.url.parse`; this is what is fetched.
+    #: The URL that is fetched, normalised by `safeurl.url.parse`.
     url: str
-    #: As the user typed it, defanged or not.
+    #: The URL as the user wrote it, defanged or not.
     submitted_url: str
     profile: Profile
     state: State
-    #: Grows by one with each transition; every write is guarded by it.
+    #: Increases by one with each transition; every write is guarded by it.
     version: int
-    #: Grows by one with each claim; 0 before the first.
+    #: Increases by one with each claim; 0 before the first.
     attempt: int
-    #: Who handed the scan in: `cli`, `api` or a name the caller gives.
+    #: The submitter: `cli`, `api` or a name that the caller gives.
     source: str
     created_at: datetime
     updated_at: datetime
-    #: Not to be claimed before this time.
+    #: The scan must not be claimed before this time.
     run_after: datetime
     lease_owner: str | None = None
     lease_until: datetime | None = None
     outcome: Outcome | None = None
-    #: One sentence of what went wrong, safe to show after escaping.
+    #: One sentence about the failure; it must be escaped before it is shown.
     detail: str | None = None
     finished_at: datetime | None = None
 
@@ -51,7 +51,7 @@ class Artefact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a finished scan concluded (a `scan_results` row); every final scan has exactly one."""
+    """The result of a scan (a `scan_results` row). Every final scan has exactly one."""
 
     scan_id: str
     attempt: int
@@ -63,7 +63,7 @@ class Result:
     categories: tuple[str, ...]
     #: The `Verdict` of `safeurl.model.verdict` as JSON, hits included.
     verdict_json: str
-    #: Which rules judged, for example `core-1`.
+    #: The name of the rule set, for example `core-1`.
     ruleset: str
     final_url: str | None
     http_status: int | None
@@ -73,7 +73,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictSummary:
-    """Of a result, what a list shows."""
+    """The part of a result that a list shows."""
 
     scan_id: str
     #: 0–100.
@@ -102,40 +102,40 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaderTerm:
-    """A time of leadership (a `leader_terms` row); the newest one fences all that came before."""
+    """A term of a leader (a `leader_terms` row). The newest term makes all earlier ones invalid."""
 
-    #: Grows by one with each change of leader.
+    #: Increases by one with each change of leader.
     term: int
     holder: str
     elected_at: datetime
-    #: When nobody has renewed it by then, others may stand.
+    #: The time after which another worker may become leader, unless the term is renewed.
     until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """How much work there is."""
+    """Counts of the scans."""
 
     pending: int
     in_progress: int
-    #: Reached COMPLETED in the last hour.
+    #: The scans that reached COMPLETED in the last hour.
     recently_completed: int
-    #: Reached FAILED or TIMED_OUT in the last hour, but were not cancelled.
+    #: The scans that reached FAILED or TIMED_OUT in the last hour and were not cancelled.
     recently_failed: int
-    #: Were cancelled in the last hour.
+    #: The scans that were cancelled in the last hour.
     recently_cancelled: int
-    #: Those that failed and say nothing about the page: no sandbox, a crashed one, a lost worker.
+    #: The failed scans with an infrastructure outcome: no sandbox, a crashed one, a lost worker.
     recently_broken: int
     oldest_pending_at: datetime | None
 
 
 def is_scan_id(text: str) -> bool:
-    """Tell whether an id of ours could read like this."""
+    """Return whether the text has the form of a scan's id."""
     return re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text) is not None
 
 
 def new_scan_id(now: datetime) -> str:
-    """Return a UUIDv7 (RFC 9562): ids sort by the time they were made, to the millisecond."""
+    """Return a UUIDv7 (RFC 9562). Ids sort by the millisecond of their creation."""
     stamp = int(now.timestamp() * 1000) & 0xFFFF_FFFF_FFFF
     value = stamp << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
     return str(uuid.UUID(int=value))

@@ -1,14 +1,15 @@
-"""Seals over the audit trail: how they are computed, so that anybody can do it again.
+"""Computes the seals over the audit trail. Everybody can compute them again from these rules.
 
 - A field is its text in UTF-8 as a netstring: the number of its bytes in decimal, a colon, the
   bytes, a comma. Numbers are written in decimal. A column without a value is a single `-`.
-- A row is its fields in the order of the table, all but its id: scan_id, event, version, attempt,
+- A row is its fields in the order of the table, without its id: scan_id, event, version, attempt,
   from_state, to_state, actor, outcome, detail, at. Its digest is the start of its SHA-256.
 - A seal's sha256 is the SHA-256 over the fields previous_sha256, number, first_id, last_id,
-  sealed_at and term, and then over each id from first to last: the row there as one more
-  netstring, or `-` where there was none.
+  sealed_at and term, and then over each id from first to last: the row with this id as one more
+  netstring, or `-` if there was no row.
 
-A row's place is told by the order and not by the row, so that a row that was moved is recognised.
+The order gives the id of a row; the row's own bytes do not contain it. A moved row is therefore
+recognised by its digest.
 """
 
 import hashlib
@@ -18,25 +19,25 @@ from datetime import UTC, datetime
 
 from safeurl.model.audit import NO_SEAL, AuditRow, Seal
 
-#: Rows under one seal at most; what claims more was not made by a sealer.
+#: The most rows under one seal. A seal over more rows was not made by the sealer.
 MAX_ROWS = 1_000
 
-#: Hex digits of a row's digest.
+#: The number of hex digits of a row's digest.
 DIGEST_LENGTH = 16
 
-#: Stands for the digest of a row that was not there.
+#: The entry in the digests for an id without a row.
 NO_ROW = "-" * DIGEST_LENGTH
 
 _NOTHING = b"-"
 
 
 def digest(row: AuditRow) -> str:
-    """Return what a seal remembers of a row."""
+    """Return the digest of a row, which the seal stores."""
     return hashlib.sha256(_encoded(row)).hexdigest()[:DIGEST_LENGTH]
 
 
 def sha256_of(seal: Seal, rows: Iterable[AuditRow]) -> str:
-    """Return the hash that the seal should have if these are the rows in its range."""
+    """Return the hash of a seal whose range has these rows."""
     total = hashlib.sha256()
     for value in (seal.previous_sha256, seal.number, seal.first_id, seal.last_id):
         total.update(_field(value))
@@ -57,7 +58,7 @@ def seal_over(  # noqa: PLR0913 - one keyword per fact that is sealed
     at: datetime,
     term: int,
 ) -> Seal:
-    """Seal the rows that follow on the previous seal, up to the id `last_id`."""
+    """Return the seal of the rows after the previous seal, up to the id `last_id`."""
     first_id = previous.last_id + 1 if previous else 1
     found = {row.id: digest(row) for row in rows}
     seal = Seal(
@@ -74,7 +75,7 @@ def seal_over(  # noqa: PLR0913 - one keyword per fact that is sealed
 
 
 def digests_of(seal: Seal) -> list[str]:
-    """Return the digests one by one, as many as there are."""
+    """Return the digests of the seal as a list."""
     text = seal.digests
     return [text[start : start + DIGEST_LENGTH] for start in range(0, len(text), DIGEST_LENGTH)]
 
@@ -90,7 +91,7 @@ def _encoded(row: AuditRow) -> bytes:
 
 
 def _field(value: str | int | None) -> bytes:
-    # Half a character cannot come from the database; it is no reason to stop either.
+    # The database never returns a lone surrogate. If one appears, it must not raise an error.
     return _NOTHING if value is None else _netstring(str(value).encode(errors="surrogatepass"))
 
 

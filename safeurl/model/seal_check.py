@@ -21,7 +21,7 @@ class Difference:
 
 
 def is_shaped(seal: Seal) -> bool:
-    """Tell whether a sealer could have made a seal of this range and so many digests."""
+    """Return whether a sealer could have made a seal of this range and so many digests."""
     length = seal.last_id - seal.first_id + 1
     return 1 <= length <= MAX_ROWS and len(seal.digests) == length * DIGEST_LENGTH
 

@@ -1,7 +1,7 @@
-"""Reading evidence that is stored, also where an older version wrote it by looser rules.
+"""Reads stored evidence, also if an older version wrote it by less strict rules.
 
-Evidence is immutable, and `safeurl.model.report` has become stricter since. What does not fit a
-field any more is left out of what is shown and judged; the stored document stays as it is.
+Evidence is immutable, but newer versions of `safeurl.model.report` are stricter. A value that is no
+longer valid for its field is not shown and not judged. The stored document stays unchanged.
 """
 
 import re
@@ -17,13 +17,13 @@ _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 class _UnfitError(Exception):
-    """The value cannot be made to fit; never leaves this module."""
+    """The value cannot be made valid. This error never leaves the module."""
 
 
 def read_evidence(document: str | bytes) -> Evidence:
     """Return the stored evidence.
 
-    Raises `msgspec.MsgspecError` where it is none, or has fields of a later version.
+    Raise `msgspec.MsgspecError` if the document is not evidence or has fields of a later version.
     """
     try:
         return _read(document)
@@ -43,7 +43,7 @@ def _read(document: str | bytes) -> Evidence:
 
 
 def _fit(value: object, kind: inspect.Type) -> object:
-    """Return the value without what does not fit; raise `_UnfitError` where nothing is left."""
+    """Return the value without its invalid parts; raise `_UnfitError` if nothing is left."""
     match kind:
         case inspect.UnionType():
             return _fit_one_of(value, kind)
@@ -57,7 +57,7 @@ def _fit(value: object, kind: inspect.Type) -> object:
         case inspect.StrType():
             return _fit_text(cast("str", _checked(value, str)), kind)
         case _:
-            return value  # numbers and words of ours: these have not become stricter
+            return value  # numbers and enums, whose rules have not become stricter
 
 
 def _fit_one_of(value: object, kind: inspect.UnionType) -> object:

@@ -10,7 +10,7 @@ from safeurl.state import Outcome
 
 
 class Judgement(StrEnum):
-    """What SafeURL concludes about a URL; one fetch never proves a page safe."""
+    """SafeURL's conclusion about a URL. One fetch never proves that a page is safe."""
 
     MALICIOUS = "malicious"
     SUSPICIOUS = "suspicious"
@@ -19,7 +19,7 @@ class Judgement(StrEnum):
 
 
 class Category(StrEnum):
-    """What kind of harm a page does."""
+    """The kind of harm that a page does."""
 
     MALWARE = "malware"
     PHISHING = "phishing"
@@ -34,7 +34,7 @@ class Category(StrEnum):
 
 
 class Group(StrEnum):
-    """Which kind of evidence a rule reads; hits of two groups are independent of each other."""
+    """The kind of evidence that a rule reads. Hits of two groups are independent of each other."""
 
     URL = "url"
     HOST = "host"
@@ -51,12 +51,12 @@ class Group(StrEnum):
 
 
 class Hit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One rule that fired, with where in the evidence to look."""
+    """One rule that matched, with the place in the evidence."""
 
     rule: str
     version: int
     group: Group
-    #: What the rule adds by itself, as a probability; negative for context that subtracts.
+    #: The probability that this rule adds alone; negative for a rule that lowers the score.
     weight: float
     categories: tuple[Category, ...] = ()
     #: One sentence.
@@ -67,7 +67,7 @@ class Hit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Verdict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Score 0–100, judgement and the hits behind them."""
+    """The judgement, the score from 0 to 100, and the hits that explain them."""
 
     score: Annotated[int, Meta(ge=0, le=100)]
     judgement: Judgement
@@ -75,13 +75,13 @@ class Verdict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: Strongest first.
     hits: tuple[Hit, ...] = ()
     ruleset: str
-    #: One sentence that says why this judgement.
+    #: One sentence with the reason for the judgement.
     summary: str
 
 
 def is_concluded(scan: Scan, judgement: str) -> bool:
-    """Tell whether the judgement says something: that of a scan that was cancelled may say nothing.
+    """Return whether the judgement has a meaning; for a cancelled scan it may have none.
 
-    What the URL alone shows of it stands.
+    A cancelled scan keeps the judgement that its URL alone has given.
     """
     return scan.outcome is not Outcome.CANCELLED or judgement != Judgement.INCONCLUSIVE

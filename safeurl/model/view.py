@@ -1,4 +1,4 @@
-"""A scan with everything known about it."""
+"""A scan with all its stored data."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from safeurl.model.scan import Artefact, AuditEntry, Result, Scan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanView:
-    """A scan with everything known about it, all of one moment."""
+    """A scan with all its stored data, read at one moment."""
 
     scan: Scan
     #: None until the scan is final.

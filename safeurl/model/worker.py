@@ -1,4 +1,4 @@
-"""The heartbeat of a worker: that it lives, and which parts of its host work."""
+"""The heartbeat of a worker, with the parts of its host that work."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,28 +6,28 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartStatus:
-    """Whether one part of a worker's host works."""
+    """The status of one part of a worker's host."""
 
     ok: bool
-    #: Why it does not, in one sentence; empty where it works.
+    #: The reason for the failure in one sentence; empty if the part works.
     reason: str = ""
 
 
-#: A part that works, or that the settings do not use.
+#: The status of a part that works, or that the settings do not use.
 WORKING = PartStatus(ok=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerParts:
-    """What a worker needs on its host."""
+    """The status of the parts that a worker needs on its host."""
 
     #: The engine answers.
     docker: PartStatus = WORKING
-    #: The engine has the fetcher's image. Not ok where the engine does not answer.
+    #: The engine has the fetcher's image. Not ok if the engine does not answer.
     image: PartStatus = WORKING
     #: The egress gateway answers, or is not used.
     gateway: PartStatus = WORKING
-    #: The disk of the state folder has space left.
+    #: The disk of the state folder has free space.
     disk: PartStatus = WORKING
 
 
@@ -40,10 +40,10 @@ class WorkerHeartbeat:
     pid: int
     concurrency: int
     started_at: datetime
-    #: When it was sent.
+    #: The time at which it was sent.
     beat_at: datetime
-    #: The engine's version; empty where the engine does not answer.
+    #: The engine's version; empty if the engine does not answer.
     docker_version: str
     parts: WorkerParts
-    #: Space left on the disk of the state folder.
+    #: The free space on the disk of the state folder.
     disk_free_bytes: int

@@ -1,5 +1,5 @@
-"""What the core needs of the world, as protocols, one per file; the contracts stand there.
+"""The interfaces to databases, queues and sandboxes: one protocol with its contract per file.
 
 Every implementation passes the same suite in `tests/contract`. Adapters raise only the errors of
-`safeurl.errors`; a guarded write that lost its race returns None or False.
+`safeurl.errors`. A guarded write returns None or False if another write came first.
 """

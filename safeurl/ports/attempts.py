@@ -1,4 +1,4 @@
-"""The store of attempts: how a scan moves from one state to the next."""
+"""The store of attempts, with all moves of a scan from one state to another."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,28 +14,29 @@ class AttemptReader(Protocol):
     """Reads the attempts of a scan."""
 
     async def attempts(self, scan_id: str) -> list[Attempt]:
-        """Return the scan's attempts, the first one first.
+        """Return the scan's attempts, oldest first.
 
-        Those of a scan that an older version worked on come from its audit trail; where that is
-        incomplete, they are missing.
+        The attempts of an older version, which had no rows for them, are read from the audit
+        trail. Attempts that the trail does not contain are missing.
         """
 
 
 class AttemptEnds(Protocol):
-    """Ends attempts: for workers, for the rescuer, and for a person who cancels.
+    """Ends attempts, for workers, for the rescuer, and for a person who cancels.
 
-    Writes on a scan are guarded by the `id`, `version` and `state` of the `Scan` handed in: when
-    the row has moved on, nothing is written and None comes back. `actor` names who acts. A write
-    that names a `term` is also guarded by that being the newest, so that a deposed leader writes
-    nothing; and by the lease being as handed in, so that a lease that was renewed since is kept.
+    Each write is guarded by the `id`, `version` and `state` of the given `Scan`. If the row has
+    changed since, nothing is written and None is returned. `actor` is the name of the writer. A
+    write with a `term` has two more guards. The term must be the newest, so that a former leader
+    writes nothing. The lease must be unchanged, so that a renewed lease is kept.
     """
 
     async def finish(
         self, scan: Scan, ending: FinalRecord, *, now: datetime, actor: str, term: int | None = None
     ) -> Scan | None:
-        """Move to a final state with its result, artefacts and evidence.
+        """Move to a final state and store the result, artefacts and evidence.
 
-        The attempt ends where one runs; `lease_lost` and `sandbox_unavailable` are its failure.
+        If an attempt runs, it ends too. It counts as a failure if the outcome is `lease_lost` or
+        `sandbox_unavailable`.
         """
 
     async def requeue(  # noqa: PLR0913 - one keyword per column that the move sets
@@ -51,7 +52,7 @@ class AttemptEnds(Protocol):
         counts_as_failure: bool = True,
         sandbox: SandboxFacts | None = None,
     ) -> Scan | None:
-        """Move FETCHING or ANALYZING back to QUEUED for another attempt; lease and attempt end.
+        """Move FETCHING or ANALYZING back to QUEUED for another attempt; end lease and attempt.
 
         An attempt that `counts_as_failure` uses up one of the scan's retries.
         """
@@ -73,7 +74,7 @@ class LeaseStore(ScanLookup, Protocol):
     """Keeps a worker's lease on a scan."""
 
     async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
-        """Extend the lease of this owner, attempt and version; False when it is no longer ours."""
+        """Extend the lease of this owner, attempt and version; return False if it was lost."""
 
 
 class AttemptStore(AttemptEnds, LeaseStore, Protocol):
@@ -82,13 +83,14 @@ class AttemptStore(AttemptEnds, LeaseStore, Protocol):
     async def claim(
         self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
     ) -> Scan | None:
-        """Move QUEUED to FETCHING if the scan is due; attempt and version grow by one.
+        """Move QUEUED to FETCHING if the scan is due, and increase attempt and version by one.
 
-        The attempt is recorded with it.
+        The same batch records the attempt.
 
-        A scan is due when `run_after` has come, or comes within `CLOCK_SKEW`: another host's clock
-        may have written it, and its wake-up must not be wasted. A row whose last write lies further
-        in the future shows that the clock was set back. Its times are not valid, and it is due.
+        A scan is due if `run_after` is in the past or less than `CLOCK_SKEW` in the future, because
+        the clock of another host may have written it, and a claim that came too early would lose
+        the wake-up. If the last write of the row is further in the future, the clock was set back.
+        The row's times are then not valid, and the scan is due.
         """
 
     async def begin_analysis(  # noqa: PLR0913 - one keyword per thing that the move stores
@@ -103,4 +105,4 @@ class AttemptStore(AttemptEnds, LeaseStore, Protocol):
         actor: str,
         sandbox: SandboxFacts | None = None,
     ) -> Scan | None:
-        """Move FETCHING to ANALYZING and store all that this attempt has found."""
+        """Move FETCHING to ANALYZING and store the evidence of this attempt."""

@@ -14,37 +14,38 @@ class AuditTrail(Protocol):
 
 
 class AuditLedger(Protocol):
-    """The audit trail as a whole, by row id, and the seals over it."""
+    """The complete audit trail, by row id, and the seals over it."""
 
     async def rows(self, *, after: int, limit: int) -> list[AuditRow]:
-        """Return audit rows by id, those after the id `after`, whatever they hold."""
+        """Return the audit rows after the id `after`, by id, also rows that are not valid."""
 
     async def trails(self, *, after: str, limit: int) -> list[Trail]:
-        """Return the trails of scans by id, those after the id `after`, each of one moment."""
+        """Return the trails of the scans after the id `after`, by id, each read at one moment."""
 
     async def seals(self, *, after: int, limit: int) -> list[Seal]:
-        """Return seals by number, those after the number `after`."""
+        """Return the seals after the number `after`, by number."""
 
     async def last_seal(self) -> Seal | None:
         """Return the newest seal."""
 
     async def seal(self, seal: Seal) -> bool:
-        """Append a seal; False when its term is not the newest or it does not follow the last."""
+        """Append a seal; return False if its term is not the newest or it leaves a gap."""
 
     async def last_numbers(self) -> tuple[int, int]:
-        """Return the highest row id and the highest seal number that were ever given.
+        """Return the highest row id and the highest seal number that were ever assigned.
 
-        Kept by the database apart from the rows, so that a tail that was cut off is missed.
+        The database stores them separately from the rows, so that missing rows at the end of the
+        trail are noticed.
         """
 
     async def schema_faults(self) -> list[SchemaFault]:
-        """Compare the schema as it stands with `schema.sql`, without reading any table of it.
+        """Return the differences between the schema and `schema.sql`, without reading our tables.
 
-        A schema that is older or newer, or none at all, raises StoreUnavailableError instead.
+        Raise StoreUnavailableError if the schema is older or newer, or if there is none.
         """
 
     async def content_faults(self) -> list[str]:
-        """Name the rules of the tables that rows break, and what is damaged in the database.
+        """Return the constraints that rows break, and the damage in the database.
 
-        Ask only where the schema bears no risk for that.
+        Call this only if no fault of the schema has a risk above `Risk.NONE`.
         """

@@ -1,4 +1,4 @@
-"""The backlog: scans that wait, and scans that a worker holds."""
+"""The backlog: scans that wait, and scans that a worker has leased."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,30 +9,30 @@ from safeurl.model.scan import Scan
 #: Receives the ids of scans whose rows cannot be read.
 Unreadable = Callable[[str], None]
 
-#: So many unreadable rows hide no scan that stands behind them.
+#: The number of unreadable rows that are skipped to find readable ones.
 MOST_UNREADABLE = 1000
 
 
 def ignore(_scan_id: str) -> None:
-    """Leave out a row that cannot be read, and report nothing."""
+    """Report nothing about a row that cannot be read."""
 
 
 class Backlog(Protocol):
-    """Finds scans that nobody may be working on."""
+    """Finds scans on which perhaps no worker works."""
 
     async def due(
         self, *, now: datetime, limit: int, on_unreadable: Unreadable = ignore
     ) -> list[Scan]:
-        """Return QUEUED scans that are due by this clock, tried ones before others, by age.
+        """Return QUEUED scans that are due at this time: first those with attempts, then by age.
 
-        A row that cannot be read is left out, and its id is reported; up to `MOST_UNREADABLE` such
-        rows are passed over.
+        A row that cannot be read is left out, and its id is reported. At most `MOST_UNREADABLE`
+        such rows are skipped.
         """
 
     async def leased(
         self, *, limit: int, until: datetime | None = None, on_unreadable: Unreadable = ignore
     ) -> list[Scan]:
-        """Return FETCHING and ANALYZING scans whose lease ends by then, the soonest first.
+        """Return FETCHING and ANALYZING scans whose lease ends by this time, earliest end first.
 
-        Rows that cannot be read are handled as in `due`.
+        Rows that cannot be read are treated as in `due`.
         """

@@ -1,4 +1,4 @@
-"""The clock that parts are handed, and how far two clocks may be apart."""
+"""The type of a clock, and the allowed difference between two clocks."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -6,6 +6,6 @@ from datetime import datetime, timedelta
 Clock = Callable[[], datetime]
 
 
-#: How far the clocks of two hosts may be apart. What lies further ahead than that was written
+#: The allowed difference between the clocks of two hosts. A time further in the future was written
 #: before a clock was set back.
 CLOCK_SKEW = timedelta(seconds=5)

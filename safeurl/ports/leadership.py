@@ -1,4 +1,4 @@
-"""Leadership of one worker over all hosts."""
+"""Leadership: one worker of all hosts is the leader."""
 
 from datetime import datetime
 from typing import Protocol
@@ -7,14 +7,14 @@ from safeurl.model.scan import LeaderTerm
 
 
 class Leadership(Protocol):
-    """One leader at a time, by a lease with a number that fences its writes."""
+    """Ensures one leader at a time by a lease. The number of the term guards its writes."""
 
     async def lead(self, holder: str, *, now: datetime, until: datetime) -> LeaderTerm:
-        """Renew the holder's own term, or begin a new one where none holds; return the newest.
+        """Renew the holder's term, or begin a new term if none is valid; return the newest term.
 
-        Who is not its holder does not lead. A term that ends later than `until` by more than
-        `CLOCK_SKEW` was made before the clock was set back, and holds no longer.
+        Only the holder of the returned term leads. A term that ends more than `CLOCK_SKEW` after
+        `until` was made before the clock was set back, and is not valid.
         """
 
     async def resign(self, holder: str, *, now: datetime) -> None:
-        """End the newest term now if it is this holder's, so that the next may begin at once."""
+        """End the newest term now if this holder has it, so that the next can begin immediately."""

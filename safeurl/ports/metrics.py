@@ -10,7 +10,7 @@ class MetricsReader(Protocol):
     """Counts scans without reading them."""
 
     async def metrics(self, *, now: datetime) -> Metrics:
-        """Count the scans that wait, that are held, and that ended in the last hour.
+        """Return the numbers of scans that wait, that are leased, and that ended in the last hour.
 
-        The hour is counted to the minute. The cost grows only with the scans that are held.
+        The hour is exact to the minute. The cost depends only on the number of leased scans.
         """

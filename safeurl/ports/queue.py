@@ -7,28 +7,28 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What stands at the front of the queue."""
+    """The wake-ups at the front of the queue."""
 
-    #: Of the scans that have a wake-up there.
+    #: The ids of the scans that have a wake-up there.
     scan_ids: frozenset[str] = frozenset()
-    #: Whether no more than that is on the queue.
+    #: True if the queue contains nothing more.
     is_all: bool = True
 
 
 class WakeQueue(Protocol):
-    """The message queue: wakes workers, may be flushed at any time without losing a scan."""
+    """The message queue, which wakes workers. If it loses its content, no scan is lost."""
 
     async def push(self, scan_ids: Sequence[str], *, first: bool = False) -> None:
-        """Put one wake-up per scan on the queue: at its end, or in this order before all others."""
+        """Put one wake-up per scan on the queue, in this order: at its end or at its front."""
 
     async def waiting(self, *, limit: int) -> Waiting:
-        """Return which scans the next `limit` wake-ups are for."""
+        """Return the scans of the next `limit` wake-ups."""
 
     async def ping(self) -> int:
-        """Return how many wake-ups wait, else raise."""
+        """Return the number of waiting wake-ups; raise if the server does not accept writes."""
 
     async def refused(self) -> int:
-        """Return how many messages of the last hour were none of ours, and were refused."""
+        """Return the number of messages of the last hour that were refused as invalid."""
 
     async def close(self) -> None:
         """Release connections."""

@@ -1,4 +1,4 @@
-"""The store of scans: what people submit and what they read."""
+"""The store of scans: new scans and their stored data."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,41 +10,41 @@ class ScanIntake(Protocol):
     """Records new scans."""
 
     async def add(self, scans: Sequence[Scan]) -> None:
-        """Insert new QUEUED scans at version 0; all or none."""
+        """Insert new QUEUED scans at version 0, either all or none."""
 
 
 class ScanLookup(Protocol):
     """Finds a scan by its id."""
 
     async def get(self, scan_id: str) -> Scan | None:
-        """Return the scan, or None when there is none."""
+        """Return the scan, or None if there is none."""
 
 
 class EvidenceReader(Protocol):
     """Reads stored evidence."""
 
     async def evidence(self, scan_id: str) -> str | None:
-        """Return the stored evidence as JSON, or None when there is none."""
+        """Return the stored evidence as JSON, or None if there is none."""
 
 
 class ScanReader(ScanLookup, Protocol):
     """Reads scans, one by one and in lists."""
 
     async def page(self, *, limit: int, before: str | None = None) -> list[Scan]:
-        """Return scans newest first, by id, those older than the id `before`.
+        """Return the scans whose id is lower than `before`, newest first, by id.
 
         Rows that cannot be read are left out.
         """
 
     async def summaries(self, scan_ids: Sequence[str]) -> dict[str, VerdictSummary]:
-        """Return the verdicts of those scans that are final, by id."""
+        """Return the verdicts of the final scans among these, by id."""
 
 
 class ScanStore(ScanIntake, ScanReader, EvidenceReader, Protocol):
-    """The database: the only truth about scans.
+    """The database: the only authority about scans.
 
-    Each method of each part of the store is one batch of statements that happens wholly or not at
-    all.
+    Each method of each part of the store executes one batch of statements, either completely or
+    not at all.
     """
 
     async def result(self, scan_id: str) -> Result | None:

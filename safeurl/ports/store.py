@@ -1,4 +1,4 @@
-"""All that a database adapter offers: the sum of the parts that its callers use."""
+"""The complete interface of a database adapter: the sum of the protocols of its callers."""
 
 from typing import Protocol
 
@@ -27,4 +27,4 @@ class Store(
     SchemaStore,
     Protocol,
 ):
-    """All that a database adapter offers; each caller asks for its own parts only."""
+    """The complete interface of a database adapter; each caller names only the parts it uses."""

@@ -1,4 +1,4 @@
-"""Reading all about one scan."""
+"""Reads one scan with all its data."""
 
 from typing import Protocol
 
@@ -6,10 +6,10 @@ from safeurl.model.view import ScanView
 
 
 class ViewReader(Protocol):
-    """Reads all about one scan at one moment."""
+    """Reads one scan with all its data at one moment."""
 
     async def view(self, scan_id: str) -> ScanView | None:
-        """Return the scan with everything known about it, or None when there is none.
+        """Return the scan with all its data, or None if there is no such scan.
 
-        All of it is of one moment: a result never stands beside a state that is not final.
+        All data is read in one snapshot: a result never comes with a state that is not final.
         """

@@ -1,1 +1,1 @@
-"""The use cases: what people and workers ask of SafeURL, one module per verb."""
+"""The use cases of people and workers, one module per verb."""

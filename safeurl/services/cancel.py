@@ -1,4 +1,4 @@
-"""Cancelling a scan that has not ended."""
+"""Cancels a scan that has not ended."""
 
 from typing import Protocol
 
@@ -11,19 +11,19 @@ from safeurl.services.conclusion import final_without_page
 from safeurl.services.query import find
 from safeurl.state import Outcome, is_final
 
-#: A scan makes far fewer moves than this in all its attempts, and each costs a cancel one try.
+#: Each move of the scan makes one try fail. All attempts of a scan make far fewer moves than this.
 _CANCEL_TRIES = 50
 
 
 class CancelStore(ScanLookup, AttemptEnds, Protocol):
-    """What cancelling uses."""
+    """The parts of the database that `cancel` needs."""
 
 
 async def cancel(store: CancelStore, scan_id: str, *, actor: str, clock: Clock) -> Scan:
     """End an unfinished scan as FAILED `cancelled` and return it; its worker then stops.
 
-    A scan that was cancelled before is returned as it is. Raises ScanFinishedError where another
-    end came first, and ScanNotFoundError.
+    If the scan was cancelled before, return it unchanged. Raise ScanFinishedError if it has ended
+    in another way, and ScanNotFoundError if it does not exist.
     """
     for _ in range(_CANCEL_TRIES):
         scan = await find(store, scan_id)

@@ -1,4 +1,4 @@
-"""From evidence to all that is written when a scan ends: verdict, result row, final state."""
+"""Makes the final record of a scan from its evidence: verdict, result row and final state."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,9 +14,9 @@ from safeurl.state import Outcome, final_state
 
 
 def final_from_evidence(scan: Scan, evidence: Evidence, now: datetime) -> FinalRecord:
-    """Return the ending of an ANALYZING scan, whose outcome, evidence and artefacts are stored.
+    """Return the final record of an ANALYZING scan. Its outcome, evidence and artefacts are stored.
 
-    The rules may take tenths of a second over a large page.
+    For a large page, the rules may need tenths of a second.
     """
     outcome = scan.outcome or Outcome.OK
     verdict = judge(evidence, url=scan.url, seen_at=scan.created_at, submitted=scan.submitted_url)
@@ -28,7 +28,7 @@ def final_from_evidence(scan: Scan, evidence: Evidence, now: datetime) -> FinalR
     )
 
 
-def final_without_page(  # noqa: PLR0913 - what is known of an attempt that saw no page
+def final_without_page(  # noqa: PLR0913 - one keyword per fact about the attempt
     scan: Scan,
     outcome: Outcome,
     *,
@@ -38,9 +38,9 @@ def final_without_page(  # noqa: PLR0913 - what is known of an attempt that saw 
     artefacts: Sequence[Artefact] = (),
     sandbox: SandboxFacts | None = None,
 ) -> FinalRecord:
-    """Return the ending of a scan that saw no page, with what evidence had come.
+    """Return the final record of a scan without a page, with the evidence of its last attempt.
 
-    Without evidence of its own, what an earlier attempt has stored stays.
+    If `evidence` is None, the evidence of an earlier attempt stays stored.
     """
     seen = evidence or Evidence()
     verdict = inconclusive(outcome, seen, url=scan.url, submitted=scan.submitted_url)

@@ -1,4 +1,4 @@
-"""Reading scans: one, all about one, a page of them, and what was concluded."""
+"""Reads scans: one scan, one scan with all its data, a page of scans, and verdicts."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ MAX_PAGE = 200
 
 async def find(store: ScanLookup, scan_id: str) -> Scan:
     """Return the scan, or raise ScanNotFoundError."""
-    # Text that is no id may not even be Unicode, and then no database takes it.
+    # Text that is not an id may contain lone surrogates, which no database accepts.
     found = await store.get(scan_id) if scan_id.isascii() else None
     if found is None:
         raise ScanNotFoundError(scan_id)
@@ -23,7 +23,7 @@ async def find(store: ScanLookup, scan_id: str) -> Scan:
 
 
 async def view(store: ViewReader, scan_id: str) -> ScanView:
-    """Return the scan with everything known about it at one moment, or raise ScanNotFoundError."""
+    """Return the scan with all its data of one moment, or raise ScanNotFoundError."""
     found = await store.view(scan_id) if scan_id.isascii() else None
     if found is None:
         raise ScanNotFoundError(scan_id)
@@ -31,7 +31,7 @@ async def view(store: ViewReader, scan_id: str) -> ScanView:
 
 
 async def page(store: ScanReader, *, limit: int, before: str | None = None) -> list[Scan]:
-    """Return scans newest first; `before` is the last id of the page before."""
+    """Return scans, newest first; `before` is the last id of the previous page."""
     if not 0 < limit <= MAX_PAGE:
         raise RequestError(f"`limit` must lie between 1 and {MAX_PAGE}.")
     if before is not None and not is_scan_id(before):
@@ -40,9 +40,9 @@ async def page(store: ScanReader, *, limit: int, before: str | None = None) -> l
 
 
 async def summaries(store: ScanReader, scans: Sequence[Scan]) -> dict[str, VerdictSummary]:
-    """Return the verdicts of those scans that are final, by id.
+    """Return the verdicts of the final scans among these, by id.
 
-    A scan that was cancelled before anything was concluded has none.
+    A scan that was cancelled before it had a verdict is left out.
     """
     final = {scan.id: scan for scan in scans if is_final(scan.state)}
     found = await store.summaries(list(final))

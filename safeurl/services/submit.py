@@ -1,4 +1,4 @@
-"""Submitting URLs: each is recorded as a scan, then workers are woken."""
+"""Submits URLs: records each as a scan, then sends wake-ups to the workers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ MAX_SOURCE = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """What a submit did: the scans as recorded, and whether the workers were woken."""
+    """The result of a submit: the recorded scans, and whether the wake-ups were sent."""
 
     scans: tuple[Scan, ...]
-    #: False when Redis did not answer: the scans are recorded, and the rescuer will wake a worker.
+    #: False if Redis did not answer. The scans are recorded, and the rescuer sends wake-ups later.
     queued: bool
-    #: Why no worker was woken, in one sentence; empty when they were.
+    #: The reason why no wake-up was sent, in one sentence; empty if they were sent.
     warning: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitRequest:
-    """What somebody asks to be scanned."""
+    """The URLs to scan, with their submitter."""
 
     urls: Sequence[str]
-    #: Who submits: `cli`, `api` or a name that the caller gives.
+    #: The submitter: `cli`, `api` or a name that the caller gives.
     source: str
     profile: Profile = Profile.HTTP
 
@@ -46,10 +46,10 @@ async def submit(
     policy: AddressPolicy,
     now: datetime,
 ) -> Submission:
-    """Record the URLs as QUEUED scans and wake workers; all are recorded or none.
+    """Record the URLs as QUEUED scans and send wake-ups; all URLs are recorded or none.
 
-    Raises UrlRefusedError for the first URL that can never be scanned and StoreUnavailableError
-    when nothing was recorded. After this returns, no scan is lost.
+    Raise UrlRefusedError for the first URL that can never be scanned, and StoreUnavailableError if
+    no URL was recorded. After this function returns, no scan is lost.
     """
     scans = validate_urls(request, policy, now)
     await store.add(scans)
@@ -67,7 +67,7 @@ def validate_urls(request: SubmitRequest, policy: AddressPolicy, now: datetime) 
         raise RequestError(f"Between 1 and {MAX_SUBMIT} URLs can be submitted at once.")
     if not request.source.isprintable() or not 0 < len(request.source) <= MAX_SOURCE:
         raise RequestError(f"The source is printable text of 1 to {MAX_SOURCE} characters.")
-    # Sorted, because ids of one millisecond are not: a list keeps the order of its submission.
+    # Ids of the same millisecond are not in order. Sorted ids keep the order of the URLs in lists.
     ids = sorted(new_scan_id(now) for _ in request.urls)
     return tuple(
         Scan(

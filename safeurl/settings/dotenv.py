@@ -51,7 +51,7 @@ def _faults(bindings: Iterable[Binding]) -> Iterator[str]:
 
 
 def _may_be_bare(name: str) -> bool:
-    """Tell whether the name may stand alone, as in `export PATH`.
+    """Return whether the name may stand alone, as in `export PATH`.
 
     A setting's may not: it would even take back the value of a line above.
     """

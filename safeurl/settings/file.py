@@ -86,12 +86,12 @@ def read(path: Path) -> str:
 
 
 def is_readable(path: Path) -> bool:
-    """Tell whether this user may read the file, as only root may where it holds secrets."""
+    """Return whether this user may read the file, as only root may where it holds secrets."""
     return os.access(path, os.R_OK)
 
 
 def passed_over(used: Path | None) -> bool:
-    """Tell whether a `.env` lies in the current folder and is not the file that is used."""
+    """Return whether a `.env` lies in the current folder and is not the file that is used."""
     here = Path(_NAME)
     try:
         return here.is_file() and not (used is not None and here.samefile(used))
@@ -112,7 +112,7 @@ def _usual(environ: Mapping[str, str], ours: Path | None) -> Iterator[Path]:
 
 
 def _is_there(path: Path) -> bool:
-    """Tell whether there is something of that name; a folder `.env` is a virtual environment."""
+    """Return whether there is something of that name; a folder `.env` is a virtual environment."""
     return os.path.lexists(path) and not path.is_dir()
 
 
@@ -191,7 +191,7 @@ def _one_folder(folder: Path, info: os.stat_result) -> Iterator[str]:
 
 
 def _others_write(folder: Path, info: os.stat_result) -> bool:
-    """Tell whether a folder's group or everybody may write it, and others are in that group."""
+    """Return whether a folder's group or everybody may write it, and others are in that group."""
     if info.st_mode & stat.S_IWOTH:
         return True
     if not info.st_mode & stat.S_IWGRP:
@@ -208,7 +208,7 @@ def _has_access_list(folder: Path) -> bool:
 
 
 def _is_private_group(gid: int) -> bool:
-    """Tell whether the group has us as its only member, as many systems make one for each user."""
+    """Return whether our user is the group's only member; many systems create such groups."""
     try:
         user, group = pwd.getpwuid(os.geteuid()), getgrgid(gid)
     except KeyError:

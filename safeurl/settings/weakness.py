@@ -32,7 +32,7 @@ def weaknesses(settings: Settings) -> tuple[Weakness, ...]:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether what listens or is called there stays on this host."""
+    """Return whether what listens or is called there stays on this host."""
     if host == "localhost":
         return True
     try:

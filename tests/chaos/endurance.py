@@ -42,7 +42,7 @@ class _Look:
     threads: int
 
     def has_grown_from(self, early: "_Look") -> bool:
-        """Tell whether this is more than an early look allows."""
+        """Return whether this is more than an early look allows."""
         return (
             self.rss_bytes > early.rss_bytes * _MOST
             or self.files > early.files

@@ -156,7 +156,7 @@ class Engine:
 
 
 def _lives(pid: int, name: str) -> bool:
-    """Tell whether the process has this name and is no zombie."""
+    """Return whether the process has this name and is no zombie."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

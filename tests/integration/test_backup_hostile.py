@@ -222,7 +222,7 @@ def _stopped(parent: psutil.Process) -> int:
 
 
 def _has_an_order(process: psutil.Process) -> bool:
-    """Tell whether the process is stopped and there is something on its standard input."""
+    """Return whether the process is stopped and there is something on its standard input."""
     if process.status() != psutil.STATUS_STOPPED:
         return False
     with Path(f"/proc/{process.pid}/fd/0").open("rb", buffering=0) as stdin:

@@ -122,7 +122,7 @@ def _begin_submit(site: Installation, path: str) -> subprocess.Popen[str]:
 
 
 def _is_well_but_small(site: Installation) -> bool:
-    """Tell whether all that is wrong is the size of the disk of a test."""
+    """Return whether all that is wrong is the size of the disk of a test."""
     [*others, last] = site.health().issues
     return not others and last.startswith("The disk of the state folder on ")
 

@@ -109,7 +109,7 @@ def _children(pid: int) -> set[int]:
 
 
 def _is_ready(daemon: str, pid: int, system: System) -> bool:
-    """Tell whether all its processes run, and what it serves is served."""
+    """Return whether all its processes run, and what it serves is served."""
     if len(_children(pid)) != DAEMONS[daemon]:
         return False
     if daemon in {"up", "api"} and not _serves_http(pid):

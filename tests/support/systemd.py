@@ -125,12 +125,12 @@ class SystemdHost:
             return ""
 
     def is_active(self) -> bool:
-        """Tell whether systemd calls all units active."""
+        """Return whether systemd calls all units active."""
         said = self.run("systemctl", "is-active", *UNITS)
         return said.status == 0
 
     def is_well(self) -> bool:
-        """Tell whether all units are active and the API finds nothing wrong."""
+        """Return whether all units are active and the API finds nothing wrong."""
         return self.is_active() and self.health() == "healthy"
 
     def recovered(self, url: str, timeout_s: float = 45.0) -> None:

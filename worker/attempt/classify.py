@@ -64,7 +64,7 @@ class MemoryFacts:
 
 
 def lacked_memory(*, engine: bool, facts: MemoryFacts) -> bool:
-    """Tell whether the sandbox lacked memory; who says so is believed, silence proves nothing.
+    """Return whether the sandbox lacked memory; who says so is believed, silence proves nothing.
 
     One signal that was read when the cgroup had gone may be the removal's own.
     """

@@ -15,7 +15,7 @@ _LEAST_BYTES: Final = 64 * 1024
 
 
 def is_full(folder: Path) -> bool:
-    """Tell whether the folder's disk has no room, or no number for one more file."""
+    """Return whether the folder's disk has no room, or no number for one more file."""
     try:
         found = os.statvfs(folder)
     except OSError:

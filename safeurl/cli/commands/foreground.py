@@ -133,7 +133,7 @@ class _Company:
     told: Interrupts
 
     def is_enough(self, scan: Scan) -> bool:
-        """Tell whether there is nothing to wait for any more."""
+        """Return whether there is nothing to wait for any more."""
         is_over = is_ended_or_put_off(scan) or self.worker.has_ended()
         is_over = is_over or (self.worker.is_failing and scan.state is State.QUEUED)
         return is_over or self.told.number > 0 or self.parts.lack(scan)
@@ -229,7 +229,7 @@ class _Worker:
         self._failing[0] = bool(names)
 
     def has_ended(self) -> bool:
-        """Tell whether it is gone."""
+        """Return whether it is gone."""
         if not self._has_ended:
             self._has_ended = exit_status(self._pid) is not None
         return self._has_ended
@@ -322,7 +322,7 @@ class _Parts:
             asking.cancel()
 
     def lack(self, scan: Scan) -> bool:
-        """Tell whether the scan has not begun and a part has been away for a while."""
+        """Return whether the scan has not begun and a part has been away for a while."""
         away_s = time.monotonic() - self._seen_s
         return scan.state is State.QUEUED and bool(self.missing) and away_s > _AWAY_S
 

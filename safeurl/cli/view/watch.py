@@ -32,12 +32,12 @@ Ended = Callable[[Scan], bool]
 
 
 def is_ended(scan: Scan) -> bool:
-    """Tell whether nothing more happens to the scan."""
+    """Return whether nothing more happens to the scan."""
     return is_final(scan.state)
 
 
 def is_ended_or_put_off(scan: Scan) -> bool:
-    """Tell whether the scan ended, or waits because no sandbox could be started."""
+    """Return whether the scan ended, or waits because no sandbox could be started."""
     return is_ended(scan) or (
         scan.state is State.QUEUED and scan.outcome is Outcome.SANDBOX_UNAVAILABLE
     )

@@ -1,1 +1,1 @@
-"""What SafeURL writes besides scans: wake-ups, the record of a running system, backups."""
+"""Records that are not about one scan: wake-ups, the running system, backups."""

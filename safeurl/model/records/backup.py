@@ -28,7 +28,7 @@ class Seal:
     """The proof that the backup is complete; its last member."""
 
     artefacts: int
-    #: Artefacts that the database names and that were missing or damaged at the time of the backup.
+    #: Artefacts of the database that were missing or damaged at the time of the backup.
     missing: int
     #: The hash of every byte of the file before this member.
     sha256: str
@@ -58,7 +58,7 @@ class BackupSummary:
     size_bytes: int
     manifest: Manifest
     inventory: Inventory
-    #: The SHA-256 of each artefact that the database names and that is missing or damaged.
+    #: The SHA-256 of each artefact of the database that is missing or damaged.
     missing: tuple[str, ...]
 
 
