@@ -37,11 +37,13 @@ def _play(
     scenario: Scenario,
     *,
     transport: str | None = None,
-    patience_s: float = 20,
+    retry_for_s: float = 20,
     auth_token: str | None = None,
 ) -> None:
     async def run() -> None:
-        store = LibSQLStore(url, auth_token=auth_token, transport=transport, patience_s=patience_s)
+        store = LibSQLStore(
+            url, auth_token=auth_token, transport=transport, retry_for_s=retry_for_s
+        )
         try:
             await scenario(store)
         finally:
@@ -218,7 +220,7 @@ def test_a_server_that_is_gone_is_unavailability(
             assert str(caught.value).endswith(f" (http://{gone.authority}).")
             assert caught.value.__cause__ is not None
 
-    _play(f"{scheme}://{gone.authority}", act, transport=transport, patience_s=0.5)
+    _play(f"{scheme}://{gone.authority}", act, transport=transport, retry_for_s=0.5)
 
 
 @pytest.mark.parametrize("scheme", ["ws", "http"])
@@ -242,7 +244,7 @@ def test_a_server_that_hangs_is_left_after_our_patience() -> None:
     """It takes the connection and never says a word."""
 
     async def silent(url: str, transport: str) -> None:
-        store = LibSQLStore(url, transport=transport, patience_s=0.6)
+        store = LibSQLStore(url, transport=transport, retry_for_s=0.6)
         with pytest.raises(StoreBusyError):
             await store.ping()
         await store.close()
@@ -286,4 +288,4 @@ def test_the_token_is_sent_and_never_told(
 
         for scheme in ("http", "ws"):
             url = f"{scheme}://{server.authority}"
-            _play(url, act, transport=transport, auth_token=_TOKEN, patience_s=5)
+            _play(url, act, transport=transport, auth_token=_TOKEN, retry_for_s=5)

@@ -30,8 +30,8 @@ SELECT 's', 'note', 0, 0, 'x', hex(zeroblob(100000)), :now
 
 
 @asynccontextmanager
-async def _opened(path: Path, *, patience_s: float = _PATIENCE_S) -> AsyncIterator[SQLiteStore]:
-    store = SQLiteStore(path, patience_s=patience_s)
+async def _opened(path: Path, *, retry_for_s: float = _PATIENCE_S) -> AsyncIterator[SQLiteStore]:
+    store = SQLiteStore(path, retry_for_s=retry_for_s)
     try:
         yield store
     finally:
@@ -55,7 +55,7 @@ async def _migrate(store: SQLiteStore) -> None:
 async def path(tmp_path: Path) -> Path:
     """Return a file that holds a migrated database."""
     path = tmp_path / "state" / "safeurl.db"
-    async with _opened(path, patience_s=10) as store:
+    async with _opened(path, retry_for_s=10) as store:
         await store.migrate()
     return path
 
@@ -95,7 +95,7 @@ async def test_a_lock_that_is_released_is_only_a_delay(path: Path) -> None:
         release = threading.Timer(1.5, other.execute, ["ROLLBACK"])
         release.start()
         # SQLite itself waits half of the patience: shorter than the lock is held.
-        async with _opened(path, patience_s=2.5) as store:
+        async with _opened(path, retry_for_s=2.5) as store:
             await store.record_heartbeat(make_beat())
             assert await store.workers(since=NOW) == [make_beat()]
         release.join()
@@ -104,7 +104,7 @@ async def test_a_lock_that_is_released_is_only_a_delay(path: Path) -> None:
 async def test_a_cancelled_write_holds_no_lock(path: Path) -> None:
     """Cancelled wherever it stands, a batch is whole or not there, and others write on."""
     scans = [make_scan() for _ in range(20)]
-    async with _opened(path, patience_s=10) as store:
+    async with _opened(path, retry_for_s=10) as store:
         await store.add(scans)
         for steps, scan in enumerate(scans):
             write = asyncio.create_task(claimed(store, scan))

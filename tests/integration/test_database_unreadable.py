@@ -30,7 +30,7 @@ _EACH = pytest.mark.parametrize("damage", _DAMAGE.values(), ids=_DAMAGE.keys())
 
 @asynccontextmanager
 async def _opened(path: Path) -> AsyncIterator[SQLiteStore]:
-    store = SQLiteStore(path, patience_s=5)
+    store = SQLiteStore(path, retry_for_s=5)
     try:
         await store.migrate()
         yield store

@@ -57,7 +57,7 @@ async def churn_once(store: Store, artefacts: FileArtefacts) -> list[Scan]:
 
 async def main(settings: Settings) -> None:
     """Continue until the time is over."""
-    store = SQLiteStore(settings.database_path, patience_s=60)
+    store = SQLiteStore(settings.database_path, retry_for_s=60)
     await store.migrate()
     artefacts = FileArtefacts(settings.artefact_dir)
     deadline = time.monotonic() + _LIFE_S

@@ -23,8 +23,8 @@ _PATIENCE_S = 200
 def open_target(target: str) -> Store:
     """Return the store of a file or URL, patient enough for a crowd on a small machine."""
     if "://" in target:
-        return LibSQLStore(target, patience_s=_PATIENCE_S)
-    return SQLiteStore(Path(target), patience_s=_PATIENCE_S)
+        return LibSQLStore(target, retry_for_s=_PATIENCE_S)
+    return SQLiteStore(Path(target), retry_for_s=_PATIENCE_S)
 
 
 async def _claim(store: Store, scan_ids: Sequence[str], owner: str) -> list[str]:

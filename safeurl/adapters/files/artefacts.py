@@ -1,4 +1,4 @@
-"""Artefacts as files: each under its SHA-256, written whole or not at all."""
+"""Artefacts as files: each is named by its SHA-256 and is written completely or not at all."""
 
 import asyncio
 import errno
@@ -99,7 +99,7 @@ def _make_private(root: Path, directory: Path) -> None:
     # `parents=True` would give the directories in between the process's default mode.
     root.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     directory.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
-    # Each time, not only by who made it: that one may have been killed before it came to this.
+    # Each time, because the process that created it may have been killed before this step.
     with suppress(PermissionError):  # somebody else's folder, in which this one was made for us
         _sync_directory(root.parent)
     _sync_directory(root)

@@ -1,9 +1,9 @@
 """The modes of files in the state folder: for its owner alone, or also for its group.
 
-Worker and API may run as users of their own that share a group. They share what they must, the
-database and the embedded queue's socket, where whoever installed them made the folder so: its mode
-is 3770, by which it hands its group on to what is made in it, and by which nobody but its owner
-removes or replaces what another user made. No folder is made so here.
+Worker and API may run as two users with a common group. They share the database and the socket of
+the embedded queue if the installation gave the folder the mode 3770. New files in such a folder get
+its group, and a user cannot remove or replace files of another user. This module never gives a
+folder this mode.
 """
 
 import os
@@ -32,14 +32,14 @@ def file_mode(folder: Path) -> int:
 def share_file(file: Path) -> None:
     """Give a private file the mode that its folder requires now.
 
-    Only its owner can, and only where the folder is shared: a mode that somebody has narrowed
-    stays as it is elsewhere. A symlink is left alone, since all of the group can make one, and it
-    may lead to a file that is the owner's only.
+    Only the file's owner can do this. In a folder that is not shared, the mode stays unchanged,
+    because somebody may have restricted it. A symlink is ignored: every user of the group can
+    create one, and it may lead to a private file of the owner.
     """
     if not is_shared(file.parent):
         return
     try:
-        # By O_PATH nothing is opened: closing it drops none of the locks that SQLite has on it.
+        # O_PATH does not open the file, so that closing it does not drop SQLite's locks on it.
         handle = os.open(file, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return

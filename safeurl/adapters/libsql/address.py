@@ -1,4 +1,4 @@
-"""Which transport a database URL asks for, and what may stand in such a URL."""
+"""Reads the URL of the database: its transport, and the parts that it may have."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from safeurl.errors import ConfigError
 
 
 class Transport(StrEnum):
-    """How statements travel; `client` falls over to `pipeline` where the server wants that."""
+    """The way to send statements; `client` changes to `pipeline` if the server needs it."""
 
     CLIENT = "client"
     PIPELINE = "pipeline"
@@ -25,23 +25,23 @@ _SCHEMES = {
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the database answers; neither URL holds a secret."""
+    """The address of the database; neither URL contains a secret."""
 
-    #: For libsql-client.
+    #: The URL for libsql-client.
     client_url: str
-    #: `http:` or `https:`, no slash at the end.
+    #: The URL with `http:` or `https:`, without a slash at the end.
     http_url: str
     transport: Transport
 
     @property
     def origin(self) -> str:
-        """Where the server is, for people."""
+        """Return the address of the server for messages."""
         parts = urlsplit(self.http_url)
         return f"{parts.scheme}://{parts.netloc}"
 
 
 def parse_address(url: str) -> Address:
-    """Read TURSO_CONNECTION_URL, or raise `ConfigError` without repeating what it says."""
+    """Return the address in TURSO_CONNECTION_URL; raise `ConfigError` without quoting the text."""
     try:
         parts = urlsplit(url)
         has_host = bool(parts.hostname) and parts.port != 0

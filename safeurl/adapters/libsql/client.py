@@ -15,19 +15,19 @@ from safeurl.errors import SafeURLError, StoreBusyError
 
 _HTTP_STATUS = re.compile(r"HTTP status (\d{3})")
 
-#: What servers say to a WebSocket or to a `/v1` route that they do not have.
+#: The statuses of a server that has no WebSockets or no `/v1` route.
 _UNKNOWN_ROUTE = frozenset({404, 405, 426, 501, 505})
 
 
 class ClientTransport:
-    """One libsql-client, made by the first batch and belonging to its event loop.
+    """Sends batches by one libsql-client, which the first batch creates in its own event loop.
 
-    The client's own batch begins a deferred transaction. That is as good as an immediate one,
-    because the first statement of a batch is a write, or all of them only read.
+    The client begins a deferred transaction. It has the same effect as an immediate one, because
+    either the first statement of a batch writes, or all of them only read.
     """
 
     def __init__(self, url: str, *, auth_token: str | None, timeout_s: float) -> None:
-        """Remember where to connect; nothing is opened here."""
+        """Store the URL and the token; nothing is opened here."""
         self._url = url
         self._auth_token = auth_token
         self._timeout_s = timeout_s
@@ -36,11 +36,11 @@ class ClientTransport:
         self._has_answered = False
 
     async def run(self, batch: Sequence[Statement], *, write: bool) -> list[list[Row]]:
-        """Run the batch in a transaction, but for a single SELECT."""
+        """Run the batch in a transaction; a single SELECT needs none."""
         try:
             results = await self._translated(batch, write=write)
         except StoreBusyError as exc:
-            # Of a refused WebSocket the client often sees only that the connection broke.
+            # If the server refuses a WebSocket, the client often sees only a broken connection.
             if self._has_answered or not self._auth_token:
                 raise
             raise StoreBusyError(f"{exc} It may refuse TURSO_AUTH_TOKEN.") from exc
@@ -52,7 +52,7 @@ class ClientTransport:
             async with asyncio.timeout(self._timeout_s):
                 return await self._ask(batch, write=write)
         except TimeoutError as exc:
-            # Whatever hangs there, the next batch starts on a connection of its own.
+            # The cause is unknown, so the next batch opens a new connection.
             await self.close()
             raise StoreBusyError("The database server does not answer.") from exc
         except libsql_client.LibsqlError as exc:
@@ -76,7 +76,7 @@ class ClientTransport:
         if self._client is None:
             self._client = libsql_client.create_client(self._url, auth_token=self._auth_token)
         wanted = [libsql_client.Statement(each.sql, dict(each.args)) for each in batch]
-        # Shielded, because the client stumbles over an answer that nobody waits for any more.
+        # Shielded, because the client fails on a response whose caller was cancelled.
         if write or len(wanted) > 1:
             return list(await _shielded(self._client.batch(wanted)))
         return [await _shielded(self._client.execute(wanted[0]))]
@@ -90,7 +90,7 @@ async def _shielded(answer: Any) -> Any:
 
 
 def _retrieve(task: Future[Any]) -> None:
-    """Look at the exception, which asyncio would otherwise report as never looked at."""
+    """Retrieve the exception, which asyncio would otherwise report as never retrieved."""
     if not task.cancelled():
         task.exception()
 

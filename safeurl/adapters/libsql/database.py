@@ -1,4 +1,4 @@
-"""The libSQL room: batches over libsql-client or over the pipeline, whichever the server knows."""
+"""The libSQL database: runs batches with libsql-client or by the pipeline route."""
 
 import asyncio
 import logging
@@ -16,14 +16,14 @@ _log = logging.getLogger(__name__)
 
 
 class LibSQLDatabase:
-    """Batches on one server."""
+    """Runs batches on one server, by the transport that the server supports."""
 
     def __init__(self, address: Address, *, auth_token: str | None, timeout_s: float) -> None:
-        """Choose the transport that the address asks for; nothing is opened here."""
+        """Choose the transport of the address; nothing is opened here."""
         self._timeout_s = timeout_s
         self._origin = address.origin
-        # The server writes one batch at a time anyway, and dozens of waiting writers make sqld
-        # spend itself on passing its lock around; so each process has one batch waiting there.
+        # The server writes one batch at a time. With dozens of waiting writers sqld needs most of
+        # its time for its lock, so each process sends only one writing batch at a time.
         self._writing = asyncio.Lock()
         self._pipeline = PipelineTransport(
             address.http_url, auth_token=auth_token, timeout_s=timeout_s
@@ -35,17 +35,17 @@ class LibSQLDatabase:
             )
 
     async def read(self, statement: Statement) -> list[Row]:
-        """Run it alone, outside any transaction."""
+        """Run the statement outside a transaction."""
         (rows,) = await self.read_all([statement])
         return rows
 
     async def read_all(self, batch: Sequence[Statement]) -> list[list[Row]]:
-        """Run several as one batch, which is a read transaction on the server."""
+        """Run the statements as one batch, which is a read transaction on the server."""
         with self._named():
             return await self._run(batch, write=False)
 
     async def write(self, batch: Sequence[Statement]) -> list[list[Row]]:
-        """Run it as one transaction, after those that wait before it in this process."""
+        """Run the batch as one transaction, after the batches of this process that came earlier."""
         with self._named():
             try:
                 async with asyncio.timeout(self._timeout_s):
@@ -65,7 +65,7 @@ class LibSQLDatabase:
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """Add to what is wrong with the server which one it is."""
+        """Add the address of the server to the message of an error."""
         try:
             yield
         except StoreUnavailableError as exc:
@@ -73,7 +73,7 @@ class LibSQLDatabase:
             raise type(exc)(f"{sentence} ({self._origin}).") from exc
 
     async def _run(self, batch: Sequence[Statement], *, write: bool) -> list[list[Row]]:
-        """Fall over for good to the pipeline where the server has no WebSockets and no `/v1`."""
+        """Run the batch; if the server lacks the client's routes, use the pipeline from now on."""
         client = self._client
         if client is not None:
             try:

@@ -1,4 +1,4 @@
-"""What a libSQL server's refusal means to us; a pure function of its code and message."""
+"""Translates the errors of a libSQL server into ours: pure functions of code and message."""
 
 from safeurl.adapters.sql.database import NO_SCHEMA
 from safeurl.errors import (
@@ -9,8 +9,8 @@ from safeurl.errors import (
     StoreUnavailableError,
 )
 
-#: They may pass by themselves. sqld and libsql-client each have codes of their own.
-_PASSING = (
+#: The codes of temporary failures. sqld and libsql-client each have their own codes.
+_TEMPORARY = (
     "SQLITE_BUSY",
     "SQLITE_LOCKED",
     "SQLITE_PROTOCOL",
@@ -22,14 +22,14 @@ _PASSING = (
 
 
 class OtherTransportError(Exception):
-    """The server does not know this transport, so nothing has happened; never leaves the room."""
+    """The server does not know this transport, so nothing was done; only `database` handles it."""
 
 
 def sql_failure(code: str, message: str) -> SafeURLError:
-    """Return the error of ours for one statement that the server refused."""
+    """Return our error for a statement that the server refused."""
     if code.startswith("SQLITE_CONSTRAINT"):
         return RowRefusedError(f"The database refused a row: {message}.")
-    if code.startswith(_PASSING):
+    if code.startswith(_TEMPORARY):
         return StoreBusyError(f"The database is busy ({code}).")
     if code.startswith("SQLITE_FULL"):
         return StoreFullError("The disk of the database server is full.")
@@ -41,7 +41,7 @@ def sql_failure(code: str, message: str) -> SafeURLError:
 
 
 def http_failure(status: int) -> StoreUnavailableError:
-    """Return the error of ours for an HTTP status that is no success."""
+    """Return our error for an HTTP status that is not a success."""
     if status in {401, 403}:
         return StoreUnavailableError(
             f"The database refuses our token (HTTP {status}); see TURSO_AUTH_TOKEN."

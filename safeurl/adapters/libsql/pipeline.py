@@ -1,13 +1,13 @@
-"""Hrana over HTTP, versions 3 and 2: the transport that Turso Cloud answers.
+"""Hrana over HTTP, versions 3 and 2: the transport that Turso Cloud supports.
 
-libsql-client 0.3.1 speaks WebSockets, which Turso Cloud refuses with 505, and the `/v1` routes,
-which it answers with 404; the package is no longer developed. What is missing is one POST of one
-JSON document, so it stands here, over aiohttp, which libsql-client brings along. The client's own
-HTTP class could be extended only by replacing every method of it.
+libsql-client 0.3.1 uses WebSockets, which Turso Cloud refuses with 505, and the `/v1` routes, for
+which it returns 404. The package is no longer developed. This module sends the missing request, one
+POST of one JSON document, with aiohttp, on which libsql-client depends. To extend the client's own
+HTTP class, every method would have to be replaced.
 
-A batch is one request: BEGIN IMMEDIATE, each step on the condition that the one before it went
-well, COMMIT, and ROLLBACK where that did not happen; then the stream is closed. No transaction
-is open between two requests. The protocol is Hrana's, as in the libsql project's HRANA_3_SPEC.
+A batch is one request: BEGIN IMMEDIATE, then each step if the step before it succeeded, then
+COMMIT, and ROLLBACK if the COMMIT did not happen. Then the stream is closed. No transaction is open
+between two requests. The protocol is specified in HRANA_3_SPEC of the libsql project.
 """
 
 from collections.abc import Sequence
@@ -61,10 +61,10 @@ class _Answers(Struct):
 
 
 class PipelineTransport:
-    """Posts batches; the session is made by the first one and belongs to its event loop."""
+    """Posts batches. The first batch creates the HTTP session in its own event loop."""
 
     def __init__(self, http_url: str, *, auth_token: str | None, timeout_s: float) -> None:
-        """Remember where to post; nothing is opened here."""
+        """Store the URL and the token; nothing is opened here."""
         self._http_url = http_url
         self._headers = {"Authorization": f"Bearer {auth_token}"} if auth_token else {}
         self._timeout_s = timeout_s
@@ -72,7 +72,7 @@ class PipelineTransport:
         self._session: aiohttp.ClientSession | None = None
 
     async def run(self, batch: Sequence[Statement], *, write: bool) -> list[list[Row]]:
-        """Run the batch in a transaction, but for a single SELECT."""
+        """Run the batch in a transaction; a single SELECT needs none."""
         alone = not write and len(batch) == 1
         steps = [_step(batch[0])] if alone else _transaction(batch, write=write)
         requests = [{"type": "batch", "batch": {"steps": steps}}, {"type": "close"}]
@@ -87,7 +87,7 @@ class PipelineTransport:
             self._session = None
 
     async def _post(self, body: bytes) -> bytes:
-        """Post to the newest version that the server knows."""
+        """Post to the newest version of the route that the server supports."""
         try:
             for version in tuple(self._versions):
                 status, answer = await self._post_to(version, body)
@@ -95,7 +95,7 @@ class PipelineTransport:
                     return answer
                 if status != 404:  # noqa: PLR2004 - HTTP's Not Found
                     raise http_failure(status)
-                if version in self._versions:  # another batch may have found out meanwhile
+                if version in self._versions:  # another batch may have removed it meanwhile
                     self._versions.remove(version)
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise StoreBusyError("The database server cannot be reached.") from exc
@@ -103,7 +103,7 @@ class PipelineTransport:
         raise StoreUnavailableError("The database server has neither /v3/pipeline nor /v2.")
 
     async def _post_to(self, version: str, body: bytes) -> tuple[int, bytes]:
-        # Redirects are not followed: they would carry the statements and the token elsewhere.
+        # Redirects are not followed: another host must not get the statements and the token.
         async with self._open().post(
             f"{self._http_url}/{version}/pipeline", data=body, allow_redirects=False
         ) as response:
@@ -167,7 +167,7 @@ def _rows(result: _StepResult | None) -> list[Row]:
     try:
         return [dict(zip(names, map(_plain, row), strict=True)) for row in result.rows]
     except (ValueError, OverflowError) as exc:
-        # A row of another width, or an integer that is none.
+        # A row with another number of columns, or an integer that is not one.
         raise StoreBusyError("The database server's answer is not Hrana.") from exc
 
 

@@ -1,1 +1,1 @@
-"""The ports in the memory of this process; file names as in `safeurl.adapters.sql`."""
+"""The ports in the memory of this process; the files have the names of `safeurl.adapters.sql`."""

@@ -1,4 +1,4 @@
-"""The shipped fake of the artefact store."""
+"""The artefact store in memory, for tests."""
 
 import hashlib
 
@@ -7,15 +7,15 @@ class MemoryArtefacts:
     """`ArtefactStore` in a dictionary."""
 
     def __init__(self) -> None:
-        """Begin empty."""
+        """Create an empty store."""
         self._blobs: dict[str, bytes] = {}
 
     async def put(self, data: bytes) -> str:
-        """Name the bytes by their hash."""
+        """Store the bytes under their hash."""
         name = hashlib.sha256(data).hexdigest()
         self._blobs[name] = data
         return name
 
     async def get(self, sha256: str) -> bytes | None:
-        """Look them up."""
+        """Read the bytes from the dictionary."""
         return self._blobs.get(sha256)

@@ -1,4 +1,4 @@
-"""`AttemptStore` in dictionaries; what the database refuses is refused here too."""
+"""`AttemptStore` in dictionaries; it refuses everything that the database refuses."""
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -19,16 +19,16 @@ from safeurl.state import Outcome, State, is_legal
 
 
 class MemoryAttempts(MemoryLeadership):
-    """`AttemptStore` but for `get`; the contract stands on the port."""
+    """`AttemptStore` without `get`; see the port for the contract."""
 
     async def attempts(self, scan_id: str) -> list[Attempt]:
-        """Look them up."""
+        """Read the list of the scan."""
         return list(self._attempts.get(scan_id, ()))
 
     async def claim(
         self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
     ) -> Scan | None:
-        """Guarded by QUEUED and due."""
+        """Change the scan if it is QUEUED and due."""
         scan = self._scans.get(scan_id)
         if scan is None or not is_due(scan, now, settled=now + CLOCK_SKEW):
             return None
@@ -46,7 +46,7 @@ class MemoryAttempts(MemoryLeadership):
         return self._move(scan, claimed, now=now, actor=owner)
 
     async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
-        """Guarded by owner and attempt besides."""
+        """Change the scan if owner and attempt match too."""
         held = self._scans.get(scan.id)
         if held is None or not _is_same(held, scan) or held.lease_owner is None:
             return False
@@ -67,7 +67,7 @@ class MemoryAttempts(MemoryLeadership):
         actor: str,
         sandbox: SandboxFacts | None = None,
     ) -> Scan | None:
-        """Keep the lease; keep the evidence."""
+        """Keep the lease and store the evidence."""
         held = self._guarded(scan, State.ANALYZING)
         if held is None:
             return None
@@ -81,7 +81,7 @@ class MemoryAttempts(MemoryLeadership):
     async def finish(
         self, scan: Scan, ending: FinalRecord, *, now: datetime, actor: str, term: int | None = None
     ) -> Scan | None:
-        """Keep all that the ending brings."""
+        """Store all parts of the final record."""
         held = self._guarded(scan, ending.state, term)
         if held is None:
             return None
@@ -112,7 +112,7 @@ class MemoryAttempts(MemoryLeadership):
         counts_as_failure: bool = True,
         sandbox: SandboxFacts | None = None,
     ) -> Scan | None:
-        """Outcome and detail stay on the waiting scan until it is claimed again."""
+        """Keep outcome and detail on the waiting scan until it is claimed again."""
         held = self._guarded(scan, State.QUEUED, term)
         if held is None:
             return None
@@ -140,7 +140,7 @@ class MemoryAttempts(MemoryLeadership):
         actor: str,
         term: int | None = None,
     ) -> None:
-        """Guarded like any write; the names of the trail's own events are not free."""
+        """Append the line if the guards hold; refuse the events that moves use."""
         if event in {"submitted", "transition"}:
             raise RowRefusedError(f"A note is not called {event}.")
         held = self._scans.get(scan.id)
@@ -167,7 +167,7 @@ class MemoryAttempts(MemoryLeadership):
         self._results[scan.id] = replace(ending.result, scan_id=scan.id, outcome=ending.outcome)
 
     def _keep_evidence(self, scan: Scan, document: str) -> None:
-        """Take the place of another attempt's, with its artefacts."""
+        """Replace the evidence and the artefacts of an earlier attempt."""
         _check_json(document)
         self._evidence[scan.id] = document
         self._artefacts.pop(scan.id, None)
@@ -192,7 +192,7 @@ class MemoryAttempts(MemoryLeadership):
         counts_as_failure: bool,
         term: int | None,
     ) -> None:
-        """End the attempt that runs; a scan that waits has none."""
+        """End the running attempt; a waiting scan has none."""
         if scan.lease_owner is not None:
             rows = self._attempts[scan.id]
             rows[-1] = replace(

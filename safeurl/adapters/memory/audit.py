@@ -9,42 +9,42 @@ from safeurl.model.scan import AuditEntry, Scan
 
 
 class MemoryAuditTrail(MemoryBase):
-    """`AuditTrail`; the contract stands on the port."""
+    """`AuditTrail`; see the port for the contract."""
 
     async def audit(self, scan_id: str) -> list[AuditEntry]:
-        """Keep to the order of writing."""
+        """Return the lines in the order of writing."""
         return [entry for entry in self._audit if entry.scan_id == scan_id]
 
 
 class MemoryLedger(MemoryBase):
-    """`AuditLedger` over the store's own rows, which are never cut off."""
+    """`AuditLedger` with the rows of this store, of which none are ever deleted."""
 
     def __init__(self) -> None:
-        """Begin without a seal."""
+        """Create an empty list of seals."""
         super().__init__()
         self._seals: list[Seal] = []
 
     async def rows(self, *, after: int, limit: int) -> list[AuditRow]:
-        """Take a slice, for ids count from 1."""
+        """Return a slice, because ids count from 1."""
         start = max(after, 0)
         return [_row(entry) for entry in self._audit[start : start + limit]]
 
     async def trails(self, *, after: str, limit: int) -> list[Trail]:
-        """Look through all rows for each scan."""
+        """Search all rows for each scan."""
         ids = sorted(scan_id for scan_id in self._scans if scan_id > after)
         return [self._trail(self._scans[scan_id]) for scan_id in ids[:limit]]
 
     async def seals(self, *, after: int, limit: int) -> list[Seal]:
-        """Take a slice, for numbers count from 1."""
+        """Return a slice, because numbers count from 1."""
         start = max(after, 0)
         return self._seals[start : start + limit]
 
     async def last_seal(self) -> Seal | None:
-        """Return the last one."""
+        """Return the last seal of the list."""
         return self._seals[-1] if self._seals else None
 
     async def seal(self, seal: Seal) -> bool:
-        """Append it if it follows; the very same one again is no news."""
+        """Append the seal if it follows the last one; ignore an equal seal."""
         if self._seals and self._seals[-1] == seal:
             return True
         last = await self.last_seal()
@@ -56,15 +56,15 @@ class MemoryLedger(MemoryBase):
         return True
 
     async def last_numbers(self) -> tuple[int, int]:
-        """Count both lists."""
+        """Return the lengths of both lists."""
         return len(self._audit), len(self._seals)
 
     async def schema_faults(self) -> list[SchemaFault]:
-        """Return none: there is no schema in memory that somebody could change."""
+        """Return no faults: there is no schema in memory."""
         return []
 
     async def content_faults(self) -> list[str]:
-        """Return none: the fake has the same rules in code and keeps nothing that breaks them."""
+        """Return no faults: the code has the same rules and stores no row that breaks them."""
         return []
 
     def _trail(self, scan: Scan) -> Trail:

@@ -11,12 +11,12 @@ from safeurl.state import State
 
 
 class MemoryBacklog(MemoryBase):
-    """`Backlog`; the contract stands on the port."""
+    """`Backlog`; see the port for the contract."""
 
     async def due(
         self, *, now: datetime, limit: int, on_unreadable: Unreadable = ignore
     ) -> list[Scan]:
-        """Sort by `run_after`, those that were tried before the others."""
+        """Sort by `run_after`, scans with attempts first."""
         due = [scan for scan in self._scans.values() if is_due(scan, now, settled=now)]
         ordered = sorted(due, key=lambda scan: (scan.attempt == 0, scan.run_after, scan.id))
         return self._readable(ordered, on_unreadable)[:limit]
@@ -38,6 +38,6 @@ class MemoryBacklog(MemoryBase):
 
 
 def is_due(scan: Scan, now: datetime, *, settled: datetime) -> bool:
-    """Return whether the scan may be claimed; `settled` is the latest `run_after` that has come."""
+    """Return whether the scan may be claimed; `settled` is the latest `run_after` that is due."""
     due = scan.run_after <= settled or scan.updated_at > now + CLOCK_SKEW
     return scan.state is State.QUEUED and due

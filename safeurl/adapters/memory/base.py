@@ -1,4 +1,4 @@
-"""What the parts of the memory store share: its rows."""
+"""The base class of all parts of the memory store: its rows."""
 
 from datetime import datetime
 
@@ -9,21 +9,21 @@ from safeurl.state import State
 
 
 class MemoryBase:
-    """The rows of all tables. Every method runs without awaiting, hence all of it or nothing."""
+    """The rows of all tables. No method awaits anything, so each runs completely or not at all."""
 
     def __init__(self) -> None:
-        """Begin empty."""
+        """Create empty tables."""
         self._scans: dict[str, Scan] = {}
-        #: Scans that are passed over as if their rows were damaged.
+        #: Scans that are skipped as if their rows were damaged.
         self.unreadable: set[str] = set()
         self._results: dict[str, Result] = {}
         self._evidence: dict[str, str] = {}
         self._artefacts: dict[str, dict[tuple[str, str], Artefact]] = {}
         self._audit: list[AuditEntry] = []
         self._workers: dict[str, WorkerHeartbeat] = {}
-        #: Of each scan, the first one first.
+        #: The attempts of each scan, oldest first.
         self._attempts: dict[str, list[Attempt]] = {}
-        #: The newest term last.
+        #: The terms, newest last.
         self._terms: list[LeaderTerm] = []
 
     def _append_entry(  # noqa: PLR0913 - one keyword per column of the trail

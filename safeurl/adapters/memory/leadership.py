@@ -12,7 +12,7 @@ class MemoryLeadership(MemoryBase):
     """`Leadership` in a list, the newest term last."""
 
     async def lead(self, holder: str, *, now: datetime, until: datetime) -> LeaderTerm:
-        """Renew the last one, or append."""
+        """Renew the last term or append a new one."""
         newest = self._terms[-1] if self._terms else None
         if newest is not None and newest.holder == holder:
             self._terms[-1] = replace(newest, until=until)
@@ -22,7 +22,7 @@ class MemoryLeadership(MemoryBase):
         return self._terms[-1]
 
     async def resign(self, holder: str, *, now: datetime) -> None:
-        """Shorten the last one, if it is ours."""
+        """End the last term now if the holder has it."""
         if self._terms and self._terms[-1].holder == holder and self._terms[-1].until > now:
             self._terms[-1] = replace(self._terms[-1], until=now)
 

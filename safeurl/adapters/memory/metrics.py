@@ -8,10 +8,10 @@ from safeurl.state import INFRASTRUCTURE_OUTCOMES, Outcome, State
 
 
 class MemoryMetrics(MemoryBase):
-    """`MetricsReader`; the contract stands on the port."""
+    """`MetricsReader`; see the port for the contract."""
 
     async def metrics(self, *, now: datetime) -> Metrics:
-        """Count everything; there is no index to spare."""
+        """Count all scans; there is no index."""
         scans = self._scans.values()
         pending = [scan.created_at for scan in scans if scan.state is State.QUEUED]
         hour_ago = _minute(now - timedelta(hours=1))

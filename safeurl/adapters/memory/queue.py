@@ -1,4 +1,4 @@
-"""The shipped fake of `WakeQueue`."""
+"""`WakeQueue` in memory, for tests."""
 
 from collections.abc import Sequence
 
@@ -9,26 +9,26 @@ class MemoryQueue:
     """`WakeQueue` in a list, oldest first."""
 
     def __init__(self) -> None:
-        """Begin empty."""
-        #: The next one first.
+        """Create an empty queue."""
+        #: The ids of the scans, the next one first.
         self.ids: dict[str, None] = {}
 
     async def push(self, scan_ids: Sequence[str], *, first: bool = False) -> None:
-        """Append, or insert before all; an id that waits already keeps its place or moves ahead."""
+        """Append the ids or insert them at the front; an id is on the queue only once."""
         given = dict.fromkeys(scan_ids)
         self.ids = given | self.ids if first else self.ids | given
 
     async def waiting(self, *, limit: int) -> Waiting:
-        """Return the front."""
+        """Return the front of the list."""
         return Waiting(frozenset(list(self.ids)[:limit]), len(self.ids) <= limit)
 
     async def ping(self) -> int:
-        """Count them."""
+        """Return the length of the list."""
         return len(self.ids)
 
     async def refused(self) -> int:
-        """Refuse none: nobody else can write here."""
+        """Return 0, because no other program can write here."""
         return 0
 
     async def close(self) -> None:
-        """Hold nothing that needs releasing."""
+        """Do nothing: there is no connection."""

@@ -9,10 +9,10 @@ from safeurl.state import State
 
 
 class MemoryScans(MemoryBase):
-    """`ScanStore`; the contract stands on the port."""
+    """`ScanStore`; see the port for the contract."""
 
     async def add(self, scans: Sequence[Scan]) -> None:
-        """Leave the very same scan alone; refuse another one of the same id."""
+        """Store the scans; ignore an equal scan, and refuse a different one with the same id."""
         fresh = [scan for scan in scans if not self._is_known(scan)]
         if len({scan.id for scan in fresh} - self._scans.keys()) < len(fresh):
             raise RowRefusedError("The id is taken.")
@@ -25,20 +25,20 @@ class MemoryScans(MemoryBase):
             )
 
     async def get(self, scan_id: str) -> Scan | None:
-        """Look it up."""
+        """Read the scan from the dictionary."""
         return self._scans.get(scan_id)
 
     async def page(self, *, limit: int, before: str | None = None) -> list[Scan]:
-        """Sort by id, downwards."""
+        """Sort by descending id."""
         ids = sorted((i for i in self._scans if before is None or i < before), reverse=True)
         return [self._scans[scan_id] for scan_id in ids[:limit]]
 
     async def result(self, scan_id: str) -> Result | None:
-        """Look it up."""
+        """Read the result from the dictionary."""
         return self._results.get(scan_id)
 
     async def summaries(self, scan_ids: Sequence[str]) -> dict[str, VerdictSummary]:
-        """Look them up."""
+        """Read the results from the dictionary."""
         found = [self._results[each] for each in scan_ids if each in self._results]
         return {
             each.scan_id: VerdictSummary(
@@ -48,7 +48,7 @@ class MemoryScans(MemoryBase):
         }
 
     async def evidence(self, scan_id: str) -> str | None:
-        """Look it up."""
+        """Read the evidence from the dictionary."""
         return self._evidence.get(scan_id)
 
     async def artefacts(self, scan_id: str) -> list[Artefact]:

@@ -1,7 +1,7 @@
-"""The shipped fake of the store, in this process's memory, gone when it ends.
+"""The store in the memory of this process, for tests and experiments.
 
-For tests and trials; it passes the same contract suite as the real stores, so what the database
-refuses is refused here too. Every method runs without awaiting, hence all of it or nothing.
+It passes the same contract suite as the real stores, so it refuses everything that the database
+refuses. No method awaits anything, so each runs completely or not at all.
 """
 
 from safeurl.adapters.memory.attempts import MemoryAttempts
@@ -26,14 +26,14 @@ class MemoryStore(
     """`Store` in dictionaries."""
 
     async def migrate(self) -> list[int]:
-        """Have no schema to migrate."""
+        """Do nothing: there is no schema."""
         return []
 
     async def ping(self) -> None:
-        """Answer always."""
+        """Do nothing: the store always works."""
 
     async def require_schema(self) -> None:
-        """Have no schema that could be missing."""
+        """Do nothing: there is no schema."""
 
     async def close(self) -> None:
-        """Hold nothing that needs releasing."""
+        """Do nothing: there is no connection."""

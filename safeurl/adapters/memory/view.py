@@ -5,10 +5,10 @@ from safeurl.model.view import ScanView
 
 
 class MemoryViews(MemoryBase):
-    """`ViewReader`; the contract stands on the port."""
+    """`ViewReader`; see the port for the contract."""
 
     async def view(self, scan_id: str) -> ScanView | None:
-        """Look everything up."""
+        """Read all dictionaries."""
         scan = self._scans.get(scan_id)
         if scan is None:
             return None

@@ -41,7 +41,7 @@ class RedisServer:
     def connect(self) -> AsyncRedis:
         """Return a client for short commands, of the event loop in which it is first used.
 
-        One that waits for a silent server holds no thread: whoever gives up waiting ends it.
+        A command that waits for a silent server uses no thread. It ends if its caller is cancelled.
         """
         return AsyncRedis(
             **self._place(), socket_timeout=SOCKET_TIMEOUT_S, retry=AsyncRetry(NoBackoff(), 1)

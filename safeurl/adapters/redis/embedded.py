@@ -50,15 +50,15 @@ def answers(path: Path) -> bool:
 
 
 def serve(directory: Path, path: Path) -> None:
-    """Become the Valkey server; while another one serves this folder, wait for its end.
+    """Become the Valkey server; first wait until no other server serves this folder.
 
-    Two servers would write one append-only file. The lock's descriptor passes on to the server, so
-    that the kernel lets go of the lock when the server ends, however it ends.
+    Two servers would write the same append-only file. The server inherits the lock's descriptor, so
+    that the kernel releases the lock when the server ends, in any way.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     shared = is_shared(directory.parent)
-    # The API's user, where it is another one, enters it for the socket and sees nothing else there.
-    # Also a folder that was there before.
+    # If the API has its own user, that user may reach the socket in the folder, but not list it.
+    # The mode is also set for a folder that existed before.
     directory.chmod(0o710 if shared else 0o700)
     os.umask(0o077)  # of the server that this process becomes; it sets its socket's mode itself
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -74,11 +74,11 @@ def serve(directory: Path, path: Path) -> None:
         "save": "",
         "logfile": str(directory / "valkey.log"),
         "maxmemory-policy": "noeviction",
-        # The least that it takes. A value of ours has a few hundred bytes.
+        # The lowest value that the server accepts. Our values have a few hundred bytes.
         "proto-max-bulk-len": "1048576",
     }
     binary = str(get_binary_path())
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    # Who has the folder alone has what the server has; where the API is another user, it has not.
+    # The folder's owner may do everything that the server may. The API's own user may not.
     rights = ["--user", "default", *RIGHTS] if shared else []
     os.execv(binary, [binary, *arguments, *rights])  # noqa: S606 - our own binary and options, no shell

@@ -1,7 +1,7 @@
 """Wake-ups as RQ jobs on the queue `scan-jobs`: JSON, the scan id as their only argument.
 
-RQ writes them, into a pipeline that is sent by asyncio, so that a silent server holds no thread;
-nothing of RQ's reads them back (see `wakeup`).
+RQ writes the jobs into a pipeline, and asyncio sends it, so that a silent server blocks no thread.
+RQ never reads the jobs (see `wakeup`).
 """
 
 import asyncio
@@ -36,9 +36,9 @@ _OTHER_NAME = frozenset({62, 64})
 
 #: The number of jobs that are read at once; each may be as long as the server allows: 1 MiB with
 #: the embedded one.
-_LOOK_AT_ONCE = 200
+_READ_AT_ONCE = 200
 #: A queue is unusable if reading its first jobs takes longer.
-_LOOK_S = 60.0
+_READ_TIME_S = 60.0
 
 #: RQ would ask the server for its version; the written jobs are the same for all versions.
 _ANY_VERSION = (6, 0, 0)
@@ -59,16 +59,17 @@ class RQQueue:
         job_timeout_s: float,
         embedded: bool = False,
     ) -> None:
-        """Take a connection, and a job's deadline, which is stored with it for people to see.
+        """Store the connection and the time limit of a job, which is written into it for people.
 
-        One that is `embedded` is a part of SafeURL, and is named so where it is away.
+        If `embedded` is true, messages call the server the embedded queue.
         """
         self._connection = connection
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
         self._embedded = embedded
         self._job_timeout_s = int(job_timeout_s)
-        # RQ writes into its pipelines; it never connects. Made once, because a client reads its
-        # package's metadata from the disk, which takes ten times as long as writing a job.
+        # RQ only writes into the pipelines of this client, which never connects. It is made once,
+        # because a new client reads package metadata from the disk, which takes ten times as long
+        # as writing a job.
         self._writer = Unconnected()
         self._rq = Queue(QUEUE_NAME, connection=self._writer, serializer=SERIALIZER)
         self._rq.redis_server_version = _ANY_VERSION
@@ -76,7 +77,7 @@ class RQQueue:
     async def push(self, scan_ids: Sequence[str], *, first: bool = False) -> None:
         """Put one wake-up per scan on the queue, in one round trip.
 
-        Where the answer does not come in time, they may be on the queue or not.
+        If the response does not come in time, the wake-ups may be on the queue or not.
         """
         if not scan_ids:
             return
@@ -94,7 +95,7 @@ class RQQueue:
                 description=f"scan {scan_id}",
                 at_front=first,
             )
-            # Each goes before the one pushed last.
+            # Each is pushed before the previous one.
             for scan_id in (reversed(scan_ids) if first else scan_ids)
         ]
         written = self._writer.pipeline()
@@ -109,30 +110,30 @@ class RQQueue:
 
     async def waiting(self, *, limit: int) -> Waiting:
         """Read the first jobs of the queue; foreign jobs name no scan."""
-        # It ends by itself before that, and says why, unless single answers are slow as well.
-        return await self._answered(lambda: self._look_through(limit), patience_s=2 * _LOOK_S)
+        # `_read_front` usually ends earlier with its own error; a single slow response needs this.
+        return await self._answered(lambda: self._read_front(limit), timeout_s=2 * _READ_TIME_S)
 
-    async def _look_through(self, limit: int) -> Waiting:
-        """Read the front in parts: in one, what others write there could be more than our memory.
+    async def _read_front(self, limit: int) -> Waiting:
+        """Read the front of the queue in parts, because foreign jobs may be larger than our memory.
 
-        A job that moves on from one part into another meanwhile counts as not waiting, and what
-        comes meanwhile too. The caller asks twice before it pushes a scan again, which is harmless.
+        A job that moves between two parts during the read is not found, nor is a new job. The
+        caller reads twice before it pushes a scan again, and a second push is harmless.
         """
         found: set[str] = set()
-        end_s = time.monotonic() + _LOOK_S
+        end_s = time.monotonic() + _READ_TIME_S
         length = int(await self._connection.llen(QUEUE_KEY))
         read = min(length, limit)
-        for begin in range(0, read, _LOOK_AT_ONCE):
-            end = min(begin + _LOOK_AT_ONCE, read) - 1
+        for begin in range(0, read, _READ_AT_ONCE):
+            end = min(begin + _READ_AT_ONCE, read) - 1
             jobs = await self._connection.lrange(QUEUE_KEY, begin, end)
             found |= {scan_id for job_id in jobs if (scan_id := scan_id_of(job_id))}
             if time.monotonic() > end_s:
-                sentence = f"{self._name()} takes too long to tell what waits."
+                sentence = f"{self._name()} takes too long to list the waiting wake-ups."
                 raise QueueUnavailableError(sentence)
         return Waiting(frozenset(found), is_all=length <= limit)
 
     async def refused(self) -> int:
-        """Return how many jobs workers refused in the last hour, because they were not ours."""
+        """Return the number of jobs of the last hour that workers refused as invalid."""
         return await self._answered(self._read_refused)
 
     async def _read_refused(self) -> int:
@@ -143,7 +144,7 @@ class RQQueue:
         return await self._answered(self._count)
 
     async def _count(self) -> int:
-        # Raises where the server is full, read-only or loading.
+        # This raises an error if the server is full, read-only or loading.
         await self._connection.set(_PROBE, "", ex=_PROBE_TTL_S)
         return int(await self._connection.llen(QUEUE_KEY))
 
@@ -152,16 +153,16 @@ class RQQueue:
         await self._connection.aclose()
 
     async def _answered(
-        self, call: Callable[[], Awaitable[T]], *, patience_s: float = TIMEOUT_S
+        self, call: Callable[[], Awaitable[T]], *, timeout_s: float = TIMEOUT_S
     ) -> T:
         try:
-            async with asyncio.timeout(patience_s), self._slots:
+            async with asyncio.timeout(timeout_s), self._slots:
                 return await call()
         except QueueUnavailableError:
             raise
         except (TimeoutError, SilenceError) as error:
-            # Whichever notices it first: the deadline of the call, or the one of its connection.
-            silent_s = TIMEOUT_S if isinstance(error, SilenceError) else patience_s
+            # Either the time limit of the call or the one of its connection was reached first.
+            silent_s = TIMEOUT_S if isinstance(error, SilenceError) else timeout_s
             silence = f"{self._name()} does not answer: silent for {silent_s:g} seconds."
             raise QueueUnavailableError(silence, is_embedded=self._embedded) from error
         except OutOfMemoryError as error:
@@ -177,8 +178,8 @@ class RQQueue:
                 _distrust(error) or silence, is_embedded=self._embedded
             ) from error
         except Exception as error:
-            # The client fails in many ways on answers that no Redis gives, and keeps no connection
-            # then. The scan that was to be told of is recorded, and whoever asks for health waits.
+            # On responses that are not of Redis, the client raises errors of many kinds and closes
+            # the connection. Neither a submit nor the health check may fail with such an error.
             nonsense = f"{self._name()} answers what no Redis does."
             raise QueueUnavailableError(nonsense, is_embedded=self._embedded) from error
 

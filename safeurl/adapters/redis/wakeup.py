@@ -1,9 +1,9 @@
-"""The format of a wake-up on the queue, and how a worker takes one without trusting it.
+"""The format of a wake-up on the queue. A worker takes one from the queue without trusting it.
 
-Wake-ups are stored as RQ's jobs. RQ's own worker imports and calls whatever a job names: its
-function, its callbacks, those of abandoned jobs. So nothing of RQ's reads them here. A wake-up is
-exactly what `RQQueue.push` writes: one task, one scan id, nothing else. From anything else the
-reason for the refusal is returned, a constant, and the job is deleted.
+Wake-ups are stored as RQ's jobs. RQ's own worker imports and calls everything that a job names: its
+function, its callbacks, and those of abandoned jobs. Therefore no code of RQ reads the jobs here. A
+wake-up is exactly what `RQQueue.push` writes: one task and one scan id. Any other job is deleted,
+and a constant is returned as the reason of its refusal.
 """
 
 import re
@@ -69,10 +69,10 @@ def take(
     *,
     waiting: AbstractContextManager[None] = _PLAIN,
 ) -> Wakeup | Refusal | None:
-    """Wait for a job, remove it, and return what it asks for; None where none came in time.
+    """Wait for a job, remove it, and return its wake-up or its refusal; None if none came in time.
 
-    `waiting` is entered for the wait alone: who leaves it by an error leaves no half-read job.
-    Raises RedisError alone, whatever the server answers.
+    The context `waiting` contains only the wait, so that an error raised by it cannot leave a job
+    that was removed but not read. Raise only RedisError, for every response of the server.
     """
     try:
         with waiting:
@@ -81,7 +81,7 @@ def take(
     except RedisError:
         raise
     except Exception as error:
-        # The client fails in many ways on answers that no Redis gives; so may we on their types.
+        # On responses that are not of Redis, the client or our own code fails in many ways.
         raise InvalidResponse("it answers what no Redis does") from error
 
 
@@ -116,7 +116,7 @@ def _open(connection: Redis, job_id: bytes) -> Wakeup | Refusal:
 
 
 def _bytes(value: bytes | str | None) -> bytes:
-    """Return a value as our connections give it: they decode nothing."""
+    """Return the value as bytes; our connections do not decode values."""
     return value if isinstance(value, bytes) else (value or "").encode()
 
 
@@ -134,7 +134,7 @@ def _check_shape(connection: Redis, key: bytes) -> None:
         raise _RefusedError(Refusal.TYPE)
     for answer in (kind, *sizes):
         if isinstance(answer, RedisError):
-            raise answer  # access rules that are too narrow: no fault of the job
+            raise answer  # the access rules are too strict; the job is not at fault
     fields, data_size, origin_size, *forbidden = sizes
     if any(forbidden):
         raise _RefusedError(Refusal.FIELDS)

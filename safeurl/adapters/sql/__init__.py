@@ -1,1 +1,1 @@
-"""The SQL that SQLite and libSQL share: schema, migrations, statements and the store over them."""
+"""The SQL of SQLite and libSQL: schema, migrations, statements and the store that uses them."""

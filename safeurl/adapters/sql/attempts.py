@@ -1,4 +1,4 @@
-"""`AttemptStore` over SQL; the contract stands on the port."""
+"""`AttemptStore` over SQL; see the port for the contract."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,28 +15,28 @@ from safeurl.model.scan import Artefact, Scan
 from safeurl.ports.clock import CLOCK_SKEW
 from safeurl.state import Outcome, State, is_legal
 
-#: Evidence and artefacts are one attempt's: the new ones take the place of the old.
+#: Evidence and artefacts belong to one attempt: the new ones replace the old ones.
 _NEW_EVIDENCE = (statements.PUT_EVIDENCE, statements.DROP_ARTEFACTS)
 
 
 class SQLAttempts(SQLBase):
-    """`AttemptStore` but for `get`; the contract stands on the port."""
+    """`AttemptStore` without `get`; see the port for the contract."""
 
     async def attempts(self, scan_id: str) -> list[Attempt]:
-        """Walk the primary key."""
+        """Read the rows by their primary key."""
         rows = await self._read(statements.ATTEMPTS, id=scan_id)
         return parse(models.ScanAttempt, Attempt, rows)
 
     async def claim(
         self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
     ) -> Scan | None:
-        """Guarded by QUEUED and due; there is no earlier version to compare with."""
+        """Update the row if it is QUEUED and due; there is no earlier version to compare."""
         lease = {"owner": owner, "now": stamp(now), "lease_until": stamp(lease_until)}
         args = lease | due_args(now) | {"settled": stamp(now + CLOCK_SKEW)}
         return await self._change(scan_id, [statements.CLAIM], args)
 
     async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
-        """Guarded by owner and attempt besides."""
+        """Update the row if owner and attempt match too."""
         args = columns(scan) | _fence(None, scan) | {"lease_until": stamp(lease_until)}
         (rows,) = await self._write([Statement.of(statements.RENEW, args)])
         return bool(rows)
@@ -53,7 +53,7 @@ class SQLAttempts(SQLBase):
         actor: str,
         sandbox: SandboxFacts | None = None,
     ) -> Scan | None:
-        """Evidence, artefacts, sandbox and move in one batch."""
+        """Write evidence, artefacts, sandbox and move in one batch."""
         batch = [*_NEW_EVIDENCE, statements.PUT_ARTEFACTS, statements.BEGIN_ANALYSIS]
         args = {
             "outcome": outcome.value,
@@ -68,7 +68,7 @@ class SQLAttempts(SQLBase):
     async def finish(
         self, scan: Scan, ending: FinalRecord, *, now: datetime, actor: str, term: int | None = None
     ) -> Scan | None:
-        """Evidence, artefacts, result and move in one batch."""
+        """Write evidence, artefacts, result and move in one batch."""
         batch = [statements.PUT_ARTEFACTS, statements.PUT_RESULT, statements.FINISH]
         args = columns(ending.result) | {
             "artefacts": as_json(ending.artefacts),
@@ -98,7 +98,7 @@ class SQLAttempts(SQLBase):
         counts_as_failure: bool = True,
         sandbox: SandboxFacts | None = None,
     ) -> Scan | None:
-        """Outcome and detail stay on the waiting scan until it is claimed again."""
+        """Keep outcome and detail on the waiting scan until it is claimed again."""
         args = {
             "outcome": outcome.value,
             "detail": detail,
@@ -120,7 +120,7 @@ class SQLAttempts(SQLBase):
         actor: str,
         term: int | None = None,
     ) -> None:
-        """Guarded like any write: a worker that lost its scan has nothing more to say on it."""
+        """Insert the line if the guards hold, so that a worker without the scan writes nothing."""
         said: dict[str, Value] = {"event": event, "detail": detail, "actor": actor}
         args = columns(scan) | _fence(term, scan) | said | {"now": stamp(now)}
         await self._write([Statement.of(statements.APPEND_AUDIT, args)])

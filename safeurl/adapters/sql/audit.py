@@ -1,4 +1,4 @@
-"""`AuditTrail` and `AuditLedger` over SQL; the contracts stand on the ports."""
+"""`AuditTrail` and `AuditLedger` over SQL; see the ports for the contracts."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -29,46 +29,46 @@ Kind = TypeVar("Kind")
 
 
 class SQLAuditTrail(SQLBase):
-    """`AuditTrail`; the contract stands on the port."""
+    """`AuditTrail`; see the port for the contract."""
 
     async def audit(self, scan_id: str) -> list[AuditEntry]:
-        """Walk the index by scan; ids grow with time."""
+        """Read the index by scan; ids increase with time."""
         rows = await self._read(statements.AUDIT, id=scan_id)
         return parse(models.AuditLog, AuditEntry, rows)
 
 
 class SQLLedger(SQLBase):
-    """`AuditLedger`; the contract stands on the port."""
+    """`AuditLedger`; see the port for the contract."""
 
     async def rows(self, *, after: int, limit: int) -> list[AuditRow]:
-        """Walk the primary key."""
+        """Read the rows by their primary key."""
         return _kept(AuditRow, await self._read(statements.ROWS, after=after, limit=limit))
 
     async def trails(self, *, after: str, limit: int) -> list[Trail]:
-        """Walk the primary key of the scans, and for each the trail's index by scan."""
+        """Read the scans by their primary key, and the trail of each by its index."""
         found = await self._read(statements.TRAILS, after=after, limit=limit)
         found.sort(key=_by_scan)
         return [_trail(list(rows)) for _, rows in groupby(found, key=_by_scan)]
 
     async def seals(self, *, after: int, limit: int) -> list[Seal]:
-        """Walk the primary key."""
+        """Read the rows by their primary key."""
         return _kept(Seal, await self._read(statements.SEALS, after=after, limit=limit))
 
     async def last_seal(self) -> Seal | None:
-        """Look at the end of the primary key."""
+        """Read the last row by its primary key."""
         last = _kept(Seal, await self._read(statements.LAST_SEAL))
         return last[0] if last else None
 
     async def seal(self, seal: Seal) -> bool:
-        """Insert, and read it back by its hash: it stands there exactly when it is this one."""
-        # Names of parameters have no digits.
+        """Insert the seal, then read it by its hash: it is found only if it is this seal."""
+        # The names of parameters must not contain digits.
         hashes = {"hash": seal.sha256, "previous_hash": seal.previous_sha256, "no_seal": NO_SEAL}
         args = columns(seal) | hashes
         batch = [Statement.of(sql, args) for sql in (statements.SEAL, statements.SEALED)]
         return bool((await self._write(batch))[-1])
 
     async def last_numbers(self) -> tuple[int, int]:
-        """Read SQLite's own counters in one statement."""
+        """Read SQLite's own counters with one statement."""
         (row,) = await self._read(statements.LAST_NUMBERS)
         try:
             return msgspec.convert((row["last_row"], row["last_seal"]), tuple[int, int])
@@ -76,17 +76,17 @@ class SQLLedger(SQLBase):
             raise StoreUnavailableError(f"The database's counters are no numbers: {exc}.") from exc
 
     async def schema_faults(self) -> list[SchemaFault]:
-        """Look at the table of migrations before it is read, then at all the rest."""
+        """Check the definition of the table of migrations before it is read, then all others."""
         objects = objects_of(await self._read(OBJECTS))
         if any(each.name.lower() == LEDGER for each in objects) and not has_ledger(objects):
             return schema_faults(objects, current())
-        await self._patiently(lambda: require_current(self._database))
+        await self._with_retries(lambda: require_current(self._database))
         return schema_faults(objects, current())
 
     async def content_faults(self) -> list[str]:
-        """Ask every CHECK of every row."""
+        """Evaluate every CHECK constraint for every row."""
         return await rule_faults(
-            lambda statement: self._patiently(lambda: self._database.read(statement))
+            lambda statement: self._with_retries(lambda: self._database.read(statement))
         )
 
 
@@ -95,7 +95,7 @@ def _by_scan(row: Row) -> str:
 
 
 def _trail(rows: Sequence[Row]) -> Trail:
-    # A scan without a trail comes as one row of nothing.
+    # For a scan without a trail the join returns one row with empty audit columns.
     kept = [row for row in rows if row["id"] is not None]
     scan = rows[0]
     document = {
@@ -108,7 +108,7 @@ def _trail(rows: Sequence[Row]) -> Trail:
 
 
 def _kept(kind: type[Kind], rows: Sequence[Mapping[str, object]]) -> list[Kind]:
-    """Return rows as they are kept; the types of STRICT columns are all that is asked of them."""
+    """Return rows as they are stored; only the types of the STRICT columns are checked."""
     try:
         return [msgspec.convert(row, kind) for row in rows]
     except msgspec.ValidationError as exc:

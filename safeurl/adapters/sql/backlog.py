@@ -1,4 +1,4 @@
-"""`Backlog` over SQL; the contract stands on the port."""
+"""`Backlog` over SQL; see the port for the contract."""
 
 from datetime import datetime
 
@@ -13,25 +13,25 @@ from safeurl.ports.clock import CLOCK_SKEW
 
 
 class SQLBacklog(SQLScanRows):
-    """`Backlog`; the contract stands on the port."""
+    """`Backlog`; see the port for the contract."""
 
     async def due(
         self, *, now: datetime, limit: int, on_unreadable: Unreadable = ignore
     ) -> list[Scan]:
-        """Walk the partial index of QUEUED scans."""
+        """Read the partial index of QUEUED scans."""
         return await self._readable(statements.DUE, limit, on_unreadable, **due_args(now))
 
     async def leased(
         self, *, limit: int, until: datetime | None = None, on_unreadable: Unreadable = ignore
     ) -> list[Scan]:
-        """Walk the partial index of leases."""
+        """Read the partial index of leases."""
         last = None if until is None else stamp(until)
         return await self._readable(statements.LEASED, limit, on_unreadable, until=last)
 
     async def _readable(
         self, sql: str, limit: int, on_unreadable: Unreadable, **args: Value
     ) -> list[Scan]:
-        """Return as many scans as are wanted, past the rows that cannot be read."""
+        """Return the requested number of scans, skipping rows that cannot be read."""
         wanted = limit
         while True:
             bad: list[str] = []
@@ -47,5 +47,5 @@ class SQLBacklog(SQLScanRows):
 
 
 def due_args(now: datetime) -> dict[str, Value]:
-    """Return the parameters of the condition by which a scan is due."""
+    """Return the parameters of the condition that a scan is due."""
     return {"settled": stamp(now), "skewed": stamp(now + CLOCK_SKEW)}

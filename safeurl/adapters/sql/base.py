@@ -1,4 +1,4 @@
-"""What every part of the SQL store stands on: a database, asked with patience."""
+"""The base class of all parts of the SQL store: a database, and retries while it is busy."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -10,18 +10,18 @@ Answer = TypeVar("Answer")
 
 
 class SQLBase:
-    """Reads and batches over any `Database`; every batch that is sent may be repeated."""
+    """Reads and writes with any `Database`. Every batch may run twice without harm."""
 
-    def __init__(self, database: Database, *, patience_s: float) -> None:
-        """`patience_s` bounds how long a locked or absent database is asked again."""
+    def __init__(self, database: Database, *, retry_for_s: float) -> None:
+        """Store the database; a call is repeated for `retry_for_s` seconds while it is busy."""
         self._database = database
-        self._patience_s = patience_s
+        self._retry_for_s = retry_for_s
 
     async def _read(self, sql: str, **args: Value) -> list[Row]:
-        return await self._patiently(lambda: self._database.read(Statement.of(sql, args)))
+        return await self._with_retries(lambda: self._database.read(Statement.of(sql, args)))
 
     async def _write(self, batch: Sequence[Statement]) -> list[list[Row]]:
-        return await self._patiently(lambda: self._database.write(batch))
+        return await self._with_retries(lambda: self._database.write(batch))
 
-    async def _patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        return await retry_busy(self._patience_s, ask)
+    async def _with_retries(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        return await retry_busy(self._retry_for_s, ask)

@@ -1,4 +1,4 @@
-"""What the shared store needs of a database: batches of statements that happen wholly or not."""
+"""The interface of a database for the SQL store: batches that run completely or not at all."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ class Statement:
 
     @classmethod
     def of(cls, sql: str, args: Mapping[str, Value]) -> Self:
-        """Take from `args` what the SQL names, because sqld refuses a value too many."""
+        """Return the statement with the arguments that it names; sqld refuses unused ones."""
         return cls(sql, {name: args[name] for name in _parameters(sql)})
 
 
@@ -28,24 +28,24 @@ def _parameters(sql: str) -> frozenset[str]:
     return frozenset(re.findall(r":([a-z_]+)", sql))
 
 
-#: The schema is missing or older than this code.
+#: The message for a schema that is missing or older than this code.
 NO_SCHEMA = "The database has no schema of this version yet. `safeurl migrate` makes it."
 
 
 class Database(Protocol):
-    """One connection room; raises `StoreUnavailableError` and `RowRefusedError` only."""
+    """Connections to one database; raise only `StoreUnavailableError` and `RowRefusedError`."""
 
     async def read(self, statement: Statement) -> list[Row]:
         """Run one SELECT without taking the write lock."""
 
     async def read_all(self, batch: Sequence[Statement]) -> list[list[Row]]:
-        """Run SELECTs that all see the database at one moment; return the rows of each."""
+        """Run SELECTs in one snapshot of the database; return the rows of each."""
 
     async def write(self, batch: Sequence[Statement]) -> list[list[Row]]:
-        """Run the batch as one transaction, all or nothing; the first statement writes.
+        """Run the batch as one transaction, completely or not at all. The first statement writes.
 
-        Returns the rows of each statement, an empty list for one that returns none.
+        Return the rows of each statement; an empty list for a statement without rows.
         """
 
     async def close(self) -> None:
-        """Release connections and threads."""
+        """Close the connections and end their threads."""

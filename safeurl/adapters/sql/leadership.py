@@ -1,4 +1,4 @@
-"""Leaders over SQL: a term is a row, and its number fences what is written in its name."""
+"""`Leadership` over SQL: each term is a row, and its number guards the leader's writes."""
 
 from datetime import datetime
 
@@ -12,10 +12,10 @@ from safeurl.ports.clock import CLOCK_SKEW
 
 
 class SQLLeadership(SQLBase):
-    """`Leadership`; the contract stands on the port."""
+    """`Leadership`; see the port for the contract."""
 
     async def lead(self, holder: str, *, now: datetime, until: datetime) -> LeaderTerm:
-        """Renew, else begin, and read the newest term, in one batch."""
+        """Renew the term or begin a new one, and read the newest, in one batch."""
         args = {
             "holder": holder,
             "now": stamp(now),
@@ -27,6 +27,6 @@ class SQLLeadership(SQLBase):
         return parse(models.LeaderTerm, LeaderTerm, answers[-1])[0]
 
     async def resign(self, holder: str, *, now: datetime) -> None:
-        """Shorten the newest term, if it is ours."""
+        """End the newest term now if the holder has it."""
         args = {"holder": holder, "now": stamp(now)}
         await self._write([Statement.of(statements.RESIGN, args)])

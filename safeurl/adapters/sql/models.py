@@ -1,6 +1,7 @@
-"""The tables as SQLModel models: every row that is read is validated and converted by them.
+"""The tables as SQLModel models, which validate and convert every row that is read.
 
-`schema.sql` is the truth; a test holds the models to its columns, types, nullability and keys.
+`schema.sql` is authoritative. A test compares its columns, types, nullability and keys with the
+models.
 """
 
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ At = Annotated[AwareDatetime, AfterValidator(_utc)]
 
 
 class ScanJob(SQLModel, table=True):
-    """A scan, with what only the database needs to know of its last change."""
+    """A scan, with the columns about its last change that only the database uses."""
 
     __tablename__: ClassVar[str] = "scan_jobs"
     id: str = Field(primary_key=True, sa_type=Text)
@@ -47,7 +48,7 @@ class ScanJob(SQLModel, table=True):
 
 
 class ScanCount(SQLModel, table=True):
-    """How many scans are in a state."""
+    """The number of scans in a state."""
 
     __tablename__: ClassVar[str] = "scan_counts"
     state: State = Field(primary_key=True, sa_type=Text)
@@ -55,7 +56,7 @@ class ScanCount(SQLModel, table=True):
 
 
 class ScanEndings(SQLModel, table=True):
-    """How many scans ended in one minute in one way."""
+    """The number of scans that ended in one minute with one state and outcome."""
 
     __tablename__: ClassVar[str] = "scan_endings"
     minute: str = Field(primary_key=True, sa_type=Text)
@@ -65,7 +66,7 @@ class ScanEndings(SQLModel, table=True):
 
 
 class ScanResult(SQLModel, table=True):
-    """What a finished scan concluded."""
+    """The result of a final scan."""
 
     __tablename__: ClassVar[str] = "scan_results"
     scan_id: str = Field(primary_key=True, foreign_key="scan_jobs.id", sa_type=Text)
@@ -83,7 +84,7 @@ class ScanResult(SQLModel, table=True):
 
 
 class ScanEvidence(SQLModel, table=True):
-    """The evidence of the last attempt that had any, as JSON text."""
+    """The evidence of the last attempt with evidence, as JSON text."""
 
     __tablename__: ClassVar[str] = "scan_evidence"
     scan_id: str = Field(primary_key=True, foreign_key="scan_jobs.id", sa_type=Text)
@@ -162,7 +163,7 @@ class Worker(SQLModel, table=True):
 
 
 class LeaderTerm(SQLModel, table=True):
-    """A time of leadership."""
+    """A term of a leader."""
 
     __tablename__: ClassVar[str] = "leader_terms"
     term: int = Field(primary_key=True)
@@ -172,7 +173,7 @@ class LeaderTerm(SQLModel, table=True):
 
 
 class AuditSeal(SQLModel, table=True):
-    """A closed range of the audit trail."""
+    """A seal over a range of the audit trail."""
 
     __tablename__: ClassVar[str] = "audit_seals"
     number: int = Field(primary_key=True)
@@ -186,7 +187,7 @@ class AuditSeal(SQLModel, table=True):
 
 
 class VerdictSummaryRow(SQLModel):
-    """Of a result, what a list shows; no table."""
+    """The part of a result that a list shows; not a table."""
 
     scan_id: str
     score: int
@@ -194,7 +195,7 @@ class VerdictSummaryRow(SQLModel):
 
 
 class MetricsRow(SQLModel):
-    """The one row of the counting query; not a table."""
+    """The only row of the query that counts scans; not a table."""
 
     pending: int
     in_progress: int
@@ -206,7 +207,7 @@ class MetricsRow(SQLModel):
 
 
 class SchemaMigration(SQLModel, table=True):
-    """A migration that this database has."""
+    """A migration that was applied to this database."""
 
     __tablename__: ClassVar[str] = "schema_migrations"
     number: int = Field(primary_key=True)

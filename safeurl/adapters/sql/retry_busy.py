@@ -1,4 +1,4 @@
-"""Repeating what may pass by itself: locked, disconnected, answer lost; nothing else."""
+"""Repeats a call after a temporary failure: a lock, a lost connection or a lost response."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -16,10 +16,10 @@ from safeurl.errors import StoreBusyError
 Answer = TypeVar("Answer")
 
 
-async def retry_busy(patience_s: float, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Ask until there is an answer or patience ends; then the last `StoreBusyError` goes on."""
+async def retry_busy(retry_for_s: float, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Repeat the call until it succeeds or the time is over; then raise the last error."""
     began_s = time.monotonic()
-    # Nearly always there is an answer, and counting attempts takes a thirtieth of a write.
+    # The first call almost always succeeds. tenacity would add a thirtieth to the time of a write.
     try:
         return await ask()
     except StoreBusyError as error:
@@ -27,12 +27,11 @@ async def retry_busy(patience_s: float, ask: Callable[[], Awaitable[Answer]]) ->
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(StoreBusyError),
         wait=wait_exponential_jitter(multiplier=0.05, max=2.0, jitter=0.05),
-        stop=stop_after_delay(patience_s - (time.monotonic() - began_s)),
+        stop=stop_after_delay(retry_for_s - (time.monotonic() - began_s)),
         reraise=True,
     )
 
-    # A function of its own, because tenacity awaits only what was made with `async def`. Its first
-    # attempt is the one made above.
+    # tenacity awaits only functions made with `async def`. Its first attempt is the call above.
     async def once() -> Answer:
         if refusals:
             raise refusals.pop()

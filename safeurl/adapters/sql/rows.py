@@ -1,4 +1,4 @@
-"""Between dataclasses and rows: times as text of one width, lists as JSON, enums as words."""
+"""Converts dataclasses to rows and back: times become text, lists JSON, and enums their values."""
 
 import json
 import secrets
@@ -25,14 +25,14 @@ Answer = TypeVar("Answer")
 
 
 def stamp(at: datetime) -> str:
-    """Return the time as the database keeps it: UTC, microseconds, `Z`, always 27 characters."""
+    """Return the time as the database stores it: UTC, microseconds, `Z`, always 27 characters."""
     if at.tzinfo is None:
         raise RowRefusedError(f"The time {at} says no time zone.")
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def new_change_id() -> str:
-    """Return a new name for a change of a scan."""
+    """Return a new random id for a change of a scan."""
     return secrets.token_hex(8)
 
 
@@ -58,7 +58,7 @@ def _column(value: object) -> Value:
 
 
 def as_json(values: Iterable[_Dataclass]) -> str:
-    """Return dataclasses as one JSON list of rows, so that a single statement stores them all."""
+    """Return dataclasses as one JSON list of rows, which a single statement can store."""
     return json.dumps([columns(value) for value in values])
 
 
@@ -73,7 +73,7 @@ def readable(
     rows: Sequence[Row],
     on_unreadable: Callable[[str], None] = lambda _: None,
 ) -> list[Kind]:
-    """Return the rows that can be read, as `parse` does; tell the ids of the others."""
+    """Return the readable rows as `parse` does; report the ids of the others."""
     found = []
     for row in rows:
         try:
@@ -94,5 +94,5 @@ def _parsed(model: type[SQLModel], kind: type[Kind], row: Mapping[str, Value]) -
 
 
 def first(found: Sequence[Answer]) -> Answer | None:
-    """Return the first one, or None when there is none."""
+    """Return the first element, or None if there is none."""
     return found[0] if found else None

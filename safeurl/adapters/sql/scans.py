@@ -1,4 +1,4 @@
-"""`ScanStore` over SQL; the contract stands on the port."""
+"""`ScanStore` over SQL; see the port for the contract."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -11,17 +11,17 @@ from safeurl.adapters.sql.statements import scans as statements
 from safeurl.errors import RowUnreadableError
 from safeurl.model.scan import Artefact, Result, Scan, VerdictSummary
 
-#: Of a statement that selects scans; SQLite decodes no other column then.
+#: Selects only the ids of a statement's scans; SQLite then decodes no other column.
 _IDS_OF = "SELECT id FROM ({})"
 
 
 class SQLScanRows(SQLBase):
-    """Reads rows of scans where single rows may be damaged."""
+    """Reads rows of scans of which some may be damaged."""
 
     async def _scan_rows(
         self, sql: str, on_unreadable: Callable[[str], None], **args: Value
     ) -> list[Row]:
-        """Return the rows; where the database itself cannot read one of them, all but that."""
+        """Return the rows, without those that the database itself cannot read."""
         try:
             return await self._read(sql, **args)
         except RowUnreadableError:
@@ -36,20 +36,20 @@ class SQLScanRows(SQLBase):
 
 
 class SQLScans(SQLScanRows):
-    """`ScanStore`; the contract stands on the port."""
+    """`ScanStore`; see the port for the contract."""
 
     async def add(self, scans: Sequence[Scan]) -> None:
-        """Insert all in one statement, whatever their number."""
+        """Insert all scans with one statement."""
         if scans:
             args = {"scans": as_json(scans), "change_id": new_change_id()}
             await self._write([Statement.of(statements.ADD, args)])
 
     async def get(self, scan_id: str) -> Scan | None:
-        """Look it up by its primary key."""
+        """Read the row by its primary key."""
         return first(parse(models.ScanJob, Scan, await self._read(statements.GET, id=scan_id)))
 
     async def page(self, *, limit: int, before: str | None = None) -> list[Scan]:
-        """Walk the primary key downwards, past what cannot be read."""
+        """Read rows by descending primary key, skipping those that cannot be read."""
         found: list[Scan] = []
         while len(found) < limit:
             wanted, bad = limit - len(found), list[str]()
@@ -61,23 +61,23 @@ class SQLScans(SQLScanRows):
         return found
 
     async def result(self, scan_id: str) -> Result | None:
-        """Look it up by its primary key."""
+        """Read the row by its primary key."""
         rows = await self._read(statements.RESULT, id=scan_id)
         return first(parse(models.ScanResult, Result, rows))
 
     async def summaries(self, scan_ids: Sequence[str]) -> dict[str, VerdictSummary]:
-        """Look them up by their primary keys, without the documents that stand beside."""
+        """Read the rows by their primary keys, without the JSON documents."""
         rows = await self._read(statements.SUMMARIES, ids=json.dumps(list(scan_ids)))
         return {
             each.scan_id: each for each in parse(models.VerdictSummaryRow, VerdictSummary, rows)
         }
 
     async def evidence(self, scan_id: str) -> str | None:
-        """Look it up by its primary key."""
+        """Read the row by its primary key."""
         rows = await self._read(statements.EVIDENCE, id=scan_id)
         return models.ScanEvidence.model_validate(rows[0]).document if rows else None
 
     async def artefacts(self, scan_id: str) -> list[Artefact]:
-        """Walk the primary key."""
+        """Read the rows by their primary key."""
         rows = await self._read(statements.ARTEFACTS, id=scan_id)
         return parse(models.ScanArtefact, Artefact, rows)

@@ -22,19 +22,19 @@ class SQLStore(
     SQLLedger,
     SQLLeadership,
 ):
-    """`Store` over any `Database`; every batch that it sends may be repeated."""
+    """`Store` with any `Database`. Every batch may run twice without harm."""
 
     async def migrate(self) -> list[int]:
-        """Make or migrate the schema."""
-        return await self._patiently(lambda: migrate.migrate(self._database))
+        """Create or migrate the schema; return the numbers of the applied migrations."""
+        return await self._with_retries(lambda: migrate.migrate(self._database))
 
     async def ping(self) -> None:
-        """Ask once, without patience: who pings wants to know about now."""
+        """Check the schema once, without a retry, because a ping is about the present moment."""
         await migrate.require_current(self._database)
 
     async def require_schema(self) -> None:
-        """Ask for its migrations."""
-        await self._patiently(lambda: migrate.require_current(self._database))
+        """Check that all migrations are applied; retry while the database is busy."""
+        await self._with_retries(lambda: migrate.require_current(self._database))
 
     async def close(self) -> None:
         """Close the database."""

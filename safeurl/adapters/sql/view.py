@@ -1,4 +1,4 @@
-"""`ViewReader` over SQL; the contract stands on the port."""
+"""`ViewReader` over SQL; see the port for the contract."""
 
 from safeurl.adapters.sql import models
 from safeurl.adapters.sql.base import SQLBase
@@ -20,12 +20,12 @@ _ALL = (
 
 
 class SQLViews(SQLBase):
-    """`ViewReader`; the contract stands on the port."""
+    """`ViewReader`; see the port for the contract."""
 
     async def view(self, scan_id: str) -> ScanView | None:
-        """Read all tables in one read transaction."""
+        """Read all tables of the scan in one read transaction."""
         batch = [Statement(sql, {"id": scan_id}) for sql in _ALL]
-        found = await self._patiently(lambda: self._database.read_all(batch))
+        found = await self._with_retries(lambda: self._database.read_all(batch))
         jobs, results, documents, artefacts, entries, tries = found
         scan = first(parse(models.ScanJob, Scan, jobs))
         if scan is None:

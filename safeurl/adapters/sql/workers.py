@@ -1,4 +1,4 @@
-"""`WorkerStore` over SQL; the contract stands on the port."""
+"""`WorkerStore` over SQL; see the port for the contract."""
 
 from datetime import datetime
 
@@ -11,10 +11,10 @@ from safeurl.model.worker import WorkerHeartbeat
 
 
 class SQLWorkers(SQLBase):
-    """`WorkerStore`; the contract stands on the port."""
+    """`WorkerStore`; see the port for the contract."""
 
     async def record_heartbeat(self, heartbeat: WorkerHeartbeat) -> None:
-        """Insert or overwrite."""
+        """Insert the row or replace it."""
         await self._write([Statement.of(statements.RECORD_HEARTBEAT, columns(heartbeat))])
 
     async def remove_worker(self, worker_id: str) -> None:
@@ -22,11 +22,11 @@ class SQLWorkers(SQLBase):
         await self._write([Statement(statements.REMOVE_WORKER, {"id": worker_id})])
 
     async def forget_workers(self, *, silent_since: datetime) -> None:
-        """Walk the index of heartbeats from its old end."""
+        """Delete the rows by the index of heartbeats, oldest first."""
         args = {"silent_since": stamp(silent_since)}
         await self._write([Statement(statements.FORGET_WORKERS, args)])
 
     async def workers(self, *, since: datetime) -> list[WorkerHeartbeat]:
-        """Walk the index of heartbeats, newest first."""
+        """Read the rows by the index of heartbeats, newest first."""
         rows = await self._read(statements.WORKERS, since=stamp(since))
         return readable(models.Worker, WorkerHeartbeat, rows)

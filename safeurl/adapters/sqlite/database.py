@@ -1,4 +1,4 @@
-"""The SQLite room: an async SQLAlchemy engine over aiosqlite, and its errors made ours."""
+"""The SQLite database: an async SQLAlchemy engine with aiosqlite, whose errors become ours."""
 
 import asyncio
 import errno
@@ -32,10 +32,10 @@ from safeurl.permissions import explain
 
 _SYNCHRONOUS = ("NORMAL", "FULL", "EXTRA")
 
-_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_TEMPORARY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 
-#: What is wrong with the file, the disk or the machine, not with our statement.
-_TROUBLE = {
+#: The messages for failures of the file, the disk or the machine, not of our statement.
+_FAILURES = {
     sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened",
     sqlite3.SQLITE_CORRUPT: "The database file is damaged",
     sqlite3.SQLITE_FULL: "The disk that holds the database is full",
@@ -45,18 +45,18 @@ _TROUBLE = {
     sqlite3.SQLITE_PERM: "The database file may not be opened",
     sqlite3.SQLITE_READONLY: "The database file may not be written",
 }
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
-#: What SQLite says where it cannot make or stretch a file beside the database.
-_FOR_WANT_OF_ROOM = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
-#: Those of which the operating system knows more.
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+#: SQLite's codes if it cannot create or extend a file next to the database.
+_MAYBE_FULL = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
+#: Codes for which the operating system has a more precise reason.
 _REFUSED = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY}
 
 
 class SQLiteDatabase:
-    """Batches on one file; the engine is made by the first call and belongs to its event loop."""
+    """Runs batches on one file. The first call creates the engine in its own event loop."""
 
     def __init__(self, path: Path, *, synchronous: str, busy_timeout_s: float) -> None:
-        """Remember what to open; nothing is opened here."""
+        """Store the file and the options; nothing is opened here."""
         if synchronous not in _SYNCHRONOUS:
             raise ConfigError((f"SQLite's synchronous is one of {', '.join(_SYNCHRONOUS)}.",))
         self._path = path
@@ -65,15 +65,15 @@ class SQLiteDatabase:
         self._engine: AsyncEngine | None = None
 
     async def read(self, statement: Statement) -> list[Row]:
-        """Run it alone, outside any transaction: in WAL a reader waits for nobody."""
+        """Run the statement outside a transaction; in WAL mode a reader waits for no writer."""
         (rows,) = await self.read_all([statement])
         return rows
 
     async def read_all(self, batch: Sequence[Statement]) -> list[list[Row]]:
-        """Run several in one read transaction, which sees what stood there when it began.
+        """Run the statements in one read transaction, which is a snapshot of its start.
 
-        Reading makes no database where there is none: a folder that was misspelt holds no scans,
-        and must not be taken for one that does.
+        A read never creates the database, so that a misspelt folder is reported and not taken for
+        an empty database.
         """
         with self._translated():
             self._require_file()
@@ -81,13 +81,13 @@ class SQLiteDatabase:
                 async with self._driver() as driver:
                     return await _read(driver, batch)
             except (DBAPIError, sqlite3.Error) as exc:
-                if _code(exc) not in _FOR_WANT_OF_ROOM or not is_full(self._path.parent):
+                if _code(exc) not in _MAYBE_FULL or not is_full(self._path.parent):
                     raise
-            # The first who opens the database makes a file beside it, for which there is no room.
+            # The first process that opens the database creates a file, but the disk is full.
             return await asyncio.to_thread(read_alone, self._path, batch, self._busy_timeout_s)
 
     async def write(self, batch: Sequence[Statement]) -> list[list[Row]]:
-        """Run it between BEGIN IMMEDIATE and COMMIT."""
+        """Run the batch between BEGIN IMMEDIATE and COMMIT."""
         with self._translated():
             async with self._driver() as driver:
                 try:
@@ -95,28 +95,28 @@ class SQLiteDatabase:
                     rows = [await _run(driver, statement) for statement in batch]
                     await driver.commit()
                 except BaseException:
-                    # Not asked whether there is a transaction: where we were cancelled, the
-                    # connection's thread may begin it only now, before it comes to this.
+                    # Roll back without a check for a transaction: after a cancellation the
+                    # connection's thread may begin it later, but still before this call.
                     await driver.rollback()
                     raise
                 return rows
 
     async def close(self) -> None:
-        """Close every connection and end its thread."""
+        """Close every connection and end the thread of each."""
         if self._engine is not None:
             await self._engine.dispose()
             self._engine = None
 
     @asynccontextmanager
     async def _driver(self) -> AsyncIterator[aiosqlite.Connection]:
-        """Lend a pooled connection as aiosqlite's own.
+        """Yield the aiosqlite connection of a pooled connection.
 
-        SQLAlchemy's cursors cross to the connection's thread four times for each statement, the
-        driver's `execute_fetchall` once; a batch takes a third of the time.
+        For each statement, SQLAlchemy's cursors call the connection's thread four times, but the
+        driver's `execute_fetchall` only once. A batch takes a third of the time.
         """
         async with self._open().connect() as connection:
             pooled = await connection.get_raw_connection()
-            # A cast, because SQLAlchemy does not know which driver its URL chose.
+            # A cast, because SQLAlchemy's types do not know the driver that the URL chose.
             driver = cast("aiosqlite.Connection", pooled.driver_connection)
             driver.row_factory = sqlite3.Row
             yield driver
@@ -137,10 +137,10 @@ class SQLiteDatabase:
             _make_file(self._path)
             self._engine = create_async_engine(
                 URL.create("sqlite+aiosqlite", database=str(self._path)),
-                # No transaction of the driver's own making: ours says IMMEDIATE.
+                # The driver must not begin transactions: ours begin with IMMEDIATE.
                 connect_args={"timeout": self._busy_timeout_s, "isolation_level": None},
                 pool_timeout=self._busy_timeout_s,
-                # `write` ends what it begins, and to ask the connection's thread again takes time.
+                # `write` ends its transaction. A reset would cost one more call of the thread.
                 pool_reset_on_return=None,
                 hide_parameters=True,
             )
@@ -160,17 +160,17 @@ class SQLiteDatabase:
         except PoolTimeoutError as exc:
             raise StoreBusyError("Too many statements wait for the database.") from exc
         except OSError as exc:
-            if exc.errno in _NO_ROOM:
-                full = f"{_TROUBLE[sqlite3.SQLITE_FULL]}: {self._path}."
+            if exc.errno in _DISK_FULL:
+                full = f"{_FAILURES[sqlite3.SQLITE_FULL]}: {self._path}."
                 raise StoreFullError(full) from exc
             raise _refused(sqlite3.SQLITE_CANTOPEN, self._path, exc.strerror) from exc
         except UnicodeDecodeError as exc:
-            # Python's, when it reads SQLite's own message about a schema: that quotes the schema.
-            damaged = _TROUBLE[sqlite3.SQLITE_CORRUPT]
+            # Python could not decode an error message of SQLite that quotes the schema.
+            damaged = _FAILURES[sqlite3.SQLITE_CORRUPT]
             raise StoreUnavailableError(f"{damaged}: {self._path}.") from exc
         except MemoryError as exc:
-            # Python's word for SQLITE_NOMEM, which a length in a damaged schema makes as well.
-            short = _TROUBLE[sqlite3.SQLITE_NOMEM]
+            # Python raises this for SQLITE_NOMEM, which a damaged length in a schema causes too.
+            short = _FAILURES[sqlite3.SQLITE_NOMEM]
             sentence = f"{short}, or the file is damaged: {self._path}."
             raise StoreUnavailableError(sentence) from exc
         except (DBAPIError, sqlite3.Error) as exc:
@@ -179,16 +179,16 @@ class SQLiteDatabase:
 
     def _raise_ours(self, exc: Exception, cause: BaseException | None) -> None:
         code = _code(exc)
-        if code in _FOR_WANT_OF_ROOM and is_full(self._path.parent):
+        if code in _MAYBE_FULL and is_full(self._path.parent):
             code = sqlite3.SQLITE_FULL
-        if code in _PASSING:
+        if code in _TEMPORARY:
             raise StoreBusyError(f"The database {self._path} is locked.") from exc
         if code in _REFUSED:
             raise _refused(code, self._path) from exc
         if code == sqlite3.SQLITE_FULL:
-            raise StoreFullError(f"{_TROUBLE[code]}: {self._path}.") from exc
-        if code in _TROUBLE:
-            raise StoreUnavailableError(f"{_TROUBLE[code]}: {self._path}.") from exc
+            raise StoreFullError(f"{_FAILURES[code]}: {self._path}.") from exc
+        if code in _FAILURES:
+            raise StoreUnavailableError(f"{_FAILURES[code]}: {self._path}.") from exc
         if code == sqlite3.SQLITE_CONSTRAINT:
             raise RowRefusedError(f"The database refused a row: {cause}.") from exc
         if str(cause).startswith("Could not decode to UTF-8"):
@@ -202,7 +202,7 @@ def _cause(exc: Exception) -> BaseException | None:
 
 
 def _code(exc: Exception) -> int:
-    # The low byte is the primary code; the rest says where it happened.
+    # The low byte is the primary code; the other bytes are details.
     code: int = getattr(_cause(exc), "sqlite_errorcode", 0)
     return code & 0xFF
 
@@ -212,15 +212,15 @@ async def _read(driver: aiosqlite.Connection, batch: Sequence[Statement]) -> lis
         try:
             return [await _run(driver, batch[0])]
         except BaseException:
-            # Until its next call, the connection's thread keeps the error, and with it a cursor
-            # that holds the snapshot.
+            # Until its next call, the connection's thread keeps the error, and so a cursor whose
+            # snapshot stays open.
             await driver.rollback()
             raise
     try:
         await driver.execute_fetchall("BEGIN")
         return [await _run(driver, statement) for statement in batch]
     finally:
-        # There is nothing to commit. As in `write`, it is not asked whether there is a transaction.
+        # There is nothing to commit. As in `write`, there is no check for a transaction.
         await driver.rollback()
 
 
@@ -229,19 +229,22 @@ async def _run(driver: aiosqlite.Connection, statement: Statement) -> list[Row]:
 
 
 def _make_file(path: Path) -> None:
-    """Make folder and file ours, or our group's; SQLite gives the WAL the rights of the file."""
+    """Create folder and file for our user, or for our group too.
+
+    SQLite gives its other files, such as the WAL, the mode of the database file.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Never opened when it exists: closing it would drop the locks this process has on it.
+    # An existing file is not opened: closing it would drop the locks of this process on it.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     for each in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
         share_file(each)
-    # Asked here, because aiosqlite's thread stumbles when it is SQLite that cannot open the file.
+    # Checked here, because aiosqlite's thread fails badly if SQLite cannot open the file.
     if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
         raise _refused(sqlite3.SQLITE_CANTOPEN, path)
 
 
 def _refused(code: int, path: Path, strerror: str | None = None) -> StoreUnavailableError:
-    """Return the error that says what keeps us from the file, as far as anybody knows."""
+    """Return the error with the reason why the file cannot be used, if the reason is known."""
     why = explain(path) or (f"{path}: {strerror}." if strerror else f"{path}.")
-    return StoreUnavailableError(f"{_TROUBLE[code]}: {why}")
+    return StoreUnavailableError(f"{_FAILURES[code]}: {why}")

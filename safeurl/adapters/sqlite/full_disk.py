@@ -1,4 +1,4 @@
-"""A disk without room: how it is recognised, and how the database is read on it all the same."""
+"""A full disk: how it is recognised, and how the database on it can still be read."""
 
 import os
 import sqlite3
@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 from safeurl.adapters.sql.database import Row, Statement
 
-#: SQLite's file beside the database begins with 32 KiB, and the log grows by pages of 4 KiB.
+#: SQLite's shared memory file begins with 32 KiB, and the WAL grows by pages of 4 KiB.
 _LEAST_BYTES: Final = 64 * 1024
 
 
 def is_full(folder: Path) -> bool:
-    """Return whether the folder's disk has no room, or no number for one more file."""
+    """Return whether the folder's disk has no free space or no free inode."""
     try:
         found = os.statvfs(folder)
     except OSError:
@@ -25,11 +25,11 @@ def is_full(folder: Path) -> bool:
 
 
 def read_alone(path: Path, batch: Sequence[Statement], timeout_s: float) -> list[list[Row]]:
-    """Run reading statements while nobody else has the database open, and make no file for it.
+    """Run reading statements without creating a file; no other process has the database open.
 
-    In exclusive mode SQLite keeps in memory what it else shares in a file (sqlite.org/wal.html,
-    "Use of WAL Without Shared-Memory"). Where another process has the database open, that file is
-    there already, and nobody comes here.
+    In exclusive mode SQLite keeps in memory what it otherwise shares in a file
+    (sqlite.org/wal.html, "Use of WAL Without Shared-Memory"). If another process has the database
+    open, that file exists already, and this function is not needed.
     """
     uri = f"file:{quote(os.fsencode(path))}?mode=rw"
     with closing(

@@ -57,15 +57,15 @@ async def test_without_patience_the_first_refusal_counts() -> None:
 
 async def test_patience_counts_from_the_first_attempt() -> None:
     """An attempt that took all of it, as one that waits for a lock, is the only one."""
-    patience_s = 0.01
+    retry_for_s = 0.01
     database = _Database([StoreBusyError("first"), StoreBusyError("second")])
 
     async def slow() -> int:
-        await asyncio.sleep(2 * patience_s)
+        await asyncio.sleep(2 * retry_for_s)
         return await database.ask()
 
     with pytest.raises(StoreBusyError, match="first"):
-        await retry_busy(patience_s, slow)
+        await retry_busy(retry_for_s, slow)
     assert database.calls == 1
 
 

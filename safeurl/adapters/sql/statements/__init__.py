@@ -1,1 +1,1 @@
-"""Every SQL statement of the store, one file per port; the same text runs on SQLite and libSQL."""
+"""All SQL statements of the store, one file per port; SQLite and libSQL run the same text."""

@@ -1,15 +1,15 @@
 """The statements of `AttemptStore`.
 
-A change of a scan is a batch whose statements all carry the same guard, the UPDATE of the scan
-last of the writes. The batch ends by asking for the row by its `change_id`: the row comes back
-exactly when this very change took effect. So a batch may be repeated after its answer was lost:
-the second time no guard holds, and the row still comes back.
+A change of a scan is a batch. All its statements have the same guard, and the UPDATE of the scan is
+the last write. The batch ends with a SELECT of the row by its `change_id`, which returns the row
+only if this change took effect. A batch may therefore run twice if its response was lost: the
+second time no guard holds, but the SELECT still returns the row.
 """
 
 from safeurl.adapters.sql.statements.backlog import DUE_CONDITION
 
-#: A write in the name of a leader also needs that leader's term to be the newest, and the lease to
-#: be as the leader saw it: renewing one changes no version.
+#: A write of a leader has two more guards. Its term must be the newest. The lease must be the one
+#: that the leader read, because a renewal does not change the version.
 _FENCE = (
     "(:term IS NULL OR lease_until IS :seen_lease AND :term = (SELECT max(term) FROM leader_terms))"
 )
@@ -26,7 +26,7 @@ SET state = 'FETCHING', version = version + 1, attempt = attempt + 1, updated_at
 WHERE id = :id AND state = 'QUEUED' AND {DUE_CONDITION}
 """  # noqa: S608 - the condition is a constant of ours
 
-#: Changes no version, so it bears repeating as it is.
+#: This does not change the version, so it may run twice.
 RENEW = f"""
 UPDATE scan_jobs SET lease_until = :lease_until
 WHERE {_GUARD} AND lease_owner = :lease_owner AND attempt = :attempt
@@ -62,7 +62,7 @@ SELECT id, attempt, :document FROM scan_jobs WHERE {_GUARD}
 ON CONFLICT (scan_id) DO UPDATE SET attempt = excluded.attempt, document = excluded.document
 """  # noqa: S608 - the guard is a constant of this file
 
-#: Another attempt's, which went with that attempt's evidence.
+#: Deletes the artefacts of an earlier attempt, whose evidence is replaced.
 DROP_ARTEFACTS = f"""
 DELETE FROM artefacts WHERE scan_id = (SELECT id FROM scan_jobs WHERE {_GUARD})
 """  # noqa: S608 - the guard is a constant of this file
@@ -88,7 +88,7 @@ SELECT
 FROM scan_jobs WHERE {_GUARD}
 """  # noqa: S608 - the guard is a constant of this file
 
-#: The same line at the same microsecond is the same note, told again after a lost answer.
+#: An equal line with the same microsecond is the same line, sent again after a lost response.
 APPEND_AUDIT = f"""
 INSERT INTO audit_logs (scan_id, event, version, attempt, actor, detail, at)
 SELECT id, :event, version, attempt, :actor, :detail, :now FROM scan_jobs
@@ -100,7 +100,7 @@ WHERE {_GUARD} AND NOT EXISTS (
 
 ATTEMPTS = "SELECT * FROM attempts WHERE scan_id = :id ORDER BY attempt"
 
-#: Triggers open an attempt with the claim and close it with the lease.
+#: A trigger inserts the attempt with the claim, and another one ends it with the lease.
 PUT_SANDBOX = f"""
 UPDATE attempts SET
     container_id = :container_id, start_kind = :start_kind, create_ms = :create_ms,
@@ -110,7 +110,7 @@ UPDATE attempts SET
 WHERE attempt = :attempt AND scan_id = (SELECT id FROM scan_jobs WHERE {_GUARD})
 """  # noqa: S608 - the guard is a constant of this file
 
-#: What the trigger that closes the attempt cannot know.
+#: The columns that the trigger which ends the attempt cannot fill.
 PUT_END = f"""
 UPDATE attempts SET counts_as_failure = :counts_as_failure, term = :term
 WHERE attempt = :attempt AND scan_id = (SELECT id FROM scan_jobs WHERE {_GUARD})

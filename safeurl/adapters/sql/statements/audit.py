@@ -1,10 +1,10 @@
-"""The statements of `AuditTrail` and `AuditLedger`; each may be repeated."""
+"""The statements of `AuditTrail` and `AuditLedger`; each may run twice."""
 
 AUDIT = "SELECT * FROM audit_logs WHERE scan_id = :id ORDER BY id"
 
 ROWS = "SELECT * FROM audit_logs WHERE id > :after ORDER BY id LIMIT :limit"
 
-#: One statement, so that each scan and its trail are of the same moment; the reader sorts.
+#: One statement, so that each scan and its trail are read at the same moment. The caller sorts.
 TRAILS = """
 SELECT job.id AS of_scan, job.state, job.version AS of_version, log.*
 FROM (
@@ -17,7 +17,7 @@ SEALS = "SELECT * FROM audit_seals WHERE number > :after ORDER BY number LIMIT :
 
 LAST_SEAL = "SELECT * FROM audit_seals WHERE number = (SELECT max(number) FROM audit_seals)"
 
-#: Nothing is inserted by a deposed leader, on another seal than the last, or a second time.
+#: Nothing is inserted for a former leader, after a seal that is not the last, or a second time.
 SEAL = """
 INSERT INTO audit_seals (
     number, first_id, last_id, digests, sha256, previous_sha256, sealed_at, term

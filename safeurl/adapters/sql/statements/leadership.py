@@ -1,6 +1,6 @@
 """The statements of `Leadership`."""
 
-#: The holder of the newest term keeps it as long as nobody else has begun one.
+#: The holder of the newest term may renew it at any time, also after its end.
 LEAD_ON = """
 UPDATE leader_terms SET until = :until
 WHERE term = (SELECT max(term) FROM leader_terms) AND holder = :holder

@@ -1,6 +1,7 @@
 """The statement of `MetricsReader`."""
 
-#: Counts that triggers keep; of scans themselves only those at work, and one that waits.
+#: Reads counts that triggers maintain. Of the scans it reads only the leased ones and the oldest
+#: waiting one.
 METRICS = """
 SELECT
     coalesce((SELECT max(0, scans) FROM scan_counts WHERE state = 'QUEUED'), 0) AS pending,

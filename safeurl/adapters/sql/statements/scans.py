@@ -1,6 +1,6 @@
 """The statements of `ScanStore`."""
 
-#: The very same scan is left alone, so that an add whose answer was lost may be repeated.
+#: An equal scan is not inserted again, so that this may run twice if its response was lost.
 ADD = """
 INSERT INTO scan_jobs (
     id, url, submitted_url, profile, state, version, attempt, source,
@@ -24,7 +24,7 @@ WHERE NOT EXISTS (
 
 GET = "SELECT * FROM scan_jobs WHERE id = :id"
 
-#: `~` comes after every id.
+#: `~` sorts after every id.
 PAGE = """
 SELECT * FROM scan_jobs WHERE id < coalesce(:before, '~') ORDER BY id DESC LIMIT :limit
 """
