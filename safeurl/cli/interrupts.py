@@ -18,12 +18,12 @@ _DUPLICATE_S: Final = 0.5
 
 @dataclass(slots=True)
 class Interrupts:
-    """The signals that arrived since they are held back."""
+    """The signals that arrived since `hold` was called."""
 
     #: The first signal; 0 if there is none.
     number: int = 0
     count: int = 0
-    #: The number of signals that are certainly no repetitions.
+    #: The number of signals that are certainly not repetitions.
     distinct: int = 0
     monotonic: Callable[[], float] = time.monotonic
     _last_s: float = 0.0

@@ -90,7 +90,7 @@ def _announced(
 ) -> Iterator[Callable[[tuple[str, ...]], None]]:
     """Record for `status` and `doctor` which settings are in force, and which processes fail.
 
-    Yields what takes the names of the processes that fail at each start.
+    Yield a function that records the names of the processes that fail at each start.
     """
     prepare(settings)
     file = str(loaded.file or "")

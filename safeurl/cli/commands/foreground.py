@@ -39,17 +39,18 @@ from safeurl.url import parse
 from worker.runtime.supervisor import Role, exit_status, start_role
 
 EXIT_NOT_CONCLUDED = 30
-#: An embedded queue was just started and may have a long file to read; another one runs already.
+#: The wait for the queue. An embedded queue may have to read a long file after its start; another
+#: queue runs already.
 _EMBEDDED_START_S = 30.0
-_QUEUE_PATIENCE_S = 2.0
+_QUEUE_START_S = 2.0
 _QUEUE_POLL_S = 0.05
-#: How often the engine is asked while a scan waits, and how long it may be away meanwhile.
-_ASK_S = 2.0
+#: The interval of the checks for Docker while a scan waits, and how long Docker may be away.
+_CHECK_S = 2.0
 _AWAY_S = 10.0
-#: A worker tells its first signal from its second where they are further apart than this.
-_APART_S = 0.6
-#: So many signals, each for certain another one, kill the worker with all that it runs.
-_KILLING = 3
+#: A worker takes two signals as different ones only if the time between them is longer than this.
+_SIGNAL_GAP_S = 0.6
+#: After so many distinct signals the worker is killed with everything that it runs.
+_KILLING_SIGNALS = 3
 _END_POLL_S = 0.02
 _EXIT_CODES = {
     Judgement.BENIGN: 0,
@@ -57,7 +58,7 @@ _EXIT_CODES = {
     Judgement.MALICIOUS: 20,
     Judgement.INCONCLUSIVE: EXIT_NOT_CONCLUDED,
 }
-#: Exit codes in the order in which one stands for several scans.
+#: Exit codes; of several scans, the first of these decides.
 WORST_FIRST = tuple(
     _EXIT_CODES[judgement]
     for judgement in (
@@ -81,31 +82,31 @@ def scan(
     Ctrl-C.
     """
     settings = read_settings()
-    url = _only(url)
-    parse(url, make_policy(settings))  # refused before anything is started
-    prepare(settings)  # here too, because the forked worker can only write to its log
+    url = _single_url(url)
+    parse(url, make_policy(settings))  # refuse a wrong URL before anything is started
+    prepare(settings)  # here too, because the forked worker reports errors only to its log
     parts = _Parts(settings)
-    asyncio.run(parts.ask())
-    told = Interrupts()
-    with _worker_beside(settings, told) as worker:
-        view = asyncio.run(_scan(settings, url, _Company(worker, parts, told)))
-        # Before the worker is stopped, which may still be busy with somebody else's scan.
+    asyncio.run(parts.check())
+    interrupts = Interrupts()
+    with _running_worker(settings, interrupts) as worker:
+        view = asyncio.run(_scan(settings, url, _Wait(worker, parts, interrupts)))
+        # Printed before the worker is stopped, because it may still run the scan of another user.
         screen = Screen()
         if as_document:
             screen.document(view_document(view), indent=2)
         else:
             print_view(screen, view)
         screen.flush()
-    if told.number:
-        leave(told.exit_code)
+    if interrupts.number:
+        leave(interrupts.exit_code)
     if not is_ended(view.scan):
-        complain(_why_not(view.scan, worker, parts, settings))
+        complain(_unfinished_reason(view.scan, worker, parts, settings))
         leave(EXIT_UNAVAILABLE)
     leave(verdict_code(view))
 
 
-def _only(text: str) -> str:
-    """Return the one URL in an argument, and say which words of it are none."""
+def _single_url(text: str) -> str:
+    """Return the only URL in an argument; print a note with its other words."""
     found = find_urls(text)
     if len(found.urls) > 1:
         raise RequestError(
@@ -118,35 +119,35 @@ def _only(text: str) -> str:
     return found.urls[0]
 
 
-def _why_not(scan: Scan, worker: "_Worker", parts: "_Parts", settings: Settings) -> str:
-    """Return why the scan did not end, and what becomes of it."""
-    reason = scan.detail or parts.missing or worker.why(settings)
+def _unfinished_reason(scan: Scan, worker: "_Worker", parts: "_Parts", settings: Settings) -> str:
+    """Return the reason why the scan did not end, and what happens to it next."""
+    reason = scan.detail or parts.missing or worker.failure(settings)
     return f"{reason} The scan stays queued and is tried again by `safeurl worker`."
 
 
 @dataclass(frozen=True, slots=True)
-class _Company:
-    """What a scan in the foreground has beside it, and what may end its wait."""
+class _Wait:
+    """The processes and signals that may end the wait for the scan."""
 
     worker: "_Worker"
     parts: "_Parts"
-    told: Interrupts
+    interrupts: Interrupts
 
-    def is_enough(self, scan: Scan) -> bool:
-        """Return whether there is nothing to wait for any more."""
-        is_over = is_ended_or_put_off(scan) or self.worker.has_ended()
-        is_over = is_over or (self.worker.is_failing and scan.state is State.QUEUED)
-        return is_over or self.told.number > 0 or self.parts.lack(scan)
+    def is_over(self, scan: Scan) -> bool:
+        """Return whether waiting longer has no use."""
+        has_ended = is_ended_or_put_off(scan) or self.worker.has_ended()
+        has_ended = has_ended or (self.worker.is_failing and scan.state is State.QUEUED)
+        return has_ended or self.interrupts.number > 0 or self.parts.are_missing(scan)
 
 
-async def _scan(settings: Settings, url: str, company: _Company) -> ScanView:
-    async with open_service(settings) as service, company.parts.asked_meanwhile():
-        patience_s = _EMBEDDED_START_S if settings.is_redis_embedded else _QUEUE_PATIENCE_S
-        await _until_queue_answers(service, company.worker, settings, patience_s)
-        # Until here a signal leaves nothing behind. From here on the row may be there: no signal
-        # ends this before the cancel is written, however soon a second one comes.
-        company.told.hold()
-        await asyncio.sleep(0)  # one that came before ends this here, and not in the submit
+async def _scan(settings: Settings, url: str, wait: _Wait) -> ScanView:
+    async with open_service(settings) as service, wait.parts.monitored():
+        timeout_s = _EMBEDDED_START_S if settings.is_redis_embedded else _QUEUE_START_S
+        await _until_queue_answers(service, wait.worker, settings, timeout_s)
+        # Before this line a signal may end the command, because nothing is recorded. After it the
+        # scan may be recorded, so no signal ends the command before the cancel is written.
+        wait.interrupts.hold()
+        await asyncio.sleep(0)  # an earlier signal ends the command here, not during the submit
         submission = await service.submit([url], source="cli")
         scan_id = submission.scans[0].id
         try:
@@ -154,21 +155,21 @@ async def _scan(settings: Settings, url: str, company: _Company) -> ScanView:
                 service,
                 scan_id,
                 Screen(stderr=True),
-                ended=company.is_enough,
+                ended=wait.is_over,
                 remote=bool(settings.turso_connection_url),
             )
         except UnavailableError:
-            raise  # nothing could be cancelled either
+            raise  # a cancel would fail in the same way
         except BaseException:
             await _cancel(service, scan_id)
             raise
-        if company.told.number:
+        if wait.interrupts.number:
             await _cancel(service, scan_id)
         return await service.view(scan_id)
 
 
 async def _cancel(service: Service, scan_id: str) -> None:
-    """Cancel the scan, unless it has just ended, and say so."""
+    """Cancel the scan and print a note, unless it has just ended."""
     try:
         await service.cancel(scan_id, actor="cli")
     except ScanFinishedError:
@@ -177,26 +178,26 @@ async def _cancel(service: Service, scan_id: str) -> None:
 
 
 async def _until_queue_answers(
-    service: Service, worker: "_Worker", settings: Settings, patience_s: float
+    service: Service, worker: "_Worker", settings: Settings, timeout_s: float
 ) -> None:
-    """Return once the queue answers; raise QueueUnavailableError when it does not.
+    """Wait until the queue answers; raise QueueUnavailableError if it does not.
 
-    A scan that is only recorded would wait for ever here: the worker beside us cannot hear of it.
+    Without the queue, our worker would get no wake-up, and the command would wait forever.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + patience_s
+    deadline = loop.time() + timeout_s
     while True:
         queue = await service.queue()
         if queue.ok:
             return
         if worker.has_ended() or worker.is_failing or loop.time() > deadline:
-            why = f" {worker.why(settings)}" if worker.is_failing else ""
+            why = f" {worker.failure(settings)}" if worker.is_failing else ""
             raise QueueUnavailableError(f"{queue.detail}{why} Nothing was scanned.")
         await asyncio.sleep(_QUEUE_POLL_S)
 
 
 def verdict_code(view: ScanView) -> int:
-    """Return the exit code that tells a script the verdict."""
+    """Return the exit code for the verdict, which scripts read."""
     verdict = read_verdict(view)
     if verdict is None:
         return EXIT_NOT_CONCLUDED
@@ -206,55 +207,57 @@ def verdict_code(view: ScanView) -> int:
 
 
 class _Worker:
-    """A worker of one scan at a time in a forked child; its log goes to the state folder."""
+    """A forked worker that runs one scan at a time; its log is in the state folder."""
 
     def __init__(self, settings: Settings) -> None:
-        #: Whether a process of the worker's fails at each start; the fork writes, we read.
+        #: 1 if a process of the worker fails at each start. The fork writes it, and we read it.
         self._failing = mmap.mmap(-1, 1)
-        self._pid = start_role(Role("worker", lambda: _be_worker(settings, self._tell)))
+        self._pid = start_role(Role("worker", lambda: _run_own_worker(settings, self._set_failing)))
         self._has_ended = False
 
     @property
     def is_failing(self) -> bool:
-        """Whether a process of it fails at each start, so that no scan will end."""
+        """True if a process of the worker fails at each start, so that no scan will end."""
         return self._failing[0] > 0
 
-    def why(self, settings: Settings) -> str:
-        """Return what is wrong with it, in a sentence."""
+    def failure(self, settings: Settings) -> str:
+        """Return the fault of the worker in one sentence."""
         ends = "fails at each start" if self.is_failing else "ended by itself"
         return f"The worker {ends}; {settings.worker_log} says why."
 
-    def _tell(self, names: tuple[str, ...]) -> None:
-        """Note in the fork whether any process of the worker's fails at each start."""
+    def _set_failing(self, names: tuple[str, ...]) -> None:
+        """Record in the fork whether a process of the worker fails at each start."""
         self._failing[0] = bool(names)
 
     def has_ended(self) -> bool:
-        """Return whether it is gone."""
+        """Return whether the worker has ended."""
         if not self._has_ended:
             self._has_ended = exit_status(self._pid) is not None
         return self._has_ended
 
-    def stop(self, told: Interrupts) -> None:
-        """Ask it to stop and wait for its end, which comes after that of the scan it runs.
+    def stop(self, interrupts: Interrupts) -> None:
+        """Send SIGTERM to the worker and wait for its end; it first finishes its scan.
 
-        A second signal is passed on as the worker's second: it hands back what it runs. So is a
-        third, after which nothing in it is waited for.
+        A second signal is passed on, and the worker gives its scan back to the queue. A third one
+        is passed on too, and the worker ends without waiting.
         """
-        told.hold()
-        # The first one has led here, if there was one.
-        earlier = min(told.count, 1)
+        interrupts.hold()
+        # If there was a signal, the first one has caused this call.
+        earlier = min(interrupts.count, 1)
         began_s, passed = time.monotonic(), 0
         while not self.has_ended():
-            wanted = 1 + min(told.count - earlier, 1) + (told.distinct >= _KILLING)
-            if passed < wanted and time.monotonic() >= began_s + passed * _APART_S:
+            wanted = (
+                1 + min(interrupts.count - earlier, 1) + (interrupts.distinct >= _KILLING_SIGNALS)
+            )
+            if passed < wanted and time.monotonic() >= began_s + passed * _SIGNAL_GAP_S:
                 os.kill(self._pid, signal.SIGTERM)
                 passed += 1
             time.sleep(_END_POLL_S)
 
 
 @contextmanager
-def _worker_beside(settings: Settings, told: Interrupts) -> Iterator[_Worker]:
-    """Run a worker meanwhile, and stop it whatever ends this process, short of SIGKILL."""
+def _running_worker(settings: Settings, interrupts: Interrupts) -> Iterator[_Worker]:
+    """Run a worker during the block, and stop it at its end; only SIGKILL prevents the stop."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
@@ -262,21 +265,21 @@ def _worker_beside(settings: Settings, told: Interrupts) -> Iterator[_Worker]:
     try:
         yield worker
     finally:
-        worker.stop(told)
+        worker.stop(interrupts)
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
-    """End as the signal wants it, but through every `finally`."""
+    """End with the signal's exit code, but execute every `finally` first."""
     raise SystemExit(128 + number)
 
 
-def _be_worker(settings: Settings, on_failing: Callable[[tuple[str, ...]], None]) -> None:
-    """Run a worker of one, with an egress gateway of its own unless a unit runs one.
+def _run_own_worker(settings: Settings, on_failing: Callable[[tuple[str, ...]], None]) -> None:
+    """Run a worker for one scan, with its own egress gateway unless a systemd unit runs one.
 
-    A shared gateway would end with the command that started it, and take the sandboxes of another
-    `safeurl scan` along.
+    A gateway that several commands share would end with the command that started it, and with it
+    the connections of other `safeurl scan` commands.
     """
     from worker.daemon import run_worker  # noqa: PLC0415 - other commands start sooner without it
     from worker.egress.gateway.server import run_gateway  # noqa: PLC0415 - the same
@@ -287,24 +290,24 @@ def _be_worker(settings: Settings, on_failing: Callable[[tuple[str, ...]], None]
         run_worker(one, on_failing=on_failing)
         return
     with TemporaryDirectory(prefix="egress-", dir=settings.state_dir) as folder:
-        os.environ["EGRESS_DIR"] = folder  # where the jobs read it
+        os.environ["EGRESS_DIR"] = folder  # the jobs read it there
         own = one.model_copy(update={"egress_dir": folder})
         gateway = Role("gateway", lambda: run_gateway(own), stop_wave=2)
         run_worker(own, more=(gateway,), on_failing=on_failing)
 
 
 class _Parts:
-    """What a scan needs beside its worker: without them it would wait here, and for ever."""
+    """The parts that a scan needs in addition to its worker; without them it would wait forever."""
 
     def __init__(self, settings: Settings) -> None:
-        """Take them for present."""
+        """Assume that all parts are present."""
         self._settings = settings
         self._seen_s = time.monotonic()
-        #: Why no scan can begin, at the last look.
+        #: The reason why no scan can begin, from the last check; empty if there is none.
         self.missing = ""
 
-    async def ask(self) -> None:
-        """Raise UnavailableError when Docker, or the gateway a unit should run, is not there."""
+    async def check(self) -> None:
+        """Raise UnavailableError if Docker does not answer, or the gateway of a systemd unit."""
         from worker.bootstrap import make_sandbox  # noqa: PLC0415 - the same; the worker inherits it
         from worker.egress.client.client import EgressClient  # noqa: PLC0415 - the same
 
@@ -313,24 +316,24 @@ class _Parts:
             await EgressClient(self._settings.gateway_dir).ping()
 
     @asynccontextmanager
-    async def asked_meanwhile(self) -> AsyncIterator[None]:
-        """Keep asking until the block ends."""
-        asking = asyncio.create_task(self._keep_asking())
+    async def monitored(self) -> AsyncIterator[None]:
+        """Repeat the check until the block ends."""
+        monitor = asyncio.create_task(self._monitor())
         try:
             yield
         finally:
-            asking.cancel()
+            monitor.cancel()
 
-    def lack(self, scan: Scan) -> bool:
-        """Return whether the scan has not begun and a part has been away for a while."""
+    def are_missing(self, scan: Scan) -> bool:
+        """Return whether the scan has not begun and a part has been missing for some time."""
         away_s = time.monotonic() - self._seen_s
         return scan.state is State.QUEUED and bool(self.missing) and away_s > _AWAY_S
 
-    async def _keep_asking(self) -> None:
+    async def _monitor(self) -> None:
         while True:
-            await asyncio.sleep(_ASK_S)
+            await asyncio.sleep(_CHECK_S)
             try:
-                await self.ask()
+                await self.check()
             except UnavailableError as error:
                 self.missing = str(error)
             else:

@@ -1,7 +1,7 @@
 """Reads the input of `submit-scan`: arguments, files and standard input, line by line.
 
-A line holds one URL or several, with or without words around. Empty lines and lines that begin
-with `#` are passed over. Text is UTF-8 or, as Windows programs write it, UTF-16.
+A line contains one or several URLs, perhaps between other words. Empty lines and lines that begin
+with `#` are skipped. Text is UTF-8 or UTF-16, which Windows programs write.
 """
 
 import io
@@ -43,9 +43,9 @@ class Given:
 
 
 def read_given(arguments: Sequence[str], files: Sequence[str]) -> Iterator[Given]:
-    """Yield what was given, in the order of arguments, files and standard input.
+    """Yield the given texts in the order of arguments, files and standard input.
 
-    Raises RequestError where nothing was given and for a file that cannot be read.
+    Raise RequestError if there are none, or if a file cannot be read.
     """
     reads_input = "-" in (*arguments, *files) or not (arguments or files)
     if reads_input and (sys.stdin is None or (not (arguments or files) and sys.stdin.isatty())):
@@ -83,9 +83,9 @@ def read_lines(stream: BinaryIO, file: str) -> Iterator[Given]:
 
 
 def _decoded(stream: BinaryIO) -> io.TextIOWrapper:
-    """Return the text of a stream whose bytes tell their encoding, with line feeds only.
+    """Return the text of a stream, whose bytes show its encoding, with line feeds only.
 
-    Bytes that are no text become surrogates, with which a URL is refused.
+    Bytes that are not valid text become surrogates, and a URL with surrogates is refused.
     """
     head = b""
     while len(head) < _LEAST_HEAD and (more := _read_some(stream)):
@@ -97,7 +97,7 @@ def _decoded(stream: BinaryIO) -> io.TextIOWrapper:
 
 
 def _read_some(stream: BinaryIO) -> bytes:
-    """Return the bytes that are available, as of a pipe whose writer continues."""
+    """Return the available bytes, for example of a pipe whose writer continues."""
     if isinstance(stream, io.BufferedReader):
         return stream.read1(_HEAD_BYTES)
     return stream.read(_HEAD_BYTES)

@@ -1,7 +1,7 @@
 """Submits each URL that `submit-scan` is given, and reports it: accepted, refused or a duplicate.
 
-A list may be long, so it is handed in batch by batch while it is read. What was handed in stands
-even if a later batch is not taken.
+A list may be long, so it is submitted in batches while it is read. Submitted batches stay submitted
+even if a later one fails.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ class _Found:
 
     url: str
     given: Given
-    #: What else the same text holds that is no URL.
+    #: The other words of the same text, which are not URLs.
     left_out: tuple[str, ...] = ()
 
 
@@ -40,7 +40,7 @@ class Intake:
     """Submits URLs and reports each; `ids` are the ids of the scans."""
 
     def __init__(self, service: Service, *, source: str, as_document: bool, ids_only: bool) -> None:
-        """Print documents instead of text; only ids with `ids_only`, if no results follow."""
+        """Store the options: print JSON documents, or only ids because no results follow."""
         self.ids: list[str] = []
         self.refused = 0
         self._duplicates = 0
@@ -59,19 +59,19 @@ class Intake:
         try:
             for each in given:
                 has_lines = has_lines or each.line is not None
-                for found in self._sifted(each):
+                for found in self._usable(each):
                     batch.append(found)
                     if len(batch) == MAX_SUBMIT:
-                        await self._hand_in(batch)
+                        await self._submit(batch)
                         batch = []
             if batch:
-                await self._hand_in(batch)
+                await self._submit(batch)
         except (RequestError, UnavailableError):
             self._count(has_lines=has_lines)
             raise
         self._count(has_lines=has_lines)
 
-    def _sifted(self, given: Given) -> Iterator[_Found]:
+    def _usable(self, given: Given) -> Iterator[_Found]:
         """Yield the URLs of a text that can be scanned; report the others."""
         if not given.is_whole:
             reason = f"The line is longer than {MAX_LINE:,} characters. Give one URL a line."
@@ -115,24 +115,24 @@ class Intake:
             self._document(found, duplicate_of={"line": before.line, "file": before.file or None})
         return True
 
-    async def _hand_in(self, batch: list[_Found]) -> None:
+    async def _submit(self, batch: list[_Found]) -> None:
         submission = await self._service.submit([found.url for found in batch], source=self._source)
         self.ids += [scan.id for scan in submission.scans]
-        self._tell(submission, batch)
+        self._report(submission, batch)
 
-    def _tell(self, submission: Submission, batch: list[_Found]) -> None:
+    def _report(self, submission: Submission, batch: list[_Found]) -> None:
         """Print the ids on standard output, or on standard error if results follow there."""
-        screen, beside = Screen(), Screen(stderr=True)
+        screen, errors = Screen(), Screen(stderr=True)
         if submission.warning not in {"", *self._warned}:
             self._warned.add(submission.warning)
-            beside.line(("Warning:", "bold yellow"), f" {submission.warning}")
+            errors.line(("Warning:", "bold yellow"), f" {submission.warning}")
         for scan, found in zip(submission.scans, batch, strict=True):
             if self._ids_only and self._as_document:
                 self._document(found, id=scan.id, url=scan.url, queued=submission.queued)
             elif self._ids_only:
                 screen.line(scan.id)
             else:
-                beside.line(f"{scan.id}  {safe_url(scan.url)}")
+                errors.line(f"{scan.id}  {safe_url(scan.url)}")
         screen.flush()
 
     def _document(self, found: _Found, **facts: object) -> None:

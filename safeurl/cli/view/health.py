@@ -1,4 +1,4 @@
-"""How health looks in a terminal: a panel there, plain lines in a pipe."""
+"""Prints the health: as a panel in a terminal, as plain lines in a pipe."""
 
 from collections.abc import Iterable, Iterator
 from types import MappingProxyType
@@ -13,12 +13,12 @@ _STYLES: Final = MappingProxyType(
     {"healthy": "bold green", "degraded": "bold yellow", "unhealthy": "bold red"}
 )
 _GIBIBYTE: Final = 1024**3
-#: Sentences of ours may be longer than what hostile pages get.
+#: Our own sentences may be longer than text of hostile pages.
 _MAX_TEXT: Final = 600
 
 
 def print_health(screen: Screen, health: Health, sources: Iterable[tuple[str, str]] = ()) -> None:
-    """Print status, issues with advice, the figures of the work there is, and whose settings."""
+    """Print the status, the issues with advice, the counts of scans, and the source of settings."""
     given = (*_facts(health), *sources)
     facts = [(name, clean(value, _MAX_TEXT)) for name, value in given]
     if screen.is_terminal:

@@ -1,8 +1,9 @@
-"""The one way out to standard output and error: every command prints through a `Screen`.
+"""All output of the commands: every command prints only through a `Screen`.
 
-It takes plain text and rows of it, cleans all of them, and builds what rich draws by itself. So no
-value can carry escapes, markup, emoji codes, links or line breaks to a terminal, whoever forgets
-to clean it: URLs in it are defanged. A test holds that nothing else in this package prints.
+A screen accepts plain text and rows of it, cleans all of it, defangs its URLs, and builds the
+objects that rich draws. So no value can bring escapes, markup, emoji codes, links or line breaks to
+a terminal, even if its caller did not clean it. A test checks that no other code of this package
+prints.
 """
 
 import json
@@ -24,24 +25,24 @@ from safeurl.printable import plain
 Cell = str | tuple[str, str]
 Row = Sequence[Cell]
 
-#: What a table's last column needs.
+#: The smallest width of a table's last column.
 _LEAST_LAST: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """How a column of a grid looks."""
+    """The layout of a column of a grid."""
 
     name: str = ""
     style: str = ""
-    #: Whether it is never broken over lines.
+    #: True if its cells are never broken over several lines.
     whole: bool = False
     right: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """Rows under each other; with a head where the columns have names."""
+    """Rows of cells, with a head if the columns have names."""
 
     columns: tuple[Column, ...]
     rows: Sequence[Row]
@@ -49,20 +50,20 @@ class Grid:
 
 
 class Screen:
-    """Standard output, or standard error; a terminal, a pipe or a file."""
+    """Standard output or standard error, which may be a terminal, a pipe or a file."""
 
     def __init__(self, console: Console | None = None, *, stderr: bool = False) -> None:
-        """Print to this console where one is given, as tests and pictures do."""
+        """Print to the given console, as tests do, or to standard output or error."""
         self._console = console or Console(stderr=stderr, emoji=False, markup=False)
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person reads it."""
+        """True if the output is a terminal."""
         return self._console.is_terminal
 
     @property
     def width(self) -> int:
-        """Columns of the terminal."""
+        """The number of columns of the terminal."""
         return self._console.width
 
     def line(self, *parts: Cell) -> None:
@@ -70,7 +71,7 @@ class Screen:
         self._console.print(_text(*parts), soft_wrap=True)
 
     def own_line(self, words: str) -> None:
-        """Print one line of our own whose URL is there to be opened: this system's address."""
+        """Print one line with a URL that is not defanged: the address of this system."""
         self._console.print(Text(plain(words)), soft_wrap=True)
 
     def tabbed(self, rows: Sequence[Sequence[str]]) -> None:
@@ -79,12 +80,12 @@ class Screen:
             self._console.file.write("\t".join(map(_safe, row)) + "\n")
 
     def document(self, document: object, *, indent: int | None = None) -> None:
-        """Print JSON in ASCII, with every control character escaped, the last of ASCII too."""
+        """Print JSON in ASCII, with every control character escaped, also DEL."""
         text = json.dumps(document, indent=indent, ensure_ascii=True)
         self._console.file.write(text.replace("\x7f", "\\u007f") + "\n")
 
     def panel(self, title: str, style: str, grids: Sequence[Grid]) -> None:
-        """Print grids in a frame, a blank line between them."""
+        """Print grids in a frame, with a blank line between them."""
         parts: list[Table | Text] = []
         for grid in grids:
             parts += [*([Text()] if parts else []), _grid(grid)]
@@ -98,24 +99,24 @@ class Screen:
         )
 
     def table(self, names: Sequence[str], rows: Sequence[Row]) -> None:
-        """Print a table of which only the last column is folded, or lines where it has no room."""
+        """Print a table with a folded last column, or lines if the terminal is too narrow."""
         *heads, last = names
         columns = tuple(Column(name=name, whole=True) for name in heads)
         texts = [[_text(cell).plain for cell in row] for row in (names, *rows)]
         *whole, _ = zip(*texts, strict=True)
-        room = self.width - sum(max(map(cell_len, cells)) + 2 for cells in whole)
-        if room < _LEAST_LAST:
+        last_width = self.width - sum(max(map(cell_len, cells)) + 2 for cells in whole)
+        if last_width < _LEAST_LAST:
             self._blocks(names, rows)
             return
         self._console.print(_grid(Grid(columns=(*columns, Column(name=last)), rows=rows)))
 
     def flush(self) -> None:
-        """Write what is buffered."""
+        """Write the buffered output."""
         self._console.file.flush()
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str], None]]:
-        """Show what is done meanwhile, on a terminal; yield what changes the words."""
+        """Show a status line on a terminal; yield the function that sets its text."""
         if not self.is_terminal:
             yield lambda _words: None
             return
@@ -123,7 +124,7 @@ class Screen:
             yield lambda words: status.update(_text(words))
 
     def _blocks(self, names: Sequence[str], rows: Sequence[Row]) -> None:
-        """Print each row as lines that the terminal may break: nothing is cut, ids least of all."""
+        """Print each row as lines that the terminal may break, so that no text is cut."""
         for row in rows:
             indent = ""
             for name, cell in zip(names, row, strict=True):
@@ -133,7 +134,7 @@ class Screen:
 
 
 def _text(*parts: Cell) -> Text:
-    """Return styled text that holds no link, whose every character is fit for a terminal."""
+    """Return styled text without links and without unsafe characters for a terminal."""
     text = Text()
     for part in parts:
         words, style = (part, "") if isinstance(part, str) else part

@@ -1,4 +1,4 @@
-"""Standard output and error, made to take every character and to say when they fail."""
+"""Prepares standard output and error: they accept every character and report their errors."""
 
 import io
 import os
@@ -15,11 +15,11 @@ class OutputError(UnavailableError):
 
 
 class _Errors(io.FileIO):
-    """The file below standard error: what it does not take is lost, and ends nothing."""
+    """The file of standard error. Text that cannot be written is lost without an error."""
 
-    # Any, because Python has no name for what holds bytes before 3.12.
+    # Any, because Python before 3.12 has no type for a buffer of bytes.
     def write(self, data: Any, /) -> int:
-        """Write it all: who has no buffer above us would not look how much was taken."""
+        """Write all bytes: a text stream without a buffer does not check for a partial write."""
         left = memoryview(data).cast("B")
         size = len(left)
         with suppress(OSError):
@@ -29,41 +29,41 @@ class _Errors(io.FileIO):
     def _write_all(self, left: memoryview) -> None:
         while left:
             if (count := super().write(left)) is None:
-                select([], [self], [])  # somebody who shares it has made it non-blocking
+                select([], [self], [])  # another process has made the shared file non-blocking
             else:
                 left = left[count:]
 
 
 class _Output(_Errors):
-    """The file below standard output: the one place where its errors cannot be taken for others.
+    """The file of standard output. It turns its errors into OutputError.
 
-    OutputError is no OSError, so that nobody on the way translates it as some other file's.
+    OutputError is not an OSError, so that no caller takes it for the error of another file.
     """
 
     def write(self, data: Any, /) -> int:
-        """Write it all, or raise."""
+        """Write all bytes or raise an error."""
         left = memoryview(data).cast("B")
         try:
             self._write_all(left)
         except BrokenPipeError:
-            raise  # typer and rich know it
+            raise  # typer and rich handle it
         except OSError as error:
             raise OutputError(f"Standard output cannot be written: {error.strerror}.") from error
         return len(left)
 
 
 def prepare_output() -> None:
-    """Escape what an encoding lacks, and let each stream fail in its own way.
+    """Escape characters that the encoding lacks, and define the errors of each stream.
 
-    Standard output's errors become OutputError. Those of standard error are nobody's: it holds the
-    log, without which everything goes on. Streams that the command was started without are opened
-    on /dev/null first.
+    Errors of standard output become OutputError. Errors of standard error are ignored: it has only
+    the log, and everything works without it. Streams that were closed at the start of the command
+    are first opened on /dev/null.
     """
     _open_missing()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    with suppress(io.UnsupportedOperation):  # no file, as where a test captures the output
+    with suppress(io.UnsupportedOperation):  # not a file, for example if a test captures the output
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout = _wrapped(sys.stdout, _Output)
         if isinstance(sys.stderr, io.TextIOWrapper):
@@ -71,15 +71,15 @@ def prepare_output() -> None:
 
 
 def _open_missing() -> None:
-    """Open closed standard streams, or the next file or socket would get their numbers.
+    """Open closed standard streams, because a later file or socket would get their numbers.
 
-    What is written to one is lost, which is what was asked for.
+    Text for such a stream is lost, as the caller wanted by closing it.
     """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest free number, hence this one; programs that we start have it too.
+            # The kernel gives the lowest free number, so this one. Child processes inherit it.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - by position only
     sys.stdout = sys.stdout or _nowhere(1)
     sys.stderr = sys.stderr or _nowhere(2)
@@ -102,7 +102,7 @@ def _wrapped(stream: io.TextIOWrapper, kind: type[_Errors]) -> io.TextIOWrapper:
 
 
 def silence(stream: TextIO) -> None:
-    """Let what is still buffered go nowhere, else the interpreter would complain at its end."""
+    """Discard the buffered output, or the interpreter would report an error at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

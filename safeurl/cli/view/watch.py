@@ -1,4 +1,4 @@
-"""Waiting for scans: what a person sees while it lasts."""
+"""Waits for scans, and shows their states meanwhile."""
 
 import asyncio
 import time
@@ -10,14 +10,14 @@ from safeurl.model.scan import Scan
 from safeurl.service import Service
 from safeurl.state import Outcome, State, is_final
 
-#: How often it is looked whether the wait is over, and the time on the screen moves.
+#: The interval of the checks for the end of the wait, and of changes of the time on the screen.
 _TICK_S = 0.05
-#: Least and most seconds between two questions to a database of this host's, and to a remote one,
-#: which many may wait at.
+#: The shortest and longest time between two reads of a database on this host, and of a remote one,
+#: which many commands may read.
 _LOCAL_S = (0.05, 1.0)
 _REMOTE_S = (0.25, 5.0)
-#: Part of the time since something changed that passes between two questions.
-_PATIENCE = 0.1
+#: The time between two reads, as a part of the time since the last change.
+_PAUSE_SHARE = 0.1
 
 _WORDS = {
     State.QUEUED: "waiting for a worker",
@@ -32,7 +32,7 @@ Ended = Callable[[Scan], bool]
 
 
 def is_ended(scan: Scan) -> bool:
-    """Return whether nothing more happens to the scan."""
+    """Return whether the scan is in a final state."""
     return is_final(scan.state)
 
 
@@ -44,12 +44,12 @@ def is_ended_or_put_off(scan: Scan) -> bool:
 
 
 def pause_s(waited_s: float, *, remote: bool) -> float:
-    """Return the seconds until the database is asked again, after such a time without a change."""
+    """Return the seconds until the next read, if there was no change for `waited_s` seconds."""
     least, most = _REMOTE_S if remote else _LOCAL_S
-    return min(most, max(least, waited_s * _PATIENCE))
+    return min(most, max(least, waited_s * _PAUSE_SHARE))
 
 
-async def watch(  # noqa: PLR0913 - how long and at what pace, each by its name
+async def watch(  # noqa: PLR0913 - one keyword per option of the wait
     service: Service,
     scan_id: str,
     screen: Screen,
@@ -60,10 +60,10 @@ async def watch(  # noqa: PLR0913 - how long and at what pace, each by its name
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Scan:
-    """Show each state as it comes until the scan ended or the time is over; return it as it is.
+    """Show each new state until the scan ends or the time is over; then return the scan.
 
-    The longer nothing changes, the more seldom the database is asked, and one that is `remote`
-    more seldom still; `ended` is asked all the time.
+    The pause between two reads of the database grows while nothing changes, and is longer if the
+    database is `remote`. `ended` is called at every tick.
     """
     started = changed = ask_at = clock()
     seen: State | None = None
@@ -93,7 +93,7 @@ def _announce(screen: Screen, scan: Scan, took_s: float) -> None:
 
 
 def state_line(state: State, took_s: float, outcome: Outcome | None = None) -> str:
-    """Return the line that tells of a state reached after so many seconds."""
+    """Return the line for a state that was reached after so many seconds."""
     words = "cancelled" if outcome is Outcome.CANCELLED else _WORDS[state]
     mark = "✓" if is_final(state) else "•"
     return f"{mark} {state:<10} {took_s:6.2f} s  {words}"

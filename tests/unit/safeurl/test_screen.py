@@ -112,7 +112,7 @@ def _submit(text: str) -> None:
     found = submit_report._Found(text, Given(text, 1, text))
     for ids_only in (True, False):
         told = Intake(Service, source=text, as_document=False, ids_only=ids_only)  # type: ignore[arg-type]  # not asked
-        told._tell(submission, [found] * len(submission.scans))
+        told._report(submission, [found] * len(submission.scans))
         told._refuse(found, UrlRefusedError(text, text))
         told._refuse(found, UrlRefusedError(Reason.NO_URL, text))
         told._document(found, message=text)
