@@ -1,1 +1,1 @@
-"""The HTTP face: takes scans in and shows what became of them; has no way to Docker."""
+"""The HTTP API: accepts scans and shows their results; it has no access to Docker."""

@@ -31,12 +31,12 @@ from safeurl.settings import Settings
 
 _log = logging.getLogger("safeurl.api")
 
-#: Seconds between attempts to bring the schema up to date while the database is down.
+#: Seconds between attempts to migrate the schema while the database does not answer.
 MIGRATE_EVERY_S: Final = 1.0
 
 
 def create_app(service: Service, hosts: frozenset[str] | None = LOOPBACK_HOSTS) -> FastAPI:
-    """Wire the application; `hosts` are the names it answers to, None for any."""
+    """Return the application; `hosts` are the accepted names of this server, None for any."""
     app = FastAPI(
         title="SafeURL",
         version=safeurl.__version__,
@@ -61,17 +61,17 @@ def create_app(service: Service, hosts: frozenset[str] | None = LOOPBACK_HOSTS) 
 
 
 def serve(settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve the API until SIGTERM or SIGINT; to be called from the main thread.
+    """Serve the API until SIGTERM or SIGINT; call this in the main thread.
 
-    Comes up without database and queue, and uses them once they answer. `announce` is told the
-    address. Raises ConfigError when that address cannot be listened on.
+    The API starts without database and queue, and uses them as soon as they answer. `announce` is
+    called with the address. Raise ConfigError if the address cannot be opened.
     """
     with contextlib.closing(listen(settings)) as listener:
         serve_on(listener, settings, announce)
 
 
 def serve_on(listener: socket.socket, settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve on a socket that was opened before, by a parent that restarts this process."""
+    """Serve on a socket that the parent process has opened, which restarts this process."""
     asyncio.run(_serve(settings, listener, announce))
 
 
@@ -108,7 +108,7 @@ async def _open_parts(settings: Settings) -> AsyncIterator[tuple[SchemaStore, Se
 
 
 async def _migrate(store: SchemaStore) -> None:
-    """Bring the schema up to date as soon as the database answers."""
+    """Migrate the schema as soon as the database answers."""
     while True:
         try:
             await store.migrate()
@@ -120,17 +120,17 @@ async def _migrate(store: SchemaStore) -> None:
 
 
 def _stop_on_failure(server: uvicorn.Server, migration: "asyncio.Task[None]") -> None:
-    """End the server when the database can never be used, so that the reason is raised."""
+    """End the server if the database cannot be used at all, so that the error is raised."""
     if not migration.cancelled() and migration.exception() is not None:
         server.should_exit = True
 
 
 @contextlib.contextmanager
 def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
-    """Let signals end the server and nothing more.
+    """Let signals end only the server, not the process.
 
-    uvicorn raises a signal again once it has stopped; this handler takes it, so that what the
-    caller has opened is closed and the process exits with 0.
+    uvicorn raises a signal again after it has stopped. This handler ignores it, so that the caller
+    closes what it has opened and the process exits with 0.
     """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -145,14 +145,14 @@ def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
 
 
 def listen(settings: Settings) -> socket.socket:
-    """Open the address the settings name; raise ConfigError when that cannot be done."""
+    """Return a socket on the address of the settings; raise ConfigError if it cannot be opened."""
     host, port = settings.api_host, settings.api_port
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
         return socket.create_server(address, family=family)
     except OSError as error:
-        # The library adds the address to the system's words; the setting names it already.
+        # The library adds the address to the system's message, which names it already.
         words = str(error.strerror).partition(" (")[0]
         fault = f"API_HOST, API_PORT: the API cannot listen on {host}, port {port}: {words}."
         raise ConfigError((fault,)) from error
@@ -164,9 +164,9 @@ def _address(listener: socket.socket) -> str:
 
 
 def allowed_hosts(settings: Settings, address: str) -> frozenset[str] | None:
-    """Return the names that a server on this address answers to, None for any.
+    """Return the accepted names of a server on this address, None for any.
 
-    Open to other machines it cannot know its names, unless the settings list them.
+    A server that is open to other machines does not know its names; the settings may list them.
     """
     named = frozenset(name.lower() for name in settings.api_allowed_hosts)
     if ipaddress.ip_address(address).is_loopback:

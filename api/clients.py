@@ -1,17 +1,17 @@
-"""Which client connections are open, and which one has to go when there are too many.
+"""The open client connections, and the choice of those to close if there are too many.
 
-A connection either waits for its client (for a request's head or body, for the next request, or
-for the client to read an answer) or the server works for it. Only the first kind costs an attacker
-nothing, so only that kind is dropped to make room:
+Either a connection waits for its client (for the head or body of a request, for the next request,
+or until the client reads a response), or the server works on its request. Waiting connections cost
+an attacker nothing, so only these are closed for a new connection:
 
-- A client over its own cap loses the one of its connections that waits longest. Where the server
-  works for all of them, the new one is answered with 429 instead.
-- Over the total cap, the client with the most waiting connections loses the one that waits
-  longest. A client with one connection is therefore the last that is affected; where all have one,
-  it is the one that waits longest.
+- If a client exceeds its own cap, its longest waiting connection is closed. If the server works on
+  requests of all its connections, the new one gets the response 429 instead.
+- If the total cap is exceeded, the client with the most waiting connections loses the longest
+  waiting one. Clients with one connection are therefore affected last, and of these the one that
+  waits longest.
 
-How long something waits is counted from the moment the wait began, not from its last byte: sending
-slowly does not help. Pure data: it opens, closes and measures nothing.
+A wait is measured from its start and not from the last byte, so that sending slowly has no
+advantage. This module only keeps data: it opens and closes no connection and reads no clock.
 """
 
 import ipaddress
@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Generic, TypeVar
 
-#: A customer of an IPv6 provider has at least this much: one address each would be no cap.
+#: A customer of an IPv6 provider has at least a network of this size, so a cap for each address
+#: would have no effect.
 _IPV6_CLIENT_BITS: Final = 64
 
 Connection = TypeVar("Connection")
@@ -29,24 +30,24 @@ Connection = TypeVar("Connection")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What clients may take of the server; times in seconds."""
+    """The limits of clients; times are in seconds."""
 
     per_client: int = 32
     total: int = 1024
     #: From the connection, or from the first byte of a later request, to the end of the head.
     head_s: float = 10.0
-    #: From a head to the end of its body, and between two pieces of it.
+    #: From the head of a request to the end of its body, and between two parts of the body.
     body_s: float = 30.0
     body_stall_s: float = 10.0
-    #: Until an answer has left the server, and between two pieces of it.
+    #: Until a response has left the server, and between two parts of it.
     answer_s: float = 60.0
     answer_stall_s: float = 10.0
-    #: Between an answer and the next request.
+    #: Between a response and the next request.
     idle_s: float = 5.0
 
 
 class Over(StrEnum):
-    """Which cap a connection is over."""
+    """The cap that a connection exceeds."""
 
     CLIENT = "client"
     TOTAL = "total"
@@ -54,11 +55,11 @@ class Over(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Admission(Generic[Connection]):
-    """What becomes of a new connection, and of those that make room for it."""
+    """The decision about a new connection, and the connections that are closed for it."""
 
-    #: None: it is served. Else it is answered with a refusal.
+    #: None if the connection is served. Otherwise it gets a refusal because of this cap.
     refused: Over | None = None
-    #: To be dropped now, with the cap that they are over; they count no more.
+    #: The connections to close now, each with the exceeded cap. They are no longer counted.
     dropped: tuple[tuple[Connection, Over], ...] = ()
 
 
@@ -67,16 +68,16 @@ class _Client(Generic[Connection]):
     """The connections of one client."""
 
     all: set[Connection] = field(default_factory=set)
-    #: Those that wait for the client, longest first, each with its wait's number.
+    #: The connections that wait for the client, longest first, each with the number of its wait.
     waiting: OrderedDict[Connection, int] = field(default_factory=OrderedDict)
 
     def weight(self) -> tuple[int, int]:
-        """Return what makes a client the one to lose a connection: how many wait, how long."""
+        """Return the sort key of a client: its number of waits, then its oldest wait."""
         return len(self.waiting), -next(iter(self.waiting.values()), 0)
 
 
 def client_key(address: str) -> str:
-    """Return who an address stands for: an IPv4 address, or the /64 network of an IPv6 one."""
+    """Return the client of an address: the IPv4 address, or the /64 network of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -92,19 +93,19 @@ class Clients(Generic[Connection]):
     """The open connections by client."""
 
     def __init__(self, limits: Limits) -> None:
-        """Begin with none."""
+        """Create an empty registry with these limits."""
         self.limits = limits
         self._clients: dict[str, _Client[Connection]] = {}
         self._keys: dict[Connection, str] = {}
-        #: Of waits, in the order in which they began.
+        #: The numbers of waits, in the order of their starts.
         self._numbers = itertools.count(1)
 
     def __len__(self) -> int:
-        """Return how many connections count."""
+        """Return the number of counted connections."""
         return len(self._keys)
 
     def admit(self, connection: Connection, address: str) -> Admission[Connection]:
-        """Count a new connection, which waits for its request, and say who makes room for it."""
+        """Count a new connection, which waits for its request; return which others to close."""
         key = client_key(address)
         client = self._clients.get(key, _Client())
         refused, dropped = None, []
@@ -112,16 +113,16 @@ class Clients(Generic[Connection]):
         if over >= 0:
             is_working_for_all = len(client.all) - len(client.waiting) >= self.limits.per_client
             refused = Over.CLIENT if is_working_for_all else None
-            # Those that are answered with a refusal have room of their own, as much again.
+            # Connections that get a refusal have a second cap of the same size.
             if not is_working_for_all or over >= self.limits.per_client:
                 dropped += self._drop_longest(client, Over.CLIENT)
         if len(self) >= self.limits.total:
             largest = max(self._clients.values(), key=_Client.weight)
-            room = self._drop_longest(largest, Over.TOTAL)
-            if not room:
+            longest = self._drop_longest(largest, Over.TOTAL)
+            if not longest:
                 return Admission(Over.TOTAL, ((connection, Over.TOTAL),))
-            dropped += room
-        # Looked up again: with its last connection dropped, the client was forgotten.
+            dropped += longest
+        # Read again: the client was removed if its last connection was dropped.
         client = self._clients.setdefault(key, _Client())
         client.all.add(connection)
         client.waiting[connection] = next(self._numbers)
@@ -129,20 +130,20 @@ class Clients(Generic[Connection]):
         return Admission(refused, tuple(dropped))
 
     def waits(self, connection: Connection) -> None:
-        """Take down that a new wait for the connection's client begins now."""
+        """Record that a new wait for the connection's client begins now."""
         client = self._of(connection)
         if client is not None:
             client.waiting[connection] = next(self._numbers)
             client.waiting.move_to_end(connection)
 
     def works(self, connection: Connection) -> None:
-        """Take down that the server works for the connection: it is not dropped."""
+        """Record that the server works on the connection's request, so that it is not dropped."""
         client = self._of(connection)
         if client is not None:
             client.waiting.pop(connection, None)
 
     def leave(self, connection: Connection) -> None:
-        """Count the connection no more; it may have gone before."""
+        """Remove the connection from the count; it may have been removed before."""
         client = self._of(connection)
         if client is None:
             return
@@ -159,7 +160,7 @@ class Clients(Generic[Connection]):
     def _drop_longest(
         self, client: _Client[Connection], over: Over
     ) -> list[tuple[Connection, Over]]:
-        """Take out the connection that has waited longest, if one waits."""
+        """Remove and return the longest waiting connection; return an empty list if none waits."""
         longest = next(iter(client.waiting), None)
         if longest is None:
             return []

@@ -1,7 +1,7 @@
-"""One client connection: uvicorn's HTTP/1.1 protocol with a time limit on all it waits for.
+"""One client connection: uvicorn's HTTP/1.1 protocol with a time limit for every wait.
 
-uvicorn itself limits only the pause between two requests. What is waited for is derived from the
-state of h11, the HTTP parser, after each event; one timer per connection looks at the deadline.
+uvicorn itself limits only the pause between two requests. After each event, the present wait is
+derived from the state of h11, the HTTP parser. One timer per connection checks the deadline.
 """
 
 import asyncio
@@ -24,73 +24,74 @@ from uvicorn.server import ServerState
 from api.clients import Clients, Over
 from api.errors import error_response
 
-#: What uvicorn says of connections. Below ERROR that is what clients do: they could fill a disk.
+#: uvicorn's log of connections. Clients cause its lines below ERROR, and could fill the disk.
 HTTP_LOG: Final = logging.getLogger("safeurl.api.http")
 
-#: Seconds after which a client that was turned away may try again.
+#: Seconds after which a refused client may try again.
 _RETRY_AFTER_S: Final = 5
-#: A client that was answered before it had sent its body gets this long to end it, so that it reads
-#: the answer: closed at once, the connection may be reset, and the answer with it.
+#: The time for the rest of a body whose client already has the response. If the connection were
+#: closed at once, it could be reset before the client has read the response.
 _DRAIN_S: Final = 2.0
-#: When the server stops, an answer has this long to be read: less than the server waits for all.
+#: The time for a client to read its response while the server stops; shorter than the server's own
+#: limit for the stop.
 _LAST_S: Final = 5.0
-#: What is read of a connection before the next one has its turn. asyncio's 256 KiB hold so many
-#: chunks of one byte that they take half a second.
+#: The bytes that are read from a connection before the next one is served. asyncio's 256 KiB may
+#: contain so many chunks of one byte that they take half a second.
 _READ_AT_ONCE: Final = 4 * 1024
 _CAN_ANSWER: Final = frozenset({h11.IDLE, h11.SEND_RESPONSE})
 
 
 class Wait(StrEnum):
-    """What a connection waits for."""
+    """The event for which a connection waits."""
 
     HEAD = "head"
     BODY = "body"
     ANSWER = "answer"
     NEXT = "next"
-    #: That the client closes, which has been answered for good.
+    #: The client closes the connection after the last response.
     CLOSE = "close"
 
 
 class Connection(H11Protocol):
-    """A client's connection, counted among `clients` and held to their limits."""
+    """A client's connection, which `clients` counts, with the limits of `clients`."""
 
     def __init__(
         self,
         config: Config,
         server_state: ServerState,
-        app_state: dict[str, Any],  # as uvicorn has it
+        app_state: dict[str, Any],  # the type that uvicorn uses
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         clients: "Clients[Connection]",
     ) -> None:
-        """Make the protocol of a connection that was just accepted."""
+        """Create the protocol of an accepted connection."""
         super().__init__(config, server_state, app_state, _loop)
         self.logger = HTTP_LOG
         self._clients = clients
         self._limits = clients.limits
-        #: None: the server works on the request.
+        #: None if the server works on the request.
         self._wait: Wait | None = None
         self._deadline = math.inf
-        #: When the last byte came or went, and how many are left to go.
+        #: The time of the last byte in or out, and the number of unsent bytes.
         self._moved_at = 0.0
         self._unsent = 0
-        #: Whether something of the request that is waited for has come.
+        #: True if a part of the present request has arrived.
         self._has_begun = False
-        #: When the answer to the present request had to wait for its reader first.
+        #: The first time at which the response to the present request waited for the client.
         self._answer_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count the connection, and make room for it or refuse it; uvicorn narrows the type."""
+        """Count the connection, and close others for it or refuse it; uvicorn narrows the type."""
         super().connection_made(transport)
-        # Paused whenever anything is unsent: so it is known that the client does not read.
+        # Writing is paused as soon as a byte is unsent, which shows that the client does not read.
         transport.set_write_buffer_limits(high=0)
-        # asyncio does so only for sockets of a named protocol. Without it, the body of an answer
-        # waits for the acknowledgement of its head, 40 ms.
+        # asyncio sets this only for sockets of a named protocol. Without it, the body of a response
+        # waits 40 ms for the acknowledgement of its head.
         accepted: socket.socket = transport.get_extra_info("socket")
-        with contextlib.suppress(OSError):  # a client that has gone already
+        with contextlib.suppress(OSError):  # the client has closed already
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # asyncio's own name for what it reads at once.
+        # asyncio's name for the most bytes of one read.
         transport.max_size = _READ_AT_ONCE  # type: ignore[attr-defined]
         admission = self._clients.admit(self, self.client[0] if self.client else "")
         if admission.refused is not None:
@@ -101,14 +102,14 @@ class Connection(H11Protocol):
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count the connection no more."""
+        """Remove the connection from the count."""
         self._clients.leave(self)
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client has sent."""
+        """Process the bytes of the client."""
         if self.transport.is_closing() or self._wait is Wait.CLOSE:
             return
         self._moved_at = self.loop.time()
@@ -119,24 +120,24 @@ class Connection(H11Protocol):
         self._settle(Wait.HEAD)
 
     def on_response_complete(self) -> None:
-        """Go on to the next request."""
+        """Continue with the next request."""
         self._has_begun = False
         self._answer_since = None
         super().on_response_complete()
         self._settle(Wait.NEXT)
 
     def pause_writing(self) -> None:
-        """Begin to wait for a client that does not read."""
+        """Start the wait for a client that does not read."""
         super().pause_writing()
         self._settle(Wait.ANSWER)
 
     def resume_writing(self) -> None:
-        """Go on: all was read."""
+        """Continue, because all bytes were sent."""
         super().resume_writing()
         self._settle(Wait.NEXT)
 
     def shutdown(self) -> None:
-        """Let an answer end, soon; do not wait for a request that has not come whole."""
+        """Give a response a short time to end; do not wait for the rest of a request."""
         self._limits = replace(self._limits, answer_s=_LAST_S, answer_stall_s=_LAST_S)
         if self._wait is Wait.ANSWER:
             self._deadline = min(self._deadline, self.loop.time() + _LAST_S)
@@ -148,22 +149,22 @@ class Connection(H11Protocol):
             super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, with h11's own status, in the shape that all our errors have."""
-        error = sys.exception()  # uvicorn calls this where it catches h11's
+        """Refuse bytes that are not HTTP, with h11's status, in the format of all our errors."""
+        error = sys.exception()  # uvicorn calls this while it handles h11's exception
         hint = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else 400
         status = HTTPStatus(hint)
         self._refuse(error_response(status, status.name.lower(), msg))
         self._close_gently()
 
     def drop(self, over: Over) -> None:
-        """End the connection, which waits for its client, to make room for another one."""
+        """Close the connection, which waits for its client, in favour of another one."""
         self._clients.leave(self)
         if self._has_begun and self._wait in {Wait.HEAD, Wait.BODY}:
             self._refuse(_refusal(over))
         self._end()
 
     def _settle(self, between: Wait) -> None:
-        """Find out what is waited for now; `between` two requests it is this."""
+        """Determine the present wait; `between` is the one between two requests."""
         if self._wait is Wait.CLOSE:
             return
         if self.flow.write_paused:
@@ -181,7 +182,7 @@ class Connection(H11Protocol):
             self._deadline = min(self._deadline, self.loop.time() + _DRAIN_S)
 
     def _begin(self, wait: Wait | None) -> None:
-        """Begin to wait for something of the client, or, with None, to work."""
+        """Start a wait for the client, or with None the work of the server."""
         now = self.loop.time()
         self._wait, self._moved_at = wait, now
         if wait is None:
@@ -190,7 +191,7 @@ class Connection(H11Protocol):
             return
         if wait is Wait.ANSWER:
             self._unsent = self.transport.get_write_buffer_size()
-            # Reading on a little from time to time does not start it anew.
+            # A client that reads a little from time to time does not restart this wait.
             self._answer_since = now if self._answer_since is None else self._answer_since
             self._deadline = self._answer_since + self._limits.answer_s
         else:
@@ -204,7 +205,7 @@ class Connection(H11Protocol):
         self._clients.waits(self)
 
     def _due(self, now: float) -> float:
-        """Return when the present wait ends if nothing more comes."""
+        """Return the time at which the present wait ends if nothing more arrives."""
         if self._wait is Wait.ANSWER:
             unsent = self.transport.get_write_buffer_size()
             if unsent < self._unsent:
@@ -215,13 +216,13 @@ class Connection(H11Protocol):
         return self._deadline
 
     def _look(self) -> None:
-        """End the connection if its time is over, else look again when it may be."""
+        """Close the connection if its time is over; else check again later."""
         now = self.loop.time()
         if self._due(now) <= now:
             self._end_late()
             if self.transport.is_closing():
                 return
-        # What begins meanwhile may be due sooner than what is waited for now.
+        # A wait that starts meanwhile may end earlier than the present one.
         soonest = now + min(self._limits.idle_s, self._limits.head_s, _DRAIN_S)
         self._timer = self.loop.call_at(min(self._due(now), soonest), self._look)
 
@@ -233,7 +234,7 @@ class Connection(H11Protocol):
             self._end()
 
     def _refuse(self, answer: JSONResponse) -> None:
-        """Send an answer outside of any route, where one can be sent."""
+        """Send a response without a route, if the protocol allows one now."""
         self._abandon()
         if self.conn.our_state in _CAN_ANSWER and not self.transport.is_closing():
             headers = [*answer.raw_headers, (b"connection", b"close")]
@@ -242,15 +243,15 @@ class Connection(H11Protocol):
             self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
 
     def _abandon(self) -> None:
-        """Let what works on the request know at once that its answer is not wanted any more."""
+        """Tell the running route at once that the client no longer waits for the response."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
 
     def _close_gently(self) -> None:
-        """Say that nothing more follows, and close when the client does, or soon.
+        """Send the end of the stream, and close when the client closes or after a short time.
 
-        Closed with bytes unread, a connection is reset, and what was sent last may be lost.
+        If a connection is closed with unread bytes, it is reset, and the last response may be lost.
         """
         if self.transport.is_closing() or self.transport.get_write_buffer_size():
             self._end()
@@ -258,13 +259,13 @@ class Connection(H11Protocol):
         try:
             self.transport.write_eof()
         except OSError:
-            # The client has gone, and its system has reset the connection for what was just sent.
+            # The client has closed, and its system has reset the connection after our last bytes.
             self._end()
             return
         self._begin(Wait.CLOSE)
 
     def _end(self) -> None:
-        """Close the connection now, whatever its client has not read yet."""
+        """Close the connection now, even if its client has not read everything."""
         self._abandon()
         if self.transport.get_write_buffer_size():
             self.transport.abort()
@@ -273,7 +274,7 @@ class Connection(H11Protocol):
 
 
 def _refusal(over: Over) -> JSONResponse:
-    """Return the answer to a client over a cap; it is an ASGI application, too."""
+    """Return the response to a client over a cap; it is also an ASGI application."""
     retry = {"retry-after": str(_RETRY_AFTER_S)}
     if over is Over.CLIENT:
         return error_response(
@@ -291,5 +292,5 @@ def _refusal(over: Over) -> JSONResponse:
 
 
 _LATE: Final = error_response(
-    HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The request did not come whole in time."
+    HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The request was not complete in time."
 )

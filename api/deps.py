@@ -1,4 +1,4 @@
-"""What routes are handed: the service their application was made with."""
+"""The dependencies of the routes: the service of their application."""
 
 from typing import Annotated
 

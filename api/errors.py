@@ -1,4 +1,4 @@
-"""The one table from our errors to HTTP answers, and the handlers that use it."""
+"""The table from our errors to HTTP statuses, and the handlers that use it."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -20,7 +20,7 @@ from safeurl.errors import (
     UrlRefusedError,
 )
 
-#: The nearest class in an error's ancestry counts; what is not here is 500 and not shown.
+#: The nearest base class of an error decides. Any other error gives 500, and its text is hidden.
 STATUSES: Final[Mapping[type[SafeURLError], HTTPStatus]] = MappingProxyType(
     {
         ScanFinishedError: HTTPStatus.CONFLICT,
@@ -30,7 +30,7 @@ STATUSES: Final[Mapping[type[SafeURLError], HTTPStatus]] = MappingProxyType(
     }
 )
 
-#: On every answer. A page may widen the policy for itself; no answer is kept by caches.
+#: The headers of every response. A page may widen its content policy. Caches store no response.
 SECURITY_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "x-content-type-options": "nosniff",
@@ -42,14 +42,14 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
-#: Seconds after which a client should ask again when a part does not answer.
+#: Seconds after which a client should repeat its request if a part does not answer.
 RETRY_AFTER_S: Final = 5
 
 _MAX_FAULTS: Final = 20
 _INTERNAL: Final = "SafeURL failed on this request; the reason is in its log."
 
 
-def error_response(  # noqa: PLR0913 - one argument per member of the answer
+def error_response(  # noqa: PLR0913 - one argument per member of the response
     status: HTTPStatus,
     code: str,
     message: str,
@@ -58,7 +58,7 @@ def error_response(  # noqa: PLR0913 - one argument per member of the answer
     titles: Sequence[str] = (),
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> JSONResponse:
-    """Return the answer in the shape that all errors of this API have."""
+    """Return a response in the format of all errors of this API."""
     document = ErrorDocument(
         message=message,
         code=code,
@@ -77,7 +77,7 @@ def status_of(error: SafeURLError) -> HTTPStatus:
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Make every failure of a request an answer in our shape."""
+    """Install handlers that turn every failed request into a response in our format."""
     app.add_exception_handler(SafeURLError, _on_ours)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
@@ -113,13 +113,13 @@ async def _on_invalid(_request: Request, error: Exception) -> JSONResponse:
 
 
 def _title(loc: Sequence[int | str], message: str) -> str:
-    """Say where and what, without what was sent: an error never shows its input."""
+    """Return the place and the kind of a fault, without the input, which is never shown."""
     where = ".".join(str(part) for part in loc)[:100]
     return f"{where}: {message}."
 
 
 async def _on_http(_request: Request, error: Exception) -> JSONResponse:
-    """Answer what routing and body parsing refuse."""
+    """Return the response to a request that routing or body parsing refused."""
     if not isinstance(error, HTTPException):
         raise error
     status = HTTPStatus(error.status_code)
@@ -132,5 +132,5 @@ async def _on_http(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_unknown(_request: Request, _error: Exception) -> JSONResponse:
-    """Answer a defect without a word about it; the server logs its trace."""
+    """Return the response for a defect, without details; the server logs its traceback."""
     return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", _INTERNAL)

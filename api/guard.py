@@ -1,9 +1,9 @@
-"""What every request must pass before a route sees it; the API has no keys, so this is its wall.
+"""The checks of every request before its route; the API has no keys, so these protect it.
 
 A page in the user's browser can send requests to a loopback port. Three checks stop it: the
 `Host` allow-list (DNS rebinding), the `Origin` and `Sec-Fetch-Site` headers (cross-site
-requests) and the JSON content type (forms need no permission to send other types). No form can
-send DELETE, and no script without the permission that is never given: it needs no type.
+requests) and the JSON content type (a form may send other types without permission). DELETE needs
+no content type: a form cannot send it, and a script needs a permission that is never given.
 """
 
 import re
@@ -17,30 +17,30 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import SECURITY_HEADERS, error_response
 
-#: How a loopback server is called by those who mean it.
+#: The names of a server on a loopback address.
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
-#: A request's head may be this long. The server's own limit counts only what has not come whole.
+#: The longest head of a request. The server's own limit counts only an incomplete head.
 MAX_HEAD_BYTES: Final = 16 * 1024
-#: A request's body may be this long.
+#: The longest body of a request.
 MAX_BODY_BYTES: Final = 64 * 1024
-#: An over-long body is read and dropped up to here, so that its sender gets to see the answer.
+#: A longer body is read and dropped up to this size, so that its sender can read the response.
 _DRAIN_BYTES: Final = 1024 * 1024
 
-#: h11 takes any two digits for a version, and reads all as 1.1.
+#: h11 accepts any two digits as a version, and reads all versions as 1.1.
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
 _BARE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
-#: Headers that decide about a request, and all that begin with `sec-fetch-`. Of two that differ we
-#: and whatever stands between might each believe another one.
+#: Headers that decide about a request, in addition to all that begin with `sec-fetch-`. If such a
+#: header is there twice, we and a proxy in front of us might use different ones.
 _ONCE: Final = frozenset({"host", "origin", "content-type", "content-length", "transfer-encoding"})
 _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
 class Guard:
-    """ASGI middleware: refuses foreign requests, caps bodies, sets the security headers."""
+    """ASGI middleware: refuses foreign requests, limits bodies, sets the security headers."""
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
-        """Wrap `app`; `hosts` are the names it answers to, None for any."""
+        """Wrap `app`; `hosts` are the accepted names of this server, None for any."""
         self._app = app
         self._hosts = hosts
 
@@ -56,7 +56,7 @@ class Guard:
         try:
             body = await _read(receive)
         except ClientDisconnect:
-            return  # what came may be a whole document, but it is not the request that was meant
+            return  # the part may be a valid document, but it is not the complete request
         if body is None:
             await _too_large()(scope, receive, send)
             return
@@ -66,12 +66,12 @@ class Guard:
 def refuse_form(scope: Scope) -> JSONResponse | None:
     """Return the refusal of a request whose head is too long or can be read in two ways, or None.
 
-    A target with a host of its own (`GET http://other/ HTTP/1.1`) would count for more than `Host`
-    (RFC 9112, 3.2.2), so that none is taken.
+    A target with its own host (`GET http://other/ HTTP/1.1`) would override `Host` (RFC 9112,
+    3.2.2), so such a target is refused.
     """
     target: bytes = scope["raw_path"]
     names = [name.decode("latin-1") for name, _ in scope["headers"]]
-    # As on the wire: with a colon, a space and the line's end.
+    # The size as sent: each header has a colon, a space and a line end.
     size = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
     if size + len(target) + len(scope["query_string"]) > MAX_HEAD_BYTES:
         return error_response(
@@ -84,7 +84,7 @@ def refuse_form(scope: Scope) -> JSONResponse | None:
         return error_response(
             HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
             "version_refused",
-            "This server speaks HTTP/1.1.",
+            "This server supports HTTP/1.1.",
             headers={"connection": "close"},
         )
     if not target.startswith(b"/"):
@@ -96,14 +96,14 @@ def refuse_form(scope: Scope) -> JSONResponse | None:
         return error_response(
             HTTPStatus.BAD_REQUEST,
             "header_repeated",
-            "A header that decides about the request stands there twice, or contradicts another.",
+            "A header that decides about the request is repeated or contradicts another header.",
             headers={"connection": "close"},
         )
     return None
 
 
 def refuse(method: str, headers: Headers, hosts: frozenset[str] | None) -> JSONResponse | None:
-    """Return the refusal that these headers deserve, or None."""
+    """Return the refusal because of these headers, or None."""
     if hosts is not None and host_name(headers.get("host", "")) not in hosts:
         return error_response(
             HTTPStatus.MISDIRECTED_REQUEST,
@@ -130,14 +130,14 @@ def host_name(host: str) -> str:
 
 
 def is_cross_site(method: str, headers: Headers) -> bool:
-    """Return whether a browser sent this on behalf of a page that is not ours.
+    """Return whether a browser sent this request for a page of another site.
 
-    Following a link to us is allowed: the page that holds it cannot see the answer.
+    A link to us may be followed, because the page with the link cannot read the response.
     """
     origin = headers.get("origin")
     if origin is not None:
         scheme, _, host = origin.lower().partition("://")
-        # Apps serve pages of theirs as `capacitor://localhost`, which is nobody's web server.
+        # Apps load their pages from `capacitor://localhost`, which is not a web server.
         if scheme not in {"http", "https"} or host != headers.get("host", "").lower():
             return True
     is_link = (
@@ -154,9 +154,9 @@ def media_type(headers: Headers) -> str:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """Return the whole body, or None when it is longer than it may be.
+    """Return the complete body, or None if it is too long.
 
-    Raises ClientDisconnect when the connection ends before the body does.
+    Raise ClientDisconnect if the connection ends before the body.
     """
     body, seen, more = bytearray(), 0, True
     while more and seen <= _DRAIN_BYTES:
@@ -181,7 +181,7 @@ def _too_large() -> JSONResponse:
 
 
 class _Replay:
-    """A `receive` that hands out the body that was already read, then what really comes."""
+    """A `receive` that first returns the body that was already read, then new messages."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:
         self._body: bytes | None = body

@@ -1,4 +1,4 @@
-"""How the HTTP server runs: its limits, its file descriptors, its listening socket."""
+"""The HTTP server: its limits, its file descriptors and its listening socket."""
 
 import asyncio
 import errno
@@ -18,30 +18,30 @@ from safeurl.settings import Settings
 
 _log = logging.getLogger("safeurl.api")
 
-#: Seconds that requests get to end after SIGTERM.
+#: The time for requests to end after SIGTERM, in seconds.
 GRACE_S: Final = 10
 #: Connections that wait in the kernel to be accepted.
 _BACKLOG: Final = 1024
-#: So many are accepted before those that are over a cap are closed. asyncio takes this number from
-#: the backlog that it is given, so the kernel's is set again, to the one above.
+#: Connections that are accepted before those over a cap are closed. asyncio uses its backlog for
+#: this number, so the kernel's backlog is set again afterwards, to the number above.
 _ACCEPTED_AT_ONCE: Final = 64
-#: Bytes of answers that the kernel keeps for one client, which connections inherit; by itself it
-#: keeps 4 MiB for each client that does not read.
+#: Bytes of responses that the kernel buffers for one client; connections inherit this. By default
+#: the kernel buffers 4 MiB for each client that does not read.
 _SEND_BUFFER: Final = 128 * 1024
-#: File descriptors for all but connections: database, queue, files of the page, and twice those
-#: connections that are accepted at once.
+#: File descriptors for other purposes than connections: database, queue, files of the page, and two
+#: for each connection that is accepted at once.
 _OTHER_FILES: Final = 128 + 2 * _ACCEPTED_AT_ONCE
-#: Between two requests of a connection: browsers and clients open a new one as easily.
+#: The longest pause between two requests of a connection; clients can easily open a new one.
 _IDLE_S: Final = 5.0
-#: However few file descriptors there are, this many clients are served.
+#: The number of clients that are served even with very few file descriptors.
 _MIN_TOTAL: Final = 16
-#: A lack of file descriptors is logged once in so many seconds.
+#: A lack of file descriptors is logged at most once in this time.
 _LOG_EVERY_S: Final = 60.0
 _LACKS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 def limits_of(settings: Settings, files: int) -> Limits:
-    """Return the limits by the settings, as far as so many file descriptors allow."""
+    """Return the limits of the settings, reduced if there are too few file descriptors."""
     total = max(_MIN_TOTAL, min(settings.api_max_connections, files - _OTHER_FILES))
     if total < settings.api_max_connections:
         _log.warning(
@@ -50,40 +50,40 @@ def limits_of(settings: Settings, files: int) -> Limits:
             total,
             files,
         )
-    patience_s = float(settings.api_client_timeout_seconds)
+    timeout_s = float(settings.api_client_timeout_seconds)
     return Limits(
         per_client=settings.api_max_connections_per_client,
         total=total,
-        head_s=patience_s,
-        body_s=3 * patience_s,
-        body_stall_s=patience_s,
-        answer_s=6 * patience_s,
-        answer_stall_s=patience_s,
-        idle_s=min(_IDLE_S, patience_s),
+        head_s=timeout_s,
+        body_s=3 * timeout_s,
+        body_stall_s=timeout_s,
+        answer_s=6 * timeout_s,
+        answer_stall_s=timeout_s,
+        idle_s=min(_IDLE_S, timeout_s),
     )
 
 
 def raise_file_limit() -> int:
-    """Let this process open as many files as it is allowed to, and return how many that is."""
+    """Raise the limit of open files of this process to its maximum, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (OSError, ValueError) as error:  # forbidden by a unit's system call filter, say
+    except (OSError, ValueError) as error:  # for example a system call filter of a systemd unit
         _log.info("api_files_not_raised: %s", error)
         return soft
     return hard
 
 
 class Server(uvicorn.Server):
-    """A uvicorn that has limits for its clients."""
+    """A uvicorn server with limits for its clients."""
 
     def __init__(self, app: Any, limits: Limits) -> None:  # an ASGI application, by uvicorn's types
-        """Make the server of an application; `serve` runs it."""
+        """Create the server of an application; `serve` runs it."""
         super().__init__(_config(app, Clients(limits)))
         HTTP_LOG.setLevel(logging.ERROR)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to accept connections."""
+        """Start to accept connections."""
         asyncio.get_running_loop().set_exception_handler(_Failures())
         await super().startup(sockets)
         for listener in sockets or ():
@@ -92,10 +92,10 @@ class Server(uvicorn.Server):
 
 
 def _config(app: Any, clients: "Clients[Connection]") -> uvicorn.Config:
-    """Return how the server runs; logging is the command's, and no proxy is believed."""
+    """Return uvicorn's options; the command sets up logging, and headers of proxies are ignored."""
     return uvicorn.Config(
         app,
-        # uvicorn calls it as it would call the class.
+        # uvicorn calls the partial like the class.
         http=cast(HTTPProtocolType, partial(Connection, clients=clients)),
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         backlog=_ACCEPTED_AT_ONCE,
@@ -110,9 +110,10 @@ def _config(app: Any, clients: "Clients[Connection]") -> uvicorn.Config:
 
 
 class _Failures:
-    """Handler of what fails in the event loop: a lack of file descriptors is logged rarely.
+    """Handles errors of the event loop; it logs a lack of file descriptors only rarely.
 
-    asyncio then tries again after a second, but fails as often in a row as it may accept at once.
+    asyncio tries again after a second, but each time it fails once for each connection that it may
+    accept at once.
     """
 
     def __init__(self) -> None:

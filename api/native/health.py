@@ -1,4 +1,4 @@
-"""Health: what works now, and what to do about what does not. Docker is never asked from here."""
+"""The health: which parts work now, and how to repair the others. Docker is never called here."""
 
 from http import HTTPStatus
 
@@ -35,7 +35,7 @@ async def health(response: Response, service: ServiceOf) -> HealthDocument:
 
 
 def document(found: Health) -> HealthDocument:
-    """Return the health in the form that is shown."""
+    """Return the health as the document of the API."""
     return HealthDocument(
         timestamp=found.at,
         health=HealthSummary.model_validate(found),

@@ -1,4 +1,4 @@
-"""Pasted text: which URLs it holds, before any of them is handed in."""
+"""Finds the URLs in pasted text, before any of them is submitted."""
 
 import re
 from typing import Final
@@ -13,8 +13,8 @@ from safeurl.service import Service
 
 router = APIRouter(prefix="/api/pasted", tags=["scans"])
 
-#: Halves of a character that a text was cut in. JSON can hold them, UTF-8 and so our answer cannot;
-#: a browser reads them in a URL as it is done here.
+#: Lone surrogates, as in text that was cut inside a character. JSON can contain them, but UTF-8 and
+#: so our response cannot. They are replaced as browsers replace them in a URL.
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _REPLACEMENT: Final = "\ufffd"
 
@@ -30,7 +30,7 @@ _REPLACEMENT: Final = "\ufffd"
 )
 def find(request: PastedRequest, service: ServiceOf) -> PastedDocument:
     """Return the URLs in the text and what is no URL. Nothing is recorded or opened."""
-    # Not `async`: it computes for as long as the text is, in a thread, and others are served.
+    # Not `async`: a long text takes time, so this runs in a thread while others are served.
     found = find_urls(_SURROGATE.sub(_REPLACEMENT, request.text))
     return PastedDocument(
         urls=tuple(_read(service, text) for text in found.urls), left_out=found.left_out

@@ -16,7 +16,7 @@ _EXAMPLE_URL = "https://login.example.com/session"
 
 
 class _Document(BaseModel):
-    """Common to all documents: built from plain values by attribute or by key."""
+    """The base of all documents, which are made from values with attributes or keys."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -155,7 +155,7 @@ class ScanDetail(ScanDocument):
     """A scan with everything known about it."""
 
     result: ResultDocument | None = Field(description="Null until the scan is final.")
-    # The shape is the fetcher's (`safeurl.model.report.Evidence`) and grows with its profiles.
+    # `safeurl.model.report.Evidence` defines the fields; new profiles of the fetcher add fields.
     evidence: dict[str, Any] | None = Field(
         description="What the sandbox saw: `hops`, `body`, `page`, `refusals`, `report`; and in "
         "`egress` what the gateway decided about each of its connections."

@@ -1,4 +1,4 @@
-"""The page that people use in a browser; all of it is served from here, nothing from elsewhere."""
+"""The page that people use in a browser; this server serves all its files."""
 
 from pathlib import Path
 from typing import Final
@@ -8,7 +8,7 @@ from starlette.responses import FileResponse
 
 FOLDER: Final = Path(__file__).parent / "static"
 
-#: The page runs our script and talks to this server, and nothing else.
+#: The page runs only our script and sends requests only to this server.
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
@@ -18,7 +18,7 @@ POLICY: Final = (
 router = APIRouter(include_in_schema=False)
 
 
-# Monitors ask with HEAD, which FastAPI, unlike Starlette, does not add to GET.
+# Monitors send HEAD, which FastAPI, unlike Starlette, does not add to GET.
 @router.api_route("/", methods=["GET", "HEAD"])
 async def index() -> FileResponse:
     """Return the page."""

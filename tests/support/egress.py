@@ -88,7 +88,7 @@ class GatewayProcess:
         self.process.wait(_STOP_S)
         _, left = psutil.wait_procs(processes, _STOP_S)
         if left:
-            raise RuntimeError(f"processes outlived the gateway: {left}")
+            raise RuntimeError(f"processes survived the gateway: {left}")
 
     def stop(self) -> int:
         """Stop it in order and return its exit code."""

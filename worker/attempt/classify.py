@@ -1,31 +1,32 @@
-"""Whose failure is it: ours, Docker's or the fetcher's? A pure function over what was seen.
+"""Classifies the end of a sandbox as a failure of SafeURL, of Docker or of the fetcher: pure.
 
-The facts are ambiguous, and this is how each ambiguity is settled:
+The facts can be ambiguous. These rules decide:
 
-- A complete report stands, whatever happened after its last byte: an exit code other than 0, a
-  deadline that fell on a container which had closed its stdout, an engine that went away, or a
-  process that the kernel killed for memory while the fetcher lived on to report.
-- The sink ends a sandbox only because the report broke a rule, so its fault is then the
-  outcome. A fault without that was found at the end of the stream: a line was cut off. What
-  cut it (engine, memory, deadline, a crash) is the outcome; only a fetcher that ended by
-  itself, with status 0, has malformed its own report.
-- Exit code 137 alone is not lack of memory: an administrator or the host may have sent SIGKILL,
-  and the guard in the sandbox passes 137 on for its child. The kernel or the engine has to say it
-  (`lacked_memory`), also with status 0 when only a child was killed. Where the worker cannot watch
-  the sandbox's cgroup, the engine's word can be lost, under gVisor more often. Then 137 stands in
-  the detail, and the scan is tried again.
-- SIGTERM (143) and SIGKILL (137) that we did not send came from outside: so an engine ends its
-  containers when it is stopped. It says nothing about the page, so the scan is tried again. Code
-  that took over the sandbox can end with these too, at each attempt; that costs the retries
-  and leaves the scan FAILED, no better for it than a crash. Other signals are a crash.
-- A sandbox that was started once more (`docker restart`) was ended from outside as well, whatever
-  the second run, which got no request, ended with: with no report the scan is tried again.
-- A sandbox that stands paused when its time is over had less of it than the page may have.
-- Status 124 is the guard in the sandbox, which killed a fetch that was late: the same deadline,
-  seen from inside.
-- Memory wins over the deadline: a sandbox that lost a process to the kernel hangs until killed.
-- What a report claims is taken as it is: the reader has already refused the outcomes that no
-  fetcher can know, such as `sandbox_unavailable`, which is retried.
+- A complete report decides, even if something else happened after its last byte: an exit code other
+  than 0, a deadline of a container that had closed its stdout, a lost engine, or a process that the
+  kernel killed for memory while the fetcher continued.
+- The reader of the report ends a sandbox only if the report broke a rule. This fault is then the
+  outcome. A fault in other cases was found at the end of the stream: its last line was incomplete.
+  The cause (engine, memory, deadline, crash) is then the outcome. Only if the fetcher ended by
+  itself with status 0 is its report malformed.
+- Exit code 137 alone does not prove a lack of memory: an administrator or the host may have sent
+  SIGKILL, and the watchdog in the sandbox returns 137 for its child. The kernel or the engine must
+  report it (`lacked_memory`), also with status 0 if only a child was killed. If the worker cannot
+  watch the sandbox's cgroup, the engine's report can be lost, under gVisor more often. The detail
+  then names 137, and there is another attempt.
+- SIGTERM (143) and SIGKILL (137) that we did not send came from outside, for example from an engine
+  that stops its containers. They do not depend on the page, so there is another attempt. Malicious
+  code in the sandbox can end with these signals too, in each attempt. This uses up the retries, and
+  the scan becomes FAILED, as after a crash. Other signals count as a crash.
+- A sandbox that was started again (`docker restart`) was ended from outside too. The second run got
+  no request, so its end does not count: without a report there is another attempt.
+- A sandbox that is paused when its time is over had less time than the page may use.
+- Status 124 comes from the watchdog in the sandbox, which killed a late fetch: it is the same
+  deadline, checked inside the sandbox.
+- A lack of memory decides before the deadline: after the kernel has killed a process, the sandbox
+  may hang until it is killed.
+- The outcome of a report is used unchanged. The reader has already refused outcomes that no fetcher
+  can know, such as `sandbox_unavailable`, which leads to another attempt.
 """
 
 from dataclasses import dataclass
@@ -38,20 +39,20 @@ from safeurl.state import Outcome
 _FIRST_SIGNAL_STATUS = 128
 SIGKILL_STATUS = 137
 _SIGTERM_STATUS = 143
-#: `fetcher.watchdog.Exit.LATE`, which is not ours to import.
+#: The value of `fetcher.watchdog.Exit.LATE`, which the worker must not import.
 _LATE_STATUS = 124
 _LONGEST_EXCERPT = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryFacts:
-    """What the kernel told of a sandbox's cgroup."""
+    """The facts about a lack of memory that the kernel reported for a sandbox's cgroup."""
 
-    #: Signals of cgroup v1 that came while the cgroup was there: each a lack of memory.
+    #: Signals of cgroup v1 while the cgroup existed; each means a lack of memory.
     signals_while_there: int = 0
-    #: All its signals; the last one says that the cgroup is gone.
+    #: All signals of cgroup v1; the last one means that the cgroup was removed.
     signals: int = 0
-    #: Processes that cgroup v2 counts as killed.
+    #: The number of processes that were killed, from cgroup v2.
     kills: int = 0
 
     def signalled(self, signals: int, *, while_there: bool) -> "MemoryFacts":
@@ -64,29 +65,29 @@ class MemoryFacts:
 
 
 def lacked_memory(*, engine: bool, facts: MemoryFacts) -> bool:
-    """Return whether the sandbox lacked memory; who says so is believed, silence proves nothing.
+    """Return whether the engine or the kernel reported a lack of memory.
 
-    One signal that was read when the cgroup had gone may be the removal's own.
+    A single signal that was read after the cgroup was removed may come from the removal itself.
     """
     return engine or facts.kills > 0 or facts.signals_while_there > 0 or facts.signals > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFacts:
-    """What the reader made of stdout."""
+    """The facts that the reader found in stdout."""
 
-    #: Which rule the stream broke, `report_malformed` or `report_too_large`; None for none.
+    #: The broken rule, `report_malformed` or `report_too_large`; None if there is none.
     fault: Outcome | None = None
     fault_detail: str = ""
-    #: The last line, if it came whole.
+    #: The last line, if it was complete.
     report: ReportLine | None = None
 
 
 def classify(ended: SandboxExit, facts: ReportFacts) -> tuple[Outcome, str]:
-    """Return the attempt's outcome with one sentence that says why.
+    """Return the attempt's outcome with one sentence about the reason.
 
-    The sentence may quote the sandbox and is to be escaped where it is shown; it is empty
-    where a report gave none.
+    The sentence may quote the sandbox, so it must be escaped before it is shown. It is empty if a
+    report contains none.
     """
     if ended.stopped is Stop.SINK:
         return _broken(facts)
@@ -128,7 +129,7 @@ def _manner(exit_code: int | None) -> str:
     if exit_code == SIGKILL_STATUS:
         return "was killed from outside (status 137), which may be the host's lack of memory,"
     if exit_code == _SIGTERM_STATUS:
-        return "was told from outside to end (status 143), as by a restart of Docker,"
+        return "was ended from outside by SIGTERM (status 143), as by a restart of Docker,"
     if exit_code > _FIRST_SIGNAL_STATUS:
         return f"ended by signal {exit_code - _FIRST_SIGNAL_STATUS} (status {exit_code})"
     return f"ended with status {exit_code}"

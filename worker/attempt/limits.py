@@ -1,4 +1,4 @@
-"""What an attempt may take."""
+"""The limits of an attempt."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,14 +11,14 @@ from safeurl.retry import BACKOFF
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptLimits:
-    """What an attempt may take; the deadlines nest: fetch < container < attempt."""
+    """The limits of an attempt; the deadlines are nested: fetch < container < attempt."""
 
     fetch_timeout: timedelta
     container_timeout: timedelta
     attempt_timeout: timedelta
     lease: timedelta
     max_retries: int
-    #: Pauses before the retries.
+    #: The pauses before the retries.
     backoff: tuple[timedelta, ...] = BACKOFF
     max_redirects: int
     max_body_bytes: int
@@ -26,7 +26,7 @@ class AttemptLimits:
     policy: PolicyOverrides = field(default_factory=PolicyOverrides)
 
     def fetch_request(self, scan: Scan, *, gateway: bool) -> FetchRequest:
-        """Return what the fetcher is asked to do for this attempt of the scan."""
+        """Return the request to the fetcher for this attempt of the scan."""
         return FetchRequest(
             scan=scan.id,
             attempt=scan.attempt,

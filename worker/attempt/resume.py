@@ -1,4 +1,4 @@
-"""Concluding a scan that another worker has analysed and not recorded, from what is stored."""
+"""Concludes a scan from its stored evidence, if its worker was lost before it recorded the end."""
 
 import asyncio
 import logging
@@ -22,42 +22,42 @@ from safeurl.services.conclusion import final_from_evidence
 _log = logging.getLogger("safeurl.conclude")
 
 EVENT = "concluding"
-#: Judging takes milliseconds; what takes so much of a processor would never end.
+#: The rules take milliseconds. If they use so much CPU time, they would never end.
 _MAX_CPU_S = 10.0
 
-#: From an ANALYZING scan and its evidence, at a moment, to its ending.
+#: Returns the final record of an ANALYZING scan from its evidence and the present time.
 Judge = Callable[[Scan, Evidence, datetime], FinalRecord]
 
 
 class ResumeStore(AttemptEnds, AuditTrail, EvidenceReader, Protocol):
-    """What concluding from stored evidence uses."""
+    """The parts of the database that `conclude_stored` needs."""
 
 
-async def conclude_stored(  # noqa: PLR0913 - the parts it touches, each handed in
+async def conclude_stored(  # noqa: PLR0913 - one keyword per part and limit
     store: ResumeStore,
     scan: Scan,
     *,
     clock: Clock,
     actor: str,
     term: int | None,
-    outlived: set[tuple[str, int]] | None = None,
+    survived: set[tuple[str, int]] | None = None,
     judge: Judge = final_from_evidence,
     max_cpu_s: float = _MAX_CPU_S,
 ) -> FinalRecord | None:
-    """Return the final record of an ANALYZING scan, or None when it has to be fetched again.
+    """Return the final record of an ANALYZING scan, or None if the page must be fetched again.
 
-    The evidence of an attempt is judged once, and an audit line says so before. Without that,
-    evidence that makes the judging process crash would end one leader after the other. A timer
-    ends this process when judging takes too long. `outlived` holds what this process has judged
-    without a crash: such evidence may be judged again.
+    The evidence of an attempt is judged only once, and an audit line is written before. Otherwise
+    evidence on which the rules crash would end one leader after the other. A timer ends this
+    process if the rules take too long. `survived` contains the scans that this process has judged
+    without a crash; their evidence may be judged again.
     """
-    outlived = set() if outlived is None else outlived
+    survived = set() if survived is None else survived
     key = (scan.id, scan.version)
     was_tried = any(
         (entry.event, entry.version) == (EVENT, scan.version)
         for entry in await store.audit(scan.id)
     )
-    if was_tried and key not in outlived:
+    if was_tried and key not in survived:
         return None
     document = await store.evidence(scan.id)
     if document is None:
@@ -73,11 +73,11 @@ async def conclude_stored(  # noqa: PLR0913 - the parts it touches, each handed 
         await store.append_audit(
             scan, event=EVENT, detail=detail, now=clock(), actor=actor, term=term
         )
-    # The kernel's timer, because a thread can be neither ended nor, in a regular expression, asked.
+    # The kernel's timer is used, because a thread cannot be ended during a regular expression.
     signal.setitimer(signal.ITIMER_PROF, max_cpu_s)
     try:
         ending = await asyncio.to_thread(judge, scan, evidence, clock())
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-    outlived.add(key)
+    survived.add(key)
     return ending

@@ -1,1 +1,1 @@
-"""What one worker does for all hosts: election, rescue, sealing."""
+"""The tasks of the leader for all hosts: rescue and sealing; and its election."""

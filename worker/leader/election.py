@@ -19,12 +19,12 @@ _log = logging.getLogger("safeurl.election")
 _LEASE_PART = 5
 #: A shorter term would end whenever the database is busy.
 _MIN_TERM = timedelta(seconds=3)
-#: The time limit of one request. A store tries for ten seconds, and the `now` of a request would be
-#: old by then: another's term would look longer than any can be, as after a clock was set back, and
-#: a living leader would lose its term.
+#: The time limit of one request. A store retries for ten seconds. The `now` of the request would be
+#: that old, so the term of another leader would look too long, as after a clock was set back, and a
+#: running leader would lose its term.
 _REQUEST_S = CLOCK_SKEW.total_seconds() / 2
-#: A leader that steps aside stands again after this time: long enough for any other host to follow,
-#: and short in case that there is none.
+#: A leader that steps aside is a candidate again after this time. It is long enough for another
+#: host to become leader, and short for the case that there is no other host.
 _MAX_ASIDE = timedelta(seconds=10)
 
 
@@ -98,7 +98,7 @@ class Candidate:
         return await self._store.lead(self._holder, now=now, until=now + self._lease)
 
     async def step_aside(self) -> None:
-        """Resign and let another host lead for a while; then stand again."""
+        """Resign and let another host lead for some time; then be a candidate again."""
         if self.term is not None:
             aside = min(self._lease, _MAX_ASIDE)
             self._aside_until_s = self._monotonic() + aside.total_seconds()

@@ -49,7 +49,7 @@ Reap = Callable[[str, int], Awaitable[bool]]
 
 
 class RescuerStore(Backlog, ResumeStore, AttemptReader, Protocol):
-    """What a sweep uses of the database."""
+    """The parts of the database that a sweep needs."""
 
 
 class Rescuer:
@@ -147,7 +147,7 @@ class Rescuer:
         return due, await self._queue.waiting(limit=QUEUE_FACTOR * limit) if due else Waiting()
 
     async def _take_back(self, term: int | None) -> int:
-        # One time for the whole sweep, from before the read: a slow sweep ends no lease.
+        # One time for the whole sweep, taken before the read, so that a slow sweep ends no lease.
         taken: list[Scan] = []
         now = self._clock()
         leased = await self._store.leased(limit=SWEEP_LIMIT, on_unreadable=self._unreadable.append)
@@ -166,7 +166,7 @@ class Rescuer:
         return len(taken)
 
     def _keep_only(self, leased: Sequence[Scan]) -> None:
-        """Forget what is remembered of scans other than these."""
+        """Forget the stored facts about scans that are not in this list."""
         self._lease_watch.keep_only(leased)
         self._judged.intersection_update((scan.id, scan.version) for scan in leased)
 
@@ -174,7 +174,7 @@ class Rescuer:
         try:
             return await self._take_back_one(scan, term)
         except (StoreBusyError, StoreFullError):
-            # Not a fault of this scan: all others would fail too.
+            # The scan is not at fault: all others would fail too.
             raise
         except (StoreUnavailableError, RowRefusedError) as error:
             # Its rows cannot be read or written, at least by this version; those of others can.
@@ -202,7 +202,7 @@ class Rescuer:
                 clock=self._clock,
                 actor=actor,
                 term=term,
-                outlived=self._judged,
+                survived=self._judged,
             )
             if ending is not None:
                 ended = await self._store.finish(

@@ -62,20 +62,20 @@ async def test_a_process_that_outlived_its_judging_may_judge_again() -> None:
     """Its note tells that the judging began; that the record was not written is another matter."""
     store = MemoryStore()
     scan = await _left(store)
-    outlived: set[tuple[str, int]] = set()
+    survived: set[tuple[str, int]] = set()
 
-    async def conclude(outlived: set[tuple[str, int]]) -> FinalRecord | None:
+    async def conclude(survived: set[tuple[str, int]]) -> FinalRecord | None:
         return await conclude_stored(
             store,
             scan,
             clock=lambda: NOW + timedelta(seconds=1),
             actor="r",
             term=None,
-            outlived=outlived,
+            survived=survived,
         )
 
-    assert await conclude(outlived) is not None
-    assert await conclude(outlived) is not None
+    assert await conclude(survived) is not None
+    assert await conclude(survived) is not None
     assert await conclude(set()) is None
     notes = [entry for entry in await store.audit(scan.id) if entry.event == EVENT]
     assert len(notes) == 1
