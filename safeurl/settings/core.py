@@ -259,7 +259,7 @@ class Settings(EgressSettings, RedisSettings, ApiSettings):
 
     @property
     def attempt_timeout(self) -> timedelta:
-        """The time after which an attempt ends, whatever Docker does; above the container's."""
+        """The time after which an attempt ends in any case; longer than the container's."""
         return self.container_timeout + timedelta(seconds=30)
 
     @property

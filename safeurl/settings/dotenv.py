@@ -1,7 +1,7 @@
-"""A settings file such as `.env`: settings, beside what other programs keep there.
+"""Reads a settings file such as `.env`, which may also contain variables of other programs.
 
-A slip of the pen there must not go unheard, since a default would be in force instead: sandboxes
-would reach what somebody believes to be denied.
+A misspelt name must be reported, because the default would be used instead: sandboxes could then
+reach addresses that the operator believes to be denied.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,12 +18,13 @@ from safeurl.settings.core import SETTING_NAMES
 from safeurl.settings.expansion import MAX_CHARS, TooLongError, expanded
 from safeurl.settings.names import meant_in_file, told
 
-#: A file with more is some other program's; to look for what each name was meant to be takes time.
+#: A file with more faults belongs to another program, and to find the intended name of each fault
+#: takes time.
 _MAX_FAULTS: Final = 50
 
 
 def read_dotenv(path: Path) -> dict[str, str | None]:
-    """Return all that it sets, variables expanded; ConfigError names the lines that are wrong."""
+    """Return all values of the file with references expanded; ConfigError names wrong lines."""
     bindings = tuple(parse_stream(StringIO(settings_file.read(path))))
     faults = [f"{path}, {fault}" for fault in islice(_faults(bindings), _MAX_FAULTS + 1)]
     if len(faults) > _MAX_FAULTS:
@@ -51,15 +52,16 @@ def _faults(bindings: Iterable[Binding]) -> Iterator[str]:
 
 
 def _may_be_bare(name: str) -> bool:
-    """Return whether the name may stand alone, as in `export PATH`.
+    """Return whether the name may have no value, as in `export PATH`.
 
-    A setting's may not: it would even take back the value of a line above.
+    A setting must have one, because a line without a value would remove the value of an earlier
+    line.
     """
     return name.isidentifier() and name not in SETTING_NAMES
 
 
 def _where(binding: Binding) -> str:
-    """Return the line where the statement begins; the parser counts from the blank ones above."""
+    """Return the line of the statement; the parser counts from the blank lines before it."""
     statement = binding.original.string
     blank = statement[: len(statement) - len(statement.lstrip())]
     line = binding.original.line + blank.count("\n")

@@ -1,7 +1,7 @@
 """References such as `${NAME}` and `${NAME:-default}` in the values of a settings file.
 
-They mean what python-dotenv makes of them. Its own expansion has no bound: a few hundred bytes of
-lines that double each other fill the memory, and references that nothing closes take minutes.
+They have the meaning of python-dotenv. Its own expansion has no limit: a few hundred bytes of lines
+that double each other fill the memory, and references without a closing brace take minutes.
 """
 
 import os
@@ -12,26 +12,26 @@ from typing import Final
 
 from dotenv.parser import Binding
 
-#: Of all values with references together: as many as the file itself may have.
+#: The limit of all values with references together; the file itself has the same limit.
 MAX_CHARS: Final = 1024 * 1024
 
-#: What is not closed is passed over to where no reference within it can be closed either.
+#: A reference without a closing brace is skipped, with all references inside it.
 _REFERENCE: Final = re.compile(
     r"\$\{(?P<name>[^}:]*+)(?:(?::-(?P<default>[^}]*+))?+(?P<close>\})|(?P<open>))"
 )
 
 
 class TooLongError(Exception):
-    """The values expand to more than `MAX_CHARS` characters, here at the latest."""
+    """The values up to this statement expand to more than `MAX_CHARS` characters."""
 
     def __init__(self, binding: Binding) -> None:
-        """Name the statement."""
+        """Store the statement."""
         super().__init__(binding.key)
         self.binding = binding
 
 
 def expanded(bindings: Iterable[Binding]) -> dict[str, str | None]:
-    """Return the values by name; references mean what stands above, else the environment."""
+    """Return the values by name. A reference uses an earlier line, or else the environment."""
     values: dict[str, str | None] = {}
     known: Mapping[str, str | None] = ChainMap(values, dict(os.environ))
     chars = 0
@@ -52,8 +52,8 @@ def expanded(bindings: Iterable[Binding]) -> dict[str, str | None]:
 
 
 def _parts(value: str, known: Mapping[str, str | None]) -> Iterator[str]:
-    """Yield what the value is made of, each reference replaced."""
-    # Behind the last brace nothing is closed.
+    """Yield the parts of the value, with each reference replaced."""
+    # After the last closing brace there is no complete reference.
     end, at = value.rfind("}") + 1, 0
     for match in _REFERENCE.finditer(value, 0, end):
         yield value[at : match.start()]

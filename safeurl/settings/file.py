@@ -1,7 +1,7 @@
-"""The one settings file: where it is looked for, and whether it is to be trusted.
+"""Finds the settings file, and checks whether it can be trusted.
 
-A file of the current folder is never read on its own. Who unpacks a phishing kit and scans from
-its folder would otherwise take the kit's settings, such as another Redis or another policy.
+A `.env` of the current folder is never read unless it is named. Otherwise a user who unpacks a
+phishing kit and runs a scan in its folder would use the kit's settings, such as another Redis.
 """
 
 import errno
@@ -19,16 +19,16 @@ from safeurl.errors import ConfigError
 from safeurl.permissions import user_name
 from safeurl.settings import Settings
 
-#: Names the file. It is read from the environment only: a file cannot say that it is another one.
+#: The variable with the name of the file. Only the environment may set it, not a settings file.
 VARIABLE = "SAFEURL_ENV_FILE"
-#: The value of that variable by which no file is read, as units want it that have settings already.
+#: The value of that variable for no file, which units use because they have settings already.
 NO_FILE = "none"
-#: Where the units' settings are, for commands that an administrator runs by hand.
+#: The settings file of the units, for commands that an administrator runs.
 SYSTEM_FILE = Path("/etc/safeurl/safeurl.env")
 _NAME = ".env"
-#: A settings file has a few kB; more is some other file, or has no end.
+#: A settings file has a few kB. A longer one is another file, or has no end.
 _MAX_BYTES = 1024 * 1024
-#: More steps than any path has that the kernel takes: 4,096 characters, 40 symlinks.
+#: More steps than a path can have: the kernel accepts 4,096 characters and 40 symlinks.
 _MAX_STEPS = 10_000
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -46,7 +46,7 @@ def checkout() -> Path | None:
 def find(
     environ: Mapping[str, str], *, checkout: Callable[[], Path | None] = checkout
 ) -> Path | None:
-    """Return the file to read; None where there is none, or none is wanted."""
+    """Return the file to read; None if there is none or none shall be read."""
     named = environ.get(VARIABLE, "")
     if named == NO_FILE:
         return None
@@ -56,16 +56,16 @@ def find(
 
 
 def read(path: Path) -> str:
-    """Return the text of a file that nobody but its owner and root can have written."""
+    """Return the text of a file that only we and root can have written; else raise ConfigError."""
     try:
-        # Without O_NONBLOCK a FIFO would hold us up.
+        # Without O_NONBLOCK, opening a FIFO would block.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
         raise ConfigError((f"{path} cannot be read: {error.strerror}.",)) from error
     try:
         opened = os.fstat(handle)
         faults = (*_file_faults(path, opened), *_way_faults(path, opened))
-        # A regular file gives all that is asked for, unless it ends before.
+        # A regular file returns all requested bytes unless it ends before.
         content = b"" if faults else os.read(handle, _MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError((f"{path} cannot be read: {error.strerror}.",)) from error
@@ -76,7 +76,7 @@ def read(path: Path) -> str:
     if len(content) > _MAX_BYTES:
         raise ConfigError((f"{path} is no settings file: it is larger than 1 MiB.",))
     try:
-        # The ends of lines as in any text file; the parser would count those of Windows twice.
+        # Line ends are normalised, because the parser would count those of Windows twice.
         text = StringIO(content.decode(), newline=None).read()
     except UnicodeDecodeError as error:
         raise ConfigError((f"{path} is not UTF-8 text.",)) from error
@@ -86,12 +86,12 @@ def read(path: Path) -> str:
 
 
 def is_readable(path: Path) -> bool:
-    """Return whether this user may read the file, as only root may where it holds secrets."""
+    """Return whether this user may read the file; a file with secrets may be only for root."""
     return os.access(path, os.R_OK)
 
 
 def passed_over(used: Path | None) -> bool:
-    """Return whether a `.env` lies in the current folder and is not the file that is used."""
+    """Return whether the current folder has a `.env` that is not the used file."""
     here = Path(_NAME)
     try:
         return here.is_file() and not (used is not None and here.samefile(used))
@@ -100,19 +100,19 @@ def passed_over(used: Path | None) -> bool:
 
 
 def _usual(environ: Mapping[str, str], ours: Path | None) -> Iterator[Path]:
-    """Return the places where a file is looked for, in this order."""
+    """Yield the paths at which a file is searched, in this order."""
     if ours is not None:
         yield ours / _NAME
     state = environ.get("SAFEURL_STATE_DIR") or Settings.model_fields["state_dir"].default
-    with suppress(RuntimeError):  # there is no such home; the settings say so
-        # A relative one is named by the environment, yet the current folder says where it is.
+    with suppress(RuntimeError):  # the user of `~` does not exist; the settings report this
+        # A relative path would depend on the current folder.
         if (folder := Path(state).expanduser()).is_absolute():
             yield folder / _NAME
     yield SYSTEM_FILE
 
 
 def _is_there(path: Path) -> bool:
-    """Return whether there is something of that name; a folder `.env` is a virtual environment."""
+    """Return whether a file of this name exists; a folder `.env` is a virtual environment."""
     return os.path.lexists(path) and not path.is_dir()
 
 
@@ -133,7 +133,7 @@ def _file_faults(path: Path, info: os.stat_result) -> Iterator[str]:
 
 
 def _way_faults(path: Path, opened: os.stat_result) -> Iterator[str]:
-    """Name what lets others put another file in this one's place: a folder, or a symlink."""
+    """Yield the folders and symlinks by which other users could replace the file."""
     info = opened
     try:
         for each in _way(path):
@@ -149,10 +149,10 @@ def _way_faults(path: Path, opened: os.stat_result) -> Iterator[str]:
 
 
 def _way(path: Path) -> Iterator[Path]:
-    """Return each folder and symlink that leads to the file, and the file itself.
+    """Yield each folder and symlink that leads to the file, and the file itself.
 
-    Step by step, as the kernel goes: a symlink may lead to another one, in a folder that is neither
-    above the first name nor above the file.
+    The path is resolved step by step, as the kernel does. A symlink may lead to another one, in a
+    folder that is a parent neither of the given path nor of the file.
     """
     place, left = Path("/"), _steps(path)
     yield place
@@ -172,7 +172,7 @@ def _way(path: Path) -> Iterator[Path]:
 
 
 def _steps(path: Path) -> list[str]:
-    """Return the names of the path, the first one last."""
+    """Return the names of the path in reverse order."""
     return [part for part in reversed(path.parts) if part != path.anchor]
 
 
@@ -182,7 +182,7 @@ def _one_folder(folder: Path, info: os.stat_result) -> Iterator[str]:
             f"{folder} belongs to {user_name(info.st_uid)}, who could exchange the settings file "
             f"below it. Move the file, or `chown {_me()} {folder}`."
         )
-    # In a sticky folder nobody exchanges what is another's, and whose that is was checked.
+    # In a sticky folder no user can replace a file of another user, and the owner was checked.
     elif _others_write(folder, info) and not info.st_mode & stat.S_ISVTX:
         yield (
             f"{folder} can be written by others, who could exchange the settings file below it: "
@@ -191,19 +191,19 @@ def _one_folder(folder: Path, info: os.stat_result) -> Iterator[str]:
 
 
 def _others_write(folder: Path, info: os.stat_result) -> bool:
-    """Return whether a folder's group or everybody may write it, and others are in that group."""
+    """Return whether other users may write to the folder, as its group or as everybody."""
     if info.st_mode & stat.S_IWOTH:
         return True
     if not info.st_mode & stat.S_IWGRP:
         return False
-    # With an access list these bits say what the most powerful of its users and groups may do.
+    # With an access list, these bits are the rights of its most powerful user or group.
     return _has_access_list(folder) or not _is_private_group(info.st_gid)
 
 
 def _has_access_list(folder: Path) -> bool:
     try:
         return bool(os.getxattr(folder, "system.posix_acl_access"))
-    except OSError:  # it has none, or its file system knows none
+    except OSError:  # it has none, or its file system does not support them
         return False
 
 

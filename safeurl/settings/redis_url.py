@@ -1,4 +1,4 @@
-"""`REDIS_URL` as data: where the queue's server is, and as whom we speak to it. Pure."""
+"""Parses `REDIS_URL`: the address of the queue's server, and the user for it. Pure."""
 
 from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -8,7 +8,7 @@ _DEFAULT_PORT = 6379
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisPlace:
-    """A server behind a TCP address, or behind a unix socket where `path` is not empty."""
+    """A server at a TCP address, or at a unix socket if `path` is not empty."""
 
     host: str = ""
     port: int = _DEFAULT_PORT
@@ -19,16 +19,16 @@ class RedisPlace:
     is_tls: bool = False
 
     def __str__(self) -> str:
-        """Return the place in words, without the password."""
+        """Return the address as text, without the password."""
         if self.path:
             return self.path
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def parse_redis_url(url: str) -> RedisPlace:
-    """Read a `redis:`, `rediss:` or `unix:` URL; ValueError says what is wrong, never the URL.
+    """Parse a `redis:`, `rediss:` or `unix:` URL; raise ValueError without quoting the URL.
 
-    Options are refused but for a socket's `db`: with some clients they turn verification off.
+    Options are refused, except `db` of a socket: with some clients they turn verification off.
     """
     parts = _split(url)
     if parts.scheme not in {"redis", "rediss", "unix"}:
@@ -43,13 +43,14 @@ def parse_redis_url(url: str) -> RedisPlace:
 
 
 def _split(url: str) -> SplitResult:
-    """Split the URL; what the library says of one that it cannot read quotes parts of it.
+    """Split the URL without the library's errors, which quote parts of it.
 
-    A `/`, `?`, `[` or `@` in a password that is not escaped makes a host or a port of a part of it.
+    If a password contains `/`, `?`, `[` or `@` without escaping, a part of it is read as host or
+    port.
     """
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - it is read for its ValueError
+        parts.port  # noqa: B018 - reading it raises ValueError for a bad port
     except ValueError:
         advice = "write special characters in a password as %2F and the like"
         raise ValueError(f"its host or port cannot be read; {advice}") from None

@@ -1,4 +1,4 @@
-"""What the values of settings may be: how each kind is read from text and checked."""
+"""The types of settings: how each is parsed from text and checked."""
 
 import ipaddress
 from pathlib import Path
@@ -11,14 +11,14 @@ from safeurl.settings.uids import read_uids, write_uids
 
 
 def _split(value: object) -> object:
-    """Read `a, b` as a tuple; an empty text is an empty tuple."""
+    """Return `a, b` as a tuple; an empty text gives an empty tuple."""
     if not isinstance(value, str):
         return value
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def _cidr(value: str) -> str:
-    """Check one address range and write it in its shortest form."""
+    """Return a valid address range in its shortest form."""
     return str(ipaddress.ip_network(value))
 
 
@@ -42,7 +42,7 @@ Seconds = Annotated[tuple[Annotated[int, Field(ge=0, le=86_400)], ...], BeforeVa
 Resolvers = Annotated[
     tuple[Annotated[str, AfterValidator(_resolver)], ...], BeforeValidator(_split)
 ]
-#: A user's name, or its number.
+#: A user's name or number.
 _User = Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})$")]
 Users = Annotated[tuple[_User, ...], BeforeValidator(_split)]
 _HostName = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+|[0-9A-Fa-f:]+)$")]
@@ -50,7 +50,7 @@ Hosts = Annotated[tuple[_HostName, ...], BeforeValidator(_split)]
 
 
 def _uids(value: str) -> str:
-    """Check a range of user ids and write it in its shortest form."""
+    """Return a valid range of user ids in its shortest form."""
     return write_uids(read_uids(value))
 
 
@@ -58,7 +58,7 @@ Uids = Annotated[str, AfterValidator(_uids)]
 
 
 def _file(value: str) -> str:
-    """Check that a file can be read, and write its whole path; an empty text names none."""
+    """Return the absolute path of a readable file; an empty text means no file."""
     if not value:
         return value
     path = Path(value).expanduser().absolute()

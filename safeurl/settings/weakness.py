@@ -1,4 +1,4 @@
-"""Settings that weaken a wall: what every command warns of, computed in one place."""
+"""Finds the settings that weaken the isolation; every command prints these warnings."""
 
 import ipaddress
 from collections.abc import Callable, Iterator, Sequence
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 from safeurl.settings import Settings
 
-#: Where clouds give out credentials to whoever asks from inside: AWS and most others, their
-#: IPv6 address, Azure, Alibaba.
+#: The metadata addresses of clouds, which give credentials to every program on a host: AWS and
+#: most others, their IPv6 address, Azure, Alibaba.
 _METADATA = ("169.254.169.254", "fd00:ec2::254", "168.63.129.16", "100.100.100.200")
-#: Instead of a setting, since two can name the server.
+#: Used in place of a setting's name, because either of two settings can name the server.
 REDIS = "Redis"
 _LOOPBACK = ("127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class Weakness:
-    """One setting that weakens a wall, and what it lets through."""
+    """One setting that weakens the isolation, and what it allows."""
 
     setting: str
     words: str
@@ -27,12 +27,12 @@ class Weakness:
 
 
 def weaknesses(settings: Settings) -> tuple[Weakness, ...]:
-    """Return what is weaker than by default, one entry for each setting."""
+    """Return the settings that are weaker than the defaults, one entry for each."""
     return tuple(found for check in _CHECKS for found in check(settings))
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether what listens or is called there stays on this host."""
+    """Return whether the address can be reached only from this host."""
     if host == "localhost":
         return True
     try:
@@ -44,12 +44,12 @@ def is_loopback(host: str) -> bool:
 def _allow_cidrs(settings: Settings) -> Iterator[Weakness]:
     if settings.egress_allow_cidrs:
         ranges = [ipaddress.ip_network(each) for each in settings.egress_allow_cidrs]
-        told = {
+        ranges_named = {
             "every address": any(each.prefixlen == 0 for each in ranges),
             "cloud metadata and its credentials": _hold(ranges, _METADATA),
             "this host's own services (loopback)": _hold(ranges, _LOOPBACK),
         }
-        including = ", ".join(words for words, is_so in told.items() if is_so)
+        including = ", ".join(words for words, is_so in ranges_named.items() if is_so)
         more = f", which includes {including}" if including else ""
         listed = ",".join(settings.egress_allow_cidrs)
         yield Weakness("EGRESS_ALLOW_CIDRS", f"={listed}: pages reach these addresses{more}.")
@@ -107,7 +107,7 @@ def _redis(settings: Settings) -> Iterator[Weakness]:
         yield Weakness(REDIS, f" at {place} is used without a password: who reaches it, writes.")
 
 
-#: Each returns what one setting weakens; a new setting gets a check of its own here.
+#: Each function checks one setting. A new setting that can weaken the isolation gets its own one.
 _CHECKS: tuple[Callable[[Settings], Iterator[Weakness]], ...] = (
     _allow_cidrs,
     _allow_ports,
