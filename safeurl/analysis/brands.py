@@ -1,4 +1,4 @@
-"""Brands that phishing imitates: whose host this is, and who is named in a title or a host."""
+"""The brands that phishing imitates: their own hosts, and their names in titles and host names."""
 
 import re
 from collections.abc import Iterator
@@ -9,27 +9,27 @@ from safeurl.analysis.data import lines, words
 from safeurl.analysis.site import Site
 from safeurl.analysis.text import fold, plain_letters, skeleton
 
-#: What stands for `*` in the table: .com or a country's suffix, without those that were given away
-#: for nothing, where a brand's name is rarely the brand's.
+#: The suffixes that `*` in the table means: .com and those of countries, without the suffixes whose
+#: names were free of charge, where the name of a brand rarely belongs to the brand.
 _COUNTRY = re.compile(
     r"com|(?!tk|ml|ga|cf|gq|cc|ws|pw|su)[a-z]{2}|(?:com|co|net|org|ne|or)\.[a-z]{2}"
 )
 _WORD = re.compile(r"\w+")
-#: Names closer than this many letters are told apart by chance.
+#: Shorter names are not compared, because they are similar to each other by chance.
 MIN_SKELETON = 5
 MIN_EDIT = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """A name, the domains that are its own and the words it is known by."""
+    """A brand: its name, its own domains, and the words that name it."""
 
     name: str
     domains: frozenset[str]
-    #: Own labels under any country's suffix.
+    #: The brand's own labels, under the suffix of any country.
     labels: frozenset[str]
     titles: frozenset[str]
-    #: Title spellings that are also common words.
+    #: Spellings in titles that are also common words.
     common_titles: frozenset[str]
     words: frozenset[str]
     common_words: frozenset[str]
@@ -40,9 +40,9 @@ class Naming:
     """A brand named in a title."""
 
     brand: Brand
-    #: The title says nothing besides the brand and words such as `login`.
+    #: True if the title has only the brand and words such as `login`.
     is_all: bool
-    #: The name is spelt with look-alike letters.
+    #: True if the name is written with look-alike letters.
     is_disguised: bool = False
 
 
@@ -59,7 +59,7 @@ def preload() -> None:
 
 
 def owner_of(host: str, site: Site) -> Brand | None:
-    """Return the brand whose own host this is; a name that it gives to strangers is not."""
+    """Return the brand that owns this host; a name that anybody can get from it does not count."""
     exact, countries, *_ = _indexes()
     if site.is_free_hosted and site.own_label:
         return None
@@ -87,7 +87,7 @@ def by_word(word: str) -> tuple[Brand, bool] | None:
 
 
 def by_skeleton(label: str) -> tuple[str, Brand] | None:
-    """Return the brand word that the label looks like; the word itself does not count."""
+    """Return the brand word that the label is similar to; an equal word does not count."""
     if len(label) < MIN_SKELETON:
         return None
     found = _indexes()[3].get(skeleton(label))
@@ -95,13 +95,13 @@ def by_skeleton(label: str) -> tuple[str, Brand] | None:
 
 
 def long_words() -> Iterator[tuple[str, Brand]]:
-    """Yield the uncommon brand words that are long enough to survive a slip of the pen."""
+    """Yield the uncommon brand words that are long enough to be recognised with a typing error."""
     return ((w, b) for w, (b, common) in _indexes()[2].items() if len(w) >= MIN_EDIT and not common)
 
 
 @cache
 def own_domains() -> dict[str, Brand]:
-    """Return the brands by their own full domain names, `.com` standing for every country's."""
+    """Return the brands by their own full domain names, with `.com` for the suffix `*`."""
     exact, countries, *_ = _indexes()
     return {f"{label}.com": brand for label, brand in countries.items()} | exact
 
@@ -144,7 +144,7 @@ def _spellings() -> tuple[re.Pattern[str], dict[str, tuple[Brand, bool]]]:
     known = {t: (b, False) for b in brands() for t in b.titles}
     known |= {t: (b, True) for b in brands() for t in b.common_titles}
     ordered = sorted(known, key=lambda t: (-len(t), t))
-    # Words of a script without spaces have no boundaries to stand between.
+    # In a script without spaces, words have no boundaries.
     parts = [re.escape(t) if t[0] > "\u3000" else rf"(?<!\w){re.escape(t)}(?!\w)" for t in ordered]
     return re.compile("|".join(parts)), known
 

@@ -1,4 +1,4 @@
-"""The evidence as rules see it: parsed once, with what several rules ask for at hand."""
+"""The evidence for the rules: parsed once, with the facts that several rules need."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from safeurl.analysis.target import Target, split
 from safeurl.analysis.text import fold
 from safeurl.model.report import Evidence, Form, Hop, Page
 
-#: Hops looked at; the fetcher follows ten redirects, a forged report may claim any number.
+#: The most hops that are read. The fetcher follows ten redirects; a forged report may have more.
 MAX_HOPS = 24
 
 
 @dataclass(frozen=True)
 class Step:
-    """A URL on the way to the page, and where it stands in the evidence."""
+    """A URL on the way to the page, with its place in the evidence."""
 
     pointer: str
     target: Target
@@ -30,14 +30,14 @@ class Step:
 
 
 class Context:
-    """One attempt's evidence, read only. `seen_at` is when the page was fetched, if known."""
+    """One attempt's evidence, read only. `seen_at` is the time of the fetch, if known."""
 
     def __init__(
         self, evidence: Evidence, url: str, seen_at: datetime | None, submitted: str = ""
     ) -> None:
-        """Keep what is judged; the rest is worked out when first asked for.
+        """Store the evidence; all other facts are computed when they are first used.
 
-        `submitted` is the URL as somebody wrote it, `url` as it was opened.
+        `submitted` is the URL as the user wrote it, `url` the URL that was opened.
         """
         self.evidence = evidence
         self.page = evidence.page or Page()
@@ -54,9 +54,9 @@ class Context:
 
     @property
     def written(self) -> Iterator[tuple[str, str, str | None]]:
-        """Yield each URL as it was written, before credentials were dropped.
+        """Yield each URL as it was written, before credentials were removed.
 
-        Each comes with where it stands, and with the URL that it is relative to.
+        Each comes with its place in the evidence, and with the URL that it is relative to.
         """
         yield "", self._submitted, None
         for i, hop in enumerate(self.evidence.hops[:MAX_HOPS]):
@@ -70,25 +70,25 @@ class Context:
 
     @cached_property
     def final(self) -> Step:
-        """Return the URL the page came from."""
+        """Return the URL of the page."""
         return self.steps[-1]
 
     @property
     def final_hop(self) -> Hop | None:
-        """Return the hop that brought the page, if anything was asked for."""
+        """Return the hop with the page's response, if there is one."""
         hops = self.evidence.hops[:MAX_HOPS]
         return hops[-1] if hops else None
 
     @property
     def final_hop_pointer(self) -> str:
-        """Return where that hop stands in the evidence."""
+        """Return the place of the final hop in the evidence."""
         return self.final.pointer.removesuffix("/url")
 
     @cached_property
     def hosts(self) -> tuple[Step, ...]:
-        """Return the first step on each host, the final one first, that a name could lie about.
+        """Return the first step on each host whose name may imitate a brand, the final one first.
 
-        Addresses have no name, and on a tenant's host the name is its own.
+        Addresses have no name, and on a tenant's host the name is the tenant's own.
         """
         first: dict[str, Step] = {}
         for step in (self.final, *self.steps):
@@ -111,7 +111,7 @@ class Context:
 
     @cached_property
     def named(self) -> Naming | None:
-        """Return the brand that the title names though the page is not on the brand's host."""
+        """Return the brand in the title, if the page is not on a host of this brand."""
         found = named_in(self.title) if self.title else None
         if found is None or self.final.is_tenant or found.brand is self.final.owner:
             return None
@@ -139,7 +139,7 @@ class Context:
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """Return the final response's headers by lower-case name; the last of a name stands."""
+        """Return the final response's headers by lower-case name; of equal names, the last one."""
         hop = self.final_hop
         return {name.lower(): value for name, value in hop.headers} if hop else {}
 

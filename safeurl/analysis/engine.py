@@ -1,4 +1,4 @@
-"""Runs rules over a context and combines their hits; the order of neither matters."""
+"""Runs rules on a context and combines their hits; the order of rules and hits has no effect."""
 
 from collections.abc import Iterable, Mapping
 from math import prod
@@ -9,20 +9,21 @@ from safeurl.analysis.rule import Finding, Rule, Ruleset, Weight
 from safeurl.analysis.text import excerpt
 from safeurl.model.verdict import Category, Group, Hit
 
-#: What the signs below STRONG of a weak group may add together; a pile of them proves nothing.
+#: The most that all signs below STRONG of a weak group add together, because many weak signs do not
+#: prove anything.
 CAPS: Mapping[Group, float] = MappingProxyType(
     {Group.URL: 0.30, Group.TLS: 0.10, Group.CHAIN: 0.20},
 )
-#: What faint signs (the shape of a page) may add together, in every group.
+#: The most that all faint signs (the form of a page) add together, in every group.
 FAINT_CAP = 0.10
-#: From this probability on a group supports a conclusion by itself.
+#: From this probability on, a group supports a conclusion alone.
 SUPPORT = 0.20
-#: The score a URL stays below unless two groups support it or one sign is decisive.
+#: A URL gets a lower score than this unless two groups support it or one sign is decisive.
 UNCONFIRMED_BELOW = 70
 
 
 def run(ruleset: Ruleset, context: Context) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
-    """Return the hits, strongest first, and the reasons why the page was not really seen."""
+    """Return the hits, strongest first, and the reasons why the real page was not seen."""
     fired = [(rule, found) for rule in ruleset.rules if (found := _first(rule, context))]
     hits = sorted((_hit(rule, found) for rule, found in fired), key=_order)
     hidden = sorted((rule.id, found.reason) for rule, found in fired if rule.hides_page)
@@ -30,19 +31,19 @@ def run(ruleset: Ruleset, context: Context) -> tuple[tuple[Hit, ...], tuple[str,
 
 
 def score(hits: Iterable[Hit]) -> int:
-    """Return 0–100: groups combined as independent evidence, then what context takes off."""
+    """Return the score: groups combined as independent evidence, reduced by context (0–100)."""
     listed = sorted(hits, key=_order)
     by_group = {g: group_probability(g, [h for h in listed if h.group is g]) for g in Group}
     points = 100 * (1 - prod(1 - by_group[g] for g in Group))
     if not is_confirmed(listed):
         points = min(points, UNCONFIRMED_BELOW - 1)
     points += 100 * sum(h.weight for h in listed if h.weight < 0)
-    # Rounded twice, so that the last bit of a float never decides a point.
+    # Rounded twice, so that the last bit of a float never changes the score.
     return max(0, min(100, round(round(points, 6))))
 
 
 def group_probability(group: Group, hits: Iterable[Hit]) -> float:
-    """Return what one group's hits say together, under the caps."""
+    """Return the probability from one group's hits together, within the caps."""
     weights = [h.weight for h in hits if h.weight > 0]
     faint = min(FAINT_CAP, _either(w for w in weights if w <= Weight.FAINT))
     signs = _either([faint, *(w for w in weights if Weight.FAINT < w < Weight.STRONG)])
@@ -51,7 +52,7 @@ def group_probability(group: Group, hits: Iterable[Hit]) -> float:
 
 
 def is_confirmed(hits: Iterable[Hit]) -> bool:
-    """Return whether one decisive sign or two independent groups carry the score."""
+    """Return whether one decisive sign or two independent groups support the score."""
     listed = list(hits)
     if any(h.weight >= Weight.DECISIVE for h in listed):
         return True
@@ -60,7 +61,7 @@ def is_confirmed(hits: Iterable[Hit]) -> bool:
 
 
 def categories(hits: Iterable[Hit]) -> tuple[Category, ...]:
-    """Return the kinds of harm that the hits vote for, the likeliest first."""
+    """Return the kinds of harm that the hits support, the most probable first."""
     listed = sorted(hits, key=_order)
     votes = {c: _either(h.weight for h in listed if c in h.categories) for c in Category}
     likely = [c for c in Category if round(votes[c], 6) >= SUPPORT]

@@ -1,14 +1,14 @@
-"""What a form asks for, told from the names and prompts of its fields."""
+"""Finds out what a form asks for, from the names and labels of its fields."""
 
 import re
 from collections.abc import Iterator
 
 from safeurl.model.report import Form, FormField
 
-#: Fields read of a form, and letters of a name: pages may print far more of both.
+#: The most fields that are read of a form, and the most letters of a name. Pages may have more.
 MAX_FIELDS = 64
 _MAX_LABEL = 96
-#: Further targets judged of a form; the report holds no more.
+#: The most further targets of a form; a report contains no more.
 _MAX_TARGETS = 16
 _CARD_NUMBER = re.compile(
     r"(?:card|cc|credit|debit|kart\w{0,3}|tarjeta|carte)[\s_.-]{0,3}(?:number|num|no\b|nr\b|n\b)|"
@@ -34,7 +34,7 @@ def asks_card(form: Form) -> bool:
 
 
 def label(field: FormField) -> str:
-    """Return what the field calls itself, in lower case."""
+    """Return the name or label of the field in lower case."""
     return f"{field.name[:_MAX_LABEL]} {field.placeholder[:_MAX_LABEL]}".lower()
 
 

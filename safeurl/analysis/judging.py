@@ -1,4 +1,4 @@
-"""From evidence to a verdict: the two questions the worker asks."""
+"""Makes a verdict from evidence, for a scan with a page and for a scan without one."""
 
 from datetime import datetime
 
@@ -12,12 +12,12 @@ from safeurl.model.report import Evidence
 from safeurl.model.verdict import Category, Hit, Judgement, Verdict
 from safeurl.state import Outcome
 
-#: Scores from which on a URL is called so. Between nothing and SUSPICIOUS lie the pages with one
-#: sign that innocent pages also carry; from MALICIOUS on the engine asks for independent signs.
+#: The lowest scores of these judgements. A page with one sign that harmless pages have too stays
+#: below SUSPICIOUS. From MALICIOUS on, the engine needs independent signs.
 MALICIOUS = 70
 SUSPICIOUS = 40
-#: A page with scripts of other files shows no more than this while it waits for them ("Loading",
-#: "Please enable JavaScript"); of 1,257 real pages none that was whole showed as little.
+#: A page that waits for scripts in other files shows at most this many characters ("Loading",
+#: "Please enable JavaScript"). Of 1,257 real pages, no complete one showed so few.
 _SHELL_CHARS = 100
 
 
@@ -29,9 +29,9 @@ def judge(
     submitted: str = "",
     ruleset: Ruleset = CORE,
 ) -> Verdict:
-    """Conclude from the evidence of a page that was seen; `submitted` is its URL as written.
+    """Return the verdict on a page from its evidence; `submitted` is its URL as written.
 
-    The same evidence, URLs, time and rules give the same bytes; no evidence makes it raise.
+    The same evidence, URLs, time and rules give the same bytes. No evidence raises an error.
     """
     hits, hidden = run(ruleset, Context(evidence, url, seen_at, submitted))
     unseen = (
@@ -52,9 +52,9 @@ def inconclusive(  # noqa: PLR0913 - what is known of a scan that saw no page
     seen_at: datetime | None = None,
     submitted: str = "",
 ) -> Verdict:
-    """Conclude from a scan that ended without a page; rules still read what evidence came.
+    """Return the verdict on a scan that ended without a page; rules still read its evidence.
 
-    `url` is the one that was to be opened; without it the first hop's stands in.
+    `url` is the URL that should be opened; if it is empty, the first hop's URL is used.
     """
     first = evidence.hops[0].url if evidence.hops else ""
     hits, _ = run(ruleset, Context(evidence, url or first, seen_at, submitted))
@@ -89,7 +89,7 @@ def _judgement(points: int, unseen: str) -> Judgement:
 
 
 def _unseen(evidence: Evidence) -> str:
-    """Say why the evidence shows no page; empty when it does."""
+    """Return the reason why the evidence shows no page; an empty string if it shows one."""
     page = evidence.page
     if page is None:
         return "What came back is not a page." if evidence.body else "No page came back."
@@ -103,7 +103,7 @@ def _unseen(evidence: Evidence) -> str:
 
 
 def _unread(evidence: Evidence) -> str:
-    """Say that a part of the page is missing; what is known of the rest says more."""
+    """Return a sentence if a part of the page is missing; else an empty string."""
     page, body = evidence.page, evidence.body
     is_part = (page is not None and page.partial) or (body is not None and body.truncated)
     return "Only a part of the page could be read." if is_part else ""

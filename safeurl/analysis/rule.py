@@ -1,4 +1,4 @@
-"""What a rule is, and how much each class of sign weighs."""
+"""The definition of a rule, and the weights of the classes of signs."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from safeurl.model.verdict import Category, Group
 
 
 class Weight(float, Enum):
-    """Weight classes as probabilities, ordered by the likelihood ratios measured for signs.
+    """Classes of weights as probabilities, in the order of the measured likelihood ratios of signs.
 
-    A class stands for a band, not for a fitted figure: HEAVY about 70 and more, STRONG 40,
-    FIRM 10–30, MODERATE 5–10, WEAK and FAINT below. Two classes subtract, one only remarks.
+    A class is a range and not a fitted value: HEAVY about 70 and more, STRONG 40, FIRM 10–30,
+    MODERATE 5–10, WEAK and FAINT below. Two classes lower the score, and REMARK does not change it.
     """
 
     DECISIVE = 0.90
@@ -29,13 +29,13 @@ class Weight(float, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Where in the evidence a rule saw its sign, and why that matters.
+    """The place in the evidence at which a rule found its sign, and the reason why it matters.
 
-    The reason is ours and never quotes the page, which is hostile, but for where it leads,
-    defanged and in plain ASCII; the excerpt does.
+    The reason is our own text. It never quotes the hostile page, except for the target of a
+    redirect, defanged and in plain ASCII. The excerpt quotes the page.
     """
 
-    #: JSON pointer into the encoded evidence, where defaults are left out; "" is the whole.
+    #: JSON pointer into the encoded evidence, which omits defaults; "" is the whole document.
     pointer: str
     reason: str
     excerpt: str = ""
@@ -43,10 +43,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One sign to look for.
+    """One sign to search for.
 
-    However often a rule finds its sign it counts once, with its first finding: a page must
-    not talk a weak sign up by repeating it.
+    A rule counts once, with its first finding, even if it finds its sign several times. A page
+    cannot make a weak sign stronger by repeating it.
     """
 
     id: str
@@ -55,13 +55,13 @@ class Rule:
     weight: Weight
     categories: tuple[Category, ...] = ()
     check: Callable[[Context], Iterable[Finding]]
-    #: Nothing below the judgement `suspicious` can be concluded where this rule fires.
+    #: True if this sign means that the real page was not seen: a low score is then inconclusive.
     hides_page: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """Rules under one version; the version changes whenever any verdict could."""
+    """Rules with a common version, which changes whenever a verdict may change."""
 
     version: str
     rules: tuple[Rule, ...]

@@ -1,7 +1,7 @@
-"""Whose site a host name is: the name below the public suffix, private sections included.
+"""Finds the site of a host name: the name below the public suffix, also below private suffixes.
 
-Popularity and identity hang on the private host (`alice.github.io`), never on the registrable
-domain: two fifths of phishing sits under a suffix that is listed as private.
+Popularity and identity belong to the private host (`alice.github.io`), never to the registrable
+domain, because two fifths of phishing pages are below a suffix that is listed as private.
 """
 
 import re
@@ -22,20 +22,20 @@ _REGISTRY = re.compile(r"[a-z]{2}\.(?:com|net|org|kg)")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Who is behind a host name, as far as the name tells."""
+    """The owner of a host name, as far as the name shows it."""
 
-    #: The name somebody holds: `example.co.uk`, `alice.github.io`, or an address literal.
+    #: The name that has one owner: `example.co.uk`, `alice.github.io`, or an address literal.
     name: str
-    #: The labels in front of it.
+    #: The labels before the name.
     labels: tuple[str, ...] = ()
     suffix: str = ""
     is_address: bool = False
-    #: Anybody can get such a name at once and for nothing.
+    #: True if anybody can get such a name immediately and free of charge.
     is_free_hosted: bool = False
 
     @property
     def own_label(self) -> str:
-        """Return the label the holder chose."""
+        """Return the label that the owner chose."""
         return self.name.removesuffix(self.suffix).rstrip(".")
 
 

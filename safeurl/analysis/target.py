@@ -1,4 +1,4 @@
-"""A URL of the evidence taken apart without ever raising: pages print any rubbish as a URL."""
+"""Splits a URL of the evidence; never raises an error, because pages may have any text as a URL."""
 
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
@@ -26,12 +26,12 @@ class Target:
 
     @property
     def folder(self) -> str:
-        """Return the path up to and with its last slash."""
+        """Return the path up to its last slash, including it."""
         return self.path.rpartition("/")[0] + "/"
 
 
 def split(url: str) -> Target:
-    """Take a URL apart."""
+    """Return the parts of a URL."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

@@ -1,4 +1,4 @@
-"""Hostile text made comparable: folding, skeletons of look-alike letters, distance, excerpts."""
+"""Makes hostile text comparable: folding, skeletons of look-alike letters, distance, excerpts."""
 
 import unicodedata
 
@@ -6,8 +6,8 @@ from safeurl.printable import is_invisible
 
 EXCERPT_CHARS = 200
 
-#: Cyrillic, Greek and other letters drawn like a Latin one (a part of Unicode's confusables),
-#: escaped so that a reader sees which letter is meant.
+#: Cyrillic, Greek and other letters that look like a Latin one (a part of Unicode's confusables).
+#: They are escaped, so that a reader can distinguish them.
 _LOOKALIKES = {
     "a": "\u0430\u03b1\u0251",
     "b": "\u0432\u03b2\u044c",
@@ -34,30 +34,30 @@ _LOOKALIKES = {
     "y": "\u0443\u04af\u03b3",
 }
 _LATIN = str.maketrans({sign: latin for latin, signs in _LOOKALIKES.items() for sign in signs})
-#: What phishers write for a letter inside a host name; both sides of a comparison go through it.
+#: The replacements of letters in phishing host names, applied to both sides of a comparison.
 _HOST_SIGNS = str.maketrans("013457i", "oleastl")
 
 
-#: Letters that are drawn as a blank: fillers of Hangul, and the empty pattern of Braille.
+#: Letters that are shown as a blank: fillers of Hangul, and the empty pattern of Braille.
 _BLANK = str.maketrans(dict.fromkeys("\u115f\u1160\u2800", " "))
 
 
 def fold(text: str) -> str:
-    """Return the text compatibility-normalised, caseless, without invisible characters."""
+    """Return the text in compatibility form, case-folded, without invisible characters."""
     normal = unicodedata.normalize("NFKC", text).translate(_BLANK)
     seen = "".join(c for c in normal if not is_invisible(c))
     return " ".join(seen.casefold().split())
 
 
 def plain_letters(folded: str) -> str:
-    """Return folded text with accents dropped and look-alike letters made Latin."""
+    """Return folded text without accents, with Latin letters for look-alike ones."""
     parts = unicodedata.normalize("NFKD", folded)
     bare = "".join(c for c in parts if not unicodedata.combining(c))
     return unicodedata.normalize("NFC", bare.translate(_LATIN))
 
 
 def skeleton(label: str) -> str:
-    """Return what a host label looks like at a glance; labels of one skeleton are confusable."""
+    """Return a form that is equal for host labels which look alike."""
     plain = plain_letters(fold(label)).translate(_HOST_SIGNS)
     return plain.replace("rn", "m").replace("vv", "w")
 
@@ -75,13 +75,13 @@ def is_one_edit(left: str, right: str) -> bool:
 
 
 def excerpt(text: str) -> str:
-    """Return the start of the text on one line, fit to be shown: no control or bidi characters."""
+    """Return the start of the text on one line, without control and bidi characters."""
     start = text[: EXCERPT_CHARS * 4]
     line = " ".join("".join(c if c.isprintable() else " " for c in start).split())
     return line if len(line) <= EXCERPT_CHARS else line[: EXCERPT_CHARS - 1] + "…"
 
 
 def around(text: str, start: int, end: int) -> str:
-    """Return an excerpt of the text with what stands at `start` to `end` near its middle."""
+    """Return an excerpt of the text with the part from `start` to `end` near its middle."""
     margin = max(0, EXCERPT_CHARS - (end - start)) // 3
     return excerpt(text[max(0, start - margin) : end + margin])

@@ -1,4 +1,4 @@
-"""Signs in the way to the page: redirects, and connections that were refused."""
+"""Signs on the way to the page: redirects, and refused connections."""
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -46,7 +46,7 @@ def many_sites(ctx: Context) -> Iterator[Finding]:
 
 
 def downgrade(ctx: Context) -> Iterator[Finding]:
-    """Find an encrypted page that sends its visitor on to an unencrypted one."""
+    """Find a redirect from an encrypted page to an unencrypted one."""
     for before, after in pairwise(ctx.steps):
         if before.target.scheme == "https" and after.target.scheme == "http":
             reason = "A redirect leads from https to plain http."
@@ -54,7 +54,7 @@ def downgrade(ctx: Context) -> Iterator[Finding]:
 
 
 def shortener(ctx: Context) -> Iterator[Finding]:
-    """Find a shortener, which hides where the link leads."""
+    """Find a shortener, which hides the target of the link."""
     if (
         ctx.start.target.host in words("shorteners.txt")
         and ctx.final.site.name != ctx.start.site.name
@@ -64,7 +64,7 @@ def shortener(ctx: Context) -> Iterator[Finding]:
 
 
 def metadata_address(ctx: Context) -> Iterator[Finding]:
-    """Find the way to a cloud's metadata service; nobody links there by mistake."""
+    """Find a request for a cloud's metadata service; nobody links to it by mistake."""
     for pointer, refusal in _led_to(ctx):
         at = {refusal.host.strip("[]").lower(), refusal.address.lower()}
         if refusal.rule == "metadata" or at & (_METADATA | _METADATA_NAMES):
@@ -73,9 +73,9 @@ def metadata_address(ctx: Context) -> Iterator[Finding]:
 
 
 def inner_address(ctx: Context) -> Iterator[Finding]:
-    """Find a public page that leads to routers and servers of an inner network."""
+    """Find a public page that leads to a host of an inner network."""
     for pointer, refusal in _led_to(ctx):
-        # Onion names are local to no network, though the policy counts them among local names.
+        # Onion names belong to no inner network, but the policy lists them with the local names.
         is_inner = refusal.rule in _INNER_RULES and not _bare(refusal.host).endswith(".onion")
         if is_inner or _is_inner(refusal.address or refusal.host):
             reason = "The page led to an address of an inner network."
@@ -85,7 +85,7 @@ def inner_address(ctx: Context) -> Iterator[Finding]:
 def undialled_address(ctx: Context) -> Iterator[Finding]:
     """Find a report that names an address which the gateway never connected to.
 
-    The fetcher has no other way out, so what wrote this report was not our fetcher any more.
+    The fetcher has no other way to the network, so another program has written this report.
     """
     record = ctx.evidence.egress
     if record is None:
@@ -101,7 +101,7 @@ def undialled_address(ctx: Context) -> Iterator[Finding]:
 def other_name(ctx: Context) -> Iterator[Finding]:
     """Find a TLS connection that was opened to one host and asked for another.
 
-    The gateway sent nothing of it. Neither our fetcher nor a browser does so, whatever the page.
+    The gateway sent no byte of it. Neither our fetcher nor a browser opens such a connection.
     """
     record = ctx.evidence.egress
     for i, asked in enumerate(record.decisions if record else ()):
@@ -111,9 +111,9 @@ def other_name(ctx: Context) -> Iterator[Finding]:
 
 
 def http_anomaly(ctx: Context) -> Iterator[Finding]:
-    """Find HTTP that departs from the standard, which browsers put up with and few servers write.
+    """Find HTTP that violates the standard; browsers accept it, but few servers send it.
 
-    Kits and cloaks are served by programs of their own; so are some cameras and printers.
+    Special programs serve phishing kits and cloaked pages, but also some cameras and printers.
     """
     reason = "A response was not written as HTTP is; browsers put up with it."
     for i, hop in enumerate(ctx.evidence.hops):
@@ -125,9 +125,9 @@ def http_anomaly(ctx: Context) -> Iterator[Finding]:
 
 
 def _led_to(ctx: Context) -> Iterator[tuple[str, Refusal]]:
-    """Yield refusals of hosts other than the submitted one, which its owner may put anywhere.
+    """Yield refusals of other hosts than the submitted one, whose owner may choose any address.
 
-    The fetcher's come first, then the gateway's, which also hold what the fetcher kept quiet.
+    The fetcher's refusals come first, then the gateway's, which also contain hidden ones.
     """
     submitted = _bare(ctx.start.target.host)
     rebound = frozenset(_rebound(ctx))
@@ -137,7 +137,7 @@ def _led_to(ctx: Context) -> Iterator[tuple[str, Refusal]]:
 
 
 def _rebound(ctx: Context) -> Iterator[str]:
-    """Yield pointers to refusals of names that led outside first and inside later."""
+    """Yield pointers to refusals of names that first had a public and later an inner address."""
     outside: set[str] = set()
     for i, asked in enumerate(ctx.evidence.egress.decisions if ctx.evidence.egress else ()):
         if asked.allowed and asked.addresses:
@@ -154,7 +154,7 @@ def _by_fetcher(ctx: Context) -> Iterator[tuple[str, Refusal]]:
 def _by_gateway(ctx: Context) -> Iterator[tuple[str, Refusal]]:
     record = ctx.evidence.egress
     for i, asked in enumerate(record.decisions if record else ()):
-        # What was refused after it was dialled was not refused for its address.
+        # A refusal after the host was dialled was not because of its address.
         if not asked.allowed and not asked.address:
             refusal = Refusal(
                 host=asked.name, port=asked.port, rule=asked.rule, address=_refused_address(asked)
@@ -163,7 +163,7 @@ def _by_gateway(ctx: Context) -> Iterator[tuple[str, Refusal]]:
 
 
 def _refused_address(asked: EgressDecision) -> str:
-    """Return the address that it was refused for: one of several may be enough."""
+    """Return the address that caused the refusal; one of several is enough."""
     bad = (address for address in asked.addresses if not judge_address(address).allowed)
     return next(bad, asked.addresses[0] if asked.addresses else "")
 

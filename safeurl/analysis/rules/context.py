@@ -1,4 +1,4 @@
-"""What speaks for the page, and what kept it out of sight. Context never adds to the score."""
+"""Facts in favour of the page, and facts that hide it. Context never increases the score."""
 
 import re
 from collections.abc import Iterator
@@ -26,17 +26,17 @@ _SUSPENDED = re.compile(
     r"suspected phishing|deceptive site|"
     r"this (?:page|link|site) has been (?:removed|blocked|reported)",
 )
-#: Longer texts are about such pages rather than being one.
+#: A longer text is an article about such pages, not such a page.
 _NOTICE_CHARS = 1500
 _BLOCKED = frozenset({401, 403, 407, 429, 451})
 _GONE = frozenset({404, 410})
 _SERVER_FAULT = 500
-#: The URL in a `Refresh` header, as far as a rule needs it: absolute, quoted or not.
+#: The absolute URL in a `Refresh` header, with or without quotes; rules need no other part.
 _REFRESH_URL = re.compile(
     r"[;,]\s{0,9}(?:url\s{0,9}=\s{0,9})?[\"']?(https?:[^\"'\s]{1,8192})", re.IGNORECASE
 )
 _SENDS = "The page sends its visitor on to"
-#: Without a user, whose name could pass for the host; of the rest no more than what says enough.
+#: A URL without a user name, which could be taken for the host, and with a limited length.
 _PLAIN_URL = re.compile(
     r"(https?)://([a-z0-9.-]{1,253}(?::[0-9]{1,5})?)(?![^/?#])((?:[/?#][A-Za-z0-9._~/?#%&=+-]{0,100})?)"
 )
@@ -45,7 +45,7 @@ _ARCHIVES = frozenset({"archive.org", "archive.ph", "archive.is", "archive.today
 
 
 def own_host(ctx: Context) -> Iterator[Finding]:
-    """Find a page on the own host of the brand it could be taken for."""
+    """Find a page on a brand's own host."""
     owner = ctx.final.owner
     if owner and ctx.evidence.page and not ctx.final.site.is_free_hosted:
         reason = f"The page is on {owner.name}'s own host."
@@ -53,14 +53,14 @@ def own_host(ctx: Context) -> Iterator[Finding]:
 
 
 def archive(ctx: Context) -> Iterator[Finding]:
-    """Find an archive's copy; what it asks for goes nowhere."""
+    """Find the copy of an archive; its forms send nothing to the original site."""
     if ctx.final.site.name in _ARCHIVES and ctx.evidence.page:
         reason = "The page is an archive's copy."
         yield Finding(ctx.final.pointer, reason, ctx.final.target.host)
 
 
 def challenge(ctx: Context) -> Iterator[Finding]:
-    """Find a guard in front of the page that did not let the fetcher in."""
+    """Find a challenge in front of the page that the fetcher did not pass."""
     if ctx.headers.get("cf-mitigated", "").lower() == "challenge":
         pointer = f"{ctx.final_hop_pointer}/headers"
         yield Finding(pointer, "A challenge stood in front of the page.", "cf-mitigated: challenge")
@@ -73,19 +73,19 @@ def parked(ctx: Context) -> Iterator[Finding]:
 
 
 def suspended(ctx: Context) -> Iterator[Finding]:
-    """Find a page that its host took down, or that was never put up."""
+    """Find a page that its host removed, or that never existed."""
     yield from _notice(ctx, _SUSPENDED, "The page was taken down or never put up.")
 
 
 def blocked(ctx: Context) -> Iterator[Finding]:
-    """Find a server that refused the fetcher; it may well serve others."""
+    """Find a server that refused the fetcher; it may serve other clients."""
     if (hop := ctx.final_hop) and hop.status in _BLOCKED:
         reason = f"The server refused to show the page (status {hop.status})."
         yield Finding(f"{ctx.final_hop_pointer}/status", reason, str(hop.status))
 
 
 def gone(ctx: Context) -> Iterator[Finding]:
-    """Find a server that says it has no page, or that it failed."""
+    """Find a server that reports a missing page or its own failure."""
     status = hop.status if (hop := ctx.final_hop) else None
     if status and (status in _GONE or status >= _SERVER_FAULT):
         reason = f"The server had no page to show (status {status})."
@@ -93,10 +93,10 @@ def gone(ctx: Context) -> Iterator[Finding]:
 
 
 def unfollowed(ctx: Context) -> Iterator[Finding]:
-    """Find a page that sends its visitor on to where the fetcher did not follow.
+    """Find a page that leads its visitor to a URL that the fetcher did not open.
 
-    What is there was not seen: the target was refused, did not answer, came too late, or only
-    a script leads there.
+    The target was not seen: it was refused, did not answer, came too late, or only a script leads
+    to it.
     """
     hop, page = ctx.final_hop, ctx.evidence.page
     if hop is None or page is None:
@@ -112,8 +112,8 @@ def unfollowed(ctx: Context) -> Iterator[Finding]:
 
 
 def _leads(ctx: Context) -> Iterator[Finding]:
-    """Find where the page leads by itself."""
-    # However much text the page holds: who sends people on pads pages at will.
+    """Find the targets to which the page leads without a click."""
+    # The amount of text has no effect: an attacker can add any text to such a page.
     for i, lead in enumerate(ctx.page.onward):
         when = " where a condition of its script holds" if lead.conditional else ""
         reason = f"{_to(lead.url)}{when}, which was not opened."
@@ -124,16 +124,16 @@ def _leads(ctx: Context) -> Iterator[Finding]:
 
 
 def scripts_cut(ctx: Context) -> Iterator[Finding]:
-    """Find scripts that were not read to their end: what follows may lead elsewhere."""
+    """Find scripts that were not read to their end, and so may lead elsewhere."""
     if ctx.page.scripts_cut:
         reason = "The page's scripts are too long to be read whole: they may lead elsewhere."
         yield Finding("/page/scripts_cut", reason, "true")
 
 
 def _refreshes(ctx: Context) -> Iterator[tuple[str, str]]:
-    """Yield where the page refreshes itself to, with where that stands.
+    """Yield the targets of the page's refreshes, each with its place in the evidence.
 
-    Evidence of older versions says it in these places alone.
+    Evidence of older versions has them only in these places.
     """
     refresh = ctx.page.meta_refresh
     if refresh is not None and refresh.url and _is_web(refresh.url):
@@ -148,7 +148,7 @@ def _is_web(url: str) -> bool:
 
 
 def _to(url: str) -> str:
-    """Say that the page leads to a URL, defanged; nothing of it but plain ASCII is quoted."""
+    """Return a sentence with the defanged target of the page; only plain ASCII of it is quoted."""
     if not url:
         return f"{_SENDS} an address that a script works out"
     if plain := _PLAIN_URL.match(url):

@@ -1,7 +1,7 @@
-"""Signs in forms: what is asked for, where it goes, and on whose host.
+"""Signs in forms: what they ask for, where they send it, and on whose host they are.
 
-Deliberately absent, being commoner on innocent pages: a form that posts to another site, and an
-empty action.
+Two signs are left out because they are more common on harmless pages: a form that posts to another
+site, and an empty action.
 """
 
 import re
@@ -20,7 +20,7 @@ _SEED_WORDS = re.compile(
 )
 _NUMBERED_WORD = re.compile(r"(?:word|phrase|seed|input|w)?[\s_.#-]{0,2}\d{1,2}[.)]?")
 _SEED_LENGTH = 12
-#: Services that carry a form's content to whoever set them up, no server needed.
+#: Services that send a form's content to their user, who needs no server.
 _DROPS = re.compile(
     r"(?:^|\.)(?:api\.telegram\.org|discord(?:app)?\.com|formspree\.io|formsubmit\.co|formcarry\.com|"
     r"getform\.io|submit-form\.com|formbackend\.com|web3forms\.com|formsubmit\.io|herotofu\.com|"
@@ -30,7 +30,7 @@ _USUAL_PHP = ("wp-login.php", "ucp.php", "/login.php", "/index.php", "/member.ph
 
 
 def brand_login(ctx: Context) -> Iterator[Finding]:
-    """Find a page that asks for secrets under a brand's title on a foreign host."""
+    """Find a page that asks for secrets with a brand's title on a foreign host."""
     for pointer, _ in ctx.secret_forms:
         if ctx.named and ctx.named.is_all:
             name = ctx.named.brand.name
@@ -39,7 +39,7 @@ def brand_login(ctx: Context) -> Iterator[Finding]:
 
 
 def brand_mention(ctx: Context) -> Iterator[Finding]:
-    """Find a page that asks for a password, and the title mentions a brand besides other things."""
+    """Find a page that asks for a password and whose title names a brand among other words."""
     for pointer, _ in ctx.secret_forms:
         if ctx.named and not ctx.named.is_all:
             reason = f"The page asks for secrets; its title mentions {ctx.named.brand.name}."
@@ -47,7 +47,7 @@ def brand_mention(ctx: Context) -> Iterator[Finding]:
 
 
 def card(ctx: Context) -> Iterator[Finding]:
-    """Find a page that asks for a card's number and its security code in a form of its own."""
+    """Find a page whose own form asks for a card's number and its security code."""
     for pointer, form in ctx.cards:
         if not ctx.final.owner:
             reason = "A form asks for a card's number and its security code."
@@ -55,7 +55,7 @@ def card(ctx: Context) -> Iterator[Finding]:
 
 
 def free_hosted(ctx: Context) -> Iterator[Finding]:
-    """Find a page that asks for secrets on a name that anybody gets for nothing."""
+    """Find a page that asks for secrets on a host name that is free of charge."""
     for pointer, form in ctx.secret_forms:
         if ctx.final.site.is_free_hosted:
             reason = "A page on free hosting asks for a password or card."
@@ -63,7 +63,7 @@ def free_hosted(ctx: Context) -> Iterator[Finding]:
 
 
 def plain_http(ctx: Context) -> Iterator[Finding]:
-    """Find a page that asks for secrets on a page that is not encrypted."""
+    """Find a page that asks for secrets without encryption."""
     for pointer, form in ctx.secret_forms:
         if ctx.final.target.scheme == "http" and not ctx.final.site.is_address:
             reason = "A password or card is asked for over plain http."
@@ -71,7 +71,7 @@ def plain_http(ctx: Context) -> Iterator[Finding]:
 
 
 def address_login(ctx: Context) -> Iterator[Finding]:
-    """Find a page that asks for secrets on a bare address."""
+    """Find a page that asks for secrets on an IP address."""
     for pointer, form in ctx.secret_forms:
         if ctx.final.site.is_address:
             reason = "A password or card is asked for on a bare IP address."
@@ -79,7 +79,7 @@ def address_login(ctx: Context) -> Iterator[Finding]:
 
 
 def own_php(ctx: Context) -> Iterator[Finding]:
-    """Find a password that goes to a script beside the page, as kits are laid out."""
+    """Find a password that goes to a script in the page's folder, as in phishing kits."""
     here = ctx.final.target
     for pointer, form in ctx.logins:
         for place, url in targets(form):
@@ -102,7 +102,7 @@ def drop(ctx: Context) -> Iterator[Finding]:
 
 
 def seed_phrase(ctx: Context) -> Iterator[Finding]:
-    """Find a page that asks for the words that open a crypto wallet; no honest site does."""
+    """Find a page that asks for the recovery words of a crypto wallet; no legitimate site does."""
     asked = _SEED_WORDS.search(ctx.text) or _SEED_WORDS.search(ctx.title)
     for pointer, form in ctx.forms:
         boxes = [

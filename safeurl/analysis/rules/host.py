@@ -1,4 +1,4 @@
-"""Signs in host names: brands in places where they do not stand by themselves."""
+"""Signs in host names: brands where they do not belong to the owner of the host."""
 
 import re
 from collections.abc import Iterator
@@ -17,22 +17,22 @@ from safeurl.analysis.rule import Finding, Rule, Weight
 from safeurl.analysis.text import is_one_edit
 from safeurl.model.verdict import Category, Group
 
-#: Words that a host only needs in order to be believed.
+#: Words that a host name contains only to look trustworthy.
 _CREDENTIAL = re.compile(
     r"(?:log-?[io]n|sign-?[io]n|secur|verif|auth|account|acct|update|support|help|billing|wallet|"
     r"confirm|recover|unlock|suspend|alert|webmail|bank|card|pay|signup|sso|service|customer|"
     r"refund|track|parcel|delivery|invoice|start|suite|live|cdn|\bid\b|konto|cuenta|compte|client)",
 )
-#: Words of people who imitate a brand to learn, and say so.
+#: Words of projects that imitate a brand as an exercise.
 _EXERCISE = re.compile(r"clone|demo|tutorial|portfolio|practice|assignment")
-#: Libraries reach publishers through names such as `www.publisher.com.ezproxy.example.edu`.
+#: Libraries use names such as `www.publisher.com.ezproxy.example.edu` for publishers.
 _LIBRARY = re.compile(r"proxy|libgen|library|\.translate\.goog$")
 _MANY_LABELS = 4
 _LONG_HOST = 60
 
 
 def embedded_domain(ctx: Context) -> Iterator[Finding]:
-    """Find `usps.com-track.example`: a brand's whole domain in front of a foreign site."""
+    """Find `usps.com-track.example`: a brand's complete domain before a foreign site."""
     known = own_domains()
     for step in ctx.hosts:
         if _LIBRARY.search(step.target.host):
@@ -44,7 +44,7 @@ def embedded_domain(ctx: Context) -> Iterator[Finding]:
 
 
 def brand_word(ctx: Context) -> Iterator[Finding]:
-    """Find a brand's name as a whole word of a host that is not the brand's."""
+    """Find a brand's name as a word of a host that does not belong to the brand."""
     for step in ctx.hosts:
         if (brand := _named(step)) and not _EXERCISE.search(step.target.host):
             reason = f"The host name names {brand.name} but is not theirs."
@@ -52,7 +52,7 @@ def brand_word(ctx: Context) -> Iterator[Finding]:
 
 
 def brand_service(ctx: Context) -> Iterator[Finding]:
-    """Find a brand's name beside a word such as `login`, on a foreign host."""
+    """Find a brand's name together with a word such as `login`, on a foreign host."""
     for step in ctx.hosts:
         brand = _named(step) or _glued(step)
         if brand and _has_credential_word(step) and not _EXERCISE.search(step.target.host):
@@ -61,7 +61,7 @@ def brand_service(ctx: Context) -> Iterator[Finding]:
 
 
 def lookalike(ctx: Context) -> Iterator[Finding]:
-    """Find a word that looks like a brand's: other letters, or a slip of one letter."""
+    """Find a word that looks like a brand's: look-alike letters, or one different letter."""
     for step in ctx.hosts:
         for word in _words(step):
             if (brand := _resembles(word)) and brand is not step.owner:
@@ -70,7 +70,7 @@ def lookalike(ctx: Context) -> Iterator[Finding]:
 
 
 def many_labels(ctx: Context) -> Iterator[Finding]:
-    """Find so many labels that the real site is out of sight."""
+    """Find so many labels that a reader does not see the real site."""
     for step in ctx.hosts:
         if len(step.site.labels) >= _MANY_LABELS:
             reason = f"{len(step.site.labels)} labels stand in front of the site's own name."
@@ -78,14 +78,14 @@ def many_labels(ctx: Context) -> Iterator[Finding]:
 
 
 def long_name(ctx: Context) -> Iterator[Finding]:
-    """Find a host name longer than an address bar."""
+    """Find a host name that is longer than an address bar."""
     for step in ctx.hosts:
         if len(step.target.host) > _LONG_HOST:
             yield Finding(step.pointer, "The host name is very long.", step.target.host)
 
 
 def literal(ctx: Context) -> Iterator[Finding]:
-    """Find a page served from a bare address: nobody put a name to it."""
+    """Find a page on an IP address, which has no host name."""
     if ctx.final.site.is_address:
         reason = "The page is served from a bare IP address."
         yield Finding(ctx.final.pointer, reason, ctx.final.target.host)
@@ -102,7 +102,7 @@ def _leading_domains(step: Step) -> Iterator[str]:
 
 
 def _words(step: Step) -> Iterator[str]:
-    """Yield the words of the host in front of its public suffix, punycode decoded."""
+    """Yield the words of the host before its public suffix, with punycode decoded."""
     for label in (*step.site.labels, step.site.own_label):
         shown = _decoded(label)
         yield from (word for word in shown.split("-") if word)
@@ -128,7 +128,7 @@ def _named(step: Step) -> Brand | None:
 
 
 def _glued(step: Step) -> Brand | None:
-    """Find a long brand word with a credential word run on to it (`paypallogin`)."""
+    """Find a long brand word followed directly by a credential word (`paypallogin`)."""
     for word in _words(step):
         for name, brand in long_words():
             rest = word.removeprefix(name).removesuffix(name)

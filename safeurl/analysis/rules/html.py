@@ -1,7 +1,7 @@
-"""Signs in the page: whom it names, how it was made, where its links lead.
+"""Signs in the page: the brand that it names, how it was made, and the targets of its links.
 
-Deliberately absent, being commoner on innocent pages: eval, unescape, document.write, atob,
-hidden frames, noindex, foreign favicons.
+These signs are left out because they are more common on harmless pages: eval, unescape,
+document.write, atob, hidden frames, noindex, foreign favicons.
 """
 
 from collections import Counter
@@ -16,39 +16,39 @@ from safeurl.model.verdict import Category, Group
 
 _FEW_LINKS = 5
 _BORROWED_SHARE = 0.6
-#: Links read; a page may hold thousands, and the first ones are its navigation.
+#: The most links that are read. A page may have thousands, and the first ones are its navigation.
 _LINKS_READ = 100
 _SOON_S = 10
 
 
 def title_brand(ctx: Context) -> Iterator[Finding]:
-    """Find a title that is nothing but a brand's name, on a foreign host."""
+    """Find a title that is only a brand's name, on a foreign host."""
     if ctx.named and ctx.named.is_all:
         reason = f"The title is that of {ctx.named.brand.name}, the host is not theirs."
         yield Finding("/page/title", reason, ctx.page.title)
 
 
 def disguised_brand(ctx: Context) -> Iterator[Finding]:
-    """Find a brand's name in letters of another script: hidden from filters, not from people."""
+    """Find a brand's name in letters of another script, which people read but filters do not."""
     if ctx.named and ctx.named.is_disguised:
         reason = f"The title writes {ctx.named.brand.name} with look-alike letters."
         yield Finding("/page/title", reason, ctx.page.title)
 
 
 def null_links(ctx: Context) -> Iterator[Finding]:
-    """Find mostly links that lead nowhere: a façade."""
+    """Find a page most of whose links lead nowhere."""
     if _has_null_links(ctx):
         yield Finding("/page/links_null", _null_reason(ctx))
 
 
 def null_links_login(ctx: Context) -> Iterator[Finding]:
-    """Find a façade that asks for a password."""
+    """Find such a page that also asks for a password."""
     if _has_null_links(ctx) and ctx.logins:
         yield Finding(ctx.logins[0][0], f"{_null_reason(ctx)} It still asks for a password.")
 
 
 def saver_mark(ctx: Context) -> Iterator[Finding]:
-    """Find a page saver's mark: the page is a copy of somebody else's."""
+    """Find the mark of a page saver: the page is a copy of another one."""
     if ctx.page.saver_mark:
         reason = "The page was copied with a page saver."
         yield Finding("/page/saver_mark", reason, ctx.page.saver_mark)
@@ -62,7 +62,7 @@ def saved_login(ctx: Context) -> Iterator[Finding]:
 
 
 def meta_refresh(ctx: Context) -> Iterator[Finding]:
-    """Find a page that sends its visitor to another site as soon as it is shown."""
+    """Find a page that leads its visitor to another site as soon as it is shown."""
     for i, hop in enumerate(ctx.evidence.hops[:MAX_HOPS]):
         if hop.via == "meta_refresh" and i and _differs(ctx.evidence.hops[i - 1].url, hop.url):
             yield Finding(f"/hops/{i}", "A page sent the visitor on to another site.", hop.url)
@@ -74,7 +74,7 @@ def meta_refresh(ctx: Context) -> Iterator[Finding]:
 
 
 def borrowed_links(ctx: Context) -> Iterator[Finding]:
-    """Find a page that asks for a password and whose links are nearly all a foreign brand's."""
+    """Find a page that asks for a password and most of whose links lead to a foreign brand."""
     if not ctx.logins:
         return
     hosts = [split(link.url).host for link in ctx.page.links[:_LINKS_READ]]

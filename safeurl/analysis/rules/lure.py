@@ -1,4 +1,4 @@
-"""Signs in what the page tells its visitor to do. Texts are folded: lower case, one line."""
+"""Signs in the page's instructions to its visitor. Texts are folded: lower case, one line."""
 
 import re
 from collections.abc import Iterator
@@ -8,15 +8,16 @@ from safeurl.analysis.rule import Finding, Rule, Weight
 from safeurl.analysis.text import around
 from safeurl.model.verdict import Category, Group
 
-#: Opening the place where a command is run …
+#: Instructions to open the window in which a command is run …
 _RUN = re.compile(
     r"(?:win(?:dows)?(?: key| button| logo)?|⊞) ?(?:\+|and|plus|-) ?[\"'“]?[rx]\b|run dialog|"
     r"open (?:the )?(?:windows )?(?:powershell|terminal|command prompt)|"
     r"(?:command|cmd|⌘) ?\+ ?space|windows-taste|touche windows|tecla windows|клавиш\w{0,3} win",
 )
-#: … pasting what the page put on the clipboard …
+#: … to paste the text that the page put on the clipboard …
 _PASTE = re.compile(r"(?:ctrl|control|strg|command|cmd|⌘) ?(?:\+|and|-) ?v\b|paste (?:it|the)")
-#: … in order to be let in. "To fix the error" would be the same trick, and honest support pages.
+#: … as a proof to get access. "To fix the error" would match such pages too, but also real support
+#: pages.
 _PRETEXT = re.compile(
     r"(?:verify|confirm|prove)(?: that)?(?: you are| you're| you| i am| i'm)?(?: not)? (?:a )?"
     r"(?:human|robot|real person)|i'?m not a robot|human verification|captcha|"
@@ -29,9 +30,9 @@ _COMMAND = re.compile(
     r"\b(?:curl|wget)\b[^|]{0,200}\| ?(?:ba|z)?sh\b|"
     r"\bnslookup\b.{0,100}\||\biex ?\(|invoke-expression|frombase64string",
 )
-#: Instructions further apart than this belong to an article, not to three steps.
+#: Instructions with a larger distance belong to an article, not to three steps.
 _STEPS_CHARS = 700
-#: A lure is a short page with hardly a link; an article about lures is neither.
+#: A page with such instructions is short and has few links. An article about them is longer.
 _LURE_CHARS = 2500
 _LURE_LINKS = 12
 
@@ -81,14 +82,14 @@ _DEMAND = re.compile(
 
 
 def clickfix(ctx: Context) -> Iterator[Finding]:
-    """Find instructions that make the visitor run a command, the command in sight."""
+    """Find instructions to run a command, with the command in the text."""
     if (at := _steps(ctx)) and _is_short(ctx) and _COMMAND.search(ctx.text):
         reason = "The page has its visitor run a command in order to be let in."
         yield Finding("/page/text", reason, around(ctx.text, *at))
 
 
 def clickfix_steps(ctx: Context) -> Iterator[Finding]:
-    """Find the same instructions without a command in sight: it sits on the clipboard."""
+    """Find the same instructions without the command, which is on the clipboard."""
     if (at := _steps(ctx)) and _is_short(ctx):
         reason = (
             "The page tells its visitor to open the run box and paste, as proof of being human."
@@ -97,7 +98,7 @@ def clickfix_steps(ctx: Context) -> Iterator[Finding]:
 
 
 def tech_support(ctx: Context) -> Iterator[Finding]:
-    """Find a vendor's name, alarm and a number to call, on a foreign host."""
+    """Find a vendor's name, a warning and a phone number, on a foreign host."""
     said = f"{ctx.title} {ctx.text}"
     phone = _PHONE.search(said)
     alarms = sum(1 for alarm in _ALARMS if alarm.search(said))
@@ -109,7 +110,7 @@ def tech_support(ctx: Context) -> Iterator[Finding]:
 
 
 def wallet_bait(ctx: Context) -> Iterator[Finding]:
-    """Find something to gain or repair by connecting a wallet."""
+    """Find an offer of a gain or a repair for connecting a wallet."""
     wallet = _WALLET.search(ctx.text)
     if wallet and _WALLET_BAIT.search(ctx.text) and not ctx.final.owner:
         reason = "The page offers something for connecting a wallet."
@@ -117,7 +118,7 @@ def wallet_bait(ctx: Context) -> Iterator[Finding]:
 
 
 def account_threat(ctx: Context) -> Iterator[Finding]:
-    """Find a threat to an account, a demand and a form for the password at once."""
+    """Find a threat to an account, a demand and a form for the password together."""
     threat = _THREAT.search(ctx.text)
     if threat and _DEMAND.search(ctx.text) and ctx.logins and not ctx.final.owner:
         reason = "The page threatens the loss of an account and asks for a password."
@@ -125,7 +126,7 @@ def account_threat(ctx: Context) -> Iterator[Finding]:
 
 
 def _steps(ctx: Context) -> tuple[int, int] | None:
-    """Return where the pretext, the run box and the pasting stand close together."""
+    """Return the position at which the pretext, the run box and the pasting are close together."""
     run, paste, pretext = (p.search(ctx.text) for p in (_RUN, _PASTE, _PRETEXT))
     if not (run and paste and pretext):
         return None

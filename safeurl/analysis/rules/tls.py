@@ -1,4 +1,4 @@
-"""Signs in certificates; weak, as attackers get good ones and neglected sites keep bad ones."""
+"""Signs in certificates, all weak: attackers get valid ones, and old sites have invalid ones."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ _YOUNG = timedelta(days=3)
 
 
 def expired(ctx: Context) -> Iterator[Finding]:
-    """Find a certificate whose time was over when the page was fetched."""
+    """Find a certificate that had expired when the page was fetched."""
     for pointer, tls in _handshakes(ctx):
         end = _time(tls.not_after)
         if ctx.seen_at and end and end < ctx.seen_at:
@@ -20,7 +20,7 @@ def expired(ctx: Context) -> Iterator[Finding]:
 
 
 def untrusted(ctx: Context) -> Iterator[Finding]:
-    """Find a certificate that nobody vouches for, or that is for another name."""
+    """Find a certificate that no authority confirms, or that is for another name."""
     for pointer, tls in _handshakes(ctx):
         if not tls.verified and "expired" not in tls.verify_error.lower():
             where = f"{pointer}/verify_error" if tls.verify_error else pointer
@@ -28,7 +28,7 @@ def untrusted(ctx: Context) -> Iterator[Finding]:
 
 
 def young(ctx: Context) -> Iterator[Finding]:
-    """Find a certificate that is days old; being renewed automatically, many innocent ones are."""
+    """Find a certificate that is days old; many harmless ones are, as they renew automatically."""
     for pointer, tls in _handshakes(ctx):
         start = _time(tls.not_before)
         if ctx.seen_at and start and timedelta() <= ctx.seen_at - start < _YOUNG:

@@ -1,4 +1,4 @@
-"""Signs in the URL itself, below the host name. Weak: shapes of URLs change with every kit."""
+"""Signs in the URL after the host name. They are weak: forms of URLs change with every kit."""
 
 import re
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from safeurl.analysis.rule import Finding, Rule, Weight
 from safeurl.model.verdict import Category, Group
 from safeurl.url import username
 
-#: Where a content management system keeps files that no visitor opens as a page.
+#: Folders of a content management system with files that no visitor opens as a page.
 _KIT_FOLDER = re.compile(
     r"/(?:wp-includes|wp-admin|wp-content/(?:uploads|plugins|themes|mu-plugins|upgrade)|\.well-known)"
     r"/[^?#]{0,300}?(?:\.php|\.html?|/)$",
 )
 _NOT_A_KIT = ("admin-ajax.php", "/wp-admin/", "/wp-admin/index.php", "wp-login.php")
 _MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{2,100}")
-#: Sites whose paths carry the addresses of other sites as a matter of course.
+#: Sites whose paths usually contain the addresses of other sites.
 _QUOTING_SITES = frozenset(
     {"archive.org", "archive.ph", "archive.is", "archive.today", "google.com", "bing.com"},
 )
@@ -32,7 +32,7 @@ def userinfo(ctx: Context) -> Iterator[Finding]:
 
 
 def brand_path(ctx: Context) -> Iterator[Finding]:
-    """Find a brand's own domain as a folder of somebody else's site."""
+    """Find a brand's own domain as a folder of a foreign site."""
     known = own_domains()
     for step in ctx.steps:
         if step.site.name in _QUOTING_SITES or step.owner:
@@ -44,7 +44,7 @@ def brand_path(ctx: Context) -> Iterator[Finding]:
 
 
 def kit_folder(ctx: Context) -> Iterator[Finding]:
-    """Find pages inside folders that hold only parts of a site: planted kits lie there."""
+    """Find pages in folders for parts of a site, in which intruders place phishing kits."""
     for step in ctx.steps:
         path = step.target.path.lower()
         if _KIT_FOLDER.search(path) and not path.endswith(_NOT_A_KIT):
@@ -53,7 +53,7 @@ def kit_folder(ctx: Context) -> Iterator[Finding]:
 
 
 def victim_mail(ctx: Context) -> Iterator[Finding]:
-    """Find an e-mail address behind the `#`, which fills in the victim's name."""
+    """Find an e-mail address after the `#`, with which the page fills in the victim's name."""
     for step in ctx.steps:
         if _MAIL.search(step.target.fragment):
             reason = "The URL carries somebody's e-mail address in its fragment."
