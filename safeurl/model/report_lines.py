@@ -77,6 +77,11 @@ class LineSplitter:
         if stop < len(chunk):
             raise too_large(f"The report is longer than {self._limits.max_total_bytes:,} bytes.")
 
+    @property
+    def has_rest(self) -> bool:
+        """True if an unfinished line is held."""
+        return bool(self._unfinished)
+
     def end(self) -> Iterator[bytes]:
         """Yield the last line if it has no newline."""
         if self._unfinished:

@@ -34,6 +34,7 @@ from safeurl.model.report_lines import (
     malformed,
     too_large,
 )
+from safeurl.model.sandbox import SinkResult
 from safeurl.state import Outcome
 
 #: Outcomes that only the worker can know. A fetcher must not report them: some cause a retry.
@@ -84,12 +85,20 @@ class ReportReader:
         """Return the evidence that was read so far."""
         return self._content.evidence()
 
-    def feed(self, chunk: bytes) -> bool:
-        """Read the next bytes; False means: stop reading and end the sandbox."""
+    def feed(self, chunk: bytes) -> SinkResult:
+        """Read the next bytes.
+
+        The report is complete with its own line. Bytes that came with the end of this line are
+        still read, and are a fault.
+        """
         if self._is_closed or self.fault:
-            return False
+            return SinkResult.REFUSED
         self._take_all(self._lines.split(chunk))
-        return self.fault is None
+        if self.report is not None and self._lines.has_rest:
+            self._set_fault(_more_after_report())
+        if self.fault:
+            return SinkResult.REFUSED
+        return SinkResult.MORE if self.report is None else SinkResult.ENOUGH
 
     def close(self) -> None:
         """Read the end of the stream.
@@ -106,13 +115,17 @@ class ReportReader:
             for line in lines:
                 self._take(line)
         except ReportFaultError as fault:
-            self.fault = fault.outcome
-            text = str(fault)[:_MAX_DETAIL]
-            self.fault_detail = "".join(char if char.isprintable() else "\ufffd" for char in text)
+            # After the report, one byte too many is a fault already, whatever it belongs to.
+            self._set_fault(fault if self.report is None else _more_after_report())
+
+    def _set_fault(self, fault: ReportFaultError) -> None:
+        self.fault = fault.outcome
+        text = str(fault)[:_MAX_DETAIL]
+        self.fault_detail = "".join(char if char.isprintable() else "\ufffd" for char in text)
 
     def _take(self, line: bytes) -> None:
         if self.report is not None:
-            raise malformed("The sandbox wrote more after its report line.")
+            raise _more_after_report()
         item = decode(line, self._limits.max_depth)
         if isinstance(item, ReportLine):
             self._check_claims(item)
@@ -214,6 +227,10 @@ class _Content:
         if artefact.kind != "body" or self._body is None:
             return True
         return hashlib.sha256(artefact.data).hexdigest() == self._body.sha256
+
+
+def _more_after_report() -> ReportFaultError:
+    return malformed("The sandbox wrote more after its report line.")
 
 
 def _addresses(line: EvidenceLine) -> Iterator[str]:

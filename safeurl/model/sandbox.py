@@ -1,10 +1,27 @@
-"""The order for a sandbox, and the way it ended: plain values."""
+"""Which sandbox to start, what was seen of it, and what its reader wants: plain values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from safeurl.model.report import FetchRequest
+
+class SinkResult(StrEnum):
+    """What the receiver of a sandbox's stdout wants next."""
+
+    MORE = "more"
+    #: It has the whole report; nothing that follows changes it.
+    ENOUGH = "enough"
+    #: The output broke a rule: the sandbox is to be ended.
+    REFUSED = "refused"
+
+
+class StartKind(StrEnum):
+    """When a sandbox was started."""
+
+    #: For its attempt.
+    COLD = "cold"
+    #: Ahead of any attempt.
+    WARM = "warm"
 
 
 class Stop(StrEnum):
@@ -17,10 +34,11 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxOrder:
-    """The container to run for one attempt."""
+    """Which container to start for one attempt."""
 
-    request: FetchRequest
-    #: The seconds from the start until the worker kills the container.
+    scan: str
+    attempt: int
+    #: Seconds from the start within which the container is needed.
     deadline_s: float
     #: The folder of the sandbox's own gateway socket; None if it has a network instead.
     egress_dir: str | None = None
@@ -28,9 +46,10 @@ class SandboxOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxExit:
-    """The end of a sandbox as the worker saw it: only facts, without a classification."""
+    """What was seen of a sandbox when its output was read; pure facts, no judgement."""
 
     container_id: str | None = None
+    #: None where it was not waited for, because the report was complete before, or not known.
     exit_code: int | None = None
     oom_killed: bool = False
     #: Another program started the container again; the second run got no request.
@@ -43,10 +62,11 @@ class SandboxExit:
     error: str | None = None
     #: The last 4 KiB of stderr, undecodable bytes replaced.
     stderr_tail: str = ""
-    #: `cold` or `warm`.
-    start_kind: str = "cold"
-    #: Milliseconds per phase: `create`, `start`, `run`, `remove`.
+    start_kind: StartKind = StartKind.COLD
+    #: Milliseconds per phase: `create`, `start`, and `fetch`: from the first byte of the request to
+    #: the complete report, or to the end of a container without one.
     timings_ms: Mapping[str, float] = field(default_factory=dict)
-    #: The peak memory and the CPU time of the sandbox; None if not known.
+    #: The most memory that the sandbox had at one time, and its CPU time from its start on; None
+    #: where not known.
     peak_memory_bytes: int | None = None
     cpu_ms: float | None = None

@@ -19,8 +19,20 @@ class EgressEndpoint:
 class Egress(Protocol):
     """The gateway that makes the connections of a sandbox."""
 
-    async def open(self, request: FetchRequest, *, deadline_s: float) -> EgressEndpoint:
-        """Make a socket and bind it to the attempt; raise EgressUnavailableError."""
+    async def create(self) -> EgressEndpoint:
+        """Make a socket, which refuses every request until it is bound.
+
+        Waits while the gateway restarts; raises EgressUnavailableError if that takes too long.
+        """
+
+    async def bind(
+        self, endpoint: EgressEndpoint, request: FetchRequest, *, deadline_s: float
+    ) -> None:
+        """Assign the socket to the request's attempt, once, for `deadline_s` seconds.
+
+        Raises EgressLostError if the gateway has restarted since it made the socket, and
+        EgressUnavailableError if it does not answer.
+        """
 
     async def close(self, endpoint: EgressEndpoint) -> EgressEvidence:
         """Remove the socket and return the evidence of its connections.

@@ -7,7 +7,6 @@ from statistics import median
 
 from safeurl.model.report import FetchRequest
 from safeurl.model.report_reader import ReportReader
-from safeurl.model.sandbox import SandboxOrder
 from tests.support.fetching import make_request
 from tests.support.gateway_sandbox import GatewaySandbox, gateway_sandbox
 from tests.support.images import SOCKET_PATH
@@ -47,8 +46,7 @@ def gateway_cost(folder: Path) -> tuple[float, float]:
 async def _direct(made: GatewaySandbox, request: FetchRequest) -> float:
     settings = replace(made.settings, network="bridge")
     reader = ReportReader(request.scan, request.attempt)
-    order = SandboxOrder(request=request, deadline_s=60)
-    await DockerSandbox(settings, SOCKET_PATH).run(order, reader.feed)
+    await DockerSandbox(settings, SOCKET_PATH).run(request, reader.feed, deadline_s=60)
     reader.close()
     assert reader.report is not None
     return reader.report.elapsed_ms

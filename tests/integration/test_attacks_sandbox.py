@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from safeurl.model.sandbox import SinkResult
 from tests.support.sandbox_lab import lab
 from worker.sandbox.runtime import RUNC
 
@@ -199,10 +200,10 @@ def test_a_sandbox_takes_no_terminal_of_the_host(runtime: str) -> None:
     got = bytearray()
     held: list[int] = []
 
-    def sink(piece: bytes) -> bool:
+    def sink(piece: bytes) -> SinkResult:
         got.extend(piece)
         held.append(int(_TERMINALS_HELD.read_text()))
-        return b"\n" not in got
+        return SinkResult.REFUSED if b"\n" in got else SinkResult.MORE
 
     before = int(_TERMINALS_HELD.read_text())
     with lab(_PRELUDE + _TERMINALS, runtime=runtime) as room:

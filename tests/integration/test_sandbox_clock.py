@@ -1,19 +1,20 @@
 """An engine whose clock differs from the worker's, as behind a forwarded socket."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from safeurl.model.sandbox import SandboxExit
+from safeurl.model.sandbox import SandboxExit, SinkResult
 from safeurl.ports.sandbox import Sink
 from tests.support.images import SOCKET_PATH, docker_client
-from tests.support.sandbox_lab import Lab, collector, lab, order
+from tests.support.sandbox_lab import Lab, collector, lab, lab_request
+from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.engine import CALL_TIMEOUT_S, Engine, EngineClient
-from worker.sandbox.execute import ContainerRun
 
 _ASIDE = (timedelta(hours=-1), timedelta(hours=1))
 
@@ -48,10 +49,8 @@ class _AsideEngine(Engine):
 
 
 def _run(runner: Lab, aside: timedelta, sink: Sink, deadline_s: float = 60) -> SandboxExit:
-    wanted = order(deadline_s=deadline_s)
-    return ContainerRun(
-        _AsideEngine(aside), runner.settings, wanted, sink=sink, clock=lambda: datetime.now(UTC)
-    ).run()
+    sandbox = DockerSandbox(runner.settings, SOCKET_PATH, engine=_AsideEngine(aside))
+    return asyncio.run(sandbox.run(lab_request(), sink, deadline_s=deadline_s))
 
 
 @pytest.mark.parametrize("aside", _ASIDE)
@@ -67,18 +66,18 @@ def test_a_run_of_its_own_is_no_restart(aside: timedelta) -> None:
 def test_a_restart_is_noticed(aside: timedelta) -> None:
     """A restart is detected also if the engine's clock is behind."""
     with lab("import time; print('up', flush=True); time.sleep(600)") as runner:
-        container = f"safeurl-{order().request.scan}-1"
+        container = f"safeurl-{lab_request().scan}-1"
         threads: list[threading.Thread] = []
 
         def restart() -> None:
             with docker_client() as client:
                 client.containers.get(container).restart(timeout=0)
 
-        def sink(_: bytes) -> bool:
+        def sink(_: bytes) -> SinkResult:
             if not threads:
                 threads.append(threading.Thread(target=restart))
                 threads[0].start()
-            return True
+            return SinkResult.MORE
 
         ended = _run(runner, aside, sink, deadline_s=10)
         threads[0].join()

@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 
 from safeurl.errors import SandboxUnavailableError
-from safeurl.model.sandbox import SandboxExit, Stop
+from safeurl.model.sandbox import SandboxExit, SinkResult, Stop
 from tests.support.images import BASE_IMAGE, SOCKET_PATH, command_image, docker_client
 from tests.support.sandbox_lab import (
+    TIMEOUT_S,
     Lab,
     bench,
     collector,
+    ignore,
     instance_name,
     lab,
+    lab_request,
     leftovers,
-    order,
 )
 from worker.sandbox import labels
 from worker.sandbox.docker_sandbox import DockerSandbox
@@ -53,11 +55,11 @@ async def cancelled_once_ready(runner: Lab, *, times: int = 1) -> list[str]:
     ready = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def sink(_: bytes) -> bool:
+    def sink(_: bytes) -> SinkResult:
         loop.call_soon_threadsafe(ready.set)
-        return True
+        return SinkResult.MORE
 
-    running = asyncio.create_task(runner.sandbox.run(order(), sink))
+    running = asyncio.create_task(runner.sandbox.run(lab_request(), sink, deadline_s=TIMEOUT_S))
     await asyncio.wait_for(ready.wait(), 60)
     for _ in range(times):
         running.cancel()
@@ -83,7 +85,7 @@ def test_the_deadline_kills(script: str, said: bytes) -> None:
 def test_the_deadline_kills_what_never_stops_talking() -> None:
     """Endless output neither keeps the container alive nor hides its end."""
     with lab(_CHATTER) as runner:
-        ran = runner.run(deadline_s=1, sink=lambda _: True)
+        ran = runner.run(deadline_s=1, sink=ignore)
     assert (ran.exit.stopped, ran.exit.exit_code) == (Stop.DEADLINE, 137)
     assert ran.exit.error is None
 
@@ -108,7 +110,9 @@ def test_cancelling_while_it_is_made_leaves_nothing(delay_s: float) -> None:
     """A run can be cancelled before, while and after its container is created and started."""
 
     async def cancel_soon(runner: Lab) -> list[str]:
-        running = asyncio.create_task(runner.sandbox.run(order(), lambda _: True))
+        running = asyncio.create_task(
+            runner.sandbox.run(lab_request(), ignore, deadline_s=TIMEOUT_S)
+        )
         await asyncio.sleep(delay_s)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -127,7 +131,9 @@ def test_four_at_once_do_not_mix() -> None:
 
         async def one(attempt: int) -> tuple[SandboxExit, bytes]:
             got: list[bytes] = []
-            return await sandbox.run(order(attempt=attempt), collector(got)), b"".join(got)
+            return await sandbox.run(
+                lab_request(attempt), collector(got), deadline_s=TIMEOUT_S
+            ), b"".join(got)
 
         return await asyncio.gather(*(one(attempt) for attempt in range(1, 5)))
 
@@ -142,7 +148,7 @@ def test_four_at_once_do_not_mix() -> None:
 def test_a_sink_that_fails_leaves_nothing() -> None:
     """An error of the caller's sink is raised after the container is removed."""
 
-    def sink(_: bytes) -> bool:
+    def sink(_: bytes) -> SinkResult:
         raise LookupError
 
     with lab(_STUBBORN) as runner:
@@ -155,7 +161,7 @@ def test_phases_are_timed() -> None:
     """Each phase of a normal run has its time."""
     with lab("pass") as runner:
         ran = runner.run()
-    assert set(ran.exit.timings_ms) == {"create", "start", "run", "remove"}
+    assert set(ran.exit.timings_ms) == {"create", "start", "fetch", "remove"}
     assert ran.exit.start_kind == "cold"
 
 
@@ -189,7 +195,7 @@ def test_no_engine_is_an_error_as_value_and_as_ping(tmp_path: Path) -> None:
     """Without an engine, a run returns the error and a ping raises it."""
     settings = SandboxSettings(image="any", instance=instance_name())
     sandbox = DockerSandbox(settings, str(tmp_path / "docker.sock"))
-    ended = asyncio.run(sandbox.run(order(), lambda _: True))
+    ended = asyncio.run(sandbox.run(lab_request(), ignore, deadline_s=TIMEOUT_S))
     assert ended.error is not None
     assert "DOCKER_SOCKET_PATH" in ended.error
     assert ended.container_id is None
@@ -217,7 +223,7 @@ async def test_an_engine_without_the_image_fails_its_check_alone() -> None:
 @contextmanager
 def squatter(runner: Lab, owner: dict[str, str]) -> Iterator[str]:
     """Create a container with the name of the lab's next run; yield its id."""
-    request = order().request
+    request = lab_request()
     with docker_client() as client:
         container = client.containers.create(
             runner.settings.image,
@@ -233,7 +239,7 @@ def squatter(runner: Lab, owner: dict[str, str]) -> Iterator[str]:
 
 def test_an_attempts_own_leftover_is_replaced() -> None:
     """A container of this attempt, left by a lost response, is replaced."""
-    request = order().request
+    request = lab_request()
     own = {
         labels.SCAN: request.scan,
         labels.ATTEMPT: str(request.attempt),
@@ -261,9 +267,9 @@ def test_a_sandbox_object_outlives_a_change_of_engine(tmp_path: Path) -> None:
     link = tmp_path / "docker.sock"
     with lab("pass") as runner:
         sandbox = DockerSandbox(runner.settings, str(link))
-        away = asyncio.run(sandbox.run(order(), lambda _: True))
+        away = asyncio.run(sandbox.run(lab_request(), ignore, deadline_s=TIMEOUT_S))
         link.symlink_to(SOCKET_PATH)
-        back = asyncio.run(sandbox.run(order(), lambda _: True))
+        back = asyncio.run(sandbox.run(lab_request(), ignore, deadline_s=TIMEOUT_S))
     assert away.error is not None
     assert (back.error, back.exit_code) == (None, 0)
 

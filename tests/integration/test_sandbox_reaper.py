@@ -25,7 +25,7 @@ _NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 #: A worker that is going to be killed; it prints a line when its sandbox has started.
 _WORKER = """
 import asyncio, sys
-from safeurl.model.sandbox import SandboxOrder
+from safeurl.model.sandbox import SinkResult
 from safeurl.model.report import FetchRequest
 from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.options import SandboxSettings
@@ -36,10 +36,10 @@ request = FetchRequest(scan=scan, attempt=1, url="http://lab.invalid/")
 
 def sink(piece):
     print("running", flush=True)
-    return True
+    return SinkResult.MORE
 
 sandbox = DockerSandbox(settings, socket_path)
-asyncio.run(sandbox.run(SandboxOrder(request=request, deadline_s=300), sink))
+asyncio.run(sandbox.run(request, sink, deadline_s=300))
 """
 
 _TALKER = """

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from safeurl.model.report import FetchRequest, ReportLine, encode_line
-from safeurl.model.sandbox import Stop
+from safeurl.model.sandbox import SinkResult, Stop
 from safeurl.state import Outcome
 from tests.support.docker_proxy import DockerProxy
 from tests.support.images import SOCKET_PATH
-from tests.support.sandbox_lab import instance_name, lab, order
+from tests.support.sandbox_lab import TIMEOUT_S, ignore, instance_name, lab, lab_request
 from worker.attempt.classify import ReportFacts, classify
 from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.runtime import RUNC
@@ -97,7 +97,7 @@ os.write(1, b"I do not listen")
 #: Runs a sandbox in its own process, so that its peak memory can be read.
 _MEASURED = """
 import asyncio, json, sys
-from safeurl.model.sandbox import SandboxOrder
+from safeurl.model.sandbox import SinkResult
 from safeurl.model.report import FetchRequest
 from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.options import SandboxSettings
@@ -108,14 +108,14 @@ total = 0
 def sink(piece):
     global total
     total += len(piece)
-    return True
+    return SinkResult.MORE
 
 request = FetchRequest(scan="measured", attempt=1, url="http://lab.invalid/")
 settings = SandboxSettings(
     image=image, instance=instance, network="none", cpus=1.0, runtime=runtime
 )
 sandbox = DockerSandbox(settings, socket_path)
-ended = asyncio.run(sandbox.run(SandboxOrder(request=request, deadline_s=120), sink))
+ended = asyncio.run(sandbox.run(request, sink, deadline_s=120))
 # Not ru_maxrss, which a process takes over from the one that started it.
 status = open("/proc/self/status").read()
 peak_kib = int(status.partition("VmHWM:")[2].split()[0])
@@ -164,10 +164,10 @@ def test_the_sink_ends_a_line_without_end(runtime: str) -> None:
     """When the sink refuses, the sandbox is killed, which would print for ever."""
     taken = 0
 
-    def sink(piece: bytes) -> bool:
+    def sink(piece: bytes) -> SinkResult:
         nonlocal taken
         taken += len(piece)
-        return taken < 2**20
+        return SinkResult.MORE if taken < 2**20 else SinkResult.REFUSED
 
     with lab(_ENDLESS_LINE, runtime=runtime) as runner:
         ran = runner.run(sink=sink)
@@ -204,7 +204,7 @@ def test_lack_of_memory_is_reported_though_the_engine_lost_the_event(
     ):
         forgetful.instead = {b'"OOMKilled":true': b'"OOMKilled":null'}
         sandbox = DockerSandbox(runner.settings, str(forgetful.path))
-        ended = asyncio.run(sandbox.run(order(), lambda _: True))
+        ended = asyncio.run(sandbox.run(lab_request(), ignore, deadline_s=TIMEOUT_S))
     assert (ended.error, ended.stopped) == (None, None)
     assert classify(ended, ReportFacts())[0] is Outcome.OUT_OF_MEMORY
 

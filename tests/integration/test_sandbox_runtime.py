@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.images import SOCKET_PATH
 from tests.support.runtimes import need
-from tests.support.sandbox_lab import lab, order
+from tests.support.sandbox_lab import TIMEOUT_S, ignore, lab, lab_request
 from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.options import SandboxSettings
 from worker.sandbox.runtime import AUTO, RUNSC
@@ -92,7 +92,7 @@ def make_sandbox(path: Path, runtime: str | None = AUTO) -> DockerSandbox:
 
 def attempt(sandbox: DockerSandbox) -> str:
     """Run once and return the error."""
-    ended = asyncio.run(sandbox.run(order(), lambda _: True))
+    ended = asyncio.run(sandbox.run(lab_request(), ignore, deadline_s=TIMEOUT_S))
     assert ended.error is not None
     return ended.error
 

@@ -19,7 +19,7 @@ from tests.support.gateway_sandbox import GatewaySandbox, gateway_sandbox
 from tests.support.images import SOCKET_PATH
 from tests.support.pages import PageServer, Reply
 from tests.support.runtimes import need
-from tests.support.sandbox_lab import collector, instance_name, leftovers, order
+from tests.support.sandbox_lab import TIMEOUT_S, collector, instance_name, lab_request, leftovers
 from tests.support.syscall_trace import pages
 from worker.doctor.checks.isolation_checks import SECCOMP_CHECK, ExpectedSandbox, families, syscalls
 from worker.doctor.probe_runner import probe_command
@@ -54,7 +54,7 @@ def probe(runtime: str, change: Callable[[Body], None] = lambda _: None, **caps:
     )
     got: list[bytes] = []
     sandbox = DockerSandbox(settings, SOCKET_PATH, options=options)
-    ended = asyncio.run(sandbox.run(order(), collector(got)))
+    ended = asyncio.run(sandbox.run(lab_request(), collector(got), deadline_s=TIMEOUT_S))
     assert (ended.error, ended.exit_code) == (None, 0), ended.stderr_tail
     assert leftovers(settings.instance) == []
     answers = [json.loads(line) for line in b"".join(got).splitlines()]
@@ -201,7 +201,7 @@ def test_a_call_that_is_not_named_is_noticed(strict: GatewaySandbox) -> None:
 
     got: list[bytes] = []
     sandbox = DockerSandbox(strict.settings, SOCKET_PATH, options=options)
-    ended = asyncio.run(sandbox.run(order(), collector(got)))
+    ended = asyncio.run(sandbox.run(lab_request(), collector(got), deadline_s=TIMEOUT_S))
     assert ended.exit_code is not None
     assert ended.exit_code > _DEAD_BY_SIGNAL
     assert got == []

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from safeurl.model.sandbox import SandboxExit
+from safeurl.model.sandbox import SandboxExit, SinkResult
 from safeurl.state import Outcome
 from tests.support.gateway_sandbox import gateway_sandbox
 from tests.support.images import docker_client
 from tests.support.pages import PageServer
 from tests.support.routes import STANDARD_ROUTES
-from tests.support.sandbox_lab import TIMEOUT_S, Lab, collector, lab, leftovers, order
+from tests.support.sandbox_lab import TIMEOUT_S, Lab, collector, lab, lab_request, leftovers
 from worker.sandbox import labels
 from worker.sandbox.runtime import RUNC
 
@@ -95,17 +95,19 @@ async def staying(runner: Lab, attempt: int) -> AsyncIterator[str]:
     said = asyncio.get_running_loop().create_future()
     got = bytearray()
 
-    def sink(piece: bytes) -> bool:
+    def sink(piece: bytes) -> SinkResult:
         got.extend(piece)
         if b"\n" in got:
             said.get_loop().call_soon_threadsafe(settle, got.decode().partition("\n")[0])
-        return True
+        return SinkResult.MORE
 
     def settle(line: str) -> None:
         if not said.done():
             said.set_result(line)
 
-    run = asyncio.ensure_future(runner.sandbox.run(order(attempt=attempt), sink))
+    run = asyncio.ensure_future(
+        runner.sandbox.run(lab_request(attempt), sink, deadline_s=TIMEOUT_S)
+    )
     try:
         await asyncio.wait({run, said}, return_when=asyncio.FIRST_COMPLETED, timeout=TIMEOUT_S)
         assert said.done(), run
@@ -118,7 +120,7 @@ async def staying(runner: Lab, attempt: int) -> AsyncIterator[str]:
 async def once(runner: Lab, attempt: int) -> tuple[SandboxExit, str]:
     """Run a sandbox to its end; return its exit and its output."""
     got: list[bytes] = []
-    ended = await runner.sandbox.run(order(attempt=attempt), collector(got))
+    ended = await runner.sandbox.run(lab_request(attempt), collector(got), deadline_s=TIMEOUT_S)
     return ended, b"".join(got).decode()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from safeurl.model.egress_evidence import EgressEvidence
 from safeurl.model.report import Evidence, FetchRequest, ReportLine
 from safeurl.model.report_reader import ReportReader
-from safeurl.model.sandbox import SandboxExit, SandboxOrder
+from safeurl.model.sandbox import SandboxExit, SinkResult
 from safeurl.settings import Settings
 from tests.support.egress import GatewayProcess
 from tests.support.fetching import make_request
@@ -75,15 +75,15 @@ class GatewaySandbox:
         endpoint = await egress.open(request, deadline_s=_DEADLINE_S)
         reader = ReportReader(request.scan, request.attempt)
 
-        def sink(piece: bytes) -> bool:
+        def sink(piece: bytes) -> SinkResult:
             written.append(piece)
             reader.feed(piece)
-            return True
+            return SinkResult.MORE
 
-        order = SandboxOrder(
-            request=request, deadline_s=self.deadline_s, egress_dir=endpoint.directory
+        sandbox = DockerSandbox(settings, SOCKET_PATH, options=self.options)
+        ended = await sandbox.run(
+            request, sink, deadline_s=self.deadline_s, egress_dir=endpoint.directory
         )
-        ended = await DockerSandbox(settings, SOCKET_PATH, options=self.options).run(order, sink)
         reader.close()
         record = await egress.close(endpoint)
         return Fetched(reader.report, reader.evidence(), record, ended)

@@ -17,6 +17,7 @@ from safeurl.model.report import (
 )
 from safeurl.model.report_lines import ReportLimits
 from safeurl.model.report_reader import ReportReader
+from safeurl.model.sandbox import SinkResult
 from safeurl.state import Outcome
 
 HTML = b"<title>hello</title>"
@@ -50,10 +51,10 @@ def encode(*lines: Line) -> bytes:
 
 
 def read(chunks: Iterable[bytes], limits: ReportLimits | None = None) -> ReportReader:
-    """Feed the chunks until the reader wants no more, then close it."""
+    """Feed the chunks until the reader refuses, then close it."""
     reader = ReportReader("s1", 2, limits)
     for chunk in chunks:
-        if not reader.feed(chunk):
+        if reader.feed(chunk) is SinkResult.REFUSED:
             break
     reader.close()
     return reader

@@ -1,8 +1,8 @@
 """A scripted sandbox and a scripted gateway for tests of the executor."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from safeurl.errors import EgressLostError, EgressUnavailableError
 from safeurl.model.egress_evidence import EgressEvidence
@@ -17,8 +17,8 @@ from safeurl.model.report import (
     ReportLine,
     encode_line,
 )
-from safeurl.model.sandbox import SandboxExit, SandboxOrder, Stop
-from safeurl.ports.egress import EgressEndpoint
+from safeurl.model.sandbox import SandboxExit, SinkResult, StartKind, Stop
+from safeurl.ports.egress import Egress, EgressEndpoint
 from safeurl.ports.sandbox import Sink
 from safeurl.state import Outcome
 
@@ -43,6 +43,15 @@ def page_lines(request: FetchRequest, outcome: Outcome = Outcome.OK) -> list[byt
     return [encode_line(line) for line in lines]
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What one run of a scripted sandbox was given."""
+
+    request: FetchRequest
+    deadline_s: float
+    endpoint: EgressEndpoint | None
+
+
 @dataclass
 class ScriptedSandbox:
     """Sends the script's bytes to the sink, then returns `exit`."""
@@ -51,23 +60,28 @@ class ScriptedSandbox:
     exit: SandboxExit = field(default_factory=lambda: SandboxExit(container_id="c1", exit_code=0))
     #: Seconds until the sandbox writes; it may be cancelled like a real one.
     takes_s: float = 0.0
-    orders: list[SandboxOrder] = field(default_factory=list)
+    #: Raised instead of the start of a sandbox.
+    unprepared: Exception | None = None
+    runs: list[Ran] = field(default_factory=list)
+    #: Scan and attempt of each sandbox that was prepared, and of each that was released.
+    prepared: list[tuple[str, int]] = field(default_factory=list)
+    released: list[tuple[str, int]] = field(default_factory=list)
     cancelled: int = 0
     #: The recorded results of its runs: whether the engine failed.
     heard: list[bool] = field(default_factory=list)
+    #: Called at the start of each release.
+    on_release: Callable[[], Awaitable[None]] | None = None
 
-    async def run(self, order: SandboxOrder, sink: Sink) -> SandboxExit:
-        """Send the script's bytes."""
-        self.orders.append(order)
-        try:
-            await asyncio.sleep(self.takes_s)
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-        for chunk in self.script(order.request):
-            if not sink(chunk):
-                return SandboxExit(container_id="c1", exit_code=137, stopped=Stop.SINK)
-        return self.exit
+    async def prepare(
+        self, scan: str, attempt: int, *, egress: Egress | None, deadline_s: float
+    ) -> "ScriptedPrepared":
+        """Return a sandbox with a socket of its own."""
+        assert deadline_s > 0
+        endpoint = None if egress is None else await egress.create()
+        if self.unprepared is not None:
+            raise self.unprepared
+        self.prepared.append((scan, attempt))
+        return ScriptedPrepared(self, scan, attempt, endpoint)
 
     def record_result(self, *, failed: bool) -> None:
         """Remember it."""
@@ -85,27 +99,87 @@ class ScriptedSandbox:
 
 
 @dataclass
+class ScriptedPrepared:
+    """A prepared sandbox of a `ScriptedSandbox`."""
+
+    sandbox: ScriptedSandbox
+    scan: str
+    attempt: int
+    endpoint: EgressEndpoint | None
+    start_kind: StartKind = StartKind.COLD
+    has_run: bool = False
+    is_released: bool = False
+
+    async def execute(self, request: FetchRequest, *, deadline_s: float, sink: Sink) -> SandboxExit:
+        """Send the script's bytes, until the sink has enough or refuses."""
+        assert (request.scan, request.attempt) == (self.scan, self.attempt)
+        assert not self.has_run, "a sandbox runs one request"
+        assert not self.is_released
+        self.has_run = True
+        self.sandbox.runs.append(Ran(request, deadline_s, self.endpoint))
+        try:
+            await asyncio.sleep(self.sandbox.takes_s)
+        except asyncio.CancelledError:
+            self.sandbox.cancelled += 1
+            raise
+        for chunk in self.sandbox.script(request):
+            result = sink(chunk)
+            if result is SinkResult.REFUSED:
+                return SandboxExit(container_id="c1", exit_code=137, stopped=Stop.SINK)
+            if result is SinkResult.ENOUGH:
+                return replace(self.sandbox.exit, exit_code=None)
+        return self.sandbox.exit
+
+    async def release(self) -> None:
+        """Remember the first time."""
+        if self.is_released:
+            return
+        self.is_released = True
+        if self.sandbox.on_release is not None:
+            await self.sandbox.on_release()
+        self.sandbox.released.append((self.scan, self.attempt))
+
+
+@dataclass
 class ScriptedEgress:
     """A gateway that fails at a chosen call."""
 
-    #: `open` or `close`: the call that fails; empty for none.
+    #: `create`, `bind` or `close`: the call that fails; empty for none.
     lost_at: str = ""
+    #: How many calls of `lost_at` fail; the later ones succeed.
+    failures: int = 1_000
     record: EgressEvidence = field(default_factory=lambda: EgressEvidence(scan="s", requests=1))
+    created: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
-    #: The deadline of each `open`.
+    #: The deadline of each `bind`.
     deadlines_s: list[float] = field(default_factory=list)
 
-    async def open(self, request: FetchRequest, *, deadline_s: float) -> EgressEndpoint:
+    async def create(self) -> EgressEndpoint:
         """Return an endpoint."""
-        assert request.gateway
-        self.deadlines_s.append(deadline_s)
-        if self.lost_at == "open":
+        if self._fails("create"):
             raise EgressUnavailableError("The egress gateway does not answer.")
-        return EgressEndpoint(id="r1", directory="/rooms/r1")
+        self.created.append(f"r{len(self.created) + 1}")
+        return EgressEndpoint(id=self.created[-1], directory=f"/rooms/{self.created[-1]}")
+
+    async def bind(
+        self, endpoint: EgressEndpoint, request: FetchRequest, *, deadline_s: float
+    ) -> None:
+        """Remember the deadline."""
+        assert request.gateway
+        assert endpoint.id == self.created[-1]
+        if self._fails("bind"):
+            raise EgressLostError("The egress gateway does not know it.")
+        self.deadlines_s.append(deadline_s)
 
     async def close(self, endpoint: EgressEndpoint) -> EgressEvidence:
         """Return the evidence."""
-        if self.lost_at == "close":
+        if self._fails("close"):
             raise EgressLostError("The egress gateway does not know it.")
         self.closed.append(endpoint.id)
         return self.record
+
+    def _fails(self, call: str) -> bool:
+        if self.lost_at != call or not self.failures:
+            return False
+        self.failures -= 1
+        return True

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from safeurl.model.report import FetchRequest
-from safeurl.model.sandbox import SandboxExit, SandboxOrder
-from safeurl.ports.sandbox import Sandbox, Sink
+from safeurl.model.sandbox import SandboxExit, SinkResult
+from safeurl.ports.sandbox import Sink
 from tests.support.images import SOCKET_PATH, docker_client, script_image
 from worker.sandbox import labels
 from worker.sandbox.docker_sandbox import DockerSandbox
@@ -35,7 +35,7 @@ class Lab:
     settings: SandboxSettings
 
     @property
-    def sandbox(self) -> Sandbox:
+    def sandbox(self) -> DockerSandbox:
         """A sandbox with these settings."""
         return DockerSandbox(self.settings, SOCKET_PATH)
 
@@ -48,30 +48,30 @@ class Lab:
     ) -> Ran:
         """Run once, in a new event loop."""
         got: list[bytes] = []
-        wanted = order(deadline_s=deadline_s, request=request)
-        ended = asyncio.run(self.sandbox.run(wanted, sink or collector(got)))
-        return Ran(ended, b"".join(got))
+        running = self.sandbox.run(
+            request or lab_request(), sink or collector(got), deadline_s=deadline_s
+        )
+        return Ran(asyncio.run(running), b"".join(got))
 
 
 def collector(got: list[bytes]) -> Sink:
     """Return a sink that accepts everything."""
 
-    def sink(piece: bytes) -> bool:
+    def sink(piece: bytes) -> SinkResult:
         got.append(piece)
-        return True
+        return SinkResult.MORE
 
     return sink
 
 
-def order(
-    *,
-    deadline_s: float = TIMEOUT_S,
-    request: FetchRequest | None = None,
-    attempt: int = 1,
-) -> SandboxOrder:
-    """Return an order for a scan named after this process, so that parallel runs do not collide."""
-    default = FetchRequest(scan=f"lab-{os.getpid()}", attempt=attempt, url="http://lab.invalid/")
-    return SandboxOrder(request=request or default, deadline_s=deadline_s)
+def ignore(_piece: bytes) -> SinkResult:
+    """Accept everything and keep nothing: a sink."""
+    return SinkResult.MORE
+
+
+def lab_request(attempt: int = 1) -> FetchRequest:
+    """Return a request of a scan named after this process: parallel runs do not collide."""
+    return FetchRequest(scan=f"lab-{os.getpid()}", attempt=attempt, url="http://lab.invalid/")
 
 
 def instance_name() -> str:

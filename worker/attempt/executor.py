@@ -1,4 +1,7 @@
-"""One attempt of one scan, as a line of steps: claim, fetch, analyse, record.
+"""One attempt of one scan, as a line of steps: claim, fetch, analyse, record, release.
+
+The scan is final as soon as it is recorded. Its sandbox is released after that, still within the
+attempt, so that a worker never has more sandboxes than attempts.
 
 Every write is guarded by the store, so an attempt that was rescued meanwhile writes nothing.
 Outcomes are values; the only errors that leave `run` are the store's, and then the lease runs
@@ -9,7 +12,8 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
@@ -77,8 +81,9 @@ class Executor:
         if claimed is None:
             _log.info("attempt.skipped scan=%s reason=not_claimable", scan_id)
             return None
-        scan = await self._attempt(claimed)
-        _log_attempt(claimed, scan, time.monotonic() - began_s)
+        async with AsyncExitStack() as releases:
+            scan = await self._attempt(claimed, releases)
+            _log_attempt(claimed, scan, time.monotonic() - began_s)
         return scan
 
     async def _claim(self, scan_id: str) -> Scan | None:
@@ -95,9 +100,9 @@ class Executor:
                 await self._hand_back(won)
             raise
 
-    async def _attempt(self, scan: Scan) -> Scan | None:
+    async def _attempt(self, scan: Scan, releases: AsyncExitStack) -> Scan | None:
         try:
-            found = await self._fetch_held(scan)
+            found = await self._fetch_held(scan, releases)
         except asyncio.CancelledError:
             if not self._is_stopping():
                 # Only an engine that does not answer makes an attempt take so long.
@@ -108,9 +113,9 @@ class Executor:
             return None
         return await await_uncancelled(self._conclude(scan, found))
 
-    async def _fetch_held(self, scan: Scan) -> FetchOutcome | None:
-        """Fetch while the scan is ours; None when it was lost and the sandbox ended."""
-        fetching = asyncio.create_task(self._fetch(scan))
+    async def _fetch_held(self, scan: Scan, releases: AsyncExitStack) -> FetchOutcome | None:
+        """Fetch while the scan is ours; None when it was lost."""
+        fetching = asyncio.create_task(self._fetch(scan, releases))
         holding = asyncio.create_task(self._holder.hold(scan))
         try:
             await asyncio.wait({fetching, holding}, return_when=asyncio.FIRST_COMPLETED)
@@ -120,13 +125,19 @@ class Executor:
                 task.cancel()
             await asyncio.gather(fetching, holding, return_exceptions=True)
 
-    async def _fetch(self, scan: Scan) -> FetchOutcome:
-        found = await fetch(scan, sandbox=self._sandbox, egress=self._egress, limits=self._limits)
+    async def _fetch(self, scan: Scan, releases: AsyncExitStack) -> FetchOutcome:
+        found = await fetch(
+            scan,
+            sandbox=self._sandbox,
+            egress=self._egress,
+            limits=self._limits,
+            releases=releases,
+        )
         if found.sandbox_exit is not None:
             await self._store.append_audit(
                 scan,
                 event="sandbox",
-                detail=_sandbox_line(found.sandbox_exit),
+                detail=_sandbox_line(found.sandbox_exit, found.timings_ms),
                 now=self._clock(),
                 actor=self._owner,
             )
@@ -154,7 +165,12 @@ class Executor:
         except StoreUnavailableError as error:
             # A full disk says nothing about the page, and a later attempt may find space.
             lost = not_started(str(error))
-            lost = replace(lost, sandbox_exit=found.sandbox_exit, egress=found.egress)
+            lost = replace(
+                lost,
+                sandbox_exit=found.sandbox_exit,
+                egress=found.egress,
+                timings_ms=found.timings_ms,
+            )
             return await self._retry_or_end(scan, lost, ())
         if found.outcome in ANALYZED_OUTCOMES:
             return await self._analyse(scan, found, kept)
@@ -215,7 +231,7 @@ class Executor:
         return await self._store.finish(scan, ending, now=now, actor=self._owner)
 
 
-def _sandbox_line(ended: SandboxExit) -> str:
+def _sandbox_line(ended: SandboxExit, timings_ms: Mapping[str, float]) -> str:
     """Return the sandbox's line of the audit trail, for people; nothing reads it."""
     facts = {
         "container": (ended.container_id or "")[:12],
@@ -224,7 +240,7 @@ def _sandbox_line(ended: SandboxExit) -> str:
         "stopped": ended.stopped,
         "error": ended.error,
         "start": ended.start_kind,
-        "ms": {phase: round(ms, 1) for phase, ms in ended.timings_ms.items()},
+        "ms": {phase: round(ms, 1) for phase, ms in timings_ms.items()},
     }
     return json.dumps(facts)
 

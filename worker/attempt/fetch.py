@@ -2,24 +2,31 @@
 
 import asyncio
 import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from msgspec import structs
 
-from safeurl.errors import EgressUnavailableError
+from safeurl.errors import EgressUnavailableError, SandboxUnavailableError
 from safeurl.model.attempt import SandboxFacts
 from safeurl.model.egress_evidence import EgressEvidence
-from safeurl.model.report import Evidence
+from safeurl.model.report import Evidence, FetchRequest
 from safeurl.model.report_reader import ReportReader
-from safeurl.model.sandbox import SandboxExit, SandboxOrder
+from safeurl.model.sandbox import SandboxExit
 from safeurl.model.scan import Scan
 from safeurl.ports.egress import Egress, EgressEndpoint
-from safeurl.ports.sandbox import Sandbox
+from safeurl.ports.sandbox import PreparedSandbox, Sandbox, Sink
 from safeurl.state import Outcome
 from worker.attempt.classify import ReportFacts, classify
 from worker.attempt.limits import AttemptLimits
 
 _log = logging.getLogger("safeurl.attempt")
+
+#: How many sandboxes are prepared at most until one can be bound. After a restart of the gateway,
+#: all that were started ahead have lost theirs; the last try then starts one with a new socket.
+_BIND_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +45,16 @@ class FetchOutcome:
     #: Whether the gateway was lost while the sandbox ran. Workers wait for the next one by
     #: themselves, so that the first retry needs no pause.
     gateway_lost: bool = False
+    #: Milliseconds per phase: those of `SandboxExit`, and `prepare`, `bind` and `close` (the
+    #: gateway's socket, which gives the record).
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
 
     def facts(self) -> SandboxFacts | None:
         """Return what is to be stored about the sandbox; None where none was started."""
         ended = self.sandbox_exit
         if ended is None:
             return None
-        took = {phase: round(ms, 1) for phase, ms in ended.timings_ms.items()}
+        took = {phase: round(ms, 1) for phase, ms in self.timings_ms.items()}
         facts = SandboxFacts(
             container_id=ended.container_id,
             start_kind=ended.start_kind,
@@ -55,8 +65,7 @@ class FetchOutcome:
             cpu_ms=ended.cpu_ms,
             create_ms=took.get("create"),
             start_ms=took.get("start"),
-            run_ms=took.get("run"),
-            remove_ms=took.get("remove"),
+            run_ms=took.get("fetch"),
         )
         if self.egress is None:
             return facts
@@ -69,43 +78,146 @@ def not_started(detail: str) -> FetchOutcome:
 
 
 async def fetch(
-    scan: Scan, *, sandbox: Sandbox, egress: Egress | None, limits: AttemptLimits
+    scan: Scan,
+    *,
+    sandbox: Sandbox,
+    egress: Egress | None,
+    limits: AttemptLimits,
+    releases: AsyncExitStack,
 ) -> FetchOutcome:
-    """Run the fetcher once; `egress` is None where sandboxes have a network of their own."""
-    order = SandboxOrder(
-        request=limits.fetch_request(scan, gateway=egress is not None),
-        deadline_s=limits.container_timeout.total_seconds(),
-    )
-    if egress is None:
-        return await _run_sandbox(scan, order, sandbox, limits)
+    """Run the fetcher once; `egress` is None where sandboxes have a network of their own.
+
+    The sandbox may still run when this returns: the caller closes `releases` when the scan is
+    recorded, and whenever it is not.
+    """
+    request = limits.fetch_request(scan, gateway=egress is not None)
+    reader = ReportReader(scan.id, scan.attempt)
+    run = _Run(request, sandbox, egress, limits, releases)
     try:
-        # The deadline of the whole attempt: a slow Docker must not use up the container's time.
-        endpoint = await egress.open(
-            order.request, deadline_s=limits.attempt_timeout.total_seconds()
-        )
+        ended = await run.execute(reader.feed)
     except EgressUnavailableError as error:
         return not_started(str(error))
-    try:
-        order = replace(order, egress_dir=endpoint.directory)
-        found = await _run_sandbox(scan, order, sandbox, limits)
     finally:
-        record = await _close(egress, endpoint)
+        record = await run.close()
+    found = _judge(scan, ended, reader, sandbox)
+    found = replace(found, timings_ms={**ended.timings_ms, **run.timings_ms})
+    if run.endpoint is None:
+        return found
     if record is None:
         # What the page did is not known without the record, so the report is not believed.
         lost = not_started("The egress gateway was lost while the sandbox ran.")
-        return replace(lost, sandbox_exit=found.sandbox_exit, gateway_lost=True)
+        return replace(lost, sandbox_exit=ended, timings_ms=found.timings_ms, gateway_lost=True)
     return replace(found, egress=record, evidence=structs.replace(found.evidence, egress=record))
 
 
-async def _run_sandbox(
-    scan: Scan, order: SandboxOrder, sandbox: Sandbox, limits: AttemptLimits
-) -> FetchOutcome:
-    reader = ReportReader(scan.id, scan.attempt)
-    try:
-        async with asyncio.timeout(limits.attempt_timeout.total_seconds()):
-            ended = await sandbox.run(order, reader.feed)
-    except TimeoutError:
-        ended = SandboxExit(error="Docker did not end the sandbox within the attempt's deadline.")
+class _Run:
+    """The steps of one fetch, each timed: prepare, bind, execute, close."""
+
+    def __init__(
+        self,
+        request: FetchRequest,
+        sandbox: Sandbox,
+        egress: Egress | None,
+        limits: AttemptLimits,
+        releases: AsyncExitStack,
+    ) -> None:
+        self._request = request
+        self._sandbox = sandbox
+        self._egress = egress
+        self._limits = limits
+        self._releases = releases
+        #: The gateway socket of the sandbox that runs the request; None while there is none.
+        self.endpoint: EgressEndpoint | None = None
+        self.timings_ms: dict[str, float] = {}
+
+    async def execute(self, sink: Sink) -> SandboxExit:
+        """Run the request; Docker's failures are values, the gateway's are raised."""
+        try:
+            # One deadline for the whole: a slow Docker does not use up the container's own time.
+            async with asyncio.timeout(self._limits.attempt_timeout.total_seconds()):
+                prepared = await self._prepare()
+                return await prepared.execute(
+                    self._request,
+                    deadline_s=self._limits.container_timeout.total_seconds(),
+                    sink=sink,
+                )
+        except SandboxUnavailableError as error:
+            return SandboxExit(error=str(error))
+        except TimeoutError:
+            return SandboxExit(
+                error="Docker did not end the sandbox within the attempt's deadline."
+            )
+
+    async def close(self) -> EgressEvidence | None:
+        """Close the sandbox's socket; return None when the gateway has no record of it any more."""
+        if self._egress is None or self.endpoint is None:
+            return None
+        try:
+            with self._timed("close"):
+                return await self._egress.close(self.endpoint)
+        except EgressUnavailableError as error:
+            _log.warning("egress.lost room=%s error=%r", self.endpoint.id, str(error))
+            return None
+
+    async def _prepare(self) -> PreparedSandbox:
+        """Return a sandbox that is bound to this attempt.
+
+        A sandbox that was started ahead may have lost its gateway; it gives way to another one.
+        """
+        tries = 0
+        while True:
+            prepared = await self._start()
+            try:
+                await self._bind(prepared)
+            except EgressUnavailableError:
+                await self._give_up(prepared)
+                tries += 1
+                if tries == _BIND_TRIES:
+                    raise
+            else:
+                return prepared
+
+    async def _start(self) -> PreparedSandbox:
+        with self._timed("prepare"):
+            prepared = await self._sandbox.prepare(
+                self._request.scan,
+                self._request.attempt,
+                egress=self._egress,
+                deadline_s=self._limits.container_timeout.total_seconds(),
+            )
+        self._releases.push_async_callback(prepared.release)
+        self.endpoint = prepared.endpoint
+        return prepared
+
+    async def _bind(self, prepared: PreparedSandbox) -> None:
+        if self._egress is None or prepared.endpoint is None:
+            return
+        with self._timed("bind"):
+            # The deadline of the whole attempt: the container's own comes before it.
+            await self._egress.bind(
+                prepared.endpoint,
+                self._request,
+                deadline_s=self._limits.attempt_timeout.total_seconds(),
+            )
+
+    async def _give_up(self, prepared: PreparedSandbox) -> None:
+        """Release a sandbox before another one takes its place, and its name."""
+        await self.close()
+        self.endpoint = None
+        await prepared.release()
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            took_ms = (time.perf_counter() - began) * 1000
+            self.timings_ms[phase] = self.timings_ms.get(phase, 0.0) + took_ms
+
+
+def _judge(scan: Scan, ended: SandboxExit, reader: ReportReader, sandbox: Sandbox) -> FetchOutcome:
+    """Return what the output and the end of a sandbox mean."""
     reader.close()
     facts = ReportFacts(fault=reader.fault, fault_detail=reader.fault_detail, report=reader.report)
     outcome, detail = classify(ended, facts)
@@ -121,12 +233,3 @@ async def _run_sandbox(
         blobs=tuple(reader.artefacts),
         sandbox_exit=ended,
     )
-
-
-async def _close(egress: Egress, endpoint: EgressEndpoint) -> EgressEvidence | None:
-    """Close the sandbox's socket; return None when the gateway has no record of it any more."""
-    try:
-        return await egress.close(endpoint)
-    except EgressUnavailableError as error:
-        _log.warning("egress.lost room=%s error=%r", endpoint.id, str(error))
-        return None

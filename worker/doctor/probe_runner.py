@@ -14,7 +14,7 @@ from importlib import resources
 from typing import Any
 
 from safeurl.model.report import FetchRequest
-from safeurl.model.sandbox import SandboxExit, SandboxOrder
+from safeurl.model.sandbox import SandboxExit, SandboxOrder, SinkResult
 from worker.sandbox import labels
 from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.options import Options, SandboxSettings
@@ -118,16 +118,15 @@ class ProbeRunner:
         sandbox = DockerSandbox(replace(self.settings, **caps), self.socket_path, options=options)
         output = bytearray()
 
-        def sink(piece: bytes) -> bool:
+        def sink(piece: bytes) -> SinkResult:
             output.extend(piece)
-            return len(output) < _MAX_OUTPUT
+            return SinkResult.MORE if len(output) < _MAX_OUTPUT else SinkResult.REFUSED
 
         async with self.slots:
             deadline_s = min(_DEADLINE_S, self.until - time.monotonic())
             if deadline_s <= 0:
                 return ProbeRun(SandboxExit(error="the doctor had no time left for it"), b"")
-            order = SandboxOrder(request=request, deadline_s=deadline_s, egress_dir=egress_dir)
-            ended = await sandbox.run(order, sink)
+            ended = await sandbox.run(request, sink, deadline_s=deadline_s, egress_dir=egress_dir)
         return ProbeRun(ended, bytes(output))
 
 

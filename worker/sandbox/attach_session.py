@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from safeurl.model.sandbox import Stop
+from safeurl.model.sandbox import SinkResult, Stop
 from safeurl.ports.sandbox import Sink
 from worker.sandbox.frames import FrameReader, Stream
 from worker.sandbox.memory import MemoryWatch, NoMemoryWatch
@@ -43,6 +43,8 @@ class AttachSession:
         self._frames = FrameReader()
         self._stderr = bytearray()
         self._ended = False
+        #: True once the sink has enough: the output is complete.
+        self.is_complete = False
 
     @property
     def stderr_tail(self) -> str:
@@ -50,11 +52,12 @@ class AttachSession:
         return self._stderr.decode(errors="replace")
 
     def run(self, until: float, is_cancelled: Callable[[], bool]) -> Stop | None:
-        """Exchange until the container closes its output (None), the sink refuses, or `until`.
+        """Exchange until the sink has enough or refuses, the output ends, or `until`.
 
-        `until` is a time of the monotonic clock. Returns None if it was cancelled, too.
+        `until` is a time of the monotonic clock. Returns None for a sink that has enough, for an
+        output that has ended, and if it was cancelled.
         """
-        while not self._ended and not is_cancelled():
+        while not (self._ended or self.is_complete or is_cancelled()):
             left_s = until - time.monotonic()
             if left_s <= 0:
                 return Stop.DEADLINE
@@ -99,10 +102,15 @@ class AttachSession:
         return data
 
     def _deliver(self, data: bytes) -> bool:
+        """Pass on all that one read brought, also what follows the end of a complete output."""
         for stream, piece in self._frames.feed(data):
             if stream is Stream.STDERR:
                 self._stderr += piece
                 del self._stderr[:-_STDERR_TAIL_BYTES]
-            elif not self._sink(piece):
-                return False
+            else:
+                result = self._sink(piece)
+                if result is SinkResult.REFUSED:
+                    self.is_complete = False
+                    return False
+                self.is_complete = result is SinkResult.ENOUGH
         return True

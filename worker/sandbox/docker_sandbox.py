@@ -1,19 +1,30 @@
-"""Implements the port `Sandbox` with Docker; the SDK's blocking calls run in one thread per run."""
+"""Implements the port `Sandbox` with Docker; the SDK's blocking calls run in a thread."""
 
 import asyncio
 import logging
+import threading
+import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from safeurl.errors import SandboxUnavailableError
+from safeurl.errors import EgressUnavailableError, SandboxUnavailableError
+from safeurl.model.report import FetchRequest
 from safeurl.model.sandbox import SandboxExit, SandboxOrder
 from safeurl.ports.clock import Clock
+from safeurl.ports.egress import Egress, EgressEndpoint
 from safeurl.ports.sandbox import Sink
 from worker.cancellation import await_uncancelled
 from worker.sandbox.circuit_breaker import CircuitBreaker
 from worker.sandbox.engine import Engine
-from worker.sandbox.execute import ContainerRun
 from worker.sandbox.options import Options, SandboxSettings, container_options
+from worker.sandbox.prepare import (
+    NewContainer,
+    StartedContainer,
+    remove_container,
+    start_container,
+)
 from worker.sandbox.runtime import RuntimeChoice, choose_runtime
+from worker.sandbox.started import StartedSandbox
 
 _log = logging.getLogger("safeurl.sandbox")
 
@@ -33,37 +44,95 @@ class DockerSandbox:
         socket_path: str,
         clock: Clock = _utc_now,
         options: Options = container_options,
+        engine: Engine | None = None,
     ) -> None:
-        """Take settings and socket path; nothing is opened yet, so a fork may follow."""
+        """Take settings and socket path; nothing is opened yet, so a fork may follow.
+
+        `engine` runs the containers instead of the one at the socket.
+        """
         self.settings = settings
         self._socket_path = socket_path
-        self._engine = Engine(socket_path)
+        self._engine = engine or Engine(socket_path)
         self._clock = clock
         self._options = options
         self._breaker = CircuitBreaker()
         #: Why the engine was unavailable when this process last asked it.
         self._reason = ""
 
-    async def run(self, order: SandboxOrder, sink: Sink) -> SandboxExit:
-        """Run one container to its end and remove it."""
-        run = ContainerRun(
-            self._engine,
-            self.settings,
-            order,
-            sink=sink,
-            clock=self._clock,
-            options=self._options,
+    async def prepare(
+        self, scan: str, attempt: int, *, egress: Egress | None, deadline_s: float
+    ) -> StartedSandbox:
+        """Make a gateway socket and start a container with it."""
+        endpoint = None if egress is None else await egress.create()
+        order = SandboxOrder(
+            scan=scan,
+            attempt=attempt,
+            deadline_s=deadline_s,
+            egress_dir=None if endpoint is None else endpoint.directory,
         )
-        work = asyncio.ensure_future(asyncio.to_thread(run.run))
         try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            run.cancel()
-            try:
-                await await_uncancelled(work)
-            except Exception as failure:  # noqa: BLE001 - whatever it was, we were cancelled
-                _log.warning("sandbox.cancelled_with error=%r", failure)
+            return await self._start(order, endpoint)
+        except BaseException:
+            if egress is not None and endpoint is not None:
+                await await_uncancelled(_discard(egress, endpoint))
             raise
+
+    async def run(
+        self,
+        request: FetchRequest,
+        sink: Sink,
+        *,
+        deadline_s: float,
+        egress_dir: str | None = None,
+    ) -> SandboxExit:
+        """Run one request that is no attempt's, from the start to the removal of its container."""
+        order = SandboxOrder(
+            scan=request.scan,
+            attempt=request.attempt,
+            deadline_s=deadline_s,
+            egress_dir=egress_dir,
+        )
+        try:
+            sandbox = await self._start(order, None)
+        except SandboxUnavailableError as exc:
+            return SandboxExit(error=str(exc))
+        try:
+            ended = await sandbox.execute(request, deadline_s=deadline_s, sink=sink)
+        finally:
+            began = time.perf_counter()
+            await sandbox.release()
+            remove_ms = (time.perf_counter() - began) * 1000
+        return replace(ended, timings_ms={**ended.timings_ms, "remove": remove_ms})
+
+    async def _start(self, order: SandboxOrder, endpoint: EgressEndpoint | None) -> StartedSandbox:
+        new = NewContainer(
+            self._engine, self.settings, order, clock=self._clock, options=self._options
+        )
+        cancelled = threading.Event()
+        work = asyncio.ensure_future(
+            asyncio.to_thread(start_container, self._engine, new, cancelled.is_set)
+        )
+        try:
+            return self._started(await asyncio.shield(work), endpoint)
+        except asyncio.CancelledError:
+            cancelled.set()
+            try:
+                container = await await_uncancelled(work)
+            except Exception as failure:  # noqa: BLE001 - whatever it was, we were cancelled
+                _log.info("sandbox.cancelled_with error=%r", failure)
+            else:
+                await self._started(container, None).release()
+            raise
+
+    def _started(
+        self, container: StartedContainer, endpoint: EgressEndpoint | None
+    ) -> StartedSandbox:
+        return StartedSandbox(
+            container,
+            engine=self._engine,
+            remove=lambda: remove_container(self._engine, container.id),
+            endpoint=endpoint,
+        )
 
     def record_result(self, *, failed: bool) -> None:
         """Record the result for all processes of the worker."""
@@ -118,3 +187,11 @@ class DockerSandbox:
     def _check_image(self) -> None:
         with self._engine.client(_PING_S) as client:
             client.image(self.settings.image)
+
+
+async def _discard(egress: Egress, endpoint: EgressEndpoint) -> None:
+    """Close a socket that no sandbox has; if this fails, it expires."""
+    try:
+        await egress.close(endpoint)
+    except EgressUnavailableError as error:
+        _log.warning("egress.not_closed socket=%s error=%r", endpoint.id, str(error))

@@ -1,37 +1,28 @@
-"""Runs one container from create to remove, in one thread.
+"""Runs one request in a started container, in one thread.
 
-The order is create, attach, start, exchange, wait, inspect, remove. Each wait has a limit. So the
-thread always ends: also if a container prints without end, prints nothing, or closes its stdout
-and runs on, and if the engine does not respond.
+The worker sends the request and reads the output. Only where no complete report comes, it waits for
+the end of the container, kills it and reads its state. Each wait has a limit. So the thread always
+ends: also if a container prints without end, prints nothing, or closes its stdout and runs on, and
+if the engine does not respond.
 """
 
-import logging
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from safeurl.errors import SandboxUnavailableError
-from safeurl.model.report import encode_line
-from safeurl.model.sandbox import SandboxExit, SandboxOrder, Stop
-from safeurl.ports.clock import Clock
+from safeurl.model.report import FetchRequest, encode_line
+from safeurl.model.sandbox import SandboxExit, StartKind, Stop
 from safeurl.ports.sandbox import Sink
 from worker.attempt.classify import SIGKILL_STATUS, lacked_memory
 from worker.sandbox.attach_session import SLICE_S, AttachSession
 from worker.sandbox.engine import Engine, EngineClient
 from worker.sandbox.frames import FrameError
-from worker.sandbox.memory import MemoryWatch, watch_memory
-from worker.sandbox.options import Options, SandboxSettings, container_options
-from worker.sandbox.prepare import PreparedContainer
-
-_log = logging.getLogger("safeurl.sandbox")
+from worker.sandbox.memory import MemoryWatch, Usage, watch_memory
+from worker.sandbox.prepare import StartedContainer
 
 #: How long a killed container may take to end: the kernel has to free its memory.
 _KILL_TIMEOUT_S = 10.0
-#: The time limit of the removal, independent of the deadline of the run.
-_REMOVE_TIMEOUT_S = 20.0
 #: How often, and at what interval, the state is read again after a SIGKILL without a known cause.
 _STATE_RETRIES = 5
 _STATE_RETRY_S = 0.2
@@ -39,136 +30,113 @@ _STATE_RETRY_S = 0.2
 _NEVER_STARTED = "0001-01-01T00:00:00Z"
 
 
-class ContainerRun:
-    """One run; `run` is called once, in its own thread; `cancel` may be called from any thread."""
+class Execution:
+    """One run; `run` is called once, in its own thread."""
 
     def __init__(  # noqa: PLR0913 - the parameters of a run, each passed by name
         self,
         engine: Engine,
-        settings: SandboxSettings,
-        order: SandboxOrder,
+        container: StartedContainer,
+        request: FetchRequest,
         *,
+        deadline_s: float,
         sink: Sink,
-        clock: Clock,
-        options: Options = container_options,
+        start_kind: StartKind,
+        is_cancelled: Callable[[], bool],
     ) -> None:
-        """Prepare; nothing is created yet."""
+        """Take a container that has not been sent anything, and the request to send."""
         self._engine = engine
-        self._order = order
+        self._container = container
+        self._request = request
+        self._deadline_s = deadline_s
         self._sink = sink
-        self._container = PreparedContainer(engine, settings, order, clock=clock, options=options)
-        self._cancelled = threading.Event()
+        self._start_kind = start_kind
+        self._is_cancelled = is_cancelled
         self._stopped: Stop | None = None
         self._error: str | None = None
-        #: Docker's state of the container after the start, and after the end.
-        self._first_state: dict[str, Any] = {}
+        #: Docker's state of the container after its end, if that was waited for.
         self._last_state: dict[str, Any] = {}
         self._oom_killed = False
         self._paused = False
         self._stderr_tail = ""
-        self._timings_ms: dict[str, float] = {}
-
-    def cancel(self) -> None:
-        """Make the run end soon; the container is killed and removed."""
-        self._cancelled.set()
+        self._usage = Usage()
 
     def run(self) -> SandboxExit:
-        """Run the container; it is removed when this returns or raises."""
+        """Run the request until its report is complete or the container has ended."""
+        began = time.monotonic()
         try:
-            self._create_and_execute()
+            self._execute(began + self._deadline_s)
         except (SandboxUnavailableError, FrameError) as exc:
             self._error = str(exc)
+        fetch_ms = (time.monotonic() - began) * 1000
         return SandboxExit(
             container_id=self._container.id,
             exit_code=self._last_state.get("ExitCode"),
             oom_killed=self._oom_killed,
-            restarted=was_restarted(self._first_state, self._last_state),
+            restarted=was_restarted(self._container.started_at, self._last_state),
             paused=self._paused,
             stopped=self._stopped,
             error=self._error,
             stderr_tail=self._stderr_tail,
-            timings_ms=self._timings_ms,
+            start_kind=self._start_kind,
+            timings_ms={**self._container.timings_ms, "fetch": fetch_ms},
+            peak_memory_bytes=self._usage.peak_memory_bytes,
+            cpu_ms=self._usage.cpu_ms,
         )
 
-    def _create_and_execute(self) -> None:
-        if self._cancelled.is_set():
-            return
-        try:
-            with self._engine.client() as client:
-                with self._timed("create"):
-                    container_id = self._container.create(client)
-                self._execute(client, container_id)
-        finally:
-            self._remove()
+    def _execute(self, until: float) -> None:
+        # The watch begins before the request is sent: no hostile code runs until then.
+        with watch_memory(self._container.id) as memory:
+            # Closes the attached stream before it kills the container: an engine that still has
+            # output to send there does not notice that the container has ended.
+            with self._container.attached:
+                is_complete = self._exchange(until, memory)
+            self._usage = memory.usage()
+            if is_complete:
+                self._oom_killed = lacked_memory(engine=False, facts=memory.read())
+            elif not self._is_cancelled():
+                with self._engine.client() as client:
+                    self._await_end(client, until, memory)
 
-    def _execute(self, client: EngineClient, container_id: str) -> None:
-        # Closes the attached stream before it kills the container: an engine that still has output
-        # to send there does not notice that the container has ended.
-        with ExitStack() as stack:
-            with client.attach(container_id) as attached:
-                if self._cancelled.is_set():
-                    return
-                with self._timed("start"):
-                    client.start(container_id)
-                began = time.monotonic()
-                self._first_state = client.inspect(container_id)["State"]
-                # Before the request is sent: no hostile code runs until then.
-                memory = stack.enter_context(watch_memory(container_id))
-                self._exchange(attached, began + self._order.deadline_s, memory)
-            has_exited = self._wait(client, container_id, began + self._order.deadline_s, memory)
-            if not has_exited:
-                self._paused = bool(client.inspect(container_id)["State"].get("Paused"))
-                self._kill(client, container_id)
-            self._timings_ms["run"] = (time.monotonic() - began) * 1000
-            # Before the removal, which deletes the state.
-            self._last_state, self._oom_killed = last_state(
-                lambda: client.inspect(container_id)["State"],
-                memory,
-                killed_by_us=not has_exited,
-            )
-
-    def _exchange(self, attached: socket.socket, until: float, memory: MemoryWatch) -> None:
-        session = AttachSession(attached, encode_line(self._order.request), self._sink, memory)
+    def _exchange(self, until: float, memory: MemoryWatch) -> bool:
+        """Send the request and read the output; return True if the sink has enough."""
+        line = encode_line(self._request)
+        session = AttachSession(self._container.attached, line, self._sink, memory)
         try:
-            self._stopped = session.run(until, self._cancelled.is_set)
+            self._stopped = session.run(until, self._is_cancelled)
         finally:
             self._stderr_tail = session.stderr_tail
+        return session.is_complete
 
-    def _wait(
-        self, client: EngineClient, container_id: str, until: float, memory: MemoryWatch
-    ) -> bool:
+    def _await_end(self, client: EngineClient, until: float, memory: MemoryWatch) -> None:
+        """Wait for the container to end, or kill it; then read its state, before its removal."""
+        container_id = self._container.id
+        has_exited = self._wait(client, until, memory)
+        if not has_exited:
+            self._paused = bool(client.inspect(container_id)["State"].get("Paused"))
+            self._kill(client)
+        self._last_state, self._oom_killed = last_state(
+            lambda: client.inspect(container_id)["State"],
+            memory,
+            killed_by_us=not has_exited,
+        )
+
+    def _wait(self, client: EngineClient, until: float, memory: MemoryWatch) -> bool:
         """Wait until a container that closed its output ends; return False to have it killed."""
-        while self._stopped is None and not self._cancelled.is_set():
+        while self._stopped is None and not self._is_cancelled():
             memory.read()
             left_s = until - time.monotonic()
             if left_s <= 0:
                 self._stopped = Stop.DEADLINE
-            elif _has_exited(client, container_id, min(left_s, SLICE_S)):
+            elif _has_exited(client, self._container.id, min(left_s, SLICE_S)):
                 return True
         return False
 
-    def _kill(self, client: EngineClient, container_id: str) -> None:
+    def _kill(self, client: EngineClient) -> None:
         # Never `stop`: a hostile PID 1 ignores SIGTERM until the grace period ends.
-        client.kill(container_id)
-        if not client.wait(container_id, _KILL_TIMEOUT_S):
+        client.kill(self._container.id)
+        if not client.wait(self._container.id, _KILL_TIMEOUT_S):
             raise SandboxUnavailableError("Docker did not end the sandbox that was killed.")
-
-    def _remove(self) -> None:
-        """Remove the container with a client of its own; if this fails, the reaper removes it."""
-        try:
-            with self._timed("remove"), self._engine.client(_REMOVE_TIMEOUT_S) as client:
-                self._container.remove(client)
-        except SandboxUnavailableError as exc:
-            name = self._container.name
-            _log.warning("sandbox.not_removed name=%s error=%r", name, str(exc))
-
-    @contextmanager
-    def _timed(self, phase: str) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._timings_ms[phase] = (time.perf_counter() - began) * 1000
 
 
 def last_state(
@@ -194,14 +162,17 @@ def last_state(
     return state, lacked
 
 
-def was_restarted(first: dict[str, Any], last: dict[str, Any]) -> bool:
+def was_restarted(started_at: str | None, last: dict[str, Any]) -> bool:
     """Return True if somebody outside has started the container again.
 
     Both start times come from the engine, whose clock may differ from ours. If the engine reports
     no start time, only the exit status counts.
     """
-    ours, latest = first.get("StartedAt"), last.get("StartedAt")
-    return all(each and each != _NEVER_STARTED for each in (ours, latest)) and latest != ours
+    latest = last.get("StartedAt")
+    return (
+        all(each and each != _NEVER_STARTED for each in (started_at, latest))
+        and latest != started_at
+    )
 
 
 def _has_exited(client: EngineClient, container_id: str, slice_s: float) -> bool:

@@ -1,4 +1,4 @@
-"""Detects that a sandbox ran out of memory, from the kernel's counters of its cgroup.
+"""Reads what the kernel counts of a sandbox's cgroup: lack of memory, most memory, CPU time.
 
 The engine's own field (`State.OOMKilled`) depends on an event that is lost if the container's
 cgroup is removed before the engine's shim reads it; under gVisor this is more frequent than under
@@ -10,6 +10,9 @@ request:
 - cgroup v2: `memory.events` counts killed processes and wakes a poll at each change. The counter is
   removed with the cgroup, some milliseconds after the kill, which leaves time to read it.
 
+The most memory and the CPU time are files of the cgroup too; they are read when the report is
+complete, while the sandbox still exists.
+
 A worker that cannot see the host's cgroups (in a container), or may not write to v1's
 `cgroup.event_control` (systemd's ProtectControlGroups=), uses the engine's field alone.
 """
@@ -18,6 +21,7 @@ import os
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -29,6 +33,16 @@ _CGROUP_PATHS: Final = ("docker/{id}", "system.slice/docker-{id}.scope")
 #: Longer than each file that is read.
 _FILE_BYTES: Final = 4096
 _KILLS: Final = frozenset({b"oom_kill", b"oom_group_kill"})
+_NS_PER_MS: Final = 1_000_000
+_US_PER_MS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a sandbox has used since its start; None where it is not known."""
+
+    peak_memory_bytes: int | None = None
+    cpu_ms: float | None = None
 
 
 class MemoryWatch(Protocol):
@@ -39,6 +53,9 @@ class MemoryWatch(Protocol):
 
     def read(self) -> MemoryFacts:
         """Return the facts so far; never blocks and never raises."""
+
+    def usage(self) -> Usage:
+        """Return what was used so far; nothing is known once the cgroup is gone."""
 
 
 class NoMemoryWatch:
@@ -51,14 +68,20 @@ class NoMemoryWatch:
         """Return no facts."""
         return MemoryFacts()
 
+    def usage(self) -> Usage:
+        """Know nothing."""
+        return Usage()
+
 
 class MemoryWatchV1:
     """Watches an eventfd that is registered with `memory.oom_control` (cgroup v1)."""
 
-    def __init__(self, event_fd: int, control_fd: int) -> None:
-        """Take open descriptors; the caller closes them."""
+    def __init__(self, event_fd: int, control_fd: int, folder: Path, cpu_folder: Path) -> None:
+        """Take open descriptors, which the caller closes, and the cgroup in both hierarchies."""
         self._event_fd = event_fd
         self._control_fd = control_fd
+        self._peak_path = folder / "memory.max_usage_in_bytes"
+        self._cpu_path = cpu_folder / "cpuacct.usage"
         self._facts = MemoryFacts()
 
     def register(self, poll: select.poll) -> None:
@@ -73,13 +96,18 @@ class MemoryWatchV1:
             self._facts = self._facts.signalled(signals, while_there=exists)
         return self._facts
 
+    def usage(self) -> Usage:
+        """Read the most memory (bytes) and the CPU time (nanoseconds)."""
+        return Usage(_number(_content(self._peak_path)), _ms(_content(self._cpu_path), _NS_PER_MS))
+
 
 class MemoryWatchV2:
     """Reads `memory.events` at each change (cgroup v2)."""
 
-    def __init__(self, events_fd: int) -> None:
-        """Take an open descriptor; the caller closes it."""
+    def __init__(self, events_fd: int, folder: Path) -> None:
+        """Take an open descriptor, which the caller closes, and the folder of the cgroup."""
         self._events_fd = events_fd
+        self._folder = folder
         self._facts = MemoryFacts()
         self._exists = True
 
@@ -97,15 +125,40 @@ class MemoryWatchV2:
             self._facts = MemoryFacts(kills=kills(text))
         return self._facts
 
+    def usage(self) -> Usage:
+        """Read the most memory (since Linux 5.19) and the CPU time (microseconds)."""
+        peak = _number(_content(self._folder / "memory.peak"))
+        fields = dict(_pairs(_content(self._folder / "cpu.stat")))
+        return Usage(peak, _ms(fields.get(b"usage_usec", b""), _US_PER_MS))
+
 
 def kills(text: bytes) -> int:
     """Return the number of kills in `memory.events`; ignore malformed lines."""
-    pairs = (line.split() for line in text.splitlines())
-    return sum(
-        int(pair[1])
-        for pair in pairs
-        if len(pair) == 2 and pair[0] in _KILLS and pair[1].isdigit()  # noqa: PLR2004 - name, count
-    )
+    return sum(int(count) for name, count in _pairs(text) if name in _KILLS and count.isdigit())
+
+
+def _pairs(text: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the first word and the rest of each line."""
+    for line in text.splitlines():
+        name, _, value = line.partition(b" ")
+        yield name, value.strip()
+
+
+def _number(text: bytes) -> int | None:
+    return int(text) if text.strip().isdigit() else None
+
+
+def _ms(text: bytes, per_ms: int) -> float | None:
+    count = _number(text)
+    return None if count is None else count / per_ms
+
+
+def _content(path: Path) -> bytes:
+    """Return what a file of a cgroup says; nothing if there is no such file."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 @contextmanager
@@ -124,15 +177,15 @@ def _open(container_id: str, root: Path, descriptors: list[int]) -> MemoryWatch:
         folder = path.format(id=container_id)
         # If it does not exist or may not be written, the next one is tried.
         with suppress(OSError):
-            return _open_v1(root / "memory" / folder, descriptors)
+            return _open_v1(root / "memory" / folder, root / "cpuacct" / folder, descriptors)
         with suppress(OSError):
             events_fd = os.open(root / folder / "memory.events", os.O_RDONLY | os.O_CLOEXEC)
             descriptors.append(events_fd)
-            return MemoryWatchV2(events_fd)
+            return MemoryWatchV2(events_fd, root / folder)
     return NoMemoryWatch()
 
 
-def _open_v1(folder: Path, descriptors: list[int]) -> MemoryWatchV1:
+def _open_v1(folder: Path, cpu_folder: Path, descriptors: list[int]) -> MemoryWatchV1:
     control_fd = os.open(folder / "memory.oom_control", os.O_RDONLY | os.O_CLOEXEC)
     descriptors.append(control_fd)
     event_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -142,7 +195,7 @@ def _open_v1(folder: Path, descriptors: list[int]) -> MemoryWatchV1:
         os.write(registry, f"{event_fd} {control_fd}".encode())
     finally:
         os.close(registry)
-    return MemoryWatchV1(event_fd, control_fd)
+    return MemoryWatchV1(event_fd, control_fd, folder, cpu_folder)
 
 
 def _read(descriptor: int) -> bytes | None:

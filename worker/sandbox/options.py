@@ -88,11 +88,10 @@ def container_options(
 
     It contains scan and attempt, but not the URL: the request is sent on stdin.
     """
-    request = order.request
     owner = labels.SandboxLabels(
         instance=settings.instance,
-        scan=request.scan,
-        attempt=request.attempt,
+        scan=order.scan,
+        attempt=order.attempt,
         deadline_at=deadline_at,
     )
     return {

@@ -1,6 +1,14 @@
-"""Creates the container of one attempt: its name, its options, its user id and its runtime."""
+"""Creates and starts a container: its name, its options, its user id and its runtime.
 
-from dataclasses import replace
+The order is create, attach, start. Each wait has a limit.
+"""
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,10 +25,27 @@ from worker.sandbox.user import choose_uid, taken_uids
 #: How often a container is created again because another one has its user id. One retry is enough
 #: unless several are created at once, or the range is almost used up.
 _UID_TRIES = 10
+#: The time limit of each call for a removal, independent of the deadline of the run.
+_REMOVE_TIMEOUT_S = 20.0
+
+_log = logging.getLogger("safeurl.sandbox")
 
 
-class PreparedContainer:
-    """The container of one attempt: `create` makes it, `remove` removes it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedContainer:
+    """The facts of a started container, and the one connection to its streams."""
+
+    id: str
+    name: str
+    #: The engine's time of the start, as it wrote it; None where it said none.
+    started_at: str | None
+    attached: socket.socket
+    #: Milliseconds of `create` and `start`; empty for a container that was started ahead.
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+class NewContainer:
+    """The container of one order: `create` makes it, `remove` removes it."""
 
     def __init__(
         self,
@@ -38,7 +63,7 @@ class PreparedContainer:
         self._clock = clock
         self._options = options
         self._uid = settings.uid
-        self.name = labels.container_name(order.request.scan, order.request.attempt)
+        self.name = labels.container_name(order.scan, order.attempt)
         #: The engine's id of the container; None while there is none.
         self.id: str | None = None
 
@@ -87,5 +112,68 @@ class PreparedContainer:
         return self._options(settings, self._order, deadline_at)
 
     def _remove_by_name(self, client: EngineClient) -> bool:
-        request = self._order.request
-        return remove_own(client, self._settings.instance, request.scan, request.attempt)
+        order = self._order
+        return remove_own(client, self._settings.instance, order.scan, order.attempt)
+
+
+def start_container(
+    engine: Engine, new: NewContainer, is_cancelled: Callable[[], bool]
+) -> StartedContainer:
+    """Create, attach and start the container; if this fails or is cancelled, it is removed.
+
+    Blocks; raises SandboxUnavailableError.
+    """
+    timings_ms: dict[str, float] = {}
+    try:
+        with engine.client() as client:
+            _check(is_cancelled)
+            with _timed(timings_ms, "create"):
+                container_id = new.create(client)
+            attached = client.attach(container_id)
+            try:
+                _check(is_cancelled)
+                with _timed(timings_ms, "start"):
+                    client.start(container_id)
+                    state = client.inspect(container_id)["State"]
+            except BaseException:
+                attached.close()
+                raise
+    except BaseException:
+        _remove_new(engine, new)
+        raise
+    return StartedContainer(
+        id=container_id,
+        name=new.name,
+        started_at=state.get("StartedAt"),
+        attached=attached,
+        timings_ms=timings_ms,
+    )
+
+
+def remove_container(engine: Engine, container_id: str) -> None:
+    """Kill and remove a container with a client of its own; blocks."""
+    with engine.client(_REMOVE_TIMEOUT_S) as client:
+        client.remove(container_id)
+
+
+def _check(is_cancelled: Callable[[], bool]) -> None:
+    if is_cancelled():
+        raise SandboxUnavailableError("The start of the sandbox was cancelled.")
+
+
+def _remove_new(engine: Engine, new: NewContainer) -> None:
+    """Remove what was created; if this fails, the reaper removes it."""
+    try:
+        with engine.client(_REMOVE_TIMEOUT_S) as client:
+            new.remove(client)
+    except SandboxUnavailableError as exc:
+        _log.warning("sandbox.not_removed name=%s error=%r", new.name, str(exc))
+
+
+@contextmanager
+def _timed(timings_ms: dict[str, float], phase: str) -> Iterator[None]:
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        timings_ms[phase] = (time.perf_counter() - began) * 1000

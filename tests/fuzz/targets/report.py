@@ -8,6 +8,7 @@ from safeurl.analysis import judge
 from safeurl.model.report import Evidence
 from safeurl.model.report_lines import ReportLimits
 from safeurl.model.report_reader import ReportReader
+from safeurl.model.sandbox import SinkResult
 from safeurl.state import Outcome
 
 #: Small, so that short inputs reach every limit.
@@ -41,7 +42,7 @@ def fuzz_report(data: bytes) -> None:
 def _read(data: bytes, size: int) -> ReportReader:
     reader = ReportReader("s1", 2, _LIMITS)
     for start in range(0, len(data), size):
-        if not reader.feed(data[start : start + size]):
+        if reader.feed(data[start : start + size]) is SinkResult.REFUSED:
             break
     reader.close()
     return reader

@@ -21,6 +21,7 @@ from fetcher.page.evidence import ParsedPage
 from fetcher.page.patterns import read_with_patterns
 from safeurl.model.report import EvidenceLine, Hop, Tls, encode_line
 from safeurl.model.report_reader import ReportReader
+from safeurl.model.sandbox import SinkResult
 
 _URL = "https://shop.example/"
 #: Characters whose lower-case, upper-case or normalized form is longer, marks without width,
@@ -33,7 +34,7 @@ _LIMITS = (511, 512, 513, 600, 4097, 8193)
 def _taken(line: EvidenceLine) -> None:
     """Check that a worker accepts the line."""
     reader = ReportReader("s", 1)
-    assert reader.feed(encode_line(line)), reader.fault_detail
+    assert reader.feed(encode_line(line)) is not SinkResult.REFUSED, reader.fault_detail
 
 
 def _readings(html: str) -> Iterator[ParsedPage]:

@@ -19,6 +19,7 @@ from fetcher.sanitize import (
 )
 from safeurl.model.report import EvidenceLine, Hop, encode_line
 from safeurl.model.report_reader import ReportReader
+from safeurl.model.sandbox import SinkResult
 
 
 @given(st.text(alphabet=st.characters(), max_size=100), st.integers(1, 50))
@@ -84,7 +85,8 @@ def test_any_text_as_an_address_makes_a_valid_hop(text: str) -> None:
         address=shown or None,
     )
     reader = ReportReader("s", 1)
-    assert reader.feed(encode_line(EvidenceLine(hop=hop))), reader.fault_detail
+    result = reader.feed(encode_line(EvidenceLine(hop=hop)))
+    assert result is SinkResult.MORE, reader.fault_detail
 
 
 @pytest.mark.parametrize(

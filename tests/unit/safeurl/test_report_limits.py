@@ -10,6 +10,7 @@ from safeurl.model.report import (
 )
 from safeurl.model.report_lines import ReportLimits
 from safeurl.model.report_reader import ReportReader
+from safeurl.model.sandbox import SinkResult
 from safeurl.state import Outcome
 from tests.support.report_lines import HOP, REFUSAL, REPORT, SMALL, encode, read
 
@@ -22,8 +23,8 @@ def test_a_line_beyond_its_limit_is_too_large_and_is_not_kept() -> None:
     assert read([exact + b"\n"], SMALL).fault is None
     for data in (b"a" + exact + b"\n", b"a" * 3000):
         reader = ReportReader("s1", 2, SMALL)
-        assert reader.feed(data) is False
-        assert reader.feed(b"more") is False
+        assert reader.feed(data) is SinkResult.REFUSED
+        assert reader.feed(b"more") is SinkResult.REFUSED
         assert reader.fault is Outcome.REPORT_TOO_LARGE
 
 
@@ -33,7 +34,7 @@ def test_an_endless_line_does_not_fill_the_memory() -> None:
     reader = ReportReader("s1", 2)
     tracemalloc.start()
     fed = 1
-    while reader.feed(chunk) and fed < 16_384:
+    while reader.feed(chunk) is not SinkResult.REFUSED and fed < 16_384:
         fed += 1
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -16,6 +16,8 @@ from safeurl.model.report import (
     encode_line,
 )
 from safeurl.model.report_lines import ReportLimits
+from safeurl.model.report_reader import ReportReader
+from safeurl.model.sandbox import SinkResult
 from safeurl.state import Outcome
 from tests.support.report_lines import (
     BODY,
@@ -169,6 +171,19 @@ def test_anything_after_the_report_line_is_malformed(after: bytes) -> None:
     assert reader.evidence().hops == ()
 
 
+def test_a_report_is_enough_when_its_own_line_has_ended() -> None:
+    """Not before its newline, and not when more came with it."""
+    lines, report = encode(*VALID[:-1]), encode(VALID[-1])
+    reader = ReportReader("s1", 2)
+    assert reader.feed(lines) is SinkResult.MORE
+    assert reader.feed(report[:-1]) is SinkResult.MORE
+    assert reader.feed(report[-1:]) is SinkResult.ENOUGH
+    assert (reader.fault, reader.report) == (None, VALID[-1])
+    together = ReportReader("s1", 2)
+    assert together.feed(lines + report + b"x") is SinkResult.REFUSED
+    assert together.fault is Outcome.REPORT_MALFORMED
+
+
 def test_depth_is_counted_outside_of_strings_only() -> None:
     """Brackets in a string are text; the limit itself is still allowed."""
     limits = ReportLimits(max_depth=3)
@@ -203,7 +218,7 @@ def test_nothing_is_taken_after_the_end() -> None:
     """A late chunk changes nothing, and closing twice does no harm."""
     reader = read([encode(*VALID)])
     before = seen(reader)
-    assert reader.feed(b"garbage\n") is False
+    assert reader.feed(b"garbage\n") is SinkResult.REFUSED
     reader.close()
     assert seen(reader) == before
 

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from safeurl.model.sandbox import Stop
+from safeurl.model.sandbox import SinkResult, Stop
 from safeurl.ports.sandbox import Sink
 from worker.attempt.classify import MemoryFacts
 from worker.sandbox.attach_session import AttachSession
 from worker.sandbox.frames import FrameError
+from worker.sandbox.memory import Usage
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -45,9 +46,9 @@ def never() -> bool:
 def collector(got: list[bytes]) -> Sink:
     """Return a sink that accepts everything."""
 
-    def sink(piece: bytes) -> bool:
+    def sink(piece: bytes) -> SinkResult:
         got.append(piece)
-        return True
+        return SinkResult.MORE
 
     return sink
 
@@ -95,7 +96,7 @@ def test_a_peer_that_never_reads_is_still_heard(pair: Pair) -> None:
 
 def test_a_silent_peer_meets_the_deadline(pair: Pair) -> None:
     """A silent container ends at the deadline."""
-    talk = AttachSession(pair[0], b"", lambda _: True)
+    talk = AttachSession(pair[0], b"", collector([]))
     assert talk.run(time.monotonic() + 0.1, never) is Stop.DEADLINE
 
 
@@ -113,7 +114,7 @@ def test_a_chattering_peer_meets_the_deadline(pair: Pair) -> None:
                 continue
 
     thread = in_thread(peer)
-    talk = AttachSession(ours, b"", lambda _: True)
+    talk = AttachSession(ours, b"", collector([]))
     stopped = talk.run(time.monotonic() + 0.3, never)
     hushed.set()
     thread.join()
@@ -125,13 +126,50 @@ def test_the_sink_ends_the_conversation(pair: Pair) -> None:
     ours, theirs = pair
     got: list[bytes] = []
 
-    def sink(piece: bytes) -> bool:
+    def sink(piece: bytes) -> SinkResult:
         got.append(piece)
-        return len(got) < 2
+        return SinkResult.MORE if len(got) < 2 else SinkResult.REFUSED
 
     theirs.sendall(frame(1, b"a") + frame(1, b"b") + frame(1, b"c"))
     assert AttachSession(ours, b"", sink).run(soon(), never) is Stop.SINK
     assert got == [b"a", b"b"]
+
+
+def test_a_complete_output_ends_the_conversation(pair: Pair) -> None:
+    """The session returns while the container still runs, and reads nothing more."""
+    ours, theirs = pair
+    got: list[bytes] = []
+
+    def sink(piece: bytes) -> SinkResult:
+        got.append(piece)
+        if piece == b"report":
+            theirs.sendall(frame(1, b"later"))
+        return SinkResult.ENOUGH if piece == b"report" else SinkResult.MORE
+
+    theirs.sendall(frame(1, b"evidence") + frame(2, b"warning") + frame(1, b"report"))
+    talk = AttachSession(ours, b"", sink)
+    assert talk.run(soon(), never) is None
+    assert (talk.is_complete, got) == (True, [b"evidence", b"report"])
+
+
+def test_what_came_with_the_end_of_a_complete_output_counts(pair: Pair) -> None:
+    """One read may bring more than the report; the sink is given all of it and may refuse."""
+    ours, theirs = pair
+    results = iter([SinkResult.ENOUGH, SinkResult.REFUSED])
+    theirs.sendall(frame(1, b"report") + frame(1, b"more"))
+    talk = AttachSession(ours, b"", lambda _: next(results))
+    assert talk.run(soon(), never) is Stop.SINK
+    assert not talk.is_complete
+
+
+def test_an_output_that_only_ends_is_not_complete(pair: Pair) -> None:
+    """The sink has to say that it has enough."""
+    ours, theirs = pair
+    theirs.sendall(frame(1, b"evidence"))
+    theirs.shutdown(socket.SHUT_WR)
+    talk = AttachSession(ours, b"", collector([]))
+    assert talk.run(soon(), never) is None
+    assert not talk.is_complete
 
 
 def test_cancelling_ends_the_conversation(pair: Pair) -> None:
@@ -139,7 +177,7 @@ def test_cancelling_ends_the_conversation(pair: Pair) -> None:
     cancelled = threading.Event()
     timer = threading.Timer(0.1, cancelled.set)
     timer.start()
-    assert AttachSession(pair[0], b"", lambda _: True).run(soon(), cancelled.is_set) is None
+    assert AttachSession(pair[0], b"", collector([])).run(soon(), cancelled.is_set) is None
     timer.join()
 
 
@@ -148,7 +186,7 @@ def test_only_the_tail_of_stderr_is_kept(pair: Pair) -> None:
     ours, theirs = pair
     theirs.sendall(frame(2, b"x" * 9000 + b"\xff\xfe end"))
     theirs.shutdown(socket.SHUT_WR)
-    talk = AttachSession(ours, b"", lambda _: True)
+    talk = AttachSession(ours, b"", collector([]))
     talk.run(soon(), never)
     assert talk.stderr_tail.endswith("x\ufffd\ufffd end")
     assert len(talk.stderr_tail) == 4096
@@ -159,7 +197,7 @@ def test_a_tty_stream_is_refused(pair: Pair) -> None:
     ours, theirs = pair
     theirs.sendall(b"not framed at all")
     with pytest.raises(FrameError):
-        AttachSession(ours, b"", lambda _: True).run(soon(), never)
+        AttachSession(ours, b"", collector([])).run(soon(), never)
 
 
 class Watched:
@@ -179,6 +217,10 @@ class Watched:
         os.eventfd_read(self._event_fd)
         self.looked.set()
         return MemoryFacts()
+
+    def usage(self) -> Usage:
+        """Know nothing."""
+        return Usage()
 
 
 def test_news_of_memory_is_looked_at_while_the_container_still_talks(pair: Pair) -> None:

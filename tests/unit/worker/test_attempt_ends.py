@@ -73,7 +73,7 @@ class _World:
         """Begin the attempt and return once its sandbox runs."""
         await self.store.add([self.scan])
         attempt = asyncio.create_task(self.executor.run(self.scan.id))
-        while not self.sandbox.orders:  # noqa: ASYNC110 - the scripted sandbox has no event for it
+        while not self.sandbox.runs:  # noqa: ASYNC110 - the scripted sandbox has no event for it
             await asyncio.sleep(0)
         return attempt
 
@@ -180,7 +180,7 @@ async def test_handing_back_uses_up_no_retry() -> None:
     attempt.cancel()
     await asyncio.wait({attempt})
     world.sandbox.takes_s = 0
-    world.egress.lost_at = "open"
+    world.egress.lost_at = "create"
     put_off = await world.once_more(max_retries=1)
     assert (put_off.state, put_off.attempt) == (State.QUEUED, 2)
 

@@ -10,11 +10,12 @@ import pytest
 
 from safeurl.adapters.memory.artefacts import MemoryArtefacts
 from safeurl.adapters.memory.store import MemoryStore
-from safeurl.errors import RowRefusedError
+from safeurl.errors import RowRefusedError, SandboxUnavailableError
 from safeurl.model.audit import path_faults
 from safeurl.model.report import Evidence, FetchRequest, Profile
 from safeurl.model.sandbox import SandboxExit, Stop
 from safeurl.model.scan import Scan, new_scan_id
+from safeurl.ports.egress import EgressEndpoint
 from safeurl.state import Outcome, State
 from tests.support.sandbox import ScriptedEgress, ScriptedSandbox, page_lines
 from worker.attempt.executor import Executor
@@ -90,6 +91,7 @@ class _World:
         found = await self.store.get(self.scan.id)
         assert found is not None
         assert path_faults(await self.store.audit(self.scan.id)) == []
+        assert self.sandbox.released == self.sandbox.prepared
         return found
 
 
@@ -209,7 +211,58 @@ async def test_a_lost_claim_runs_no_sandbox() -> None:
     world = _World(ScriptedSandbox())
     await world.run()
     assert await world.executor.run(world.scan.id) is None
-    assert len(world.sandbox.orders) == 1
+    assert len(world.sandbox.runs) == 1
+
+
+async def test_a_sandbox_whose_gateway_has_gone_gives_way_to_the_next_one() -> None:
+    """As after a restart of the gateway: it costs no attempt, and each sandbox is released."""
+    world = _World(ScriptedSandbox(), egress=ScriptedEgress(lost_at="bind", failures=2))
+    scan = await world.run()
+    assert (scan.state, scan.attempt) == (State.COMPLETED, 1)
+    assert world.sandbox.prepared == [(scan.id, 1)] * 3
+    assert world.egress is not None
+    assert world.egress.closed == ["r1", "r2", "r3"]
+    [ran] = world.sandbox.runs
+    assert ran.endpoint == EgressEndpoint(id="r3", directory="/rooms/r3")
+
+
+async def test_a_sandbox_that_cannot_be_started_is_dockers_failure() -> None:
+    """The scan is tried again, its record says why, and the circuit breaker hears of it."""
+    world = _World(ScriptedSandbox(unprepared=SandboxUnavailableError("No space.")))
+    scan = await world.run()
+    assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.SANDBOX_UNAVAILABLE)
+    assert (scan.detail, world.sandbox.heard) == ("No space.", _FAILS)
+
+
+async def test_the_scan_is_final_before_its_sandbox_is_released() -> None:
+    """The removal of a container costs the user no time, and the worker is busy until then."""
+    world = _World(ScriptedSandbox())
+    seen: list[State] = []
+
+    async def look() -> None:
+        found = await world.store.get(world.scan.id)
+        assert found is not None
+        seen.append(found.state)
+
+    world.sandbox.on_release = look
+    await world.run()
+    assert seen == [State.COMPLETED]
+
+
+async def test_a_fault_of_the_store_leaves_no_sandbox() -> None:
+    """Whatever is raised on the way, the sandbox is released."""
+
+    class Refusing(MemoryStore):
+        async def append_audit(self, scan: Scan, **_fields: object) -> None:
+            raise RowRefusedError(scan.id)
+
+    world = _World(ScriptedSandbox())
+    world.store = Refusing()
+    world.executor = world.make_executor(LIMITS)
+    await world.store.add([world.scan])
+    with pytest.raises(RowRefusedError):
+        await world.executor.run(world.scan.id)
+    assert world.sandbox.released == world.sandbox.prepared == [(world.scan.id, 1)]
 
 
 async def test_a_rescued_attempt_ends_its_sandbox_and_writes_nothing() -> None:
@@ -231,6 +284,7 @@ async def test_a_rescued_attempt_ends_its_sandbox_and_writes_nothing() -> None:
     )
     assert await attempt is None
     assert world.sandbox.cancelled == 1
+    assert world.sandbox.released == [(world.scan.id, 1)]
     assert await world.store.get(world.scan.id) == taken
 
 
@@ -249,6 +303,7 @@ async def test_a_fault_in_renewing_is_raised_and_ends_the_sandbox() -> None:
     with pytest.raises(RowRefusedError):
         await world.executor.run(world.scan.id)
     assert world.sandbox.cancelled == 1
+    assert world.sandbox.released == [(world.scan.id, 1)]
 
 
 async def test_a_sandbox_that_never_returns_is_given_up() -> None:
@@ -263,8 +318,8 @@ async def test_the_request_holds_only_what_the_fetcher_needs() -> None:
     """The request line names the scan and its limits, and nothing of ours."""
     world = _World(ScriptedSandbox())
     await world.run()
-    [order] = world.sandbox.orders
-    fields = msgspec.to_builtins(order.request)
+    [ran] = world.sandbox.runs
+    fields = msgspec.to_builtins(ran.request)
     assert set(fields) == {
         *("scan", "attempt", "url", "profile", "timeout_s", "max_redirects", "max_body_bytes"),
         *("policy", "user_agent", "gateway"),
@@ -272,8 +327,8 @@ async def test_the_request_holds_only_what_the_fetcher_needs() -> None:
     assert set(fields["policy"]) == {
         *("allow_cidrs", "deny_cidrs", "allow_ports", "deny_ports", "dns64")
     }
-    assert order.request.timeout_s < order.deadline_s
-    assert order.deadline_s == LIMITS.container_timeout.total_seconds()
+    assert ran.request.timeout_s < ran.deadline_s
+    assert ran.deadline_s == LIMITS.container_timeout.total_seconds()
 
 
 async def test_the_gateways_record_joins_the_evidence() -> None:
@@ -281,8 +336,9 @@ async def test_the_gateways_record_joins_the_evidence() -> None:
     egress = ScriptedEgress()
     world = _World(ScriptedSandbox(), egress=egress)
     scan = await world.run()
-    [order] = world.sandbox.orders
-    assert (order.egress_dir, order.request.gateway) == ("/rooms/r1", True)
+    [ran] = world.sandbox.runs
+    assert ran.endpoint is not None
+    assert (ran.endpoint.directory, ran.request.gateway) == ("/rooms/r1", True)
     document = await world.store.evidence(scan.id)
     assert document is not None
     assert msgspec.json.decode(document, type=Evidence).egress == egress.record
@@ -292,7 +348,8 @@ async def test_the_gateways_record_joins_the_evidence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lost_at", "pause"), [("open", timedelta(minutes=1)), ("close", timedelta(0))]
+    ("lost_at", "pause"),
+    [("create", timedelta(minutes=1)), ("bind", timedelta(minutes=1)), ("close", timedelta(0))],
 )
 async def test_a_lost_gateway_puts_the_scan_off(lost_at: str, pause: timedelta) -> None:
     """Without the gateway's record nothing is believed: the scan is tried again.

@@ -10,7 +10,7 @@ from safeurl.adapters.memory.store import MemoryStore
 from safeurl.address import PolicyOverrides
 from safeurl.errors import StoreUnavailableError
 from safeurl.model.report import FetchRequest, ReportLine, encode_line
-from safeurl.model.sandbox import SandboxExit
+from safeurl.model.sandbox import SandboxExit, StartKind
 from safeurl.model.scan import AuditEntry, Scan
 from safeurl.state import Outcome, State
 from tests.support.builders import make_scan
@@ -70,8 +70,8 @@ async def test_the_fetcher_is_told_what_it_may() -> None:
     """On the bridge nobody else keeps it from the networks and ports that are denied."""
     sandbox = ScriptedSandbox()
     scan, _ = await _attempt(sandbox)
-    [order] = sandbox.orders
-    assert order.request == FetchRequest(
+    [ran] = sandbox.runs
+    assert ran.request == FetchRequest(
         scan=scan.id,
         attempt=1,
         url=scan.url,
@@ -83,7 +83,7 @@ async def test_the_fetcher_is_told_what_it_may() -> None:
         user_agent="agent",
         gateway=False,
     )
-    assert order.deadline_s == 3.0
+    assert ran.deadline_s == 3.0
 
 
 async def test_a_scan_is_put_off_for_as_long_as_the_settings_say() -> None:
@@ -120,7 +120,7 @@ async def test_what_a_report_says_of_its_outcome_is_kept() -> None:
 
 async def test_how_each_sandbox_ended_is_on_record() -> None:
     """One note of the attempt, between its claim and its end."""
-    ended = SandboxExit(container_id="0123456789abcdef", exit_code=3, start_kind="cold")
+    ended = SandboxExit(container_id="0123456789abcdef", exit_code=3, start_kind=StartKind.COLD)
     _, trail = await _attempt(ScriptedSandbox(script=lambda _: [], exit=ended))
     assert [entry.event for entry in trail] == ["submitted", "transition", "sandbox", "transition"]
     facts = msgspec.json.decode(trail[2].detail or "")

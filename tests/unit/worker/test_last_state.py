@@ -7,7 +7,7 @@ import pytest
 
 from worker.attempt.classify import MemoryFacts
 from worker.sandbox.execute import last_state, was_restarted
-from worker.sandbox.memory import NoMemoryWatch
+from worker.sandbox.memory import NoMemoryWatch, Usage
 
 _SIGNAL = MemoryFacts(signals=1)
 _TWO = MemoryFacts(signals=2)
@@ -26,6 +26,10 @@ class Told:
     def read(self) -> MemoryFacts:
         """Return the next facts."""
         return self._facts.pop(0) if len(self._facts) > 1 else self._facts[0]
+
+    def usage(self) -> Usage:
+        """Know nothing."""
+        return Usage()
 
 
 def _state(exit_code: int, *, oom: bool = False) -> dict[str, Any]:
@@ -100,6 +104,6 @@ _OURS = "2026-01-02T03:04:05.123456789Z"
 )
 def test_another_start_than_ours_is_a_restart(latest: str | None, *, is_another: bool) -> None:
     """Only the engine's clock counts; without its start times there was no restart."""
-    assert was_restarted({"StartedAt": _OURS}, {"StartedAt": latest}) is is_another
-    assert not was_restarted({}, {"StartedAt": latest})
-    assert not was_restarted({"StartedAt": _OURS}, {})
+    assert was_restarted(_OURS, {"StartedAt": latest}) is is_another
+    assert not was_restarted(None, {"StartedAt": latest})
+    assert not was_restarted(_OURS, {})

@@ -3,12 +3,14 @@
 import itertools
 import os
 import select
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from worker.attempt.classify import MemoryFacts, lacked_memory
-from worker.sandbox.memory import MemoryWatchV1, NoMemoryWatch, kills, watch_memory
+from worker.sandbox.memory import MemoryWatchV1, NoMemoryWatch, Usage, kills, watch_memory
 
 _ID = "5f" * 32
 _CGROUP_PATHS = ("docker/" + _ID, f"system.slice/docker-{_ID}.scope")
@@ -18,6 +20,9 @@ def tree_v1(root: Path, place: str = _CGROUP_PATHS[0]) -> Path:
     """Make a container's cgroup as in version 1; return its folder."""
     folder = root / "memory" / place
     folder.mkdir(parents=True)
+    (root / "cpuacct" / place).mkdir(parents=True)
+    (root / "cpuacct" / place / "cpuacct.usage").write_text("123456789\n")
+    (folder / "memory.max_usage_in_bytes").write_text("17039360\n")
     (folder / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 0\n")
     (folder / "cgroup.event_control").touch()
     return folder
@@ -28,6 +33,8 @@ def tree_v2(root: Path, place: str = _CGROUP_PATHS[1]) -> Path:
     folder = root / place
     folder.mkdir(parents=True)
     (folder / "memory.events").write_text("low 0\nhigh 0\nmax 7\noom 0\noom_kill 0\n")
+    (folder / "memory.peak").write_text("17039360\n")
+    (folder / "cpu.stat").write_text("usage_usec 123456\nuser_usec 100000\nsystem_usec 23456\n")
     return folder
 
 
@@ -57,7 +64,8 @@ def test_of_the_signals_of_a_cgroup_that_is_gone_one_is_its_removals(
     # A folder cannot be read as a file, just like a file of a removed cgroup.
     gone = os.open("/", os.O_RDONLY)
     at_once, one_by_one = (os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(2))
-    watches = [MemoryWatchV1(at_once, gone), MemoryWatchV1(one_by_one, gone)]
+    nowhere = Path("/nonexistent")
+    watches = [MemoryWatchV1(each, gone, nowhere, nowhere) for each in (at_once, one_by_one)]
     try:
         if signals:
             os.eventfd_write(at_once, signals)
@@ -109,13 +117,44 @@ def test_only_counts_of_kills_are_counts(text: bytes, count: int) -> None:
     assert kills(text) == count
 
 
+@pytest.mark.parametrize("place", _CGROUP_PATHS)
+@pytest.mark.parametrize(
+    ("tree", "cpu_ms"), [(tree_v1, 123.456789), (tree_v2, 123.456)], ids=["v1", "v2"]
+)
+def test_most_memory_and_cpu_time_are_read(
+    tmp_path: Path, place: str, tree: Callable[[Path, str], Path], cpu_ms: float
+) -> None:
+    """Bytes and milliseconds, from the files of both versions of cgroups."""
+    tree(tmp_path, place)
+    with watch_memory(_ID, tmp_path) as memory:
+        assert memory.usage() == Usage(peak_memory_bytes=17039360, cpu_ms=cpu_ms)
+
+
+@pytest.mark.parametrize("tree", [tree_v1, tree_v2], ids=["v1", "v2"])
+def test_what_is_used_is_not_known_once_the_cgroup_is_gone(
+    tmp_path: Path, tree: Callable[[Path], Path]
+) -> None:
+    """Also on a kernel before 5.19, which has no `memory.peak`, and for a file without a number."""
+    folder = tree(tmp_path)
+    with watch_memory(_ID, tmp_path) as memory:
+        for name in ("memory.peak", "memory.max_usage_in_bytes"):
+            (folder / name).unlink(missing_ok=True)
+        assert memory.usage().peak_memory_bytes is None
+        assert memory.usage().cpu_ms is not None
+        for path in (folder / "cpu.stat", *tmp_path.glob("cpuacct/*/*/cpuacct.usage")):
+            path.write_text("usage_usec -1\n")
+        assert memory.usage() == Usage()
+        shutil.rmtree(tmp_path)
+        assert memory.usage() == Usage()
+
+
 def test_where_no_cgroup_is_in_sight_nothing_is_claimed(tmp_path: Path) -> None:
     """In a container, the worker has the engine's field alone."""
     with watch_memory(_ID, tmp_path) as memory:
         poll = select.poll()
         memory.register(poll)
         assert isinstance(memory, NoMemoryWatch)
-        assert memory.read() == MemoryFacts()
+        assert (memory.read(), memory.usage()) == (MemoryFacts(), Usage())
         assert poll.poll(0) == []
 
 

@@ -32,27 +32,20 @@ class GatewayEgress:
         instance: str = "",
         open_timeout_s: float = 10.0,
     ) -> None:
-        """Take the policy of every attempt, and how long `open` waits for the gateway."""
+        """Take the policy of every attempt, and how long a new socket waits for the gateway."""
         self._client = client
         self._policy = policy
         self._instance = instance
         self._open_timeout_s = open_timeout_s
 
-    async def open(self, request: FetchRequest, *, deadline_s: float) -> EgressEndpoint:
-        """Make a socket and bind it to the request's attempt.
+    async def create(self) -> EgressEndpoint:
+        """Make a socket; waits while the gateway restarts, so that no attempt fails by it."""
+        return await self._patiently()(self._client.create)
 
-        Waits while the gateway restarts, so that a restart does not fail the attempt.
-        """
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(EgressUnavailableError),
-            wait=wait_fixed(0.25),
-            stop=stop_after_delay(self._open_timeout_s),
-            reraise=True,
-        )
-        return await retrying(self._open, request, deadline_s)
-
-    async def _open(self, request: FetchRequest, deadline_s: float) -> EgressEndpoint:
-        endpoint = await self._client.create()
+    async def bind(
+        self, endpoint: EgressEndpoint, request: FetchRequest, *, deadline_s: float
+    ) -> None:
+        """Bind the socket to the request's attempt."""
         await self._client.bind(
             endpoint.id,
             scan=request.scan,
@@ -61,6 +54,22 @@ class GatewayEgress:
             policy=self._policy,
             instance=self._instance,
         )
+
+    async def open(self, request: FetchRequest, *, deadline_s: float) -> EgressEndpoint:
+        """Make a socket and bind it; waits while the gateway restarts."""
+        return await self._patiently()(self._open, request, deadline_s)
+
+    def _patiently(self) -> AsyncRetrying:
+        return AsyncRetrying(
+            retry=retry_if_exception_type(EgressUnavailableError),
+            wait=wait_fixed(0.25),
+            stop=stop_after_delay(self._open_timeout_s),
+            reraise=True,
+        )
+
+    async def _open(self, request: FetchRequest, deadline_s: float) -> EgressEndpoint:
+        endpoint = await self._client.create()
+        await self.bind(endpoint, request, deadline_s=deadline_s)
         return endpoint
 
     async def close(self, endpoint: EgressEndpoint) -> EgressEvidence:
