@@ -31,7 +31,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, docker: DockerProxy) -> Itera
     folder = tmp_path_factory.mktemp("state")
     with installation(folder, {**_SETTINGS, "DOCKER_SOCKET_PATH": str(docker.path)}) as running:
         yield running
-        assert running.system.containers() == []
+        assert running.system.containers_left() == []
 
 
 def test_docker_down(site: Installation, docker: DockerProxy) -> None:

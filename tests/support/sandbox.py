@@ -148,6 +148,8 @@ class ScriptedEgress:
     lost_at: str = ""
     #: How many calls of `lost_at` fail; the later ones succeed.
     failures: int = 1_000
+    #: The folder of the sockets' folders.
+    folder: str = "/rooms"
     record: EgressEvidence = field(default_factory=lambda: EgressEvidence(scan="s", requests=1))
     created: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
@@ -159,7 +161,7 @@ class ScriptedEgress:
         if self._fails("create"):
             raise EgressUnavailableError("The egress gateway does not answer.")
         self.created.append(f"r{len(self.created) + 1}")
-        return EgressEndpoint(id=self.created[-1], directory=f"/rooms/{self.created[-1]}")
+        return EgressEndpoint(id=self.created[-1], directory=f"{self.folder}/{self.created[-1]}")
 
     async def bind(
         self, endpoint: EgressEndpoint, request: FetchRequest, *, deadline_s: float

@@ -110,6 +110,16 @@ class System:
         with docker_client() as client:
             return [c.name for c in client.containers.list(all=True, filters={"label": label})]
 
+    def containers_left(self, timeout_s: float = 30.0) -> list[str]:
+        """Return the containers that are still there after a while.
+
+        A worker removes the container of a scan after the scan is final.
+        """
+        until = time.monotonic() + timeout_s
+        while (left := self.containers()) and time.monotonic() < until:
+            time.sleep(0.1)
+        return left
+
 
 class RunningWorker:
     """`safeurl worker` of a system, from its first sign of life to a clean stop."""

@@ -217,9 +217,10 @@ def _gist(entry: AuditEntry) -> str:
         facts = msgspec.json.decode(entry.detail, type=_SandboxFacts)
     except (msgspec.MsgspecError, RecursionError):
         return _why(entry)
-    took = facts.ms.get("run")
-    ended = f"status {facts.exit_code}" + (f" after {took:.0f} ms" if took else "")
-    return facts.error or ended
+    # The name of the phase in entries of earlier versions is `run`.
+    took = facts.ms.get("fetch", facts.ms.get("run"))
+    ended = "report" if facts.exit_code is None else f"status {facts.exit_code}"
+    return facts.error or ended + (f" after {took:.0f} ms" if took else "")
 
 
 def print_list(screen: Screen, scans: Sequence[Scan], judged: Mapping[str, VerdictSummary]) -> None:

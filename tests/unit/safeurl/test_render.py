@@ -103,6 +103,23 @@ def test_nothing_is_dropped_where_a_table_has_no_room(width: int) -> None:
     assert "…" not in shown
 
 
+@pytest.mark.parametrize(
+    ("facts", "shown"),
+    [
+        ('{"exit_code":null,"error":null,"ms":{"fetch":31.6}}', "report after 32 ms"),
+        ('{"exit_code":1,"error":null,"ms":{"fetch":31.6}}', "status 1 after 32 ms"),
+        ('{"exit_code":null,"error":"No space.","ms":{}}', "No space."),
+    ],
+)
+def test_what_is_known_of_a_sandbox_is_shown_in_short(facts: str, shown: str) -> None:
+    """A sandbox whose report was complete was not waited for, so it has no exit status."""
+    console = Console(file=StringIO(), force_terminal=True, width=80, color_system=None)
+    entry = next(each for each in TRAIL if each.event == "sandbox")
+    print_audit(Screen(console), [replace(entry, detail=facts)])
+    assert isinstance(console.file, StringIO)
+    assert shown in console.file.getvalue()
+
+
 def test_a_pipe_gets_everything_between_tabs() -> None:
     """Scripts see each column whole, whatever the width."""
     console = Console(file=StringIO(), width=20)
