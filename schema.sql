@@ -172,6 +172,25 @@ CREATE TABLE attempts (
     exit_code INTEGER,
     oom_killed INTEGER,
     stopped TEXT,
+    -- The phases in their order, each from the end of the one before, the first from the
+    -- submission or from the end of the pause before a retry; NULL where a length is not known.
+    push_ms REAL,
+    wake_ms REAL,
+    dispatch_ms REAL,
+    claim_ms REAL,
+    prepare_ms REAL,
+    bind_ms REAL,
+    fetch_ms REAL,
+    close_ms REAL,
+    store_ms REAL,
+    analyse_ms REAL CONSTRAINT attempts_phases_count CHECK (
+        min(
+            coalesce(push_ms, 0), coalesce(wake_ms, 0), coalesce(dispatch_ms, 0),
+            coalesce(claim_ms, 0), coalesce(prepare_ms, 0), coalesce(bind_ms, 0),
+            coalesce(fetch_ms, 0), coalesce(close_ms, 0), coalesce(store_ms, 0),
+            coalesce(analyse_ms, 0)
+        ) >= 0
+    ),
     PRIMARY KEY (scan_id, attempt),
     CONSTRAINT attempts_attempt_counts CHECK (attempt >= 1),
     CONSTRAINT attempts_started_at_utc CHECK (started_at GLOB '????-??-??T??:??:??.??????Z'),

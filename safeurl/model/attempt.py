@@ -1,6 +1,6 @@
-"""One attempt of a scan, what is known of its sandbox, and what it leaves when it ends a scan."""
+"""One attempt of a scan, its phases and sandbox, and what it leaves when it ends a scan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from safeurl.model.scan import Artefact, Result
@@ -8,13 +8,51 @@ from safeurl.state import Outcome, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SandboxFacts:
-    """What is known of an attempt's sandbox; None where there was none or it is not known."""
+class PhaseTimes:
+    """How long each phase of an attempt took, in milliseconds and in the order of the phases.
+
+    None where the phase did not come, or where its length is not known. Each phase begins where
+    the one before it ends. The last write, which makes the scan final, has no field: it would have
+    to write its own length.
+    """
+
+    #: From the submission, or from the end of the pause before a retry, until the wake-up is sent
+    #: to the queue: the scan is recorded.
+    push_ms: float | None = None
+    #: Until a worker takes the wake-up off the queue.
+    wake_ms: float | None = None
+    #: Until the claim begins: the wake-up is checked, the attempt's process is started.
+    dispatch_ms: float | None = None
+    #: Until the database has recorded the claim.
+    claim_ms: float | None = None
+    #: Until a sandbox is ready: taken from the pool, or created and started.
+    prepare_ms: float | None = None
+    #: Until the egress gateway has bound the sandbox's socket to this attempt.
+    bind_ms: float | None = None
+    #: From the first byte of the request until the report is complete or the sandbox has ended.
+    fetch_ms: float | None = None
+    #: Until the gateway has closed the socket and given its record.
+    close_ms: float | None = None
+    #: Until artefacts and evidence are stored, with the move to ANALYZING.
+    store_ms: float | None = None
+    #: Until the rules have judged the evidence.
+    analyse_ms: float | None = None
+
+
+#: The names of the phases, in their order.
+PHASES = tuple(field.name.removesuffix("_ms") for field in fields(PhaseTimes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxFacts(PhaseTimes):
+    """What is known of an attempt's phases and sandbox; None where it is not known."""
 
     container_id: str | None = None
     #: `cold` or `warm`.
     start_kind: str | None = None
-    #: Milliseconds per phase.
+    #: Milliseconds of the engine's work: to create and to start the container, both within the
+    #: phase `prepare` of a cold start; the container's run; its removal, which is not known where
+    #: it came after the end of the attempt.
     create_ms: float | None = None
     start_ms: float | None = None
     run_ms: float | None = None
@@ -60,5 +98,5 @@ class FinalRecord:
     artefacts: tuple[Artefact, ...] = ()
     #: The `Evidence` as JSON where it was not stored before (a scan that never was analysed).
     evidence_json: str | None = None
-    #: What is known of the sandbox where it was not stored before.
+    #: What is known of phases and sandbox; it replaces what was stored before.
     sandbox: SandboxFacts | None = None

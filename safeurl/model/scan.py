@@ -135,7 +135,15 @@ def is_scan_id(text: str) -> bool:
 
 
 def new_scan_id(now: datetime) -> str:
-    """Return a UUIDv7 (RFC 9562). Ids sort by the millisecond of their creation."""
-    stamp = int(now.timestamp() * 1000) & 0xFFFF_FFFF_FFFF
-    value = stamp << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
-    return str(uuid.UUID(int=value))
+    """Return a UUIDv7 (RFC 9562): ids sort by the time they were made, to the millisecond."""
+    return _uuid7(now, secrets.randbits(12), secrets.randbits(62))
+
+
+def first_scan_id(at: datetime) -> str:
+    """Return the lowest id that `new_scan_id` can give at this time."""
+    return _uuid7(at, 0, 0)
+
+
+def _uuid7(at: datetime, high: int, low: int) -> str:
+    stamp = int(at.timestamp() * 1000) & 0xFFFF_FFFF_FFFF
+    return str(uuid.UUID(int=stamp << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low))

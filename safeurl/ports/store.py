@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from safeurl.ports.attempts import AttemptReader, AttemptStore
+from safeurl.ports.attempts import AttemptHistory, AttemptReader, AttemptStore
 from safeurl.ports.audit import AuditLedger, AuditTrail
 from safeurl.ports.backlog import Backlog
 from safeurl.ports.leadership import Leadership
@@ -18,6 +18,7 @@ class Store(
     ViewReader,
     AttemptStore,
     AttemptReader,
+    AttemptHistory,
     Backlog,
     WorkerStore,
     MetricsReader,

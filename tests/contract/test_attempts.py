@@ -40,6 +40,14 @@ _FACTS = SandboxFacts(
     exit_code=137,
     oom_killed=True,
     stopped="deadline",
+    push_ms=3.5,
+    wake_ms=0.25,
+    dispatch_ms=7.0,
+    claim_ms=2.0,
+    prepare_ms=171.5,
+    bind_ms=0.0,
+    fetch_ms=812.5,
+    close_ms=1.0,
 )
 
 
@@ -143,6 +151,70 @@ async def test_the_facts_of_the_sandbox_are_kept(store: Store) -> None:
         assert timed_out.outcome is Outcome.WALL_TIMEOUT
 
 
+async def test_the_phases_are_completed_by_the_last_move(store: Store) -> None:
+    """What analysing took is known after its move; a leader that ends the attempt takes none away.
+
+    A retry's phases are its own.
+    """
+    scan = await brought_to(store, State.FETCHING)
+    await _requeue(store, scan, sandbox=SandboxFacts(push_ms=1.0, wake_ms=2.0))
+    again = await claimed(store, scan, LATER)
+    seen = await store.begin_analysis(
+        again,
+        outcome=Outcome.OK,
+        detail=None,
+        evidence_json="{}",
+        now=LATER,
+        actor=WORKER,
+        sandbox=_FACTS,
+    )
+    assert seen is not None
+    whole = replace(_FACTS, store_ms=4.5, analyse_ms=0.75)
+    ending = make_ending(seen, sandbox=whole)
+    assert await store.finish(seen, ending, now=LATER, actor=WORKER) is not None
+    first, second = await store.attempts(scan.id)
+    assert (first.push_ms, first.wake_ms, first.fetch_ms) == (1.0, 2.0, None)
+    assert _with(second, whole) == second
+    rescued = await brought_to(store, State.FETCHING)
+    held = await store.begin_analysis(
+        rescued,
+        outcome=Outcome.OK,
+        detail=None,
+        evidence_json="{}",
+        now=NOW,
+        actor=WORKER,
+        sandbox=_FACTS,
+    )
+    assert held is not None
+    await _requeue(store, held)
+    (kept,) = await store.attempts(rescued.id)
+    assert _with(kept, _FACTS) == kept
+
+
+async def test_the_recent_attempts_are_those_of_the_newest_scans(store: Store) -> None:
+    """Ended ones only, within the limit, and of scans since a time; the last attempt first."""
+    assert await store.recent_attempts(limit=5) == []
+    made = [make_scan(NOW + timedelta(milliseconds=step)) for step in range(4)]
+    await store.add(made)
+    for scan in made[:3]:
+        await _requeue(store, await claimed(store, scan, LATER), sandbox=_FACTS)
+    last = await claimed(store, made[2], LATER)
+    await finished(store, last, Outcome.WALL_TIMEOUT)
+    await claimed(store, made[0], LATER)
+    found = await store.recent_attempts(limit=5)
+    wanted = [(made[2].id, 2), (made[2].id, 1), (made[1].id, 1), (made[0].id, 1)]
+    assert [(each.scan_id, each.attempt) for each in found] == wanted
+    assert found == [
+        *reversed(await store.attempts(made[2].id)),
+        *await store.attempts(made[1].id),
+        (await store.attempts(made[0].id))[0],
+    ]
+    assert await store.recent_attempts(limit=3) == found[:3]
+    for step, count in ((0, 4), (1, 3), (2, 2), (3, 0)):
+        since = NOW + timedelta(milliseconds=step)
+        assert await store.recent_attempts(limit=5, since=since) == found[:count], step
+
+
 async def test_which_attempts_count_as_failures(store: Store) -> None:
     """One that was handed back does not; nor does one whose outcome speaks of the page."""
     scan = await brought_to(store, State.FETCHING)
@@ -231,6 +303,9 @@ async def test_facts_that_cannot_be_are_refused(store: Store) -> None:
         SandboxFacts(cpu_ms=-1.0),
         SandboxFacts(bytes_in=-1),
         SandboxFacts(peak_memory_bytes=-1),
+        SandboxFacts(push_ms=-0.1),
+        SandboxFacts(fetch_ms=-1.0),
+        SandboxFacts(analyse_ms=-0.1),
     ):
         with pytest.raises(RowRefusedError):
             await _requeue(store, scan, sandbox=facts)

@@ -163,6 +163,7 @@ def test_the_plans_use_the_indexes_made_for_them(shipped: sqlite3.Connection) ->
         "METRICS": "scan_jobs_pending",
         "PAGE": "sqlite_autoindex_scan_jobs_1",
         "CLAIM": "sqlite_autoindex_scan_jobs_1",
+        "RECENT_ATTEMPTS": "sqlite_autoindex_attempts_1",
     }
     for name, index in wanted.items():
         args = dict.fromkeys(re.findall(r":([a-z_]+)", _HOT[name]))

@@ -68,7 +68,7 @@ async def test_every_row_of_every_table_is_kept(old: Path) -> None:
     before = _contents(old)
     assert len(before["scan_jobs"]) == len(_ATTEMPTS)
     store = SQLiteStore(old)
-    assert await store.migrate() == [5, 6]
+    assert await store.migrate() == [5, 6, 7]
     verification = await verify(store)
     await store.close()
     assert verification.faults == ()
@@ -153,7 +153,7 @@ async def test_an_older_database_on_a_server_is_migrated(tmp_path: Path) -> None
         store = LibSQLStore(f"http://{server.authority}")
         try:
             await store._database.write(_statements())  # noqa: SLF001 - no port makes an old one
-            assert await store.migrate() == [5, 6]
+            assert await store.migrate() == [5, 6, 7]
             for host, scan_id in (await _by_host(store)).items():
                 _check(await store.attempts(scan_id), host)
             await _go_on(store)

@@ -11,11 +11,14 @@ from safeurl.adapters.memory.leadership import MemoryLeadership
 from safeurl.errors import RowRefusedError
 from safeurl.model.attempt import Attempt, FinalRecord, SandboxFacts
 from safeurl.model.sandbox import Stop
-from safeurl.model.scan import Artefact, Result, Scan
+from safeurl.model.scan import Artefact, Result, Scan, first_scan_id
 from safeurl.model.verdict import Judgement
 from safeurl.ports.clock import CLOCK_SKEW
 from safeurl.retry import RETRIED
 from safeurl.state import Outcome, State, is_legal
+
+#: How the names of times and sizes end.
+_COUNTED = ("_ms", "_bytes", "bytes_in", "bytes_out")
 
 
 class MemoryAttempts(MemoryLeadership):
@@ -24,6 +27,17 @@ class MemoryAttempts(MemoryLeadership):
     async def attempts(self, scan_id: str) -> list[Attempt]:
         """Read the list of the scan."""
         return list(self._attempts.get(scan_id, ()))
+
+    async def recent_attempts(self, *, limit: int, since: datetime | None = None) -> list[Attempt]:
+        """Look through all."""
+        first_id = "" if since is None else first_scan_id(since)
+        ended = [
+            attempt
+            for scan_id in sorted(self._attempts, reverse=True)
+            for attempt in reversed(self._attempts[scan_id])
+            if scan_id >= first_id and attempt.ended_at is not None
+        ]
+        return ended[:limit]
 
     async def claim(
         self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime
@@ -230,9 +244,9 @@ def _check_sandbox(facts: SandboxFacts | None) -> None:
         return
     if facts.start_kind not in {None, "cold", "warm"} or facts.stopped not in {None, *Stop}:
         raise RowRefusedError("A sandbox is started cold or warm and ended by a known reason.")
-    times = (facts.create_ms, facts.start_ms, facts.run_ms, facts.remove_ms, facts.cpu_ms)
-    sizes = (facts.bytes_in, facts.bytes_out, facts.peak_memory_bytes)
-    if min((each for each in (*times, *sizes) if each is not None), default=0) < 0:
+    names = (field.name for field in fields(SandboxFacts))
+    counted = [getattr(facts, name) for name in names if name.endswith(_COUNTED)]
+    if min((each for each in counted if each is not None), default=0) < 0:
         raise RowRefusedError("Times and sizes are not negative.")
 
 

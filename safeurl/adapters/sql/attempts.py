@@ -1,6 +1,7 @@
 """`AttemptStore` over SQL; see the port for the contract."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from safeurl.adapters.sql import models
@@ -9,9 +10,9 @@ from safeurl.adapters.sql.base import SQLBase
 from safeurl.adapters.sql.database import Statement, Value
 from safeurl.adapters.sql.rows import as_json, columns, first, new_change_id, parse, stamp
 from safeurl.adapters.sql.statements import attempts as statements
-from safeurl.errors import RowRefusedError
+from safeurl.errors import RowRefusedError, RowUnreadableError
 from safeurl.model.attempt import Attempt, FinalRecord, SandboxFacts
-from safeurl.model.scan import Artefact, Scan
+from safeurl.model.scan import Artefact, Scan, first_scan_id
 from safeurl.ports.clock import CLOCK_SKEW
 from safeurl.state import Outcome, State, is_legal
 
@@ -26,6 +27,16 @@ class SQLAttempts(SQLBase):
         """Read the rows by their primary key."""
         rows = await self._read(statements.ATTEMPTS, id=scan_id)
         return parse(models.ScanAttempt, Attempt, rows)
+
+    async def recent_attempts(self, *, limit: int, since: datetime | None = None) -> list[Attempt]:
+        """Walk the primary key, which begins with the time of submission."""
+        first_id = "" if since is None else first_scan_id(since)
+        rows = await self._read(statements.RECENT_ATTEMPTS, first=first_id, limit=limit)
+        found: list[Attempt] = []
+        for row in rows:
+            with suppress(RowUnreadableError):
+                found += parse(models.ScanAttempt, Attempt, [row])
+        return found
 
     async def claim(
         self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime

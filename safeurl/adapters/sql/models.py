@@ -128,6 +128,16 @@ class ScanAttempt(SQLModel, table=True):
     exit_code: int | None
     oom_killed: bool | None = Field(sa_type=Integer)
     stopped: str | None = Field(sa_type=Text)
+    push_ms: float | None = Field(sa_type=REAL)
+    wake_ms: float | None = Field(sa_type=REAL)
+    dispatch_ms: float | None = Field(sa_type=REAL)
+    claim_ms: float | None = Field(sa_type=REAL)
+    prepare_ms: float | None = Field(sa_type=REAL)
+    bind_ms: float | None = Field(sa_type=REAL)
+    fetch_ms: float | None = Field(sa_type=REAL)
+    close_ms: float | None = Field(sa_type=REAL)
+    store_ms: float | None = Field(sa_type=REAL)
+    analyse_ms: float | None = Field(sa_type=REAL)
 
 
 class AuditLog(SQLModel, table=True):

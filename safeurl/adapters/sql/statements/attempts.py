@@ -100,13 +100,22 @@ WHERE {_GUARD} AND NOT EXISTS (
 
 ATTEMPTS = "SELECT * FROM attempts WHERE scan_id = :id ORDER BY attempt"
 
-#: A trigger inserts the attempt with the claim, and another one ends it with the lease.
+#: Walks the primary key down: ids of scans grow with the time of submission.
+RECENT_ATTEMPTS = """
+SELECT * FROM attempts WHERE scan_id >= :first AND ended_at IS NOT NULL
+ORDER BY scan_id DESC, attempt DESC LIMIT :limit
+"""
+
+#: Triggers open an attempt with the claim and close it with the lease.
 PUT_SANDBOX = f"""
 UPDATE attempts SET
     container_id = :container_id, start_kind = :start_kind, create_ms = :create_ms,
     start_ms = :start_ms, run_ms = :run_ms, remove_ms = :remove_ms, bytes_in = :bytes_in,
     bytes_out = :bytes_out, peak_memory_bytes = :peak_memory_bytes, cpu_ms = :cpu_ms,
-    exit_code = :exit_code, oom_killed = :oom_killed, stopped = :stopped
+    exit_code = :exit_code, oom_killed = :oom_killed, stopped = :stopped,
+    push_ms = :push_ms, wake_ms = :wake_ms, dispatch_ms = :dispatch_ms, claim_ms = :claim_ms,
+    prepare_ms = :prepare_ms, bind_ms = :bind_ms, fetch_ms = :fetch_ms, close_ms = :close_ms,
+    store_ms = :store_ms, analyse_ms = :analyse_ms
 WHERE attempt = :attempt AND scan_id = (SELECT id FROM scan_jobs WHERE {_GUARD})
 """  # noqa: S608 - the guard is a constant of this file
 
