@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Mapping
 
 from safeurl.bootstrap import make_artefacts, open_store, utc_now
-from safeurl.model.records.wakeup import TASK
+from safeurl.model.records.wakeup import TASK, Wakeup
 from safeurl.settings import Settings
 from worker.attempt.executor import Executor
 from worker.bootstrap import make_egress, make_limits, make_sandbox
@@ -16,18 +16,18 @@ from worker.identity import owner_name
 _log = logging.getLogger("safeurl.task")
 
 
-def run_scan(scan_id: str) -> None:
+def run_scan(wakeup: Wakeup) -> None:
     """Run one attempt of the scan; if it fails, the rescuer takes the scan after its lease ends."""
     try:
-        asyncio.run(_run(scan_id, Settings.read(os.environ)))
+        asyncio.run(_run(wakeup.scan_id, Settings.read(os.environ)))
     except Exception:
         # The exit status of this fork reports the failure; the worker itself goes on.
-        _log.exception("task.failed scan=%s", scan_id)
+        _log.exception("task.failed scan=%s", wakeup.scan_id)
         raise
 
 
-#: The only functions that a job on the queue can call, by the job's name; each takes a scan's id.
-TASKS: Mapping[str, Callable[[str], None]] = {TASK: run_scan}
+#: The only functions that a job on the queue can call, by the job's name.
+TASKS: Mapping[str, Callable[[Wakeup], None]] = {TASK: run_scan}
 
 
 async def _run(scan_id: str, settings: Settings) -> None:

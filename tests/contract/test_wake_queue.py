@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from safeurl.adapters.redis.connection import RedisServer
 from safeurl.adapters.redis.queue import RQQueue
 from safeurl.adapters.redis.wakeup import QUEUE_NAME, take
 from safeurl.errors import QueueUnavailableError
-from safeurl.model.records.wakeup import TASK, Wakeup
+from safeurl.model.records.wakeup import TASK, Arrival, Refusal, Wakeup
 from safeurl.model.scan import new_scan_id
 from safeurl.ports.queue import Waiting, WakeQueue
 from tests.support.valkey import Valkey
@@ -130,6 +131,35 @@ async def test_a_wake_up_is_taken_as_it_was_pushed(tmp_path: Path) -> None:
         # The set of all queues' names, which RQ keeps for its own commands.
         assert connection.keys() == [b"rq:queues"]
         connection.close()
+
+
+async def test_a_wake_up_says_when_it_was_sent_and_taken(tmp_path: Path) -> None:
+    """A job that says nothing of it, or what is no time, is a wake-up all the same."""
+    async with _rq(tmp_path) as queue:
+        connection = Valkey(tmp_path).server.connect_worker(40)
+        for first in (False, True):
+            before, before_s = datetime.now(UTC), time.monotonic()
+            await queue.push(IDS[:1], first=first)
+            arrival = _arrival(take(connection, 1))
+            assert arrival.pushed_at is not None
+            assert before <= arrival.pushed_at <= arrival.taken_at <= datetime.now(UTC)
+            assert before_s <= arrival.taken_s <= time.monotonic()
+        for said in (b"", b"yesterday", b"\xff\xfe", b"2026-13-41T99:00:00.000000Z"):
+            await queue.push(IDS[:1])
+            [job_id] = Queue(QUEUE_NAME, connection=connection).get_job_ids()
+            connection.hset(f"rq:job:{job_id}", "enqueued_at", said)
+            assert _arrival(take(connection, 1)).pushed_at is None, said
+        await queue.push(IDS[:1])
+        [job_id] = Queue(QUEUE_NAME, connection=connection).get_job_ids()
+        connection.hset(f"rq:job:{job_id}", "enqueued_at", "2" * 28)
+        assert take(connection, 1) is Refusal.SIZE
+        connection.close()
+
+
+def _arrival(taken: Wakeup | Refusal | None) -> Arrival:
+    assert isinstance(taken, Wakeup)
+    assert taken.arrival is not None
+    return taken.arrival
 
 
 async def test_each_wake_up_is_a_job_of_its_own(tmp_path: Path) -> None:

@@ -25,9 +25,9 @@ from worker.runtime.scan_worker import ANSWER_TIMEOUT_S, ScanWorker
 
 scans = Path(sys.argv[1])
 
-def record(scan_id):
+def record(wakeup):
     with scans.open("a") as file:
-        file.write(scan_id + "\\n")
+        file.write(wakeup.scan_id + "\\n")
 
 logging.basicConfig(level="INFO")
 connection = redis_server(Settings.read(os.environ)).connect_worker(ANSWER_TIMEOUT_S)

@@ -49,7 +49,7 @@ class ScanWorker:
         self,
         connection: Redis,
         *,
-        tasks: Mapping[str, Callable[[str], None]],
+        tasks: Mapping[str, Callable[[Wakeup], None]],
         deadline_s: float,
         max_scans: int,
         lifetime_s: float,
@@ -126,7 +126,7 @@ class ScanWorker:
             # This process ends first. The rescuer sends another wake-up; no attempt is used up.
             _log.info("worker.dropped scan=%s", wakeup.scan_id)
             return
-        task = partial(self._tasks[wakeup.task], wakeup.scan_id)
+        task = partial(self._tasks[wakeup.task], wakeup)
         status = run_job(task, deadline_s=self._deadline_s)
         if status:
             _log.warning("worker.job_failed scan=%s status=%d", wakeup.scan_id, status)

@@ -7,14 +7,18 @@ and a constant is returned as the reason of its refusal.
 """
 
 import re
+import time
 import zlib
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime
+from operator import gt
 
 import msgspec
 from redis import Redis
 from redis.exceptions import InvalidResponse, RedisError
 
-from safeurl.model.records.wakeup import Refusal, Wakeup
+from safeurl.model.records.wakeup import Arrival, Refusal, Wakeup
 from safeurl.model.scan import is_scan_id
 
 QUEUE_NAME = "scan-jobs"
@@ -30,6 +34,8 @@ _MAX_FIELDS = 64
 #: A call is about 90 bytes, compressed or not.
 _MAX_DATA = 512
 _MAX_ORIGIN = len(QUEUE_NAME)
+#: RQ's form of a time, which it writes with the job when it puts it on the queue.
+_PUSHED_AT, _TIME_FORMAT, _MAX_TIME = "enqueued_at", "%Y-%m-%dT%H:%M:%S.%fZ", 27
 #: Fields that RQ would import, call, fetch or unpack. In a wake-up they are empty or absent.
 _FORBIDDEN = (
     "success_callback_name",
@@ -77,7 +83,10 @@ def take(
     try:
         with waiting:
             popped = connection.blpop([QUEUE_KEY], timeout_s)
-        return None if popped is None else _open(connection, _bytes(popped[1]))
+        if popped is None:
+            return None
+        arrival = Arrival(taken_at=datetime.now(UTC), taken_s=time.monotonic())
+        return _open(connection, _bytes(popped[1]), arrival)
     except RedisError:
         raise
     except Exception as error:
@@ -100,7 +109,7 @@ def scan_id_of(job_id: bytes | str) -> str | None:
     return scan_id if is_scan_id(scan_id) else None
 
 
-def _open(connection: Redis, job_id: bytes) -> Wakeup | Refusal:
+def _open(connection: Redis, job_id: bytes, arrival: Arrival) -> Wakeup | Refusal:
     """Check the job, delete it in any case, and return the wake-up or the reason of refusal."""
     key = _JOB_KEY + job_id
     scan_id = scan_id_of(job_id)
@@ -108,7 +117,8 @@ def _open(connection: Redis, job_id: bytes) -> Wakeup | Refusal:
         if scan_id is None:
             return Refusal.ID
         _check_shape(connection, key)
-        return _call(connection, key, scan_id)
+        task, pushed_at = _call(connection, key, scan_id)
+        return Wakeup(task, scan_id, replace(arrival, pushed_at=pushed_at))
     except _RefusedError as refused:
         return refused.reason
     finally:
@@ -125,7 +135,7 @@ def _check_shape(connection: Redis, key: bytes) -> None:
     with connection.pipeline(transaction=False) as pipeline:
         pipeline.type(key)
         pipeline.hlen(key)
-        for name in ("data", "origin", *_FORBIDDEN):
+        for name in ("data", "origin", _PUSHED_AT, *_FORBIDDEN):
             pipeline.hstrlen(key, name)
         kind, *sizes = pipeline.execute(raise_on_error=False)
     if kind == b"none":
@@ -134,17 +144,18 @@ def _check_shape(connection: Redis, key: bytes) -> None:
         raise _RefusedError(Refusal.TYPE)
     for answer in (kind, *sizes):
         if isinstance(answer, RedisError):
-            raise answer  # the access rules are too strict; the job is not at fault
-    fields, data_size, origin_size, *forbidden = sizes
+            raise answer  # access rules that are too narrow: no fault of the job
+    fields, data_size, origin_size, time_size, *forbidden = sizes
     if any(forbidden):
         raise _RefusedError(Refusal.FIELDS)
-    if fields > _MAX_FIELDS or data_size > _MAX_DATA or origin_size > _MAX_ORIGIN:
+    longest = (_MAX_FIELDS, _MAX_DATA, _MAX_ORIGIN, _MAX_TIME)
+    if any(map(gt, (fields, data_size, origin_size, time_size), longest)):
         raise _RefusedError(Refusal.SIZE)
 
 
-def _call(connection: Redis, key: bytes, scan_id: str) -> Wakeup:
-    """Return the wake-up, if the job calls a task with the id of its own scan and nothing else."""
-    data, origin = connection.hmget(key, "data", "origin")
+def _call(connection: Redis, key: bytes, scan_id: str) -> tuple[str, datetime | None]:
+    """Return the task and when it was sent, if the job has the id of its own scan and no more."""
+    data, origin, pushed_at = connection.hmget(key, "data", "origin", _PUSHED_AT)
     if _bytes(origin) != QUEUE_NAME.encode():
         raise _RefusedError(Refusal.ORIGIN)
     try:
@@ -157,7 +168,15 @@ def _call(connection: Redis, key: bytes, scan_id: str) -> Wakeup:
         raise _RefusedError(Refusal.DATA) from error
     if keywords or arguments != (scan_id,):
         raise _RefusedError(Refusal.ARGUMENTS)
-    return Wakeup(task, scan_id)
+    return task, _time(_bytes(pushed_at))
+
+
+def _time(text: bytes) -> datetime | None:
+    """Return a time that RQ has written; None for any other text, which does no harm."""
+    try:
+        return datetime.strptime(text.decode("ascii"), _TIME_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _unpacked(data: bytes) -> bytes:
