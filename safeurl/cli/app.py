@@ -9,6 +9,7 @@ from safeurl import __version__
 from safeurl.bootstrap import open_service, open_store
 from safeurl.cli.commands.audit import audit_app
 from safeurl.cli.commands.backup import backup, restore
+from safeurl.cli.commands.bench import bench
 from safeurl.cli.commands.cancel import cancel
 from safeurl.cli.commands.daemons import api, gateway, up, worker
 from safeurl.cli.commands.doctor import doctor
@@ -39,6 +40,7 @@ app.command()(api)
 app.command()(up)
 app.command()(gateway)
 app.command()(doctor)
+app.command()(bench)
 app.command()(backup)
 app.command()(restore)
 app.add_typer(audit_app, name="audit")

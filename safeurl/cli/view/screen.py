@@ -66,6 +66,11 @@ class Screen:
         """The number of columns of the terminal."""
         return self._console.width
 
+    @property
+    def has_blocks(self) -> bool:
+        """Whether its encoding has the block characters that bars are drawn with."""
+        return not self._console.options.ascii_only
+
     def line(self, *parts: Cell) -> None:
         """Print one line, which the terminal may break."""
         self._console.print(_text(*parts), soft_wrap=True)
