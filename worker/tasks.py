@@ -19,7 +19,7 @@ _log = logging.getLogger("safeurl.task")
 def run_scan(wakeup: Wakeup) -> None:
     """Run one attempt of the scan; if it fails, the rescuer takes the scan after its lease ends."""
     try:
-        asyncio.run(_run(wakeup.scan_id, Settings.read(os.environ)))
+        asyncio.run(_run(wakeup, Settings.read(os.environ)))
     except Exception:
         # The exit status of this fork reports the failure; the worker itself goes on.
         _log.exception("task.failed scan=%s", wakeup.scan_id)
@@ -30,7 +30,7 @@ def run_scan(wakeup: Wakeup) -> None:
 TASKS: Mapping[str, Callable[[Wakeup], None]] = {TASK: run_scan}
 
 
-async def _run(scan_id: str, settings: Settings) -> None:
+async def _run(wakeup: Wakeup, settings: Settings) -> None:
     sandbox = make_sandbox(settings)
     stopping = asyncio.Event()
     try:
@@ -45,18 +45,18 @@ async def _run(scan_id: str, settings: Settings) -> None:
                 owner=owner_name(os.getpid()),
                 is_stopping=stopping.is_set,
             )
-            await _run_until_stopped(executor, scan_id, stopping)
+            await _run_until_stopped(executor, wakeup, stopping)
     finally:
         await sandbox.close()
 
 
-async def _run_until_stopped(executor: Executor, scan_id: str, stopping: asyncio.Event) -> None:
+async def _run_until_stopped(executor: Executor, wakeup: Wakeup, stopping: asyncio.Event) -> None:
     """Run the attempt. SIGTERM cancels it; the attempt then hands its scan back before it ends.
 
     The job's deadline cancels the attempt too, but does not set `stopping`: the rescuer counts
     such an attempt as a failure.
     """
-    attempt = asyncio.create_task(executor.run(scan_id))
+    attempt = asyncio.create_task(executor.run(wakeup.scan_id, wakeup.arrival))
 
     def stop() -> None:
         # Once only: a repeated signal must not interrupt the hand-back that the first one began.
@@ -68,4 +68,4 @@ async def _run_until_stopped(executor: Executor, scan_id: str, stopping: asyncio
     try:
         await attempt
     except asyncio.CancelledError:
-        _log.warning("task.stopped scan=%s", scan_id)
+        _log.warning("task.stopped scan=%s", wakeup.scan_id)

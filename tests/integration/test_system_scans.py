@@ -1,5 +1,6 @@
 """The main job through a real worker: Valkey, SQLite, Docker, gateway and pages on loopback."""
 
+import json
 from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
@@ -7,11 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from safeurl.model.attempt import PHASES, Attempt
 from safeurl.model.audit import path_faults
 from safeurl.model.report import Evidence
 from safeurl.model.scan import Scan
 from safeurl.ports.store import Store
 from safeurl.service import Service
+from safeurl.services.phase_figures import phase_ms
 from safeurl.services.submit import Submission
 from safeurl.state import Outcome, State
 from tests.support.attempt_check import attempt_faults
@@ -112,6 +115,30 @@ def test_two_hundred_scans(system: System, pages: PageServer) -> None:
 
     system.with_store(check)
     assert system.containers_left() == []
+
+
+@pytest.mark.usefixtures("worker")
+def test_the_phases_explain_the_whole_time(system: System, pages: PageServer) -> None:
+    """Each is known, and nothing of note lies between them; `safeurl bench` shows the same."""
+    ids = _submit(system, [pages.url(f"/?p={n}") for n in range(10)])
+    scans = system.wait_final(ids, timeout_s=120)
+
+    async def read(store: Store) -> list[Attempt]:
+        return [attempt for each in ids for attempt in await store.attempts(each)]
+
+    attempts = system.with_store(read)
+    for attempt in attempts:
+        assert [phase for phase in PHASES if phase_ms(attempt, phase) is None] == []
+    # From the submission to the time of the final write, as the scans themselves have it.
+    whole_s = sum(
+        ((scan.finished_at or scan.created_at) - scan.created_at).total_seconds() for scan in scans
+    )
+    explained_ms = sum(phase_ms(attempt, phase) or 0.0 for attempt in attempts for phase in PHASES)
+    assert explained_ms == pytest.approx(whole_s * 1000, rel=0.02)
+    shown = system.run("bench", "--last", str(len(ids)), "--json")
+    (kind,) = json.loads(shown.stdout)["kinds"]
+    assert (kind["start_kind"], kind["attempts"]) == ("cold", len(ids))
+    assert [phase["phase"] for phase in kind["phases"]] == [*PHASES, "other"]
 
 
 @pytest.mark.usefixtures("worker")

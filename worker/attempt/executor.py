@@ -12,7 +12,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -21,6 +21,7 @@ from typing import Protocol
 import msgspec
 
 from safeurl.errors import StoreUnavailableError
+from safeurl.model.records.wakeup import Arrival
 from safeurl.model.sandbox import SandboxExit
 from safeurl.model.scan import Artefact, Scan
 from safeurl.ports.artefacts import ArtefactStore
@@ -34,6 +35,7 @@ from safeurl.state import ANALYZED_OUTCOMES, Outcome
 from worker.attempt.fetch import FetchOutcome, fetch, not_started
 from worker.attempt.lease import LeaseHolder
 from worker.attempt.limits import AttemptLimits
+from worker.attempt.phase_timer import PhaseTimer
 from worker.cancellation import await_uncancelled
 
 _log = logging.getLogger("safeurl.attempt")
@@ -57,6 +59,7 @@ class Executor:
         clock: Clock,
         owner: str,
         is_stopping: Callable[[], bool] = lambda: True,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Wire the parts; `egress` is None where sandboxes have a network of their own.
 
@@ -72,18 +75,25 @@ class Executor:
         self._clock = clock
         self._owner = owner
         self._is_stopping = is_stopping
+        self._monotonic = monotonic
         self._holder = LeaseHolder(store, lease=limits.lease, clock=clock)
 
-    async def run(self, scan_id: str) -> Scan | None:
-        """Run one attempt; return the scan as it left it, or None when it was not ours to run."""
-        began_s = time.monotonic()
-        claimed = await self._claim(scan_id)
+    async def run(self, scan_id: str, arrival: Arrival | None = None) -> Scan | None:
+        """Run one attempt; return the scan as it left it, or None when it was not ours to run.
+
+        `arrival` is that of the wake-up that asks for it.
+        """
+        began_s = self._monotonic()
+        timer = PhaseTimer(arrival, monotonic=self._monotonic)
+        with timer.ending("claim"):
+            claimed = await self._claim(scan_id)
         if claimed is None:
             _log.info("attempt.skipped scan=%s reason=not_claimable", scan_id)
             return None
+        timer.waited_since(claimed.run_after)
         async with AsyncExitStack() as releases:
-            scan = await self._attempt(claimed, releases)
-            _log_attempt(claimed, scan, time.monotonic() - began_s)
+            scan = await self._attempt(claimed, releases, timer)
+            _log_attempt(claimed, scan, self._monotonic() - began_s, timer.since_end_ms())
         return scan
 
     async def _claim(self, scan_id: str) -> Scan | None:
@@ -100,9 +110,11 @@ class Executor:
                 await self._hand_back(won)
             raise
 
-    async def _attempt(self, scan: Scan, releases: AsyncExitStack) -> Scan | None:
+    async def _attempt(
+        self, scan: Scan, releases: AsyncExitStack, timer: PhaseTimer
+    ) -> Scan | None:
         try:
-            found = await self._fetch_held(scan, releases)
+            found = await self._fetch_held(scan, releases, timer)
         except asyncio.CancelledError:
             if not self._is_stopping():
                 # Only an engine that does not answer makes an attempt take so long.
@@ -111,11 +123,13 @@ class Executor:
             raise
         if found is None:
             return None
-        return await await_uncancelled(self._conclude(scan, found))
+        return await await_uncancelled(self._conclude(scan, found, timer))
 
-    async def _fetch_held(self, scan: Scan, releases: AsyncExitStack) -> FetchOutcome | None:
+    async def _fetch_held(
+        self, scan: Scan, releases: AsyncExitStack, timer: PhaseTimer
+    ) -> FetchOutcome | None:
         """Fetch while the scan is ours; None when it was lost."""
-        fetching = asyncio.create_task(self._fetch(scan, releases))
+        fetching = asyncio.create_task(self._fetch(scan, releases, timer))
         holding = asyncio.create_task(self._holder.hold(scan))
         try:
             await asyncio.wait({fetching, holding}, return_when=asyncio.FIRST_COMPLETED)
@@ -125,19 +139,20 @@ class Executor:
                 task.cancel()
             await asyncio.gather(fetching, holding, return_exceptions=True)
 
-    async def _fetch(self, scan: Scan, releases: AsyncExitStack) -> FetchOutcome:
+    async def _fetch(self, scan: Scan, releases: AsyncExitStack, timer: PhaseTimer) -> FetchOutcome:
         found = await fetch(
             scan,
             sandbox=self._sandbox,
             egress=self._egress,
             limits=self._limits,
             releases=releases,
+            timer=timer,
         )
         if found.sandbox_exit is not None:
             await self._store.append_audit(
                 scan,
                 event="sandbox",
-                detail=_sandbox_line(found.sandbox_exit, found.timings_ms),
+                detail=_sandbox_line(found.sandbox_exit),
                 now=self._clock(),
                 actor=self._owner,
             )
@@ -159,49 +174,47 @@ class Executor:
         )
         _log.info("attempt.handed_back scan=%s attempt=%d", scan.id, scan.attempt)
 
-    async def _conclude(self, scan: Scan, found: FetchOutcome) -> Scan | None:
+    async def _conclude(self, scan: Scan, found: FetchOutcome, timer: PhaseTimer) -> Scan | None:
         try:
             kept = tuple([await self._keep(*blob) for blob in found.blobs])
         except StoreUnavailableError as error:
             # A full disk says nothing about the page, and a later attempt may find space.
             lost = not_started(str(error))
-            lost = replace(
-                lost,
-                sandbox_exit=found.sandbox_exit,
-                egress=found.egress,
-                timings_ms=found.timings_ms,
-            )
-            return await self._retry_or_end(scan, lost, ())
+            lost = replace(lost, sandbox_exit=found.sandbox_exit, egress=found.egress)
+            return await self._retry_or_end(scan, lost, (), timer)
         if found.outcome in ANALYZED_OUTCOMES:
-            return await self._analyse(scan, found, kept)
-        return await self._retry_or_end(scan, found, kept)
+            return await self._analyse(scan, found, kept, timer)
+        return await self._retry_or_end(scan, found, kept, timer)
 
     async def _keep(self, kind: str, media_type: str, data: bytes) -> Artefact:
         sha256 = await self._artefacts.put(data)
         return Artefact(kind=kind, sha256=sha256, size_bytes=len(data), media_type=media_type)
 
     async def _analyse(
-        self, scan: Scan, found: FetchOutcome, kept: Sequence[Artefact]
+        self, scan: Scan, found: FetchOutcome, kept: Sequence[Artefact], timer: PhaseTimer
     ) -> Scan | None:
         """Move to ANALYZING with the evidence stored, judge it, and record the conclusion."""
         # All that the conclusion needs is stored with this move, so that another may draw it.
-        analysing = await self._store.begin_analysis(
-            scan,
-            outcome=found.outcome,
-            detail=found.detail or None,
-            evidence_json=msgspec.json.encode(found.evidence).decode(),
-            artefacts=kept,
-            now=self._clock(),
-            actor=self._owner,
-            sandbox=found.facts(),
-        )
+        with timer.ending("store"):
+            analysing = await self._store.begin_analysis(
+                scan,
+                outcome=found.outcome,
+                detail=found.detail or None,
+                evidence_json=msgspec.json.encode(found.evidence).decode(),
+                artefacts=kept,
+                now=self._clock(),
+                actor=self._owner,
+                sandbox=timer.added_to(found.facts()),
+            )
         if analysing is None:
             return None
-        ending = final_from_evidence(analysing, found.evidence, self._clock())
+        with timer.ending("analyse"):
+            ending = final_from_evidence(analysing, found.evidence, self._clock())
+        ending = replace(ending, sandbox=timer.added_to(found.facts()))
         return await self._store.finish(analysing, ending, now=self._clock(), actor=self._owner)
 
     async def _retry_or_end(
-        self, scan: Scan, found: FetchOutcome, kept: Sequence[Artefact]
+        self, scan: Scan, found: FetchOutcome, kept: Sequence[Artefact], timer: PhaseTimer
     ) -> Scan | None:
         """Try again later where the outcome allows it, else end with what evidence had come."""
         limits = self._limits
@@ -217,7 +230,7 @@ class Executor:
                 run_after=now + delay,
                 now=now,
                 actor=self._owner,
-                sandbox=found.facts(),
+                sandbox=timer.added_to(found.facts()),
             )
         ending = final_without_page(
             scan,
@@ -226,12 +239,12 @@ class Executor:
             now=now,
             evidence=found.evidence,
             artefacts=kept,
-            sandbox=found.facts(),
+            sandbox=timer.added_to(found.facts()),
         )
         return await self._store.finish(scan, ending, now=now, actor=self._owner)
 
 
-def _sandbox_line(ended: SandboxExit, timings_ms: Mapping[str, float]) -> str:
+def _sandbox_line(ended: SandboxExit) -> str:
     """Return the sandbox's line of the audit trail, for people; nothing reads it."""
     facts = {
         "container": (ended.container_id or "")[:12],
@@ -240,17 +253,18 @@ def _sandbox_line(ended: SandboxExit, timings_ms: Mapping[str, float]) -> str:
         "stopped": ended.stopped,
         "error": ended.error,
         "start": ended.start_kind,
-        "ms": {phase: round(ms, 1) for phase, ms in timings_ms.items()},
+        "ms": {phase: round(ms, 1) for phase, ms in ended.timings_ms.items()},
     }
     return json.dumps(facts)
 
 
-def _log_attempt(claimed: Scan, scan: Scan | None, took_s: float) -> None:
+def _log_attempt(claimed: Scan, scan: Scan | None, took_s: float, record_ms: float) -> None:
     _log.info(
-        "attempt.ended scan=%s attempt=%d state=%s outcome=%s ms=%d",
+        "attempt.ended scan=%s attempt=%d state=%s outcome=%s ms=%d record_ms=%.1f",
         claimed.id,
         claimed.attempt,
         scan.state if scan else "lost",
         scan.outcome if scan else "-",
         took_s * 1000,
+        record_ms,
     )

@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
 from msgspec import structs
@@ -21,6 +19,7 @@ from safeurl.ports.sandbox import PreparedSandbox, Sandbox, Sink
 from safeurl.state import Outcome
 from worker.attempt.classify import ReportFacts, classify
 from worker.attempt.limits import AttemptLimits
+from worker.attempt.phase_timer import PhaseTimer
 
 _log = logging.getLogger("safeurl.attempt")
 
@@ -45,16 +44,13 @@ class FetchOutcome:
     #: Whether the gateway was lost while the sandbox ran. Workers wait for the next one by
     #: themselves, so that the first retry needs no pause.
     gateway_lost: bool = False
-    #: Milliseconds per phase: those of `SandboxExit`, and `prepare`, `bind` and `close` (the
-    #: gateway's socket, which gives the record).
-    timings_ms: Mapping[str, float] = field(default_factory=dict)
 
     def facts(self) -> SandboxFacts | None:
         """Return what is to be stored about the sandbox; None where none was started."""
         ended = self.sandbox_exit
         if ended is None:
             return None
-        took = {phase: round(ms, 1) for phase, ms in self.timings_ms.items()}
+        took = {phase: round(ms, 1) for phase, ms in ended.timings_ms.items()}
         facts = SandboxFacts(
             container_id=ended.container_id,
             start_kind=ended.start_kind,
@@ -77,22 +73,23 @@ def not_started(detail: str) -> FetchOutcome:
     return FetchOutcome(outcome=Outcome.SANDBOX_UNAVAILABLE, detail=detail)
 
 
-async def fetch(
+async def fetch(  # noqa: PLR0913 - the parts that it touches, each handed in
     scan: Scan,
     *,
     sandbox: Sandbox,
     egress: Egress | None,
     limits: AttemptLimits,
     releases: AsyncExitStack,
+    timer: PhaseTimer,
 ) -> FetchOutcome:
     """Run the fetcher once; `egress` is None where sandboxes have a network of their own.
 
-    The sandbox may still run when this returns: the caller closes `releases` when the scan is
-    recorded, and whenever it is not.
+    Each phase is ended on the `timer`. The sandbox may still run when this returns: the caller
+    closes `releases` when the scan is recorded, and whenever it is not.
     """
     request = limits.fetch_request(scan, gateway=egress is not None)
     reader = ReportReader(scan.id, scan.attempt)
-    run = _Run(request, sandbox, egress, limits, releases)
+    run = _Run(request, sandbox, egress, limits, releases, timer)
     try:
         ended = await run.execute(reader.feed)
     except EgressUnavailableError as error:
@@ -100,35 +97,35 @@ async def fetch(
     finally:
         record = await run.close()
     found = _judge(scan, ended, reader, sandbox)
-    found = replace(found, timings_ms={**ended.timings_ms, **run.timings_ms})
     if run.endpoint is None:
         return found
     if record is None:
         # What the page did is not known without the record, so the report is not believed.
         lost = not_started("The egress gateway was lost while the sandbox ran.")
-        return replace(lost, sandbox_exit=ended, timings_ms=found.timings_ms, gateway_lost=True)
+        return replace(lost, sandbox_exit=ended, gateway_lost=True)
     return replace(found, egress=record, evidence=structs.replace(found.evidence, egress=record))
 
 
 class _Run:
     """The steps of one fetch, each timed: prepare, bind, execute, close."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the parameters of `fetch`
         self,
         request: FetchRequest,
         sandbox: Sandbox,
         egress: Egress | None,
         limits: AttemptLimits,
         releases: AsyncExitStack,
+        timer: PhaseTimer,
     ) -> None:
         self._request = request
         self._sandbox = sandbox
         self._egress = egress
         self._limits = limits
         self._releases = releases
+        self._timer = timer
         #: The gateway socket of the sandbox that runs the request; None while there is none.
         self.endpoint: EgressEndpoint | None = None
-        self.timings_ms: dict[str, float] = {}
 
     async def execute(self, sink: Sink) -> SandboxExit:
         """Run the request; Docker's failures are values, the gateway's are raised."""
@@ -136,11 +133,12 @@ class _Run:
             # One deadline for the whole: a slow Docker does not use up the container's own time.
             async with asyncio.timeout(self._limits.attempt_timeout.total_seconds()):
                 prepared = await self._prepare()
-                return await prepared.execute(
-                    self._request,
-                    deadline_s=self._limits.container_timeout.total_seconds(),
-                    sink=sink,
-                )
+                with self._timer.ending("fetch"):
+                    return await prepared.execute(
+                        self._request,
+                        deadline_s=self._limits.container_timeout.total_seconds(),
+                        sink=sink,
+                    )
         except SandboxUnavailableError as error:
             return SandboxExit(error=str(error))
         except TimeoutError:
@@ -153,7 +151,7 @@ class _Run:
         if self._egress is None or self.endpoint is None:
             return None
         try:
-            with self._timed("close"):
+            with self._timer.ending("close"):
                 return await self._egress.close(self.endpoint)
         except EgressUnavailableError as error:
             _log.warning("egress.lost room=%s error=%r", self.endpoint.id, str(error))
@@ -178,7 +176,7 @@ class _Run:
                 return prepared
 
     async def _start(self) -> PreparedSandbox:
-        with self._timed("prepare"):
+        with self._timer.ending("prepare"):
             prepared = await self._sandbox.prepare(
                 self._request.scan,
                 self._request.attempt,
@@ -192,7 +190,7 @@ class _Run:
     async def _bind(self, prepared: PreparedSandbox) -> None:
         if self._egress is None or prepared.endpoint is None:
             return
-        with self._timed("bind"):
+        with self._timer.ending("bind"):
             # The deadline of the whole attempt: the container's own comes before it.
             await self._egress.bind(
                 prepared.endpoint,
@@ -205,15 +203,6 @@ class _Run:
         await self.close()
         self.endpoint = None
         await prepared.release()
-
-    @contextmanager
-    def _timed(self, phase: str) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            took_ms = (time.perf_counter() - began) * 1000
-            self.timings_ms[phase] = self.timings_ms.get(phase, 0.0) + took_ms
 
 
 def _judge(scan: Scan, ended: SandboxExit, reader: ReportReader, sandbox: Sandbox) -> FetchOutcome:

@@ -1,7 +1,8 @@
 """Measures the phases of one attempt, without a gap between them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
@@ -48,6 +49,18 @@ class PhaseTimer:
         now_s = self._monotonic()
         self._note(phase, now_s - self._mark_s)
         self._mark_s = now_s
+
+    @contextmanager
+    def ending(self, phase: Phase) -> Iterator[None]:
+        """End a phase with the block, also with one that fails."""
+        try:
+            yield
+        finally:
+            self.end(phase)
+
+    def since_end_ms(self) -> float:
+        """Return the time since the end of the last phase."""
+        return (self._monotonic() - self._mark_s) * 1000
 
     def added_to(self, facts: SandboxFacts | None) -> SandboxFacts:
         """Return the facts with the phases that have ended."""
