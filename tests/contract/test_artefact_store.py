@@ -1,4 +1,4 @@
-"""What every `ArtefactStore` promises, and what files promise beyond it."""
+"""The contract of every `ArtefactStore`, and the additional behaviour of the store in files."""
 
 import asyncio
 import hashlib
@@ -36,7 +36,7 @@ def stored_files(root: Path) -> list[Path]:
 
 @pytest.mark.parametrize("data", [_DATA, b"", bytes(3 * 1024 * 1024)])
 async def test_what_is_put_comes_back(store: ArtefactStore, data: bytes) -> None:
-    """Bytes come back under their SHA-256, empty and large ones too."""
+    """Stored bytes are returned under their SHA-256, also empty and large ones."""
     sha256 = await store.put(data)
     assert sha256 == hashlib.sha256(data).hexdigest()
     assert await store.get(sha256) == data
@@ -53,7 +53,7 @@ async def test_putting_twice_gives_the_same_name(store: ArtefactStore) -> None:
     [_SHA256, _SHA256.upper(), "", "ab", "../../etc/passwd", f"../{_SHA256}", f"{_SHA256}\n"],
 )
 async def test_an_unknown_name_is_none(store: ArtefactStore, name: str) -> None:
-    """What was not stored, or is not a name at all, is None and no error."""
+    """Bytes that were not stored, or text that is not a name, give None and no error."""
     assert await store.get(name) is None
 
 
@@ -76,7 +76,7 @@ async def test_files_are_stored_once_and_private(tmp_path: Path) -> None:
 
 
 async def test_a_damaged_file_is_an_error_and_heals_when_stored_again(tmp_path: Path) -> None:
-    """Bytes that are not what was stored are never handed out."""
+    """Bytes that differ from the stored ones are never returned."""
     files = FileArtefacts(tmp_path)
     await files.put(_DATA)
     (path,) = stored_files(tmp_path)
@@ -99,7 +99,7 @@ async def test_a_root_that_cannot_be_used_is_unavailable(tmp_path: Path) -> None
 
 
 async def test_what_killed_processes_left_is_swept(tmp_path: Path) -> None:
-    """An hour later nobody can still be writing it; artefacts and fresh parts stay."""
+    """After an hour no process still writes a partial file; artefacts and new files stay."""
     files = FileArtefacts(tmp_path)
     assert await files.sweep() == 0
     await files.put(_DATA)

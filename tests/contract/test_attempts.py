@@ -103,7 +103,7 @@ async def test_a_claim_begins_an_attempt_and_the_end_of_the_lease_ends_it(store:
 
 
 async def test_each_attempt_has_its_row(store: Store) -> None:
-    """They come in their order, and one scan's are not another's."""
+    """The attempts are returned in their order, and only those of the scan."""
     other = await brought_to(store, State.FETCHING)
     scan = await brought_to(store, State.FETCHING)
     waiting = await _requeue(store, scan, Outcome.SANDBOX_UNAVAILABLE)
@@ -119,7 +119,7 @@ async def test_each_attempt_has_its_row(store: Store) -> None:
 
 
 async def test_the_facts_of_the_sandbox_are_kept(store: Store) -> None:
-    """Whichever move brings them; a later move of the same attempt does not take them away."""
+    """Each move can store them, and a later move of the same attempt does not remove them."""
     scan = await brought_to(store, State.FETCHING)
     seen = await store.begin_analysis(
         scan,
@@ -216,7 +216,7 @@ async def test_the_recent_attempts_are_those_of_the_newest_scans(store: Store) -
 
 
 async def test_which_attempts_count_as_failures(store: Store) -> None:
-    """One that was handed back does not; nor does one whose outcome speaks of the page."""
+    """An attempt that was handed back does not count, nor one whose outcome depends on the page."""
     scan = await brought_to(store, State.FETCHING)
     counted = []
     for outcome, counts in (
@@ -294,7 +294,7 @@ async def test_a_late_worker_changes_no_attempt(store: Store) -> None:
 
 
 async def test_facts_that_cannot_be_are_refused(store: Store) -> None:
-    """The move they come with is refused too."""
+    """The move with such facts is refused too."""
     scan = await brought_to(store, State.FETCHING)
     for facts in (
         SandboxFacts(start_kind="lukewarm"),

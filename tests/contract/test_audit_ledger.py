@@ -1,4 +1,4 @@
-"""The suite every AuditLedger passes: the trail as a whole, and the seals over it."""
+"""The suite that every AuditLedger passes: the complete trail and the seals over it."""
 
 from dataclasses import astuple, replace
 from datetime import timedelta
@@ -74,7 +74,7 @@ async def test_trails_come_with_where_their_scans_stand(store: Store) -> None:
 
 
 async def test_the_sealer_leaves_nothing_unsealed(store: Store) -> None:
-    """Ranges follow on one another, no longer than asked, each hash standing on the last."""
+    """The ranges have no gap and are not too long, and each hash continues the last one."""
     for _ in range(3):
         await brought_to(store, State.COMPLETED)
     term = await _lead(store)
@@ -106,7 +106,7 @@ async def test_the_sealer_leaves_nothing_unsealed(store: Store) -> None:
 
 
 async def test_a_call_seals_so_much_and_no_more(store: Store) -> None:
-    """What is left over comes with the next call."""
+    """The next call seals the remaining rows."""
     for _ in range(2):
         await brought_to(store, State.COMPLETED)
     term = await _lead(store)
@@ -135,7 +135,7 @@ async def test_a_seal_may_be_repeated_and_has_one_successor(store: Store) -> Non
 
 
 async def test_a_deposed_leader_seals_nothing(store: Store) -> None:
-    """Only the newest term's number lets a seal in."""
+    """Only a seal with the newest term is accepted."""
     await claimed(store, await brought_to(store, State.QUEUED))
     term = await _lead(store)
     assert await _lead(store, "b") == term + 1

@@ -36,7 +36,7 @@ async def _check_cancelled(store: Store, scan: Scan) -> None:
 
 
 async def test_a_scan_is_cancelled_in_every_state_that_is_not_final(store: Store) -> None:
-    """It ends FAILED at once with a result, and whoever ran it holds nothing any more."""
+    """It ends FAILED at once with a result, and its worker has no lease any more."""
     for state in (State.QUEUED, State.FETCHING, State.ANALYZING):
         scan = await brought_to(store, state)
         cancelled = await _service(store).cancel(scan.id, actor="cli")
@@ -47,7 +47,7 @@ async def test_a_scan_is_cancelled_in_every_state_that_is_not_final(store: Store
 
 
 async def test_evidence_that_was_stored_stays(store: Store) -> None:
-    """What an attempt had found before the scan was cancelled is not thrown away."""
+    """The evidence of an attempt is kept when the scan is cancelled."""
     scan = await brought_to(store, State.ANALYZING)
     before = await store.evidence(scan.id)
     await _service(store).cancel(scan.id, actor="cli")
@@ -56,7 +56,7 @@ async def test_evidence_that_was_stored_stays(store: Store) -> None:
 
 
 async def test_a_scan_that_has_ended_is_not_cancelled(store: Store) -> None:
-    """The error names the end that came first; nothing is written."""
+    """The error names the earlier final state, and nothing is written."""
     for state in _ENDS:
         scan = await brought_to(store, state)
         with pytest.raises(ScanFinishedError, match=state):
@@ -65,7 +65,7 @@ async def test_a_scan_that_has_ended_is_not_cancelled(store: Store) -> None:
 
 
 async def test_cancelling_twice_is_cancelling_once(store: Store) -> None:
-    """The second one is told of the first one's end."""
+    """The second call returns the scan as the first one ended it."""
     scan = await brought_to(store, State.FETCHING)
     first = await _service(store).cancel(scan.id, actor="cli")
     assert await _service(store).cancel(scan.id, actor="api") == first
@@ -73,7 +73,7 @@ async def test_cancelling_twice_is_cancelling_once(store: Store) -> None:
 
 
 async def test_an_unknown_scan_is_not_cancelled(store: Store) -> None:
-    """Nor is text that is no id."""
+    """Text that is not an id cancels nothing either."""
     for scan_id in (make_scan().id, "nope", "\ud800"):
         with pytest.raises(ScanNotFoundError):
             await _service(store).cancel(scan_id, actor="cli")
@@ -125,12 +125,12 @@ async def test_a_scan_that_moves_on_meanwhile_is_cancelled_where_it_is() -> None
 
 
 async def test_a_scan_that_ends_meanwhile_keeps_that_end() -> None:
-    """The worker was first, and the one who cancels is told so."""
+    """The worker was first, and the caller of the cancel gets an error about it."""
     with pytest.raises(ScanFinishedError, match="FAILED"):
         await _cancel_while("claim", "give_up")
 
 
 async def test_a_scan_that_never_stands_still_is_given_up() -> None:
-    """No row moves so often; a store that says so for ever does not keep its caller for ever."""
+    """No real scan moves so often; if a store reports it forever, the call still ends."""
     with pytest.raises(StoreUnavailableError):
         await _cancel_while(*["claim", "hand_back"] * 100)

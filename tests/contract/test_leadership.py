@@ -11,7 +11,7 @@ SECOND = timedelta(seconds=1)
 
 
 async def test_the_first_to_stand_leads_until_its_lease_is_out(store: Store) -> None:
-    """Renewing keeps the number; another gets the next one only when the term has ended."""
+    """A renewal keeps the number; another holder gets the next one only after the term's end."""
     first = await store.lead("a", now=NOW, until=NOW + LEASE)
     assert (first.term, first.holder, first.elected_at, first.until) == (1, "a", NOW, NOW + LEASE)
     assert await store.lead("b", now=NOW + SECOND, until=NOW + LEASE + SECOND) == first
@@ -25,7 +25,7 @@ async def test_the_first_to_stand_leads_until_its_lease_is_out(store: Store) -> 
 
 
 async def test_who_resigns_is_followed_at_once(store: Store) -> None:
-    """Only the holder can resign, and resigning twice is no fault."""
+    """Only the holder can resign, and resigning twice is not an error."""
     await store.resign("a", now=NOW)
     await store.lead("a", now=NOW, until=NOW + LEASE)
     await store.resign("b", now=NOW)
@@ -46,7 +46,7 @@ async def test_a_term_from_before_the_clock_was_set_back_is_over(store: Store) -
 
 
 async def test_of_many_that_stand_one_leads(store: Store) -> None:
-    """All are told of the same term."""
+    """All candidates get the same term."""
     stood = await asyncio.gather(
         *(store.lead(f"h{number}", now=NOW, until=NOW + LEASE) for number in range(10))
     )
@@ -54,7 +54,7 @@ async def test_of_many_that_stand_one_leads(store: Store) -> None:
 
 
 async def test_a_deposed_leader_writes_nothing(store: Store) -> None:
-    """Neither a move nor anything that would come with it; the new leader's write succeeds."""
+    """Neither a move nor its other rows are written; the new leader's write succeeds."""
     await store.lead("a", now=NOW, until=NOW + LEASE)
     await store.lead("b", now=NOW + LEASE, until=NOW + 2 * LEASE)
     scan = await brought_to(store, State.FETCHING)

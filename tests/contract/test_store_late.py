@@ -1,4 +1,4 @@
-"""The suite every Store passes: what a worker that lost its scan still tries is in vain."""
+"""The suite that every Store passes: writes of a worker that lost its scan have no effect."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -51,7 +51,7 @@ async def test_a_late_worker_writes_nothing(store: Store) -> None:
 
 
 async def test_a_late_worker_takes_nothing_away(store: Store) -> None:
-    """What the attempt after it has found stays, while that is judged and for good."""
+    """The evidence of the next attempt stays, while it is judged and afterwards."""
     scan = make_scan()
     await store.add([scan])
     late = await claimed(store, scan)
@@ -79,7 +79,7 @@ async def test_a_late_worker_takes_nothing_away(store: Store) -> None:
 
 
 async def _try_late(store: Store, late: Scan) -> None:
-    """Try every write of an attempt that is over, each with all that it could bring."""
+    """Try every write of an attempt that has ended, each with all possible data."""
     ending = make_ending(late, artefacts=(make_artefact(),), evidence_json='{"late":1}')
     failed = replace(ending, state=State.FAILED, outcome=Outcome.SANDBOX_CRASHED)
     if late.state is State.FETCHING:

@@ -1,8 +1,8 @@
-"""Two workers, two rescuers that stand for election, and people who cancel, in any order.
+"""Two workers, two rescuers that are candidates for leader, and people who cancel, in any order.
 
-Hypothesis drives the real rescuer and the real service over every kind of store, beside a model
-of what each call must do. Workers keep handles to scans that they lost long ago and go on using
-them, leaders go on sweeping after they were deposed.
+Hypothesis runs the real rescuer and the real service on every kind of store, and compares each call
+with a model. Workers keep scans that they lost long ago and continue to use them, and former
+leaders continue to sweep.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ hosts = st.sampled_from(["h1", "h2"])
 
 @dataclass
 class _Model:
-    """What must be true of one scan."""
+    """The expected state of one scan."""
 
     state: State = State.QUEUED
     version: int = 0
@@ -97,7 +97,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(target=scans)
     def submit(self) -> str:
-        """Hand a URL in."""
+        """Submit a URL."""
         handed = self.service.submit(["https://example.com/"], source="test")
         [scan] = self._runner.run(handed).scans
         self.models[scan.id] = _Model(run_after=self.now)
@@ -105,7 +105,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(target=handles, scan_id=scans, worker=workers)
     def claim(self, scan_id: str, worker: str) -> MultipleResults[Scan]:
-        """Win exactly when the scan waits and its time has come."""
+        """Claim the scan: this succeeds exactly if the scan waits and is due."""
         model = self.models[scan_id]
         until = self.now + LEASE
         won = self._runner.run(
@@ -122,7 +122,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(target=handles, handle=handles)
     def analyse(self, handle: Scan) -> MultipleResults[Scan]:
-        """Take what was fetched on to ANALYZING, unless the scan was lost."""
+        """Move the scan to ANALYZING, unless it was lost."""
         if handle.state is not State.FETCHING:
             return multiple()
         moved = self._runner.run(analysed(self.store, handle, at=self.now, by="w"))
@@ -165,7 +165,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(handle=handles)
     def renew(self, handle: Scan) -> None:
-        """Hold on to a scan, unless it was lost."""
+        """Renew the lease of a scan, unless it was lost."""
         until = self.now + LEASE
         renewed = self._runner.run(self.store.renew_lease(handle, lease_until=until))
         assert renewed == self._is_current(handle)
@@ -174,7 +174,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(handle=handles, host=hosts)
     def take_back(self, handle: Scan, host: str) -> None:
-        """Move as a leader that looked a while ago: refused where the lease was renewed since."""
+        """Take the scan back with old data: this is refused if the lease was renewed since."""
         term = self.election.believed.get(host)
         if term is None:
             return
@@ -198,7 +198,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(scan_id=scans)
     def cancel(self, scan_id: str) -> None:
-        """End it now, whatever runs; what has ended otherwise stays."""
+        """Cancel the scan in any state; a final state stays."""
         model = self.models[scan_id]
         if is_final(model.state) and model.outcome is not Outcome.CANCELLED:
             with pytest.raises(ScanFinishedError):
@@ -211,7 +211,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(host=hosts)
     def stand(self, host: str) -> None:
-        """Stand for election; one holds the newest term, and it is told to all."""
+        """Try to become leader: one host holds the newest term, and all get this term."""
         election, until = self.election, self.now + LEASE
         newest = self._runner.run(self.store.lead(host, now=self.now, until=until))
         if election.holder == host:
@@ -224,7 +224,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(host=hosts)
     def sweep(self, host: str) -> None:
-        """Rescue as the leader that this host believes to be, rightly or not."""
+        """Sweep with the term that this host has, also if it is no longer the newest."""
         term = self.election.believed.get(host)
         self._runner.run(self._rescuer(host).sweep(term))
         if term != self.election.number:
@@ -253,7 +253,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 10, 31, 61]))
     def wait(self, seconds: int) -> None:
-        """Let time go by."""
+        """Advance the clock."""
         self.now += timedelta(seconds=seconds)
 
     @rule(scan_id=scans)

@@ -1,4 +1,4 @@
-"""The suite every Store passes: moves, their guards and what they write."""
+"""The suite that every Store passes: the moves, their guards and their writes."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -40,7 +40,7 @@ async def _requeue(store: Store, scan: Scan) -> Scan | None:
 
 
 async def _try(store: Store, scan: Scan, new: State) -> Scan | None:
-    """Ask for the move to `new` by the method that makes it."""
+    """Move the scan to `new` by the method for this move."""
     if new is State.QUEUED:
         return await _requeue(store, scan)
     if new is State.FETCHING:
@@ -79,7 +79,7 @@ async def test_a_scan_comes_back_as_it_was_added(store: Store) -> None:
 
 
 async def test_adding_is_all_or_nothing(store: Store) -> None:
-    """One scan that is refused keeps all of its batch out; nothing to add is no fault."""
+    """One refused scan refuses its complete batch; an empty batch is not an error."""
     taken, fresh = make_scan(), make_scan()
     await store.add([taken])
     for wrong in (
@@ -109,7 +109,7 @@ async def test_adding_again_changes_nothing(store: Store) -> None:
 
 
 async def test_a_claim_takes_the_scan_with_a_lease(store: Store) -> None:
-    """Attempt and version grow by one; nobody claims it a second time."""
+    """Attempt and version increase by one, and a second claim fails."""
     scan = make_scan()
     await store.add([scan])
     won = await claimed(store, scan)
@@ -126,7 +126,7 @@ async def test_a_claim_takes_the_scan_with_a_lease(store: Store) -> None:
 
 
 async def test_a_scan_is_not_claimed_before_its_time(store: Store) -> None:
-    """It holds to the microsecond, give or take what clocks may differ."""
+    """The limit is exact to the microsecond, apart from the allowed difference of clocks."""
     scan = make_scan(run_after=LATER)
     await store.add([scan])
     first = LATER - CLOCK_SKEW
@@ -173,7 +173,7 @@ async def test_a_scan_goes_back_to_the_queue_for_another_attempt(store: Store) -
 
 
 async def test_analysis_begins_with_its_evidence(store: Store) -> None:
-    """The evidence of a later attempt takes the place of the earlier one's."""
+    """The evidence of a later attempt replaces the earlier one."""
     scan = await brought_to(store, State.ANALYZING)
     assert await store.evidence(scan.id) == '{"n":1}'
     waiting = await _requeue(store, scan)
@@ -188,7 +188,7 @@ async def test_analysis_begins_with_its_evidence(store: Store) -> None:
 
 
 async def test_what_an_attempt_found_is_stored_before_it_is_judged(store: Store) -> None:
-    """Outcome, detail and artefacts too: whoever finds the scan so can conclude it."""
+    """Outcome, detail and artefacts are stored too, so that any host can conclude the scan."""
     scan = await brought_to(store, State.FETCHING)
     moved = await store.begin_analysis(
         scan,
@@ -254,7 +254,7 @@ async def test_every_final_state_is_reached_from_wherever_it_may(store: Store) -
 
 
 async def test_a_scan_has_one_result_only(store: Store) -> None:
-    """Who finishes second changes nothing, whatever it brings."""
+    """The second result changes nothing, also with different data."""
     scan = await brought_to(store, State.ANALYZING)
     ended = await finished(store, scan)
     other = make_ending(scan, Outcome.SANDBOX_CRASHED, artefacts=(make_artefact(),))
@@ -265,7 +265,7 @@ async def test_a_scan_has_one_result_only(store: Store) -> None:
 
 
 async def test_what_breaks_a_rule_is_refused_whole(store: Store) -> None:
-    """A result or document that the schema refuses takes its whole batch with it."""
+    """A result or document that the schema refuses makes its complete batch fail."""
     scan = await brought_to(store, State.FETCHING)
     with pytest.raises(RowRefusedError):
         await analysed(store, scan, "{no json")
@@ -313,7 +313,7 @@ async def _take_back(store: Store, scan: Scan, term: int) -> Scan | None:
 
 
 async def test_another_attempts_artefacts_go_with_its_evidence(store: Store) -> None:
-    """What a lost attempt had stored does not stand beside the next one's."""
+    """The artefacts of a lost attempt are removed when the next attempt stores its own."""
     scan = await brought_to(store, State.FETCHING)
     for digit in "ab":
         moved = await store.begin_analysis(

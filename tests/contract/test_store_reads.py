@@ -32,7 +32,7 @@ SECOND = timedelta(seconds=1)
 
 
 async def test_pages_walk_from_new_to_old(store: Store) -> None:
-    """Each scan appears once, also when newer ones come in between."""
+    """Each scan appears once, also if newer ones are added meanwhile."""
     scans = [make_scan(NOW + number * SECOND) for number in range(7)]
     await store.add(scans)
     newest = scans[::-1]
@@ -44,7 +44,7 @@ async def test_pages_walk_from_new_to_old(store: Store) -> None:
 
 
 async def test_a_list_knows_what_was_concluded(store: Store) -> None:
-    """Final scans have a score and a verdict; others, and ids that nobody has, are left out."""
+    """Final scans have a score and a verdict; other scans and unknown ids are left out."""
     done, waiting = await brought_to(store, State.COMPLETED), await brought_to(store, State.QUEUED)
     result = await store.result(done.id)
     assert result is not None
@@ -56,7 +56,7 @@ async def test_a_list_knows_what_was_concluded(store: Store) -> None:
 
 
 async def test_due_scans_come_oldest_first(store: Store) -> None:
-    """Only QUEUED ones whose time has come, up to the limit."""
+    """Only due QUEUED scans are returned, up to the limit."""
     third, first, second = (make_scan(run_after=NOW + n * SECOND) for n in (3, 1, 2))
     taken, later = make_scan(), make_scan(run_after=NOW + 9 * SECOND)
     await store.add([third, first, second, taken, later])
@@ -81,7 +81,7 @@ async def test_due_scans_that_were_tried_come_first(store: Store) -> None:
 
 
 async def test_a_wake_up_is_not_wasted_on_a_clock_that_is_late(store: Store) -> None:
-    """A worker takes what a host handed in whose clock is ahead of its own by moments."""
+    """A worker claims a scan of a host whose clock is slightly ahead of its own."""
     ahead = make_scan(NOW + CLOCK_SKEW)
     await store.add([ahead])
     assert (await claimed(store, ahead, NOW)).attempt == 1
@@ -150,7 +150,7 @@ async def test_metrics_count_what_is_open_and_what_just_ended(store: Store) -> N
 
 
 async def test_a_worker_is_known_by_its_last_beat(store: Store) -> None:
-    """A beat overwrites the one before; the freshest comes first."""
+    """A heartbeat replaces the previous one; the newest comes first."""
     await store.record_heartbeat(make_beat("a"))
     await store.record_heartbeat(make_beat("b", NOW + SECOND))
     ill = replace(make_beat("a", NOW + 2 * SECOND), docker_version="", parts=_NO_DOCKER)
@@ -172,7 +172,7 @@ async def test_a_retired_worker_is_forgotten(store: Store) -> None:
 
 
 async def test_the_trail_tells_a_legal_life(store: Store) -> None:
-    """Submission, each move with who, when and why, and notes in between."""
+    """It contains the submission, each move with its actor, time and reason, and the notes."""
     scan = make_scan(source="api")
     await store.add([scan])
     won = await claimed(store, scan)
@@ -241,7 +241,7 @@ async def test_one_of_many_claims_wins(store: Store) -> None:
 
 
 async def test_the_store_is_ready_and_stays_so(store: Store) -> None:
-    """Migrating what is current applies nothing and loses nothing."""
+    """Migrating a current schema applies nothing and loses nothing."""
     scan = await brought_to(store, State.ANALYZING)
     assert await store.migrate() == []
     await store.ping()

@@ -25,7 +25,7 @@ _READERS = 4
 
 
 def check_is_of_one_moment(view: ScanView) -> None:
-    """Hold the parts of a view against each other."""
+    """Compare the parts of a view with each other."""
     steps = [entry for entry in view.audit if entry.to_state is not None]
     assert path_faults(view.audit) == []
     assert (steps[-1].to_state, steps[-1].version) == (view.scan.state, view.scan.version)
@@ -37,7 +37,7 @@ def check_is_of_one_moment(view: ScanView) -> None:
 
 
 async def test_a_view_holds_all_that_is_stored(store: Store) -> None:
-    """The same as the single reads give; there is none of a scan that is not known."""
+    """It equals the single reads; there is no view of an unknown scan."""
     scan = await brought_to(store, State.ANALYZING)
     ending = make_ending(scan, artefacts=(make_artefact("screenshot"), make_artefact("body")))
     for finish in (False, True):
@@ -91,7 +91,7 @@ async def test_no_view_shows_a_result_beside_a_state_that_is_not_final(store: St
 
 
 async def test_a_write_after_a_view_is_taken(store: Store) -> None:
-    """Reading leaves no transaction open, also where nothing was found or a write was refused."""
+    """Reading leaves no transaction open, also if nothing was found or a write was refused."""
     assert await store.view(make_scan().id) is None
     scan = await brought_to(store, State.FETCHING)
     assert await store.view(scan.id) is not None

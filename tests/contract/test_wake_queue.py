@@ -1,4 +1,4 @@
-"""The suite every WakeQueue passes, and what the one on RQ adds."""
+"""The suite that every WakeQueue passes, and the additional behaviour of the queue on RQ."""
 
 import asyncio
 import socket
@@ -49,7 +49,7 @@ async def queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 async def test_pushed_scans_wait(queue: WakeQueue) -> None:
-    """What is pushed is waiting, and counted."""
+    """A pushed scan is waiting and counted."""
     await queue.push(IDS[:2])
     assert (await queue.waiting(limit=100)).scan_ids == set(IDS[:2])
     assert await queue.ping() == 2
@@ -74,13 +74,13 @@ async def test_what_is_pushed_first_comes_next(tmp_path: Path) -> None:
 
 
 async def test_nothing_is_refused_of_what_is_pushed(queue: WakeQueue) -> None:
-    """The count is of messages that are none of ours."""
+    """Only messages that SafeURL did not write are counted as refused."""
     await queue.push(IDS)
     assert await queue.refused() == 0
 
 
 async def test_the_front_alone_is_looked_at(queue: WakeQueue) -> None:
-    """However long the queue is, so much of it is read; and that there is more is told."""
+    """Only this number of jobs is read of a long queue; the result says that there are more."""
     await queue.push(IDS)
     assert await queue.waiting(limit=len(IDS)) == Waiting(frozenset(IDS), is_all=True)
     assert await queue.waiting(limit=2) == Waiting(frozenset(IDS[:2]), is_all=False)
@@ -94,7 +94,7 @@ async def test_an_empty_push_does_nothing(queue: WakeQueue) -> None:
 
 
 async def test_a_job_carries_only_the_id_as_json(tmp_path: Path) -> None:
-    """The RQ job names the task and holds the scan's id, readable without pickle."""
+    """The RQ job names the task and contains the scan's id, readable without pickle."""
     async with _rq(tmp_path) as queue:
         await queue.push([IDS[0]])
         connection = Valkey(tmp_path).server.connect_worker(40)
@@ -108,7 +108,7 @@ async def test_a_job_carries_only_the_id_as_json(tmp_path: Path) -> None:
 async def test_a_push_reads_no_metadata_of_packages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a client takes longest for when it is made is done once, not for each push."""
+    """The slow step of making a client is done once, not for each push."""
 
     def never(name: str) -> metadata.Distribution:
         raise AssertionError(name)
@@ -163,7 +163,7 @@ def _arrival(taken: Wakeup | Refusal | None) -> Arrival:
 
 
 async def test_each_wake_up_is_a_job_of_its_own(tmp_path: Path) -> None:
-    """What becomes of one, taken or failed or deleted, is nothing to the other."""
+    """To take, fail or delete one job has no effect on the other."""
     async with _rq(tmp_path) as queue:
         await queue.push([IDS[0]])
         await queue.push([IDS[0]])
@@ -191,7 +191,7 @@ async def test_a_gone_server_is_our_error(tmp_path: Path) -> None:
 
 
 async def test_a_server_that_refuses_is_told_apart_from_one_that_is_away(tmp_path: Path) -> None:
-    """It answers, and says why; here somebody keeps something else under the queue's name."""
+    """The error quotes the server; here another value is stored under the queue's name."""
     async with _rq(tmp_path) as queue:
         connection = Valkey(tmp_path).server.connect_worker(40)
         connection.set(f"rq:queue:{QUEUE_NAME}", "no list")
@@ -201,7 +201,7 @@ async def test_a_server_that_refuses_is_told_apart_from_one_that_is_away(tmp_pat
 
 
 async def test_wake_ups_survive_a_killed_server(tmp_path: Path) -> None:
-    """The append-only file brings the queue back after kill -9."""
+    """The append-only file restores the queue after SIGKILL."""
     valkey = Valkey(tmp_path)
     valkey.start()
     queue = RQQueue(valkey.server.connect(), job_timeout_s=90)
@@ -214,7 +214,7 @@ async def test_wake_ups_survive_a_killed_server(tmp_path: Path) -> None:
 
 
 async def test_a_redis_that_is_silent_is_told_soon() -> None:
-    """As where the network loses every packet: health does not keep its asker waiting."""
+    """If the network loses every packet, the health call returns soon."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         server = RedisServer(host="127.0.0.1", port=silent.getsockname()[1], socket_path=Path())
         queue = RQQueue(server.connect(), job_timeout_s=90)

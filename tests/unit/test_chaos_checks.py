@@ -1,4 +1,4 @@
-"""The chaos' own checks: each finds what it is for, in a database that was made up."""
+"""The checks of the chaos suite: each finds its fault in an artificial database."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -78,7 +78,7 @@ def _found(
 def test_a_page_that_is_fine_is_seen_or_its_retries_are_used_up(
     outcomes: list[Outcome], end: tuple[State, Outcome], *, is_good: bool
 ) -> None:
-    """Nothing else is taken, whatever the state says."""
+    """Every other end is reported, in any state."""
     steps = [(0.0, State.QUEUED, outcome) for outcome in outcomes]
     check = checks.good_ends(_found(_trail(*steps, (1.0, *end))), _RETRIES)
     assert (not check.faults) == is_good
@@ -94,7 +94,7 @@ def test_a_long_hold_is_found() -> None:
 
 
 def test_an_entry_of_a_deposed_leader_is_found() -> None:
-    """One that stands before the next leader's time is well, one that follows on it is not."""
+    """An entry before the next leader's term is valid, one after its start is not."""
     step = (1.0, State.QUEUED, Outcome.LEASE_LOST)
     early = [replace(each, from_state=State.FETCHING) for each in _trail(step)]
     new = _trail((20.0, State.FETCHING, None), first_id=2)
@@ -179,7 +179,7 @@ def test_an_attempt_that_is_not_the_trails_is_found(change: dict[str, Any], word
 def test_a_seal_of_a_deposed_leader_is_found(
     seals: list[tuple[int, int]], faulty: list[int]
 ) -> None:
-    """By the term of the seal before, and by the entries that it stands over."""
+    """It is found by the term of the previous seal and by the entries in its range."""
     trail = _trail((1.0, State.QUEUED, None), (20.0, State.FETCHING, None))
     check = checks.deposed_are_refused(_found(trail, terms=(0.0, 10.0), seals=seals), 1)
     assert [int(fault.split()[1]) for fault in check.faults] == faulty

@@ -1,4 +1,4 @@
-"""docker/daemon_json.py: one runtime comes and goes, and all else in the engine's file stays."""
+"""docker/daemon_json.py: one runtime is added and removed, and the rest of the file stays."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ def edit(verb: str, file: Path, *words: str) -> str:
 
 
 def test_a_runtime_comes_and_goes(tmp_path: Path) -> None:
-    """Other keys and runtimes stay, in order; the file's mode stays; nothing else is left."""
+    """Other keys and runtimes keep their order, the file keeps its mode, and no other file is left."""
     file = tmp_path / "daemon.json"
     others = {"log-level": "info", "runtimes": {"other": {"path": "/bin/other"}}, "debug": False}
     file.write_text(json.dumps(others))
@@ -44,7 +44,7 @@ def test_without_a_file_there_is_one(tmp_path: Path) -> None:
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    """The file that a configuration system keeps elsewhere is written, not its link."""
+    """The target of the link, which a configuration system may own, is written, not the link."""
     real, link = tmp_path / "real.json", tmp_path / "daemon.json"
     real.write_text("{}")
     link.symlink_to(real)
@@ -54,7 +54,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_left_as_it_is(tmp_path: Path) -> None:
-    """A file that is no JSON object is not touched; the complaint names it."""
+    """A file that is not a JSON object is not changed, and the error names it."""
     for text in ("{broken", "[]", '{"runtimes": []}'):
         file = tmp_path / "daemon.json"
         file.write_text(text)

@@ -1,4 +1,4 @@
-"""README.md and docs/ are true: generated parts are current, and what they name exists."""
+"""README.md and docs/ are correct: generated parts are current, and all names in them exist."""
 
 import re
 import subprocess
@@ -91,7 +91,7 @@ def test_the_link_check_finds_what_is_broken() -> None:
 
 @PAGES
 def test_every_path_it_names_exists(page: Path) -> None:
-    """Files and folders of the checkout are where the page says."""
+    """Files and folders of the checkout exist under the names on the page."""
     text = page.read_text(encoding="utf-8")
     folders = "docker|docs|tests|safeurl|worker|api|fetcher"
     found = re.findall(rf"(?:`|bash |python )((?:{folders})/[\w./-]+)", text)
@@ -125,7 +125,7 @@ def test_a_command_that_runs_one_test_names_a_test() -> None:
 
 @PAGES
 def test_every_block_of_code_has_a_language(page: Path) -> None:
-    """So that it is shown in colours, and copied as what it is."""
+    """The block is then highlighted in its language."""
     blocks = markdown.fences(page.read_text(encoding="utf-8"))
     assert [block for block in blocks if block.language not in {"sh", "text", "mermaid"}] == []
 
@@ -156,7 +156,7 @@ def test_commands_page_has_every_command() -> None:
 
 @pytest.mark.parametrize("command", [[], ["submit"], ["audit", "verify"]], ids=str)
 def test_commands_page_holds_what_a_terminal_shows(command: list[str]) -> None:
-    """The generator asks the application; this asks the command in a process of its own."""
+    """The generator calls the application; this test runs the command in its own process."""
     code = "import sys; sys.argv[0] = 'safeurl'; from safeurl.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, *command, "--help"],
@@ -189,7 +189,7 @@ def test_commands_page_has_every_exit_code() -> None:
     ids=["systemd", "compose"],
 )
 def test_install_page_gives_the_commands_of_the_shipped_files(heading: str, place: str) -> None:
-    """Unit and compose file say in their first comment how they are installed; so does the page."""
+    """The first comments of the unit and of the compose file have the same commands as the page."""
     text = (DOCS / "install.md").read_text(encoding="utf-8")
     section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     shown = markdown.fences(section)[0].text
@@ -218,7 +218,7 @@ def test_api_page_has_every_state_and_outcome() -> None:
 
 
 def test_architecture_page_places_every_step() -> None:
-    """From this page alone a newcomer finds where each step of a scan happens."""
+    """On this page alone, a newcomer finds the code of each step of a scan."""
     text = (DOCS / "architecture.md").read_text(encoding="utf-8")
     for step in STEPS:
         row = re.search(rf"^\| {step} \| ([^|]+) \|", text, re.MULTILINE)
@@ -227,7 +227,7 @@ def test_architecture_page_places_every_step() -> None:
 
 
 def test_architecture_page_has_every_table() -> None:
-    """And no other: each table of the schema stands in the first column of one table."""
+    """Each table of the schema is in the first column of one table, and no other name is."""
     text = (DOCS / "architecture.md").read_text(encoding="utf-8")
     section = text.partition("\n## Tables\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The fuzz targets hold for every input that was kept, without the fuzzer."""
+"""The fuzz targets pass for every stored input, without the fuzzer."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.fuzz.targets import GROUPS, TARGETS, load_target
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_target_holds_for_its_corpus(name: str) -> None:
-    """Seeds, inputs that reach new code, and what was once a finding."""
+    """The stored inputs are seeds, inputs that reach new code, and earlier findings."""
     target = load_target(name)
     corpus = read_corpus(name)
     assert corpus, "bash tests/fuzz/run.sh keeps one"

@@ -1,8 +1,8 @@
 """No behaviour depends on the text of a message: no product code compares one.
 
 A message is text for people: the text of an exception, or a sentence. Code that compares it breaks
-when somebody rewords it. Facts travel in fields instead. The allow-list names the libraries that
-give no other way.
+when somebody changes the text. Facts are fields instead. The allow-list names the libraries that
+have no other way.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""The old names of `tests/support/renamed.py` are gone from the product."""
+"""The old names of `tests/support/renamed.py` do not occur in the product."""
 
 import ast
 from collections import defaultdict

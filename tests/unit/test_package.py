@@ -1,4 +1,4 @@
-"""The package as it is built: a wheel holds what type checkers and the code need beside modules."""
+"""The built package: a wheel contains all files that type checkers and the code need."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The papers of a release: what is in it, and whether somebody looked for vulnerabilities."""
+"""The documents of a release: its contents, and the result of the search for vulnerabilities."""
 
 import json
 import re
@@ -53,7 +53,7 @@ _UNKNOWN = {"name": "c", "skip_reason": "not found"}
     ],
 )
 def test_no_answer_is_no_pass(packages: object, code: int, tmp_path: Path) -> None:
-    """Neither where the source knows nothing of a package, nor where there is no document."""
+    """The check does not pass if the source does not know a package or sends no document."""
     file = tmp_path / "audit.json"
     if packages is not None:
         file.write_text(json.dumps({"dependencies": packages, "fixes": []}))

@@ -1,4 +1,4 @@
-"""What holds for the checkout as a whole: layout, locks, scripts, units and the compose file."""
+"""Checks of the complete checkout: layout, locks, scripts, units and the compose file."""
 
 import re
 import subprocess
@@ -65,7 +65,7 @@ SCRIPTS = sorted([*ROOT.glob("docker/**/*.sh"), *ROOT.glob("tests/**/*.sh"), ROO
 
 
 def our_files() -> list[Path]:
-    """List what belongs to the project, without caches and a developer's own `.env`."""
+    """Return the files of the project, without caches and a developer's own `.env`."""
     top = [
         path for path in ROOT.iterdir() if path.is_file() and path.name[:4] not in {".env", ".cov"}
     ]
@@ -87,7 +87,7 @@ def project() -> tuple[list[str], dict[str, list[str]], list[str]]:
 
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a command and return what it said, both streams in one."""
+    """Run a command and return its output, both streams in one."""
     return subprocess.run(
         command,
         stdout=subprocess.PIPE,
@@ -99,7 +99,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_docker_is_the_sdk_and_not_our_folder() -> None:
-    """`import docker` finds the SDK although a folder of that name lies beside our packages."""
+    """`import docker` finds the SDK although our checkout has a folder with this name."""
     assert "site-packages" in str(docker.__file__)
     assert not list((ROOT / "docker").rglob("__init__.py"))
 
@@ -116,7 +116,7 @@ def test_no_file_is_longer_than_350_lines() -> None:
 
 
 def test_no_package_has_more_than_16_modules() -> None:
-    """A package that holds too much is split; `__init__.py` does not count."""
+    """A package with more modules must be split; `__init__.py` does not count."""
     modules = Counter(
         path.parent
         for package in ("api", "fetcher", "safeurl", "worker")
@@ -128,7 +128,7 @@ def test_no_package_has_more_than_16_modules() -> None:
 
 
 def test_no_test_patches_the_clock() -> None:
-    """A test hands a clock to what it tests: a patch changes the time for everything else too."""
+    """A test passes a clock to the tested code, because a patch changes the time for all code."""
     patch = re.compile(r"(setattr|patch)\([^)]*\btime\b\W+(monotonic|time|sleep)\b")
     assert patch.search('monkeypatch.setattr("worker.lease.time.monotonic", clock)')
     assert patch.search('monkeypatch.setattr(time, "sleep", clock)')
@@ -146,7 +146,7 @@ def test_what_explains_the_system_is_read_in_one_sitting() -> None:
 
 
 def test_every_test_is_in_a_folder_that_run_sh_names() -> None:
-    """It runs two parts side by side, and what lies in neither would not run at all."""
+    """It runs two parts at the same time, and a test in neither part would not run."""
     run = (ROOT / "tests/run.sh").read_text()
     files = (path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py"))
     folders = {path.parents[-3] for path in files}
@@ -196,7 +196,7 @@ def test_the_locks_hold_everything_the_project_asks_for() -> None:
 
 
 def test_the_locks_agree() -> None:
-    """What is tested is what is installed: the development lock holds the others' versions."""
+    """The tested versions are the installed ones: the development lock contains the others' versions."""
     versions = locked(DEV_LOCK)
     assert locked(RUNTIME_LOCK).items() <= versions.items()
     assert locked(FETCHER_LOCK).items() <= versions.items()
@@ -219,7 +219,7 @@ def test_no_lock_holds_what_is_never_imported(lock: Path) -> None:
 
 
 def test_the_service_image_is_made_of_its_lock() -> None:
-    """Of nothing more: every wheel comes from there, without what it requires besides."""
+    """Every wheel comes from the lock, without other requirements."""
     script = (ROOT / "docker/lib/images.sh").read_text()
     assert "SERVICE_LOCK=docker/service-requirements.lock\n" in script
     assert 'ensure_image service "$SERVICE_LOCK" stage_service' in script
@@ -227,7 +227,7 @@ def test_the_service_image_is_made_of_its_lock() -> None:
 
 
 def test_what_is_installed_has_what_it_requires() -> None:
-    """But for what was left out on purpose, and the client of libSQL loads without it."""
+    """The exceptions were left out on purpose, and the client of libSQL can be imported without them."""
     check = ROOT / "docker/lib/check_requirements.py"
     done = run(sys.executable, check, ROOT / "docker/left-out.txt")
     assert (done.returncode, done.stdout) == (0, "")
@@ -238,7 +238,7 @@ def test_what_is_installed_has_what_it_requires() -> None:
 
 
 def test_a_requirement_that_is_not_met_is_found(tmp_path: Path) -> None:
-    """One that nobody left out on purpose, and one that should have been left out."""
+    """A missing requirement is found, and one that should have been left out too."""
     file = tmp_path / "left-out.txt"
     file.write_text("# a comment\nidna ; sys_platform == 'none'\n")
     done = run(sys.executable, ROOT / "docker/lib/check_requirements.py", file)
@@ -255,9 +255,9 @@ def test_a_shell_script_parses(script: Path) -> None:
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_systemd_accepts_the_unit(unit: Path, tmp_path: Path) -> None:
-    """`systemd-analyze verify` has nothing to say, and its exposure is rated low.
+    """`systemd-analyze verify` reports nothing, and the exposure is rated low.
 
-    An interpreter stands in for the command, since nothing is installed in /opt/safeurl.
+    An interpreter replaces the command, because nothing is installed in /opt/safeurl.
     """
     copy = tmp_path / unit.name
     text = unit.read_text()
@@ -292,7 +292,7 @@ def test_gateway_and_worker_meet_in_one_folder() -> None:
 
 
 def test_compose_passes_every_setting() -> None:
-    """What is written to `.env` reaches the services, but for what their containers decide."""
+    """Values of `.env` reach the services, except for those that their containers decide."""
     compose = (ROOT / "docker/compose.yaml").read_text()
     passed = set(re.findall(r"^ +(\w+): \$\{\1:[-?]", compose, re.MULTILINE))
     fixed = {
@@ -319,7 +319,7 @@ def test_compose_passes_every_setting() -> None:
 
 
 def test_compose_uses_our_images_and_gives_the_docker_socket_to_the_worker_alone() -> None:
-    """No image has to come from a registry, and what faces the network cannot reach Docker."""
+    """No image must come from a registry, and a service on the network cannot reach Docker."""
     compose = (ROOT / "docker/compose.yaml").read_text()
     assert set(re.findall(r"image: (\S+)", compose)) == {"safeurl-service:latest"}
     services = re.split(
@@ -331,9 +331,9 @@ def test_compose_uses_our_images_and_gives_the_docker_socket_to_the_worker_alone
 
 
 def test_no_service_in_a_container_runs_python_code_of_the_state_folder() -> None:
-    """The API may write there, and the worker holds the Docker socket.
+    """The API may write to that folder, and the worker has access to the Docker socket.
 
-    Python runs the `.pth` files of the user's home, and imports from the working folder.
+    Python runs the `.pth` files of the user's home folder, and imports from the working folder.
     """
     text = (ROOT / "docker/service.Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     environment = " ".join(re.findall(r"(?m)^ENV (.*)$", text)).split()

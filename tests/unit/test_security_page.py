@@ -1,4 +1,4 @@
-"""docs/security.md and SECURITY.md name what exists."""
+"""docs/security.md and SECURITY.md name only existing things."""
 
 import re
 from pathlib import Path

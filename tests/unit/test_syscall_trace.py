@@ -1,4 +1,4 @@
-"""What is read of a trace: the calls after the filter, with the arguments that it looks at."""
+"""The contents of a trace: the calls after the filter, with the arguments that it checks."""
 
 from tests.support.syscall_trace import after_filter, calls
 

@@ -1,4 +1,4 @@
-"""Who has to go when there are too many connections: the rules, without a socket."""
+"""The connections that are closed if there are too many: the rules, without a socket."""
 
 import random
 
@@ -36,7 +36,7 @@ def test_what_the_server_works_on_is_not_dropped() -> None:
 
 
 def test_over_the_total_the_largest_client_loses_one() -> None:
-    """Whoever has one connection keeps it, however long it waits."""
+    """A client with one connection keeps it, even if it waits long."""
     clients = _clients(per_client=3)
     clients.admit("b1", _B)
     for name in ("a1", "a2", "a3"):
@@ -56,7 +56,7 @@ def test_with_work_for_all_of_the_total_nobody_else_is_taken() -> None:
 
 
 def test_a_client_that_left_is_forgotten() -> None:
-    """Leaving twice, or after having been dropped, is no error."""
+    """A second leave, also after a drop, is not an error."""
     clients = _clients()
     clients.admit("a1", _A)
     for _ in range(2):
@@ -99,5 +99,5 @@ def test_the_caps_hold_whatever_happens(seed: int) -> None:
     ],
 )
 def test_a_client_is_an_address_or_a_network(one: str, other: str, *, are_same: bool) -> None:
-    """One subscriber has a whole IPv6 network, and one IPv4 address in both ways to write it."""
+    """One subscriber has a complete IPv6 network; both spellings of an IPv4 address are one client."""
     assert (client_key(one) == client_key(other)) == are_same

@@ -16,7 +16,7 @@ _HEAD_S = 0.1
 
 
 async def _application(_scope: Any, _receive: Any, _send: Any) -> None:
-    """Answer nothing: no request comes whole."""
+    """Send no response, because no request is complete."""
 
 
 @pytest.mark.parametrize("head", [b"GET / HTTP/1.1\r\nHost:", b"POST / HTTP/1.1\r\n"])

@@ -34,7 +34,7 @@ from safeurl.errors import (
     ],
 )
 def test_every_branch_of_our_errors_has_its_status(error: SafeURLError, status: HTTPStatus) -> None:
-    """What the caller can act on is 4xx or 503; all else is our own defect."""
+    """Errors that the caller can act on give 4xx or 503; every other error is our own defect."""
     assert status_of(error) == status
 
 

@@ -1,4 +1,4 @@
-"""What the guard refuses by its headers alone."""
+"""Requests that the guard refuses because of their headers alone."""
 
 from http import HTTPStatus
 
@@ -31,7 +31,7 @@ _JSON = {"content-type": "application/json"}
     ],
 )
 def test_host_name_reads_only_well_formed_hosts(host: str, name: str) -> None:
-    """A Host header is a name or an address with an optional port, and nothing else."""
+    """A Host header is a name or an address with an optional port."""
     assert host_name(host) == name
 
 
@@ -95,7 +95,7 @@ def test_a_link_from_elsewhere_may_be_followed(method: str, passes: bool) -> Non
 
 
 def test_a_frame_from_elsewhere_is_refused() -> None:
-    """Being framed is no navigation that the user sees."""
+    """A frame is not a navigation that the user sees."""
     headers = {
         "host": "localhost",
         "sec-fetch-site": "cross-site",
@@ -106,7 +106,7 @@ def test_a_frame_from_elsewhere_is_refused() -> None:
 
 
 def test_without_a_list_every_host_is_answered() -> None:
-    """A server that is open to other machines cannot know how they call it."""
+    """A server that is open to other machines cannot know its names."""
     assert refuse("GET", Headers({"host": "scanner.example"}), None) is None
 
 
@@ -129,6 +129,6 @@ def test_a_server_answers_to_the_names_that_are_listed(
 
 @pytest.mark.parametrize("listed", ["localhost:8321", "http://localhost", "[::1]", "*"])
 def test_a_listed_name_has_no_port_and_no_scheme(listed: str) -> None:
-    """What could never equal a Host header's name is a fault, not a silent lock-out."""
+    """An entry that can never equal a Host header's name is reported as a fault."""
     with pytest.raises(ConfigError, match="API_ALLOWED_HOSTS"):
         Settings.read({"API_ALLOWED_HOSTS": listed})

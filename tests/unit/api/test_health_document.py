@@ -87,7 +87,7 @@ def test_what_is_unknown_is_null() -> None:
 
 
 def test_issues_and_advice_are_those_of_the_core() -> None:
-    """The document adds nothing to what was found, and leaves nothing out."""
+    """The document adds nothing to the findings and omits none."""
     health = replace(_HEALTHY, queue=_DOWN, workers=())
     shown = document(health)
     assert shown.health.status == "unhealthy"

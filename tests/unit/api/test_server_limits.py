@@ -1,4 +1,4 @@
-"""The limits of the server: from the settings, within what the system allows."""
+"""The limits of the server, from the settings and within the limits of the system."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_times_follow_the_setting() -> None:
 
 
 def test_unit_and_compose_allow_the_connections() -> None:
-    """The defaults fit into what both let the process open."""
+    """The default number of connections needs fewer open files than both allow."""
     unit = (ROOT / "docker/systemd/safeurl-api.service").read_text()
     compose = (ROOT / "docker/compose.yaml").read_text()
     allowed = re.findall(r"^LimitNOFILE=(\d+)$", unit, re.MULTILINE)

@@ -144,19 +144,19 @@ def test_an_address_that_is_not_public_is_refused_by_name(address: str, rule: Ru
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_a_public_address_passes(address: str) -> None:
-    """The neighbours of each refused range, and well-known hosts, are let through."""
+    """The neighbours of each refused range, and well-known hosts, are allowed."""
     assert judge_address(address) == Ruling(allowed=True, rule=Rule.PUBLIC)
 
 
 @given(st.ip_addresses())
 def test_text_and_object_are_judged_alike(address: IPv4Address | IPv6Address) -> None:
-    """It does not matter in which form the resolver hands an address in."""
+    """The type of an address has no effect on the decision."""
     assert judge_address(address) == judge_address(str(address))
 
 
 @given(st.ip_addresses(v=4))
 def test_a_mapped_address_is_judged_as_the_ipv4_address_in_it(address: IPv4Address) -> None:
-    """`::ffff:a.b.c.d` opens a.b.c.d, so it is let through exactly where that one is."""
+    """`::ffff:a.b.c.d` connects to a.b.c.d, so both get the same decision."""
     policy = AddressPolicy.parse(
         PolicyOverrides(allow_cidrs=("10.0.0.0/8",), deny_cidrs=("8.0.0.0/8",)), own=["9.9.9.9"]
     )
@@ -165,7 +165,7 @@ def test_a_mapped_address_is_judged_as_the_ipv4_address_in_it(address: IPv4Addre
 
 @given(st.ip_addresses(v=6))
 def test_nothing_outside_global_unicast_passes(address: IPv6Address) -> None:
-    """What IANA has not handed out for the public Internet is refused, named or not."""
+    """Addresses that IANA has not assigned for the public Internet are refused."""
     if judge_address(address).allowed:
         assert address.ipv4_mapped or int(address) >> 125 == 1
 
@@ -183,7 +183,7 @@ def test_one_refused_address_refuses_the_name() -> None:
 
 
 def test_a_name_without_addresses_is_refused() -> None:
-    """No address is no permission."""
+    """A name without an address is refused."""
     assert judge_all([]) == Ruling(allowed=False, rule=Rule.NO_ADDRESS)
 
 
@@ -208,7 +208,7 @@ def test_precedence_is_denied_then_own_then_allowed_then_the_table() -> None:
 
 
 def test_a_range_in_mapped_notation_counts_for_ipv4() -> None:
-    """A denial cannot be lost because somebody wrote it as `::ffff:…`."""
+    """A denied range is effective, also if it was written as `::ffff:…`."""
     policy = AddressPolicy.parse(
         PolicyOverrides(allow_cidrs=("::ffff:10.0.0.0/104",), deny_cidrs=("::ffff:8.8.8.8",))
     )
@@ -217,9 +217,9 @@ def test_a_range_in_mapped_notation_counts_for_ipv4() -> None:
 
 
 def test_dns64_is_decoded_and_judged_anew_where_the_setting_says_so() -> None:
-    """What a DNS64 server made of a public address passes; what it hides of a private one does not.
+    """A public address inside a DNS64 address is allowed, a private one is refused.
 
-    Denials count for both spellings, and a network's own prefix stays refused.
+    Denied ranges count for both spellings, and a network's own prefix stays refused.
     """
     policy = AddressPolicy.parse(
         PolicyOverrides(deny_cidrs=("9.9.9.9", "64:ff9b::101:102"), dns64=True), own=["1.2.3.4"]
@@ -278,7 +278,7 @@ def test_a_web_port_is_open(port: int) -> None:
 
 @pytest.mark.parametrize("port", SERVICE_PORTS.values(), ids=SERVICE_PORTS.keys())
 def test_a_known_service_is_not_spoken_to(port: int) -> None:
-    """A page must not make us send its words to a database or a control plane."""
+    """A page must not make us send its text to a database or a control plane."""
     assert judge_port(port) == Ruling(allowed=False, rule=Rule.PORT_SERVICE)
 
 
@@ -290,13 +290,13 @@ def test_a_privileged_port_is_closed(port: int) -> None:
 
 @pytest.mark.parametrize("port", [-1, 0, 65536])
 def test_what_is_no_port_is_refused_whatever_the_settings_say(port: int) -> None:
-    """Even a policy made by hand cannot allow it."""
+    """Even a policy that code constructs directly cannot allow it."""
     policy = AddressPolicy(allow_ports=frozenset({port}))
     assert judge_port(port, policy) == Ruling(allowed=False, rule=Rule.PORT_INVALID)
 
 
 def test_port_settings_widen_and_narrow_and_denial_wins() -> None:
-    """A lab may open 6379 and close 8080; what is in both lists is closed."""
+    """A lab may allow 6379 and deny 8080; a port in both lists is denied."""
     policy = AddressPolicy.parse(PolicyOverrides(allow_ports=(22, 6379, 81), deny_ports=(8080, 81)))
     assert judge_port(6379, policy) == Ruling(allowed=True, rule=Rule.ALLOWED_BY_SETTING)
     assert judge_port(22, policy).allowed

@@ -1,4 +1,4 @@
-"""Attacks by a sandbox that is not ours any more, and by text that hides: what shows the report."""
+"""Attacks by a hostile sandbox and by hidden text on the display of a report."""
 
 import hashlib
 import io
@@ -68,7 +68,7 @@ def _orders(*lines: Line) -> Iterable[tuple[Line, ...]]:
 
 @pytest.mark.parametrize("end", _ENDS)
 def test_no_other_body_is_kept_however_the_report_ends(end: str) -> None:
-    """A sandbox that never says its last line must not store a body under another one's name."""
+    """A sandbox without a last line must not store a body under the name of another one."""
     lie = ArtefactLine(kind="body", data=_OTHER, last=True, media_type="text/html")
     truth = ArtefactLine(kind="body", data=_SEEN, last=True, media_type="text/html")
     icon = ArtefactLine(kind="favicon", data=b"icon", last=True, media_type="image/png")
@@ -82,7 +82,7 @@ def test_no_other_body_is_kept_however_the_report_ends(end: str) -> None:
 
 
 def test_a_second_body_does_not_excuse_the_first() -> None:
-    """The SHA-256 that counts is the one that stands in the evidence at the end."""
+    """The SHA-256 in the evidence at the end decides."""
     other = EvidenceLine(
         body=Body(wire_bytes=1, size_bytes=1, sha256=hashlib.sha256(_OTHER).hexdigest())
     )
@@ -111,7 +111,7 @@ def _refused(evidence: Evidence) -> list[str]:
 
 @pytest.mark.parametrize("host", ["inner.example", "[::1]", "::1"])
 def test_a_sandbox_does_not_talk_over_the_gateway(host: str) -> None:
-    """What was refused is shown with the address that the gateway saw, not one that was made up."""
+    """A refusal is shown with the address that the gateway saw, not with an invented one."""
     asked = EgressDecision(name=host, port=80, rule="private", addresses=("10.0.0.5",))
     claims = tuple(
         Refusal(host=host, port=80, rule="private", address=address)
@@ -138,15 +138,15 @@ def test_what_nobody_sees_hides_no_word(char: str) -> None:
 
 @pytest.mark.parametrize("char", ["\u3164", "\uffa0", "\u115f", "\u1160", "\u2800"], ids=ascii)
 def test_a_blank_letter_parts_words(char: str) -> None:
-    """Fillers are drawn as a blank, so words that they part are read as two."""
+    """Fillers are shown as a blank, so the words on both sides are read as two words."""
     assert fold(f"Verify{char}you are{char}{char}human") == "verify you are human"
 
 
 @pytest.mark.parametrize("piece", [",http://b", "(http://a", "[http://a", "`www.a"])
 def test_finding_urls_is_linear(piece: str) -> None:
-    """Text in which URLs begin without end; quadratic work on it would take many minutes.
+    """The text has very many starts of URLs; quadratic work on it would take many minutes.
 
-    The suite's own timeout is the judge.
+    The suite's own timeout would end the test.
     """
     text = "http://a/?" + piece * (2 * 1024 * 1024 // len(piece))
     assert find_urls(text).urls
@@ -175,7 +175,7 @@ _DEEP = "[" * 200_000
     ids=lambda detail: detail[:20],
 )
 def test_a_sandboxs_entry_of_any_text_is_shown(detail: str) -> None:
-    """A restored backup may hold any text where a document of facts is due."""
+    """A restored backup may contain any text in the place of a document of facts."""
     entry = replace(fill(AuditEntry, "x"), event="sandbox", detail=detail)
     out = io.StringIO()
     print_audit(Screen(Console(file=out, force_terminal=True, width=120)), [entry])
@@ -194,6 +194,6 @@ def test_a_sandboxs_entry_of_any_text_is_shown(detail: str) -> None:
     ids=lambda document: document[:20],
 )
 def test_stored_evidence_of_any_depth_is_one_error(document: str) -> None:
-    """Who judges or shows it knows that error, and goes on with the next scan."""
+    """The callers that judge or show evidence handle this error and continue with the next scan."""
     with pytest.raises(msgspec.MsgspecError):
         read_evidence(document)

@@ -19,7 +19,7 @@ _TEXT = "EGRESS_DNS64=true\n"
 @needs_root
 @pytest.mark.parametrize("absolute", [True, False])
 def test_a_symlink_half_way_chooses_no_file(*, absolute: bool) -> None:
-    """Ours leads over a stranger's, who points it at a file of ours, such as that of a kit."""
+    """Our symlink leads over another user's, who points it at a file of ours, such as a kit's."""
     with open_folder() as above:
         shared, kit, ours = above / "shared", above / "kit", above / "ours"
         for folder in (shared, kit, ours):
@@ -48,7 +48,7 @@ def test_a_symlink_half_way_in_an_open_folder_chooses_no_file(tmp_path: Path) ->
 
 
 def test_a_path_with_dots_is_judged_where_it_leads(tmp_path: Path) -> None:
-    """`link/..` is the folder above the link's target, not the one that holds the link."""
+    """`link/..` is the parent of the link's target, not the folder that contains the link."""
     away = tmp_path / "away" / "inner"
     away.mkdir(parents=True)
     (away.parent / ".env").write_text(_TEXT)
@@ -61,7 +61,7 @@ def test_a_path_with_dots_is_judged_where_it_leads(tmp_path: Path) -> None:
 
 
 def _with_access_list(folder: Path, user: int) -> None:
-    """Let one more user write the folder too, as `setfacl -m u:USER:rwx` does."""
+    """Give one more user the right to write the folder, as `setfacl -m u:USER:rwx` does."""
     nobody = 0xFFFFFFFF
     entries = [(1, 7, nobody), (2, 7, user), (4, 5, nobody), (0x10, 7, nobody), (0x20, 5, nobody)]
     packed = b"".join(struct.pack("<HHI", *entry) for entry in entries)
@@ -70,7 +70,7 @@ def _with_access_list(folder: Path, user: int) -> None:
 
 @needs_root
 def test_an_access_list_lets_nobody_in_unseen() -> None:
-    """The mode looks like that of a folder shared with our own group, where nobody else is in."""
+    """The mode looks like that of a folder for our own group, in which there is no other user."""
     with open_folder() as above:
         folder = above / "folder"
         folder.mkdir(mode=0o755)
@@ -115,7 +115,7 @@ def test_a_symlink_for_the_database_opens_no_other_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["symlink", "dangling", "fifo", "hardlink", "another's"])
 def test_a_log_that_was_put_there_is_not_written(kind: str, tmp_path: Path) -> None:
-    """Neither what it leads to is written, nor its mode changed, nor is a FIFO waited for."""
+    """The target is not written, its mode is not changed, and a FIFO does not block."""
     log, other = tmp_path / "worker.log", tmp_path / "other"
     other.write_text("as it was")
     other.chmod(0o644)

@@ -55,7 +55,7 @@ def test_a_legal_life_has_no_faults(states: list[State]) -> None:
 
 
 def test_notes_are_passed_over() -> None:
-    """A note tells of an attempt; it is no step, wherever it stands."""
+    """A note describes an attempt; it is not a move at any position."""
     steps = trail(LIVES["completed"])
     note = replace(entry(1, None, None), event="sandbox")
     assert path_faults([note, steps[0], note, *steps[1:], note]) == []
@@ -69,7 +69,7 @@ def test_an_empty_trail_is_a_fault() -> None:
 
 @pytest.mark.parametrize(("old", "new"), list(product(State, State)))
 def test_a_step_is_legal_in_the_trail_when_it_is_in_the_table(old: State, new: State) -> None:
-    """The trail is held against the same table as the writes were."""
+    """The trail is checked with the same table as the writes."""
     faults = path_faults([entry(0, None, old), entry(1, old, new)])
     assert (f"Entry 101 moves {old} to {new}." in faults) is not is_legal(old, new)
 

@@ -1,4 +1,4 @@
-"""The archive of a backup: any sizes come back, any bytes are read or refused."""
+"""The archive of a backup: files of any size are restored, and any bytes are read or refused."""
 
 import io
 import tarfile

@@ -1,4 +1,4 @@
-"""Rows against the rules that their tables cannot ask of them."""
+"""Checks of rows that the constraints of their tables cannot express."""
 
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ _DAY = datetime(2026, 11, 29, tzinfo=UTC)
 
 
 def _faults(*times: str) -> list[str]:
-    """Return the faults of a table that holds one row with each time."""
+    """Return the faults of a table with one row for each time."""
     (sql,) = (each.sql for each in current() if each.name == _TABLE)
     (count,) = rule_counts(each for each in current() if each.name == _TABLE)
     database = sqlite3.connect(":memory:")
@@ -29,7 +29,7 @@ def _faults(*times: str) -> list[str]:
 
 
 def test_every_second_and_every_fraction_of_a_day_may_stand() -> None:
-    """SQLite rounds to milliseconds; .9995 and above is no fault all the same."""
+    """SQLite rounds to milliseconds, but .9995 and above is not a fault."""
     fractions = (0, 1, 205, 499_999, 500_000, 999_000, 999_499, 999_500, 999_788, 999_999)
     moments = (
         _DAY + timedelta(seconds=second, microseconds=fractions[second % 10])
@@ -52,5 +52,5 @@ def test_every_second_and_every_fraction_of_a_day_may_stand() -> None:
     ],
 )
 def test_a_time_that_is_none_is_named(time: str) -> None:
-    """It has the shape that the table asks for."""
+    """It has the format that the table requires."""
     assert _faults(time) == [_RULE]

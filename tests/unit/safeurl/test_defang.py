@@ -1,4 +1,4 @@
-"""No text that is shown holds a link, URLs inside of URLs included."""
+"""No shown text contains a link, also not a URL inside another one."""
 
 import logging
 import re
@@ -40,14 +40,14 @@ _CLICKABLE = re.compile(r"https?(?::|%(?:25)*3a)(?:[/\\]|%(?:25)*2f){2}|\bwww\.\
 
 @pytest.mark.parametrize("text", _NESTED)
 def test_no_link_is_left(text: str) -> None:
-    """Schemes and hosts are defanged as they stand and percent-encoded, however deep."""
+    """Plain and percent-encoded schemes and hosts are defanged, at every depth."""
     for shown in (defang_text(text), safe_url(text)):
         assert not _CLICKABLE.search(shown)
         assert "evil.example" not in shown.replace("javascript", "")
 
 
 def test_text_without_a_url_stays() -> None:
-    """Names of files, versions and rules are no links."""
+    """Names of files, versions and rules are not links."""
     text = (
         "safeurl 1.2.3: url.userinfo, /etc/x.conf, https is fine, starts with http:// or https://."
     )
@@ -56,7 +56,7 @@ def test_text_without_a_url_stays() -> None:
 
 @given(st.text(st.sampled_from("htps:/%25AFaf.w[]()xX \\"), max_size=60))
 def test_defanging_is_stable(text: str) -> None:
-    """What was defanged once is not changed again, and holds no link."""
+    """Defanged text is not changed again, and contains no link."""
     assert defang_text(defang_text(text)) == defang_text(text)
     assert not re.search(r"https?://[\w%\[]", defang_text(text), re.IGNORECASE)
 

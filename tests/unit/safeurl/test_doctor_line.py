@@ -11,7 +11,7 @@ from worker.doctor.finding import failed, passed
 
 
 def shown(*, terminal: bool) -> list[str]:
-    """Return what two findings print."""
+    """Return the output for two findings."""
     out = io.StringIO()
     colours: Literal["standard"] | None = "standard" if terminal else None
     console = Console(file=out, force_terminal=terminal, color_system=colours, width=40)
@@ -21,7 +21,7 @@ def shown(*, terminal: bool) -> list[str]:
 
 
 def test_a_finding_is_one_plain_line_in_a_pipe() -> None:
-    """Columns stand under each other; what comes from elsewhere is neither markup nor control."""
+    """Columns are aligned; foreign text is neither markup nor control characters."""
     first, second = shown(terminal=False)
     assert first.split() == ["pass", "disk", "plenty"]
     assert second.startswith("fail  image")
@@ -30,7 +30,7 @@ def test_a_finding_is_one_plain_line_in_a_pipe() -> None:
 
 
 def test_a_terminal_shows_the_status_in_colour() -> None:
-    """Red for what failed, green for what passed."""
+    """A failed check is red, a passed one green."""
     first, second = shown(terminal=True)
     assert first.startswith("\x1b[32mpass")
     assert second.startswith("\x1b[1;31mfail")

@@ -1,4 +1,4 @@
-"""References in a settings file: what python-dotenv makes of them, within bounds."""
+"""References in a settings file: they have the meaning of python-dotenv, within limits."""
 
 import os
 from io import StringIO
@@ -54,7 +54,7 @@ def test_many_references_take_no_time(tmp_path: Path, part: str) -> None:
 
 
 def test_a_file_of_nothing_but_wrong_names_is_not_judged_to_its_end(tmp_path: Path) -> None:
-    """What each of thousands of names was meant to be takes long to find."""
+    """To find the intended name of thousands of names takes long."""
     with pytest.raises(ConfigError) as caught:
         _read(tmp_path, "\n".join(f"SAFEURL_{n}=1" for n in range(20_000)))
     faults = caught.value.faults

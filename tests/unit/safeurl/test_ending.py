@@ -1,4 +1,4 @@
-"""What is written when a scan ends: the same from the same evidence, whoever concludes it."""
+"""The final record of a scan: the same evidence gives the same record, on every host."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -42,7 +42,7 @@ def test_a_verdict_does_not_depend_on_when_it_is_drawn() -> None:
     ("outcome", "state"), [(Outcome.OK, State.COMPLETED), (Outcome.BODY_TOO_LARGE, State.COMPLETED)]
 )
 def test_what_was_seen_is_concluded_as_the_scan_has_it(outcome: Outcome, state: State) -> None:
-    """Outcome, detail and attempt are the stored scan's; the page is where the redirects led."""
+    """Outcome, detail and attempt come from the stored scan; the page is the last hop's."""
     scan = replace(_SCAN, outcome=outcome, detail="Cut off.")
     ending = final_from_evidence(scan, _EVIDENCE, NOW)
     assert (ending.state, ending.outcome, ending.detail) == (state, outcome, "Cut off.")
@@ -54,7 +54,7 @@ def test_what_was_seen_is_concluded_as_the_scan_has_it(outcome: Outcome, state: 
 
 
 def test_what_was_given_up_keeps_what_had_come() -> None:
-    """Evidence and artefacts of the attempt, with a verdict that says nothing."""
+    """The record has the attempt's evidence and artefacts, with an inconclusive verdict."""
     ending = final_without_page(
         _SCAN,
         Outcome.WALL_TIMEOUT,

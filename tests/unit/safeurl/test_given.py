@@ -1,4 +1,4 @@
-"""What `submit-scan` reads from files and pipes: line ends, encodings, comments, length."""
+"""The input of `submit-scan` from files and pipes: line ends, encodings, comments, length."""
 
 import io
 import os
@@ -64,14 +64,14 @@ def test_big_endian_with_a_mark(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"\xff\xfe\x00\n%s", b"\xff\n%s", b"\x00\x00\x00\n%s"])
 def test_bytes_that_are_no_text_spoil_their_line_alone(tmp_path: Path, data: bytes) -> None:
-    """What only begins as UTF-16 does is read as the UTF-8 that the rest is."""
+    """Text that only begins like UTF-16 is read as UTF-8, like its rest."""
     spoilt, good = _read(tmp_path, data % _URLS[0].encode())
     assert (good.text, good.line) == (_URLS[0], 2)
     assert spoilt.line == 1
 
 
 def test_the_end_of_a_long_line_is_no_line(tmp_path: Path) -> None:
-    """It is given once, as cut off, and the numbers go on behind it."""
+    """It is returned once, as incomplete, and the line numbers continue after it."""
     long = b"https://a.example/ " * MAX_LINE
     blank = b" " * MAX_LINE + b"https://a.example/"
     found = _read(tmp_path, b"\n".join((long, blank, b"#" * MAX_LINE + b"x", _URLS[0].encode())))
@@ -83,7 +83,7 @@ def test_the_end_of_a_long_line_is_no_line(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_named_before_anything_is_taken(
     tmp_path: Path, name: str
 ) -> None:
-    """Also where another file and arguments are fine."""
+    """The error is raised also if another file and the arguments are valid."""
     good = tmp_path / "good"
     good.write_text(_URLS[0], encoding="utf-8")
     with pytest.raises(RequestError, match="cannot be read"):
@@ -97,7 +97,7 @@ class _Trickle(io.RawIOBase):
         self._left = data
 
     def readable(self) -> bool:
-        """Say yes."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]

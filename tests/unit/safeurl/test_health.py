@@ -174,7 +174,7 @@ def _oldest(age: timedelta) -> Health:
 def test_each_thing_that_is_wrong_is_said(
     health: Health, status: str, words: str, advice: str
 ) -> None:
-    """One sentence says what is wrong, one what to do, and the status is as bad as that."""
+    """One sentence gives the fault and one the advice, and the status has the right degree."""
     assert health.issues == (words,)
     assert len(health.recommendations) == 1
     assert advice in health.recommendations[0]
@@ -195,7 +195,7 @@ def test_each_thing_that_is_wrong_is_said(
     ],
 )
 def test_up_to_each_bound_all_is_well(health: Health) -> None:
-    """A short queue, a short wait, a failed sandbox and unreachable pages are no issue."""
+    """A short queue, a short wait, a failed sandbox and unreachable pages are not issues."""
     assert (health.status, health.issues, health.recommendations) == ("healthy", (), ())
 
 
@@ -210,7 +210,7 @@ def test_up_to_each_bound_all_is_well(health: Health) -> None:
     ],
 )
 def test_scans_are_taken_while_they_can_be_recorded(health: Health, *, takes: bool) -> None:
-    """Only the database and its disk matter: queue and workers may come later."""
+    """Only the database and its disk decide; queue and workers may be repaired later."""
     assert health.takes_scans is takes
 
 
@@ -227,7 +227,7 @@ def test_a_lost_worker_is_forgotten_when_another_takes_its_place() -> None:
 
 
 def test_the_most_urgent_comes_first_and_no_advice_twice() -> None:
-    """A page that has room for one sentence shows the one that matters most."""
+    """A page with space for one sentence shows the most important one."""
     metrics = replace(_IDLE, pending=90, oldest_pending_at=NOW - timedelta(hours=2, minutes=5))
     health = replace(_HEALTHY, queue=_DOWN, workers=(), silent=(_SILENT,), metrics=metrics)
     assert health.status == "unhealthy"
@@ -238,7 +238,7 @@ def test_the_most_urgent_comes_first_and_no_advice_twice() -> None:
 
 
 def test_the_same_disk_is_told_of_once() -> None:
-    """Where worker and database share a disk, the newer figure counts."""
+    """If worker and database share a disk, the newer number counts."""
     health = replace(_HEALTHY, workers=(_LOW,), disk=Disk(host="host-1", free_bytes=5 * 1024**2))
     assert health.issues == ("The disk of the state folder on host-1 has 5 MiB left.",)
 

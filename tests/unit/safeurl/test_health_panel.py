@@ -37,7 +37,7 @@ def _shown(health: Health, *, on_terminal: bool) -> str:
 
 
 def test_in_a_pipe_each_fact_is_a_line() -> None:
-    """What other programs said is cleaned, and read as no markup of ours."""
+    """Text of other programs is cleaned, and is not read as our markup."""
     assert _shown(_HEALTH, on_terminal=False).splitlines() == [
         "status: degraded",
         "issue: Redis does not answer: [31m[bold]refused[/].",
@@ -51,7 +51,7 @@ def test_in_a_pipe_each_fact_is_a_line() -> None:
 
 
 def test_in_a_terminal_it_is_a_panel_that_fits() -> None:
-    """The status is its title; issues and advice stand apart from the figures."""
+    """The status is the title; issues and advice are separate from the numbers."""
     lines = _shown(_HEALTH, on_terminal=True).splitlines()
     assert "DEGRADED" in lines[0]
     assert {len(line) for line in lines} == {80}

@@ -1,4 +1,4 @@
-"""Signals that are held: what is known of them afterwards."""
+"""The signals that were recorded while they were held."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from safeurl.cli.interrupts import SIGNALS, Interrupts
 
 @pytest.fixture
 def told() -> Iterator[Interrupts]:
-    """Hold this process' signals for the test."""
+    """Hold the signals of this process for the test."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     held = Interrupts()
     held.hold()
@@ -32,7 +32,7 @@ def told() -> Iterator[Interrupts]:
 def test_the_first_signal_tells_the_exit_code(
     told: Interrupts, sent: list[signal.Signals], code: int
 ) -> None:
-    """The others are counted, and none of them ends anything."""
+    """The other signals are counted, and none of them ends the process."""
     for number in sent:
         os.kill(os.getpid(), number)
     assert (told.exit_code, told.count) == (code, len(sent))
@@ -43,7 +43,7 @@ def test_the_first_signal_tells_the_exit_code(
     [([0.0], 1), ([0.0, 0.1], 1), ([0.0, 0.6], 2), ([0.0, 0.4, 0.8], 1), ([0.0, 0.6, 1.2], 3)],
 )
 def test_signals_in_a_row_may_be_one(told: Interrupts, at_s: list[float], distinct: int) -> None:
-    """Only what comes apart is another one for certain."""
+    """Only signals with a pause between them certainly differ."""
     for seconds in at_s:
         told.monotonic = partial(float, 1000.0 + seconds)
         os.kill(os.getpid(), signal.SIGINT)
@@ -51,5 +51,5 @@ def test_signals_in_a_row_may_be_one(told: Interrupts, at_s: list[float], distin
 
 
 def test_without_a_signal_nothing_is_told(told: Interrupts) -> None:
-    """As after a scan that nobody interrupted."""
+    """An undisturbed scan ends so."""
     assert (told.number, told.count, told.distinct) == (0, 0, 0)

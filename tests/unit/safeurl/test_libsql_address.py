@@ -1,4 +1,4 @@
-"""What libSQL's URLs, refusals and statuses mean, without a server."""
+"""The meaning of libSQL's URLs, refusals and statuses, without a server."""
 
 import subprocess
 import sys
@@ -46,14 +46,14 @@ def test_the_scheme_chooses_the_transport() -> None:
     ],
 )
 def test_a_wrong_url_does_not_start(url: str) -> None:
-    """The fault is found at once, and what may be a secret is not repeated."""
+    """The fault is found at once, and a possible secret is not quoted."""
     with pytest.raises(ConfigError) as caught:
         LibSQLStore(url)
     assert "secret" not in str(caught.value)
 
 
 def test_without_the_extra_the_fault_names_it() -> None:
-    """In an interpreter without libsql-client, SQLite works and a URL says what to install."""
+    """In an interpreter without libsql-client, SQLite works and a URL names the missing package."""
     code = (
         "import sys; sys.modules['libsql_client'] = None\n"
         "from safeurl.adapters.libsql import LibSQLStore\n"
@@ -82,12 +82,12 @@ def test_without_the_extra_the_fault_names_it() -> None:
     ],
 )
 def test_a_refusal_has_one_meaning(code: str, message: str, kind: type) -> None:
-    """Only what may pass by itself is an error that is tried again."""
+    """Only a temporary error leads to another try."""
     assert type(sql_failure(code, message)) is kind
 
 
 def test_a_status_has_one_meaning() -> None:
-    """Trouble on the server's side is tried again, a refusal is not."""
+    """A failure of the server leads to another try, a refusal does not."""
     kinds = {status: type(http_failure(status)) for status in (302, 400, 401, 403, 429, 500, 503)}
     passing = {status for status, kind in kinds.items() if kind is StoreBusyError}
     assert passing == {429, 500, 503}

@@ -1,4 +1,4 @@
-"""Answers of a database server that are no Hrana: an error of ours, whatever is wrong with them."""
+"""Responses of a database server that are not Hrana always raise our own error."""
 
 from collections.abc import Sequence
 
@@ -46,19 +46,19 @@ async def _ask(answer: bytes) -> Sequence[Sequence[Row]]:
 
 
 def site_url(runner: web.AppRunner) -> str:
-    """Return where the server listens."""
+    """Return the address of the server."""
     host, port = runner.addresses[0]
     return f"http://{host}:{port}"
 
 
 @pytest.mark.parametrize("answer", _ANSWERS.values(), ids=_ANSWERS.keys())
 async def test_what_is_no_hrana_is_an_error_of_ours(answer: bytes) -> None:
-    """Nothing of the decoder's, or of Python's, comes through."""
+    """No error of the decoder or of Python reaches the caller."""
     with pytest.raises(StoreBusyError):
         await _ask(answer)
 
 
 async def test_what_is_hrana_is_read() -> None:
-    """The same server with a whole answer."""
+    """The same server with a complete response is read."""
     answer = (_SHAPE % '[{"type":"integer","value":"7"}]').encode()
     assert await _ask(answer) == [[{"a": 7}]]

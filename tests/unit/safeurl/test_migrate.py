@@ -1,4 +1,4 @@
-"""A migration that is refused is done by somebody else, or it is a fault; never silence."""
+"""If a migration is refused, another process has done it, or an error is raised."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ from safeurl.errors import RowRefusedError
 
 
 class _Refusing:
-    """A database that takes the ledger of migrations and refuses the rest."""
+    """A database that accepts the table of migrations and refuses all other statements."""
 
     def __init__(self, *, others_are_first: bool) -> None:
         self.others_are_first = others_are_first
         self.writes = 0
 
     async def read(self, statement: Statement) -> list[Row]:
-        """List what the others have done, which is nothing before our own try."""
+        """Return the migrations of other processes; before our own try there are none."""
         assert "schema_migrations" in statement.sql
         done = self.others_are_first and self.writes > 1
         return [{"number": migration.number} for migration in migrations() if done]
@@ -35,7 +35,7 @@ class _Refusing:
         return [[] for _ in batch]
 
     async def close(self) -> None:
-        """Hold nothing."""
+        """Do nothing: there is no connection."""
 
 
 async def test_who_comes_second_finds_the_work_done() -> None:
@@ -44,6 +44,6 @@ async def test_who_comes_second_finds_the_work_done() -> None:
 
 
 async def test_a_migration_that_a_row_breaks_is_told() -> None:
-    """Nobody has done it, so the schema is not that of this version."""
+    """No process has done it, so the schema is not that of this version."""
     with pytest.raises(RowRefusedError):
         await migrate(_Refusing(others_are_first=False))

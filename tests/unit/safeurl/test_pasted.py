@@ -1,4 +1,4 @@
-"""Where one URL ends in a text and the next begins: a table of what people paste."""
+"""The start and the end of URLs in a text: a table of pasted texts."""
 
 from typing import SupportsIndex
 
@@ -111,7 +111,7 @@ _TEXTS = [
 def test_urls_are_found_in_what_people_paste(
     text: str, urls: list[str], left_out: list[str]
 ) -> None:
-    """Separators, surroundings and defanged forms; what is left out is known."""
+    """There are separators, surrounding marks and defanged forms; the other words are returned."""
     found = find_urls(text)
     assert list(found.urls) == urls
     assert list(found.left_out) == left_out
@@ -126,7 +126,7 @@ def _reads(text: str) -> str | None:
 
 @pytest.mark.parametrize("text", [text for text in CONFUSIONS if "@" in text], ids=ascii)
 def test_what_names_two_hosts_does_not_pass_in_pieces(text: str) -> None:
-    """Cut at a space, a URL that browsers take to another host could look harmless."""
+    """If it were cut at a space, a URL that browsers take to another host could look harmless."""
     if _reads(text) is None:
         assert [url for url in find_urls(text).urls if _reads(url)] == []
 
@@ -144,7 +144,7 @@ _PARTS = [
 
 @given(st.lists(st.sampled_from(_PARTS), max_size=40).map("".join))
 def test_nothing_is_lost(text: str) -> None:
-    """All letters of a text are in a URL or are left out, whatever stands between them."""
+    """All letters of a text are in a URL or are left out, with any separators."""
     found = find_urls(text)
     kept = set("".join((*found.urls, *found.left_out)))
     assert {char for char in text if char.isalnum()} <= kept

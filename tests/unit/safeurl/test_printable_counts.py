@@ -1,4 +1,4 @@
-"""Words for people: counts."""
+"""Counts in text for people."""
 
 import pytest
 
@@ -16,5 +16,5 @@ def test_a_noun_has_the_number_of_its_count(count: int, words: str) -> None:
 
 @pytest.mark.parametrize(("count", "words"), [(0, "0 scans wait"), (1, "1 scan waits")])
 def test_the_verb_follows_too(count: int, words: str) -> None:
-    """Where the plural is given, it is taken."""
+    """A given plural is used."""
     assert counted(count, "scan waits", "scans wait") == words

@@ -1,4 +1,4 @@
-"""`REDIS_URL` and what goes with it: what is read, and what is refused in clear words."""
+"""`REDIS_URL` and its related settings: what is accepted, and the messages for the rest."""
 
 import pytest
 
@@ -21,14 +21,14 @@ from safeurl.settings.redis_url import RedisPlace
     ],
 )
 def test_urls_that_are_read(url: str, place: RedisPlace) -> None:
-    """Each part is where it belongs, and escapes are undone."""
+    """Each part is in its field, and escapes are decoded."""
     settings = Settings.read({"REDIS_URL": url})
     assert settings.redis == place
     assert not settings.is_redis_embedded
 
 
 def test_a_socket_has_user_and_database_too() -> None:
-    """The user stands before the path, the database behind it."""
+    """The user is before the path, and the database after it."""
     place = Settings.read({"REDIS_URL": "unix://u:p@/run/v.sock?db=2"}).redis
     assert place == RedisPlace(path="/run/v.sock", database=2, username="u", password="p")  # noqa: S106 - of no server
 
@@ -60,7 +60,7 @@ def test_a_socket_has_user_and_database_too() -> None:
     ],
 )
 def test_what_is_refused(environ: dict[str, str], words: str) -> None:
-    """The sentence says what is wrong and never shows a password."""
+    """The message gives the reason and never shows a password."""
     with pytest.raises(ConfigError) as caught:
         Settings.read(environ)
     assert words in str(caught.value)
@@ -68,7 +68,7 @@ def test_what_is_refused(environ: dict[str, str], words: str) -> None:
 
 
 def test_variables_add_what_a_url_leaves_out() -> None:
-    """So that the password need not stand in the URL."""
+    """The URL then need not contain the password."""
     given = {"REDIS_URL": "redis://h", "REDIS_USERNAME": "u", "REDIS_PASSWORD": "p"}
     assert Settings.read(given).redis == RedisPlace(host="h", username="u", password="p")  # noqa: S106 - of no server
 

@@ -1,4 +1,4 @@
-"""Defanged text: which URL each mark stands for, and what is left alone or refused."""
+"""Defanged text: the meaning of each mark, and the texts that stay unchanged or are refused."""
 
 import pytest
 from hypothesis import example, given
@@ -127,7 +127,7 @@ _GENUINE = [
 
 @pytest.mark.parametrize(("text", "url"), _MARKED, ids=ascii)
 def test_a_mark_stands_for_what_its_writer_meant(text: str, url: str) -> None:
-    """Each known mark of scheme, dots, slashes, path and surroundings leads to the one URL."""
+    """Each known mark of scheme, dots, slashes, path and surroundings gives the same URL."""
     assert parse(text).url == url
 
 
@@ -178,7 +178,7 @@ def test_what_can_be_read_as_two_hosts_is_refused(text: str, reason: str) -> Non
     ],
 )
 def test_a_refusal_names_both_hosts(text: str, hosts: tuple[str, str]) -> None:
-    """Who pasted it knows which one is meant."""
+    """The user who pasted it knows which host is meant."""
     with pytest.raises(UrlRefusedError) as caught:
         parse(text)
     assert all(host in str(caught.value) for host in hosts)
@@ -186,7 +186,7 @@ def test_a_refusal_names_both_hosts(text: str, hosts: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("host", ["a(.b.example", "b).c.example", "a{.}b.example", "x(.)y.example"])
 def test_what_is_shown_defanged_leads_to_the_same_host(host: str) -> None:
-    """Brackets of the host's own are kept apart from those of its defanged dots."""
+    """Brackets of the host are distinguished from those of its defanged dots."""
     assert parse(defang(f"http://{host}/")).host == host
 
 
@@ -201,7 +201,7 @@ def test_nothing_that_a_server_sent_is_refanged(location: str) -> None:
 
 @pytest.mark.parametrize(("text", "url"), _MARKED, ids=ascii)
 def test_a_pasted_line_of_one_url_is_that_url(text: str, url: str) -> None:
-    """What the commands, the API and the page do with a line agrees with reading it as a URL."""
+    """The commands, the API and the page read a line in the same way as a URL."""
     assert [parse(each).url for each in find_urls(text).urls] == [url]
 
 
@@ -217,7 +217,7 @@ def test_a_pasted_line_of_one_url_is_that_url(text: str, url: str) -> None:
     ids=ascii,
 )
 def test_defanged_urls_are_found_between_words(text: str, hosts: list[str]) -> None:
-    """The marks of a URL's beginning are known where it stands in a sentence."""
+    """The marks of a URL's start are found within a sentence."""
     assert [parse(each).host for each in find_urls(text).urls] == hosts
 
 

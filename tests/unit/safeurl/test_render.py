@@ -1,4 +1,4 @@
-"""What hostile text looks like in a terminal."""
+"""The display of hostile text in a terminal."""
 
 from dataclasses import replace
 from io import StringIO
@@ -66,7 +66,7 @@ TRAIL = [
 
 
 def test_tables_fit_a_terminal_of_eighty_columns() -> None:
-    """Ids, states and moves stay whole, and the facts of a sandbox are a few words."""
+    """Ids, states and moves are complete, and the facts of a sandbox are short."""
     console = Console(file=StringIO(), force_terminal=True, width=80, color_system=None)
     done = make_scan(state=State.COMPLETED, finished_at=NOW)
     judged = VerdictSummary(scan_id=done.id, score=35, verdict="inconclusive")
@@ -89,7 +89,7 @@ def test_tables_fit_a_terminal_of_eighty_columns() -> None:
 
 @pytest.mark.parametrize("width", [30, 40, 80])
 def test_nothing_is_dropped_where_a_table_has_no_room(width: int) -> None:
-    """Lines instead of columns: ids, URLs, times and reasons can all be read, and copied whole."""
+    """Lines replace columns: ids, URLs, times and reasons can all be read and copied."""
     console = Console(file=StringIO(), force_terminal=True, width=width, color_system=None)
     scan = make_scan()
     host = "ip-10-0-12-34.eu-west-1.compute.internal/3f2c9a:4821"
@@ -121,7 +121,7 @@ def test_what_is_known_of_a_sandbox_is_shown_in_short(facts: str, shown: str) ->
 
 
 def test_a_pipe_gets_everything_between_tabs() -> None:
-    """Scripts see each column whole, whatever the width."""
+    """Scripts get each complete column, for every width."""
     console = Console(file=StringIO(), width=20)
     print_audit(Screen(console), TRAIL)
     assert isinstance(console.file, StringIO)
@@ -131,7 +131,7 @@ def test_a_pipe_gets_everything_between_tabs() -> None:
 
 
 def test_what_the_gateway_refused_is_shown_whatever_the_sandbox_says() -> None:
-    """Each refusal once: the fetcher's own, and those that only the gateway's record holds."""
+    """Each refusal is shown once: the fetcher's, and those that only the gateway recorded."""
     decisions = (
         EgressDecision(name="[::1]", port=80, rule="loopback", addresses=("::1",)),
         EgressDecision(name="hidden.example", port=8080, rule="private", addresses=("10.0.0.1",)),
@@ -166,7 +166,7 @@ def test_what_the_gateway_refused_is_shown_whatever_the_sandbox_says() -> None:
 
 
 def test_evidence_of_another_version_does_not_hide_the_scan() -> None:
-    """The rest is shown, and it is said what is not."""
+    """The rest is shown, with a note about the missing part."""
     view = ScanView(
         scan=make_scan(), result=None, artefacts=(), evidence_json='{"later": 1}', audit=()
     )
@@ -183,7 +183,7 @@ def test_evidence_of_another_version_does_not_hide_the_scan() -> None:
 @pytest.mark.parametrize("width", [60, 80, 160])
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_a_cancelled_scan_has_no_verdict(width: int, *, is_terminal: bool) -> None:
-    """It is called cancelled, in lists and by itself; its verdict would say nothing."""
+    """It is shown as cancelled, in lists and alone; its verdict would have no meaning."""
     console = Console(file=StringIO(), force_terminal=is_terminal, width=width, color_system=None)
     made = make_scan()
     ending = final_without_page(made, Outcome.CANCELLED, detail=None, now=NOW)
@@ -210,5 +210,5 @@ def test_a_cancelled_scan_has_no_verdict(width: int, *, is_terminal: bool) -> No
     ],
 )
 def test_a_step_to_failed_says_cancelled_where_it_was(outcome: Outcome, word: str) -> None:
-    """Who watches a scan reads why it ended."""
+    """A user who watches a scan reads the reason of its end."""
     assert state_line(State.FAILED, 1.0, outcome).endswith(word)

@@ -44,7 +44,7 @@ def test_an_endless_line_does_not_fill_the_memory() -> None:
 
 
 def test_the_total_is_limited() -> None:
-    """Many small lines are no way round the cap; what came within it counts."""
+    """Many small lines do not avoid the limit; the lines before it count."""
     line = encode(EvidenceLine(hop=HOP))
     limits = ReportLimits(max_total_bytes=3 * len(line))
     assert read([line * 3], limits).fault is None
@@ -72,7 +72,7 @@ def test_artefacts_are_limited_in_size_and_number() -> None:
 
 
 def test_hops_and_refusals_beyond_their_number_are_left_out() -> None:
-    """A page that probes a whole network is judged by the first probes."""
+    """A page that probes a whole network is judged by its first probes."""
     limits = ReportLimits(max_hops=2, max_refusals=3)
     lines = [EvidenceLine(hop=HOP)] * 5 + [EvidenceLine(refusal=REFUSAL)] * 5
     reader = read([encode(*lines, REPORT)], limits)
@@ -87,8 +87,8 @@ def test_hops_and_refusals_beyond_their_number_are_left_out() -> None:
     ids=["escaped quotes", "quotes and backslashes", "brackets", "nested brackets"],
 )
 def test_the_depth_check_is_linear(line: bytes) -> None:
-    """Bytes made to send a pattern into backtracking end as an ordinary fault.
+    """Bytes that cause backtracking in a pattern end as an ordinary fault.
 
-    Quadratic work on these would take hours, so the suite's own timeout is the judge.
+    Quadratic work on these would take hours, so the suite's own timeout would end the test.
     """
     assert read([line + b"\n"]).fault is Outcome.REPORT_MALFORMED

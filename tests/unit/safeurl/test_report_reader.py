@@ -1,4 +1,4 @@
-"""Hostile reports: valid ones are read whole, broken ones up to the fault, nothing raises."""
+"""Hostile reports: valid ones are read completely, broken ones up to the fault; no errors."""
 
 import base64
 import json
@@ -39,7 +39,7 @@ from tests.support.report_lines import (
 
 
 def test_a_valid_report_is_read_whole() -> None:
-    """Evidence is gathered, artefacts are put together, and there is no fault."""
+    """Evidence is collected, artefacts are assembled, and there is no fault."""
     reader = read([encode(*VALID)])
     assert reader.fault is None
     assert not reader.fault_detail
@@ -56,7 +56,7 @@ def test_a_valid_report_is_read_whole() -> None:
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_the_icon_joins_the_page_in_any_order(is_first: bool) -> None:  # noqa: FBT001 - a case
-    """Without a page it is nobody's."""
+    """Without a page, the icon is left out."""
     page, icon = EvidenceLine(page=PAGE), EvidenceLine(favicon=ICON)
     reader = read([encode(*((icon, page) if is_first else (page, icon)), REPORT)])
     assert reader.evidence().page == replace(PAGE, favicon=ICON)
@@ -64,13 +64,13 @@ def test_the_icon_joins_the_page_in_any_order(is_first: bool) -> None:  # noqa: 
 
 
 def test_no_bytes_are_no_fault_and_no_report() -> None:
-    """A sandbox that said nothing is for others to judge."""
+    """Other code decides about a sandbox that wrote nothing."""
     reader = read([])
     assert (reader.fault, reader.report, reader.evidence()) == (None, None, Evidence())
 
 
 def test_a_last_line_without_newline_counts() -> None:
-    """What is complete but for its newline was said; what is cut short is a fault."""
+    """A line that lacks only its newline is complete; an incomplete line is a fault."""
     data = encode(*VALID).rstrip(b"\n")
     assert read([data]).report == REPORT
     cut = read([data[:-1]])
@@ -124,7 +124,7 @@ def test_a_last_line_without_newline_counts() -> None:
     ids=lambda line: repr(line)[:60],
 )
 def test_a_line_that_breaks_a_rule_is_a_fault_and_what_came_before_counts(line: bytes) -> None:
-    """Garbage, NaN, bad UTF-8, deep nesting, unknown fields, lies: malformed, evidence kept."""
+    """Bad JSON or UTF-8, deep nesting, unknown fields, false claims: malformed, evidence kept."""
     reader = read([encode(EvidenceLine(hop=HOP)) + line + b"\n" + encode(REPORT)])
     assert reader.fault is Outcome.REPORT_MALFORMED
     assert reader.fault_detail.isprintable()
@@ -158,14 +158,14 @@ def test_an_outcome_that_only_the_worker_knows_is_a_lie(outcome: Outcome) -> Non
     ],
 )
 def test_a_line_of_an_unknown_type_is_passed_over(line: bytes) -> None:
-    """A newer fetcher may say more than an older worker understands."""
+    """A newer fetcher may write types that an older worker does not know."""
     reader = read([line + b"\n" + encode(REPORT)])
     assert (reader.fault, reader.report) == (None, REPORT)
 
 
 @pytest.mark.parametrize("after", [encode(REPORT), encode(EvidenceLine(hop=HOP)), b"{}", b"\n"])
 def test_anything_after_the_report_line_is_malformed(after: bytes) -> None:
-    """The report line is the last one; the first one stands."""
+    """The report line is the last one, and the first report line counts."""
     reader = read([encode(REPORT) + after])
     assert (reader.fault, reader.report) == (Outcome.REPORT_MALFORMED, REPORT)
     assert reader.evidence().hops == ()
@@ -192,13 +192,13 @@ def test_depth_is_counted_outside_of_strings_only() -> None:
 
 
 def test_an_unfinished_artefact_is_left_out() -> None:
-    """Half a picture would be stored under a name that says it is whole."""
+    """Half a picture would be stored under a name that claims that it is complete."""
     reader = read([encode(ArtefactLine(kind="dom", data=b"half"), REPORT)])
     assert (reader.fault, reader.artefacts) == (None, [])
 
 
 def test_an_artefact_ends_once() -> None:
-    """A piece after the last one is a fault; the blob that came whole is kept."""
+    """A part after the last one is a fault; the complete blob is kept."""
     whole = ArtefactLine(kind="dom", data=b"x", last=True)
     reader = read([encode(whole, whole)])
     assert reader.fault is Outcome.REPORT_MALFORMED
@@ -262,7 +262,7 @@ def test_any_lines_in_any_chunks_end_in_the_same_words(
 
 @given(st.data())
 def test_a_mutated_report_never_raises(data: st.DataObject) -> None:
-    """Bytes are replaced, cut and doubled; the reader still says what it has."""
+    """Bytes are replaced, cut and doubled; the reader still returns what it has read."""
     report = bytearray(encode(*VALID))
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(report) - 1))

@@ -1,4 +1,4 @@
-"""What a report's fields can hold: no field of any type takes a terminal's escapes."""
+"""The possible values of a report's fields: no field of any type accepts a terminal's escapes."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ SHA256 = hashlib.sha256(b"x").hexdigest()
 
 
 def _texts(kind: inspect.Type, where: str) -> Iterator[tuple[str, inspect.StrType]]:
-    """Yield every text that a type can hold, with its path."""
+    """Yield every text that a type can contain, with its path."""
     match kind:
         case inspect.StructType():
             for field in kind.fields:
@@ -116,7 +116,7 @@ def _body(**fields: object) -> dict[str, object]:
     ids=ascii,
 )
 def test_what_is_not_of_its_fields_shape_is_malformed(line: dict[str, object]) -> None:
-    """A report with such a line is believed no further."""
+    """The rest of a report after such a line does not count."""
     assert _fault(line) is Outcome.REPORT_MALFORMED
 
 

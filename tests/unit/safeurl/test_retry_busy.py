@@ -1,4 +1,4 @@
-"""Asking a database again: how often, and what comes of it in the end."""
+"""Repeated calls of a database: their number and their final error."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ class _Database:
     """Refuses so many times, and answers then with the number of the call."""
 
     def __init__(self, refusals: list[Exception]) -> None:
-        """Take what is raised, in its order."""
+        """Store the errors to raise, in their order."""
         self.refusals = refusals
         self.calls = 0
 
@@ -40,7 +40,7 @@ async def test_what_does_not_pass_is_asked_once() -> None:
 
 
 async def test_what_does_not_pass_ends_the_asking_later_too() -> None:
-    """It comes through as it is after what does pass."""
+    """After temporary errors, another error is raised unchanged."""
     database = _Database([StoreBusyError("locked"), StoreFullError("full")])
     with pytest.raises(StoreFullError):
         await retry_busy(60, database.ask)
@@ -48,7 +48,7 @@ async def test_what_does_not_pass_ends_the_asking_later_too() -> None:
 
 
 async def test_without_patience_the_first_refusal_counts() -> None:
-    """Whoever does not want to wait has one attempt."""
+    """With no time for retries there is one attempt."""
     database = _Database([StoreBusyError("first"), StoreBusyError("second")])
     with pytest.raises(StoreBusyError, match="first"):
         await retry_busy(0, database.ask)
@@ -56,7 +56,7 @@ async def test_without_patience_the_first_refusal_counts() -> None:
 
 
 async def test_patience_counts_from_the_first_attempt() -> None:
-    """An attempt that took all of it, as one that waits for a lock, is the only one."""
+    """If one attempt uses the whole time, for example for a lock, it is the only one."""
     retry_for_s = 0.01
     database = _Database([StoreBusyError("first"), StoreBusyError("second")])
 
@@ -70,7 +70,7 @@ async def test_patience_counts_from_the_first_attempt() -> None:
 
 
 async def test_the_last_refusal_is_told_where_patience_ends() -> None:
-    """It says how things stand now."""
+    """The last error describes the present situation."""
     database = _Database([StoreBusyError(str(number)) for number in range(1000)])
     with pytest.raises(StoreBusyError) as caught:
         await retry_busy(0.2, database.ask)

@@ -120,7 +120,7 @@ def _submit(text: str) -> None:
 
 def _watch(text: str) -> None:
     class Service:
-        """Knows one scan."""
+        """A service with one scan."""
 
         async def scan(self, _scan_id: str) -> Scan:
             scan: Scan = fill(Scan, text)
@@ -146,7 +146,7 @@ def _health_document(text: str) -> None:
 
 
 def _pieces(text: str) -> None:
-    """Print what no command prints yet in each form that there is."""
+    """Print a text that no command prints, in each available form."""
     screen = Screen()
     screen.line(text, (text, "bold"))
     screen.table((text, text), [(text, (text, "red")), (text, text)])
@@ -163,7 +163,7 @@ WAYS: tuple[Callable[[str], None], ...] = (
 
 
 def _shown(way: Callable[[str], None], text: str) -> str:
-    """Return what the command's way out writes, to both streams."""
+    """Return the output of a command on both streams."""
     out = io.StringIO()
     with redirect_stdout(out), redirect_stderr(out):
         way(text)
@@ -172,7 +172,7 @@ def _shown(way: Callable[[str], None], text: str) -> str:
 
 @pytest.fixture(params=["terminal", "pipe"])
 def screen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Let rich see a terminal with colours, or none; either so wide that no line is broken."""
+    """Make rich use a terminal with colours, or none; both so wide that no line is broken."""
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "1500")
@@ -227,13 +227,13 @@ _LINK = re.compile(
 def test_no_field_reaches_a_terminal_as_a_link(
     way: Callable[[str], None], link: str, screen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """URLs in any field of any command's words are defanged, and those inside of URLs."""
+    """URLs in all text of all commands are defanged, also URLs inside URLs."""
     monkeypatch.setattr(Screen, "document", lambda *_arguments, **_options: None)
     assert not _LINK.search(_shown(way, link)), screen
 
 
 def test_our_own_address_can_be_opened() -> None:
-    """`up` tells where its page is."""
+    """`up` prints the address of its page."""
     out = io.StringIO()
     with redirect_stdout(out):
         announce("SafeURL's API listens on http://127.0.0.1:8321")
@@ -249,7 +249,7 @@ def test_every_unfit_character_is_known() -> None:
 
 
 def _printing(tree: ast.AST) -> Iterator[str]:
-    """Yield what writes to a terminal past the screen."""
+    """Yield the code that writes to a terminal without the screen."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [each.name for each in node.names]
@@ -264,7 +264,7 @@ def _printing(tree: ast.AST) -> Iterator[str]:
 
 
 def test_nothing_prints_past_the_screen() -> None:
-    """One module of the commands knows rich; the processes print nothing, they log."""
+    """Only one module of the commands uses rich; the daemons print nothing, they log."""
     files = [
         path
         for folder in ("safeurl", "worker", "api")
@@ -298,7 +298,7 @@ def test_no_process_configures_its_log_elsewhere() -> None:
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_log_record_is_one_line(kind: str) -> None:
-    """What a message quotes is escaped, and a traceback looks like no record."""
+    """Quoted text is escaped, and no line of a traceback looks like a record."""
     out = io.StringIO()
     handler = logging.StreamHandler(out)
     handler.setFormatter(LineFormatter("%(levelname)s %(name)s %(message)s"))

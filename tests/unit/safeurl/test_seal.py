@@ -1,4 +1,4 @@
-"""Seals: what they stand for to the byte, and what a comparison says of rows that changed."""
+"""Seals: the exact bytes that they cover, and the findings about changed rows."""
 
 import hashlib
 from dataclasses import fields, replace
@@ -56,7 +56,7 @@ def test_a_seal_can_be_computed_by_hand() -> None:
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Seal) if f.name != "digests"])
 def test_every_field_of_a_seal_counts(name: str) -> None:
-    """Whichever is changed, its own hash among them, the seal is no longer that of its rows."""
+    """If any field is changed, also its hash, the seal does not match its rows."""
     rows = [_row(1), _row(2)]
     seal = _seal(rows)
     value = getattr(seal, name)
@@ -78,7 +78,7 @@ def test_no_two_rows_are_encoded_alike(
 
 
 def test_text_that_is_none_is_sealed_too() -> None:
-    """Half a character stops nobody."""
+    """A lone surrogate raises no error."""
     rows = [_row(1, detail="\ud800")]
     assert _said(_seal(rows), rows) == []
 
@@ -120,7 +120,7 @@ def test_fates_of_rows_are_told() -> None:
 
 
 def test_a_row_that_was_missing_stays_missing() -> None:
-    """The seal holds, and still it is told; a row in the hole was put in."""
+    """The seal is valid, and the missing row is still reported; a row in its place was inserted."""
     rows = [_row(1), _row(4)]
     seal = _seal(rows)
     assert _said(seal, rows) == ["Rows 2 to 3 are missing already when sealed."]
@@ -131,7 +131,7 @@ def test_a_row_that_was_missing_stays_missing() -> None:
 
 
 def test_digests_that_fit_the_rows_but_not_the_hash() -> None:
-    """The seal is to blame where its hash is right, else it and its rows together."""
+    """If the seal's hash is right, the digests are wrong; else the seal or its rows are."""
     rows = [_row(1), _row(2)]
     seal = _seal(rows)
     assert _said(replace(seal, digests="0" * 32), rows) == [
@@ -163,7 +163,7 @@ def test_only_what_a_sealer_could_have_made_is_compared(
 
 
 def test_a_trail_ends_where_its_scan_stands() -> None:
-    """Else one of the two was changed; words that SafeURL has not are named."""
+    """Otherwise one of the two was changed; unknown values are named."""
     row = _row(1)
     assert trail_faults(Trail(scan_id="s1", state="QUEUED", version=0, rows=(row,))) == []
     assert trail_faults(Trail(scan_id="s1", state="FAILED", version=1, rows=(row,))) == [

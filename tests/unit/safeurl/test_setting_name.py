@@ -118,7 +118,7 @@ def test_one_slip_anywhere_in_any_setting_is_recognised(name: str) -> None:
     ],
 )
 def test_what_kubernetes_sets_is_nobodys_slip(name: str, value: str) -> None:
-    """For a service that is called `safeurl`; what is empty counts as not set."""
+    """It is for a service that is called `safeurl`; an empty variable counts as not set."""
     assert meant_in_environment(name, value) is None
 
 

@@ -32,12 +32,12 @@ def _variables(text: str) -> dict[str, str]:
 
 
 def test_env_example_is_written_from_the_fields() -> None:
-    """The committed file is what the settings print."""
+    """The committed file equals the generated one."""
     assert FILE.read_text() == env_example()
 
 
 def test_env_example_holds_what_was_promised() -> None:
-    """Each promised variable stands there with its default."""
+    """Each promised variable is in the file with its default."""
     assert PROMISED.items() <= _variables(env_example()).items()
 
 
@@ -47,7 +47,7 @@ def test_env_example_reads_as_the_defaults() -> None:
 
 
 def test_a_copy_of_the_example_overrides_no_unit() -> None:
-    """What a unit sets with Environment= a settings file would override, also with nothing."""
+    """A settings file would override the Environment= of a unit, also with an empty value."""
     units = (ROOT / "docker" / "systemd").glob("*.service")
     lines = [line for unit in units for line in unit.read_text().splitlines()]
     own = {
@@ -75,7 +75,7 @@ def test_every_fault_is_reported_at_once() -> None:
 
 
 def test_a_fault_never_shows_a_secret() -> None:
-    """What was given for a secret is not repeated in an error or in the settings' text."""
+    """The given secret is in no error and not in the settings' text."""
     with pytest.raises(ConfigError) as caught:
         Settings.read({"REDIS_PASSWORD": "hunter2", "REDIS_PORT": "hunter2"})
     assert "hunter2" not in str(caught.value)
@@ -101,7 +101,7 @@ def test_an_empty_value_counts_as_not_set() -> None:
 
 
 def test_two_folders_are_two_instances() -> None:
-    """Installations on one engine tell their containers apart by their state folder."""
+    """Installations on one engine distinguish their containers by their state folder."""
     one, two = (Settings.read({"SAFEURL_STATE_DIR": path}) for path in ("/a", "/b"))
     assert one.instance != two.instance
 

@@ -1,4 +1,4 @@
-"""Whom a settings file may belong to, and who may be able to write it."""
+"""The allowed owners of a settings file, and the users who may be able to write it."""
 
 import os
 import socket
@@ -79,7 +79,7 @@ _UNTRUSTED: dict[str, tuple[Callable[[Path], None], str]] = {
 
 @pytest.mark.parametrize("kind", _UNTRUSTED)
 def test_a_file_that_others_could_have_written_is_refused(tmp_path: Path, kind: str) -> None:
-    """The sentence names the file or the folder, and nothing hangs on what is no file."""
+    """The message names the file or the folder, and no special file blocks the read."""
     make, words = _UNTRUSTED[kind]
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -92,7 +92,7 @@ def test_a_file_that_others_could_have_written_is_refused(tmp_path: Path, kind: 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644, 0o400, 0o700])
 def test_a_file_that_only_its_owner_can_write_is_read(tmp_path: Path, mode: int) -> None:
-    """Who can read it is its owner's business."""
+    """The owner decides who may read it."""
     path = tmp_path / ".env"
     path.write_text(_TEXT)
     path.chmod(mode)

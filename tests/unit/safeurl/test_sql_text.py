@@ -1,4 +1,4 @@
-"""Statements are told apart as SQLite tells them apart."""
+"""Statements are compared in the way in which SQLite reads them."""
 
 import sqlite3
 
@@ -21,7 +21,7 @@ from safeurl.adapters.sql.schema.sql_text import checks, definitions, links, nor
     ],
 )
 def test_white_space_and_comments_make_no_difference(one: str, other: str) -> None:
-    """Whatever stands in a comment."""
+    """The text of comments has no effect."""
     assert normalized(one) == normalized(other)
 
 
@@ -43,7 +43,7 @@ def test_white_space_and_comments_make_no_difference(one: str, other: str) -> No
     ],
 )
 def test_all_else_makes_a_difference(one: str, other: str) -> None:
-    """Quoted text is kept, and what SQLite does not take for white space."""
+    """Quoted text counts, and so do characters that SQLite does not read as white space."""
     assert normalized(one) != normalized(other)
 
 
@@ -69,7 +69,7 @@ def _values(sql: str) -> object:
 
 
 def test_the_parts_of_a_table_are_found() -> None:
-    """Columns, constraints with commas and brackets of their own, and what follows."""
+    """Columns, constraints with their own commas and brackets, and the text after them."""
     sql = "CREATE TABLE t (a TEXT, b TEXT DEFAULT ',)', CONSTRAINT c CHECK (a IN (1, ')'))) STRICT"
     assert definitions(sql) == [
         "a TEXT",

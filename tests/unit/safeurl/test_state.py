@@ -1,4 +1,4 @@
-"""The state machine: which moves are legal, which states are final, what outcomes lead to."""
+"""The state machine: legal moves, final states, and the states of outcomes."""
 
 from itertools import product
 
@@ -35,13 +35,13 @@ LEGAL = {
 
 @pytest.mark.parametrize(("old", "new"), list(product(State, State)))
 def test_every_pair_of_states_is_decided(old: State, new: State) -> None:
-    """The table answers for each pair, and as the design says."""
+    """The table decides about each pair, as the design says."""
     assert is_legal(old, new) is ((old, new) in LEGAL)
 
 
 @pytest.mark.parametrize("state", State)
 def test_a_final_state_has_no_exit_and_any_other_has(state: State) -> None:
-    """Nothing follows COMPLETED, FAILED and TIMED_OUT; nothing else is a dead end."""
+    """No state follows COMPLETED, FAILED and TIMED_OUT; every other state has a next one."""
     assert is_final(state) is (state in FINAL_STATES)
     assert is_final(state) is not bool(TRANSITIONS[state])
     assert is_final(state) is (state.value in {"COMPLETED", "FAILED", "TIMED_OUT"})
@@ -64,7 +64,7 @@ def reachable(start: State) -> set[State]:
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_every_outcome_has_words_and_a_final_state(outcome: Outcome) -> None:
-    """Whatever happens to an attempt, its scan can end and its user be told."""
+    """For every end of an attempt, the scan can end and its user gets a sentence."""
     words = OUTCOME_MESSAGES[outcome]
     assert words[0].isupper()
     assert words.endswith(".")
@@ -72,7 +72,7 @@ def test_every_outcome_has_words_and_a_final_state(outcome: Outcome) -> None:
 
 
 def test_outcomes_end_where_the_design_says() -> None:
-    """A page that was seen is COMPLETED, a timeout TIMED_OUT, everything else FAILED."""
+    """A scan with a page is COMPLETED, after a timeout TIMED_OUT, otherwise FAILED."""
     ends = {outcome: final_state(outcome) for outcome in Outcome}
     assert {Outcome.OK, Outcome.BODY_TOO_LARGE} == ANALYZED_OUTCOMES
     assert {o for o, end in ends.items() if end is State.COMPLETED} == ANALYZED_OUTCOMES

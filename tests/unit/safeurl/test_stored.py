@@ -16,7 +16,7 @@ _ESC = "\x1b[2J\nforged"
 
 
 def test_evidence_of_this_version_is_read_as_it_was_written() -> None:
-    """Nothing is lost on the way."""
+    """No value is lost."""
     evidence = phishing_evidence(make_scan(), "A title")
     assert read_evidence(msgspec.json.encode(evidence)) == evidence
 

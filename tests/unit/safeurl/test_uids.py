@@ -8,7 +8,7 @@ from safeurl.settings.uids import DEFAULT_UIDS, read_uids, write_uids
 
 
 def test_the_default_reads_back_and_holds_nobody_elses_ids() -> None:
-    """It lies between systemd's ranges, and in every user namespace of 65,536 ids."""
+    """It is between systemd's ranges, and in every user namespace of 65,536 ids."""
     assert read_uids(write_uids(DEFAULT_UIDS)) == DEFAULT_UIDS
     assert Settings.read({}).uids == DEFAULT_UIDS
     others = {
@@ -45,7 +45,7 @@ def test_both_ends_are_included(text: str, uids: range) -> None:
     ],
 )
 def test_what_is_no_range_for_sandboxes_is_refused(text: str) -> None:
-    """Other spellings, root, nobody, -1 of 16 bits, and ids that no engine takes."""
+    """Other spellings, root, nobody, -1 of 16 bits, and ids that no engine accepts."""
     with pytest.raises(ValueError, match=r"range of ids|first-last|not for sandboxes"):
         read_uids(text)
     if text:  # an empty setting is none

@@ -1,4 +1,4 @@
-"""URLs: what is refused and why, what passes and how it is normalised, redirects, defanging."""
+"""URLs: refusals and their reasons, normalisation, redirects, defanging."""
 
 from urllib.parse import unquote, urlsplit
 
@@ -108,7 +108,7 @@ def test_another_scheme_is_refused(scheme: str) -> None:
 
 @pytest.mark.parametrize(("text", "url"), PASSING.items(), ids=ascii)
 def test_a_public_url_passes_normalised(text: str, url: str) -> None:
-    """Public controls pass, defanged or not, and come out as a browser would write them."""
+    """Public URLs are accepted, defanged or not, and are written as a browser would write them."""
     assert parse(text).url == url
 
 
@@ -166,7 +166,7 @@ def test_any_text_is_parsed_to_a_fixed_point_or_refused(text: str) -> None:
     st.one_of(HOSTILE, HOSTILE.map("http://1.1.1.1{}".format), HOSTILE.map("//a.example{}".format))
 )
 def test_the_standard_library_reads_the_same_host_out_of_the_result(text: str) -> None:
-    """A normalised URL names one host, whichever parser comes after ours."""
+    """Every other parser reads the same host in a normalised URL."""
     try:
         parsed = resolve(BASE, text)
     except UrlRefusedError:
@@ -256,7 +256,7 @@ def test_a_redirect_is_refused_for_the_same_reasons(location: str, reason: str) 
 def test_a_redirect_without_a_host_stays_on_the_address(
     host: str, location: str, path: str
 ) -> None:
-    """An address is one, too, where it is the base's: of either kind, with a port or without."""
+    """The host may also be an address of the base URL, of either kind, with or without a port."""
     expected = parse(f"http://{host}{path}")
     assert expected.is_literal
     assert resolve(f"http://{host}/dir/page", location) == expected
@@ -287,7 +287,7 @@ def test_a_redirect_may_be_longer_than_a_submitted_url() -> None:
     ],
 )
 def test_defanged_text_is_no_link(url: str, text: str) -> None:
-    """Scheme and host are defanged; text that is no URL does no harm either."""
+    """Scheme and host are defanged; text that is not a URL causes no error."""
     assert defang(url) == text
 
 
@@ -302,7 +302,7 @@ def test_what_was_defanged_is_parsed_to_the_same_url(text: str) -> None:
 
 @pytest.mark.parametrize("tail", ["/x[.]y", "/a(dot)b", "/?q={.}", "/#[dot]", "/[.](.){DOT}"])
 def test_brackets_of_a_path_are_not_taken_for_a_defanged_dot(tail: str) -> None:
-    """What we print of such a URL leads to the same page, though a bracket is spelled otherwise."""
+    """The printed form of such a URL leads to the same page, with a differently written bracket."""
     parsed = parse(f"http://example.com{tail}")
     assert unquote(parse(defang(parsed)).url) == unquote(parsed.url)
 
@@ -319,7 +319,7 @@ def test_brackets_of_a_path_are_not_taken_for_a_defanged_dot(tail: str) -> None:
     ],
 )
 def test_origin_is_what_browsers_compare(url: str, expected: str) -> None:
-    """Scheme, host and unusual port; what has no origin equals no other by being `null`."""
+    """It has scheme, host and unusual port; a missing origin is `null` and equals no other one."""
     assert origin(url) == expected
 
 

@@ -63,19 +63,19 @@ def test_what_was_returned_is_parsed_to_itself_defanged_or_not(host: str) -> Non
     ],
 )
 def test_only_defanged_text_is_refanged(text: str, host: str) -> None:
-    """Brackets are no part of a host's name; other marks may be, where nothing was defanged."""
+    """A host name contains no brackets; other marks may belong to it if nothing was defanged."""
     assert parse(text).host == host
 
 
 def test_a_path_keeps_what_its_defanged_host_did_not_need() -> None:
-    """A host defanged with brackets says nothing about round ones in the path."""
+    """A host that is defanged with square brackets does not change round brackets in the path."""
     assert parse("hxxp://evil[.]example/f(.)x[.]php").url == "http://evil.example/f(.)x.php"
     assert parse("hxxp://evil(.)example/f(.)x").url == "http://evil.example/f.x"
 
 
 @pytest.mark.parametrize("host", ["evil%28.%29example", "evil%28dot%29example", "a.b%7b.%7dc"])
 def test_a_host_that_would_be_read_as_a_defanged_one_is_refused(host: str) -> None:
-    """Nobody else may read another host out of the URL that is stored."""
+    """No other program may read another host in the stored URL."""
     with pytest.raises(UrlRefusedError) as caught:
         parse(f"http://{host}/")
     assert caught.value.reason in {Reason.AMBIGUOUS, Reason.SINGLE_LABEL}

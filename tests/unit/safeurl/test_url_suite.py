@@ -26,7 +26,7 @@ def _without_user(href: str | None) -> str | None:
 
 @pytest.mark.parametrize("case", _CASES, ids=_name)
 def test_a_link_is_read_as_the_standard_says(case: UrlCase) -> None:
-    """What is valid is read alike or refused by policy, and what is not valid is refused."""
+    """A valid link is read in the same way or refused by the policy, an invalid one is refused."""
     expected = _without_user(case.href)
     found: str | None
     try:
@@ -38,7 +38,7 @@ def test_a_link_is_read_as_the_standard_says(case: UrlCase) -> None:
 
 @pytest.mark.parametrize("case", _WHOLE, ids=_name)
 def test_a_pasted_url_is_read_alike_or_refused(case: UrlCase) -> None:
-    """Of what is typed, control characters are refused besides."""
+    """In typed text, control characters are refused too."""
     expected = _without_user(case.href)
     found: str | None
     try:

@@ -1,4 +1,4 @@
-"""Waiting for a scan asks the database the more seldom, the longer nothing changes."""
+"""The longer a scan does not change, the less often the database is read."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -67,7 +67,7 @@ async def test_a_long_wait_asks_seldom(*, remote: bool, most: int) -> None:
 
 
 async def test_a_change_is_followed_closely_again() -> None:
-    """What was taken up after long ends soon, most often."""
+    """A scan that starts after a long wait usually ends soon."""
     moves = {60.0: State.FETCHING, 62.0: State.COMPLETED}
     slow, _ = await _watched(moves, remote=False)
     taken = next(at for at in slow.asked if at >= 60.0)
@@ -76,7 +76,7 @@ async def test_a_change_is_followed_closely_again() -> None:
 
 
 async def test_the_last_state_is_returned_when_the_time_is_over() -> None:
-    """It is asked for once more, though its turn had not come."""
+    """The scan is read once more, although the next read was not due."""
     slow, seen = await _watched({29.0: State.FETCHING}, remote=True, timeout_s=30.0)
     assert seen.state is State.FETCHING
     assert slow.asked[-1] >= 30.0
@@ -90,5 +90,5 @@ async def test_the_last_state_is_returned_when_the_time_is_over() -> None:
     ],
 )
 def test_pauses_grow_up_to_a_bound(waited_s: float, *, remote: bool, pause: float) -> None:
-    """A remote database is asked more seldom than one of this host."""
+    """A remote database is read less often than one on this host."""
     assert pause_s(waited_s, remote=remote) == pytest.approx(pause)

@@ -1,4 +1,4 @@
-"""Which settings every command warns of, and what it says of them."""
+"""The settings about which every command warns, and the texts of the warnings."""
 
 import pytest
 
@@ -67,7 +67,7 @@ _CLEAR = "is used without TLS: who is on the way reads its password."
     ],
 )
 def test_what_is_weaker_than_by_default(environ: dict[str, str], sentences: list[str]) -> None:
-    """One sentence for each weakness; a password stands in none."""
+    """There is one sentence for each weakness, and none contains a password."""
     found = weaknesses(Settings.read(environ))
     assert [str(each) for each in found] == sentences
 

@@ -39,7 +39,7 @@ def soon() -> float:
 
 
 def never() -> bool:
-    """Return False: nobody cancels."""
+    """Return False, because nothing is cancelled."""
     return False
 
 
@@ -182,7 +182,7 @@ def test_cancelling_ends_the_conversation(pair: Pair) -> None:
 
 
 def test_only_the_tail_of_stderr_is_kept(pair: Pair) -> None:
-    """The last 4 KiB of stderr are kept, also if they are not text."""
+    """The last 4 KiB of stderr are stored, also if they are not text."""
     ours, theirs = pair
     theirs.sendall(frame(2, b"x" * 9000 + b"\xff\xfe end"))
     theirs.shutdown(socket.SHUT_WR)
@@ -204,7 +204,7 @@ class Watched:
     """A watch of memory that wakes when its descriptor is written to."""
 
     def __init__(self, event_fd: int) -> None:
-        """Take the descriptor."""
+        """Store the descriptor."""
         self._event_fd = event_fd
         self.looked = threading.Event()
 
@@ -213,7 +213,7 @@ class Watched:
         poll.register(self._event_fd, select.POLLIN)
 
     def read(self) -> MemoryFacts:
-        """Read what the descriptor holds."""
+        """Read from the descriptor."""
         os.eventfd_read(self._event_fd)
         self.looked.set()
         return MemoryFacts()

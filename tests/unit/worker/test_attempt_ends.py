@@ -32,7 +32,7 @@ def _now() -> datetime:
 
 
 class _SlowArtefacts(MemoryArtefacts):
-    """Takes its time to store, and says when it has begun."""
+    """A store that is slow, and that reports when it has begun."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class _World:
         return await self.found()
 
     async def found(self) -> Scan:
-        """Return the scan as it stands, its trail legal."""
+        """Return the scan in its present state, after a check of its trail."""
         assert path_faults(await self.store.audit(self.scan.id)) == []
         found = await self.store.get(self.scan.id)
         assert found is not None
@@ -101,7 +101,7 @@ class _World:
 
 
 async def test_a_worker_that_is_stopped_hands_its_scan_back() -> None:
-    """The sandbox and its door are closed first; the scan is due at once, past its retries too."""
+    """The sandbox and its socket are closed first; the scan is due at once, also without retries left."""
     world = _World(takes_s=60)
     attempt = await world.start()
     attempt.cancel()
@@ -153,13 +153,13 @@ async def test_a_cancelled_scan_ends_its_sandbox_long_before_its_lease() -> None
 
 
 async def test_a_scan_that_is_cancelled_before_its_record_stays_cancelled() -> None:
-    """The sandbox had ended, the page was seen: who loses that race ends without a fault."""
+    """The sandbox had ended and the page was seen: losing this race is not an error."""
 
     class Cancelled(MemoryArtefacts):
         """While the artefacts are stored, a person cancels."""
 
         async def put(self, data: bytes) -> str:
-            """Store, and let the scan be cancelled."""
+            """Store the bytes, and let the scan be cancelled meanwhile."""
             held = await world.found()
             ending = make_ending(held, Outcome.CANCELLED)
             assert await world.store.finish(held, ending, now=_now(), actor="cli")
@@ -186,7 +186,7 @@ async def test_handing_back_uses_up_no_retry() -> None:
 
 
 async def test_a_disk_without_room_puts_the_scan_off() -> None:
-    """It says nothing about the page, and later there may be room."""
+    """A full disk does not depend on the page, and there may be space later."""
 
     class Full(MemoryArtefacts):
         async def put(self, data: bytes) -> str:

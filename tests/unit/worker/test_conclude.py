@@ -1,4 +1,4 @@
-"""Judging what another worker left: it ends whatever the evidence is, and once."""
+"""Concluding a lost worker's scan: it ends for all evidence, and happens only once."""
 
 import asyncio
 import multiprocessing
@@ -49,7 +49,7 @@ def _conclude_for_ever() -> None:
 
 
 def test_a_judge_that_does_not_end_is_ended_with_its_process() -> None:
-    """It keeps no leadership: the process is gone, and its note is there for the next one."""
+    """The process ends and so loses the leadership, but its note stays for the next leader."""
     process = multiprocessing.get_context("fork").Process(target=_conclude_for_ever)
     process.start()
     process.join(60)
@@ -59,7 +59,7 @@ def test_a_judge_that_does_not_end_is_ended_with_its_process() -> None:
 
 
 async def test_a_process_that_outlived_its_judging_may_judge_again() -> None:
-    """Its note tells that the judging began; that the record was not written is another matter."""
+    """Its note means that the judging began; the record may still have failed afterwards."""
     store = MemoryStore()
     scan = await _left(store)
     survived: set[tuple[str, int]] = set()
@@ -82,7 +82,7 @@ async def test_a_process_that_outlived_its_judging_may_judge_again() -> None:
 
 
 async def test_the_judging_is_on_record_before_it_begins() -> None:
-    """Evidence that ends its judge would else end every leader in its turn."""
+    """Without the note, evidence that ends the process would end every leader."""
     told: list[str] = []
     store = MemoryStore()
 
@@ -106,7 +106,7 @@ async def test_a_process_that_has_judged_in_time_lives_on() -> None:
 
 
 async def test_evidence_that_is_gone_is_fetched_again() -> None:
-    """A row that somebody took away ends no leader."""
+    """A deleted row does not end a leader."""
 
     class Emptied(MemoryStore):
         async def evidence(self, scan_id: str) -> str | None:

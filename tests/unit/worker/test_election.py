@@ -1,4 +1,4 @@
-"""A candidate leads while the store says so, and no longer than its term lasts."""
+"""A candidate leads while the store confirms it, and not longer than its term."""
 
 import asyncio
 import os
@@ -42,7 +42,7 @@ class _World:
         )
 
     def wait(self, seconds: float) -> None:
-        """Let both clocks go on."""
+        """Advance both clocks."""
         self.now += timedelta(seconds=seconds)
         self.seconds += seconds
 
@@ -72,7 +72,7 @@ async def test_of_two_candidates_one_leads() -> None:
 
 
 async def test_a_leader_steps_aside_for_seconds_however_long_its_terms_are() -> None:
-    """No other host may be left to follow; then nobody would lead for the length of a term."""
+    """If no other host exists, nobody would lead for the length of a term."""
     world = _World()
     a = world.candidate("a", timedelta(minutes=12))
     await a.stand()
@@ -86,7 +86,7 @@ async def test_a_leader_steps_aside_for_seconds_however_long_its_terms_are() -> 
 
 
 async def test_a_leader_that_steps_aside_is_followed_by_another() -> None:
-    """The other follows at once; the first stands again after the time of a term."""
+    """The other host leads at once; the first is a candidate again after the time of a term."""
     world = _World()
     a, b = world.candidate("a"), world.candidate("b")
     await a.stand()
@@ -164,7 +164,7 @@ async def test_a_term_counts_from_its_request() -> None:
 
 
 async def test_a_leader_that_was_followed_learns_it() -> None:
-    """Standing again shows who holds the newest term."""
+    """The next call of `stand` returns the holder of the newest term."""
     world = _World()
     a, b = world.candidate("a"), world.candidate("b")
     await a.stand()
@@ -191,7 +191,7 @@ async def test_resigning_without_a_database_is_no_fault() -> None:
 
 
 async def test_a_leader_that_was_killed_here_is_followed_at_once() -> None:
-    """Nobody waits for its term to end; of two that see it one follows, with the next number."""
+    """Its term is ended at once; of two processes that notice it, one gets the next number."""
     world = _World()
     a, b, c = (world.candidate(name) for name in "abc")
     await a.stand()
@@ -208,7 +208,7 @@ async def test_a_leader_that_was_killed_here_is_followed_at_once() -> None:
 
 
 async def test_a_leader_that_may_live_is_left_alone() -> None:
-    """Of another host, or of this one and alive, whatever its name looks like."""
+    """The leader is on another host, or runs on this one, with any form of its name."""
     world = _World()
     for holder in (process_name(os.getpid()), "elsewhere/0123abcd:1+7", owner_name(1), "a"):
         world.store = MemoryStore()
@@ -219,7 +219,7 @@ async def test_a_leader_that_may_live_is_left_alone() -> None:
 
 
 async def test_a_real_process_that_was_killed_is_followed(killed: str) -> None:
-    """By what the kernel knows of it, also if another process has its id now."""
+    """The kernel's data decides, also if another process has its id now."""
     world = _World()
     for holder in (killed, f"{owner_name(os.getpid())}+1"):
         world.store = MemoryStore()

@@ -187,14 +187,14 @@ _FAILS, _WORKS = [True], [False]
     ids=["a page", "a crash", "an error", "too slow", "ended from outside"],
 )
 async def test_what_a_run_says_of_the_engine(sandbox: ScriptedSandbox, heard: list[bool]) -> None:
-    """Whoever runs sandboxes hears of it: one that fails gets no scans for a while."""
+    """The circuit breaker is updated: a worker whose engine fails gets no scans for some time."""
     await _World(sandbox, replace(LIMITS, attempt_timeout=timedelta(seconds=0.2))).run()
     assert sandbox.heard == heard
 
 
 @pytest.mark.parametrize(("told", "heard"), [(True, []), (False, _FAILS)])
 async def test_what_is_too_late_for_rq_was_too_slow(*, told: bool, heard: list[bool]) -> None:
-    """RQ's deadline lies far behind an attempt's; an operator's stop says nothing."""
+    """RQ's deadline is much later than an attempt's; an operator's stop counts nothing."""
     world = _World(ScriptedSandbox(takes_s=30))
     executor = world.make_executor(LIMITS, is_stopping=lambda: told)
     await world.store.add([world.scan])
@@ -266,7 +266,7 @@ async def test_a_fault_of_the_store_leaves_no_sandbox() -> None:
 
 
 async def test_a_rescued_attempt_ends_its_sandbox_and_writes_nothing() -> None:
-    """When the lease goes to somebody else, the sandbox is cancelled and the row untouched."""
+    """When another worker gets the lease, the sandbox is cancelled and the row stays unchanged."""
     limits = replace(LIMITS, attempt_timeout=timedelta(seconds=20), lease=timedelta(seconds=0.3))
     world = _World(ScriptedSandbox(takes_s=10), limits)
     await world.store.add([world.scan])
@@ -289,7 +289,7 @@ async def test_a_rescued_attempt_ends_its_sandbox_and_writes_nothing() -> None:
 
 
 async def test_a_fault_in_renewing_is_raised_and_ends_the_sandbox() -> None:
-    """What renewing cannot survive is not taken for a lost lease: it reaches the task's log."""
+    """An error that is not a lost lease is raised, and so is in the task's log."""
 
     class Refusing(MemoryStore):
         async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
@@ -332,7 +332,7 @@ async def test_the_request_holds_only_what_the_fetcher_needs() -> None:
 
 
 async def test_the_gateways_record_joins_the_evidence() -> None:
-    """The sandbox is given its own door, and what went through it is kept as evidence."""
+    """The sandbox gets its own socket, and its connections are stored as evidence."""
     egress = ScriptedEgress()
     world = _World(ScriptedSandbox(), egress=egress)
     scan = await world.run()
@@ -352,9 +352,9 @@ async def test_the_gateways_record_joins_the_evidence() -> None:
     [("create", timedelta(minutes=1)), ("bind", timedelta(minutes=1)), ("close", timedelta(0))],
 )
 async def test_a_lost_gateway_puts_the_scan_off(lost_at: str, pause: timedelta) -> None:
-    """Without the gateway's record nothing is believed: the scan is tried again.
+    """Without the gateway's record nothing is trusted, so there is another attempt.
 
-    At once, where it was there before: workers wait for the next one by themselves.
+    It starts at once if the gateway worked before, because workers wait by themselves.
     """
     world = _World(ScriptedSandbox(), egress=ScriptedEgress(lost_at=lost_at))
     scan = await world.run()
@@ -368,7 +368,7 @@ async def test_a_worker_that_is_stopped_while_it_claims_hands_the_scan_back() ->
     """A claim that is won after the signal is given up at once, not left to its lease."""
 
     class Slow(MemoryStore):
-        """Says that a claim was won only when it is told to."""
+        """A store that returns from a claim only when the test allows it."""
 
         def __init__(self) -> None:
             super().__init__()

@@ -1,4 +1,4 @@
-"""What the settings allow reaches the fetcher and the scan's record, each value in its place."""
+"""The limits of the settings reach the fetcher and the scan's record, each in its field."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -67,7 +67,7 @@ async def _attempt(
 
 
 async def test_the_fetcher_is_told_what_it_may() -> None:
-    """On the bridge nobody else keeps it from the networks and ports that are denied."""
+    """On the bridge, only the fetcher refuses the denied networks and ports."""
     sandbox = ScriptedSandbox()
     scan, _ = await _attempt(sandbox)
     [ran] = sandbox.runs

@@ -1,4 +1,4 @@
-"""Whose failure it is: decided for every combination of what can be seen."""
+"""The classification of an attempt's end, for every combination of facts."""
 
 import itertools
 from dataclasses import replace
@@ -69,14 +69,14 @@ def test_table_is_total(seen: Seen) -> None:
 
 
 def test_a_report_stands_though_the_exit_code_is_not_zero() -> None:
-    """Stdout is not thrown away because of an exit code; the report's own words are kept."""
+    """The exit code does not discard stdout; the report's own text is kept."""
     ended = SandboxExit(exit_code=3, stderr_tail="late trouble")
     assert classify(ended, ReportFacts(report=_REPORT)) == (Outcome.OK, "seen")
 
 
 @pytest.mark.parametrize("code", [137, 143])
 def test_a_signal_from_outside_is_no_fault_of_the_page(code: int) -> None:
-    """An engine that is stopped ends sandboxes so; without its word 137 is not lack of memory."""
+    """A stopped engine ends sandboxes so; without its report 137 does not mean a lack of memory."""
     outcome, detail = classify(SandboxExit(exit_code=code), ReportFacts())
     assert outcome is Outcome.SANDBOX_UNAVAILABLE
     assert str(code) in detail
@@ -110,7 +110,7 @@ def test_a_line_cut_by_the_deadline_is_a_timeout_not_a_fault() -> None:
 
 
 def test_a_crash_quotes_the_last_line_of_stderr_cut_short() -> None:
-    """The operator sees what the fetcher said last, never more than a line of it."""
+    """The operator sees the fetcher's last line, and never more of it than the limit."""
     ended = SandboxExit(exit_code=1, stderr_tail="Traceback\nKeyError: " + "x" * 4000 + "\n\n")
     _, detail = classify(ended, ReportFacts())
     assert "status 1" in detail
@@ -120,7 +120,7 @@ def test_a_crash_quotes_the_last_line_of_stderr_cut_short() -> None:
 
 
 def test_a_signal_is_named() -> None:
-    """A segmentation fault is told from an exit."""
+    """A segmentation fault is distinguished from an exit."""
     assert "signal 11" in classify(SandboxExit(exit_code=139), ReportFacts())[1]
 
 
@@ -129,7 +129,7 @@ def test_a_signal_is_named() -> None:
 def test_a_restart_from_outside_is_not_the_pages_fault(
     exit_code: int | None, stopped: Stop | None
 ) -> None:
-    """Nor is a pause; whatever the end looks like, and a report that came whole stands."""
+    """A pause is not either, with any exit code; a complete report decides."""
     for ended in (
         SandboxExit(exit_code=exit_code, stopped=stopped, restarted=True),
         SandboxExit(exit_code=exit_code, stopped=stopped, paused=True),

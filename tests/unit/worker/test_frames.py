@@ -1,4 +1,4 @@
-"""The frames of an attached stream are split the same way for every division of the bytes."""
+"""The frames of an attached stream are split in the same way for every division of the bytes."""
 
 import struct
 import tracemalloc
@@ -41,7 +41,7 @@ def test_any_cut_gives_the_same_payload(frames: Frames, cuts: list[int]) -> None
 
 
 def test_a_huge_frame_is_passed_on_piece_by_piece() -> None:
-    """A frame that announces 4 GiB needs no more memory than the piece at hand."""
+    """A frame that announces 4 GiB needs only the memory of the present piece."""
     reader = FrameReader()
     list(reader.feed(struct.pack(">BxxxI", 1, 2**32 - 1)))
     block = bytes(64 * 1024)

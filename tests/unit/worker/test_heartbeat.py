@@ -58,7 +58,7 @@ async def _sent(
     network: str = "none",
     count: int = 1,
 ) -> list[WorkerHeartbeat]:
-    """Return what the store knows of the worker after each of its heartbeats."""
+    """Return the store's record of the worker after each of its heartbeats."""
     settings = Settings.read({"SAFEURL_STATE_DIR": str(folder), "CONTAINER_NETWORK": network})
     store, sent = MemoryStore(), []
     heartbeat = Heartbeat(
@@ -114,7 +114,7 @@ _ABSENT = PartStatus(ok=False, reason="The image is not on this host.")
 async def test_each_part_has_its_own_status(
     tmp_path: Path, sandbox: Sandbox, answers: Sequence[bool], parts: WorkerParts
 ) -> None:
-    """What is wrong with one part says nothing of another, and the worker lives all the same."""
+    """A fault of one part has no effect on another, and the heartbeat is still sent."""
     [sent] = await _sent(tmp_path, sandbox, _gateway(*answers))
     assert _without_disk(sent.parts) == parts
     assert sent.docker_version == ("scripted" if parts.docker.ok else "")
@@ -127,7 +127,7 @@ async def test_a_gateway_that_is_not_used_is_not_asked(tmp_path: Path) -> None:
 
 
 async def test_a_state_folder_that_is_gone_is_a_part_with_its_reason(tmp_path: Path) -> None:
-    """The heartbeat is sent all the same."""
+    """The heartbeat is still sent."""
     folder = tmp_path / "gone"
     [sent] = await _sent(folder, ScriptedSandbox())
     assert sent.disk_free_bytes == 0
@@ -136,7 +136,7 @@ async def test_a_state_folder_that_is_gone_is_a_part_with_its_reason(tmp_path: P
 
 
 async def test_a_worker_whose_row_cannot_be_removed_ends_all_the_same(tmp_path: Path) -> None:
-    """The row is removed later, when no heartbeat has come for long."""
+    """The row is removed later, when no heartbeat has come for a long time."""
 
     class Away(MemoryStore):
         async def remove_worker(self, worker_id: str) -> None:

@@ -1,4 +1,4 @@
-"""A process is known to have ended only if that is certain."""
+"""A process counts as ended only if that is certain."""
 
 import os
 import subprocess

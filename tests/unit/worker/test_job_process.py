@@ -43,7 +43,7 @@ def test_a_job_that_does_not_end_well_says_how(job: object, status: int) -> None
 
 
 def test_the_deadline_is_raised_inside_the_job(tmp_path: Path) -> None:
-    """The job can end in order; it is no TimeoutError, which the job may use itself."""
+    """The job can end in order; the error is not a TimeoutError, which the job may use itself."""
     seen = tmp_path / "seen"
 
     def job() -> None:

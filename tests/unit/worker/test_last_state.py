@@ -17,7 +17,7 @@ class Told:
     """A watch that returns these facts, one at each call, the last one repeatedly."""
 
     def __init__(self, *facts: MemoryFacts) -> None:
-        """Take the facts in order."""
+        """Store the facts in their order."""
         self._facts = list(facts)
 
     def register(self, poll: select.poll) -> None:
@@ -45,7 +45,7 @@ def test_a_late_word_of_lacking_memory_is_waited_for() -> None:
 
 
 def test_a_kill_from_outside_is_taken_for_one_in_the_end() -> None:
-    """No event comes: the number of calls is limited; the signal of the removal proves nothing."""
+    """No event comes: the number of calls is limited, and the removal's own signal does not count."""
     for memory in (NoMemoryWatch(), Told(_SIGNAL)):
         found = last_state(lambda: _state(137), memory, killed_by_us=False)
         assert found == (_state(137), False)

@@ -1,6 +1,6 @@
-"""A lease is renewed in time, and a worker that cannot renew it gives up before others take over.
+"""A lease is renewed in time, and a worker that cannot renew it stops before others start.
 
-The clocks of the test go on when the holder sleeps, or when the store is slow.
+The clocks of the test advance when the holder sleeps, or when the store is slow.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ _LEASE_S = LEASE.total_seconds()
 
 
 class _Time:
-    """Seconds that go by only when somebody waits."""
+    """A clock that advances only during a wait."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
     async def sleep(self, seconds: float) -> None:
-        """Let the time go by, but not for ever."""
+        """Advance the time, with a limit."""
         self.seconds += seconds
         assert self.seconds < 100 * _LEASE_S
 
@@ -36,7 +36,7 @@ class _Time:
         return 1000.0 + self.seconds
 
     def now(self) -> datetime:
-        """Tell the time of day."""
+        """Return the time of day."""
         return NOW + timedelta(seconds=self.seconds)
 
 
@@ -82,14 +82,14 @@ def _holder(store: _Store) -> LeaseHolder:
 
 
 async def _hold(store: _Store) -> float:
-    """Hold a scan until it is lost, and return when that was."""
+    """Hold a scan until it is lost, and return the time of the loss."""
     scan = await brought_to(store, State.FETCHING)
     await _holder(store).hold(scan)
     return store.time.seconds
 
 
 async def test_a_lease_is_renewed_three_times_in_its_length(time: _Time) -> None:
-    """So that two renewals may fail; each holds for a whole lease from its own moment."""
+    """Two renewals may fail; each is valid for a complete lease from its own moment."""
     store = _Store(time, (10 * _LEASE_S, inf))
     assert (await _hold(store)) >= 10 * _LEASE_S
     moments = [0.0, *(seconds for seconds, _ in store.renewed)]
@@ -100,7 +100,7 @@ async def test_a_lease_is_renewed_three_times_in_its_length(time: _Time) -> None
 
 
 async def test_a_short_absence_of_the_database_loses_no_scan(time: _Time) -> None:
-    """What cannot be asked is not taken for lost while the lease holds."""
+    """A failed request does not count as a loss while the lease is valid."""
     store = _Store(time, (5.0, _LEASE_S - 2 * WATCH_S), (2 * _LEASE_S, inf))
     assert (await _hold(store)) >= 2 * _LEASE_S
 
@@ -109,7 +109,7 @@ async def test_a_short_absence_of_the_database_loses_no_scan(time: _Time) -> Non
 async def test_a_worker_that_cannot_renew_gives_up_when_its_lease_is_out(
     time: _Time, takes_s: float
 ) -> None:
-    """Not later, or two would run the scan: a lease counts from when it was asked for."""
+    """A later stop would let two workers run the scan: a lease counts from the time of its request."""
     store = _Store(time, (_LEASE_S / 3 + WATCH_S + takes_s, inf), takes_s=takes_s)
     ended_s = await _hold(store)
     [(asked_s, _)] = store.renewed
@@ -127,7 +127,7 @@ async def test_a_scan_that_is_taken_away_is_let_go_within_two_seconds(time: _Tim
 
 
 async def test_a_database_that_hangs_is_not_waited_for_past_the_lease() -> None:
-    """It is asked with patience for ten seconds; meanwhile others may take the scan."""
+    """Its request is repeated for ten seconds, but others may take the scan meanwhile."""
 
     class Hanging(MemoryStore):
         async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:

@@ -8,7 +8,7 @@ from worker.runtime.log_limit import LogLimit
 
 
 def _times(step_s: float, until_s: float) -> list[float]:
-    """Return when a line is logged that comes up at each step."""
+    """Return the times at which a line is logged that occurs at each step."""
     limit, logged, now_s = LogLimit(), [], 0.0
     while now_s <= until_s:
         if limit.is_due("full", now_s):
@@ -19,19 +19,19 @@ def _times(step_s: float, until_s: float) -> list[float]:
 
 @pytest.mark.parametrize("step_s", [0.5, 1.0, 2.5])
 def test_the_pause_between_equal_lines_doubles(step_s: float) -> None:
-    """At once, then after 5, 10, 20 seconds and so on, however often the line comes up."""
+    """It is logged at once, then after 5, 10, 20 seconds and so on."""
     assert _times(step_s, 200.0) == [0.0, 5.0, 15.0, 35.0, 75.0, 155.0]
 
 
 def test_there_is_a_longest_pause() -> None:
-    """The end of a log still shows what is wrong."""
+    """The end of a log still shows the fault."""
     logged = _times(2.0, 3600.0)
     gaps = [after - before for before, after in itertools.pairwise(logged)]
     assert max(gaps) <= 302.0
 
 
 def test_a_new_line_is_logged_at_once() -> None:
-    """Also a line that has not come up for a while."""
+    """A line that has not occurred for some time is logged at once too."""
     limit = LogLimit()
     assert limit.is_due("full", 0.0)
     assert limit.is_due("locked", 0.1)

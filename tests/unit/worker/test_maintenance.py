@@ -1,4 +1,4 @@
-"""The list of periodic tasks: what it contains, and that it begins and ends in order."""
+"""The list of periodic tasks: its contents, and its start and end in order."""
 
 import asyncio
 from datetime import timedelta

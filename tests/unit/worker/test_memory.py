@@ -94,7 +94,7 @@ def test_a_signal_wakes_a_poll_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", _CGROUP_PATHS)
 def test_kills_are_counted_in_version_two(tmp_path: Path, place: str) -> None:
-    """Reaching the limit (`max`) is no lack of memory; a killed process is."""
+    """To reach the limit (`max`) is not a lack of memory; a killed process is."""
     events = tree_v2(tmp_path, place) / "memory.events"
     with watch_memory(_ID, tmp_path) as memory:
         assert not lacked_memory(engine=False, facts=memory.read())

@@ -1,4 +1,4 @@
-"""A golden file holds the complete options of a sandbox, so that each change is visible."""
+"""A golden file contains the complete options of a sandbox, so that each change is visible."""
 
 import dataclasses
 import json

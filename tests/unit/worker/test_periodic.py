@@ -30,7 +30,7 @@ class _World:
     """A runner, when the tasks were run, and whether this process leads."""
 
     def __init__(self) -> None:
-        """Lead nobody."""
+        """Start without a term."""
         self.stopping = asyncio.Event()
         self.term: int | None = None
         self.runner = PeriodicRunner(self.stopping, term=lambda: self.term)
@@ -79,13 +79,13 @@ class _Block:
         self._end.wait()
 
     def end(self) -> None:
-        """Let all go."""
+        """End all blocked calls."""
         self._end.set()
 
 
 @pytest.fixture
 def block() -> Iterator[_Block]:
-    """Return what blocks; it ends with the test."""
+    """Return a blocking call, which ends with the test."""
     made = _Block()
     yield made
     made.end()
@@ -145,7 +145,7 @@ async def test_a_task_that_misbehaves_leaves_the_others_on_time(fault: Run) -> N
 
 @virtual_time
 async def test_all_faults_at_once_leave_the_others_on_time() -> None:
-    """Ten tasks of each kind of fault delay nobody."""
+    """Ten tasks with each kind of fault delay no other task."""
     world = _World()
     faulty = [
         world.task(f"{name} {count}", fault)
@@ -241,7 +241,7 @@ async def test_a_task_of_the_leader_runs_while_this_process_leads() -> None:
 @pytest.mark.parametrize("next_term", [None, 2])
 @virtual_time
 async def test_a_task_of_the_leader_is_cancelled_with_its_term(next_term: int | None) -> None:
-    """A lost term ends the run within a second; a task of the host goes on."""
+    """A lost term ends the run within a second; a task of the host continues."""
     world = _World()
     world.term = 1
     ended: list[tuple[str, float]] = []
@@ -271,7 +271,7 @@ async def test_a_task_of_the_leader_is_cancelled_with_its_term(next_term: int | 
 
 @virtual_time
 async def test_a_stop_lets_the_current_runs_end() -> None:
-    """Nobody is cancelled by it before the deadline, and nothing starts after it."""
+    """The stop cancels no run before its deadline, and no run starts after it."""
     world = _World()
     ends: list[float] = []
 
@@ -286,7 +286,7 @@ async def test_a_stop_lets_the_current_runs_end() -> None:
 
 @virtual_time
 async def test_a_task_is_tried_until_it_succeeds() -> None:
-    """As a schema that has to be there before all else."""
+    """One such task is the migration, which must succeed before all others."""
     world = _World()
     fails = iter([True, True, True])
 
@@ -305,7 +305,7 @@ async def test_a_task_is_tried_until_it_succeeds() -> None:
 async def test_a_fault_that_lasts_is_logged_now_and_then(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Once for all tasks that meet the same unavailable part, and with the task's name else."""
+    """Once for all tasks with the same unavailable part; for other faults with the task's name."""
     world = _World()
     with caplog.at_level(logging.INFO):
         await world.last(

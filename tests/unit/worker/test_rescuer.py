@@ -34,7 +34,7 @@ async def test_a_scan_nobody_was_told_of_is_pushed() -> None:
 
 
 async def test_a_lost_scan_goes_before_those_that_wait() -> None:
-    """It was handed in before them; so does one that comes back later, which nobody was told of."""
+    """It was submitted before them; the same is true for one that comes back without a wake-up."""
     world = World()
     lost, handed_back = await world.add(), await world.add()
     waiting = await world.add()
@@ -57,7 +57,7 @@ async def test_a_lost_scan_goes_before_those_that_wait() -> None:
 
 
 async def test_a_wake_up_that_is_lost_costs_no_turn() -> None:
-    """Whose worker took it and went before the claim runs before those that came later."""
+    """If a worker is lost between wake-up and claim, its scan runs before those that came later."""
     world = World()
     first = await world.add()
     world.now += PUSH_GRACE
@@ -123,7 +123,7 @@ async def test_a_renewal_during_a_sweep_keeps_the_scan() -> None:
     """Time that goes by while others are taken back ends no lease that was renewed meanwhile."""
 
     class Slow(MemoryStore):
-        """Takes a lease's time to read attempts; a living worker renews its own meanwhile."""
+        """Needs the time of a lease to read attempts; a running worker renews its own meanwhile."""
 
         async def attempts(self, scan_id: str) -> list[Attempt]:
             world.now += LEASE
@@ -145,7 +145,7 @@ async def test_a_trail_that_cannot_be_read_holds_up_no_other() -> None:
     """The scan of a tampered trail stays as it is; those behind it are rescued and pushed."""
 
     class Tampered(MemoryStore):
-        """Holds attempts that nobody can read."""
+        """A store with attempts that cannot be read."""
 
         broken_trail = ""
 
@@ -170,7 +170,7 @@ async def test_a_trail_that_cannot_be_read_holds_up_no_other() -> None:
 
 
 async def test_a_living_lease_is_left_alone() -> None:
-    """Nothing is taken from a worker that holds its lease."""
+    """A worker with a valid lease keeps its scan."""
     world = World()
     scan = await world.add()
     until = world.now + timedelta(seconds=30)
@@ -223,7 +223,7 @@ async def test_a_deposed_leader_takes_nothing_back() -> None:
 
 
 async def test_a_process_that_ended_here_is_not_waited_for() -> None:
-    """Its scan goes back long before the lease is out, whoever leads; others' leases stand."""
+    """Its scan goes back long before the end of the lease, without a leader; other leases stay."""
     world = World()
     scan = await world.add()
     await world.claim(scan)
@@ -238,7 +238,7 @@ async def test_a_process_that_ended_here_is_not_waited_for() -> None:
 
 
 async def test_without_a_term_only_this_hosts_scans_are_taken_back() -> None:
-    """What ran out elsewhere is the leader's, and so is pushing again."""
+    """Only the leader takes back expired leases of other hosts and pushes wake-ups again."""
     world = World()
     await world.lose(await world.add())
     await world.add()
@@ -265,7 +265,7 @@ async def test_what_was_analysed_is_concluded_not_fetched_again() -> None:
 
 
 async def test_evidence_that_ends_its_judge_is_judged_once() -> None:
-    """Where a rescuer has begun to conclude and did not end, the scan is fetched again."""
+    """If a rescuer has begun to conclude a scan and did not end, the page is fetched again."""
     world = World()
     scan = await world.add()
     moved = await analysed(world.store, await world.claim(scan), EVIDENCE, at=world.now)
@@ -277,7 +277,7 @@ async def test_evidence_that_ends_its_judge_is_judged_once() -> None:
 
 
 async def test_evidence_of_another_version_is_fetched_again() -> None:
-    """What this version cannot read is no conclusion."""
+    """Evidence that this version cannot read gives no verdict."""
     world = World()
     scan = await world.add()
     await analysed(world.store, await world.claim(scan), '{"n": 1}', at=world.now)
@@ -287,7 +287,7 @@ async def test_evidence_of_another_version_is_fetched_again() -> None:
 
 
 async def test_a_lease_from_before_the_clock_was_set_back_runs_out() -> None:
-    """It is given one whole lease, by a clock that nobody sets, to be renewed."""
+    """It gets one complete lease, by a monotonic clock, in which it can be renewed."""
     world = World()
     scan = await world.add()
     await world.claim(scan)

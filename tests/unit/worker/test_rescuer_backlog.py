@@ -1,4 +1,4 @@
-"""The rescuer beside a long queue: its turn costs what it costs beside a short one."""
+"""The rescuer with a long queue: a sweep costs as much as with a short one."""
 
 from datetime import datetime, timedelta
 
@@ -27,7 +27,7 @@ _MANY = QUEUE_FACTOR * SWEEP_LIMIT + 10
 
 
 class _Store(MemoryStore):
-    """Notes how many scans it was asked for."""
+    """A store that records how many scans were requested."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ async def test_what_no_look_finds_is_pushed_once(lost: int) -> None:
 
 
 async def test_single_losses_within_a_backlog_are_pushed_when_their_turn_is_near() -> None:
-    """Before those that came later, though the rest of the queue is not read."""
+    """They are pushed before those that came later, although the rest of the queue is not read."""
     world, _, queue, ids = await _world(_MANY)
     lost = ids[3:LOOK_LIMIT:10]
     await queue.push([scan_id for scan_id in ids if scan_id not in lost])
@@ -109,7 +109,7 @@ async def test_single_losses_within_a_backlog_are_pushed_when_their_turn_is_near
 
 
 async def test_leases_that_are_gone_are_forgotten() -> None:
-    """What was known of a lease that ends too late says nothing of the next, though alike."""
+    """Facts about a lease that ends too late do not apply to the next lease, even an equal one."""
     world, _, _, _ = await _world(0)
     scan, until = await world.add(), world.now + timedelta(hours=1)
     held = await world.store.claim(scan.id, owner="w1", now=world.now, lease_until=until)

@@ -1,4 +1,4 @@
-"""The rescuer in trouble: a new leader, a store that is busy, clocks that differ."""
+"""The rescuer with faults: a new leader, a busy store, clocks that differ."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ EVIDENCE = msgspec.json.encode(Evidence()).decode()
 
 @pytest.mark.parametrize("left", [State.FETCHING, State.ANALYZING])
 async def test_a_deposed_leader_leaves_no_trace(left: State) -> None:
-    """Neither an end nor a note, which would keep the new leader from concluding the scan."""
+    """It writes neither an end nor a note, which would keep the new leader from concluding the scan."""
     world = World(max_retries=0)
     claimed = await world.claim(await world.add())
     if left is State.ANALYZING:
@@ -75,7 +75,7 @@ async def test_what_was_judged_and_could_not_be_recorded_is_judged_again() -> No
 
 
 async def test_an_attempt_that_was_judged_in_vain_says_nothing_of_the_next() -> None:
-    """What ended its judge is fetched again, and what is found then is judged once as well."""
+    """If judging failed, the page is fetched again, and its new evidence is judged once too."""
     world = World()
     world.ended.add("w1")
     scan = await world.add()
@@ -90,10 +90,10 @@ async def test_an_attempt_that_was_judged_in_vain_says_nothing_of_the_next() -> 
 
 
 async def test_a_busy_database_ends_the_sweep() -> None:
-    """To try each scan with patience would take hours; the next sweep begins anew."""
+    """To retry for each scan would take hours; the next sweep starts again."""
 
     class Busy(MemoryStore):
-        """Is locked whenever attempts are asked for."""
+        """A store that is locked whenever attempts are read."""
 
         asked = 0
 
@@ -115,7 +115,7 @@ async def test_a_queue_that_is_away_keeps_no_scan_from_being_taken_back() -> Non
     """The scan is QUEUED without a wake-up, and the leader pushes it once the queue is back."""
 
     class Away(MemoryQueue):
-        """Takes nothing."""
+        """A queue that accepts nothing."""
 
         async def push(self, scan_ids: Sequence[str], *, first: bool = False) -> None:
             raise QueueUnavailableError(f"Redis does not answer: {scan_ids} {first}")
@@ -152,7 +152,7 @@ async def test_a_worker_whose_clock_is_ahead_keeps_its_scan_while_it_renews() ->
 
 
 async def test_a_scan_that_was_tried_goes_before_what_was_just_handed_in() -> None:
-    """A crowd that comes in while it is put off does not cost it its turn."""
+    """Many new scans during its pause do not delay it."""
     world = World()
     tried = await world.add()
     await world.store.requeue(

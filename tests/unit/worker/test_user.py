@@ -16,7 +16,7 @@ def test_a_free_one_is_found_wherever_it_lies() -> None:
 
 
 def test_none_is_preferred() -> None:
-    """Sandboxes that start together rarely collide: 500 draws take each of ten ids."""
+    """Sandboxes that start at the same time rarely collide: 500 draws use each of ten ids."""
     drawn = Counter(choose_uid(range(100, 110), set()) for _ in range(500))
     assert sorted(drawn) == list(range(100, 110))
 

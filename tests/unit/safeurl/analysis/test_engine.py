@@ -1,4 +1,4 @@
-"""How hits become a score: caps, the need for confirmation, and what context takes off."""
+"""The score from hits: caps, the need for confirmation, and the effect of context."""
 
 import pytest
 from hypothesis import given
@@ -65,7 +65,7 @@ def test_seventy_needs_two_groups_or_one_decisive_sign(hits: list[Hit]) -> None:
 
 @pytest.mark.parametrize(("group", "cap"), CAPS.items())
 def test_a_weak_group_is_capped(group: Group, cap: float) -> None:
-    """A pile of weak signs stays under the group's cap; a strong one stands by itself."""
+    """Many weak signs stay under the group's cap; a strong one counts alone."""
     pile = [_hit(group, Weight.FIRM, f"r{i}") for i in range(9)]
     assert score(pile) == round(100 * cap)
     assert group_probability(group, [_hit(group, Weight.STRONG)]) == pytest.approx(Weight.STRONG)
@@ -101,7 +101,7 @@ def test_a_decisive_sign_stands_alone() -> None:
 
 
 def test_context_subtracts_last() -> None:
-    """What it takes off comes after all caps."""
+    """Context lowers the score after all caps."""
     hits = [_hit(Group.FORM, Weight.HEAVY, r) for r in "ab"]
     assert score([*hits, _hit(Group.CONTEXT, Weight.STRONG_CREDIT)]) == 29
 

@@ -1,4 +1,4 @@
-"""Whatever a sandbox reports: rules never raise, answer the same, point at what exists, and end."""
+"""For every report, rules end without an error, give equal results, and point at evidence."""
 
 import subprocess
 import sys
@@ -180,7 +180,7 @@ def test_the_same_evidence_gives_the_same_bytes(
 
 @pytest.mark.parametrize("case", PAGES + WAYS, ids=lambda c: f"{c.rule}: {c.what}")
 def test_real_hits_point_at_what_they_saw(case: Case) -> None:
-    """The same holds where rules do fire."""
+    """The same is true for evidence on which rules match."""
     _check(case.evidence, judge(case.evidence, url=case.url, seen_at=SEEN_AT))
 
 

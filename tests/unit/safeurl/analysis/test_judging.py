@@ -1,4 +1,4 @@
-"""What is said of a URL, and when nothing is concluded."""
+"""The verdict on a URL, and the cases without a conclusion."""
 
 from datetime import UTC, datetime
 
@@ -39,7 +39,7 @@ def _of(page: Page | None, url: str = SOME, *, status: int = 200) -> Verdict:
 
 
 def test_a_brand_login_on_a_foreign_host_is_malicious() -> None:
-    """The commonest phishing page is called what it is, as phishing, with its strongest reason."""
+    """The most common phishing page is called phishing, with its strongest reason."""
     verdict = _of(login("Log in to your PayPal account"))
     assert (verdict.judgement, verdict.score) == (Judgement.MALICIOUS, 77)
     assert verdict.categories == (Category.PHISHING,)
@@ -62,19 +62,19 @@ def test_a_clickfix_page_is_malicious_by_itself() -> None:
 
 
 def test_a_brand_in_the_host_alone_is_suspicious() -> None:
-    """A URL whose page shows nothing is held for a person to look at."""
+    """A URL whose page shows nothing is marked for a person to check."""
     verdict = _of(Page(text="Welcome"), "https://paypal-login.example.net/")
     assert verdict.judgement is Judgement.SUSPICIOUS
 
 
 def test_an_innocent_page_on_free_hosting_is_benign() -> None:
-    """Free hosting alone is no evidence."""
+    """Free hosting alone is not evidence."""
     page = Page(title="My garden", text="Roses", forms=(form("email"),))
     assert _of(page, "https://my-garden.github.io/").score == 0
 
 
 def test_a_login_on_free_hosting_is_not_suspicious() -> None:
-    """Many small applications live there; it takes more than that."""
+    """Many small applications use free hosting, so this needs more signs."""
     verdict = _of(login("Garden diary"), "https://diary.vercel.app/")
     assert (verdict.judgement, verdict.score) == (Judgement.BENIGN, 20)
 
@@ -104,7 +104,7 @@ def test_cheap_words_score_nothing() -> None:
     ],
 )
 def test_a_page_not_really_seen_is_inconclusive(page: Page | None, why: str) -> None:
-    """Low scores mean nothing then, and the summary says why."""
+    """A low score then has no meaning, and the summary gives the reason."""
     verdict = _of(page)
     assert verdict.judgement is Judgement.INCONCLUSIVE
     assert why in verdict.summary
@@ -125,7 +125,7 @@ def test_a_short_page_of_its_own_is_benign(page: Page) -> None:
 
 
 def test_scripts_that_were_cut_make_no_verdict_milder() -> None:
-    """What was seen of a page still counts."""
+    """The signs that were seen on the page still count."""
     page = login("Log in to your PayPal account")
     cut = replace(page, scripts_cut=True)
     assert _of(cut).judgement is _of(page).judgement is Judgement.MALICIOUS
@@ -133,7 +133,7 @@ def test_scripts_that_were_cut_make_no_verdict_milder() -> None:
 
 
 def test_what_a_script_writes_is_judged_as_well() -> None:
-    """A brand's sign-in is one, whoever puts it into the page."""
+    """A brand's sign-in form counts, also if a script writes it into the page."""
     page = Page(title="PayPal", scripts=(Script(inline_bytes=9),), forms=(_WRITTEN,))
     verdict = _of(page, "https://pages.example.net/")
     assert verdict.judgement in {Judgement.SUSPICIOUS, Judgement.MALICIOUS}
@@ -178,7 +178,7 @@ def test_a_page_that_leads_to_where_nobody_followed_is_inconclusive(url: str) ->
     ],
 )
 def test_a_way_station_says_where_it_seems_to_lead(how: str, url: str, words: str) -> None:
-    """An empty page that leads on is told as that; hosts are defanged, nothing else is quoted."""
+    """The summary names the target of an empty page, with a defanged host and no quotation."""
     verdict = _of(Page(scripts=(Script(inline_bytes=9),), onward=(Onward(how=how, url=url),)))
     assert verdict.judgement is Judgement.INCONCLUSIVE
     assert words in verdict.summary
@@ -187,13 +187,13 @@ def test_a_way_station_says_where_it_seems_to_lead(how: str, url: str, words: st
 
 
 def test_a_page_that_leads_on_is_still_judged_by_what_it_shows() -> None:
-    """A script that leads elsewhere takes nothing off a brand's sign-in form."""
+    """A script that leads elsewhere does not weaken the sign-in form of a brand."""
     onward = (Onward(how="script", url="https://e.example/"),)
     assert _of(replace(login("PayPal login"), onward=onward)).judgement is Judgement.MALICIOUS
 
 
 def test_a_cut_body_is_inconclusive() -> None:
-    """What was not read cannot be vouched for."""
+    """Nothing can be concluded about a part that was not read."""
     body = Body(wire_bytes=9, size_bytes=9, sha256=SHA256, truncated=True)
     evidence = Evidence(hops=(Hop(url=SOME, status=200),), body=body, page=Page(text="x"))
     assert judge(evidence, url=SOME, seen_at=SEEN_AT).judgement is Judgement.INCONCLUSIVE
@@ -222,21 +222,21 @@ def test_partial_evidence_can_still_be_suspicious() -> None:
 
 
 def test_a_redirect_to_cloud_metadata_is_suspicious() -> None:
-    """It was refused, so no page came; nobody links there by mistake."""
+    """The address was refused, so there was no page; nobody links to it by mistake."""
     led = Refusal(host="169.254.169.254", port=80, rule="metadata", url=SOME)
     verdict = inconclusive(Outcome.ADDRESS_REFUSED, way(SOME, refusals=(led,)))
     assert verdict.judgement is Judgement.SUSPICIOUS
 
 
 def test_the_verdict_names_its_ruleset() -> None:
-    """A rescored verdict can be told from the old one."""
+    """A verdict of new rules can be distinguished from the old one."""
     assert CORE.version == "core-4"
     named = judge(Evidence(), url=SOME, seen_at=SEEN_AT, ruleset=Ruleset("mine-7", ()))
     assert named.ruleset == "mine-7"
 
 
 def test_hits_come_strongest_first() -> None:
-    """A reader sees the best reason at the top and what speaks for the page at the end."""
+    """The best reason comes first, and the facts in favour of the page come last."""
     weights = [hit.weight for hit in _of(login("PayPal login", links_total=9, links_null=9)).hits]
     assert weights == sorted(weights, reverse=True)
     assert len(weights) >= 4

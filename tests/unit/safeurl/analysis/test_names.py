@@ -31,7 +31,7 @@ from safeurl.analysis.text import around, excerpt, fold, is_one_edit, skeleton
     ],
 )
 def test_a_site_is_the_name_somebody_holds(host: str, name: str, *, free: bool) -> None:
-    """Private suffixes count; addresses are not names; rubbish is nobody's."""
+    """Private suffixes count; addresses are not names; invalid text has no site."""
     site = site_of(host)
     assert (site.name, site.is_free_hosted) == (name, free)
 
@@ -57,7 +57,7 @@ def test_a_site_is_the_name_somebody_holds(host: str, name: str, *, free: bool) 
     ],
 )
 def test_a_host_is_a_brands_only_if_the_table_says_so(host: str, brand: str | None) -> None:
-    """Countries' suffixes are covered; strangers' names on a brand's service are not."""
+    """The suffixes of countries count; names of other people on a brand's service do not."""
     owner = owner_of(host, site_of(host))
     assert (owner.name if owner else None) == brand
 
@@ -74,7 +74,7 @@ def test_a_host_is_a_brands_only_if_the_table_says_so(host: str, brand: str | No
     ],
 )
 def test_a_title_names_a_brand(title: str, brand: str, *, is_all: bool) -> None:
-    """And says whether it speaks of anything else."""
+    """The result also says whether the title has other words."""
     found = named_in(title)
     assert found is not None
     assert (found.brand.name, found.is_all, found.is_disguised) == (brand, is_all, False)
@@ -82,7 +82,7 @@ def test_a_title_names_a_brand(title: str, brand: str, *, is_all: bool) -> None:
 
 @pytest.mark.parametrize("title", ["apple pie for six", "pineapple", "my paypals", "", "入门"])
 def test_other_titles_name_nobody(title: str) -> None:
-    """A common word needs more; part of a word is no word."""
+    """A common word needs other words, and a part of a word does not count."""
     assert named_in(title) is None
 
 
@@ -109,13 +109,13 @@ def test_look_alike_labels_share_a_skeleton(label: str) -> None:
 
 @pytest.mark.parametrize("label", ["paypal", "microsoft", "m\u00fcnchen", "hello", "pay"])
 def test_other_labels_resemble_nobody(label: str) -> None:
-    """The brand's own spelling is no look-alike, nor is an honest IDN."""
+    """The brand's own spelling is not a look-alike, nor is an ordinary IDN."""
     assert by_skeleton(label) is None
 
 
 @given(st.text(max_size=60))
 def test_folding_settles(text: str) -> None:
-    """What was folded has no invisible character, and its skeleton can be taken."""
+    """Folded text has no invisible character, and it has a skeleton."""
     folded = fold(text)
     assert not any(unicodedata.category(c) == "Cf" for c in folded)
     assert isinstance(skeleton(text), str)

@@ -1,4 +1,4 @@
-"""Which settings the doctor examines: the running system's, with what this shell has otherwise."""
+"""The settings that the doctor checks: the running system's, and the differences to this shell's."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def _settings(folder: Path, **given: str) -> Settings:
 
 
 def test_without_a_running_system_its_own_are_examined(tmp_path: Path) -> None:
-    """The finding says so, and from which file they are; our own record counts for nothing."""
+    """The finding names the file of these settings; the doctor's own record does not count."""
     own = _settings(tmp_path)
     assert choose_settings(own, "/x/.env")[0] is own
     running = describe(_settings(tmp_path, EGRESS_DNS64="1"), command="up", pid=1, file="")
@@ -44,7 +44,7 @@ def test_without_a_running_system_its_own_are_examined(tmp_path: Path) -> None:
 def test_differences_are_named_and_the_running_values_examined(
     tmp_path: Path, here: dict[str, str], there: dict[str, str], names: list[str] | None
 ) -> None:
-    """Every kind of value survives the record, and no password is in it or in what is told."""
+    """Every kind of value is recorded, and no password is in the record or in the output."""
     own, other = _settings(tmp_path, **here), _settings(tmp_path, **there)
     running = describe(other, command="worker", pid=7, file="/x/.env")
     found = differences(own, running)

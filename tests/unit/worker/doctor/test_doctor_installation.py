@@ -1,4 +1,4 @@
-"""What the doctor concludes about Docker, the settings and the host."""
+"""The findings of the doctor about Docker, the settings and the host."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -132,7 +132,7 @@ def test_the_users_of_sandboxes_are_shown_and_have_to_be_theirs_alone(
 def test_the_runtime_is_one_that_the_engine_has(
     wanted: str, arguments: list[str], status: Status
 ) -> None:
-    """One registered in a way that keeps sandboxes from working is warned of."""
+    """A runtime with which sandboxes cannot work gives a warning."""
     listed = {"runc": {}, "runsc": {"runtimeArgs": arguments}}
     given = {"CONTAINER_RUNTIME": wanted} if wanted else {}
     chosen = settings(**given).model_copy(update={} if wanted else {"container_runtime": ""})
@@ -150,7 +150,7 @@ def test_the_runtime_is_one_that_the_engine_has(
     ],
 )
 def test_clocks_have_to_agree_and_make_sense(now: datetime, time: str, status: Status) -> None:
-    """The engine tells nanoseconds, and perhaps another zone."""
+    """The engine returns nanoseconds, perhaps in another time zone."""
     assert docker_facts.clock(_INFO | {"SystemTime": time}, now).status is status
 
 
@@ -158,7 +158,7 @@ def test_clocks_have_to_agree_and_make_sense(now: datetime, time: str, status: S
     ("mode", "status"), [(0o660, Status.PASS), (0o600, Status.PASS), (0o666, Status.WARN)]
 )
 def test_a_socket_for_everybody_is_warned_of(tmp_path: Path, mode: int, status: Status) -> None:
-    """Who may write to it is root."""
+    """Every user who may write to it has the rights of root."""
     path = tmp_path / "docker.sock"
     path.touch()
     path.chmod(mode)
@@ -169,7 +169,7 @@ def test_a_socket_for_everybody_is_warned_of(tmp_path: Path, mode: int, status: 
     ("free_mib", "status"), [(2048, Status.PASS), (512, Status.WARN), (100, Status.FAIL)]
 )
 def test_the_fuller_disk_decides(free_mib: int, status: Status) -> None:
-    """Both are told."""
+    """The line names both disks."""
     finding = services.space({"/state": 10 * 2**30, "/docker": free_mib * 2**20})
     assert (finding.status, "/state" in finding.detail) == (status, True)
 
@@ -199,7 +199,7 @@ def test_images_may_lie_on_containerds_disk(
 
 
 def test_the_worst_finding_speaks_for_all() -> None:
-    """Failure before warning before success; nothing to tell is a success."""
+    """A failure decides before a warning, and a warning before a success; no finding is a success."""
     good, odd, bad = passed("a", ""), warned("b", "", ""), failed("c", "", "")
     assert [overall_status(each) for each in ([good], [good, odd], [bad, odd, good], [])] == [
         *(Status.PASS, Status.WARN, Status.FAIL, Status.PASS)
@@ -207,7 +207,7 @@ def test_the_worst_finding_speaks_for_all() -> None:
 
 
 def test_a_line_lists_a_few_faults_and_counts_the_rest() -> None:
-    """A wall with forty gaps is no longer line than one with eight."""
+    """A line with forty faults is not longer than one with eight."""
     detail = finding_from_faults("x", [str(number) for number in range(40)], "", "").detail
     assert detail.endswith("7; and 32 more")
     assert finding_from_faults("x", [], "fine", "").detail == "fine"

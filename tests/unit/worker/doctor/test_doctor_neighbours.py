@@ -1,4 +1,4 @@
-"""The doctor's line about the networks of this host, from what the gateway said."""
+"""The doctor's line about the networks of this host, from the gateway's response."""
 
 from ipaddress import ip_network
 
@@ -33,13 +33,13 @@ def _host(*own: str, defaults: tuple[int, ...] = (4, 6)) -> HostNetworks:
 def test_a_public_address_is_known_from_an_interface_or_a_setting(
     host: HostNetworks, denied: tuple[str, ...], unknown: tuple[int, ...]
 ) -> None:
-    """Where there is a default route, one of the two must name it; private ranges do not."""
+    """If there is a default route, one of the two must name the address; private ranges do not count."""
     facts = summarize(host, denied)
     assert facts == NetworkInventory(neighbours=3, public_neighbours=2, unknown_public=unknown)
 
 
 def test_the_line_counts_and_warns() -> None:
-    """It passes where all is known, and else names the setting and what may belong there."""
+    """It passes if all is known; else it names the setting and its possible values."""
     known = NetworkInventory(neighbours=3, public_neighbours=2)
     assert neighbours_finding(known, (), ()).status is Status.PASS
     assert "3 networks" in neighbours_finding(known, (), ()).detail

@@ -47,7 +47,7 @@ def test_each_private_name_has_a_private_address() -> None:
 
 
 def test_only_a_refusal_by_a_rule_counts() -> None:
-    """A failed connection, a cap and a missing response are no refusals."""
+    """A failed connection, a cap and a missing response are not refusals."""
     evaluate = gateway_checks.all_refused("things")
     assert evaluate({"x": ["403 loopback", "400 bad_request"], "y": ["405 method"]})[0] == []
     for answer in ("200", "502 connect_refused", "429 cap_connections", "TimeoutError", ""):

@@ -1,4 +1,4 @@
-"""The doctor's line about the control socket: its owner, its mode, and a trial as nobody."""
+"""The doctor's line about the control socket: its owner, its mode, and a test as nobody."""
 
 import os
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_owner_mode_and_trial_are_judged(
 
 @needs_root
 def test_a_gateway_in_use_refuses_nobody(tmp_path: Path) -> None:
-    """As it was started; and where its modes let every user connect, the line says so."""
+    """The line also reports a gateway whose modes let every user connect."""
     with GatewayProcess(tmp_path) as gateway:
         settings = Settings.read({"SAFEURL_STATE_DIR": str(tmp_path)})
         fine = control_socket(settings)
@@ -46,7 +46,7 @@ def test_a_gateway_in_use_refuses_nobody(tmp_path: Path) -> None:
 
 
 def test_without_a_gateway_the_line_says_so(tmp_path: Path) -> None:
-    """It is no failure: the worker starts one."""
+    """It is not a failure, because the worker starts a gateway."""
     settings = {"SAFEURL_STATE_DIR": str(tmp_path)}
     assert control_socket(Settings.read(settings)).status is Status.WARN
     bridged = Settings.read(settings | {"CONTAINER_NETWORK": "bridge"})

@@ -135,7 +135,7 @@ def test_a_secret_fails_though_the_variable_is_expected() -> None:
 
 
 def test_gvisors_own_kernel_is_not_treated_as_the_hosts() -> None:
-    """What gVisor's kernel allows or does not report is a gap only without gVisor."""
+    """A call that gVisor's kernel allows or does not report is a gap only without gVisor."""
     told = {name: value for name, value in _STATUS.items() if name not in {"NoNewPrivs", "CapAmb"}}
     facts = _GOOD | {
         "identity": told | {"Seccomp": ["0"]},
@@ -161,7 +161,7 @@ def test_a_vector_without_facts_proves_nothing(output: bytes) -> None:
 
 
 def test_a_fork_bomb_has_to_be_stopped_below_the_limit() -> None:
-    """Under gVisor the end of the whole sandbox counts, too."""
+    """Under gVisor, the end of the complete sandbox counts too."""
 
     def status(facts: dict[str, Any], *, gvisor: bool = False, **ended: Any) -> Status:
         return resource_checks.fork_bomb(run(facts, **ended), 64, gvisor=gvisor).status

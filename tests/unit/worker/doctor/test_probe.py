@@ -1,4 +1,4 @@
-"""The probe travels as text: it has to work where nothing of ours is installed."""
+"""The probe is sent as text: it must work without any of our packages."""
 
 import ast
 import json
@@ -13,7 +13,7 @@ _FOLDER = Path(str(probe.__file__)).parent
 
 
 def imported(path: Path) -> set[str]:
-    """Return the top names of what a module imports; of ours, the package."""
+    """Return the top-level names of the module's imports."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -35,7 +35,7 @@ def test_the_probe_imports_the_standard_library_and_itself() -> None:
 
 
 def test_the_probe_answers_line_by_line_and_outlives_a_vector_that_breaks(tmp_path: Path) -> None:
-    """It runs from its command line alone; a name that is no vector keeps none from its turn."""
+    """It runs from its command line alone; an unknown or failing vector does not stop the others."""
     task = {"vectors": ["interfaces", "no such vector", "connections"], "connections": []}
     command = [sys.executable, *probe_command(task)[1:]]
     done = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path, timeout=60)

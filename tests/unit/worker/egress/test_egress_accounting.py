@@ -40,7 +40,7 @@ def test_time_beats_every_other_cap() -> None:
 
 
 def test_sums_count_what_single_entries_leave_out() -> None:
-    """Only the first entries are kept; requests and bytes of the others are still counted."""
+    """Only the first entries are stored; requests and bytes of the others are still counted."""
     accounting = _bound()
     for _ in range(MAX_ENTRIES + 3):
         entry = Entry(name="a.test", port=80)

@@ -139,7 +139,7 @@ def test_the_kernel_is_asked_and_says_the_same_again() -> None:
 def test_a_neighbour_is_named_where_the_table_does_not_say_more(address: str, rule: Rule) -> None:
     """An address that the table refuses anyway keeps the table's rule.
 
-    An exception that is too wide does not open a neighbour, and the rule says so.
+    An exception that is too wide does not allow a neighbour, and the rule shows this.
     """
     policy = AddressPolicy(
         allow=(ip_network("10.0.0.0/8"),),

@@ -87,7 +87,7 @@ def test_a_plain_request_names_its_url() -> None:
 
 @pytest.mark.parametrize("literal", [text for text in LITERALS if text.isascii()])
 def test_every_spelling_of_an_inner_address_is_refused(literal: str) -> None:
-    """With CONNECT and with an http URL, none of the refused literals becomes a target."""
+    """None of the refused literals becomes a target, neither with CONNECT nor with an http URL."""
     for head in (f"CONNECT {literal}:80", f"GET http://{literal}:80/"):
         try:
             asked = _read(f"{head} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -150,7 +150,7 @@ def test_ports_are_judged() -> None:
     ],
 )
 def test_an_authority_that_could_be_read_in_two_ways_is_no_request(target: str) -> None:
-    """CONNECT accepts host, colon, port, and nothing else."""
+    """CONNECT accepts host, colon and port only."""
     assert _refused(f"CONNECT {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode()) == (
         400,
         "bad_request",
