@@ -1,4 +1,4 @@
-"""What tests share: OCI runtimes for the sandbox's walls, a gateway and a server for its tests."""
+"""Shared fixtures: OCI runtimes for the tests of the sandbox, a gateway, and a server for it."""
 
 import socket
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 
 @pytest.fixture
 def server() -> Iterator[socket.socket]:
-    """Listen where tunnels and requests lead; a test accepts and speaks for the server itself."""
+    """Listen at the target of tunnels and requests; a test accepts and responds as the server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(TIMEOUT_S)
         yield listener

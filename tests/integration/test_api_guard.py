@@ -43,7 +43,7 @@ def test_another_site_cannot_submit(api: MemoryApi) -> None:
 
 
 def test_no_preflight_is_granted(api: MemoryApi) -> None:
-    """A browser that asks on behalf of another site gets no permission."""
+    """A browser that asks for another site gets no permission."""
     answer = api.client.options(
         "/api/scans",
         headers={
@@ -124,7 +124,7 @@ def test_every_answer_has_the_security_headers(
 
 
 def test_a_defect_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
-    """500 says nothing of the reason; the log holds the trace, once."""
+    """The response 500 does not name the reason; the log contains the traceback once."""
     with memory_api() as api:
         api.store.fault = RuntimeError("password=hunter2")
         answer = api.client.get("/api/scans")
@@ -138,7 +138,7 @@ def test_a_defect_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> N
 
 
 def test_an_open_server_answers_to_any_name() -> None:
-    """Bound to other than loopback, it cannot know its names; other sites are still refused."""
+    """On an address that is not loopback it cannot know its names; other sites are refused."""
     service = Service(MemoryStore(), MemoryQueue(), lambda: NOW)
     with api_thread(service, hosts=None) as client:
         named = client.get("/health", headers={"host": "scanner.example"})
@@ -241,7 +241,7 @@ _JSON_LINE = "Content-Type: application/json"
 def test_every_value_of_a_header_counts(
     api: MemoryApi, lines: list[str], status: int, code: str | None
 ) -> None:
-    """What two programs could read differently is refused, on the wire as it really comes."""
+    """Requests that two programs could read differently are refused, also on a real connection."""
     url = api.client.base_url
     with socket.create_connection((url.host, url.port), timeout=10) as stream:
         stream.sendall("\r\n".join([lines[0], "Connection: close", *lines[1:], "", ""]).encode())

@@ -55,7 +55,7 @@ def test_healthy_when_all_parts_work(api: MemoryApi) -> None:
 
 
 def test_degraded_without_redis(api: MemoryApi) -> None:
-    """Scans are still taken, so it is 200, and what to do about it stands there."""
+    """Scans are still taken, so the status is 200, and the document has advice."""
     api.queue.fault = QueueUnavailableError("Redis does not answer.")
     answer = api.client.get("/health")
     body = answer.json()
@@ -65,7 +65,7 @@ def test_degraded_without_redis(api: MemoryApi) -> None:
 
 
 def test_degraded_when_docker_does_not_work(api: MemoryApi) -> None:
-    """The worker tells of its Docker with its beat; the API asks nobody else."""
+    """The worker reports its Docker in its heartbeat; the API calls no other part."""
     beat = replace(
         _BEAT, parts=WorkerParts(docker=PartStatus(ok=False, reason="Permission denied."))
     )
@@ -91,7 +91,7 @@ def test_a_worker_that_was_lost_is_told_of(api: MemoryApi) -> None:
 
 
 def test_unhealthy_when_nobody_is_there_for_the_scans(api: MemoryApi) -> None:
-    """They are taken all the same, so it is 200: who balances load need not take it away."""
+    """They are still taken, so the status is 200, and a load balancer can keep the server."""
     asyncio.run(api.store.remove_worker(_BEAT.id))
     api.submit()
     answer = api.client.get("/health")
@@ -103,7 +103,7 @@ def test_unhealthy_when_nobody_is_there_for_the_scans(api: MemoryApi) -> None:
 
 
 def test_unhealthy_without_a_database_and_healthy_again(api: MemoryApi) -> None:
-    """503 with a whole document, and 200 with the next request once the database is back."""
+    """503 with a complete document, and 200 with the next request once the database is back."""
     api.store.fault = StoreUnavailableError("The database is locked.")
     answer = api.client.get("/health")
     body = answer.json()

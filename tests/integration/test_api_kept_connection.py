@@ -1,4 +1,4 @@
-"""Answers on a connection that is kept do not wait for acknowledgements."""
+"""Responses on a kept connection do not wait for acknowledgements."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from tests.support.live_api import NOW, client_of
 
 
 def test_a_body_is_sent_at_once_behind_its_head() -> None:
-    """Nagle would keep it back for the 40 ms by which clients delay acknowledgements."""
+    """Nagle's algorithm would delay it by the 40 ms after which clients send acknowledgements."""
     service = Service(MemoryStore(), MemoryQueue(), lambda: NOW)
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
         server = Server(create_app(service, LOOPBACK_HOSTS), Limits())

@@ -1,4 +1,4 @@
-"""The published schema is the truth: each documented answer is seen, and is as it says."""
+"""The published schema is correct: each documented response occurs and matches it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +26,7 @@ def api() -> Iterator[MemoryApi]:
 
 
 def _answers(api: MemoryApi) -> Iterator[tuple[str, httpx.Response]]:
-    """Ask for every answer there is; yield it with its path as the schema writes it."""
+    """Request every response; yield it with its path as the schema writes it."""
     client = api.client
     yield "/api/scans", client.post("/api/scans", json=_SUBMIT)
     yield "/api/scans", client.post("/api/scans", json={"url": "file:///etc/passwd"})
@@ -88,7 +88,7 @@ def test_every_documented_answer_is_seen_and_fits(api: MemoryApi) -> None:
 
 
 def test_every_operation_and_document_is_described(api: MemoryApi) -> None:
-    """Who reads the schema learns what each thing is for."""
+    """A reader of the schema finds the purpose of each field."""
     schema = api.client.get("/openapi.json").json()
     operations = [each for methods in schema["paths"].values() for each in methods.values()]
     assert all(each["summary"] and each["description"] for each in operations)

@@ -1,6 +1,6 @@
-"""The page for browsers: served whole from here, strict policy, nothing written as markup.
+"""The page for browsers: served completely from here, with a strict policy and no markup from text.
 
-What it does is seen in a real browser.
+Other tests open it in a real browser.
 """
 
 import asyncio
@@ -128,7 +128,7 @@ def test_all_that_the_page_refers_to_is_served(api: MemoryApi) -> None:
 
 @pytest.mark.parametrize("path", sorted(FOLDER.iterdir()), ids=lambda path: path.name)
 def test_no_file_can_turn_text_into_markup_or_leave(path: object) -> None:
-    """No sink for markup or code, no inline handler or style, no address of anybody else."""
+    """It has no function for markup or code, no inline handler or style, and no foreign address."""
     text = (FOLDER / str(path)).read_text()
     sinks = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|srcdoc"
     assert not re.search(sinks, text)
@@ -147,7 +147,7 @@ def test_monitors_may_ask_with_head(api: MemoryApi) -> None:
 
 
 def test_the_list_keeps_up_and_leaves_the_focus(browser: Browser, ordered: MemoryApi) -> None:
-    """What is submitted and cancelled elsewhere is seen; the focused link stays the same one."""
+    """Submits and cancels of other clients are shown; the focused link stays the same one."""
     first = ordered.submit()
     _open(browser, ordered)
     browser.run("document.querySelector('#recent a').focus()")
@@ -164,7 +164,7 @@ def test_the_list_keeps_up_and_leaves_the_focus(browser: Browser, ordered: Memor
 
 
 def test_a_cancelled_scan_is_called_cancelled(browser: Browser, api: MemoryApi) -> None:
-    """In the list and by itself, without a verdict or a score that nobody concluded."""
+    """It is so in the list and on its own page, without a verdict or a score."""
     scan_id = api.submit()
     api.client.delete(f"/api/scans/{scan_id}")
     _open(browser, api)
@@ -178,7 +178,7 @@ def test_a_cancelled_scan_is_called_cancelled(browser: Browser, api: MemoryApi) 
 
 
 def test_the_list_is_left_alone_while_nothing_changes(browser: Browser, ordered: MemoryApi) -> None:
-    """A refresh that brings nothing new changes not a node of it."""
+    """A refresh without news changes no node of it."""
     ordered.submit()
     _open(browser, ordered)
     browser.run(_watch("recent"))
@@ -204,7 +204,7 @@ def test_a_page_that_is_not_seen_asks_for_no_list(browser: Browser, ordered: Mem
 
 
 def test_older_pages_stay(browser: Browser, ordered: MemoryApi) -> None:
-    """The timer leaves them alone; a shown scan's end brings what is new and drops none."""
+    """The timer does not change them; the end of a shown scan adds new scans and removes none."""
     for _ in range(23):
         ordered.submit()
     _open(browser, ordered)
@@ -227,7 +227,7 @@ def test_older_pages_stay(browser: Browser, ordered: MemoryApi) -> None:
 
 
 def test_health_is_said_once(browser: Browser, ordered: MemoryApi) -> None:
-    """The live region changes with its words only; a screen reader would read it out again."""
+    """The live region changes only with its text, because a screen reader reads each change."""
     ordered.queue.fault = QueueUnavailableError("Redis does not answer.")
     _open(browser, ordered)
     browser.run(_watch("health"))
@@ -245,7 +245,7 @@ def test_health_is_said_once(browser: Browser, ordered: MemoryApi) -> None:
 def test_all_issues_and_advice_can_be_read(
     browser: Browser, ordered: MemoryApi, width: int
 ) -> None:
-    """They open with a key, fit the narrowest screen, and are gone once all is well."""
+    """A key opens them, they fit the narrowest screen, and they disappear once all is well."""
     long = replace(_BEAT, parts=_NO_DOCKER, host=f"{'long-' * 9}host", disk_free_bytes=10**8)
     asyncio.run(ordered.store.record_heartbeat(long))
     ordered.queue.fault = QueueUnavailableError("Redis does not answer.")
@@ -270,7 +270,7 @@ def test_all_issues_and_advice_can_be_read(
 
 
 def test_a_database_that_is_gone_is_said_with_advice(browser: Browser, ordered: MemoryApi) -> None:
-    """The list says so too, until the database is back."""
+    """The list also shows it, until the database is back."""
     _open(browser, ordered)
     ordered.store.fault = StoreUnavailableError("The database is locked.")
     browser.run("turnTimer()")

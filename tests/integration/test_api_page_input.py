@@ -1,4 +1,4 @@
-"""What is typed, pasted and scanned, as the page shows it in a real browser."""
+"""Typed and pasted text and its scans on the page in a real browser."""
 
 import asyncio
 import contextlib
@@ -94,7 +94,7 @@ def test_one_url_is_handed_in_and_shown(browser: Browser, api: MemoryApi) -> Non
 
 @pytest.mark.parametrize("between", [" ", ", ", "\n", "\r\n\r\n", " and also "])
 def test_several_urls_are_each_a_scan(browser: Browser, api: MemoryApi, between: str) -> None:
-    """What was understood is listed with a link to its scan; the line breaks of a paste count."""
+    """Each found URL is listed with a link to its scan; line breaks of a paste are kept."""
     _open(browser, api)
     _paste(browser, between.join(("https://a.example/x", "http://b.example", "hxxp://c[.]example")))
     browser.wait("found.querySelectorAll('li a').length === 3 && recent.children.length === 3")
@@ -107,7 +107,7 @@ def test_several_urls_are_each_a_scan(browser: Browser, api: MemoryApi, between:
 
 
 def test_what_is_refused_and_left_out_is_said(browser: Browser, api: MemoryApi) -> None:
-    """One that cannot be scanned does not keep the others from it, and no word is lost."""
+    """A refused URL does not stop the others, and no word is lost."""
     _open(browser, api)
     _paste(browser, "Look: http://127.0.0.1/x and http://b.example <b>please</b>")
     browser.wait("recent.children.length === 1 && found.querySelectorAll('li').length === 2")
@@ -145,7 +145,7 @@ def test_no_url_is_shown_as_it_is(browser: Browser, api: MemoryApi, url: str, sh
 
 
 def test_what_could_not_be_taken_stays_in_the_box(browser: Browser, api: MemoryApi) -> None:
-    """Another try hands in only these."""
+    """Another try submits only these."""
     _open(browser, api)
     api.store.fault = StoreUnavailableError("The database is locked.")
     _paste(browser, "https://a.example/x\nhttp://b.example")
@@ -161,7 +161,7 @@ def test_what_could_not_be_taken_stays_in_the_box(browser: Browser, api: MemoryA
 
 
 def test_too_many_at_once_are_counted(browser: Browser, api: MemoryApi) -> None:
-    """None of them is handed in, and the box keeps them."""
+    """None of them is submitted, and the box keeps them."""
     _open(browser, api)
     _paste(browser, "\n".join(f"https://a.example/{number}" for number in range(51)))
     browser.wait("!problem.hidden")
@@ -171,7 +171,7 @@ def test_too_many_at_once_are_counted(browser: Browser, api: MemoryApi) -> None:
 
 
 async def _seed(api: MemoryApi, scan_id: str, state: State, life: Life) -> None:
-    """Bring a QUEUED scan to the state."""
+    """Move a QUEUED scan to the state."""
     if state is State.COMPLETED:
         await finish_as_phishing(api.store, scan_id, life)
         return
@@ -232,7 +232,7 @@ def test_names_that_every_object_has_are_only_words(browser: Browser, api: Memor
 
 
 def test_a_form_that_a_script_writes_is_told_apart(browser: Browser, api: MemoryApi) -> None:
-    """The list of forms says which ones the page's own text does not hold."""
+    """The list of forms marks those that the page's own text does not contain."""
     own = Form(action="https://a.example/", has_password=True)
     page = Page(forms=(own, replace(own, by_script=True)))
     found = msgspec.json.encode(Evidence(page=page)).decode()

@@ -1,4 +1,4 @@
-"""Scans over HTTP: handing in, looking, listing, cancelling; and every way of being refused."""
+"""Scans over HTTP: submit, view, list, cancel; and every refusal."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def api() -> Iterator[MemoryApi]:
 
 
 def test_a_url_is_accepted_and_found_again(api: MemoryApi) -> None:
-    """202 names where the scan is; it is normalised, recorded and a worker is told."""
+    """202 names the address of the scan; it is normalised and recorded, and a wake-up is sent."""
     answer = api.client.post("/api/scans", json={"url": "hxxps://WWW[.]example[.]com"})
     scan = answer.json()
     assert answer.status_code == HTTPStatus.ACCEPTED
@@ -34,7 +34,7 @@ def test_a_url_is_accepted_and_found_again(api: MemoryApi) -> None:
 
 
 def test_a_finished_scan_shows_everything(api: MemoryApi) -> None:
-    """Verdict with its hits, evidence, artefacts and the whole trail come in one document."""
+    """One document has the verdict with its hits, evidence, artefacts and the complete trail."""
     scan_id = api.submit()
     api.finish(scan_id)
     seen = api.client.get(f"/api/scans/{scan_id}").json()
@@ -54,7 +54,7 @@ def test_a_finished_scan_shows_everything(api: MemoryApi) -> None:
 
 
 def test_a_hostile_title_is_only_ever_json(api: MemoryApi) -> None:
-    """The title comes back to the letter, in a body that no browser takes for a page."""
+    """The title is returned unchanged, in a body that no browser shows as a page."""
     scan_id = api.submit()
     api.finish(scan_id)
     answer = api.client.get(f"/api/scans/{scan_id}")
@@ -98,7 +98,7 @@ def test_a_url_that_can_never_be_scanned_is_refused(api: MemoryApi, url: str, re
 
 
 def test_half_a_character_in_pasted_text_is_replaced(api: MemoryApi) -> None:
-    """JSON can hold one, and UTF-8 cannot: as in a browser's URL, another one stands for it."""
+    """JSON can contain a lone surrogate, UTF-8 cannot: it is replaced as in a browser's URL."""
     answer = api.client.post(
         "/api/pasted",
         content=json.dumps({"text": "see\ud800 https://www.example.com/\ud800"}),
@@ -150,7 +150,7 @@ def test_a_body_that_cannot_be_parsed_is_a_bad_request(api: MemoryApi, body: byt
 
 
 def test_an_error_does_not_echo_what_was_sent(api: MemoryApi) -> None:
-    """What a stranger wrote into a wrong field does not come back."""
+    """The value of a wrong field is not in the response."""
     answer = api.client.post("/api/scans", json={"url": {"secret": "token-1234"}})
     assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
     assert "token-1234" not in answer.text
@@ -190,7 +190,7 @@ def test_a_wrong_page_is_invalid(api: MemoryApi, query: str) -> None:
 
 @pytest.mark.parametrize("before", ["2026-11-25", "nope", "01A2139D-197E-707F-BF06-E84F2F000000"])
 def test_a_page_before_what_is_no_id_is_refused(api: MemoryApi, before: str) -> None:
-    """It would not be a page of what was asked for: who pages would begin anew for ever."""
+    """Otherwise the first page would be returned, and a client would never reach the end."""
     answer = api.client.get("/api/scans", params={"before": before})
     assert answer.status_code == HTTPStatus.BAD_REQUEST
     assert "`before` must be the id of a scan." in answer.text
@@ -223,7 +223,7 @@ def test_routes_that_are_not_there_answer_in_our_shape(
 
 
 def test_without_redis_the_scan_is_recorded_and_says_so(api: MemoryApi) -> None:
-    """202 all the same, with a warning: the rescuer will wake a worker."""
+    """The status is 202 with a warning, because the rescuer will send the wake-up."""
     api.queue.fault = QueueUnavailableError("Redis does not answer.")
     answer = api.client.post("/api/scans", json={"url": "https://www.example.com/"})
     scan = answer.json()
@@ -248,7 +248,7 @@ def test_a_scan_is_cancelled(api: MemoryApi) -> None:
 
 
 def test_a_cancelled_scan_has_no_verdict_in_lists(api: MemoryApi) -> None:
-    """Nothing was concluded of it; what other scans ended with stands beside it."""
+    """It has no conclusion; the verdicts of other scans are in the same list."""
     cancelled, done, odd = api.submit(), api.submit(), api.submit("http://paypal.com.evil.top/")
     for scan_id in (cancelled, odd):
         api.client.delete(f"/api/scans/{scan_id}")
@@ -263,7 +263,7 @@ def test_a_cancelled_scan_has_no_verdict_in_lists(api: MemoryApi) -> None:
 
 
 def test_a_finished_scan_cannot_be_cancelled(api: MemoryApi) -> None:
-    """409 names the end that it reached, and that end stands."""
+    """409 names its final state, which stays."""
     scan_id = api.submit()
     api.finish(scan_id)
     answer = api.client.delete(f"/api/scans/{scan_id}")
@@ -273,7 +273,7 @@ def test_a_finished_scan_cannot_be_cancelled(api: MemoryApi) -> None:
 
 
 def test_another_site_cannot_cancel(api: MemoryApi) -> None:
-    """Its scripts are refused whatever they send, and the scan goes on."""
+    """Its scripts are refused with any request, and the scan continues."""
     scan_id = api.submit()
     foreign = {"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}
     answers = [api.client.delete(f"/api/scans/{scan_id}", headers=each) for each in foreign]
@@ -287,7 +287,7 @@ def test_another_site_cannot_cancel(api: MemoryApi) -> None:
 def test_without_a_database_all_is_unavailable_until_it_is_back(
     api: MemoryApi, method: str, path: str
 ) -> None:
-    """503 tells when to ask again, and the next request works once the database does."""
+    """503 says when to ask again, and the next request works once the database does."""
     body = {"url": "https://www.example.com/"} if method == "POST" else None
     api.store.fault = StoreUnavailableError("The database is locked.")
     answer = api.client.request(method, f"/api/scans{path}", json=body)

@@ -49,7 +49,7 @@ def _submit(client: httpx.Client) -> httpx.Response:
 
 
 def test_a_scan_is_recorded_in_sqlite_and_queued_in_valkey(tmp_path: Path) -> None:
-    """The real parts hold what the answer says; with Valkey gone the row alone is enough."""
+    """The real parts contain what the response says; without Valkey the row alone is enough."""
     settings = Settings.read(_environ(tmp_path))
     with (
         Valkey(settings.valkey_dir) as valkey,
@@ -74,7 +74,7 @@ def test_a_scan_is_recorded_in_sqlite_and_queued_in_valkey(tmp_path: Path) -> No
 
 
 def test_the_server_comes_up_before_its_database_and_recovers(tmp_path: Path) -> None:
-    """Unhealthy while the database cannot be opened, in use soon after it can, nobody helping."""
+    """It is unhealthy while the database cannot be opened, and recovers soon afterwards."""
     in_the_way = Settings.read(_environ(tmp_path)).database_path
     in_the_way.mkdir()
     with api_process(_environ(tmp_path)) as (_, address), client_of(address) as client:
@@ -101,7 +101,7 @@ def test_a_signal_ends_the_server_cleanly(tmp_path: Path, number: signal.Signals
 
 
 def test_a_signal_ends_a_server_whose_database_is_down(tmp_path: Path) -> None:
-    """Waiting for the database does not keep the process."""
+    """The wait for the database does not keep the process running."""
     Settings.read(_environ(tmp_path)).database_path.mkdir()
     with api_process(_environ(tmp_path)) as (process, address), client_of(address) as client:
         assert not _is_up(client.get("/health"))
@@ -112,7 +112,7 @@ def test_a_signal_ends_a_server_whose_database_is_down(tmp_path: Path) -> None:
 
 
 def test_port_zero_announces_the_real_port(tmp_path: Path) -> None:
-    """Whoever started the server reads from its output where it listens."""
+    """The program that started the server reads its address from its output."""
     with api_process(_environ(tmp_path)) as (_, address), client_of(address) as client:
         assert address.startswith("http://127.0.0.1:")
         assert not address.endswith(":0")
@@ -120,7 +120,7 @@ def test_port_zero_announces_the_real_port(tmp_path: Path) -> None:
 
 
 def test_a_server_on_ipv6_loopback_answers_to_its_address(tmp_path: Path) -> None:
-    """The guard knows the address in brackets."""
+    """The guard accepts the address in brackets."""
     environ = _environ(tmp_path, API_HOST="::1")
     with api_process(environ) as (_, address), client_of(address) as client:
         assert address.startswith("http://[::1]:")
@@ -144,7 +144,7 @@ class _UnusableStore(MemoryStore):
 def test_a_database_that_can_never_be_used_ends_the_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What waiting cannot mend is raised to the command, with the signals as they were."""
+    """An error that waiting cannot repair is raised to the command, with the old handlers."""
     monkeypatch.setattr("api.app.make_store", lambda _settings: _UnusableStore())
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(ConfigError, match="TURSO_AUTH_TOKEN"):

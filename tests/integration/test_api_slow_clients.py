@@ -1,4 +1,4 @@
-"""Clients that send or read nothing, or hardly anything: they do not keep others out."""
+"""Clients that send or read little or nothing do not exclude other clients."""
 
 import contextlib
 import json
@@ -79,7 +79,7 @@ def _wait_until_closed(process: "subprocess.Popen[str]") -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_crowd_from_one_address_keeps_nobody_out(patient: Api, way: str) -> None:
-    """Not even those who ask from the same address, as on loopback everybody does."""
+    """Also clients with the same address are served, as all clients on loopback have."""
     process, address = patient
     with crowd(address, _CROWD, WAYS[way]):
         assert [served(address) for _ in range(5)] == [200] * 5
@@ -96,7 +96,7 @@ def test_a_crowd_from_many_addresses_keeps_nobody_out(patient: Api, way: str) ->
 
 
 def test_a_client_that_was_there_first_is_not_dropped(patient: Api) -> None:
-    """A crowd of others drops its own: who has one connection is the last to lose it."""
+    """A crowd loses its own connections: a client with one connection is the last to lose it."""
     _, address = patient
     with connect(address) as honest:
         honest.sendall(b"GET /ui/app.js HTTP/1.1\r\nHost: localhost\r\n")
@@ -106,7 +106,7 @@ def test_a_client_that_was_there_first_is_not_dropped(patient: Api) -> None:
 
 
 def test_few_file_descriptors_lower_the_cap(tmp_path: Path) -> None:
-    """The server comes never so far that it can accept nobody."""
+    """The server always has enough descriptors to accept a client."""
     with _api(tmp_path, "prlimit", "--nofile=400:400", API_CLIENT_TIMEOUT_SECONDS="300") as (
         process,
         address,
@@ -129,7 +129,7 @@ def test_the_server_takes_all_file_descriptors_it_may(tmp_path: Path) -> None:
 
 
 def test_without_file_descriptors_the_log_is_not_flooded(tmp_path: Path) -> None:
-    """What cannot be accepted is said once, and accepted when there are some again."""
+    """The failure is logged once, and connections are accepted again when there are descriptors."""
     with _api(tmp_path) as (process, address):
         _await_database(address)
         taken = psutil.Process(process.pid).num_fds()
@@ -168,7 +168,7 @@ _CODES = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_does_not_come_in_time_is_answered_and_closed(hasty: Api, way: str) -> None:
-    """408 in the API's own shape, where nothing else was answered; then the connection ends."""
+    """The response is 408 in the API's own format, if there was none before; then it is closed."""
     process, address = hasty
     with crowd(address, 3, WAYS[way]) as clients:
         _wait_until_closed(process)
@@ -185,7 +185,7 @@ def test_what_does_not_come_in_time_is_answered_and_closed(hasty: Api, way: str)
 
 @pytest.mark.parametrize("way", ["half a head", "half a body"])
 def test_a_byte_from_time_to_time_is_no_progress(hasty: Api, way: str) -> None:
-    """A head and a body have their time in all, however steadily their bytes come."""
+    """A head and a body have a total time limit, even if their bytes arrive steadily."""
     _, address = hasty
     with connect(address) as client:
         client.sendall(WAYS[way])
@@ -201,7 +201,7 @@ def test_a_byte_from_time_to_time_is_no_progress(hasty: Api, way: str) -> None:
 
 
 def test_an_answer_that_is_read_slowly_is_cut_off(hasty: Api) -> None:
-    """Reading a little from time to time does not keep a connection."""
+    """A client that reads a little from time to time does not keep its connection."""
     process, address = hasty
     with connect(address, small=True) as client:
         client.sendall(WAYS["never read"])
@@ -214,7 +214,7 @@ def test_an_answer_that_is_read_slowly_is_cut_off(hasty: Api) -> None:
 
 
 def test_a_request_that_was_cut_off_is_not_acted_upon(hasty: Api) -> None:
-    """The part that came may be a whole document; the client was told that it came too late."""
+    """The part may be a valid document, but the client was informed that it came too late."""
     _, address = hasty
     with connect(address) as late, connect(address) as gone:
         late.sendall(WAYS["half a body"])
@@ -237,7 +237,7 @@ def test_a_request_that_was_cut_off_is_not_acted_upon(hasty: Api) -> None:
     ],
 )
 def test_a_head_that_is_refused(patient: Api, head: bytes, status: int) -> None:
-    """A head has 16 KiB, also where it comes in one piece; the refusal has our shape."""
+    """A head has at most 16 KiB, also if it comes in one packet; the refusal has our format."""
     _, address = patient
     with connect(address) as client:
         end = b"\r\n" if head.endswith(b"\n") else b""
@@ -248,7 +248,7 @@ def test_a_head_that_is_refused(patient: Api, head: bytes, status: int) -> None:
 
 
 def test_the_server_stops_in_time_whoever_is_connected(tmp_path: Path) -> None:
-    """Clients that wait, and never will do otherwise, do not keep the process."""
+    """Clients that wait forever do not keep the process running."""
     with _api(tmp_path, API_CLIENT_TIMEOUT_SECONDS="300") as (process, address):
         assert served(address) == 200
         with contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""A reviewer's attacks on the HTTP API: work that holds others up, many addresses, odd requests."""
+"""A reviewer's attacks on the HTTP API: expensive requests, many addresses, unusual requests."""
 
 import contextlib
 import socket
@@ -33,7 +33,7 @@ def api() -> Iterator[MemoryApi]:
 
 
 def _exchange(api: MemoryApi, request: bytes) -> bytes:
-    """Send the bytes and return all that comes until the server closes."""
+    """Send the bytes and return all received bytes until the server closes."""
     with connect(str(api.client.base_url).rstrip("/")) as client:
         with contextlib.suppress(OSError):  # it may close before it has read all
             client.sendall(request)
@@ -46,7 +46,7 @@ class _Stuck(Service):
     begun, done = threading.Event(), threading.Event()
 
     def normalised(self, url: str) -> str:
-        """Say that it was asked, and answer when it may."""
+        """Record the call, and return when the test allows it."""
         self.begun.set()
         assert self.done.wait(20)
         return super().normalised(url)
@@ -88,7 +88,7 @@ print("read")
 
 
 def test_a_text_costs_its_length_and_not_its_square() -> None:
-    """Three times what a request may hold takes a second or two; the square, a minute and more."""
+    """Three times the longest request takes a second or two; with quadratic time, over a minute."""
     done = subprocess.run(
         [sys.executable, "-c", _READ, *_SQUARES], capture_output=True, text=True, check=False
     )
@@ -99,13 +99,13 @@ def test_a_text_costs_its_length_and_not_its_square() -> None:
     "text", ["}([.] hxxp://'", ". |{:[.] www.|!/", ',a@<][.] www.>"', "<[.],{[.] ftp:))!"]
 )
 def test_a_text_whose_dots_are_all_brackets_is_read(api: MemoryApi, text: str) -> None:
-    """Taking a spaced dot in brackets for a dot may take a URL's beginning along."""
+    """A spaced dot in brackets may remove the start of a URL when it is read as a dot."""
     answer = api.client.post("/api/pasted", json={"text": text})
     assert answer.status_code == HTTPStatus.OK
 
 
 def test_of_many_addresses_the_one_that_waits_longest_goes() -> None:
-    """A crowd with one connection each takes no place from a client that goes on asking."""
+    """A crowd with one connection each does not replace a client that sends requests."""
     service = Service(MemoryStore(), MemoryQueue(), lambda: NOW)
     limits = Limits(total=40, head_s=300, idle_s=300)
     with api_thread(service, limits=limits) as client, contextlib.ExitStack() as stack:
@@ -126,7 +126,7 @@ def test_of_many_addresses_the_one_that_waits_longest_goes() -> None:
 def test_chunks_of_a_byte_do_not_hold_the_loop(
     api: MemoryApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However much of them lies there, a turn of the loop takes a few hundred of a connection."""
+    """A turn of the loop processes a few hundred chunks of a connection, however many there are."""
     taken: list[int] = []
     real = Connection.data_received
 
@@ -144,7 +144,7 @@ def test_chunks_of_a_byte_do_not_hold_the_loop(
 
 @pytest.mark.parametrize("version", ["2.0", "9.9", "0.9", "1.2", "0.0"])
 def test_another_version_is_refused(api: MemoryApi, version: str) -> None:
-    """A request line may not claim what this server does not speak."""
+    """A request line must name a version that this server supports."""
     request = f"GET /api/scans HTTP/{version}\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     assert _exchange(api, request.encode()).startswith(b"HTTP/1.1 505 ")
 
@@ -180,7 +180,7 @@ def test_no_connection_is_upgraded_past_the_guard(api: MemoryApi, lines: bytes) 
 
 
 def test_trailers_change_nothing(api: MemoryApi) -> None:
-    """What stands behind a chunked body is not read as a header that would let it in."""
+    """Text after a chunked body is not read as a header that would allow the request."""
     body = b'{"url": "https://www.example.com/"}'
     start = b"POST /api/scans HTTP/1.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
     chunk = b"\r\n%x\r\n%s\r\n0\r\n" % (len(body), body)
@@ -230,7 +230,7 @@ def test_nothing_beside_the_page_is_served(api: MemoryApi, path: str) -> None:
     ids=["apart", "same", "ends", "nested", "long", "dashes"],
 )
 def test_many_ranges_are_no_larger_an_answer(api: MemoryApi, ranges: str) -> None:
-    """A head of 16 KiB asks for a small file a thousand times, and gets it once at most."""
+    """A head of 16 KiB requests a small file a thousand times and gets it once at most."""
     head = b"GET /ui/app.js HTTP/1.1\r\nConnection: close\r\n" + _HOST
     whole = _exchange(api, head + b"\r\n")
     answer = _exchange(api, head + f"Range: bytes={ranges}\r\n\r\n".encode())
@@ -239,7 +239,7 @@ def test_many_ranges_are_no_larger_an_answer(api: MemoryApi, ranges: str) -> Non
 
 
 def test_an_unseen_character_is_shown_by_its_code(tmp_path: Path, api: MemoryApi) -> None:
-    """The page shows what a terminal would not get: a title hides no words and turns no text."""
+    """The page shows characters that a terminal would not get: a title hides no text."""
     unfit = [char for char in map(chr, range(0x110000)) if is_unfit(char)]
     codes = [ord(char) for char in unfit if not 0xD800 <= ord(char) < 0xE000]
     with contextlib.closing(Browser(tmp_path)) as browser:

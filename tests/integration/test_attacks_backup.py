@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(120)
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Return the members of an honest backup of five scans."""
+    """Return the members of a valid backup of five scans."""
     return honest_members(tmp_path_factory.mktemp("good"))
 
 
@@ -65,7 +65,7 @@ _HIDDEN = {
 def test_a_nul_in_a_comment_hides_no_change(
     what: str, good: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """SQLite reads a definition to its first NUL; the text after it must not make it look whole."""
+    """SQLite reads a definition to its first NUL; text after it must not make it look complete."""
     name, before, comment = _HIDDEN[what]
     statements = [_hidden(name, before, comment)]
     if what == "an index of every row":
@@ -77,7 +77,7 @@ def test_a_nul_in_a_comment_hides_no_change(
 
 
 def test_audit_verify_sees_through_it_too(tmp_path: Path) -> None:
-    """The same change, made to the database where it stands."""
+    """The same change, made in the live database."""
     system = System(tmp_path / "state")
     assert system.run("migrate").returncode == 0
     assert system.run("audit", "verify").returncode == 0
@@ -90,7 +90,7 @@ def test_audit_verify_sees_through_it_too(tmp_path: Path) -> None:
 
 
 def test_a_manifest_that_is_nested_without_end_is_damage(tmp_path: Path) -> None:
-    """It exhausts a recursive reader; it is told as damage, not as a defect of ours."""
+    """It exhausts a recursive parser; it is reported as damage, not as our own defect."""
     file = tmp_path / "nested.tar"
     with file.open("wb") as stream:
         document = b'{"format":1,"safeurl":' + b"[" * 60_000
@@ -151,13 +151,13 @@ def _free(statement: str) -> list[str]:
 def test_rows_that_would_stop_an_installation_are_refused(
     what: str, good: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """Each keeps every CHECK; SafeURL could write or list nothing any more after it."""
+    """Each satisfies every CHECK, but afterwards SafeURL could write or list nothing."""
     statement, words = _POISON[what]
     assert words in _restore(archive(good, changed(good, tmp_path, *_free(statement))), tmp_path)
 
 
 def test_audit_verify_names_what_cannot_be_gone_on_with(tmp_path: Path) -> None:
-    """As it stands in a live database: a fault of the trail, not a defect of ours."""
+    """In a live database it is a fault of the trail, not our own defect."""
     system = System(tmp_path / "state")
     done = system.run("https://example.com/", program="submit-scan")
     assert done.returncode == 0, done.stderr
@@ -179,7 +179,7 @@ def test_audit_verify_names_what_cannot_be_gone_on_with(tmp_path: Path) -> None:
 def test_two_objects_on_one_page_are_damage(
     names: tuple[str, str], good: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """The definitions are ours to the last letter; what stands on the pages is another's."""
+    """The definitions are exactly ours, but the content of the pages is not."""
     page = f"(SELECT rootpage FROM sqlite_master WHERE name = '{names[0]}')"  # noqa: S608 - constants of this test
     swap = f"UPDATE sqlite_master SET rootpage = {page} WHERE name = '{names[1]}'"  # noqa: S608 - constants of this test
     database = changed(good, tmp_path, swap)
@@ -203,7 +203,7 @@ def _huge(path: Path) -> None:
 def test_a_blob_without_end_does_not_hold_a_backup_up(
     put: Callable[[Path], None], tmp_path: Path
 ) -> None:
-    """Who has taken over the service waits for root to take a backup of its folder."""
+    """An attacker who controls the service waits for root to take a backup of its folder."""
     honest_members(tmp_path)
     system = System(tmp_path / "state")
     blob = min(system.settings.artefact_dir.glob("??/*"))

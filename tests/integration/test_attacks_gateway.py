@@ -1,6 +1,6 @@
-"""Attacks on the egress gateway by one who holds a sandbox, or a user of the host.
+"""Attacks on the egress gateway by an attacker in a sandbox, or by a user of the host.
 
-Each goes through the gateway's real processes, by bytes and descriptors that no library sends.
+Each uses the gateway's real processes, with bytes and descriptors that no library sends.
 """
 
 import json
@@ -51,7 +51,7 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
 def _say(
     gateway: GatewayProcess, server: socket.socket, policy: EgressPolicy, said: bytes
 ) -> tuple[bytes, EgressDecision]:
-    """Say this in a tunnel to `site.test`; return what arrived, and the record."""
+    """Send this in a tunnel to `site.test`; return the received bytes and the record."""
     socket_id, directory = gateway.open(policy)
     connection, _ = tunnel(directory, f"site.test:{server.getsockname()[1]}")
     with connection, accept(server) as accepted:
@@ -70,7 +70,7 @@ def _say(
 def test_a_later_hello_does_not_hide_whom_the_first_one_named(
     named: GatewayProcess, server: socket.socket, later: bytes
 ) -> None:
-    """Early data is answered before a second hello, which could cover up where it went."""
+    """Early data is answered before a second hello, which could hide its target."""
     said = hello(b"other.test", extension(_EARLY_DATA)) + _DATA + later
     arrived, decision = _say(named, server, _LENIENT, said)
     assert arrived == said
@@ -80,7 +80,7 @@ def test_a_later_hello_does_not_hide_whom_the_first_one_named(
 def test_a_later_hello_without_a_name_leaves_the_first_ones_on_record(
     named: GatewayProcess, server: socket.socket
 ) -> None:
-    """Also where both may pass."""
+    """The record keeps it also if both names are allowed."""
     said = hello(b"site.test") + record(message(body()))
     arrived, decision = _say(named, server, LOOPBACK, said)
     assert (arrived, decision.sni) == (said, "site.test")
@@ -89,7 +89,7 @@ def test_a_later_hello_without_a_name_leaves_the_first_ones_on_record(
 def test_a_heartbeat_does_not_end_the_wait_for_a_second_hello(
     named: GatewayProcess, server: socket.socket
 ) -> None:
-    """Servers that know heartbeats pass over them, and then read the hello behind."""
+    """Servers that support heartbeats skip them, and then read the hello after them."""
     own, other = hello(b"site.test", extension(15, b"\x01")), hello(b"other.test")
     arrived, decision = _say(named, server, LOOPBACK, own + _HEARTBEAT + other)
     assert other not in arrived
@@ -115,7 +115,7 @@ _SECOND = b"GET http://hidden.test/ HTTP/1.1\r\nHost: hidden.test\r\n\r\n"
 def test_a_request_hidden_behind_another_one_goes_nowhere(
     gateway: GatewayProcess, server: socket.socket, method: str, framing: str, sent: bytes
 ) -> None:
-    """In the same packet, behind each kind of body, and behind what asks for another protocol."""
+    """It is in the same packet, after each kind of body, and after a request to upgrade."""
     socket_id, directory = gateway.open()
     head = f"{method} http://{where_of(server)}/ HTTP/1.1\r\nHost: x\r\n{framing}\r\n".encode()
     with connect(directory) as client:
@@ -133,7 +133,7 @@ def test_a_request_hidden_behind_another_one_goes_nowhere(
 
 
 def _read_request(accepted: socket.socket) -> bytes:
-    """Read up to the end of the head, and what has come with it."""
+    """Read up to the end of the head, including bytes after it."""
     data = b""
     while b"\r\n\r\n" not in data:
         data += accepted.recv(65536)
@@ -144,7 +144,7 @@ def _read_request(accepted: socket.socket) -> bytes:
 def test_descriptors_that_come_along_are_not_kept(
     gateway: GatewayProcess, server: socket.socket, where: str
 ) -> None:
-    """A sandbox cannot fill its process' table of files, nor have it hold a file open."""
+    """A sandbox cannot fill its process' table of files, nor make it keep a file open."""
     _, directory = gateway.open()
     with connect(directory) as client, ExitStack() as stack:
         if where == "tunnel":
@@ -167,7 +167,7 @@ def test_descriptors_that_come_along_are_not_kept(
 def test_a_process_holds_nothing_of_another_sandbox_nor_of_the_gateway(
     tmp_path: Path,
 ) -> None:
-    """Who takes over the process of a sandbox finds in it no socket but that sandbox's own."""
+    """An attacker in the process of a sandbox finds only the socket of this sandbox."""
     with GatewayProcess(tmp_path) as gateway:
         before = {each.pid for each in gateway.processes()}
         for _ in range(3):
@@ -200,7 +200,7 @@ def _sockets(pid: int) -> set[str]:
 def test_connections_side_by_side_share_one_cap(
     gateway: GatewayProcess, server: socket.socket
 ) -> None:
-    """Tunnels and plain requests at once take no more than one of them may."""
+    """Tunnels and plain requests together get no more than one of them may get."""
     cap, each_b, count = 40_000, 10_000, 8
     socket_id, directory = gateway.open(lab_policy(max_bytes_in=cap))
     plain = f"GET http://{where_of(server)}/ HTTP/1.1\r\nHost: x\r\n\r\n".encode()
@@ -256,7 +256,7 @@ with socket.socket(socket.AF_UNIX) as asked:
 
 @needs_root
 def test_root_of_a_user_namespace_is_not_root_to_the_gateway() -> None:
-    """Any user of a host may be root of a namespace, and say so; the gateway sees who it is."""
+    """Any user of a host may be root of a namespace; the gateway sees the user on the host."""
     with open_folder() as folder, GatewayProcess(folder) as gateway:
         gateway.egress_dir.chmod(0o777)
         control = gateway.egress_dir / CONTROL_NAME

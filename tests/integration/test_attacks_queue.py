@@ -1,4 +1,4 @@
-"""A reviewer's attacks on the queue: servers that are no Redis, floods, disguised jobs, TLS."""
+"""A reviewer's attacks on the queue: servers that are not Redis, floods, disguised jobs, TLS."""
 
 import asyncio
 import gzip
@@ -46,7 +46,7 @@ def _server(port: int) -> RedisServer:
 
 @pytest.mark.parametrize("name", ANSWERS)
 async def test_a_server_that_is_no_redis_is_a_queue_that_is_away(name: str) -> None:
-    """The API records scans and says so; no answer ends maintenance or a worker."""
+    """The API records scans and reports it; no response ends maintenance or a worker."""
     with StrayRedis(ANSWERS[name]) as stray:
         queue = RQQueue(_server(stray.port).connect(), job_timeout_s=30)
         service = Service(MemoryStore(), queue, lambda: NOW)
@@ -68,7 +68,7 @@ async def test_a_server_that_is_no_redis_is_a_queue_that_is_away(name: str) -> N
 
 
 def test_a_worker_lives_on_beside_a_server_that_is_no_redis(tmp_path: Path) -> None:
-    """It says that Redis is lost and tries again, instead of ending with a trace."""
+    """It logs that Redis is lost and tries again, instead of ending with a traceback."""
     with StrayRedis(ANSWERS["a list"]) as stray:
         worker = ScanWorkerProcess(stray.settings, tmp_path)
         with worker:
@@ -78,11 +78,11 @@ def test_a_worker_lives_on_beside_a_server_that_is_no_redis(tmp_path: Path) -> N
 
 
 async def test_a_queue_full_of_long_ids_is_read_in_parts(tmp_path: Path) -> None:
-    """Who may only write to the queue cannot make maintenance read all of it at once."""
+    """A user with write access to the queue cannot make maintenance read all of it at once."""
     parts: list[int] = []
 
     class Counting(AsyncRedis):
-        """A client that counts what each look at the queue brings."""
+        """A client that counts the results of each read of the queue."""
 
         async def lrange(self, name, start, end):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
             found = await super().lrange(name, start, end)
@@ -161,7 +161,7 @@ _DISGUISES: dict[str, Callable[[str], bytes]] = {
 
 
 def test_a_disguised_job_is_refused(tmp_path: Path) -> None:
-    """A wake-up is what we write ourselves, to the byte's meaning, whatever else would read it."""
+    """A wake-up is exactly what we write, even if other programs could read the job differently."""
     with TcpValkey(tmp_path) as valkey, valkey.client() as attacker:
         for name, make in _DISGUISES.items():
             scan_id = _scan_id()
@@ -174,13 +174,13 @@ def test_a_disguised_job_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_job_that_grows_after_its_check_is_refused(tmp_path: Path) -> None:
-    """Whoever swaps a job between the look at its size and its reading gets no other call run."""
+    """If the job is replaced between the check of its size and the read, no other call runs."""
     scan_id = _scan_id()
     job_id = f"{scan_id}-00000000"
     with TcpValkey(tmp_path) as valkey, valkey.client() as attacker:
 
         class Raced(Redis):
-            """A client whose every reading comes just after the attacker's write."""
+            """A client whose every read comes just after the attacker's write."""
 
             def hmget(self, name, keys, *args):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN202
                 call = data("os.system", None, ["true"], {"x" * 100_000: None})
@@ -211,7 +211,7 @@ def test_a_job_that_grows_after_its_check_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_password_that_breaks_the_url_is_not_shown(url: str) -> None:
-    """The library's own words quote what it took for a host or a port."""
+    """The library's own message quotes the text that it read as host or port."""
     with pytest.raises(ConfigError) as caught:
         Settings.read({"REDIS_URL": url})
     assert _SECRET not in str(caught.value)
@@ -234,7 +234,7 @@ _SITE = make_certificate("site.example", issuer=_AUTHORITY)
 async def test_a_certificate_of_somebody_else_is_not_enough(
     tmp_path: Path, certificate: Certificate
 ) -> None:
-    """A site that our authority knows is no authority, and names match whole."""
+    """A site with a certificate of our authority is no authority, and names match completely."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     path = certificate.write(tmp_path / "server.pem")
     # The chain as the attacker would send it.

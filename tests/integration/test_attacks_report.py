@@ -76,7 +76,7 @@ _SERVERS = {
 
 @pytest.mark.parametrize("server", _SERVERS)
 def test_no_server_makes_its_report_malformed(server: str) -> None:
-    """Whatever stands in status, headers, locations and bytes, the report has its shape."""
+    """For all statuses, headers, locations and bytes, the report has its format."""
     reply, is_seen = _SERVERS[server]
     with PageServer({f"/{server}": lambda _: reply}) as pages:
         page = _read(pages.url(f"/{server}")).evidence().page

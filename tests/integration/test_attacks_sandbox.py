@@ -1,4 +1,4 @@
-"""Attacks of code that runs inside a sandbox on what the host's kernel shares out to everybody."""
+"""Attacks of code in a sandbox on resources that the host's kernel shares among all programs."""
 
 import json
 import signal
@@ -188,7 +188,7 @@ told({" ".join(how).strip(): what for how, what in found.items()})
 
 
 def seen(script: str, **caps: Any) -> Any:
-    """Return what the script told in a sandbox that ended by itself."""
+    """Return the output of the script in a sandbox that ended by itself."""
     with lab(_PRELUDE + script, **caps) as room:
         ran = room.run()
     assert (ran.exit.error, ran.exit.stopped, ran.exit.exit_code) == (None, None, 0), ran.exit
@@ -196,7 +196,7 @@ def seen(script: str, **caps: Any) -> Any:
 
 
 def test_a_sandbox_takes_no_terminal_of_the_host(runtime: str) -> None:
-    """Four processes could hold all there are, and nobody could open one in another container."""
+    """Four processes could use all terminals, and no other container could open one."""
     got = bytearray()
     held: list[int] = []
 
@@ -227,14 +227,14 @@ def test_a_crash_starts_no_program_of_the_host(runtime: str) -> None:
 
 
 def test_no_lock_lease_or_watch_is_to_be_had() -> None:
-    """Of `fcntl` is allowed what duplicates a descriptor and reads and sets its flags."""
+    """`fcntl` may only duplicate a descriptor and read and set its flags."""
     found = seen(_FCNTL, runtime=RUNC)
     assert (found.pop("duplicate"), found.pop("flags")) == ("done", "done")
     assert set(found.values()) == {"EPERM"}, found
 
 
 def test_nothing_of_the_host_opens_for_writing(runtime: str) -> None:
-    """Of all files there are, only devices without a state; folders in memory take new files."""
+    """Only devices without a state open for writing; folders in memory accept new files."""
     found = seen(_OPEN_ALL, runtime=runtime)
     assert found["tried"] > 1000
     own = set() if runtime == RUNC else _GVISORS_FILES
@@ -243,9 +243,9 @@ def test_nothing_of_the_host_opens_for_writing(runtime: str) -> None:
 
 
 def test_no_program_that_was_brought_runs(runtime: str) -> None:
-    """Nor by a descriptor, from the other file system in memory, by the loader, or mapped.
+    """Also not by a descriptor, from the other file system in memory, by the loader, or mapped.
 
-    gVisor lets the loader map it all the same: its kernel does not look at the mount there.
+    gVisor lets the loader map it: its kernel does not check the mount there.
     """
     found = seen(_RUN, runtime=runtime)
     assert {found.pop("the image's"), found.pop("the image's by the loader")} == {"done"}
@@ -256,9 +256,9 @@ def test_no_program_that_was_brought_runs(runtime: str) -> None:
 
 
 def test_no_memory_comes_from_the_hosts_reserve_or_is_merged() -> None:
-    """Huge pages are the host's pool, beside the sandbox's cap; merged pages tell what others hold.
+    """Huge pages belong to the host, outside the sandbox's cap; merged pages show others' content.
 
-    The answer is the filter's: a host without huge pages, or without the merging, has others.
+    The response is the filter's: a host without huge pages, or without the merging, has others.
     """
     found = seen(_SHARED_MEMORY, runtime=RUNC)
     assert (found.pop("plain"), found.pop("given back")) == ("done", "done")

@@ -1,4 +1,4 @@
-"""Somebody with the database in hand and no triggers in the way: `verify` names what was done."""
+"""Attacks with write access to the database and without triggers: `verify` names the changes."""
 
 import asyncio
 import contextlib
@@ -42,7 +42,7 @@ def _named(faults: Sequence[str]) -> list[str]:
 
 @pytest.mark.parametrize("case", TAMPERING_CASES)
 async def test_each_change_is_named(case: str, open_trail: OpenTrail, tmp_path: Path) -> None:
-    """Every sentence, and none on rows that nobody touched."""
+    """Every sentence is there, and none about unchanged rows."""
     changes, sentences = TAMPERING_CASES[case]
     async with open_trail(tmp_path) as victim:
         if changes:
@@ -56,7 +56,7 @@ async def test_each_change_is_named(case: str, open_trail: OpenTrail, tmp_path: 
 
 @pytest.mark.parametrize("parts", ["not json", "{", "[" * 100_000])
 async def test_a_value_that_is_no_json_is_named(parts: str, tmp_path: Path) -> None:
-    """A CHECK that cannot be evaluated is a fault; the rest is verified all the same."""
+    """A CHECK that cannot be evaluated is a fault; the rest is still verified."""
     async with on_sqlite(tmp_path) as victim:
         (path,) = tmp_path.rglob("*.db")
         with contextlib.closing(sqlite3.connect(path)) as database, database:
@@ -102,7 +102,7 @@ async def test_no_column_may_be_edited(open_trail: OpenTrail, tmp_path: Path) ->
 
 
 async def _all_anew(victim: Victim) -> list[Seal]:
-    """Compute the whole chain again over the rows as they are, and store it."""
+    """Compute the complete chain again over the present rows, and store it."""
     seals = await victim.store.seals(after=0, limit=10)
     rows = await victim.store.rows(after=0, limit=100)
     anew: list[Seal] = []
@@ -127,7 +127,7 @@ async def _all_anew(victim: Victim) -> list[Seal]:
 async def test_a_chain_computed_anew_is_shown_by_an_anchor(
     open_trail: OpenTrail, tmp_path: Path
 ) -> None:
-    """Whole in itself, it is not what was noted down; anchors from before the change still fit."""
+    """The new chain is valid, but differs from the noted seal; older anchors still match."""
     async with open_trail(tmp_path) as victim:
         assert await verify(victim.store, anchors=[]) == await verify(victim.store)
         await victim.suffer(["UPDATE audit_logs SET actor = 'nobody' WHERE id = 10"])
@@ -146,7 +146,7 @@ async def test_a_chain_computed_anew_is_shown_by_an_anchor(
 async def test_a_row_edited_with_its_digest_breaks_its_seal(
     open_trail: OpenTrail, tmp_path: Path
 ) -> None:
-    """The row cannot be named then, but the range that it lies in."""
+    """The row cannot be named then, but the range that contains it."""
     async with open_trail(tmp_path) as victim:
         await victim.suffer(["UPDATE audit_logs SET actor = 'nobody' WHERE id = 10"])
         row = (await victim.store.rows(after=9, limit=1))[0]
@@ -162,7 +162,7 @@ async def test_a_row_edited_with_its_digest_breaks_its_seal(
 async def test_a_hole_is_sealed_as_a_hole(
     open_trail: OpenTrail, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What was gone before it was sealed is told of for ever, also when it is filled again."""
+    """A row that was missing at the sealing is reported forever, also if it is inserted later."""
     async with open_trail(tmp_path) as victim:
         await victim.suffer(["DELETE FROM audit_logs WHERE id = 29"])
         await brought_to(victim.store, State.QUEUED)
@@ -205,7 +205,7 @@ async def test_seals_that_were_cut_off_are_missed_for_ever(
 async def test_every_seal_is_logged_as_an_anchor(
     open_trail: OpenTrail, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Number, range and hash in one line, so that a log kept elsewhere can be held against it."""
+    """Number, range and hash are in one line, so that a log in another place can be compared."""
     caplog.set_level("INFO", "safeurl.sealer")
     async with open_trail(tmp_path) as victim:
         seals = await victim.store.seals(after=0, limit=9)
@@ -230,7 +230,7 @@ async def test_of_many_faults_the_first_are_told(open_trail: OpenTrail, tmp_path
 
 
 async def test_the_walk_turns_every_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However little is read at a time, the same is seen and said."""
+    """The result is the same for every number of rows per read."""
     async with on_sqlite(tmp_path) as victim:
         edit = "UPDATE audit_logs SET actor = 'nobody' WHERE id = 20"
         await victim.suffer([edit, "DELETE FROM audit_logs WHERE id >= 28"])
@@ -244,7 +244,7 @@ async def test_the_walk_turns_every_page(tmp_path: Path, monkeypatch: pytest.Mon
 async def test_of_many_differences_the_first_are_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others are counted all the same, in bounded memory."""
+    """The others are counted, with limited memory."""
     monkeypatch.setattr("safeurl.services.audit_verify._MAX_DIFFERENCES", 10)
     async with on_sqlite(tmp_path) as victim:
         await victim.suffer(["UPDATE audit_logs SET actor = 'nobody'"])
@@ -253,7 +253,7 @@ async def test_of_many_differences_the_first_are_explained(
 
 
 async def test_what_is_sealed_right_after_the_count_is_no_fault() -> None:
-    """A seal that is found where the walk has begun without it is the next walk's."""
+    """A seal that is found but was not there at the start belongs to the next verification."""
 
     class Counted(MemoryStore):
         """Is written to and sealed between the count and the walk."""
@@ -261,7 +261,7 @@ async def test_what_is_sealed_right_after_the_count_is_no_fault() -> None:
         is_quiet = False
 
         async def last_numbers(self) -> tuple[int, int]:
-            """Count, and let others write before anybody knows."""
+            """Count, and let others write before the result is known."""
             numbers = await super().last_numbers()
             if not self.is_quiet:
                 await fill(self)

@@ -1,4 +1,4 @@
-"""`safeurl backup` and `safeurl restore` as commands: under load, and what they refuse."""
+"""`safeurl backup` and `safeurl restore` as commands: under load, and their refusals."""
 
 import json
 import os
@@ -31,7 +31,7 @@ _WAIT_S = 120.0
 
 
 class _Load:
-    """Processes that submit and run scans, and what they said was accepted."""
+    """Processes that submit and run scans, and the scans that were accepted."""
 
     def __init__(self, state_dir: Path) -> None:
         """Start nothing yet."""
@@ -91,7 +91,7 @@ async def _check(store: Store, artefacts: FileArtefacts) -> list[Scan]:
 
 
 async def _go_on(store: Store, scans: list[Scan]) -> None:
-    """Run what was queued and take back what was leased, as workers do."""
+    """Run queued scans and take back leased ones, as workers do."""
     states = {state: [scan for scan in scans if scan.state is state] for state in State}
     await claimed(store, states[State.QUEUED][0])
     late = NOW + LEASE + timedelta(seconds=1)
@@ -105,7 +105,7 @@ async def _go_on(store: Store, scans: list[Scan]) -> None:
 
 
 def test_a_backup_under_load_is_whole(tmp_path: Path) -> None:
-    """Taken while others write without a pause, it holds all that was accepted, and works."""
+    """It is taken while others write without a pause, contains all accepted scans, and works."""
     busy, fresh = System(tmp_path / "busy"), System(tmp_path / "fresh")
     load, file = _Load(busy.settings.state_dir), tmp_path / "backup.tar"
     with load.running():
@@ -161,7 +161,7 @@ def _refusal(system: System, *arguments: str) -> tuple[int, str]:
 
 
 def test_both_say_what_they_did(system: System, file: Path, tmp_path: Path) -> None:
-    """Plain lines in a pipe; the file is its owner's; the outlook names what goes on."""
+    """Plain lines in a pipe; the file is only for its owner; the output names the next steps."""
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert _names(tmp_path) == ["backup.tar", "state"]
     again = system.run("backup", str(file), "--force")
@@ -182,7 +182,7 @@ def test_both_say_what_they_did(system: System, file: Path, tmp_path: Path) -> N
 
 
 def test_any_tar_unpacks_it(file: Path, tmp_path: Path) -> None:
-    """Who has lost SafeURL still has the database and the blobs."""
+    """A user without SafeURL can still read the database and the blobs."""
     out = tmp_path / "out"
     out.mkdir()
     subprocess.run(["tar", "-xf", str(file), "-C", str(out)], check=True, capture_output=True)  # noqa: S607 - the system's own tar
@@ -226,7 +226,7 @@ def test_a_backup_needs_a_database_and_a_folder(system: System, tmp_path: Path) 
 
 
 def test_a_full_disk_leaves_nothing_behind(system: System, tmp_path: Path) -> None:
-    """When the operating system takes no more, an older backup under the name is still whole."""
+    """If the disk is full, an older backup with the same name is still complete."""
     file = tmp_path / "backup.tar"
     assert system.run("backup", str(file)).returncode == 0
     whole = file.read_bytes()
@@ -247,7 +247,7 @@ def test_a_full_disk_leaves_nothing_behind(system: System, tmp_path: Path) -> No
 def test_lost_artefacts_do_not_keep_the_rest_from_being_saved(
     system: System, tmp_path: Path
 ) -> None:
-    """One is gone and one is damaged: both are named, the exit code tells, restoring works."""
+    """One is missing and one damaged: both are named, the exit code shows it, restoring works."""
     root, file = system.settings.artefact_dir, tmp_path / "x.tar"
     gone, damaged = sorted(path for path in root.glob("*/*") if path.is_file())
     gone.unlink()
@@ -276,7 +276,7 @@ def test_a_damaged_database_is_not_backed_up(system: System, tmp_path: Path, tor
 
 
 def test_a_remote_database_is_left_to_its_own_tools(system: System, file: Path) -> None:
-    """With TURSO_CONNECTION_URL both commands refuse, and name what to use."""
+    """With TURSO_CONNECTION_URL both commands refuse, and name the right tool."""
     system.environ["TURSO_CONNECTION_URL"] = "http://127.0.0.1:9"
     code, words = _refusal(system, "backup", str(file), "--force")
     assert code == 2
@@ -288,7 +288,7 @@ def test_a_remote_database_is_left_to_its_own_tools(system: System, file: Path) 
 
 
 def test_a_database_that_is_there_is_put_aside(system: System, file: Path) -> None:
-    """Refused without --force; with it the old one, WAL included, is kept and can be read."""
+    """Refused without --force; with it the old database, WAL included, is kept and can be read."""
     later = make_scan()
     system.with_store(lambda store: store.add([later]))
     code, words = _refusal(system, "restore", str(file))
@@ -316,7 +316,7 @@ def test_a_wal_without_its_database_counts_as_one(
 
 
 def _stopped_half_way(system: System, folder: Path) -> subprocess.Popen[str]:
-    """Start a backup and stop its process while its file is there; again where it was too fast."""
+    """Start a backup and stop its process while its file exists; try again if it was too fast."""
     for _ in range(20):
         process = system.command("backup", str(folder / "x.tar"), "--force")
         deadline = time.monotonic() + _WAIT_S
@@ -335,7 +335,7 @@ def _stopped_half_way(system: System, folder: Path) -> subprocess.Popen[str]:
 
 
 def test_sigterm_leaves_nothing_behind(system: System, tmp_path: Path) -> None:
-    """A backup that is asked to stop takes its half-written file with it."""
+    """A backup that gets SIGTERM removes its incomplete file."""
     for blob in (tmp_path / "state" / "artefacts").glob("*/*"):
         os.truncate(blob, 32 * 1024**2)  # so that reading it takes a moment
     process = _stopped_half_way(system, tmp_path)

@@ -1,6 +1,6 @@
-"""`safeurl backup` and `safeurl restore` by root, in a folder of the user whom the service runs as.
+"""`safeurl backup` and `safeurl restore` by root, in a folder of the service's user.
 
-To stop the units takes root, so that root is who restores.
+Only root can stop the units, so root also restores.
 """
 
 import os
@@ -56,7 +56,7 @@ def system() -> Iterator[System]:
 
 
 def _of_others(folder: Path) -> list[Path]:
-    """Return what is not the service's."""
+    """Return the files that do not belong to the service."""
     owners = {path: path.lstat() for path in (folder, *folder.rglob("*"))}
     return [
         path

@@ -36,7 +36,7 @@ def _place(folder: Path) -> Location:
 
 
 def _quiet(_what: str, _done: int, _total: int) -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_every_flipped_byte_is_found(good: bytes, tmp_path: Path) -> None:
 
 
 def test_every_cut_is_found(good: bytes, tmp_path: Path) -> None:
-    """A file that ends too early, or goes on, is refused."""
+    """A file that ends too early, or that continues, is refused."""
     for size in (0, 1, 511, 512, 1000, 1536, len(good) // 2, len(good) - 1024, len(good) - 1):
         assert "damaged" in _refused(good[:size], tmp_path), size
     assert "damaged" in _refused(good + b"\0", tmp_path)
@@ -129,7 +129,7 @@ def _changed(data: bytes, change: Callable[[Manifest], Manifest]) -> bytes:
 
 
 def test_a_newer_backup_is_refused(good: bytes, tmp_path: Path) -> None:
-    """By its format, whatever else the manifest says then, or by its migrations."""
+    """The format decides, whatever else the manifest says, or the migrations do."""
     newer = {"manifest.json": b'{"format": 2, "shape": "another"}'}
     assert "has format 2" in _refused(_sealed(_members(good) | newer), tmp_path)
     later = _changed(good, lambda manifest: replace(manifest, migrations=(1, 999), safeurl="9"))
@@ -152,7 +152,7 @@ def test_a_manifest_that_lies_is_refused(good: bytes, tmp_path: Path) -> None:
 
 
 def test_artefacts_are_those_of_the_database(good: bytes, tmp_path: Path) -> None:
-    """One that it does not name, one that is another, one that is left out without a word."""
+    """An additional one, a different one and a missing one are refused."""
     members = _members(good)
     blob = next(name for name in members if name.startswith("artefacts/"))
     stray = {f"artefacts/00/{'0' * 62}": b"stray"}
@@ -193,7 +193,7 @@ def test_a_hostile_member_is_refused(good: bytes, tmp_path: Path, name: str, kin
 
 
 def test_sizes_that_cannot_be_are_refused(good: bytes, tmp_path: Path) -> None:
-    """More than the file holds, and less than nothing."""
+    """A size larger than the file, and a negative size."""
     with tarfile.open(fileobj=io.BytesIO(good)) as archive:
         database = archive.getmembers()[1]
     for size in (1 << 40, -1):
@@ -224,7 +224,7 @@ def _fitting(good: bytes, database: bytes) -> bytes:
 
 
 def test_a_database_that_is_not_sound_is_refused(good: bytes, tmp_path: Path) -> None:
-    """Links to nowhere, torn pages, tables of something else, no database at all."""
+    """Links to nothing, torn pages, foreign tables, no database at all."""
     orphan = "PRAGMA foreign_keys = OFF", "DELETE FROM scan_jobs WHERE state = 'COMPLETED'"
     words = _refused(_with_database(good, tmp_path, *orphan), tmp_path)
     assert "refers to no row of scan_jobs" in words
@@ -257,7 +257,7 @@ def _of_version(good: bytes, folder: Path, applied: tuple[int, ...]) -> bytes:
 
 @pytest.mark.parametrize("count", range(1, len(migrations())))
 def test_an_older_schema_is_migrated_later(good: bytes, tmp_path: Path, count: int) -> None:
-    """It is held against the schema of its own version, and works once it is migrated."""
+    """It is compared with the schema of its own version, and works once it is migrated."""
     applied = tuple(range(1, count + 1))
     _restore(_of_version(good, tmp_path, applied), tmp_path)
 
@@ -288,7 +288,7 @@ def _with_migrations(manifest: Manifest, numbers: tuple[int, ...]) -> Manifest:
 
 
 def test_a_copy_is_of_one_moment_and_ends(tmp_path: Path) -> None:
-    """Somebody writes after each page that is copied: none of it is in the copy."""
+    """Another process writes after each copied page, and none of this is in the copy."""
     source, target = tmp_path / "source.db", tmp_path / "target.db"
     with closing(sqlite3.connect(source, isolation_level=None)) as other:
         other.execute("PRAGMA journal_mode = WAL")

@@ -1,4 +1,4 @@
-"""Backups made by somebody who knows our code: refused by name, within limits, without a trace."""
+"""Backups by an attacker who knows our code are refused with the reason, within limits."""
 
 import fcntl
 import json
@@ -32,7 +32,7 @@ _WAIT_S = 60.0
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Return the members of an honest backup of five scans."""
+    """Return the members of a valid backup of five scans."""
     return honest_members(tmp_path_factory.mktemp("good"))
 
 
@@ -46,11 +46,11 @@ def _place(folder: Path) -> Location:
 
 
 def _quiet(_what: str, _done: int, _total: int) -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 def _refused(data: bytes, folder: Path, limits: Limits | None = None) -> str:
-    """Return why; the database that was there stands, and nothing else is left."""
+    """Return the reason; the old database is unchanged, and no other file is left."""
     state = folder / "state"
     state.mkdir()
     (state / "safeurl.db").write_bytes(b"the old one")
@@ -77,7 +77,7 @@ def _examinations() -> list[psutil.Process]:
 
 @pytest.mark.parametrize("change", [*CHANGES, *RAW_CHANGES])
 def test_a_changed_schema_is_refused(change: str, good: dict[str, bytes], tmp_path: Path) -> None:
-    """By the name of what was changed; nothing of it is run."""
+    """The changed object is named; none of its code runs."""
     statements, words = {**CHANGES, **RAW_CHANGES}[change]
     said = _refused(archive(good, changed(good, tmp_path, *statements)), tmp_path)
     assert words in said
@@ -120,7 +120,7 @@ def test_a_schema_that_demands_all_memory_is_refused(
 def test_rows_and_numbers_that_are_not_ours_are_refused(
     statement: str, words: str, good: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """Rows that no CHECK would have let in, and what SQLite keeps in its header."""
+    """Rows that violate a CHECK, and the numbers that SQLite stores in its header."""
     assert words in _refused(archive(good, changed(good, tmp_path, statement)), tmp_path)
 
 
@@ -147,13 +147,13 @@ def _patched(offset: int, data: bytes) -> Callable[[bytes], bytes]:
 def test_damaged_files_are_refused(
     damage: Callable[[bytes], bytes], good: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """Whatever the header says."""
+    """They are refused with any header."""
     honest = changed(good, tmp_path)
     assert "The backup's database" in _refused(archive(good, damage(honest)), tmp_path)
 
 
 def test_a_wal_does_not_come_along(good: dict[str, bytes], tmp_path: Path) -> None:
-    """Not as a member, and not by a database that says it has one."""
+    """It is accepted neither as a member nor because a database claims to have one."""
     members = {**good, "safeurl.db-wal": b"x" * 5000}
     assert "the database does not name" in _refused(archive(members, good["safeurl.db"]), tmp_path)
 
@@ -170,7 +170,7 @@ _TIGHT = {
 def test_each_limit_ends_the_examination(
     limit: str, good: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """An honest database under limits that are too tight for it shows that each holds."""
+    """A valid database with too small limits shows that each limit is effective."""
     limits, words = _TIGHT[limit]
     assert words in _refused(archive(good, _rows_enough(good, tmp_path)), tmp_path, limits)
 
@@ -259,7 +259,7 @@ def test_an_examination_that_is_killed_ends_the_restore(
 def test_a_restore_that_is_killed_leaves_nothing_to_the_next(
     stuck: tuple[subprocess.Popen[str], int], tmp_path: Path
 ) -> None:
-    """Its examination ends with it, and the next restore takes away what it left."""
+    """Its validation ends with it, and the next restore removes its files."""
     process, examination = stuck
     child = psutil.Process(examination)
     process.kill()

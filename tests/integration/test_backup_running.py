@@ -41,7 +41,7 @@ def _expect_refused(site: Installation, file: Path, part: AbstractContextManager
 
 
 def _names(folder: Path) -> list[str]:
-    """Return what a restore would leave; the names of what runs come and go."""
+    """Return the names that a restore would leave; the record of a running process is not one."""
     return sorted(
         name
         for path in folder.rglob("*")
@@ -70,7 +70,7 @@ def test_nothing_is_restored_under_embedded_parts(tmp_path: Path) -> None:
 
 
 def test_nothing_is_restored_under_parts_with_a_queue_elsewhere(tmp_path: Path) -> None:
-    """With REDIS_HOST there is only the database to tell by: a worker or an API alone is enough."""
+    """With REDIS_HOST only the database shows it: a worker or an API alone is enough."""
     with (
         TcpValkey(tmp_path) as valkey,
         installation(tmp_path / "state", valkey.settings, start=False) as site,
@@ -85,7 +85,7 @@ def test_nothing_is_restored_under_parts_with_a_queue_elsewhere(tmp_path: Path) 
 def test_who_overtakes_a_restore_is_told_of_and_the_old_database_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A database that comes when the old one was just put aside stays; the old one is named."""
+    """A database that is created just after the old one was renamed stays; the old one is named."""
     system, file = System(tmp_path / "state"), tmp_path / "backup.tar"
     database = system.settings.database_path
     old, link = make_scan(), os.link

@@ -1,4 +1,4 @@
-"""Where `safeurl backup` writes and `safeurl restore` reads: never over what is to be saved."""
+"""The targets of `safeurl backup` and the sources of `safeurl restore`: never the saved files."""
 
 import os
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_other_names_of_the_database_count(system: System, tmp_path: Path) -> No
 def test_folders_that_safeurl_fills_are_left_alone(
     system: System, tmp_path: Path, way: str, owner: str
 ) -> None:
-    """Blobs and the embedded queue's files are nobody else's, however the way leads there."""
+    """Folders of blobs and of the embedded queue are refused by every path."""
     (system.settings.artefact_dir / "ab").mkdir(exist_ok=True)
     said = _refusal(system, tmp_path / way)
     assert f"is inside {system.settings.state_dir / owner}" in said
@@ -89,13 +89,13 @@ def test_folders_that_safeurl_fills_are_left_alone(
 
 
 def test_a_blob_is_not_overwritten(system: System) -> None:
-    """It is what the backup would hold."""
+    """The backup would contain it."""
     blob = next(path for path in system.settings.artefact_dir.glob("*/*") if path.is_file())
     assert "is inside" in _refusal(system, blob)
 
 
 def test_beside_the_database_there_is_room(system: System) -> None:
-    """The state folder itself may hold backups; names that are only alike are free."""
+    """The state folder itself may contain backups; similar names are allowed."""
     for name in ("backup.tar", "safeurl.db.tar", "artefacts.tar"):
         assert system.run("backup", str(system.settings.state_dir / name)).returncode == 0
 
@@ -103,7 +103,7 @@ def test_beside_the_database_there_is_room(system: System) -> None:
 def test_a_dash_is_no_standard_output(
     system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is neither written nor read; who has a file of that name can say so."""
+    """It is neither written nor read; `./-` names a file of this name."""
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.iterdir())
     for command in ("backup", "restore"):

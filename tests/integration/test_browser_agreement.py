@@ -27,7 +27,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @_each_case
 def test_chromium_reads_the_bytes_as_recorded(kind: str, case: Case, browser: Browser) -> None:
-    """The recordings are what Chromium does; `python -m tests.browser.record` makes them anew."""
+    """The recordings are Chromium's results; `python -m tests.browser.record` makes them again."""
     assert compared(chromium.observe(case, browser), case.compare) == recorded(kind)[case.name]
 
 

@@ -37,7 +37,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 async def _complete(store: Store, scan: Scan) -> bool:
-    """Take a running scan to COMPLETED as its worker would; tell whether that was done."""
+    """Move a running scan to COMPLETED like its worker; return whether it succeeded."""
     held = scan if scan.state is State.ANALYZING else await analysed(store, scan)
     if held is None:
         return False
@@ -62,7 +62,7 @@ async def _check_end(store: Store, scan: Scan, *, cancelled: bool) -> None:
 
 
 async def test_a_cancel_and_a_completion_have_one_winner(target: str) -> None:
-    """Both act at once, over connections of their own: each scan ends once, as the winner says."""
+    """Both act at the same time on their own connections: each scan ends once."""
 
     async def race(ours: Store, theirs: Store) -> None:
         service = Service(ours, MemoryQueue(), lambda: NOW)
@@ -104,7 +104,7 @@ def _by_command(site: Installation, scan_id: str) -> None:
 def test_a_running_scan_is_cancelled_and_its_container_is_gone(
     tmp_path: Path, cancel: Callable[[Installation, str], None]
 ) -> None:
-    """Within two seconds nothing of it runs any more, and its worker takes the next scan."""
+    """Within two seconds no process of it runs, and its worker takes the next scan."""
     with installation(tmp_path) as site:
         scan_id = site.begin_held("/held")
         assert len(site.system.containers()) == 1
@@ -122,7 +122,7 @@ def test_a_running_scan_is_cancelled_and_its_container_is_gone(
 
 
 def test_a_queued_scan_is_cancelled_without_a_worker(tmp_path: Path) -> None:
-    """It ends at once, and the worker that comes later opens only what was not cancelled."""
+    """It ends at once, and a worker that starts later opens only the other scans."""
     with installation(tmp_path, start=False) as site:
         cancelled, kept = site.submit("/cancelled", "/kept").ids
         _by_command(site, cancelled)

@@ -18,7 +18,7 @@ _STOP_S = 60
 
 @pytest.mark.timeout(_BOUND_S + 2 * _STOP_S)
 def test_nothing_accepted_is_lost_while_all_is_killed_at_random() -> None:
-    """Each check of the run holds: one end each, legal audits, one sandbox each, nothing left."""
+    """All checks of the run pass: one end each, legal trails, one sandbox each, nothing left."""
     command = [sys.executable, "-m", "tests.chaos.main", str(_SCANS), str(_SEED), "sqlite"]
     with subprocess.Popen(
         [*command, "--lease", "6"],

@@ -1,4 +1,4 @@
-"""Every daemon with its streams closed, full or dead: it serves, and a fault stays where it is."""
+"""Every daemon with closed, full or broken streams: it serves, and nothing else fails."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ _SECONDS = 1.0
 def test_nobody_but_the_process_at_fault_is_started_again(
     tmp_path: Path, daemon: str, streams: str
 ) -> None:
-    """A role that is told to end, and then one that is killed, leave the others running."""
+    """If one role gets SIGTERM or is killed, the other roles continue."""
     seen = watch(daemon, streams, tmp_path / "state", _SECONDS)
     assert len(seen.faulty) == (2 if daemon in SUPERVISED else 0)
     assert seen.others == 0

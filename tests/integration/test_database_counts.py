@@ -1,4 +1,4 @@
-"""The counts that health shows are kept by triggers: telling them counts no scans."""
+"""Triggers maintain the counts for health: reading them counts no scans."""
 
 import re
 import sqlite3
@@ -65,7 +65,7 @@ class _Scans:
         return dict(self.database.execute(metrics.METRICS, args).fetchone())
 
     def steps(self, sql: str) -> int:
-        """Return how many instructions of SQLite's machine a statement takes."""
+        """Return the number of SQLite's virtual machine instructions of a statement."""
         now = stamp(_NOW)
         known = {"hour_ago": _HOUR_AGO, "broken": "[]", "settled": now, "skewed": now, "limit": 50}
         args = {name: known.get(name) for name in re.findall(r":([a-z_]+)", sql)}
@@ -81,7 +81,7 @@ class _Scans:
         return counted
 
     def check(self) -> None:
-        """Compare what is kept with what stands there."""
+        """Compare the stored counts with the rows."""
         counted = self.database.execute("SELECT state, count(*) FROM scan_jobs GROUP BY state")
         kept = self.database.execute("SELECT state, scans FROM scan_counts WHERE scans <> 0")
         assert dict(map(tuple, kept)) == dict(map(tuple, counted))
@@ -96,7 +96,7 @@ def scans() -> Iterator[_Scans]:
 
 
 def test_every_move_is_counted(scans: _Scans) -> None:
-    """Scans that come, are claimed, go back, end and are deleted."""
+    """Scans are added, claimed, requeued, ended and deleted."""
     first, second, third, fourth, fifth, sixth, _ = scans.add(7)
     scans.claim(first)
     scans.end(second, "FAILED", "sandbox_crashed")
@@ -133,7 +133,7 @@ def test_what_is_refused_is_not_counted(scans: _Scans) -> None:
 
 
 def test_endings_of_long_ago_go(scans: _Scans) -> None:
-    """The table holds hours, not years."""
+    """The table contains hours, not years."""
     early, late = scans.add(2)
     scans.end(early, "FAILED", "dns_failed", _NOW - timedelta(days=1))
     scans.end(late, "FAILED", "dns_failed")

@@ -45,7 +45,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def _crowd(code: Sequence[str], owners: Sequence[str], stdin: str) -> list[str]:
-    """Run one process per owner, all at once, and return what each printed."""
+    """Run one process per owner at the same time, and return the output of each."""
     processes = [
         subprocess.Popen(
             [sys.executable, *code, owner],
@@ -69,7 +69,7 @@ def _crowd(code: Sequence[str], owners: Sequence[str], stdin: str) -> list[str]:
 
 
 async def test_eight_processes_win_each_of_a_thousand_scans_once(target: str) -> None:
-    """Everybody tries every scan; one claim of each counts, and the trail says whose."""
+    """All processes try every scan; one claim of each counts, and the trail names its owner."""
     scans = [make_scan() for _ in range(_SCANS)]
 
     async def check(winners: dict[str, str]) -> None:

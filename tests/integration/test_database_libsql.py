@@ -1,4 +1,4 @@
-"""libSQL in trouble: answers lost, the server gone or refusing; and the choice of transport."""
+"""libSQL with faults: lost responses, a lost or refusing server; and the choice of transport."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -67,7 +67,7 @@ def server(tmp_path: Path) -> Iterator[Sqld]:
     ("scheme", "transport"), [("ws", "client"), ("http", "client"), ("http", "pipeline")]
 )
 def test_a_lost_answer_loses_and_doubles_nothing(server: Sqld, scheme: str, transport: str) -> None:
-    """Each write takes effect on the server, its answer is cut off, and the caller still wins."""
+    """Each write takes effect on the server, its response is cut off, and the caller still wins."""
     scan = make_scan()
     with LibSQLProxy(server.port) as proxy:
 
@@ -110,7 +110,7 @@ def test_a_lost_answer_loses_and_doubles_nothing(server: Sqld, scheme: str, tran
 
 
 def test_a_lost_answer_hides_no_lost_race(server: Sqld) -> None:
-    """When another one won, the repeated claim says so, though nothing came back the first time."""
+    """If another worker won, the repeated claim reports it, though the first response was lost."""
     scan = make_scan()
     with LibSQLProxy(server.port) as proxy:
 
@@ -140,7 +140,7 @@ def test_a_lost_answer_hides_no_lost_race(server: Sqld) -> None:
 
 @pytest.mark.parametrize("spared", range(3))
 def test_a_migration_whose_answer_is_lost_is_done_once(server: Sqld, spared: int) -> None:
-    """Whichever of its three answers is lost, the repeat finishes what is not done yet."""
+    """If any of its three responses is lost, the repetition does the rest."""
     with LibSQLProxy(server.port) as proxy:
 
         async def act(store: LibSQLStore) -> None:
@@ -156,7 +156,7 @@ def test_a_migration_whose_answer_is_lost_is_done_once(server: Sqld, spared: int
 
 @pytest.mark.parametrize("scheme", ["ws", "http"])
 def test_the_store_falls_over_to_the_pipeline_by_itself(server: Sqld, scheme: str) -> None:
-    """505 to WebSockets and 404 to /v1 are asked for once; then everything goes to /v3."""
+    """505 to WebSockets and 404 to /v1 are received once; then all requests use /v3."""
     with LibSQLProxy(server.port, as_turso=True) as proxy:
 
         async def act(store: LibSQLStore) -> None:
@@ -171,7 +171,7 @@ def test_the_store_falls_over_to_the_pipeline_by_itself(server: Sqld, scheme: st
 
 
 def test_the_pipeline_falls_back_to_its_older_version(server: Sqld) -> None:
-    """A server without /v3 is asked once, then spoken to in /v2."""
+    """A server without /v3 gets one such request, then only /v2."""
     with LibSQLProxy(server.port, lacks=b"/v3") as proxy:
 
         async def act(store: LibSQLStore) -> None:
@@ -185,7 +185,7 @@ def test_the_pipeline_falls_back_to_its_older_version(server: Sqld) -> None:
 
 
 def test_batches_that_find_the_older_version_at_once(server: Sqld) -> None:
-    """All of them go on in /v2: what one has learnt the others do not unlearn."""
+    """All of them continue with /v2: no batch reverts the discovery of another."""
     _play(f"http://{server.authority}", _migrate, transport="pipeline")
     with LibSQLProxy(server.port, lacks=b"/v3") as proxy:
 
@@ -204,7 +204,7 @@ def test_batches_that_find_the_older_version_at_once(server: Sqld) -> None:
 def test_a_server_that_is_gone_is_unavailability(
     tmp_path: Path, scheme: str, transport: str
 ) -> None:
-    """Nobody listens: our error after our patience, with the cause behind it."""
+    """There is no server: our error is raised after the time for retries, with its cause."""
     gone = Sqld(tmp_path / "gone")
     gone.start()
     gone.stop()
@@ -225,7 +225,7 @@ def test_a_server_that_is_gone_is_unavailability(
 
 @pytest.mark.parametrize("scheme", ["ws", "http"])
 def test_a_server_that_comes_back_is_used_again(tmp_path: Path, scheme: str) -> None:
-    """Killed and restarted between two calls, it has what was acknowledged before."""
+    """After a kill and a restart between two calls, it still has the acknowledged data."""
     scan = make_scan()
     with Sqld(tmp_path / "sqld") as server:
 
@@ -241,7 +241,7 @@ def test_a_server_that_comes_back_is_used_again(tmp_path: Path, scheme: str) -> 
 
 
 def test_a_server_that_hangs_is_left_after_our_patience() -> None:
-    """It takes the connection and never says a word."""
+    """It accepts the connection and sends nothing."""
 
     async def silent(url: str, transport: str) -> None:
         store = LibSQLStore(url, transport=transport, retry_for_s=0.6)
@@ -273,7 +273,7 @@ def test_a_server_that_hangs_is_left_after_our_patience() -> None:
 def test_the_token_is_sent_and_never_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transport: str
 ) -> None:
-    """A server that wants another token refuses; no text of the error chain holds ours."""
+    """A server that needs another token refuses; no text of the error chain contains ours."""
     # An Ed25519 public key of nobody: the server asks for a JWT that is signed by it.
     monkeypatch.setenv("SQLD_AUTH_JWT_KEY", "zaMv-aFGmB7PXkjM4IrMdF6B5zCYEiEGXW3RgMjNAtc")
     with Sqld(tmp_path / "sqld") as server:

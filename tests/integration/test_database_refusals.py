@@ -1,4 +1,4 @@
-"""What the database itself refuses, asked past our code: raw SQL on SQLite and on sqld."""
+"""The refusals of the database itself, tested with raw SQL on SQLite and on sqld."""
 
 import json
 import sqlite3
@@ -25,7 +25,7 @@ _ENDED = f"outcome = 'ok', finished_at = {_AT}"
 
 @pytest.fixture(params=["sqlite", "sqld"])
 def raw(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Raw]:
-    """Return a way to run raw SQL on a fresh database with the schema."""
+    """Return a function that runs raw SQL on a new database with the schema."""
     if request.param == "sqlite":
         with closing(sqlite3.connect(tmp_path / "raw.db", isolation_level=None)) as database:
             database.execute("PRAGMA foreign_keys = ON")
@@ -118,20 +118,20 @@ _PATHS = {
     ],
 )
 def test_the_trail_is_append_only(raw: Raw, sql: str) -> None:
-    """No UPDATE, no DELETE, no replacing, and no version told twice."""
+    """No UPDATE, no DELETE, no replacement, and no version twice."""
     assert raw(_insert()) is None
     assert "audit_logs: " in str(raw(sql))
 
 
 def test_the_trail_outlives_its_scan(raw: Raw) -> None:
-    """Deleting a scan takes results with it, never the trail; its id is not used again."""
+    """Deleting a scan deletes its results, but never the trail; its id is not used again."""
     assert raw(_insert(), _result(), "DELETE FROM scan_jobs") is None
     assert "told once" in str(raw(_insert()))
     assert "append-only" in str(raw("DELETE FROM audit_logs"))
 
 
 def test_the_database_knows_every_illegal_move(raw: Raw) -> None:
-    """Over all pairs of states: a correct UPDATE passes exactly where the table says so."""
+    """For all pairs of states, a correct UPDATE is accepted exactly if the table allows it."""
     for number, (old, new) in enumerate(product(State, State)):
         scan_id = f"s{number}"
         where = f" WHERE id = '{scan_id}'"

@@ -115,7 +115,7 @@ def test_the_trigger_repeats_the_transition_table() -> None:
 
 
 def test_the_checks_repeat_the_closed_lists() -> None:
-    """States, outcomes and the other words of schema.sql are those of the code."""
+    """States, outcomes and the other values of schema.sql equal those of the code."""
     schema = schema_sql()
     for name, words in (
         ("scan_jobs_state_known", State),
@@ -153,7 +153,7 @@ def _is_cheap_scan(step: str) -> bool:
 
 
 def test_the_plans_use_the_indexes_made_for_them(shipped: sqlite3.Connection) -> None:
-    """Due, lost and finished scans, the trail and the workers each come over their own index."""
+    """Due, lost and finished scans, the trail and the workers are each read by their own index."""
     wanted = {
         "DUE": "scan_jobs_due",
         "LEASED": "scan_jobs_leased",

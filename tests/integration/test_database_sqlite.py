@@ -1,4 +1,4 @@
-"""SQLite in trouble: locked, full, read-only or no database at all; and whose files they are."""
+"""SQLite with faults: locked, full, read-only or no database; and the owners of its files."""
 
 import asyncio
 import os
@@ -53,7 +53,7 @@ async def _migrate(store: SQLiteStore) -> None:
 
 @pytest.fixture
 async def path(tmp_path: Path) -> Path:
-    """Return a file that holds a migrated database."""
+    """Return a file with a migrated database."""
     path = tmp_path / "state" / "safeurl.db"
     async with _opened(path, retry_for_s=10) as store:
         await store.migrate()
@@ -62,7 +62,7 @@ async def path(tmp_path: Path) -> Path:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[sqlite3.Connection]:
-    """Hold the write lock of the file, as another process in a long transaction would."""
+    """Hold the write lock of the file, like another process in a long transaction."""
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield other
@@ -81,7 +81,7 @@ async def test_a_lock_that_stays_is_unavailability(path: Path) -> None:
 
 
 async def test_reading_waits_for_no_writer(path: Path) -> None:
-    """Under a held write lock every read answers."""
+    """During a held write lock every read succeeds."""
     with _locked(path):
         async with _opened(path) as store:
             await store.ping()
@@ -102,7 +102,7 @@ async def test_a_lock_that_is_released_is_only_a_delay(path: Path) -> None:
 
 
 async def test_a_cancelled_write_holds_no_lock(path: Path) -> None:
-    """Cancelled wherever it stands, a batch is whole or not there, and others write on."""
+    """A cancelled batch is either complete or absent, and other processes can write."""
     scans = [make_scan() for _ in range(20)]
     async with _opened(path, retry_for_s=10) as store:
         await store.add(scans)
@@ -119,7 +119,7 @@ async def test_a_cancelled_write_holds_no_lock(path: Path) -> None:
 
 
 async def test_a_write_cancelled_before_it_began_holds_no_lock(path: Path) -> None:
-    """Its connection's thread gets the lock only when nobody wants it any more, and lets go."""
+    """The thread of its connection gets the lock after the cancellation, and releases it."""
     heard = [Statement.of(_HEARD, {"now": stamp(NOW)})]
     async with _opened_database(path) as database:
         await database.read(Statement("SELECT 1"))
@@ -138,7 +138,7 @@ async def test_a_write_cancelled_before_it_began_holds_no_lock(path: Path) -> No
 
 
 async def test_a_full_disk_is_unavailability_and_loses_nothing(path: Path) -> None:
-    """What does not fit is refused whole; what was there can be read."""
+    """A write that does not fit is refused completely; stored rows can be read."""
     scan = make_scan()
     async with _opened(path) as store:
         await store.add([scan])
@@ -169,7 +169,7 @@ async def test_a_disk_that_fails_is_unavailability(path: Path) -> None:
 
 
 async def test_what_is_no_database_is_unavailability(tmp_path: Path) -> None:
-    """A file of something else, and a folder in its place, are told apart in the sentence."""
+    """The message distinguishes a file of another program from a folder."""
     text = tmp_path / "text.db"
     text.write_text("This is not a database. " * 100)
     folder = tmp_path / "folder.db"
@@ -186,7 +186,7 @@ async def test_what_is_no_database_is_unavailability(tmp_path: Path) -> None:
 
 
 async def test_a_folder_that_cannot_be_made_is_unavailability(tmp_path: Path) -> None:
-    """The operating system's own words are in the sentence."""
+    """The message contains the operating system's own text."""
     (tmp_path / "file").touch()
     async with _opened(tmp_path / "file" / "below" / "safeurl.db") as store:
         with pytest.raises(StoreUnavailableError, match="Not a directory"):
@@ -225,7 +225,7 @@ async def test_where_there_is_no_database_only_writing_makes_one(tmp_path: Path)
 
 
 async def test_a_database_of_a_newer_version_is_left_alone(path: Path) -> None:
-    """`ping` says so; nothing is migrated backwards."""
+    """`ping` reports it; nothing is migrated backwards."""
     with closing(sqlite3.connect(path)) as database, database:
         database.execute(
             "INSERT INTO schema_migrations VALUES (999, 'later', '2999-01-01T00:00:00.000000Z')"
@@ -237,7 +237,7 @@ async def test_a_database_of_a_newer_version_is_left_alone(path: Path) -> None:
 
 
 async def test_folder_and_files_are_ours_alone(tmp_path: Path) -> None:
-    """0700 and 0600 whatever the umask says, WAL included."""
+    """The modes are 0700 and 0600 for every umask, WAL included."""
     path = tmp_path / "deep" / "state" / "safeurl.db"
     before = os.umask(0)
     try:
@@ -254,7 +254,7 @@ async def test_folder_and_files_are_ours_alone(tmp_path: Path) -> None:
 
 
 async def test_the_settings_reach_every_connection(path: Path) -> None:
-    """WAL stays in the file; the rest is asked of live connections."""
+    """WAL is stored in the file; the other settings are read from live connections."""
     settings = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "timeout": 500}
     async with _opened_database(path) as database:
         pragmas = [Statement(f"PRAGMA {name}") for name in (*list(settings)[:3], "busy_timeout")]

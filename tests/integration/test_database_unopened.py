@@ -1,4 +1,4 @@
-"""A database file that cannot be opened: the sentence says what keeps us out, and what helps."""
+"""A database file that cannot be opened: the message gives the reason and the remedy."""
 
 import os
 import shutil
@@ -37,7 +37,7 @@ async def path() -> AsyncIterator[Path]:
 
 
 async def _refusal(path: Path, user: int = 0, beginning: str = _BEGINNING) -> str:
-    """Return what that user is told, after the beginning that tells nothing of the why."""
+    """Return the message for that user, after its beginning without the reason."""
     store = SQLiteStore(path)
     with acting_as(user):
         with pytest.raises(StoreUnavailableError) as caught:
@@ -50,7 +50,7 @@ async def _refusal(path: Path, user: int = 0, beginning: str = _BEGINNING) -> st
 
 
 async def test_it_opens_for_its_owner(path: Path) -> None:
-    """The tests below take away from what works."""
+    """The tests below change a working database."""
     with acting_as(SERVICE):
         await _use(SQLiteStore(path))
 
@@ -93,7 +93,7 @@ async def test_a_mode_that_keeps_its_owner_out(path: Path) -> None:
 
 
 async def test_a_folder_that_is_away(path: Path) -> None:
-    """It is made where that is allowed; when it goes while it is in use, the disk may have gone."""
+    """It is created if this is allowed; if it disappears during use, the disk may be missing."""
     shutil.rmtree(path.parent)
     assert explain(path) == f"the folder {path.parent} does not exist. Is its disk mounted?"
     above = path.parent.parent
@@ -112,7 +112,7 @@ async def test_a_disk_that_is_read_only(tmp_path: Path) -> None:
 
 
 async def test_what_is_no_file(tmp_path: Path) -> None:
-    """A folder in its place, and a file where its folder belongs."""
+    """A folder in its place, and a file in the place of its folder."""
     folder, file = tmp_path / "folder.db", tmp_path / "file"
     folder.mkdir()
     file.touch()

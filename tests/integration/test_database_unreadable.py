@@ -1,4 +1,4 @@
-"""A row that this version cannot read is passed over and told; the others are served."""
+"""A row that this version cannot read is skipped and reported; the other rows are served."""
 
 import gc
 import logging
@@ -39,7 +39,7 @@ async def _opened(path: Path) -> AsyncIterator[SQLiteStore]:
 
 
 def _damage(path: Path, scan_ids: list[str], change: str) -> None:
-    """Change rows as somebody with the file can, or a newer version may."""
+    """Change rows as a user with access to the file can, or a newer version may."""
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("PRAGMA ignore_check_constraints = ON")
         database.execute("DROP TRIGGER scan_jobs_stay_what_they_are")
@@ -49,7 +49,7 @@ def _damage(path: Path, scan_ids: list[str], change: str) -> None:
 
 @_EACH
 async def test_the_others_are_listed_and_found_due(tmp_path: Path, damage: str) -> None:
-    """As many as are wanted come, wherever the damaged rows stand, whose ids are told."""
+    """The requested number is returned for all places of damaged rows, whose ids are reported."""
     path = tmp_path / "safeurl.db"
     async with _opened(path) as store:
         scans = sorted((make_scan() for _ in range(30)), key=lambda scan: scan.id)
@@ -132,7 +132,7 @@ async def test_health_tells_of_them(tmp_path: Path) -> None:
 
 
 def test_full_busy_and_unreadable_are_three_kinds() -> None:
-    """None is a kind of another, so that a caller can tell them apart."""
+    """None is a subclass of another, so that a caller can distinguish them."""
     kinds = (StoreFullError, StoreBusyError, RowUnreadableError)
     for kind in kinds:
         assert [other for other in kinds if issubclass(kind, other)] == [kind]

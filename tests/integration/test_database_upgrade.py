@@ -1,4 +1,4 @@
-"""A database that an older version made is migrated, keeps all of its data, and goes on."""
+"""A database of an older version is migrated, keeps all of its data, and can be used."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -89,7 +89,7 @@ def _check(attempts: Sequence[Attempt], host: str) -> None:
 
 
 async def test_attempts_come_from_the_audit_trail(old: Path) -> None:
-    """Their ends, their failures, and what was noted of their sandboxes."""
+    """Their ends, their failures, and the notes about their sandboxes."""
     store = SQLiteStore(old)
     await store.migrate()
     ids = await _by_host(store)
@@ -111,7 +111,7 @@ async def test_attempts_come_from_the_audit_trail(old: Path) -> None:
 
 
 async def _go_on(store: Store) -> None:
-    """End, requeue, claim and cancel what was in flight; failures are counted on."""
+    """End, requeue, claim and cancel running scans; the count of failures continues."""
     ids = await _by_host(store)
     for host in ("at-work", "rescued", "analysing"):
         scan = await store.get(ids[host])
@@ -181,9 +181,9 @@ def _statements() -> list[Statement]:
 
 
 async def test_the_trail_that_an_older_version_goes_on_to_write_is_followed(old: Path) -> None:
-    """A process of the older version that is still at work ends its attempts too: by the trigger.
+    """A process of the older version that still runs ends its attempts too: a trigger does this.
 
-    It knows nothing of the table; that it gives a scan back then counts as a failure.
+    It does not know the table, so a scan that it gives back counts as a failure.
     """
     store = SQLiteStore(old)
     await store.migrate()

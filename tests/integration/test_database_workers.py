@@ -20,7 +20,7 @@ INSERT INTO workers VALUES (
 
 
 async def test_older_heartbeats_have_parts(tmp_path: Path) -> None:
-    """What was said of Docker is kept: its version, or why it does not answer."""
+    """The former data about Docker is kept: its version, or the reason why it does not answer."""
     path = tmp_path / "safeurl.db"
     with closing(sqlite3.connect(path)) as database:
         database.executescript(_DUMP.read_text(encoding="utf-8"))

@@ -38,7 +38,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 def test_labels_mean_what_they_mean_to_chromium(browser: Browser) -> None:
-    """A script may not decode what the standard replaces, so it is told nothing of that."""
+    """A script may not decode labels that the standard replaces, so it is not asked about them."""
     labels = sorted(LABELS)
     ours = [find_encoding(label) for label in labels]
     expected = [None if name == "replacement" else name for name in ours]
@@ -54,19 +54,19 @@ def test_each_byte_means_what_it_means_to_chromium(name: str, browser: Browser) 
 
 @pytest.mark.parametrize("name", ["gbk", "gb18030", "euc-kr", "euc-jp", "shift_jis"])
 def test_each_pair_means_what_it_means_to_chromium(name: str, browser: Browser) -> None:
-    """Also what means nothing: a quote or a bracket behind it is not taken along."""
+    """Also an invalid pair: a quote or a bracket after it is not removed with it."""
     assert _differing(name, browser) == []
 
 
 def test_the_pairs_of_big5_that_python_does_not_know_are_no_others(browser: Browser) -> None:
-    """They are other characters, and take nothing along either."""
+    """They are other characters, and the character after them is not removed."""
     differing = _differing("big5", browser)
     assert len(differing) == _OLD_BIG5
     assert all(ours.endswith("A") or len(ours) == len(text) for text, ours in differing)
 
 
 def _differing(name: str, browser: Browser) -> list[tuple[str, str]]:
-    """Return Chromium's text and ours of each pair that is read as something else."""
+    """Return Chromium's text and ours for each pair that is read differently."""
     return [
         (text, ours)
         for lead, row in enumerate(browser.run(_PAIRS % name), start=128)

@@ -1,4 +1,4 @@
-"""The database in trouble: nothing is acknowledged that is not on disk, and workers live on."""
+"""The database with faults: nothing is acknowledged that is not on disk, and workers continue."""
 
 import sqlite3
 import subprocess
@@ -18,7 +18,7 @@ _GIVES_UP_S = 40.0
 
 
 def test_database_locked_20_s(tmp_path: Path) -> None:
-    """Reads go on; who writes waits up to ten seconds for his turn, then is told; scans end."""
+    """Reads continue; a writer waits up to ten seconds, then gets an error; scans end."""
     with installation(tmp_path) as site:
         held = site.begin_held("/held")
         waiting = site.submit("/waiting")
@@ -70,7 +70,7 @@ def test_sqld_killed(tmp_path: Path) -> None:
 
 
 def test_disk_full(tmp_path: Path) -> None:
-    """Submits are refused with the reason; what was taken ends once there is room again."""
+    """Submits are refused with the reason; accepted scans end once there is space again."""
     with (
         SmallDisk(tmp_path, size_mb=8) as disk,
         installation(tmp_path, {"LEASE_SECONDS": "3"}) as site,
@@ -95,7 +95,7 @@ def test_disk_full(tmp_path: Path) -> None:
 
 
 def test_disk_read_only(tmp_path: Path) -> None:
-    """Nothing starts or is taken on it, each saying so; what was taken before runs afterwards."""
+    """Nothing starts or is taken, each with a message; accepted scans run afterwards."""
     with SmallDisk(tmp_path, size_mb=8) as disk, installation(tmp_path, start=False) as site:
         taken = site.submit("/taken")
         assert taken.code == 0
@@ -129,7 +129,7 @@ def _is_well_but_small(site: Installation) -> bool:
 
 @contextmanager
 def _locked(database: Path) -> Iterator[float]:
-    """Hold the database's write lock, and yield until when by the monotonic clock."""
+    """Hold the database's write lock until a time of the monotonic clock, which is yielded."""
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield time.monotonic() + _LOCKED_S

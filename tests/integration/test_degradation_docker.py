@@ -1,6 +1,6 @@
-"""Docker in trouble: scans wait or are tried again, and each of them ends.
+"""Docker with faults: scans wait or get another attempt, and each of them ends.
 
-The engine is shared, so what happens to it happens to a socket before it.
+The engine is shared, so each fault is applied to a socket in front of it.
 """
 
 import os
@@ -20,7 +20,7 @@ _IMAGE = "safeurl-fetcher"
 
 @pytest.fixture(scope="module")
 def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerProxy]:
-    """Stand before the engine; each test leaves it as it is."""
+    """Return a proxy in front of the engine, which each test leaves unchanged."""
     with DockerProxy(tmp_path_factory.mktemp("docker") / "docker.sock") as proxy:
         yield proxy
 
@@ -64,7 +64,7 @@ def test_docker_restarted(site: Installation, docker: DockerProxy) -> None:
 
 
 def test_docker_slow(site: Installation, docker: DockerProxy) -> None:
-    """A slow engine makes scans slow, not wrong; one that hardly answers is told of."""
+    """With a slow engine scans are slow, but not wrong; one that hardly answers is reported."""
     try:
         docker.delay_s = 0.5
         told = site.submit("/slow")
@@ -78,7 +78,7 @@ def test_docker_slow(site: Installation, docker: DockerProxy) -> None:
 
 
 def test_image_missing(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The scan says what to do, the next one waits; once the image is there both complete."""
+    """The scan has advice, the next one waits; once the image is there both complete."""
     name = f"safeurl-test-missing-{os.getpid()}"
     folder = tmp_path_factory.mktemp("image")
     with installation(folder, {**_SETTINGS, "FETCHER_IMAGE": f"{name}:latest"}) as site:

@@ -28,7 +28,7 @@ _HUNDREDS = SWEEP_LIMIT + 100
 
 
 def test_clock_set_back(tmp_path: Path) -> None:
-    """What runs ends; what waits, also for a retry that is an hour off by now, starts at once."""
+    """Running scans end; waiting ones start at once, also with a retry that is an hour away."""
     clock = WallClock(tmp_path)
     settings = {
         "DOCKER_SOCKET_PATH": str(tmp_path / "docker.sock"),
@@ -58,7 +58,7 @@ def test_clock_set_back(tmp_path: Path) -> None:
 
 
 def test_gateway_away(tmp_path: Path) -> None:
-    """Scans wait for a gateway of its own unit, which the health tells of, and spend no attempt."""
+    """Scans wait for a gateway of its own unit, which the health reports, and use no attempt."""
     settings = {"EGRESS_DIR": str(tmp_path / "gateway")}
     with installation(tmp_path / "state", settings) as site:
         told = site.submit("/waiting")
@@ -91,7 +91,7 @@ def test_worker_killed(tmp_path: Path) -> None:
 
 
 def test_10000_queued(tmp_path: Path) -> None:
-    """They are told of and listed at once, run in order, and outlive the loss of all wake-ups."""
+    """They are counted and listed at once, run in order, and survive the loss of all wake-ups."""
     with (
         TcpValkey(tmp_path) as valkey,
         installation(tmp_path / "state", valkey.settings, start=False) as site,
@@ -123,7 +123,7 @@ async def _submit(service: Service, site: Installation, count: int) -> list[str]
 
 
 async def _swept(site: Installation) -> list[str]:
-    """Let a rescuer push and a worker claim until nothing is due; return the ids as they came."""
+    """Let a rescuer push and a worker claim until nothing is due; return the ids in order."""
     settings = site.system.settings
     queue = make_queue(settings)
     claimed: list[str] = []

@@ -1,4 +1,4 @@
-"""Redis in trouble: scans are taken all the while, and each of them ends."""
+"""Redis with faults: scans are taken all the time, and each of them ends."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, valkey: TcpValkey) -> Iterato
 
 
 def test_redis_down(site: Installation, valkey: TcpValkey) -> None:
-    """What runs completes without it; what is handed in is recorded, and starts once it is back."""
+    """Running scans complete without it; new ones are recorded, and start once it is back."""
     running = site.begin_held("/held/down")
     valkey.kill()
     health = site.expect_health("degraded", "Redis does not answer")
@@ -48,7 +48,7 @@ def test_redis_down(site: Installation, valkey: TcpValkey) -> None:
 
 
 def test_redis_flushed(site: Installation, valkey: TcpValkey) -> None:
-    """Nobody sees anything but a delay: the lost wake-ups are sent again."""
+    """There is only a delay: the lost wake-ups are sent again."""
     running = site.begin_held("/held/flushed")
     waiting = site.submit("/flushed/1", "/flushed/2")
     valkey.flush()
@@ -59,7 +59,7 @@ def test_redis_flushed(site: Installation, valkey: TcpValkey) -> None:
 
 
 def test_redis_restarted(site: Installation, valkey: TcpValkey) -> None:
-    """A server that comes back empty: what ran completes, what waited is sent again."""
+    """The server comes back empty: running scans complete, and waiting ones get new wake-ups."""
     running = site.begin_held("/held/restarted")
     waiting = site.submit("/restarted/1", "/restarted/2")
     valkey.kill()
@@ -71,7 +71,7 @@ def test_redis_restarted(site: Installation, valkey: TcpValkey) -> None:
 
 
 def test_redis_full(site: Installation, valkey: TcpValkey) -> None:
-    """A server that takes no writes is told apart from one that is away; scans are recorded."""
+    """A server that accepts no writes is distinguished from a missing one; scans are recorded."""
     running = site.begin_held("/held/full")
     waiting = site.submit("/full/waiting")
     valkey.fill()

@@ -1,4 +1,4 @@
-"""The doctor on this host: it passes as installed, and finds what was weakened, on its line."""
+"""The doctor on this host: the installation passes, and each weakening fails on its line."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ _UNFILTERED = {"sandbox-syscalls", "sandbox-socket-families", "system-calls"}
 
 
 def settings_in(folder: Path, **given: str) -> Settings:
-    """Return settings over this folder; under runc, whatever else this engine has."""
+    """Return settings for this folder, with runc even if the engine has another runtime."""
     return Settings.read(
         {"SAFEURL_STATE_DIR": str(folder), "CONTAINER_RUNTIME": "runc", **given}
         | {"DOCKER_SOCKET_PATH": given.get("DOCKER_SOCKET_PATH", SOCKET_PATH)}
@@ -60,7 +60,7 @@ def run(settings: Settings, options: Options = container_options) -> list[Findin
 
 
 def failures(findings: list[Finding]) -> dict[str, str]:
-    """Return what failed, each with its detail."""
+    """Return the failed checks, each with its detail."""
     return {each.name: each.detail for each in findings if each.status is Status.FAIL}
 
 
@@ -76,7 +76,7 @@ def weakened(change: Callable[[Body], None]) -> Options:
 
 
 def keep_capability(host: Body) -> None:
-    """Keep one that does not even come into effect for nobody."""
+    """Keep one capability, which is not even effective for nobody."""
     host["CapAdd"] = ["NET_RAW"]
 
 
@@ -86,7 +86,7 @@ def make_root_writable(host: Body) -> None:
 
 
 def mount_docker_socket(host: Body) -> None:
-    """Mount the socket read-only, which keeps nobody from speaking to it."""
+    """Mount the socket read-only, which does not prevent its use."""
     source = {"Type": "bind", "Source": SOCKET_PATH, "ReadOnly": True}
     host["Mounts"] = [*host["Mounts"], source | {"Target": "/var/lib/docker.sock"}]
 
@@ -97,13 +97,13 @@ def attach_bridge(host: Body) -> None:
 
 
 def bridge_with_sockets(host: Body) -> None:
-    """Attach Docker's bridge, and let sockets be opened that can use it."""
+    """Attach Docker's bridge, and allow sockets that can use it."""
     attach_bridge(host)
     host["SecurityOpt"] = ["no-new-privileges:true", security_option("bridge")]
 
 
 def share_network(host: Body) -> None:
-    """Share the host's own network, loopback and all, and let sockets be opened that can use it."""
+    """Share the host's own network with its loopback, and allow sockets that can use it."""
     bridge_with_sockets(host)
     host["NetworkMode"] = "host"
 
@@ -114,7 +114,7 @@ def use_engines_filter(host: Body) -> None:
 
 
 def filter_nothing(host: Body) -> None:
-    """Let every system call through."""
+    """Allow every system call."""
     host["SecurityOpt"] = ["no-new-privileges:true", "seccomp=unconfined"]
 
 
@@ -163,12 +163,12 @@ def test_this_host_passes(tmp_path: Path, runtime: str) -> None:
 def test_a_weakened_container_fails_on_its_line(
     tmp_path: Path, change: Callable[[Body], None], lines: set[str]
 ) -> None:
-    """Exactly what was weakened fails, and everything else still passes."""
+    """Exactly the weakened part fails, and everything else still passes."""
     assert set(failures(run(settings_in(tmp_path), weakened(change)))) == lines
 
 
 def test_the_bridge_setting_fails_as_a_setting_and_in_the_sandbox(tmp_path: Path) -> None:
-    """CONTAINER_NETWORK=bridge is named, and so is each way out that it opens."""
+    """CONTAINER_NETWORK=bridge is named, and so is each connection that it allows."""
     found = failures(run(settings_in(tmp_path, CONTAINER_NETWORK="bridge")))
     assert set(found) == {"network", *_ON_A_NETWORK}
     assert "CONTAINER_NETWORK=bridge" in found["network"]
@@ -176,7 +176,7 @@ def test_the_bridge_setting_fails_as_a_setting_and_in_the_sandbox(tmp_path: Path
 
 
 def test_an_exception_for_loopback_fails_as_a_setting_and_at_the_gateway(tmp_path: Path) -> None:
-    """EGRESS_ALLOW_CIDRS is named, and so are the addresses that it lets through."""
+    """EGRESS_ALLOW_CIDRS is named, and so are the addresses that it allows."""
     found = failures(run(settings_in(tmp_path, EGRESS_ALLOW_CIDRS="127.0.0.0/8")))
     assert set(found) == {"egress-exceptions", "gateway-literals"}
     assert "127.0.0.0/8" in found["egress-exceptions"]
@@ -185,7 +185,7 @@ def test_an_exception_for_loopback_fails_as_a_setting_and_at_the_gateway(tmp_pat
 
 
 def test_without_an_image_only_the_installation_is_checked(tmp_path: Path) -> None:
-    """What could not be tried is no pass."""
+    """A check that could not run does not count as passed."""
     found = failures(run(settings_in(tmp_path, FETCHER_IMAGE="safeurl-no-such-image:none")))
     assert set(found) == {"image", "sandbox"}
 
@@ -199,7 +199,7 @@ def test_without_docker_the_rest_is_still_checked(tmp_path: Path) -> None:
 
 
 def test_parts_that_do_not_answer_are_named(tmp_path: Path) -> None:
-    """A database without a schema and a Redis that is not there keep everything from working."""
+    """Without a schema in the database and without Redis nothing can work."""
     (tmp_path / "safeurl.db").touch()
     elsewhere = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1"}
     image = {"FETCHER_IMAGE": "safeurl-no-such-image:none"}
@@ -238,7 +238,7 @@ def test_a_running_gateway_that_can_ask_no_dns_is_warned_of(tmp_path: Path) -> N
 async def test_its_own_gateway_lies_where_the_engine_can_mount(
     tmp_path: Path, egress_dir: str
 ) -> None:
-    """Below EGRESS_DIR, which is the same path on the host; else in the state folder."""
+    """It is below EGRESS_DIR, which is the same path on the host; else in the state folder."""
     state, met = tmp_path / "state", tmp_path / "met"
     met.mkdir()
     settings = settings_in(state, EGRESS_DIR=str(tmp_path / egress_dir))
@@ -253,7 +253,7 @@ async def test_its_own_gateway_lies_where_the_engine_can_mount(
 
 
 def test_the_command_prints_lines_or_json_and_tells_by_its_exit_code(tmp_path: Path) -> None:
-    """Lines for people, a document for programs; 1 where something failed."""
+    """Lines for people, a document for programs; 1 if a check failed."""
     system = System(tmp_path, CONTAINER_RUNTIME="runc")
     healthy = system.run("doctor", "--json")
     document = json.loads(healthy.stdout)

@@ -1,4 +1,4 @@
-"""The doctor's flood of a gateway: what it says of ours, and of one that holds scans up."""
+"""The doctor's flood of a gateway: the line about ours, and about one that delays scans."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_a_gateway_that_holds_scans_up_fails() -> None:
 
 
 async def test_it_is_not_tried_where_there_is_no_gateway(tmp_path: Path) -> None:
-    """With a bridge there is nothing to flood; where a gateway does not start, it fails."""
+    """With a bridge there is no gateway to flood; if a gateway does not start, the check fails."""
     bridge = Settings.read({"SAFEURL_STATE_DIR": str(tmp_path), "CONTAINER_NETWORK": "bridge"})
     assert "not used" in (await fairness(bridge)).detail
     (tmp_path / "file").touch()

@@ -1,4 +1,4 @@
-"""The doctor's line on the queue says how well the way to it is protected."""
+"""The doctor's line about the queue describes the protection of its connection."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ async def test_a_server_of_ones_own(tmp_path: Path) -> None:
 
 
 async def test_the_embedded_one(tmp_path: Path) -> None:
-    """Its socket is in a folder of this user alone, which is told too."""
+    """Its socket is in a folder of this user alone, which the line says too."""
     settings = Settings.read({"SAFEURL_STATE_DIR": str(tmp_path)})
     with Valkey(settings.valkey_dir):
         finding = await queue(settings)

@@ -89,7 +89,7 @@ def test_dns64_is_looked_through_where_the_policy_says_so(
 def test_one_inner_address_refuses_the_name(
     gateway: GatewayProcess, dns: DnsServer, addresses: tuple[str, ...], rule: str
 ) -> None:
-    """Mixed answers are refused as a whole, in any order and family, and recorded as a whole."""
+    """Mixed responses are refused completely, in any order and family, and recorded completely."""
     dns.add("mixed.test", *addresses)
     socket_id, directory = gateway.open(_ONE)
     assert refusal(directory, "mixed.test:8080") == rule
@@ -150,7 +150,7 @@ def test_each_result_of_a_look_up_is_reported(gateway: GatewayProcess, dns: DnsS
 def test_long_answers_come_over_tcp_and_huge_ones_not_at_all(
     gateway: GatewayProcess, dns: DnsServer, pages: PageServer
 ) -> None:
-    """Truncation leads to TCP; more addresses than the evidence holds are refused."""
+    """Truncation leads to TCP; more addresses than the evidence can contain are refused."""
     dns.add("long.test", _PUBLIC, truncate=True)
     dns.add("many.test", *(f"192.0.2.{n}" for n in range(100)), truncate=True)
     dns.add("huge.test", *(f"10.{n // 250}.{n % 250}.1" for n in range(900)), truncate=True)

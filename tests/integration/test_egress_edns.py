@@ -125,7 +125,7 @@ def test_a_server_that_does_not_take_edns_is_asked_without(on_edns: _OnEdns) -> 
 
 @pytest.mark.parametrize("on_edns", [_code("FORMERR"), _silent, _code("NOTIMP", echo=False)])
 def test_a_name_that_is_missing_is_found_missing_without_edns(on_edns: _OnEdns) -> None:
-    """The result of the second query counts, also if it is no address."""
+    """The result of the second query counts, also if it has no address."""
     with DnsServer(on_edns=on_edns) as server, pytest.raises(ResolveError) as caught:
         _ask("missing.test", server)
     assert caught.value.outcome is Outcome.DNS_NXDOMAIN

@@ -55,7 +55,7 @@ def _echo(listener: socket.socket) -> None:
 
 
 def _request_s(directory: Path, where: str) -> float:
-    """Open a tunnel, send bytes and receive them again; return the seconds that it took."""
+    """Open a tunnel, send bytes and receive them; return the time in seconds."""
     started = time.perf_counter()
     with connect(directory) as connection:
         connection.sendall(connect_head(where))

@@ -73,7 +73,7 @@ def test_the_gateways_own_settings_deny_more(tmp_path: Path) -> None:
 
 
 def test_the_host_itself_is_refused_unless_named(gateway: GatewayProcess) -> None:
-    """An exception for the whole Internet does not open this host; its own address does."""
+    """An exception for the whole Internet does not allow this host; its own address does."""
     hosts = [str(each.network_address) for each in host_networks().own if each.version == 4]
     own = next(filter(_is_here, hosts))
     wide = EgressPolicy(allow_cidrs=("0.0.0.0/0",))

@@ -166,7 +166,7 @@ def test_a_server_that_breaks_off_is_noted(gateway: GatewayProcess, server: sock
 
 
 def test_nobody_listening_is_an_outcome(gateway: GatewayProcess) -> None:
-    """The fetcher is told of a refused connection by its own outcome."""
+    """The fetcher learns of a refused connection by a separate outcome."""
     with socket.create_server(("127.0.0.1", 0)) as gone:
         where = where_of(gone)
     socket_id, directory = gateway.open()

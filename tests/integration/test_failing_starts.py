@@ -1,4 +1,4 @@
-"""Processes that fail at each start: health says so, and a scan in the foreground ends."""
+"""Processes that fail at each start: health reports it, and a scan in the foreground ends."""
 
 import os
 import socket
@@ -29,7 +29,7 @@ def _unknown_user(_: Path) -> dict[str, str]:
 
 
 def _occupied(folder: Path) -> dict[str, str]:
-    """Let a file stand where the gateway's folder is to be."""
+    """Create a file in the place of the gateway's folder."""
     (folder / "egress").write_text("")
     return {}
 

@@ -37,7 +37,7 @@ def _run(line: bytes, streams: str) -> tuple[int, bytes]:
 
 @pytest.mark.parametrize("streams", STREAMS)
 def test_a_fetch(streams: str) -> None:
-    """The report is complete where it can be written; else the exit code says so."""
+    """The report is complete if it can be written; else the exit code shows it."""
     with PageServer(STANDARD_ROUTES) as server:
         code, out = _run(request_line(server.url("/")), streams)
     if streams in {"no stdin", "none"}:

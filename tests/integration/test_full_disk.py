@@ -1,4 +1,4 @@
-"""A disk without room: it is called full, what was stored is read, and little is logged of it."""
+"""A full disk: it is called full, stored data can be read, and little is logged about it."""
 
 import sqlite3
 import subprocess
@@ -41,7 +41,7 @@ def _expect_full(system: System) -> None:
 
 
 def _leave_a_log(path: Path) -> None:
-    """Leave what a killed process leaves: a log that nobody has put into the database yet."""
+    """Leave a log as a killed process does, which is not yet in the database."""
     code = (
         "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
         "c.execute('PRAGMA journal_mode=WAL'); "
@@ -56,7 +56,7 @@ def _leave_a_log(path: Path) -> None:
 def test_a_full_disk_is_called_full_and_is_read(
     disk: SmallDisk, leaving: int, *, killed: bool
 ) -> None:
-    """Nothing runs, so that SQLite has to make its files anew: with no room, or too little."""
+    """No process runs, so SQLite must create its files: with no space, or too little."""
     system = _system(disk)
     before = system.run("list", "--json").stdout
     if killed:

@@ -49,7 +49,7 @@ def dns() -> Iterator[DnsServer]:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, dns: DnsServer) -> Iterator[GatewayProcess]:
-    """Start a gateway that asks that server alone."""
+    """Start a gateway that queries only that server."""
     settings = {"EGRESS_RESOLVER": f"127.0.0.1:{dns.port}"}
     with GatewayProcess(tmp_path_factory.mktemp("egress"), settings) as running:
         yield running
@@ -64,9 +64,9 @@ def _read_by_us(host: str) -> str | None:
 
 
 def test_a_browser_reads_the_same_hosts(tmp_path: Path) -> None:
-    """Chromium and our parser agree on every host here, accepted or refused, but on `*`.
+    """Chromium and our parser agree on every host here, accepted or refused, except for `*`.
 
-    Chromium writes `*` as `%2A` where the standard keeps it; a wildcard record serves both.
+    Chromium writes `*` as `%2A`, but the standard keeps it; a wildcard record serves both.
     """
     hosts = [host for host in (*ODD_HOSTS, *_OTHERS) if "*" not in host]
     script = """hosts => hosts.map(host => {
@@ -81,7 +81,7 @@ def test_a_browser_reads_the_same_hosts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", _OTHERS)
 def test_what_no_browser_opens_is_refused(host: str) -> None:
-    """What one reads as another host is that host."""
+    """If a browser reads another host, our parser reads that host too."""
     read = _read_by_us(host)
     if read is not None:
         assert parse(f"http://{host}/").host == read
@@ -91,7 +91,7 @@ def test_what_no_browser_opens_is_refused(host: str) -> None:
 
 
 def test_the_gateway_tunnels_and_forwards_to_them(gateway: GatewayProcess, dns: DnsServer) -> None:
-    """The DNS is asked for that very name, the server hears it, and the record holds it."""
+    """The DNS gets that exact name, the server receives it, and the record contains it."""
     with PageServer(fallback=lambda _: html("<p>hi")) as pages:
         socket_id, directory = gateway.open()
         with short_path(directory, SOCKET_NAME) as path:
@@ -111,7 +111,7 @@ def test_the_gateway_tunnels_and_forwards_to_them(gateway: GatewayProcess, dns: 
 
 
 def test_a_resolver_that_does_not_ask_is_not_believed() -> None:
-    """Without a gateway glibc denies such names unasked: then nothing is said of the name."""
+    """Without a gateway glibc refuses such names without a query, so nothing is known of them."""
     lab = run_in_lab(
         Scenario(names={"a!b.test": [PUBLIC_V4], "a_b.test": [PUBLIC_V4]}),
         request_line("http://a!b.test/", allow_cidrs=()),
@@ -137,7 +137,7 @@ def test_a_resolver_that_does_not_ask_is_not_believed() -> None:
 def test_a_wildcard_certificate_covers_them(
     name: str, host: str, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in browsers: the first label is whatever it is, and nothing else is."""
+    """As in browsers: the first label may be any label, and no other label may."""
     root = make_authority()
     (tmp_path / "root.pem").write_bytes(root.pem)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "root.pem"))
@@ -156,7 +156,7 @@ def test_an_odd_host_excuses_no_bad_certificate(tmp_path: Path) -> None:
 
 
 def _tls(certificate: Path, host: str) -> Tls:
-    """Return what the fetcher notes of a server with this certificate, called by this host."""
+    """Return the fetcher's record of a server with this certificate and this host name."""
     seen: list[HopRecorder] = []
     policy = AddressPolicy.parse(PolicyOverrides(allow_cidrs=("127.0.0.0/8",)))
     client = Client(DirectDialler(policy, lambda _: ("127.0.0.1",)), on_hop=seen.append)

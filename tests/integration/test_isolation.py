@@ -1,7 +1,7 @@
-"""No network: from inside real sandboxes nothing is reached but what the gateway allows.
+"""No network: from real sandboxes only the targets that the gateway allows are reached.
 
-All of it runs under runc; under gVisor, where a sandbox takes a multiple of the time, the probe
-does, and of the rest a case of each kind.
+All cases run under runc. Under gVisor a sandbox takes several times as long, so only the probe and
+one case of each kind run.
 """
 
 import json
@@ -77,7 +77,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewaySandbox]
 
 @pytest.fixture(scope="module")
 def probed(tmp_path_factory: pytest.TempPathFactory, runtime: str) -> Iterator[dict[str, object]]:
-    """Run the probe once under the default policy and each runtime; return what it found."""
+    """Run the probe once under the default policy and each runtime; return its findings."""
     with (
         script_image(_PROBE) as image,
         gateway_sandbox(tmp_path_factory.mktemp("probe"), "isolation-probe") as made,
@@ -117,7 +117,7 @@ def test_the_gateway_refuses_each_literal(probed: dict[str, object], literal: st
 def test_a_redirect_to_each_literal_is_refused(
     strict: GatewaySandbox, literal: str, runtime: str
 ) -> None:
-    """The real fetcher, led to the literal's port 80, opens nothing and says by which rule."""
+    """The real fetcher opens nothing at the literal's port 80, and names the rule."""
     routes = {"/": lambda _: redirect(f"http://{_on_wire(literal)}/")}
     with PageServer(routes, host=_PUBLIC) as pages:
         ran = strict.under(runtime).fetch(pages.url("/"), allow_cidrs=_ALLOW)
@@ -139,7 +139,7 @@ def test_a_redirect_to_each_literal_is_refused(
 def test_the_gateway_stands_without_the_fetchers_guard(
     strict: GatewaySandbox, literal: str, runtime: str
 ) -> None:
-    """A fetcher told to allow everything is still refused by the gateway, with evidence."""
+    """A fetcher with an empty policy is still refused by the gateway, with evidence."""
     ran = strict.under(runtime).fetch(f"http://{literal}/", allow_cidrs=_EVERYWHERE)
     assert _outcome(ran) is Outcome.ADDRESS_REFUSED
     assert [asked.allowed for asked in ran.egress.decisions] == [False]
@@ -147,7 +147,7 @@ def test_the_gateway_stands_without_the_fetchers_guard(
 
 
 def test_a_page_comes_through_with_evidence(strict: GatewaySandbox, runtime: str) -> None:
-    """What the policy allows is fetched, and both records name the same address."""
+    """An allowed page is fetched, and both records name the same address."""
     with _page() as pages:
         ran = strict.under(runtime).fetch(pages.url("/"), allow_cidrs=_ALLOW)
     assert ran.evidence.page is not None

@@ -1,6 +1,6 @@
-"""Hostile pages, opened by the real fetcher in a real sandbox behind the real gateway.
+"""Hostile pages, opened by the real fetcher in a real sandbox with the real gateway.
 
-All of them under runc; under gVisor one of each kind, since each takes a multiple of the time.
+All cases run under runc; under gVisor one of each kind, because each takes several times as long.
 """
 
 from collections.abc import Iterator
@@ -119,7 +119,7 @@ def test_other_schemes_lead_nowhere(
 def test_a_refresh_to_metadata_is_refused(
     runner: GatewaySandbox, pages: PageServer, runtime: str
 ) -> None:
-    """The page before it was seen; where its refresh wanted to lead is evidence."""
+    """The page before it was seen; the target of its refresh is evidence."""
     ran = _fetch(runner.under(runtime), pages.url("/refresh"))
     assert ran.report is not None
     assert ran.report.outcome is Outcome.OK

@@ -83,7 +83,7 @@ class Scene:
         return self.gateway_sandbox.fetch(url, allow_cidrs=_ALLOW, timeout_s=6.0)
 
     def probe(self, allow: tuple[str, ...], runtime: str = RUNC) -> "Probed":
-        """Ask the gateway for every template in both ways, all from one sandbox."""
+        """Request every template from the gateway in both ways, all from one sandbox."""
         self.forget()
         keys = [(template, way) for template in _TEMPLATES for way in ("CONNECT", "GET")]
         heads = [_head(key, self.ground) for key in keys]
@@ -103,7 +103,7 @@ class Scene:
             seen.clear()
 
     def names(self) -> set[str]:
-        """Return the names that the DNS was asked for."""
+        """Return the names that the DNS was queried for."""
         return {name for name, _, _ in self.dns.questions}
 
 
@@ -117,7 +117,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What came of each template, asked for in each way, and of all of them together."""
+    """The result of each template, requested in each way, and of all of them together."""
 
     asked: dict[tuple[str, str], Asked]
     visits: list[str]
@@ -148,7 +148,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 @pytest.fixture
 def untouched(scene: Scene) -> Iterator[Scene]:
-    """Return the scene; fail where a canary was reached or the DNS was asked what is refused."""
+    """Return the scene; fail if a canary was reached or the DNS got a refused name."""
     scene.forget()
     yield scene
     assert scene.canary.visits == []
@@ -157,13 +157,13 @@ def untouched(scene: Scene) -> Iterator[Scene]:
 
 @pytest.fixture(scope="module")
 def probed(scene: Scene, runtime: str) -> Probed:
-    """Ask for everything once under each runtime, where the pages alone are allowed."""
+    """Request everything once under each runtime, with only the pages allowed."""
     return scene.probe(_ALLOW, runtime)
 
 
 @pytest.mark.parametrize("template", _REFUSED_BY_STANDARD, ids=ascii)
 def test_a_redirect_is_refused(untouched: Scene, template: str) -> None:
-    """Led to it by a `Location`, the real fetcher opens nothing and says why."""
+    """With a `Location`, the real fetcher opens nothing and gives the reason."""
     ran = untouched.fetch("/redirect", template)
     assert ran.report is not None
     assert ran.report.outcome is Outcome.ADDRESS_REFUSED
@@ -198,7 +198,7 @@ def test_the_gateway_refuses_the_bytes(probed: Probed, template: str, way: str) 
 
 
 def test_the_bytes_reach_nobody(probed: Probed) -> None:
-    """No request of the probe came to a canary, or to the DNS with a name that is refused."""
+    """No request of the probe reached a canary, or the DNS with a refused name."""
     assert probed.visits == []
     assert probed.names <= ASKED_NAMES
 
@@ -207,7 +207,7 @@ def test_the_bytes_reach_nobody(probed: Probed) -> None:
 def test_what_the_standard_reads_as_allowed_lands_there(
     untouched: Scene, path: str, template: str, target: str
 ) -> None:
-    """The private host stands in user name, path or fragment, where nobody may look for one."""
+    """The private host is in user name, path or fragment, where no program may look for it."""
     ran = untouched.fetch(path, template)
     assert ran.report is not None
     assert ran.report.outcome is Outcome.OK
@@ -218,7 +218,7 @@ def test_what_the_standard_reads_as_allowed_lands_there(
 
 @pytest.mark.parametrize("template", LANDING, ids=ascii)
 def test_the_gateway_lands_there_or_nowhere(probed: Probed, scene: Scene, template: str) -> None:
-    """A tunnel takes no such authority; a plain request with a full URL goes where it should."""
+    """A tunnel accepts no such authority; a plain request with a full URL reaches its host."""
     assert probed.asked[template, "CONNECT"].decision.rule == "bad_request"
     plain = probed.asked[template, "GET"]
     if template.startswith("http://"):
@@ -240,7 +240,7 @@ def test_the_canary_is_reached_where_it_is_allowed(scene: Scene, template: str) 
 
 
 def test_the_probe_reaches_the_canary_where_it_is_allowed(scene: Scene) -> None:
-    """The control for raw requests: only those refused for their address alone come through."""
+    """The control case for raw requests: only those refused for their address alone are sent."""
     probed = scene.probe(_ALLOW_CANARY)
     reached = {key for key, each in probed.asked.items() if each.decision.address == INNER_HOST}
     assert {(template, "GET") for template in _PLAIN} <= reached
@@ -269,7 +269,7 @@ def _leading_page(url: str) -> Reply:
 
 
 def _reached(ran: Fetched) -> set[tuple[str, int]]:
-    """Return where the gateway tried to connect for this sandbox."""
+    """Return the targets to which the gateway tried to connect for this sandbox."""
     decisions = ran.egress.decisions
     return {(each.address, each.port) for each in decisions if each.connect_ms is not None}
 

@@ -1,4 +1,4 @@
-"""What the tests leave behind is found and named."""
+"""The remains of tests are found and named."""
 
 import subprocess
 import sys
@@ -45,7 +45,7 @@ def test_the_status_of_a_run_that_leaves_nothing_is_its_own(more: int, status: i
 
 
 def test_an_image_that_is_left_is_named(tmp_path: Path) -> None:
-    """What was there before is not named."""
+    """An image that existed before is not named."""
     before = tmp_path / "before"
     before.write_text("".join(f"{each}\n" for each in resources()))
     with script_image("left = 1") as tag:
@@ -61,6 +61,6 @@ def test_an_image_that_is_left_is_named(tmp_path: Path) -> None:
 
 
 def test_an_image_without_a_tag_is_none() -> None:
-    """However an engine lists it: a build that takes over a tag leaves one on the host."""
+    """Every kind of list: a build that takes a tag leaves an untagged image on the host."""
     listed: list[list[str] | None] = [["a:1", "b:2"], ["<none>:<none>"], [], None]
     assert image_tags({"RepoTags": tags} for tags in listed) == {"a:1", "b:2"}

@@ -1,4 +1,4 @@
-"""What daemons tell the service manager, heard on a real socket."""
+"""The notifications of daemons to the service manager, received on a real socket."""
 
 import asyncio
 import os
@@ -47,7 +47,7 @@ def test_a_supervisor_tells_of_its_life(tmp_path: Path, *, abstract: bool) -> No
 
 
 def test_a_supervisor_that_stands_still_gives_no_sign_of_life(tmp_path: Path) -> None:
-    """The pings come from the loop itself, not from a thread that outlives its use."""
+    """The pings come from the loop itself, not from a thread that could outlive it."""
     role = tmp_path / "role"
     with (
         Manager(tmp_path / "notify", watchdog_s=0.4) as manager,
@@ -65,7 +65,7 @@ def test_a_supervisor_that_stands_still_gives_no_sign_of_life(tmp_path: Path) ->
 
 @pytest.mark.parametrize("command", ["gateway", "api"])
 def test_a_daemon_tells_when_it_can_be_used(tmp_path: Path, command: str) -> None:
-    """READY comes when the socket listens, then signs of life; STOPPING after SIGTERM."""
+    """READY comes when the socket listens, then pings, and STOPPING after SIGTERM."""
     system = System(tmp_path / "state", API_PORT="0")
     with Manager(tmp_path / "notify", watchdog_s=0.4) as manager:
         system.environ.update(manager.environ)
@@ -93,13 +93,13 @@ async def test_without_a_manager_nothing_is_sent() -> None:
 def test_a_manager_that_is_gone_does_no_harm(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A notification that cannot be sent is logged, and the daemon goes on."""
+    """A notification that cannot be sent is logged, and the daemon continues."""
     Notifier({"NOTIFY_SOCKET": str(tmp_path / "nobody")}).ready()
     assert "notify.failed line='READY=1'" in caplog.text
 
 
 def test_a_watchdog_for_another_process_is_not_ours(tmp_path: Path) -> None:
-    """WATCHDOG_PID names the process that has to ping; an invalid interval asks for no ping."""
+    """WATCHDOG_PID names the process that must ping; with an invalid interval there is no ping."""
     with Manager(tmp_path / "notify", watchdog_s=0.4) as manager:
         Notifier({**manager.environ, "WATCHDOG_PID": str(os.getppid())}).ping()
         Notifier({**manager.environ, "WATCHDOG_USEC": "soon"}).ping()
@@ -120,7 +120,7 @@ def test_a_status_is_sent_when_it_changes(tmp_path: Path) -> None:
 async def test_a_service_that_fails_still_reports_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also when the block raises, STOPPING comes after READY."""
+    """STOPPING comes after READY, also if the block raises an error."""
     with Manager(tmp_path / "notify") as manager:
         monkeypatch.setenv("NOTIFY_SOCKET", manager.environ["NOTIFY_SOCKET"])
         with pytest.raises(LookupError):

@@ -57,7 +57,7 @@ def test_the_workers_log_is_private(folder: Path, mode: int | None) -> None:
 
 
 def test_all_that_commands_and_worker_make_is_private(folder: Path) -> None:
-    """Database, its log, the embedded Valkey's files: whatever lies in the folder."""
+    """The database, its log, the embedded Valkey's files: all files in the folder."""
     system = System(folder, DOCKER_SOCKET_PATH=str(folder / "no.sock"))
     done = system.run("https://example.com/", program="submit-scan")
     assert done.returncode == 0, done.stderr
@@ -68,7 +68,7 @@ def test_all_that_commands_and_worker_make_is_private(folder: Path) -> None:
 
 
 def test_what_was_left_open_is_closed(folder: Path) -> None:
-    """At the start of a worker; the folder itself is its owner's to close, and doctor says so."""
+    """A worker does so at its start; only the owner can close the folder, and doctor reports it."""
     settings = System(folder).settings
     for path in (settings.artefact_dir, settings.valkey_dir):
         path.mkdir()

@@ -22,7 +22,7 @@ from tests.support.tcp_valkey import TcpValkey
 
 @dataclass(slots=True)
 class Lab:
-    """One worker over one server for all attacks, and what was seen of it so far."""
+    """One worker with one server for all attacks, and the results so far."""
 
     valkey: TcpValkey
     redis: Redis
@@ -32,7 +32,7 @@ class Lab:
     scans: int = 0
 
     def push(self, scan_id: str) -> None:
-        """Hand in an honest wake-up."""
+        """Push a valid wake-up."""
 
         async def push() -> None:
             server = RedisServer(host="127.0.0.1", port=self.valkey.port, socket_path=Path())
@@ -76,7 +76,7 @@ def _scan_id() -> str:
 
 @pytest.mark.parametrize("name", ON_THE_QUEUE)
 def test_a_hostile_job_is_refused_and_the_next_scan_runs(lab: Lab, name: str) -> None:
-    """No canary is made, the job is gone from Redis, and the reason is a constant."""
+    """No canary is made, the job is removed from Redis, and the reason is a constant."""
     hostile, honest = _scan_id(), _scan_id()
     ON_THE_QUEUE[name](lab.redis, hostile, lab.canary)
     lab.push(honest)
@@ -90,7 +90,7 @@ def test_a_hostile_job_is_refused_and_the_next_scan_runs(lab: Lab, name: str) ->
 
 
 async def test_refusals_are_counted_for_health(lab: Lab) -> None:
-    """The number can be asked for, and goes by itself."""
+    """The number can be read, and expires by itself."""
 
     async def refused() -> int:
         server = RedisServer(host="127.0.0.1", port=lab.valkey.port, socket_path=Path())
@@ -118,7 +118,7 @@ def test_traps_of_maintenance_are_left_alone(lab: Lab) -> None:
 
 
 async def test_hostile_ids_do_not_stop_whoever_counts_what_waits(tmp_path: Path) -> None:
-    """Maintenance asks which scans wait; ids that are none of ours are passed over."""
+    """Maintenance reads which scans wait; ids that are not ours are skipped."""
     with TcpValkey(tmp_path) as valkey:
         redis = valkey.client()
         for name, plant in ON_THE_QUEUE.items():
@@ -135,7 +135,7 @@ async def test_hostile_ids_do_not_stop_whoever_counts_what_waits(tmp_path: Path)
 
 @pytest.mark.parametrize("missing", ["", "engine"])
 def test_a_worker_ends_when_it_is_told_to(tmp_path: Path, missing: str) -> None:
-    """Whether it waits for a wake-up or for what a scan needs; it takes nothing any more."""
+    """It may wait for a wake-up or for a missing part; it takes no further wake-up."""
     with TcpValkey(tmp_path) as valkey:
         worker = ScanWorkerProcess(valkey.settings, tmp_path, {"UNAVAILABLE": missing})
         with worker:
@@ -150,7 +150,7 @@ def test_a_worker_ends_when_it_is_told_to(tmp_path: Path, missing: str) -> None:
 
 
 def test_a_queue_of_another_type_is_waited_out(tmp_path: Path) -> None:
-    """The worker says that Redis refuses, and goes on once the key is gone."""
+    """The worker logs that Redis refuses, and continues once the key is removed."""
     with TcpValkey(tmp_path) as valkey:
         redis = valkey.client()
         redis.set(QUEUE_KEY, "no list")

@@ -1,4 +1,4 @@
-"""Whoever can write to Redis runs no code in a worker: the whole system under attack."""
+"""A user who can write to Redis runs no code in a worker: the whole system under attack."""
 
 import os
 from datetime import UTC, datetime

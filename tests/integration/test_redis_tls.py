@@ -1,4 +1,4 @@
-"""`rediss:`: the queue over TLS, and servers that are not who they should be."""
+"""`rediss:`: the queue over TLS, and servers with a wrong identity."""
 
 import asyncio
 import ssl
@@ -77,7 +77,7 @@ def test_wake_ups_pass_over_tls(tmp_path: Path, host: str) -> None:
 
 
 def test_a_certificate_of_our_own_is_shown(tmp_path: Path) -> None:
-    """A server that asks for one takes it; without it nothing passes."""
+    """A server that needs one accepts it; without it nothing works."""
     good = make_certificate("localhost", issuer=_AUTHORITY)
     ours = make_certificate("worker", issuer=_AUTHORITY).write(tmp_path / "ours.pem")
     pair = {"REDIS_TLS_CERT": str(ours), "REDIS_TLS_KEY": str(ours)}
@@ -101,7 +101,7 @@ def test_a_certificate_of_our_own_is_shown(tmp_path: Path) -> None:
 def test_a_certificate_that_is_not_trusted_is_told(
     tmp_path: Path, certificate: Certificate, words: str
 ) -> None:
-    """No setting turns this off; the sentence says what is wrong."""
+    """No setting turns this off; the message gives the reason."""
     trouble = pytest.raises(QueueUnavailableError, match="certificate that is not trusted")
     with _server(tmp_path, certificate) as port, trouble as told:
         _ping(_settings(tmp_path, port))

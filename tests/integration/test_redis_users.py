@@ -56,7 +56,7 @@ def _scan_id() -> str:
 
 
 async def test_a_scans_life_on_the_queue(valkey: TcpValkey) -> None:
-    """The API pushes and asks for health; the worker does so too, takes, refuses and counts."""
+    """The API pushes and reads the health; the worker does so too, takes, refuses and counts."""
     api = RQQueue(_server(valkey, "safeurl-api").connect(), job_timeout_s=90)
     maintenance = RQQueue(_server(valkey, "safeurl-worker").connect(), job_timeout_s=90)
     worker = _server(valkey, "safeurl-worker").connect_worker(40)
@@ -150,13 +150,13 @@ _BEYOND_THE_API = (
     ],
 )
 def test_what_is_not_needed_is_refused(valkey: TcpValkey, user: str, command: str) -> None:
-    """By name, by key, and by the direction of what is done with a key."""
+    """It is refused by command, by key, and by the kind of access to a key."""
     with _server(valkey, user).connect_worker(40) as client, pytest.raises(NoPermissionError):
         client.execute_command(*command.split())
 
 
 async def test_nobody_is_let_in_without_a_password(valkey: TcpValkey) -> None:
-    """The default user is off, and a wrong password is told in a sentence."""
+    """The default user is off, and a wrong password gives one sentence."""
     nobody = Redis(host="127.0.0.1", port=valkey.port)
     with nobody, pytest.raises(AuthenticationError):
         nobody.ping()
@@ -174,7 +174,7 @@ async def test_nobody_is_let_in_without_a_password(valkey: TcpValkey) -> None:
 
 
 def test_the_file_gives_no_password_away() -> None:
-    """As shipped nobody can log in: each user needs a password first."""
+    """Nobody can log in with the shipped file: each user needs a password first."""
     text = FILE.read_text()
     assert "nopass" not in text
     assert ">" not in text

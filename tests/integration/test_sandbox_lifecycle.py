@@ -75,7 +75,7 @@ async def cancelled_once_ready(runner: Lab, *, times: int = 1) -> list[str]:
     ids=["stubborn", "closed"],
 )
 def test_the_deadline_kills(script: str, said: bytes) -> None:
-    """Neither ignoring SIGTERM nor closing stdout evades the deadline; earlier output is kept."""
+    """Neither ignoring SIGTERM nor closing stdout avoids the deadline; earlier output is kept."""
     with lab(script) as runner:
         ran = runner.run(deadline_s=2)
     assert (ran.exit.stopped, ran.exit.exit_code) == (Stop.DEADLINE, 137)
@@ -83,7 +83,7 @@ def test_the_deadline_kills(script: str, said: bytes) -> None:
 
 
 def test_the_deadline_kills_what_never_stops_talking() -> None:
-    """Endless output neither keeps the container alive nor hides its end."""
+    """Endless output neither keeps the container running nor hides its end."""
     with lab(_CHATTER) as runner:
         ran = runner.run(deadline_s=1, sink=ignore)
     assert (ran.exit.stopped, ran.exit.exit_code) == (Stop.DEADLINE, 137)
@@ -275,7 +275,7 @@ def test_a_sandbox_object_outlives_a_change_of_engine(tmp_path: Path) -> None:
 
 
 def test_runs_leave_no_thread_behind() -> None:
-    """A run does not keep a thread after its event loop has ended."""
+    """A run keeps no thread after its event loop has ended."""
     before = threading.active_count()
     with lab("pass") as runner:
         runner.run()

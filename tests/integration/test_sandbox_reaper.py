@@ -1,4 +1,4 @@
-"""The reaper removes containers of ended attempts, and nothing else."""
+"""The reaper removes only containers of ended attempts."""
 
 import asyncio
 import json
@@ -238,7 +238,7 @@ def test_a_killed_workers_container_is_found_by_its_attempt() -> None:
 
 
 def test_removing_an_attempt_needs_the_same_instance() -> None:
-    """Another instance's attempt is left alone, and a missing container is no error."""
+    """Another instance's attempt is not removed, and a missing container is not an error."""
     scan = f"mine-{os.getpid()}"
     with lab("pass") as runner:
         name = place(runner, scan, _NOW)

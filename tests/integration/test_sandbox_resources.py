@@ -185,7 +185,7 @@ def test_lack_of_memory_is_reported(runtime: str) -> None:
 
 
 def test_lack_of_memory_of_a_child_is_reported(runtime: str) -> None:
-    """A child's memory bomb is reported though its parent ends with 0; under gVisor all die."""
+    """A child's memory bomb is reported although its parent ends with 0; under gVisor all end."""
     with lab(_CHILD_BOMB, memory_mb=64, runtime=runtime) as runner:
         ran = runner.run()
     exit_code = 0 if runtime == RUNC else 137
@@ -226,7 +226,7 @@ def test_a_complete_report_outlives_a_bad_exit_code(runtime: str) -> None:
 
 
 def test_of_stderr_only_the_tail_is_kept(runtime: str) -> None:
-    """A sandbox that writes to stderr only ends normally; the last 4 KiB are kept."""
+    """A sandbox that writes only to stderr ends normally; the last 4 KiB are kept."""
     with lab(_STDERR_ONLY, runtime=runtime) as runner:
         ran = runner.run()
     assert ran.stdout == b""

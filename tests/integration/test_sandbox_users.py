@@ -180,7 +180,7 @@ def leftover(image: str, uid: str) -> Iterator[None]:
 
 
 def test_what_a_killed_worker_has_left_keeps_its_user() -> None:
-    """Of two ids the free one is taken each time; a label that is no number is ignored."""
+    """Of two ids the free one is used each time; a label that is not a number is ignored."""
     with lab("import os; print(os.getuid())", uids=range(60706, 60708), runtime=RUNC) as runner:
         image = runner.settings.image
         with leftover(image, "60706"), leftover(image, "someone"), leftover(image, ""):

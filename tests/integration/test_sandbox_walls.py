@@ -1,4 +1,4 @@
-"""Hostile code in a real sandbox finds no rights, no secrets, and no way to write or grow."""
+"""Hostile code in a real sandbox finds no rights and no secrets, and cannot write or grow."""
 
 import asyncio
 import json
@@ -208,7 +208,7 @@ def test_nothing_in_tmp_can_be_executed(runtime: str) -> None:
 
 
 def test_a_fork_bomb_stops_at_the_process_limit(runtime: str) -> None:
-    """At the limit a fork fails, or gVisor itself ends; all children die with the sandbox."""
+    """At the limit a fork fails, or gVisor itself ends; all children end with the sandbox."""
     with lab(_FORK_BOMB, pids_limit=32, runtime=runtime) as runner:
         ran = runner.run()
     assert (ran.exit.error, ran.exit.stopped) == (None, None)

@@ -1,4 +1,4 @@
-"""A database whose schema was changed in place: `audit verify` and `doctor` name what was done."""
+"""A database whose schema was changed: `audit verify` and `doctor` name the changes."""
 
 import json
 import sqlite3
@@ -41,7 +41,7 @@ async def _fill(store: Store) -> None:
 
 
 async def _examine(settings: Settings) -> tuple[Verification, Finding]:
-    """Return what `audit verify` and the doctor find."""
+    """Return the findings of `audit verify` and the doctor."""
     async with open_store(settings, migrate=False) as store:
         return await verify(store), await services.database(settings)
 
@@ -130,7 +130,7 @@ async def test_a_schema_that_demands_all_memory_is_no_pass(embedded: System) -> 
 
 
 async def test_what_nobody_changed_is_well(embedded: System, remote: System) -> None:
-    """On either, and with what the database engine adds by itself."""
+    """An unchanged schema passes, with the additions of the database engine."""
     with closing(sqlite3.connect(embedded.settings.database_path)) as database:
         database.execute("ANALYZE")
     wasm = "CREATE TABLE libsql_wasm_func_table (name text PRIMARY KEY, body text) WITHOUT ROWID"
@@ -174,7 +174,7 @@ async def test_rows_that_break_a_rule_are_counted(rule: str, embedded: System) -
 
 
 async def test_damaged_pages_are_named(embedded: System) -> None:
-    """An index that lost an entry hides rows from who asks over it."""
+    """An index that lost an entry hides rows from queries that use it."""
     apply(
         embedded.settings.database_path,
         [

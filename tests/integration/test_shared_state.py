@@ -82,7 +82,7 @@ def _write(database: Path, user: int, group: int, mask: int = 0o022) -> list[int
 @pytest.mark.parametrize("mask", [0o022, 0o077, 0o007, 0])
 @pytest.mark.parametrize("first", [WORKER, API])
 def test_two_users_write_one_database(state: Path, first: int, mask: int) -> None:
-    """Whoever makes it, and whatever the mask; its companions too are the group's."""
+    """The creator and the umask have no effect; SQLite's other files are the group's too."""
     database = state / "safeurl.db"
     second = API if first == WORKER else WORKER
     for count, user in enumerate((first, second, first, second), start=1):
@@ -90,7 +90,7 @@ def test_two_users_write_one_database(state: Path, first: int, mask: int) -> Non
 
 
 def test_a_third_user_is_shut_out(state: Path) -> None:
-    """Neither the folder nor the file is anybody else's."""
+    """Neither the folder nor the file is open to another user."""
     database = state / "safeurl.db"
     _write(database, WORKER, SERVICE_GROUP)
     for mode in (0o3770, 0o2770, 0o3777):
@@ -122,7 +122,7 @@ def test_only_a_folder_that_was_made_so_is_shared(state: Path, mode: int) -> Non
 
 
 def test_the_api_reaches_the_embedded_queue_of_the_worker(state: Path) -> None:
-    """Its socket and nothing else of its folder; another user reaches neither."""
+    """It reaches the socket and no other file of the folder; another user reaches neither."""
     folder = state / "valkey"
     serving = command_as(WORKER, SERVICE_GROUP, _SERVE, str(folder))
     environ = {"PYTHONPATH": os.pathsep.join(sys.path)}

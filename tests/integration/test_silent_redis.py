@@ -1,4 +1,4 @@
-"""A Redis that takes connections and does not answer: nobody waits long, and no thread is held."""
+"""A Redis that accepts connections but does not answer: no wait is long, no thread blocks."""
 
 import asyncio
 import os
@@ -59,7 +59,7 @@ async def _drops(writer: asyncio.StreamWriter) -> None:
 
 
 async def _busy(writer: asyncio.StreamWriter) -> None:
-    """Greet, as a server does whose one thread is then held by somebody's script."""
+    """Greet like a server whose only thread is then blocked by a script."""
     writer.write(b"%1\r\n$5\r\nproto\r\n:3\r\n+OK\r\n+OK\r\n")
 
 
@@ -88,7 +88,7 @@ async def _server(
 
 @pytest.mark.parametrize("kind", _KINDS)
 async def test_every_call_has_a_deadline(kind: str) -> None:
-    """Whatever the silence is like, a push as well as a question ends, and says for how long."""
+    """For every kind of silence, a push and a read end, and name the time."""
 
     async def told(call: Awaitable[object]) -> str:
         with pytest.raises(QueueUnavailableError) as caught:
@@ -108,7 +108,7 @@ async def test_every_call_has_a_deadline(kind: str) -> None:
 
 
 async def _hanging(client: httpx.AsyncClient) -> None:
-    """Hand in scans and ask for health, all at once."""
+    """Submit scans and read the health, all at the same time."""
     posts = [
         client.post("/api/scans", json={"url": f"https://www.example.com/{number}"})
         for number in range(_REQUESTS)
@@ -144,10 +144,10 @@ async def _is_back(address: str) -> None:
 
 
 async def test_a_silent_redis_does_not_starve_the_api(tmp_path: Path) -> None:
-    """A real server that is stopped in mid-work, as by a debugger or a host that swaps.
+    """A real server is stopped at work, as by a debugger or a host that swaps.
 
-    Scans are taken and health is told all the while, pages are served beside that; when it goes
-    on, its late answers confuse nobody.
+    Scans are taken, the health is returned and pages are served meanwhile. When the server
+    continues, its late responses cause no errors.
     """
     idle = _threads()
     with TcpValkey(tmp_path) as valkey:

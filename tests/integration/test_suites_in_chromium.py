@@ -1,4 +1,4 @@
-"""What Chromium makes of the public suites, and whether we make the same of them."""
+"""Chromium's results for the public suites, and whether ours are equal."""
 
 import json
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def test_urls_are_read_as_chromium_does(browser: Browser) -> None:
 
 
 def test_documents_are_read_in_the_set_that_chromium_takes(browser: Browser) -> None:
-    """For each document of the encoding suite, also where the suite says another."""
+    """For each document of the encoding suite, also if the suite differs from Chromium."""
     documents = [case.document for case in encoding_cases()]
 
     def document(request: Request) -> Reply:

@@ -111,7 +111,7 @@ def test_roles_stop_in_waves(tmp_path: Path) -> None:
 
 
 def test_a_killed_role_is_started_again(tmp_path: Path) -> None:
-    """A role that dies comes back as another process."""
+    """A killed role comes back as another process."""
     process = _start(tmp_path, roles=2)
     victim = dict(_starts(tmp_path))["work"]
     os.kill(victim, signal.SIGKILL)
@@ -168,7 +168,7 @@ def test_a_role_that_ends_at_once_is_not_started_in_a_loop(
 
 
 def test_a_role_that_ends_well_is_started_again_at_once(tmp_path: Path) -> None:
-    """Work done is no crash: ten short lives pass where a crash's pauses would take minutes."""
+    """An end without error is not a crash: ten short lives need no pauses between them."""
     process = _start(tmp_path, "lived", roles=3)
     _until(lambda: [name for name, _ in _starts(tmp_path)].count("lived") == 10, timeout_s=30)
     process.terminate()
@@ -176,7 +176,7 @@ def test_a_role_that_ends_well_is_started_again_at_once(tmp_path: Path) -> None:
 
 
 def test_the_second_signal_reaches_the_jobs(tmp_path: Path) -> None:
-    """A role keeps its job after one SIGTERM; at the second the job is told, and not the role."""
+    """A role keeps its job after one SIGTERM; at the second the job gets it, and not the role."""
     process = _start(tmp_path, "told job", "patient", roles=3, grace_s=60)
     process.terminate()
     _until(lambda: "work" in _ends(tmp_path))
@@ -188,7 +188,7 @@ def test_the_second_signal_reaches_the_jobs(tmp_path: Path) -> None:
 
 
 def test_the_third_signal_kills_at_once(tmp_path: Path) -> None:
-    """Who asks three times wants no more patience."""
+    """The third signal ends all without a wait."""
     process = _start(tmp_path, "deaf", "patient", roles=3, grace_s=60)
     deaf = dict(_starts(tmp_path))["deaf"]
     for _ in range(3):
@@ -217,7 +217,7 @@ def test_a_killed_role_takes_its_job_along(tmp_path: Path) -> None:
 
 
 def test_children_end_with_a_killed_supervisor(tmp_path: Path) -> None:
-    """A killed supervisor makes the kernel tell its children to stop."""
+    """If a supervisor is killed, the kernel sends SIGTERM to its children."""
     process = _start(tmp_path, roles=2)
     process.kill()
     process.wait(timeout=10)

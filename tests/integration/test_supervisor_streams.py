@@ -1,6 +1,6 @@
-"""The supervisor, its roles and their jobs where nothing can be written: a fault stays where it is.
+"""The supervisor, its roles and their jobs with unwritable streams: a fault has no other effect.
 
-Each role that ends tells so in a file, so that a child that went on as its parent is seen.
+Each role that ends writes this to a file, which shows a child that continued as its parent.
 """
 
 import os

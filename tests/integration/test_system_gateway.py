@@ -1,4 +1,4 @@
-"""What becomes of scans when the egress gateway dies under them."""
+"""The effect on scans if the egress gateway ends during them."""
 
 import asyncio
 import os
@@ -44,7 +44,7 @@ def _slow_page(asked: list[Request], *, times: int) -> Callable[[Request], Reply
 
 
 def test_a_gateway_killed_in_mid_scan(tmp_path: Path) -> None:
-    """The scan is put off with a clear outcome, the gateway comes back, the next attempt ends."""
+    """The scan gets a clear outcome, the gateway comes back, the next attempt completes."""
     system = _system(tmp_path, backoff_s=1)
     asked: list[Request] = []
     with PageServer({"/": _slow_page(asked, times=1)}) as pages, RunningWorker(system) as running:
@@ -67,10 +67,10 @@ def test_a_gateway_killed_in_mid_scan(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("whole", [False, True], ids=["supervisor", "tree"])
 def test_a_killed_worker_costs_its_neighbours_no_pause(tmp_path: Path, *, whole: bool) -> None:
-    """Two on one state folder share a gateway, a queue and a leader, and those of one were killed.
+    """Two workers on one state folder share a gateway, a queue and a leader; one is killed.
 
-    With it goes the gateway of all sandboxes that run. Their scans are tried again at once, by
-    whoever is left, which leads from then on.
+    The gateway of all running sandboxes ends with it. Their scans are tried again at once by the
+    other worker, which then leads.
     """
     system = _system(tmp_path, backoff_s=600)
     asked: list[Request] = []
@@ -123,7 +123,7 @@ def _until_asked(asked: list[Request], count: int = 1) -> None:
 
 
 def _gateway(supervisor: int) -> int:
-    """Return the worker's child that holds the control socket."""
+    """Return the worker's child that owns the control socket."""
     for child in psutil.Process(supervisor).children():
         paths = [connection.laddr for connection in child.net_connections(kind="unix")]
         if any(str(path).endswith("control.sock") for path in paths):

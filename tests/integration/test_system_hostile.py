@@ -116,7 +116,7 @@ exec({_SCRIPTS!r}[request["url"].rpartition("/")[2]])
 
 @dataclass(frozen=True, slots=True)
 class Aftermath:
-    """What is left once all have been played."""
+    """The remains after all cases have run."""
 
     scans: Mapping[str, Scan]
     containers: list[str]
@@ -144,7 +144,7 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_hostile_fetcher(aftermath: Aftermath, case: str) -> None:
-    """It ends in the right state, at its first attempt, and says why."""
+    """The scan ends in the right state, at its first attempt, with the reason."""
     _, state, outcome = CASES[case]
     scan = aftermath.scans[case]
     assert (scan.state, scan.outcome, scan.attempt) == (state, outcome, 1)

@@ -1,4 +1,4 @@
-"""What becomes of scans when Redis or a worker is away."""
+"""The effect on scans if Redis or a worker is missing."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ def _system(folder: Path, **settings: str) -> System:
 
 
 def test_submit_with_redis_down_is_kept_and_runs_later(tmp_path: Path) -> None:
-    """The scan is recorded, the command says what is wrong, and a worker runs it once it can."""
+    """The scan is recorded, the command names the fault, and a worker runs it later."""
     system = _system(tmp_path, WORKER_CONCURRENCY="1")
     with PageServer({"/": lambda _: html("<title>Hi</title>")}) as pages:
         done = system.run(pages.url("/"), program="submit-scan")
@@ -37,7 +37,7 @@ def test_submit_with_redis_down_is_kept_and_runs_later(tmp_path: Path) -> None:
 
 
 def test_a_leader_that_reaches_no_queue_lets_another_lead(tmp_path: Path) -> None:
-    """Its own way to Redis is broken; what nobody was told of is pushed by a host whose is not."""
+    """The leader's connection to Redis is broken; a host with a working one pushes the scans."""
     with TcpValkey(tmp_path) as valkey, PageServer({"/": lambda _: html("Hi")}) as pages:
         given = {"WORKER_CONCURRENCY": "1", "LEASE_SECONDS": "3"}
         cut_off = _system(tmp_path, **given, REDIS_HOST="127.0.0.1", REDIS_PORT="1")
@@ -60,7 +60,7 @@ def _until_leading(run: RunningWorker) -> None:
 
 
 def test_a_connection_that_died_without_a_word_is_given_up_soon(tmp_path: Path) -> None:
-    """An answer may take a little longer than a worker waits for a wake-up, and no more."""
+    """A response may take only little longer than a worker waits for a wake-up."""
     with TcpValkey(tmp_path) as valkey:
         server = redis_server(_system(tmp_path, **valkey.settings).settings)
         client = server.connect_worker(ANSWER_TIMEOUT_S)
@@ -71,7 +71,7 @@ def test_a_connection_that_died_without_a_word_is_given_up_soon(tmp_path: Path) 
 
 
 def test_a_redis_that_refuses_a_worker_is_not_asked_at_once_again(tmp_path: Path) -> None:
-    """As with access rules that forget what it needs: a line now and then, and help by itself."""
+    """If the access rules lack what it needs, a line is logged at intervals, and it recovers."""
     with TcpValkey(tmp_path) as valkey, PageServer({"/": lambda _: html("Hi")}) as pages:
         client = valkey.client()
         refuse, allow = (("ACL", "SETUSER", "default", f"{sign}blpop") for sign in "-+")
@@ -88,7 +88,7 @@ def test_a_redis_that_refuses_a_worker_is_not_asked_at_once_again(tmp_path: Path
 
 
 def test_rq_suspend_is_not_for_us(tmp_path: Path) -> None:
-    """Whoever else uses this Redis may suspend their workers; ours go on."""
+    """Other programs on this Redis may suspend their workers; ours continue."""
     system = _system(tmp_path, WORKER_CONCURRENCY="1")
     with PageServer({"/": lambda _: html("<title>Hi</title>")}) as pages, RunningWorker(system):
         connection = redis_server(system.settings).connect_worker(40)
@@ -126,7 +126,7 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_sigterm_finishes_what_runs(tmp_path: Path) -> None:
-    """A stop in mid-scan waits for the scan, takes nothing new and leaves no process."""
+    """A stop during a scan waits for the scan, takes no other and leaves no process."""
     system = _system(tmp_path, WORKER_CONCURRENCY="1")
 
     def slow(request: Request) -> Reply:
@@ -146,7 +146,7 @@ def test_sigterm_finishes_what_runs(tmp_path: Path) -> None:
 
 
 def test_a_stop_without_redis_finishes_what_runs(tmp_path: Path) -> None:
-    """A lost Redis must not make a worker leave its job behind when it is told to stop."""
+    """If Redis is lost, a worker that is stopped still finishes its job."""
     system = _system(tmp_path, WORKER_CONCURRENCY="1")
 
     def slow(request: Request) -> Reply:

@@ -42,7 +42,7 @@ def _routes() -> dict[str, Handler]:
 
 @pytest.fixture(scope="module")
 def pages() -> Iterator[PageServer]:
-    """Serve pages where the gateway reaches them."""
+    """Serve pages that the gateway can reach."""
     with PageServer(_routes()) as server:
         yield server
 
@@ -160,7 +160,7 @@ def test_a_sleeping_page_times_out(system: System, pages: PageServer) -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_a_redirect_inside_is_refused_and_recorded(system: System, pages: PageServer) -> None:
-    """A redirect to cloud metadata ends FAILED `address_refused`; what it tried is evidence."""
+    """A redirect to cloud metadata ends FAILED `address_refused`, with the target as evidence."""
     scan, evidence = _scan(system, pages.url("/inside"))
     assert (scan.state, scan.outcome) == (State.FAILED, Outcome.ADDRESS_REFUSED)
     [refusal] = evidence.refusals

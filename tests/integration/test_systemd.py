@@ -57,10 +57,10 @@ python3 -c 'import socket; socket.create_connection(("127.0.0.1", 8321), timeout
 
 
 class Web(PageServer):
-    """Pages for the scans; the slow ones let a test act while a scan runs."""
+    """Pages for the scans; during the slow ones a test can act."""
 
     def begin_scan(self, host: SystemdHost) -> str:
-        """Hand in a page that is slow the first time; return the scan's id once it is open."""
+        """Submit a page that is slow the first time; return the scan's id once it is open."""
         asked = threading.Event()
         path = f"/slow/{len(self.routes)}"
 
@@ -86,7 +86,7 @@ def booted() -> Iterator[SystemdHost]:
 
 @pytest.fixture(scope="module")
 def web(booted: SystemdHost) -> Iterator[Web]:
-    """Serve pages where the host's gateway reaches them."""
+    """Serve pages that the host's gateway can reach."""
     with Web({"/": lambda _: html(f"<title>Garden</title>{TEXT}")}, host=booted.outside) as server:
         yield server
 
@@ -110,7 +110,7 @@ def test_systemd_finds_no_fault_in_the_units(host: SystemdHost) -> None:
 
 
 def test_the_units_are_rated_as_recorded(host: SystemdHost) -> None:
-    """No unit is more exposed than the record says, and the record is up to date."""
+    """No unit is more exposed than the record says, and the record is current."""
     lines = [line for line in RATINGS.read_text().splitlines() if not line.startswith("#")]
     recorded = {unit: float(rating) for unit, rating in map(str.split, lines)}
     assert recorded.keys() == set(UNITS)
@@ -128,7 +128,7 @@ def test_a_scan_from_the_command_line(host: SystemdHost, web: Web) -> None:
 
 
 def test_the_kernel_is_the_second_wall(host: SystemdHost) -> None:
-    """`IPAddressDeny=` holds for what runs as the gateway does, and for nothing else."""
+    """`IPAddressDeny=` is effective for programs that run like the gateway, and for no others."""
     outside = host.run("sh", "-c", CONNECT, "sh", "/none")
     inside = host.run("sh", "-c", CONNECT, "sh", host.show("safeurl-gateway", "ControlGroup"))
     assert (outside.status, inside.status) == (0, 1)
@@ -170,7 +170,7 @@ def test_killed_roles_come_back_without_systemd(host: SystemdHost, web: Web) -> 
 
 @pytest.mark.parametrize("unit", ["safeurl-api", "safeurl-gateway"])
 def test_a_killed_process_comes_back(host: SystemdHost, web: Web, unit: str) -> None:
-    """API and gateway are started again, and the worker goes on as it was."""
+    """API and gateway are started again, and the worker continues."""
     pid, worker = host.main_pid(unit), host.main_pid(WORKER)
     host.kill(pid)
     host.await_new(unit, pid)
@@ -190,7 +190,7 @@ def test_the_api_cannot_ask_the_gateway(host: SystemdHost) -> None:
 
 
 def test_the_control_socket_serves_the_workers_user_alone(host: SystemdHost) -> None:
-    """The kernel tells it who asks: the group that may enter the folder is not enough."""
+    """The kernel reports the user; membership of the folder's group is not enough."""
     control = host.settings.gateway_dir / "control.sock"
     ask = ASK.format(control=str(control))
     for name, answer in (
@@ -203,7 +203,7 @@ def test_the_control_socket_serves_the_workers_user_alone(host: SystemdHost) -> 
 
 
 def test_worker_and_api_are_two_users(host: SystemdHost, web: Web) -> None:
-    """Both write one database by their group, and neither owns what the other runs as."""
+    """Both write one database by their group, and neither owns the files of the other's program."""
     owners = {
         unit: host.check("stat", "-c", "%U", f"/proc/{host.main_pid(unit)}").strip()
         for unit in (WORKER, "safeurl-api")

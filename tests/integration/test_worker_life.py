@@ -1,4 +1,4 @@
-"""How long worker processes live, how they are stopped, and what a poisoned scan does to them."""
+"""The lifetime of worker processes, their stop, and the effect of a scan that kills them."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def _system(folder: Path, **settings: str) -> System:
 
 
 def test_a_worker_leaves_at_once_when_its_scans_are_used_up(tmp_path: Path) -> None:
-    """After so many scans a fresh process takes over, without the pause that a crash costs."""
+    """After this number of scans a new process starts, without the pause after a crash."""
     system = _system(tmp_path, MAX_SCANS_PER_WORKER="2", WORKER_MAX_LIFETIME="0")
     with PageServer(fallback=_page) as pages, RunningWorker(system) as run:
         scans = _scan(system, *(pages.url(f"/{number}") for number in range(5)))
@@ -216,7 +216,7 @@ def test_a_poisoned_scan_does_not_take_the_fleet_along(tmp_path: Path) -> None:
 
 
 def _kill_each_owner(system: System, scan_id: str) -> list[str]:
-    """Kill whoever fetches the scan, each attempt's process once, until the scan has ended."""
+    """Kill the process of each attempt once, until the scan has ended."""
     killed: list[str] = []
     deadline = time.monotonic() + 90
     while (scan := _get(system, scan_id)).state is not State.FAILED:

@@ -17,7 +17,7 @@ def edit(verb: str, file: Path, *words: str) -> str:
 
 
 def test_a_runtime_comes_and_goes(tmp_path: Path) -> None:
-    """Other keys and runtimes keep their order, the file keeps its mode, and no other file is left."""
+    """Other keys and runtimes keep their order, the file keeps its mode, and no file is left."""
     file = tmp_path / "daemon.json"
     others = {"log-level": "info", "runtimes": {"other": {"path": "/bin/other"}}, "debug": False}
     file.write_text(json.dumps(others))

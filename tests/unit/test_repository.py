@@ -196,7 +196,7 @@ def test_the_locks_hold_everything_the_project_asks_for() -> None:
 
 
 def test_the_locks_agree() -> None:
-    """The tested versions are the installed ones: the development lock contains the others' versions."""
+    """The tested versions are the installed ones: the development lock contains the others."""
     versions = locked(DEV_LOCK)
     assert locked(RUNTIME_LOCK).items() <= versions.items()
     assert locked(FETCHER_LOCK).items() <= versions.items()
@@ -227,7 +227,7 @@ def test_the_service_image_is_made_of_its_lock() -> None:
 
 
 def test_what_is_installed_has_what_it_requires() -> None:
-    """The exceptions were left out on purpose, and the client of libSQL can be imported without them."""
+    """The exceptions were left out on purpose; the client of libSQL is imported without them."""
     check = ROOT / "docker/lib/check_requirements.py"
     done = run(sys.executable, check, ROOT / "docker/left-out.txt")
     assert (done.returncode, done.stdout) == (0, "")

@@ -99,5 +99,5 @@ def test_the_caps_hold_whatever_happens(seed: int) -> None:
     ],
 )
 def test_a_client_is_an_address_or_a_network(one: str, other: str, *, are_same: bool) -> None:
-    """One subscriber has a complete IPv6 network; both spellings of an IPv4 address are one client."""
+    """One subscriber has an IPv6 network; both spellings of an IPv4 address are one client."""
     assert (client_key(one) == client_key(other)) == are_same

@@ -101,7 +101,7 @@ class _World:
 
 
 async def test_a_worker_that_is_stopped_hands_its_scan_back() -> None:
-    """The sandbox and its socket are closed first; the scan is due at once, also without retries left."""
+    """The sandbox and its socket are closed first; the scan is then due at once."""
     world = _World(takes_s=60)
     attempt = await world.start()
     attempt.cancel()

@@ -45,7 +45,7 @@ def test_a_late_word_of_lacking_memory_is_waited_for() -> None:
 
 
 def test_a_kill_from_outside_is_taken_for_one_in_the_end() -> None:
-    """No event comes: the number of calls is limited, and the removal's own signal does not count."""
+    """No event comes: the number of calls is limited, and the removal's own signal is ignored."""
     for memory in (NoMemoryWatch(), Told(_SIGNAL)):
         found = last_state(lambda: _state(137), memory, killed_by_us=False)
         assert found == (_state(137), False)

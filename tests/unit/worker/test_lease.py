@@ -109,7 +109,7 @@ async def test_a_short_absence_of_the_database_loses_no_scan(time: _Time) -> Non
 async def test_a_worker_that_cannot_renew_gives_up_when_its_lease_is_out(
     time: _Time, takes_s: float
 ) -> None:
-    """A later stop would let two workers run the scan: a lease counts from the time of its request."""
+    """A later stop would let two workers run the scan: a lease counts from its request."""
     store = _Store(time, (_LEASE_S / 3 + WATCH_S + takes_s, inf), takes_s=takes_s)
     ended_s = await _hold(store)
     [(asked_s, _)] = store.renewed

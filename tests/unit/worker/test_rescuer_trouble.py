@@ -24,7 +24,7 @@ EVIDENCE = msgspec.json.encode(Evidence()).decode()
 
 @pytest.mark.parametrize("left", [State.FETCHING, State.ANALYZING])
 async def test_a_deposed_leader_leaves_no_trace(left: State) -> None:
-    """It writes neither an end nor a note, which would keep the new leader from concluding the scan."""
+    """It writes neither an end nor a note, which would keep the next leader from concluding it."""
     world = World(max_retries=0)
     claimed = await world.claim(await world.add())
     if left is State.ANALYZING:

@@ -79,7 +79,7 @@ def test_runsc_that_is_not_fit(arguments: Sequence[str], fault: str, default: st
     ],
 )
 def test_flags_are_read_as_gvisor_reads_them(arguments: Sequence[str]) -> None:
-    """One or two dashes, a value after `=` or in the next argument, switches; the last one counts."""
+    """One or two dashes, a value after `=` or in the next argument; the last one counts."""
     assert choose_runtime("auto", "none", _engine(arguments)) == RuntimeChoice("runsc")
 
 

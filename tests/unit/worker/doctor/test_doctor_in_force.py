@@ -1,4 +1,4 @@
-"""The settings that the doctor checks: the running system's, and the differences to this shell's."""
+"""The settings that the doctor checks: the running system's, with the differences to ours."""
 
 from pathlib import Path
 

@@ -199,7 +199,7 @@ def test_images_may_lie_on_containerds_disk(
 
 
 def test_the_worst_finding_speaks_for_all() -> None:
-    """A failure decides before a warning, and a warning before a success; no finding is a success."""
+    """A failure decides before a warning, a warning before a success; no finding is a success."""
     good, odd, bad = passed("a", ""), warned("b", "", ""), failed("c", "", "")
     assert [overall_status(each) for each in ([good], [good, odd], [bad, odd, good], [])] == [
         *(Status.PASS, Status.WARN, Status.FAIL, Status.PASS)

@@ -33,7 +33,7 @@ def _host(*own: str, defaults: tuple[int, ...] = (4, 6)) -> HostNetworks:
 def test_a_public_address_is_known_from_an_interface_or_a_setting(
     host: HostNetworks, denied: tuple[str, ...], unknown: tuple[int, ...]
 ) -> None:
-    """If there is a default route, one of the two must name the address; private ranges do not count."""
+    """With a default route, one of the two must name the address; private ranges do not count."""
     facts = summarize(host, denied)
     assert facts == NetworkInventory(neighbours=3, public_neighbours=2, unknown_public=unknown)
 

@@ -35,7 +35,7 @@ def test_the_probe_imports_the_standard_library_and_itself() -> None:
 
 
 def test_the_probe_answers_line_by_line_and_outlives_a_vector_that_breaks(tmp_path: Path) -> None:
-    """It runs from its command line alone; an unknown or failing vector does not stop the others."""
+    """It runs from its command line alone; an unknown or failing vector stops no other one."""
     task = {"vectors": ["interfaces", "no such vector", "connections"], "connections": []}
     command = [sys.executable, *probe_command(task)[1:]]
     done = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path, timeout=60)
