@@ -1,86 +1,106 @@
-"""The bench: how fast scans are taken in, moved and run, as figures beside a rival's.
+"""The bench: `bash tests/bench/run.sh`. Figures beside those of rivals, and never asserted.
 
-Every figure is a ratio or a rate of this run; nothing is asserted. The rival is what people do
-without SafeURL: a shell loop around `docker run --rm` of the same image with the same caps.
+Without `--parts` it compares SafeURL with what people do without it, all in one run.
 """
 
+import argparse
+import json
+import shlex
+import signal
 import sys
-import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from tests.bench.backlog import beside_backlogs
-from tests.bench.backlog import rows as backlog_rows
-from tests.bench.egress import idle_megabytes, throughput
-from tests.bench.fetch import gateway_cost
-from tests.bench.rival import shell_loop
-from tests.bench.runtime import runtime_cost
-from tests.bench.store import submits_per_second, transitions_per_second
-from tests.bench.system import whole_system
-from tests.support.pages import PageServer, html
-from tests.support.system import bridge_gateway
-from worker.sandbox.runtime import RUNSC
+from tests.bench import parts
+from tests.bench.compare import report
+from tests.bench.compare.accounting import open_meter
+from tests.bench.compare.chart import chart
+from tests.bench.compare.lab import remove_leftovers
+from tests.bench.compare.machine import Machine
+from tests.bench.compare.run import FULL, QUICK, Plan, compare, runtimes
+from tests.support.fetching import ROOT
 
-_PAGE = "<title>Bench</title><form><input type=password></form>" + "<p>words</p>" * 500
+_DOCS = ROOT / "docs"
+_PAGE, _PICTURE = "benchmark.md", "benchmark.svg"
 
 #: Each figure is seen when it is known, through a pipe too.
 _print = partial(print, flush=True)
 
 
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="bash tests/bench/run.sh",
+        description="Measures SafeURL beside `docker run`, a tutorial's job and runc. Nothing is "
+        "asserted.",
+    )
+    parser.add_argument("--quick", action="store_true", help="a short run, under four minutes")
+    parser.add_argument("--rounds", type=int, help="rounds under runc (default 3; quick 1)")
+    parser.add_argument(
+        "--scans", type=int, help="scans of a way in a round (default 60; quick 24)"
+    )
+    parser.add_argument(
+        "--runtime", action="append", choices=("runc", "runsc"), help="only under this runtime"
+    )
+    parser.add_argument(
+        "--random-arrivals", action="store_true", help="below capacity: pauses of random length"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
+    parser.add_argument(
+        "--write-docs", action="store_true", help=f"write docs/{_PAGE} and docs/{_PICTURE}"
+    )
+    parser.add_argument(
+        "--parts", action="store_true", help="measure parts by themselves: database, gateway, …"
+    )
+    return parser.parse_args(argv)
+
+
+def _plan(given: argparse.Namespace) -> Plan:
+    plan = QUICK if given.quick else FULL
+    changes = {name: getattr(given, name) for name in ("rounds", "scans") if getattr(given, name)}
+    return replace(plan, is_random=given.random_arrivals, **changes)
+
+
+def _compare(given: argparse.Namespace) -> None:
+    began = time.monotonic()
+
+    def say(line: str) -> None:
+        _print(f"[{time.monotonic() - began:4.0f} s] {line}", file=sys.stderr)
+
+    with open_meter() as meter:
+        machine = Machine(shlex.join(["bash", "tests/bench/run.sh", *sys.argv[1:]]), meter)
+        chosen = [each for each in runtimes() if given.runtime is None or each in given.runtime]
+        tables = [compare(runtime, _plan(given), meter, say) for runtime in chosen]
+        _print(report.text(tables, machine))
+        if given.json:
+            facts = {"machine": machine.lines(), "tables": [each.as_json() for each in tables]}
+            facts["watched"] = [asdict(each) for each in meter.watched]
+            given.json.write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
+        if given.write_docs:
+            page = report.markdown(tables, machine, _PICTURE)
+            (_DOCS / _PAGE).write_text(page, encoding="utf-8")
+            (_DOCS / _PICTURE).write_text(chart(tables), encoding="utf-8")
+
+
 def main() -> None:
-    """Run every measurement and print its figure as soon as it is known."""
-    scans = int(sys.argv[1]) if len(sys.argv) > 1 else 60
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        PageServer({"/": lambda _: html(_PAGE)}, host=bridge_gateway()) as pages,
-    ):
-        root = Path(folder)
-        _print(f"SafeURL bench, {scans} scans")
-        rate = submits_per_second(root / "submit")
-        _row("submits per second (SQLite and Valkey, one by one)", f"{rate:,.0f}")
-        rate = transitions_per_second(root / "store")
-        _row("claim-to-final transitions per second (SQLite)", f"{rate:,.0f}")
-        for row in backlog_rows(*beside_backlogs(root / "backlog")):
-            _row(*row)
-        ours = whole_system(root / "system", pages.url("/"), scans)
-        _row("scans per second, whole system, concurrency 5", f"{ours.per_second:.2f}")
-        _row("submit to final, p50 / p95, all submitted at once", ours.queued_ms)
-        _row("submit to final, p50 / p95, one after another", ours.single_ms)
-        for parallel in (1, 5):
-            rival, lost = shell_loop(pages.url("/"), scans, parallel)
-            figure = f"{rival:.2f} ({lost} lost)"
-            _row(f"shell loop of docker run --rm, {parallel} at a time", figure)
-            _row("  SafeURL against it", f"{ours.per_second / rival:.2f} times as many")
-        _gateway_rows(root)
-
-
-def _row(measurement: str, figure: str) -> None:
-    _print(f"{measurement:<52} {figure}")
-
-
-def _gateway_rows(root: Path) -> None:
-    direct_ms, gateway_ms = gateway_cost(root / "fetch")
-    _row("fetch of 1 MiB, straight from the bridge", f"{direct_ms:.0f} ms")
-    _row(
-        "fetch of 1 MiB, through the gateway",
-        f"{gateway_ms:.0f} ms ({gateway_ms / direct_ms - 1:+.0%})",
-    )
-    moved = throughput(root / "throughput")
-    _row(
-        "gateway, 200 tunnels on loopback",
-        f"{moved.gbit_per_s:.1f} Gbit/s with {moved.gateway_cores:.2f} cores "
-        f"({moved.direct_gbit_per_s:.1f} without it)",
-    )
-    costs = runtime_cost(root / "runtime")
-    for name, cost in costs.items():
-        _row(
-            f"one container under {name}",
-            f"{cost.container_ms:.0f} ms, of them {cost.start_ms:.0f} to start",
-        )
-    if RUNSC not in costs:
-        _row(f"one container under {RUNSC}", "left out: the engine does not have it")
-    total_mb, _ = idle_megabytes(root / "idle")
-    _row("gateway, 1,000 idle tunnels", f"{total_mb:.0f} MB")
+    """Run what the command line asks for; whatever ends it, remove what it made."""
+    given = _arguments(sys.argv[1:])
+    # SIGTERM cleans up as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if given.parts:
+        parts.main()
+        return
+    remove_leftovers()
+    try:
+        _compare(given)
+    except KeyboardInterrupt:
+        _print("Interrupted.", file=sys.stderr)
+        sys.exit(130)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        remove_leftovers()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,127 @@
+"""The figures of growth: `bash tests/bench/growth.sh`. Nothing is asserted.
+
+The parts are `drain` (a long queue), `million` (stored scans), `crowd` (workers on one database)
+and `real` (a long queue with real sandboxes, which needs the engine).
+"""
+
+import argparse
+import os
+import platform
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from tests.bench.growth import crowd, drain, million
+from tests.bench.growth.real import real_rates
+from tests.bench.growth.simulated import p50_p99
+
+#: Each figure is seen when it is known, through a pipe too.
+_print = partial(print, flush=True)
+_WORKERS = 64
+#: Mean time of a sandbox in the crowd that does not only write.
+_PAUSE_S = 2.0
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="bash tests/bench/growth.sh", description="Measures how SafeURL grows."
+    )
+    parser.add_argument("parts", nargs="*", help="drain, million, crowd, real (default: all)")
+    parser.add_argument("--quick", action="store_true", help="a fifth of the scans, or less")
+    parser.add_argument("--queued", type=int, help="scans in the queue (default 50,000)")
+    parser.add_argument("--stored", type=int, help="stored scans (default 1,000,000)")
+    parser.add_argument(
+        "--database",
+        type=Path,
+        metavar="FILE",
+        help="keep the large database here, and use it again",
+    )
+    given = parser.parse_args(argv)
+    given.queued = given.queued or (10_000 if given.quick else 50_000)
+    given.stored = given.stored or (100_000 if given.quick else 1_000_000)
+    given.parts = given.parts or list(_PARTS)
+    if unknown := set(given.parts) - set(_PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    return given
+
+
+def _drain(folder: Path, given: argparse.Namespace) -> None:
+    found = drain.drain(folder, given.queued)
+    _row("scans queued, then drained without sandboxes", f"{found.scans:,}")
+    _row("submitted per second, 1,000 at a time", f"{found.scans / found.submit_s:,.0f}")
+    _row(f"drained per second, the first {found.part:,}", f"{found.first:,.1f}")
+    change = found.last / found.first - 1
+    _row(f"drained per second, the last {found.part:,}", f"{found.last:,.1f} ({change:+.1%})")
+    _row("what bounds it", f"one process of Python, {found.cores:.2f} cores in use")
+
+
+def _million(folder: Path, given: argparse.Namespace) -> None:
+    rounds = 100 if given.quick else 500
+    found = million.costs(folder, few=1_000, many=given.stored, rounds=rounds, kept=given.database)
+    _row(
+        "database", f"{found.many:,} scans, {found.size_mb:,.0f} MB, built in {found.build_s:.0f} s"
+    )
+    _row("", f"{found.few:,} scans     {found.many:,} scans   (medians, then p95)")
+    for name in million.CALLS:
+        few, many = found.medians_ms[name]
+        slow = "{:.2f} and {:.2f}".format(*found.p95_ms[name])
+        _row(name, f"{few:.2f} ms and {many:.2f} ms ({many / few - 1:+.1%}); {slow}")
+
+
+def _crowd(folder: Path, given: argparse.Namespace) -> None:
+    seconds = 8.0 if given.quick else 20.0
+    for database, run in (("sqlite", crowd.on_sqlite), ("sqld", crowd.on_sqld)):
+        for pause_s in (_PAUSE_S, 0.0):
+            place = folder / f"{database}-{pause_s:.0f}"
+            place.mkdir()
+            found = run(place, _WORKERS, seconds, pause_s)
+            load = f"scans of {pause_s:.0f} s" if pause_s else "nothing but writes"
+            _row(
+                f"{found.workers} workers on {found.database}, {load}",
+                f"{found.per_second:,.1f} scans/s",
+            )
+            for name, took in (("claim", found.took.claim_ms), ("finish", found.took.finish_ms)):
+                _row(f"  {name}, p50 / p99", p50_p99(took))
+            cores = f"{found.worker_cores:.2f}, {found.server_cores:.2f}, {found.machine_cores:.2f}"
+            _row("  cores: workers, server, whole machine", cores)
+            _row("  what bounds it", found.bound(os.cpu_count() or 1))
+
+
+def _real(folder: Path, given: argparse.Namespace) -> None:
+    found = real_rates(folder, given.queued, 20 if given.quick else 60)
+    _row("real scans per second, short queue", f"{found.short:.2f}")
+    change = found.long / found.short - 1
+    _row(f"the same before {found.queued:,} queued", f"{found.long:.2f} ({change:+.1%})")
+
+
+_PARTS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
+    "drain": _drain,
+    "million": _million,
+    "crowd": _crowd,
+    "real": _real,
+}
+
+
+def _row(measurement: str, figure: str) -> None:
+    _print(f"{measurement:<52} {figure}")
+
+
+def main() -> None:
+    """Measure the parts that the command line names."""
+    given = _arguments(sys.argv[1:])
+    command = shlex.join(["bash", "tests/bench/growth.sh", *sys.argv[1:]])
+    _print(f"{command}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+    _print(f"{os.cpu_count()} cores, Linux {platform.release()}, load {os.getloadavg()[0]:.1f}")
+    for part in given.parts:
+        with tempfile.TemporaryDirectory() as name:
+            _print(f"\n{part}, load {os.getloadavg()[0]:.1f}")
+            _PARTS[part](Path(name), given)
+    _print(f"\nload at the end {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()
