@@ -56,6 +56,9 @@ def _drain(folder: Path, given: argparse.Namespace) -> None:
     _row(f"drained per second, the first {found.part:,}", f"{found.first:,.1f}")
     change = found.last / found.first - 1
     _row(f"drained per second, the last {found.part:,}", f"{found.last:,.1f} ({change:+.1%})")
+    change = found.last_per_cpu_s / found.first_per_cpu_s - 1
+    both = f"{found.first_per_cpu_s:,.1f} and {found.last_per_cpu_s:,.1f}"
+    _row("the same per CPU second", f"{both} ({change:+.1%})")
     _row("what bounds it", f"one process of Python, {found.cores:.2f} cores in use")
 
 
@@ -70,6 +73,8 @@ def _million(folder: Path, given: argparse.Namespace) -> None:
         few, many = found.medians_ms[name]
         slow = "{:.2f} and {:.2f}".format(*found.p95_ms[name])
         _row(name, f"{few:.2f} ms and {many:.2f} ms ({many / few - 1:+.1%}); {slow}")
+        few, many = found.cpu_ms[name]
+        _row("  CPU", f"{few:.2f} ms and {many:.2f} ms ({many / few - 1:+.1%})")
 
 
 def _crowd(folder: Path, given: argparse.Namespace) -> None:

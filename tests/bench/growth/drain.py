@@ -44,6 +44,9 @@ class Drained:
     #: Scans per second of the first and of the last part.
     first: float
     last: float
+    #: The same per CPU second of this process, which other work on the machine does not change.
+    first_per_cpu_s: float
+    last_per_cpu_s: float
     #: CPU seconds of this process per second; it holds worker, store and leader.
     cores: float
 
@@ -70,9 +73,8 @@ async def _drain(settings: Settings, scans: int) -> Drained:
         finally:
             leader.cancel()
             await asyncio.gather(leader, return_exceptions=True)
-        used_s = time.process_time() - cpu_s
     await queue.close()
-    ends = sorted(took.ended_s)
+    ends, used = sorted(took.ended_s), sorted(took.ended_cpu_s)
     if len(ends) != scans:
         raise RuntimeError(f"{len(ends)} of {scans} scans ended.")
     part = scans // 5
@@ -84,7 +86,9 @@ async def _drain(settings: Settings, scans: int) -> Drained:
         drain_s=took_s,
         first=part / (ends[part - 1] - submitted_s),
         last=part / (ends[-1] - ends[-part - 1]),
-        cores=used_s / took_s,
+        first_per_cpu_s=part / (used[part - 1] - cpu_s),
+        last_per_cpu_s=part / (used[-1] - used[-part - 1]),
+        cores=(used[-1] - cpu_s) / took_s,
     )
 
 

@@ -35,6 +35,8 @@ class Took:
     finish_ms: list[float] = field(default_factory=list)
     #: When each scan was final, on this machine's monotonic clock.
     ended_s: list[float] = field(default_factory=list)
+    #: The CPU seconds of its process by then, which other work on the machine does not change.
+    ended_cpu_s: list[float] = field(default_factory=list)
 
     def add(self, other: "Took") -> None:
         """Take over what another worker measured."""
@@ -42,6 +44,7 @@ class Took:
         self.store_ms += other.store_ms
         self.finish_ms += other.finish_ms
         self.ended_s += other.ended_s
+        self.ended_cpu_s += other.ended_cpu_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Worker:
         end = store.finish(moved, ending, now=utc_now(), actor=self.name)
         await _timed(took.finish_ms, end)
         took.ended_s.append(time.monotonic())
+        took.ended_cpu_s.append(time.process_time())
         return True
 
 
