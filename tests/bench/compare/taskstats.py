@@ -79,7 +79,7 @@ class TaskStats:
                     raise
                 self.is_incomplete = True
                 continue
-            found = list(_parse(data))
+            found = list(parse(data))
             with self._lock:
                 self._ended += found
 
@@ -153,7 +153,8 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
         data = data[length + -length % 4 :]
 
 
-def _parse(data: bytes) -> Iterator[Ended]:
+def parse(data: bytes) -> Iterator[Ended]:
+    """Yield the ended tasks of one or more messages of the kernel."""
     while len(data) >= _HEADER.size:
         (length, *_) = _HEADER.unpack_from(data)
         for kind, value in _attributes(data[_HEADER.size : length]):

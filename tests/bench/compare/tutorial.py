@@ -39,7 +39,9 @@ class Tutorial:
 
     def run(self, lab: Lab, scans: int) -> Sample:
         """Enqueue all jobs at once; a single worker gets them one after another."""
-        with TcpValkey(lab.folder / "tutorial") as server:
+        folder = lab.folder / "tutorial"
+        folder.mkdir(exist_ok=True)
+        with TcpValkey(folder) as server:
             link = Redis(port=server.port)
             with self._workers(lab, server) as pids:
                 queue = Queue("bench", connection=link)

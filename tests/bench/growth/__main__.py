@@ -18,9 +18,12 @@ from pathlib import Path
 from tests.bench.growth import crowd, drain, million
 from tests.bench.growth.real import real_rates
 from tests.bench.growth.simulated import p50_p99
+from tests.support.fetching import ROOT
 
 #: Each figure is seen when it is known, through a pipe too.
 _print = partial(print, flush=True)
+_PAGE = ROOT / "docs" / "operations.md"
+_BEGIN, _END = "<!-- begin growth -->\n", "<!-- end growth -->"
 _WORKERS = 64
 #: Mean time of a sandbox in the crowd that does not only write.
 _PAUSE_S = 2.0
@@ -39,6 +42,9 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
         type=Path,
         metavar="FILE",
         help="keep the large database here, and use it again",
+    )
+    parser.add_argument(
+        "--write-docs", action="store_true", help="write the table of docs/operations.md"
     )
     given = parser.parse_args(argv)
     given.queued = given.queued or (10_000 if given.quick else 50_000)
@@ -68,13 +74,13 @@ def _million(folder: Path, given: argparse.Namespace) -> None:
     _row(
         "database", f"{found.many:,} scans, {found.size_mb:,.0f} MB, built in {found.build_s:.0f} s"
     )
-    _row("", f"{found.few:,} scans     {found.many:,} scans   (medians, then p95)")
     for name in million.CALLS:
         few, many = found.medians_ms[name]
-        slow = "{:.2f} and {:.2f}".format(*found.p95_ms[name])
-        _row(name, f"{few:.2f} ms and {many:.2f} ms ({many / few - 1:+.1%}); {slow}")
-        few, many = found.cpu_ms[name]
-        _row("  CPU", f"{few:.2f} ms and {many:.2f} ms ({many / few - 1:+.1%})")
+        used_few, used_many = found.cpu_ms[name]
+        slow = "p95 {:.2f} and {:.2f}".format(*found.p95_ms[name])
+        used = f"CPU {used_few:.2f} and {used_many:.2f} ({used_many / used_few - 1:+.1%})"
+        figure = f"{few:.2f} and {many:.2f} ms ({many / few - 1:+.1%}); {slow}; {used}"
+        _row(f"{name}, {found.few:,} and {found.many:,} stored", figure)
 
 
 def _crowd(folder: Path, given: argparse.Namespace) -> None:
@@ -111,21 +117,42 @@ _PARTS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
 }
 
 
+#: What the page gets.
+_rows: list[tuple[str, str]] = []
+
+
 def _row(measurement: str, figure: str) -> None:
     _print(f"{measurement:<52} {figure}")
+    _rows.append((measurement.strip(), figure))
+
+
+def _write_page(facts: str) -> None:
+    """Replace the table in the page, between its two marks."""
+    text = _PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not end:
+        raise LookupError(f"{_PAGE.name} has no place for the table")
+    lines = [facts, "", "| Measurement | Figure |", "|---|---|"]
+    lines += [f"| {measurement} | {figure} |" for measurement, figure in _rows]
+    _PAGE.write_text(before + _BEGIN + "\n".join(lines) + "\n" + end + after, encoding="utf-8")
 
 
 def main() -> None:
     """Measure the parts that the command line names."""
     given = _arguments(sys.argv[1:])
     command = shlex.join(["bash", "tests/bench/growth.sh", *sys.argv[1:]])
-    _print(f"{command}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
-    _print(f"{os.cpu_count()} cores, Linux {platform.release()}, load {os.getloadavg()[0]:.1f}")
+    where = f"{os.cpu_count()} cores, Linux {platform.release()}"
+    load = os.getloadavg()[0]
+    _print(f"{command}; {where}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     for part in given.parts:
         with tempfile.TemporaryDirectory() as name:
             _print(f"\n{part}, load {os.getloadavg()[0]:.1f}")
             _PARTS[part](Path(name), given)
-    _print(f"\nload at the end {os.getloadavg()[0]:.1f}")
+    busy = f"Load {load:.1f} before and {os.getloadavg()[0]:.1f} after."
+    _print(f"\n{busy}")
+    if given.write_docs:
+        _write_page(f"Measured by `{command}` on {where}, {datetime.now(UTC):%Y-%m-%d}. {busy}")
 
 
 if __name__ == "__main__":

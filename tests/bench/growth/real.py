@@ -32,6 +32,7 @@ def real_rates(folder: Path, queued: int, sample: int) -> Rates:
 
 
 def _rate(folder: Path, host: str, url: str, queued: int, sample: int) -> float:
+    (folder / "queue").mkdir(parents=True)
     with TcpValkey(folder / "queue") as server:
         settings = {"EGRESS_ALLOW_CIDRS": f"{host}/32", "LOG_LEVEL": "WARNING"}
         system = System(folder / "state", **settings, **server.settings)
