@@ -83,3 +83,21 @@ class Observation:
     text: str = ""
     #: The path to which the page navigates by itself, without the query; empty if it does not.
     onward: str = ""
+    #: True if the page navigates by itself, to whatever address.
+    leads: bool = False
+
+
+def leading_page(
+    name: str, body: str, explained: str = "", compare: tuple[str, ...] = ("onward",)
+) -> Case:
+    """Return the case of a page that may navigate without input; `onward` is compared."""
+    page = "<!doctype html><title>first</title><body><p>One moment</p>" + body
+    responses = {"/": make_response(page), "*": make_response(OTHER)}
+    return Case(name, responses, compare, explained=explained)
+
+
+def leading_script(
+    name: str, code: str, explained: str = "", compare: tuple[str, ...] = ("onward",)
+) -> Case:
+    """Return the case of a page with one script that may navigate."""
+    return leading_page(name, f"<script>{code}</script>", explained, compare)

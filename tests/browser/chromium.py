@@ -52,6 +52,7 @@ def observe(case: Case, browser: Browser) -> Observation:
             ),
             password=page_state["password"],
             onward=_onward(case, server, page_state["url"]),
+            leads=bool(_onward(case, server, page_state["url"])),
             text=" ".join(page_state["text"].split()).replace(authority(server), ORIGIN),
         )
 

@@ -34,6 +34,7 @@ def observation(
         targets=_targets(page, done.report.final_url, address) if page else (),
         password=any(field.type == "password" for field in fields),
         onward=next((urlsplit(lead.url).path for lead in page.onward), "") if page else "",
+        leads=bool(page and page.onward),
         text=page.text.replace(address, ORIGIN) if page else "",
     )
 

@@ -11,7 +11,6 @@ class Kind(Enum):
     NAME = auto()
     NUMBER = auto()
     STRING = auto()
-    TEMPLATE = auto()
     REGEX = auto()
     PUNCTUATOR = auto()
 
@@ -24,10 +23,11 @@ _TOKEN = re.compile(
     r"|(?P<number>0[xX][0-9a-fA-F]++|(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:[eE][-+]?+[0-9]++)?+)"
     r"|(?P<string>\"(?:[^\"\\\n\r]|\\(?:\r\n|.))*+(?:\"|(?=[\n\r])|\Z)"
     r"|'(?:[^'\\\n\r]|\\(?:\r\n|.))*+(?:'|(?=[\n\r])|\Z))"
-    r"|(?P<template>`(?:[^`\\]|\\.)*+(?:`|\Z))"
     r"|(?P<sign>=>|\.\.\.|[=!]==?|&&|\|\||\?\?|\?\.(?![0-9])|\+\+|--|[-+]=|.)",
     re.DOTALL,
 )
+#: A part of a template: up to its end, or up to the expression in the next hole.
+_PART = re.compile(r"((?:[^`\\$]++|\\.|\$(?!\{)|\\\Z)*+)(`|\$\{|\Z)", re.DOTALL)
 _REGEX = re.compile(
     r"/(?![*/])(?:[^\\/\[\r\n]|\\.|\[(?:[^\]\\\r\n]|\\.){0,500}+\]){1,1000}+/[a-z]{0,8}+"
 )
@@ -46,6 +46,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]{0,99}")
 #: Longer strings are not concatenated here, because that would take quadratic time.
 _MAX_FOLDED = 4096
 _PAIRS = {")": "(", "]": "[", "}": "{"}
+_BRACES = {"{": 1, "}": -1}
 _OPENING = frozenset(_PAIRS.values())
 #: Keywords before a condition in parentheses; after it a statement starts, or a regular expression.
 _BEFORE_CONDITION = frozenset({"if", "while", "for", "with"})
@@ -154,21 +155,67 @@ class Tokens:
 
 
 def tokenize(code: str, limit: int) -> tuple[Tokens, int]:
-    """Return up to `limit` tokens of the code, and the number of characters that were read."""
+    """Return up to `limit` tokens of the code, and the number of characters that were read.
+
+    A template becomes a sum in parentheses; after a function's name these are the call.
+    """
     found = Tokens()
+    #: For each open hole of a template, the number of open braces in it.
+    holes: list[int] = []
     at = 0
     while at < len(code) and len(found) < limit:
-        match = _REGEX.match(code, at) if code[at] == "/" and found.may_begin_expression else None
+        char = code[at]
+        match = _REGEX.match(code, at) if char == "/" and found.may_begin_expression else None
         if match is not None:
             found.append(Kind.REGEX, match[0])
+            at = match.end()
+        elif char == "`":
+            at = _add_template(found, code, at, holes)
+        elif char == "}" and holes and not holes[-1]:
+            holes.pop()
+            found.append(Kind.PUNCTUATOR, ")")
+            at = _add_part(found, code, at + 1, holes)
         else:
             match = _TOKEN.match(code, at)
             if match is None:
                 break
+            if holes and char in _BRACES:
+                holes[-1] += _BRACES[char]
             _add(found, match.lastgroup or "", match[0])
-        at = match.end()
+            at = match.end()
     found.match_brackets()
     return found, at
+
+
+def _add_template(found: Tokens, code: str, at: int, holes: list[int]) -> int:
+    """Add the template that starts here, or its part before the first hole; return the end."""
+    part = _PART.match(code, at + 1)
+    is_plain = part is not None and part[2] != "${" and found.may_begin_expression
+    if not is_plain:
+        found.append(Kind.PUNCTUATOR, "(")
+    found.append(Kind.STRING, unescape(part[1]) if part else "")
+    return _end_part(found, part, holes, is_plain=is_plain) if part else len(code)
+
+
+def _add_part(found: Tokens, code: str, at: int, holes: list[int]) -> int:
+    """Add the part of a template after a hole; return its end."""
+    part = _PART.match(code, at)
+    if part is None:
+        return len(code)
+    if part[1]:
+        found.append(Kind.PUNCTUATOR, "+")
+        found.append(Kind.STRING, unescape(part[1]))
+    return _end_part(found, part, holes, is_plain=False)
+
+
+def _end_part(found: Tokens, part: re.Match[str], holes: list[int], *, is_plain: bool) -> int:
+    if part[2] == "${":
+        holes.append(0)
+        found.append(Kind.PUNCTUATOR, "+")
+        found.append(Kind.PUNCTUATOR, "(")
+    elif not is_plain:
+        found.append(Kind.PUNCTUATOR, ")")
+    return part.end()
 
 
 def _add(found: Tokens, group: str, text: str) -> None:
@@ -179,10 +226,6 @@ def _add(found: Tokens, group: str, text: str) -> None:
             found.append(Kind.NUMBER, text)
         case "string":
             found.append(Kind.STRING, unescape(text[1:].removesuffix(text[0])))
-        case "template":
-            kind = Kind.TEMPLATE if "${" in text else Kind.STRING
-            body = text[1:].removesuffix("`")
-            found.append(kind, body if kind is Kind.TEMPLATE else unescape(body))
         case "sign":
             found.append(Kind.PUNCTUATOR, "." if text == "?." else text)
         case _:

@@ -1,14 +1,11 @@
 """Evaluates expressions of a script that consist of literals and of a few known functions."""
 
-import re
 from dataclasses import dataclass, field
 
 from fetcher.page.script.functions import (
     FUNCTIONS,
     MAX_ITEMS,
-    MAX_TEXT,
     Path,
-    Prefix,
     Value,
     apply_operator,
     from_codes,
@@ -18,7 +15,7 @@ from fetcher.page.script.functions import (
     page_url_part,
     text_method,
 )
-from fetcher.page.script.tokens import Kind, Tokens, unescape
+from fetcher.page.script.tokens import Kind, Tokens
 
 #: Maximum number of terms that are evaluated on one page; later values are unknown.
 _MAX_STEPS = 320_000
@@ -40,7 +37,6 @@ _FINDERS = frozenset({"getElementById", "querySelector"})
 _MADE = frozenset({"script", "meta"})
 _ELEMENTS = _FINDERS | {"createElement"}
 _ENDS = frozenset({")", "]", "}", ",", ";", ":"})
-_HOLE = re.compile(r"\$\{\s*+([\w$.]*+)[^}]*+\}?+")
 
 
 @dataclass(slots=True)
@@ -142,8 +138,6 @@ class Evaluator:
             value = text
         elif kind is Kind.NUMBER:
             value = number(text)
-        elif kind is Kind.TEMPLATE:
-            value = self._template(text)
         return self._members(value, at + 1, depth)
 
     def _named(self, at: int, text: str, depth: int) -> tuple[Value, int]:
@@ -201,14 +195,6 @@ class Evaluator:
             else:
                 break
         return value, at
-
-    def _template(self, text: str) -> Value:
-        def part(match: re.Match[str]) -> str:
-            value = self.resolve(Path(tuple(match[1].split("."))))
-            return value if isinstance(value, str) else "\0"
-
-        made, hole, _ = _HOLE.sub(part, text[:MAX_TEXT]).partition("\0")
-        return Prefix(unescape(made)) if hole else unescape(made)
 
     def _call(self, owner: Value, name: str, pieces: list[Value], first: int) -> Value:
         """Return the result of a call, for known functions of texts."""
