@@ -2,9 +2,9 @@
 
 import math
 import re
-from dataclasses import dataclass, field
 
 from fetcher.page.script.functions import Path
+from fetcher.page.script.scopes import Function, Scopes
 from fetcher.page.script.tokens import Kind, Tokens
 from fetcher.page.script.values import BASES, Evaluator
 
@@ -25,8 +25,6 @@ _LOAD_EVENTS = frozenset(
 )
 #: Properties and attributes whose functions run without input.
 LOAD_HANDLERS = frozenset({"onload", "onpageshow", "onreadystatechange", "onerror"})
-#: Keywords before parentheses after which a block is not a function body.
-_CONTROL = frozenset({"if", "for", "while", "switch", "catch", "with"})
 #: Maximum number of parameters of a function that are bound.
 _MAX_BOUND = 16
 _CALLED = re.compile(r"([\w$]+)\s*\(")
@@ -35,28 +33,15 @@ _MAX_CALLED = 1024
 _WRAPPERS = frozenset({"call", "apply", "bind"})
 
 
-@dataclass(slots=True)
-class Function:
-    """A function, its position in the code, and whether it runs without input."""
-
-    #: Its first token, and the tokens of its body; the end is exclusive.
-    head: int
-    start: int
-    end: int
-    names: frozenset[str] = frozenset()
-    #: The function that contains it; -1 if there is none.
-    owner: int = -1
-    is_live: bool = False
-    delay_s: float = 0.0
-
-
-@dataclass(slots=True)
 class CallGraph:
-    """The functions of one script; `owners` is the innermost function around each token."""
+    """Which functions of a script run without input."""
 
-    tokens: Tokens
-    functions: list[Function] = field(default_factory=list)
-    owners: list[int] = field(default_factory=list)
+    __slots__ = ("functions", "owners", "scopes", "tokens")
+
+    def __init__(self, scopes: Scopes) -> None:
+        """Create a graph in which no function runs."""
+        self.scopes, self.tokens = scopes, scopes.tokens
+        self.functions, self.owners = scopes.functions, scopes.owners
 
     def runs(self, at: int) -> bool:
         """Return True if a token runs during loading or later, without a click."""
@@ -69,10 +54,9 @@ class CallGraph:
         return self.functions[owner].delay_s if owner >= 0 else 0.0
 
 
-def build_call_graph(tokens: Tokens, values: Evaluator) -> CallGraph:
+def build_call_graph(scopes: Scopes, values: Evaluator) -> CallGraph:
     """Return the functions, with those marked that run without input."""
-    calls = CallGraph(tokens, _functions(tokens))
-    _set_owners(calls)
+    calls, tokens = CallGraph(scopes), scopes.tokens
     by_name: dict[str, list[int]] = {}
     #: What the code of a function runs: functions by name, or a function itself by its index.
     uses: dict[int, dict[str | int, float]] = {}
@@ -120,78 +104,6 @@ def _mark_live(
                 if not function.is_live:
                     function.is_live, function.delay_s = True, since + delay
                     fresh.append((index, function.delay_s))
-
-
-def _functions(tokens: Tokens) -> list[Function]:
-    found: list[Function] = []
-    ends: dict[int, int] = {}
-    for at in range(len(tokens) - 1, -1, -1):
-        symbol = tokens.symbol(at)
-        if symbol == "=>":
-            end = ends[at] = _arrow_end(tokens, at, ends)
-            before = tokens.matching[at - 1] if tokens.symbol(at - 1) == ")" else at - 1
-            head = before - 1 if tokens.symbol(before - 1) == "async" else before
-            found.append(Function(head, at + 1, end, _names_before(tokens, head)))
-        elif symbol == "{" and tokens.symbol(at - 1) == ")" and tokens.matching[at - 1] > 0:
-            function = _named_body(tokens, at)
-            found += [function] if function else []
-    return found[::-1]
-
-
-def _arrow_end(tokens: Tokens, at: int, ends: dict[int, int]) -> int:
-    """Return the end of an arrow function; `ends` are the ends of the later arrow functions."""
-    if tokens.symbol(at + 1) == "{":
-        return tokens.matching[at + 1] + 1
-    index = at + 1
-    while index < len(tokens) and tokens.symbol(index) not in {",", ";", ")", "]", "}"}:
-        if index in ends:
-            return ends[index]
-        matching = tokens.matching[index]
-        index = matching + 1 if matching > index else index + 1
-    return index
-
-
-def _named_body(tokens: Tokens, brace: int) -> Function | None:
-    """Return the function whose body starts at the brace; None if it is a block."""
-    name = tokens.matching[brace - 1] - 1
-    end = tokens.matching[brace] + 1
-    word = tokens.symbol(name)
-    if word in {"function", "*"}:
-        head = name - 1 if word == "*" else name
-        return Function(head, brace, end, _names_before(tokens, head))
-    if not tokens.is_name(name) or word in _CONTROL:
-        return None
-    before = name - 2 if tokens.symbol(name - 1) == "*" else name - 1
-    if tokens.symbol(before) == "function":
-        return Function(before, brace, end, frozenset({word}) | _names_before(tokens, before))
-    return Function(name, brace, end, frozenset({word}))
-
-
-def _names_before(tokens: Tokens, head: int) -> frozenset[str]:
-    """Return the name that a function is assigned to."""
-    head = head - 1 if tokens.symbol(head - 1) == "async" else head
-    at = head - 2
-    if tokens.symbol(head - 1) in {"=", ":"} and tokens.is_name(at):
-        return frozenset({tokens.texts[at]})
-    return frozenset()
-
-
-def _set_owners(calls: CallGraph) -> None:
-    """Set the innermost function around each token and around each function."""
-    calls.owners = [-1] * len(calls.tokens)
-    # In the order of their starts, outer functions come before inner ones.
-    order = sorted(range(len(calls.functions)), key=lambda index: calls.functions[index].start)
-    stack: list[int] = []
-    pending = iter(order)
-    upcoming = next(pending, None)
-    for at in range(len(calls.tokens)):
-        while stack and calls.functions[stack[-1]].end <= at:
-            stack.pop()
-        while upcoming is not None and calls.functions[upcoming].start == at:
-            calls.functions[upcoming].owner = stack[-1] if stack else -1
-            stack.append(upcoming)
-            upcoming = next(pending, None)
-        calls.owners[at] = stack[-1] if stack else -1
 
 
 def _immediate_delay(tokens: Tokens, values: Evaluator, function: Function) -> float | None:

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from fetcher.page.script.calls import LOAD_HANDLERS, TIMERS, build_call_graph, delay_at
 from fetcher.page.script.functions import Path, Prefix, Value
 from fetcher.page.script.occurrence import Occurrence
+from fetcher.page.script.scopes import Scopes
 from fetcher.page.script.tokens import Tokens, tokenize
 from fetcher.page.script.values import BASES, Budget, Evaluator
 from fetcher.sanitize import strip_reference
@@ -97,7 +98,7 @@ class ScriptReader:
         for at in assigned:
             _assign(tokens, values, at)
         values.final_values, values.known = values.known, dict(self._known)
-        calls = build_call_graph(tokens, values)
+        calls = build_call_graph(Scopes(tokens), values)
         self._aliases |= {tokens.texts[at] for at in assigned if _is_alias(tokens, at)}
         for at, name in enumerate(tokens.texts):
             if at in assigned:
