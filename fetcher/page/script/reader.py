@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from html import escape
 from urllib.parse import unquote
 
+from fetcher.page.script.aliases import expand, find_aliases
 from fetcher.page.script.calls import LOAD_HANDLERS, TIMERS, build_call_graph, delay_at
+from fetcher.page.script.chains import Aliases
 from fetcher.page.script.functions import Path, Prefix, Value
 from fetcher.page.script.occurrence import Occurrence
 from fetcher.page.script.scopes import Scopes
@@ -69,6 +71,8 @@ class ScriptReader:
     navigations: list[ScriptNavigation] = field(default_factory=list)
     #: Targets of links by id.
     links: Mapping[str, str] = field(default_factory=dict)
+    #: True if the scripts are those of a frame: they must name the page's window.
+    in_frame: bool = False
     #: HTML that scripts write during parsing; consecutive writes are one text.
     written: list[str] = field(default_factory=list)
     #: HTML that scripts insert in other ways.
@@ -76,8 +80,8 @@ class ScriptReader:
     _budget: Budget = field(default_factory=Budget)
     _tokens_left: int = _MAX_TOKENS
     _known: dict[str, Value] = field(default_factory=dict)
-    #: Variables whose value is the page's location.
-    _aliases: set[str] = field(default_factory=set)
+    #: Global variables that are other names of the location and its like.
+    _aliases: Aliases = field(default_factory=dict)
     _is_writing: bool = False
     #: True if something was too long or too deeply nested to be read.
     is_truncated: bool = False
@@ -93,18 +97,24 @@ class ScriptReader:
             self._tokens_left -= len(more)
             self.is_truncated = self.is_truncated or end < len(code)
             tokens.extend(more)
+        scopes = Scopes(tokens)
         values = Evaluator(tokens, self.page_url, self._budget, dict(self._known))
+        chains = find_aliases(scopes, values, self._aliases, in_frame=self.in_frame)
+        if chains.aliases:
+            self._aliases |= {key: meant for key, meant in chains.aliases.items() if key[0] < 0}
+            tokens = expand(chains)
+            scopes = Scopes(tokens)
+            values = Evaluator(tokens, self.page_url, self._budget, dict(self._known))
         assigned = dict.fromkeys(_assigned_names(tokens))
         for at in assigned:
             _assign(tokens, values, at)
         values.final_values, values.known = values.known, dict(self._known)
-        calls = build_call_graph(Scopes(tokens), values)
-        self._aliases |= {tokens.texts[at] for at in assigned if _is_alias(tokens, at)}
+        calls = build_call_graph(scopes, values)
         for at, name in enumerate(tokens.texts):
             if at in assigned:
                 _assign(tokens, values, at)
             # The interpretation of a name may add aliases.
-            is_relevant = name in _RELEVANT or name in self._aliases
+            is_relevant = name in _RELEVANT or (-1, name) in self._aliases
             if is_relevant and tokens.is_name(at) and calls.runs(at):
                 self._interpret(Occurrence(tokens, values, calls, at, delay_s, nested))
         self._known = values.final_values
@@ -208,7 +218,7 @@ class ScriptReader:
                 occurrence.tokens.matching[occurrence.at + 1] > 0
                 and occurrence.member_name(occurrence.at + 1) == "location"
             )
-        is_alias = name in self._aliases and not occurrence.is_method
+        is_alias = self._aliases.get((-1, name)) == ("location",) and not occurrence.is_method
         return is_alias and occurrence.tokens.symbol(occurrence.at + 1) == "."
 
     def _read_nested(self, occurrence: Occurrence, name: str) -> None:
@@ -297,17 +307,6 @@ def _first(values: list[Value]) -> Value:
     """Return the first value, or the first one of the list that is the first value."""
     value = next(iter(values), None)
     return next(iter(value), None) if isinstance(value, list) else value
-
-
-def _is_alias(tokens: Tokens, at: int) -> bool:
-    """Return True if a name is assigned the location itself, not a part or a copy of its text."""
-    if tokens.symbol(at + 1) != "=" or tokens.symbol(at - 1) == ".":
-        return False
-    at += 2
-    while tokens.symbol(at) in BASES and tokens.symbol(at + 1) == ".":
-        at += 2
-    ends = tokens.symbol(at + 1) in {"", ";", ",", ")", "}"} or tokens.is_name(at + 1)
-    return tokens.symbol(at) == "location" and ends
 
 
 def _assigned_names(tokens: Tokens) -> Iterator[int]:

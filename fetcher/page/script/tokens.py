@@ -104,6 +104,13 @@ class Tokens:
                 kind, text = Kind.NAME, name
         self._put(kind, text)
 
+    def put_chain(self, names: tuple[str, ...]) -> None:
+        """Add names with dots between them."""
+        for index, name in enumerate(names):
+            if index:
+                self._put(Kind.PUNCTUATOR, ".")
+            self._put(Kind.NAME, name)
+
     def extend(self, other: "Tokens") -> None:
         """Add the tokens of another script; brackets of different scripts never match."""
         size = len(self)
