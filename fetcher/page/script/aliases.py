@@ -12,7 +12,9 @@ _MAX_ROUNDS = 3
 #: Maximum number of arguments that are bound, and of members of an object.
 _MAX_BOUND = 16
 _DECLARING = frozenset({"var", "let", "const", "function", "class"})
-_WITH_MEMBERS = frozenset({"href", "assign", "replace", "location", "write", "writeln", "pathname"})
+#: Members of the location and of the document that are names inside of `with`.
+_LOCATION_MEMBERS = frozenset({"href", "assign", "replace", "pathname", "search"})
+_WITH_MEMBERS = _LOCATION_MEMBERS | {"location", "write", "writeln"}
 _WRAPPERS = frozenset({"call", "apply"})
 _ASSIGNMENTS = frozenset({"=", "+=", "=>"})
 
@@ -34,7 +36,7 @@ class AliasFinder:
 
     def find(self) -> None:
         """Find the aliases that assignments, calls and destructuring make."""
-        symbols = self.tokens.symbols
+        tokens, symbols = self.tokens, self.tokens.symbols
         equals = [at for at, symbol in enumerate(symbols) if symbol == "="]
         calls = [
             call
@@ -51,7 +53,23 @@ class AliasFinder:
             for at in returns:
                 self._return(at)
             if len(self.chains.aliases) + len(self.chains.results) == size:
-                return
+                break
+        for at, symbol in enumerate(symbols):
+            if symbol == "with" and tokens.symbol(at + 1) == "(":
+                self._with(at + 1)
+
+    def _with(self, opened: int) -> None:
+        """Record the statement in which members of an object are names."""
+        tokens, closed = self.tokens, self.tokens.matching[opened]
+        meant = self.chains.value(opened + 1)
+        if meant not in {("location",), ("document",)} or closed < 0:
+            return
+        end = tokens.matching[closed + 1] if tokens.symbol(closed + 1) == "{" else closed + 1
+        if end == closed + 1:
+            while end < len(tokens) and tokens.symbol(end) not in {";", "}"}:
+                end = max(tokens.matching[end], end) + 1
+        self.chains.inside.append((closed, end, meant))
+        self.chains.names |= _WITH_MEMBERS
 
     def _add(self, name_at: int, meant: Names | None) -> None:
         name = self.tokens.texts[name_at]
@@ -127,6 +145,7 @@ class AliasFinder:
             elif tokens.is_name(at):
                 if part is None and tokens.symbol(at + 1) == "=":
                     part = self.chains.value(at + 2)
+                self.scopes.declaring.add(at)
                 yield at, part
 
     def _callee(self, opened: int) -> tuple[int, int, str] | None:
@@ -181,8 +200,21 @@ class AliasFinder:
         if meant is None or not is_relevant(meant):
             return
         self.chains.results.setdefault(function.end, meant)
+        if tokens.symbol(function.head - 1) == "get":
+            self.chains.getters |= dict.fromkeys(function.names, meant)
         for name in function.names:
             self.chains.add(self.scopes.scope(name, function.head), f"{name}.()", meant)
+
+
+def find_results(chains: Chains) -> None:
+    """Find the functions that return such an object."""
+    tokens = chains.tokens
+    for at, symbol in enumerate(tokens.symbols):
+        if symbol not in {"return", "=>"} or tokens.symbol(at + 1) in {"", "{"}:
+            continue
+        owner, meant = chains.scopes.owners[at + 1], chains.value(at + 1)
+        if owner >= 0 and meant is not None and is_relevant(meant):
+            chains.results.setdefault(chains.scopes.functions[owner].end, meant)
 
 
 def expand(chains: Chains) -> Tokens:
@@ -190,9 +222,10 @@ def expand(chains: Chains) -> Tokens:
     tokens, found = chains.tokens, Tokens()
     at = 0
     while at < len(tokens):
-        meant, end = (
-            _replacement(chains, at) if tokens.texts[at] in chains.names else (None, at + 1)
+        is_known = tokens.texts[at] in chains.names or (
+            tokens.symbol(at + 1) == "." and tokens.symbol(at + 2) in chains.getters
         )
+        meant, end = _replacement(chains, at) if is_known else (None, at + 1)
         if meant is None:
             found.kinds += tokens.kinds[at:end]
             found.texts += tokens.texts[at:end]
@@ -215,13 +248,25 @@ def _replacement(chains: Chains, at: int) -> tuple[Names | None, int]:
         or at in chains.scopes.declaring
     ):
         return None, at + 1
+    if name in _WITH_MEMBERS:
+        for begin, last, owner in chains.inside:
+            if begin < at < last and (owner == ("location",)) == (name in _LOCATION_MEMBERS):
+                return (*owner, name), at + 1
+    meant, end = _alias(chains, at)
+    after = tokens.symbol(end)
+    is_key = after == ":" and before in {"{", ","}
+    is_method = after == "{" and tokens.symbol(end - 1) == ")"
+    return (None, at + 1) if is_key or is_method or after in _ASSIGNMENTS else (meant, end)
+
+
+def _alias(chains: Chains, at: int) -> tuple[Names | None, int]:
+    """Return the object that the name means, with its member if that is an alias."""
+    tokens, name = chains.tokens, chains.tokens.texts[at]
     scope = chains.this(at) if name == "this" else chains.scopes.scope(name, at)
     member, end = member_name(tokens, at)
     meant = chains.aliases.get((scope, member)) if member else None
-    if meant is None:
-        meant, end = chains.aliases.get((scope, name)), at + 1
-    is_key = tokens.symbol(end) == ":" and before in {"{", ","}
-    return (None, at + 1) if is_key or tokens.symbol(end) in _ASSIGNMENTS else (meant, end)
+    meant = meant or chains.getters.get(member.partition(".")[2])
+    return (meant, end) if meant else (chains.aliases.get((scope, name)), at + 1)
 
 
 def find_aliases(scopes: Scopes, values: Evaluator, known: Aliases, *, in_frame: bool) -> Chains:

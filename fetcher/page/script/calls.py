@@ -15,7 +15,8 @@ _RUNNERS = frozenset(
     {
         *("requestAnimationFrame", "requestIdleCallback", "queueMicrotask", "setImmediate"),
         *("ready", "then", "finally", "forEach", "map", "Promise", "each", "$", "jQuery"),
-        *("filter", "some", "every", "reduce", "sort", "flatMap", "from"),
+        *("filter", "some", "every", "reduce", "sort", "flatMap", "from", "find", "findIndex"),
+        *("catch", "replace", "replaceAll", "parse", "stringify", "apply", "construct"),
         *("MutationObserver", "IntersectionObserver", "ResizeObserver"),
     }
 )
@@ -139,6 +140,13 @@ def bind(tokens: Tokens, values: Evaluator, function: Function, opened: int) -> 
         given = first if value is None and at == names[0] else value
         if given is not None:
             values.final_values.setdefault(tokens.texts[at], given)
+
+
+def is_callback(tokens: Tokens, values: Evaluator, head: int) -> bool:
+    """Return True if the chain of names at the token is given to what calls it."""
+    while tokens.symbol(head - 1) == "." and tokens.is_name(head - 2):
+        head -= 2
+    return _callback_delay(tokens, values, head, head) is not None
 
 
 def _callback_delay(tokens: Tokens, values: Evaluator, head: int, end: int) -> float | None:

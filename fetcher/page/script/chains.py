@@ -59,6 +59,10 @@ class Chains:
         self.names: set[str] = set()
         #: What functions return, by the end of the function.
         self.results: dict[int, Names] = {}
+        #: What getters return, by name.
+        self.getters: dict[str, Names] = {}
+        #: The statements after `with (object)`: first and last token, and the object.
+        self.inside: list[tuple[int, int, Names]] = []
 
     def add(self, scope: int, name: str, meant: Names | None) -> bool:
         """Record an alias; return True if it is a new one of an object that matters."""

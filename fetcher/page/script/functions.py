@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ MAX_ITEMS = 4096
 _MAX_CODE_POINT = 0x10FFFF
 #: Above this, Python and JavaScript format numbers differently.
 _WHOLE = 1e15
+#: Above this, bit operations of JavaScript cut numbers off.
+_MAX_WHOLE = 2.0**31 - 1
 _PERCENT_U = re.compile(r"%u([0-9a-fA-F]{4})")
 _SAFE = "!#$&'()*+,/:;=?@-._~"
 
@@ -42,9 +45,27 @@ def apply_operator(symbol: str, left: Value, right: Value) -> Value:
         return right
     if symbol in {"||", "??"}:
         return right if left is None else left
-    if isinstance(left, float) and isinstance(right, float) and symbol in {"*", "-"}:
-        return left * right if symbol == "*" else left - right
+    if isinstance(left, float) and isinstance(right, float) and symbol in _ARITHMETIC:
+        return _calculate(symbol, left, right)
     return None
+
+
+def _calculate(symbol: str, left: float, right: float) -> Value:
+    """Return the result for two numbers; None if it is not finite or a part is too large."""
+    if max(abs(left), abs(right)) > _MAX_WHOLE or (symbol in {"/", "%"} and not right):
+        return None
+    return float(_ARITHMETIC[symbol](left, right))
+
+
+_ARITHMETIC: dict[str, Callable[[float, float], float]] = {
+    "*": lambda left, right: left * right,
+    "-": lambda left, right: left - right,
+    "/": lambda left, right: left / right,
+    "%": math.fmod,
+    "^": lambda left, right: int(left) ^ int(right),
+    "&": lambda left, right: int(left) & int(right),
+    "|": lambda left, right: int(left) | int(right),
+}
 
 
 def _add(left: Value, right: Value) -> Value:
@@ -130,6 +151,7 @@ FUNCTIONS: dict[str, Callable[[str], Value]] = {
     "encodeURI": lambda text: quote(text.encode("utf-8", "replace"), safe=_SAFE),
     "String": str,
     "URL": str,
+    "raw": str,
 }
 
 
@@ -144,6 +166,8 @@ def text_method(text: str, name: str, pieces: list[Value], pattern: str) -> Valu
     if name == "concat":
         texts = [piece for piece in pieces if isinstance(piece, str)]
         return (text + "".join(texts))[:MAX_TEXT] if len(texts) == len(pieces) else None
+    if name in _MADE:
+        return _MADE[name](text, pieces)
     numbers = [int(x) for x in pieces[:2] if isinstance(x, float) and abs(x) < _WHOLE]
     if numbers and name in _CUTS:
         return _CUTS[name](text, numbers)
@@ -170,6 +194,44 @@ def _substr(text: str, numbers: list[int]) -> Value:
     return text[start : start + max(0, numbers[1])] if len(numbers) > 1 else text[start:]
 
 
+def _repeat(text: str, pieces: list[Value]) -> Value:
+    count = pieces[0] if pieces else None
+    if not isinstance(count, float) or not 0 <= count < _WHOLE:
+        return None
+    if len(text) * int(count) > MAX_TEXT:
+        return Prefix((text * (MAX_TEXT // len(text) + 1))[:MAX_TEXT])
+    return text * int(count)
+
+
+def _pad_start(text: str, pieces: list[Value]) -> Value:
+    match pieces:
+        case [float(size), *rest] if size <= MAX_TEXT:
+            filler = next(iter(rest), " ")
+            missing = max(0, int(size) - len(text))
+            return (filler * missing)[:missing] + text if isinstance(filler, str) else None
+        case _:
+            return None
+
+
+def _code_at(text: str, pieces: list[Value]) -> Value:
+    index = pieces[0] if pieces else 0.0
+    is_inside = isinstance(index, float) and 0 <= index < len(text)
+    return float(ord(text[int(index)])) if is_inside and isinstance(index, float) else None
+
+
+def _at(text: str, pieces: list[Value]) -> Value:
+    index = pieces[0] if pieces else 0.0
+    is_inside = isinstance(index, float) and -len(text) <= index < len(text)
+    return text[int(index)] if is_inside and isinstance(index, float) else None
+
+
+_MADE: dict[str, Callable[[str, list[Value]], Value]] = {
+    "repeat": _repeat,
+    "padStart": _pad_start,
+    "charCodeAt": _code_at,
+    "codePointAt": _code_at,
+    "at": _at,
+}
 _CUTS: dict[str, Callable[[str, list[int]], Value]] = {
     "slice": lambda text, numbers: text[numbers[0] : (numbers[1] if numbers[1:] else None)],
     "substring": _substring,

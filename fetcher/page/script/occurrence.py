@@ -4,14 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fetcher.page.script.calls import CallGraph
+from fetcher.page.script.chains import TOP, WINDOW, Chains
 from fetcher.page.script.conditions import is_other_protocol, is_true_only_in_frames
-from fetcher.page.script.functions import Path, Value
+from fetcher.page.script.functions import Path, Value, apply_operator
 from fetcher.page.script.tokens import Kind, Tokens
 from fetcher.page.script.values import BASES, Evaluator
 
 _MAX_CONDITIONS = 64
 #: Keywords before an expression that may be in parentheses.
 _KEYWORDS = frozenset({"return", "else", "do", "void", "typeof", "await", "yield", "in", "of"})
+#: The last tokens of chains that are more than names.
+_AFTER_CHAIN = frozenset({")", "]", "ownerDocument", "defaultView"})
 
 
 @dataclass(slots=True)
@@ -21,6 +24,7 @@ class Occurrence:
     tokens: Tokens
     values: Evaluator
     calls: CallGraph
+    chains: Chains
     at: int
     base_delay_s: float
     nested: int
@@ -45,7 +49,18 @@ class Occurrence:
         )
         if self.owner == "this":
             return self.calls.owners[self.at] < 0 and is_first
-        return self.owner in BASES | {"defaultView", "frames", "contentWindow"} and is_first
+        return self.owner in BASES | {"defaultView", "frames"} and is_first
+
+    @property
+    def is_location(self) -> bool:
+        """True if the name `location` means that of the page's window, not that of a frame."""
+        if self.chains.in_frame:
+            owner = self.chains.before(self.at) if self.is_method else None
+            return owner in {TOP, (*TOP, "document")}
+        is_result = self.is_method and self.tokens.symbol(self.at - 2) in _AFTER_CHAIN
+        return self.is_global or (
+            is_result and self.chains.before(self.at) in {WINDOW, ("document",)}
+        )
 
     @property
     def owner(self) -> str:
@@ -140,14 +155,19 @@ class Occurrence:
         name = found.names[0].lstrip("#") if isinstance(found, Path) else name
         return name, url if isinstance(url, str) else ""
 
-    def with_part(self, part: str, value: Value) -> Value:
-        """Return the page's URL with one part replaced."""
+    def with_part(self, part: str, value: Value, *, append: bool = False) -> Value:
+        """Return the page's URL with one part replaced, or with a text after that part."""
         own = self.values.page_url
         origin, _, rest = own.partition("://")[2].partition("/")
         scheme = own.partition(":")[0]
+        if append:
+            before = self.values.resolve(Path(("location", part or "href")))
+            value = apply_operator("+", before, value)
         if not isinstance(value, str):
             return None
         match part:
+            case "" | "href":
+                return value
             case "protocol":
                 return f"{value.rstrip(':/')}://{origin}/{rest}"
             case "host" | "hostname":

@@ -5,15 +5,17 @@ Tokens and steps are limited, not time, so that the same page always has the sam
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from html import escape
 from urllib.parse import unquote
 
-from fetcher.page.script.aliases import expand, find_aliases
+from fetcher.page.script.aliases import expand, find_aliases, find_results
+from fetcher.page.script.assignments import assign, assigned_names
 from fetcher.page.script.calls import LOAD_HANDLERS, TIMERS, build_call_graph, delay_at
-from fetcher.page.script.chains import Aliases
-from fetcher.page.script.functions import Path, Prefix, Value
+from fetcher.page.script.chains import Aliases, Chains
+from fetcher.page.script.changes import indirect_changes, location_changes, open_changes
+from fetcher.page.script.functions import MAX_TEXT, Prefix, Value
 from fetcher.page.script.occurrence import Occurrence
 from fetcher.page.script.scopes import Scopes
 from fetcher.page.script.tokens import Tokens, tokenize
@@ -24,9 +26,8 @@ from fetcher.sanitize import strip_reference
 _MAX_TOKENS = 160_000
 _MAX_NESTED = 4
 _MAX_NAVIGATIONS = 16
-_OWN_WINDOWS = frozenset({"_self", "_top", "_parent"})
-_METHODS = frozenset({"assign", "replace"})
-_PARTS = frozenset({"href", "pathname", "search", "host", "hostname", "protocol"})
+_INDIRECT = frozenset({"Reflect", "Object"})
+_HISTORY = frozenset({"pushState", "replaceState", "reload", "go"})
 #: Properties that parse a text into elements.
 _HTML = frozenset({"innerHTML", "outerHTML"})
 _WRITE_METHODS = frozenset({"write", "writeln"})
@@ -41,10 +42,9 @@ _EVALUATING = frozenset({"eval", "execScript", "Function", "constructor", *TIMER
 #: Names that may navigate, write or evaluate; of the other names only aliases may.
 _RELEVANT = frozenset(
     {"location", "open", "navigate", "click", "insertAdjacentHTML", "createContextualFragment"}
-    | {"setAttribute", "content", *_CODE}
+    | {"setAttribute", "content", *_CODE, *_INDIRECT, *_HISTORY}
     | (BASES | _HTML | _WRITE_METHODS | _SUBMIT_METHODS | _EVALUATING)
 )
-_ASSIGNMENTS = frozenset({"=", "+=", ":"})
 #: Maximum number of characters that are kept of consecutive writes.
 _MAX_WRITTEN = 256 * 1024
 
@@ -83,6 +83,8 @@ class ScriptReader:
     #: Global variables that are other names of the location and its like.
     _aliases: Aliases = field(default_factory=dict)
     _is_writing: bool = False
+    #: The address that a script gave to the page without loading it.
+    _own_url: str = ""
     #: True if something was too long or too deeply nested to be read.
     is_truncated: bool = False
 
@@ -100,35 +102,44 @@ class ScriptReader:
         scopes = Scopes(tokens)
         values = Evaluator(tokens, self.page_url, self._budget, dict(self._known))
         chains = find_aliases(scopes, values, self._aliases, in_frame=self.in_frame)
-        if chains.aliases:
+        if chains.aliases or chains.inside or chains.getters:
             self._aliases |= {key: meant for key, meant in chains.aliases.items() if key[0] < 0}
             tokens = expand(chains)
             scopes = Scopes(tokens)
             values = Evaluator(tokens, self.page_url, self._budget, dict(self._known))
-        assigned = dict.fromkeys(_assigned_names(tokens))
+            has_results = bool(chains.results)
+            chains = Chains(scopes, values, in_frame=self.in_frame)
+            if has_results:
+                find_results(chains)
+        values.set_functions(scopes)
+        assigned = dict.fromkeys(assigned_names(tokens))
         for at in assigned:
-            _assign(tokens, values, at)
+            assign(tokens, values, at)
         values.final_values, values.known = values.known, dict(self._known)
         calls = build_call_graph(scopes, values)
         for at, name in enumerate(tokens.texts):
             if at in assigned:
-                _assign(tokens, values, at)
+                assign(tokens, values, at)
             # The interpretation of a name may add aliases.
             is_relevant = name in _RELEVANT or (-1, name) in self._aliases
             if is_relevant and tokens.is_name(at) and calls.runs(at):
-                self._interpret(Occurrence(tokens, values, calls, at, delay_s, nested))
+                self._interpret(Occurrence(tokens, values, calls, chains, at, delay_s, nested))
         self._known = values.final_values
         self.is_truncated = self.is_truncated or self._budget.steps <= 0
 
     def _interpret(self, occurrence: Occurrence) -> None:
         """Interpret a name that may navigate or that evaluates a text as a script."""
         name = occurrence.tokens.texts[occurrence.at]
-        if self._is_location(occurrence, name):
-            self._find_location_change(occurrence)
+        if name in BASES and occurrence.tokens.symbol(occurrence.at + 1) == "[":
+            self._interpret_member(occurrence)
+        elif self._is_location(occurrence, name):
+            self._navigate_all(occurrence, location_changes(occurrence))
+        elif name in _INDIRECT:
+            self._navigate_all(occurrence, indirect_changes(occurrence))
         elif name == "open" and occurrence.is_global and occurrence.is_called:
-            second = occurrence.arguments[1:2]
-            if second and str(second[0]).lower() in _OWN_WINDOWS:
-                self._navigate(occurrence, occurrence.arguments[0])
+            self._navigate_all(occurrence, open_changes(occurrence))
+        elif name in _HISTORY and occurrence.is_method:
+            self._use_history(occurrence, name)
         elif (
             name == "navigate"
             and occurrence.is_called
@@ -148,6 +159,15 @@ class ScriptReader:
             self._click(occurrence)
         else:
             self._interpret_content(occurrence, name)
+
+    def _interpret_member(self, occurrence: Occurrence) -> None:
+        """Interpret a member of the window or the document whose name is an expression."""
+        after = occurrence.tokens.matching[occurrence.at + 1] + 1
+        member = occurrence.member_name(occurrence.at + 1) if after > 0 else ""
+        if member == "location":
+            self._navigate_all(occurrence, location_changes(occurrence))
+        elif member in _EVALUATING and occurrence.tokens.symbol(after) == "(":
+            self._read_value(occurrence, occurrence.values.arguments(after)[:1])
 
     def _interpret_content(self, occurrence: Occurrence, name: str) -> None:
         """Interpret a name that evaluates a text or makes elements of it."""
@@ -212,12 +232,7 @@ class ScriptReader:
 
     def _is_location(self, occurrence: Occurrence, name: str) -> bool:
         if name == "location":
-            return occurrence.is_global
-        if name in BASES and occurrence.tokens.symbol(occurrence.at + 1) == "[":
-            return (
-                occurrence.tokens.matching[occurrence.at + 1] > 0
-                and occurrence.member_name(occurrence.at + 1) == "location"
-            )
+            return occurrence.is_location
         is_alias = self._aliases.get((-1, name)) == ("location",) and not occurrence.is_method
         return is_alias and occurrence.tokens.symbol(occurrence.at + 1) == "."
 
@@ -229,36 +244,34 @@ class ScriptReader:
         else:
             opened = occurrence.at + (1 if occurrence.is_called else 2)
             value, delay = next(reversed(occurrence.values.arguments(opened)), None), 0.0
-        if isinstance(value, str):
-            self.read(value, delay_s=occurrence.delay_s + delay, nested=occurrence.nested + 1)
+        self._read_value(occurrence, [value], delay)
 
-    def _find_location_change(self, occurrence: Occurrence) -> None:
-        tokens, after = occurrence.tokens, occurrence.at + 1
-        part = ""
-        if occurrence.is_in_brackets:
-            after += 1
-        if tokens.texts[occurrence.at] in BASES:
-            after = tokens.matching[after] + 1
-        if tokens.symbol(after) == "." and tokens.is_name(after + 1):
-            part, after = tokens.texts[after + 1], after + 2
-        elif tokens.symbol(after) == "[" and tokens.matching[after] > 0:
-            part, after = occurrence.member_name(after), tokens.matching[after] + 1
-            part = part or ("assign" if tokens.symbol(after) == "(" else "href")
-        if tokens.symbol(after) == "(" and part in _METHODS:
-            self._navigate(occurrence, next(iter(occurrence.values.arguments(after)), None))
-        elif tokens.symbol(after) == "." and tokens.symbol(after + 1) in {"call", "apply"}:
-            if part in _METHODS and tokens.symbol(after + 2) == "(":
-                self._navigate(occurrence, _first(occurrence.values.arguments(after + 2)[1:]))
-        elif tokens.symbol(after) == "=" and (not part or part in _PARTS):
-            if tokens.symbol(occurrence.at - 1) in {"let", "const"} or occurrence.is_local_variable:
-                return
-            value, _ = occurrence.values.expression(after + 1)
-            self._navigate(
-                occurrence, value if part in {"", "href"} else occurrence.with_part(part, value)
-            )
+    def _read_value(self, occurrence: Occurrence, values: list[Value], delay: float = 0.0) -> None:
+        """Read a text as a script, or its known beginning."""
+        for code in _texts(values):
+            self.is_truncated = self.is_truncated or len(code) >= MAX_TEXT
+            self.read(code, delay_s=occurrence.delay_s + delay, nested=occurrence.nested + 1)
+
+    def _navigate_all(self, occurrence: Occurrence, values: Iterable[Value]) -> None:
+        for value in values:
+            self._navigate(occurrence, value)
+
+    def _use_history(self, occurrence: Occurrence, name: str) -> None:
+        """Record the address that the page gives itself, and its reload."""
+        owner = occurrence.chains.before(occurrence.at)
+        if owner == ("history",) and name in {"pushState", "replaceState"}:
+            url = next(iter(occurrence.arguments[2:3]), None)
+            self._own_url = url if isinstance(url, str) else self._own_url
+        elif self._own_url and occurrence.is_called:
+            is_reload = (owner, name) == (("location",), "reload")
+            is_go = (owner, name) == (("history",), "go") and occurrence.arguments in ([], [0.0])
+            if is_reload or is_go:
+                self._navigate(occurrence, self._own_url)
 
     def _navigate(self, occurrence: Occurrence, value: Value) -> None:
         value = occurrence.values.resolve(value)
+        if value == self.page_url and self._own_url:
+            value = self._own_url
         if occurrence.is_unreachable:
             return
         url = value if isinstance(value, str) else value.text if isinstance(value, Prefix) else ""
@@ -301,33 +314,3 @@ class ScriptReader:
 def _texts(values: Iterable[Value]) -> list[str]:
     """Return the texts, and the known beginnings of partial texts."""
     return [x.text if isinstance(x, Prefix) else x for x in values if isinstance(x, (str, Prefix))]
-
-
-def _first(values: list[Value]) -> Value:
-    """Return the first value, or the first one of the list that is the first value."""
-    value = next(iter(values), None)
-    return next(iter(value), None) if isinstance(value, list) else value
-
-
-def _assigned_names(tokens: Tokens) -> Iterator[int]:
-    """Yield the names before `=`, `+=` and `:`."""
-    before = (at for at, symbol in enumerate(tokens.symbols, -1) if symbol in _ASSIGNMENTS)
-    return filter(tokens.is_name, before)
-
-
-def _assign(tokens: Tokens, values: Evaluator, at: int) -> None:
-    """Record the assignments `a = …`, `a.b = …`, `a += …` and `a: …`."""
-    symbol = tokens.symbol(at + 1)
-    value, _ = values.expression(at + 2)
-    if value is None and symbol != "=" and tokens.symbol(at + 2) in BASES:
-        value = Path((tokens.symbol(at + 2),))
-    name = tokens.texts[at]
-    if symbol == ":":
-        values.known[f"*.{name}"] = value
-        return
-    if tokens.symbol(at - 1) == "." and tokens.is_name(at - 2):
-        owner = tokens.texts[at - 2]
-        name = name if owner in BASES else f"{owner}.{name}"
-    if value is None and tokens.symbol(at + 2) in BASES:
-        value = Path((tokens.symbol(at + 2),))
-    values.assign(name, value, append=symbol == "+=")

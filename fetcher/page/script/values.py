@@ -6,6 +6,7 @@ from fetcher.page.script.functions import (
     FUNCTIONS,
     MAX_ITEMS,
     Path,
+    Prefix,
     Value,
     apply_operator,
     from_codes,
@@ -15,11 +16,15 @@ from fetcher.page.script.functions import (
     page_url_part,
     text_method,
 )
+from fetcher.page.script.scopes import Scopes
 from fetcher.page.script.tokens import Kind, Tokens
 
 #: Maximum number of terms that are evaluated on one page; later values are unknown.
 _MAX_STEPS = 320_000
 _MAX_DEPTH = 24
+#: Maximum number of calls of the script's functions within each other, and of parameters.
+_MAX_CALLS = 4
+_MAX_PARAMETERS = 16
 #: Characters or items of a value that count as one step.
 _UNITS_PER_STEP = 64
 #: Names by which a script refers to its own window and document.
@@ -35,6 +40,9 @@ _OPERATORS = frozenset(
 _FINDERS = frozenset({"getElementById", "querySelector"})
 #: Elements that a script makes and whose texts are read; the value of one is `#<tag>`.
 _MADE = frozenset({"script", "meta"})
+#: Properties that change the text of a URL object.
+_URL_PARTS = frozenset({"href", "protocol", "host", "hostname", "port", "pathname", "search"})
+_CODES = frozenset({"fromCharCode", "fromCodePoint"})
 _ELEMENTS = _FINDERS | {"createElement"}
 _ENDS = frozenset({")", "]", "}", ",", ";", ":"})
 
@@ -44,6 +52,16 @@ class Budget:
     """The number of steps that are left for all scripts of a page."""
 
     steps: int = _MAX_STEPS
+
+
+class Callable:
+    """A function of the script: its parameters, and the token where its value begins."""
+
+    __slots__ = ("at", "names")
+
+    def __init__(self, names: list[str], at: int) -> None:
+        """Create it."""
+        self.names, self.at = names[:_MAX_PARAMETERS], at
 
 
 @dataclass(slots=True)
@@ -57,6 +75,46 @@ class Evaluator:
     known: dict[str, Value] = field(default_factory=dict)
     #: Their values at the end of the script, because functions run after it.
     final_values: dict[str, Value] = field(default_factory=dict)
+    #: Functions that return a value, by name and by the token after them.
+    _functions: dict[str | int, Callable] = field(default_factory=dict)
+    #: Number of calls of functions of the script that are being evaluated.
+    _calls: int = 0
+
+    def set_functions(self, scopes: Scopes) -> None:
+        """Record the functions of the script that return a value."""
+        for at, symbol in enumerate(self.tokens.symbols):
+            is_arrow = symbol == "=>" and self.tokens.symbol(at + 1) != "{"
+            if not is_arrow and symbol != "return":
+                continue
+            owner = scopes.owners[at + 1] if at + 1 < len(self.tokens) else -1
+            if owner < 0:
+                continue
+            function = scopes.functions[owner]
+            inside = scopes.parameters(function)
+            names = [
+                self.tokens.texts[x]
+                for x in inside
+                if self.tokens.is_name(x) and self.tokens.symbol(x - 1) in {"(", ",", "=>", "async"}
+            ]
+            is_bare = len(inside) == 1 and self.tokens.is_name(inside.start)
+            made = Callable([self.tokens.texts[inside.start]] if is_bare else names, at + 1)
+            self._functions.setdefault(function.head, made)
+            self._functions.setdefault(function.end, made)
+            for name in function.names:
+                self._functions.setdefault(name, made)
+
+    def apply(self, key: str | int, pieces: list[Value]) -> Value:
+        """Return the result of a function of the script: of its first `return`."""
+        function = self._functions.get(key)
+        if function is None or self._calls >= _MAX_CALLS or self.budget.steps <= 0:
+            return None
+        before = {name: self.known.get(name) for name in function.names}
+        self.known.update(zip(function.names, pieces, strict=False))
+        self._calls += 1
+        value = self.resolve(self.expression(function.at)[0])
+        self._calls -= 1
+        self.known.update(before)
+        return value
 
     def expression(self, at: int, depth: int = 0) -> tuple[Value, int]:
         """Return the value of the expression at the token, and its end."""
@@ -83,8 +141,12 @@ class Evaluator:
         end = self.tokens.matching[opened]
         at = opened + 1
         while at < end and len(found) < MAX_ITEMS and self.budget.steps > 0:
-            value, after = self.expression(at, depth + 1)
-            found.append(value)
+            is_spread = self.tokens.symbol(at) == "..."
+            value, after = self.expression(at + 1 if is_spread else at, depth + 1)
+            if is_spread and isinstance(value, (list, str)):
+                found += value[:MAX_ITEMS]
+            else:
+                found.append(value)
             at = self._next_comma(after, end) + 1
         return found
 
@@ -101,6 +163,9 @@ class Evaluator:
     def assign(self, name: str, value: Value, *, append: bool) -> None:
         """Record an assignment; `append` is True for `+=`."""
         self.known[name] = apply_operator("+", self.known.get(name), value) if append else value
+        owner, _, part = name.rpartition(".")
+        if part in _URL_PARTS and isinstance(self.known.get(owner), str):
+            self.known[owner] = Prefix("")
 
     def resolve(self, value: Value) -> Value:
         """Return the value of a name."""
@@ -191,7 +256,10 @@ class Evaluator:
             elif symbol == "(":
                 pieces = self.arguments(at, depth + 1)
                 name = value.names[-1] if isinstance(value, Path) else ""
-                value, at = self._call(None, name, pieces, at + 1), tokens.matching[at] + 1
+                made = self.apply(at - 1, pieces) if value is None else None
+                if made is None:
+                    made = self._call(None, name, pieces, at + 1)
+                value, at = made, tokens.matching[at] + 1
             else:
                 break
         return value, at
@@ -201,20 +269,50 @@ class Evaluator:
         texts = [piece for piece in pieces if isinstance(piece, str)]
         if name in _ELEMENTS and texts:
             return _element(name, texts[0])
-        if name == "fromCharCode":
+        if name in _CODES:
             return from_codes(pieces)
         if name in FUNCTIONS and texts and isinstance(pieces[0], str):
             return FUNCTIONS[name](texts[0])
+        if name in {"call", "apply"} and isinstance(owner, Path) and len(pieces) > 1:
+            given = pieces[1] if name == "apply" else pieces[1:]
+            value = self._call(None, owner.names[-1], given if isinstance(given, list) else [], -1)
+        elif name in self._functions:
+            value = self._charge(self.apply(name, pieces))
+        else:
+            value = self._method(owner, name, pieces, first)
+        return value
+
+    def _method(self, owner: Value, name: str, pieces: list[Value], first: int) -> Value:
+        """Return the result of a method of a text or a list."""
+        texts = [piece for piece in pieces if isinstance(piece, str)]
         subject = self._charge(self.resolve(owner))
         pattern = self.tokens.texts[first] if self._is_regex(first) else ""
         if isinstance(subject, str):
             return self._charge(text_method(subject, name, pieces, pattern))
+        if isinstance(subject, list) and name == "map":
+            return self._map(subject, pieces, first)
         if isinstance(subject, list):
             return self._charge(list_method(subject, name, texts))
         return None
 
+    def _map(self, items: list[Value], pieces: list[Value], first: int) -> Value:
+        """Return the results of a function for each item."""
+        named = pieces[0] if pieces and isinstance(pieces[0], Path) else None
+        found: list[Value] = []
+        for index, item_ in enumerate(items):
+            if self.budget.steps <= 0:
+                return None
+            given: list[Value] = [item_, float(index)]
+            if first in self._functions:
+                found.append(self.apply(first, given))
+            elif named is not None:
+                found.append(self._call(None, named.names[-1], given[:1], -1))
+            else:
+                return None
+        return found
+
     def _is_regex(self, at: int) -> bool:
-        return at < len(self.tokens) and self.tokens.kinds[at] is Kind.REGEX
+        return 0 <= at < len(self.tokens) and self.tokens.kinds[at] is Kind.REGEX
 
 
 def _element(name: str, text: str) -> Value:
