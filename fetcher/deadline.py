@@ -1,12 +1,12 @@
 """Deadlines on the monotonic clock."""
 
 import time
-from dataclasses import dataclass
 from typing import Self
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+
+class Deadline(Struct, frozen=True):
     """A point on the monotonic clock by which work must be done."""
 
     at: float

@@ -1,12 +1,11 @@
 """The result of a fetch: an outcome and one sentence of detail."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from safeurl.state import Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class FetchResult:
+class FetchResult(Struct, frozen=True):
     """The outcome and the detail that the last line of the report contains."""
 
     outcome: Outcome

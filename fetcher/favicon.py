@@ -2,8 +2,8 @@
 
 import base64
 import hashlib
-from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
 
 from fetcher.content.body import load_body
 from fetcher.content.sniff import sniff_type
@@ -22,8 +22,7 @@ _DEADLINE_S = 3.0
 _OK = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Icon:
+class Icon(Struct, frozen=True):
     """The evidence of an icon, and its bytes."""
 
     favicon: Favicon
@@ -89,6 +88,8 @@ def _decode_data_url(url: str) -> bytes:
     """Return the bytes of a `data:` URL; empty if it is malformed or too long."""
     if len(url) > _MAX_DATA_URL:
         return b""
+    from urllib.parse import unquote_to_bytes  # noqa: PLC0415 - few pages have such an icon
+
     head, _, payload = url.partition(",")
     data = unquote_to_bytes(payload)
     if not head.rstrip().lower().endswith(";base64"):

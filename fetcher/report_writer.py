@@ -1,14 +1,15 @@
 """Writes the report line by line; each line is written as soon as it is ready."""
 
 import os
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from fetcher.streams import ReportUnwrittenError
 from safeurl.model.report import (
+    READY_LINE,
     ArtefactLine,
     Body,
     EvidenceLine,
@@ -31,11 +32,14 @@ _T = TypeVar("_T")
 _LIST_FIELDS = ("links", "scripts", "iframes", "forms")
 
 
-@dataclass(frozen=True, slots=True)
-class ReportWriter:
+class ReportWriter(Struct, frozen=True):
     """Writes the lines of a report to a file descriptor."""
 
     fd: int
+
+    def ready(self) -> None:
+        """Write that everything is loaded; it precedes the report."""
+        self._write_bytes(READY_LINE)
 
     def hop(self, hop: Hop) -> None:
         """Write the evidence of a hop; headers that do not fit into the line are left out."""
@@ -76,7 +80,10 @@ class ReportWriter:
         self._write(line)
 
     def _write(self, line: Line) -> None:
-        data = memoryview(encode_line(line))
+        self._write_bytes(encode_line(line))
+
+    def _write_bytes(self, line: bytes) -> None:
+        data = memoryview(line)
         try:
             while data:
                 data = data[os.write(self.fd, data) :]

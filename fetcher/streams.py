@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sys
-import traceback
 
 _STANDARD = (0, 1, 2)
 
@@ -36,5 +35,7 @@ def log_exception() -> None:
     """Write the traceback of the current exception to the log; dropped if that is not possible."""
     with contextlib.suppress(OSError):
         if sys.stderr is not None:
+            import traceback  # noqa: PLC0415 - only after an error
+
             traceback.print_exc()
             sys.stderr.flush()

@@ -7,7 +7,6 @@ providers.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import (
     IPv4Address,
@@ -64,8 +63,7 @@ class Rule(StrEnum):
     PORT_SERVICE = "port_service"
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(Struct, frozen=True):
     """A decision and the rule that made it. Evidence and error messages show the rule's value."""
 
     allowed: bool
@@ -174,8 +172,7 @@ class PolicyOverrides(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     dns64: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AddressPolicy:
+class AddressPolicy(Struct, frozen=True):
     """The operator's changes to the table; made by `parse`, which normalises the ranges.
 
     The checks have this order. A denied range is refused, whatever other rules allow. Then the

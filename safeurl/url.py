@@ -16,10 +16,10 @@ If `parse` gets a URL that it returned before, it returns the same URL.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from ada_url import URL, HostType
+from msgspec import Struct
 
 from safeurl.address import DEFAULT_POLICY, AddressPolicy, Rule
 from safeurl.errors import UrlRefusedError
@@ -48,8 +48,7 @@ MAX_REDIRECT_BYTES: Final = 8192
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedUrl:
+class ParsedUrl(Struct, frozen=True):
     """A URL that may be opened. `host` is ASCII without brackets; `port` is always set."""
 
     #: The normalised URL, without credentials and with its fragment.

@@ -1,9 +1,9 @@
 """Loads the body of a response within its limits and describes it."""
 
 import hashlib
-from dataclasses import dataclass
 from functools import partial
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from fetcher.content.inflate import CorruptBodyError
@@ -33,8 +33,7 @@ _XML_TYPES = frozenset({"application/xhtml+xml", "application/xml", "text/xml", 
 _UNKNOWN_TYPES = frozenset({"", "*/*", "unknown/unknown", "application/unknown"})
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedBody:
+class LoadedBody(Struct, frozen=True):
     """A body, complete or not, with the result of loading it."""
 
     data: bytes

@@ -5,7 +5,8 @@ import re
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from fetcher.deadline import Deadline, milliseconds_since
 from fetcher.failure import FetchFailedError
@@ -45,8 +46,7 @@ _BROWSER_HEADERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """A response whose head has been read. The caller must close it."""
 
     target: ParsedUrl
@@ -68,8 +68,7 @@ class Response:
         self.connection.close()
 
 
-@dataclass(slots=True)
-class Client:
+class Client(Struct):
     """Requests URLs one at a time and keeps their cookies."""
 
     dialler: Dialler

@@ -3,7 +3,9 @@
 import datetime as dt
 import re
 
-_TOKEN = re.compile(r"[0-9A-Za-z:\x7f-\U0010ffff]+")
+#: All but the delimiters. Written as what they are not, since a class of all other characters takes
+#: 2 ms to compile.
+_TOKEN = re.compile(r"[^\x00-/;-@\[-`{-~]+")
 _TIME = re.compile(r"([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:[^0-9].*)?\Z")
 _DAY = re.compile(r"([0-9]{1,2})(?:[^0-9].*)?\Z")
 _YEAR = re.compile(r"([0-9]{2,4})(?:[^0-9].*)?\Z")

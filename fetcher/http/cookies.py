@@ -7,8 +7,9 @@ it has set, in whatever character set they are.
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from fetcher.http.cookie_date import parse_cookie_date
 from safeurl.url import ParsedUrl
@@ -31,8 +32,7 @@ _AGE = re.compile(r"([+-]?)0*([0-9]+)", re.ASCII)
 _MAX_AGE_DIGITS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class _Cookie:
+class _Cookie(Struct, frozen=True):
     name: str
     value: str
     domain: str
@@ -57,8 +57,7 @@ class _Cookie:
 _Key: TypeAlias = tuple[str, bool, str, str]
 
 
-@dataclass(slots=True)
-class CookieJar:
+class CookieJar(Struct):
     """Stores cookies by site; within a site by domain, path and name, the oldest first."""
 
     #: By site, so that a request searches only its own site's cookies, however many sites a chain

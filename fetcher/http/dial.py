@@ -8,11 +8,11 @@ import errno
 import os
 import re
 import socket
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from fetcher.deadline import Deadline, milliseconds_since
 from fetcher.failure import FetchFailedError
@@ -52,8 +52,7 @@ def system_resolver(host: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-@dataclass(frozen=True, slots=True)
-class DirectDialler:
+class DirectDialler(Struct, frozen=True):
     """Connects from this process."""
 
     policy: AddressPolicy
@@ -95,6 +94,8 @@ def _resolve(resolver: Resolver, host: str, deadline: Deadline) -> tuple[str, ..
             answers.append(resolver(host))
         except socket.gaierror as error:
             answers.append(error)
+
+    import threading  # noqa: PLC0415 - not needed where the gateway resolves
 
     # getaddrinfo cannot be interrupted, so it runs in a thread that is abandoned at the deadline.
     thread = threading.Thread(target=resolve, daemon=True)

@@ -3,7 +3,8 @@
 import re
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fetcher.deadline import Deadline
 from fetcher.failure import FetchFailedError, deadline_passed

@@ -5,12 +5,12 @@ policy and connects. The headers of its response to CONNECT are evidence.
 """
 
 import socket
-from dataclasses import dataclass
 
-import h11
+from msgspec import Struct
 
 from fetcher.deadline import Deadline
 from fetcher.failure import FetchFailedError
+from fetcher.http.head import Head, HeadReader, NotHttpError
 from fetcher.http.hop_recorder import HopRecorder
 from fetcher.sanitize import ip_literal, sanitize
 from safeurl.state import Outcome
@@ -22,7 +22,6 @@ SOCKET_PATH = "/run/egress/egress.sock"
 #: time.
 _RESPONSE_S = 20.0
 _READ_BYTES = 16 * 1024
-_MAX_HEAD_BYTES = 32 * 1024
 _MAX_ADDRESSES = 64
 _SUCCESSES = range(200, 300)
 _REFUSED = 403
@@ -39,8 +38,7 @@ _FAILURES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class GatewayDialler:
+class GatewayDialler(Struct, frozen=True):
     """Connects through the gateway's socket."""
 
     path: str = SOCKET_PATH
@@ -66,38 +64,46 @@ class GatewayDialler:
         return self.dial(recorder, deadline)
 
 
-def _send_connect(connection: socket.socket, recorder: HopRecorder) -> h11.Response:
+def _send_connect(connection: socket.socket, recorder: HopRecorder) -> Head:
     """Send CONNECT and return the head of the response; the tunnel's bytes follow it."""
-    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD_BYTES)
     authority = (
         f"[{recorder.host}]:{recorder.port}"
         if ":" in recorder.host
         else f"{recorder.host}:{recorder.port}"
     )
-    request = h11.Request(method="CONNECT", target=authority, headers=[("Host", authority)])
-    connection.sendall((http.send(request) or b"") + (http.send(h11.EndOfMessage()) or b""))
-    try:
-        while not isinstance(event := http.next_event(), h11.Response):
-            http.receive_data(connection.recv(_READ_BYTES))
-    except h11.RemoteProtocolError as error:
-        raise _unavailable(error) from error
-    return event
+    connection.sendall(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode("ascii"))
+    reader, head = HeadReader(), None
+    while head is None:
+        data = connection.recv(_READ_BYTES)
+        if not data:
+            raise _unavailable("it closed the connection")
+        try:
+            head = reader.feed(data)
+        except NotHttpError as error:
+            raise _unavailable(error) from error
+    if head.anomalies:
+        # The gateway's own responses have none, so another program has answered.
+        raise _unavailable(f"its response is not valid ({', '.join(head.anomalies)})")
+    return head
 
 
-def _read_response(response: h11.Response, recorder: HopRecorder) -> None:
+def _read_response(response: Head, recorder: HopRecorder) -> None:
     """Record the gateway's response; raise an error if there is no tunnel."""
-    headers = {name.decode(): sanitize(value.decode("latin-1")) for name, value in response.headers}
+    headers = {
+        name.decode("ascii").lower(): sanitize(value.decode("latin-1"))
+        for name, value in response.raw
+    }
     addresses = map(ip_literal, headers.get("x-safeurl-addresses", "").split(","))
     recorder.addresses = tuple(filter(None, addresses))[:_MAX_ADDRESSES]
     recorder.address = ip_literal(headers.get("x-safeurl-address", "")) or None
     recorder.dns_ms = _milliseconds(headers.get("x-safeurl-dns-ms", ""))
     recorder.connect_ms = _milliseconds(headers.get("x-safeurl-connect-ms", ""))
-    if response.status_code in _SUCCESSES:
+    if response.status in _SUCCESSES:
         return
     rule = headers.get("x-safeurl-rule", "refused")
-    if response.status_code == _LIMIT_REACHED or rule == _UNBOUND:
+    if response.status == _LIMIT_REACHED or rule == _UNBOUND:
         raise _limit_reached(rule)
-    if response.status_code == _REFUSED:
+    if response.status == _REFUSED:
         recorder.record_refusal(
             rule, recorder.address or (recorder.addresses[0] if recorder.addresses else "")
         )
@@ -130,7 +136,7 @@ def _milliseconds(text: str) -> float | None:
     return value if 0 <= value < 1e9 else None  # noqa: PLR2004 - the report's maximum
 
 
-def _unavailable(error: Exception) -> FetchFailedError:
+def _unavailable(error: Exception | str) -> FetchFailedError:
     return FetchFailedError(
         Outcome.CONNECT_REFUSED, f"The egress gateway does not answer: {sanitize(str(error))}."
     )

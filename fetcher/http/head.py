@@ -7,7 +7,8 @@ they do not end the fetch.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fetcher.sanitize import decode_header
 
@@ -48,8 +49,7 @@ class NoStatusLineError(NotHttpError):
     """The bytes do not begin with a status line; they may be a response of HTTP/0.9."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """Status line and headers as browsers interpret them."""
 
     status: int

@@ -1,7 +1,8 @@
 """Records one hop, so that there is evidence even if the hop fails."""
 
 import time
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from fetcher.deadline import milliseconds_since
 from fetcher.http.head import Head
@@ -24,8 +25,7 @@ _MAX_ADDRESSES = 64
 _HTTP_STATUSES = range(100, 1000)
 
 
-@dataclass(slots=True)
-class HopRecorder:
+class HopRecorder(Struct):
     """Filled in while the hop proceeds."""
 
     url: str

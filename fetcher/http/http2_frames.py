@@ -5,9 +5,9 @@ one frame at a time the frames before the error are kept.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from h2.exceptions import FrameTooLargeError
+from msgspec import Struct
 
 #: The maximum payload that we allow the server; it is the minimum of the standard.
 _MAX_PAYLOAD_BYTES = 16384
@@ -15,8 +15,7 @@ _HEAD_BYTES = 9
 GOAWAY = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """One complete frame."""
 
     wire: bytes

@@ -1,10 +1,9 @@
 """Follows redirects; the address policy is applied to each target before a request is sent."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import ada_url
+from msgspec import Struct
 
 from fetcher.deadline import Deadline
 from fetcher.failure import FetchFailedError
@@ -24,8 +23,7 @@ _MAX_ENCODED = 12
 _PORTS = {"http:": 80, "https:": 443}
 
 
-@dataclass(slots=True)
-class RedirectFollower:
+class RedirectFollower(Struct):
     """Follows redirects to their end, within a maximum number of redirects."""
 
     client: Client
@@ -108,6 +106,8 @@ def _host_and_port(location: str, base: str | None) -> tuple[str, int]:
 
 
 def _split_leniently(location: str) -> tuple[str, int]:
+    from urllib.parse import urlsplit  # noqa: PLC0415 - few refused URLs need it
+
     try:
         parts = urlsplit(location)
         host, port = parts.hostname or "", parts.port or 0

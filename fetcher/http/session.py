@@ -1,8 +1,8 @@
 """One fetch, from the request to the last line of the report."""
 
 import time
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from fetcher.content.body import LoadedBody, load_body
@@ -52,8 +52,7 @@ _IMMEDIATE_S = 1.0
 _TEXT_INPUTS = frozenset({"email", "password", "tel", "text", "number", "url", "file"})
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedPage:
+class LoadedPage(Struct, frozen=True):
     """The page that was reached: its URL, its body and what was read from it."""
 
     target: ParsedUrl
@@ -65,8 +64,7 @@ class LoadedPage:
     by_header: tuple[Onward, ...]
 
 
-@dataclass(slots=True)
-class Session:
+class Session(Struct):
     """Runs one request."""
 
     request: FetchRequest

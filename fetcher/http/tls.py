@@ -40,7 +40,7 @@ def secure(
     verify_error = ""
     try:
         secured = _handshake(
-            connection, _verifying(recorder.host, protocols), recorder.host, deadline
+            connection, verifying_context(recorder.host, protocols), recorder.host, deadline
         )
     except ssl.SSLCertVerificationError as error:
         verify_error = error.verify_message or str(error)
@@ -51,7 +51,7 @@ def secure(
     return secured
 
 
-def _verifying(host: str, protocols: tuple[str, ...]) -> ssl.SSLContext:
+def verifying_context(host: str, protocols: tuple[str, ...]) -> ssl.SSLContext:
     """Return a context that verifies chain and validity, and also the host if OpenSSL can."""
     context = _context(protocols)
     context.verify_mode = ssl.CERT_REQUIRED

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from fetcher.page.evidence import (
@@ -35,8 +35,7 @@ _WORDS = re.compile(rf"[^{HTML_SPACES}]++")
 _SAVER_MARK = re.compile(r"saved from url|singlefile|httrack|mirrored from", re.IGNORECASE)
 
 
-@dataclass(slots=True)
-class Scope:
+class Scope(Struct):
     """The document or a shadow tree; each has its own ids and its own form owners."""
 
     depth: int = 0
@@ -46,8 +45,7 @@ class Scope:
     unassigned: list[tuple[str, Attributes, str]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Collector:
+class Collector(Struct):
     """Collects elements one by one in document order."""
 
     links: LinkResolver

@@ -1,8 +1,9 @@
 """Parses an HTML page with the lexbor parser."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from fetcher.page.collector import Collector, Scope, build_page
@@ -68,8 +69,7 @@ def _written(markup: Iterable[str], links: LinkResolver) -> Iterator[FormDraft]:
             yield found.stray
 
 
-@dataclass(frozen=True, slots=True)
-class _Context:
+class _Context(Struct, frozen=True):
     """The context in which an element occurs."""
 
     scope: Scope

@@ -1,11 +1,10 @@
 """Builds parts of a page's evidence, for the parsers and for the pattern search alike."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import ada_url
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fetcher.content.refresh import parse_refresh
 from fetcher.sanitize import URL, sanitize, sanitize_line, strip_reference
@@ -52,8 +51,7 @@ class Element(Protocol):
         """Return the text; with the text of all descendants if `deep`."""
 
 
-@dataclass(slots=True)
-class LinkResolver:
+class LinkResolver(Struct):
     """Resolves references as the browser would on this page."""
 
     page_url: str
@@ -74,8 +72,7 @@ class LinkResolver:
         return url.startswith(_WEB) and origin(url) != origin(self.page_url)
 
 
-@dataclass(slots=True)
-class FormDraft:
+class FormDraft(Struct):
     """A form whose fields are being collected."""
 
     attributes: Attributes

@@ -1,9 +1,9 @@
 """Collects the navigations of a page that need no input: refreshes, scripts, submitted forms."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from msgspec import Struct, field
 from selectolax.lexbor import LexborHTMLParser
 
 from fetcher.page.evidence import (
@@ -53,8 +53,7 @@ _WITH_HANDLERS = ", ".join(
 )
 
 
-@dataclass(slots=True)
-class PageScripts:
+class PageScripts(Struct):
     """The scripts of a page that run while it loads, in their order."""
 
     scripts: list[str] = field(default_factory=list)
@@ -92,8 +91,7 @@ class PageScripts:
             self.scripts.append(unquote(code))
 
 
-@dataclass(frozen=True, slots=True)
-class PageNavigation:
+class PageNavigation(Struct, frozen=True):
     """The navigations of a page that need no input."""
 
     #: The destinations, without reloads of the page itself.

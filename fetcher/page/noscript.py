@@ -5,7 +5,8 @@ browsers', because otherwise another page is read. If it may not match, the resu
 """
 
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 #: HTML's white space. Python's `\s` includes more characters, which may be part of names.
 _SPACE = r"[\t\n\f\r ]"
@@ -59,8 +60,7 @@ _MAX_FOREIGN_DEPTH = 100
 _SELECT_LIKE = frozenset({"select", "frameset"})
 
 
-@dataclass(slots=True)
-class _NoscriptRemover:
+class _NoscriptRemover(Struct):
     """One pass over the tags and comments of a page."""
 
     text: str

@@ -35,7 +35,7 @@ def read_page(
         f"Only the first {MAX_PARSED_BYTES:,} bytes were read." if _is_truncated(data) else ""
     )
     try:
-        parse = _parse_xml if is_xml else _parse
+        parse = _parse_xml if is_xml else parse_html
         parsed = _read_in_subprocess(lambda: parse(data, charset, url), seconds, _DOM_S)
     except TaskFailedError as failure:
         left = max(deadline.left(), min(_PATTERNS_S, seconds / 2))
@@ -43,7 +43,8 @@ def read_page(
     return _with_partial(parsed, truncated)
 
 
-def _parse(data: bytes, charset: str, url: str) -> ParsedPage:
+def parse_html(data: bytes, charset: str, url: str) -> ParsedPage:
+    """Return the evidence of an HTML page; the parser may crash or hang on hostile bytes."""
     from fetcher.page.prescan import find_exceeded_limit  # noqa: PLC0415 - only the child process needs it
 
     text, is_certain = without_noscript(decode_text(data[:MAX_PARSED_BYTES], charset))

@@ -7,10 +7,10 @@ before that, expat (since 2.4) refuses a document that entities make a hundred t
 import html.entities
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from xml.parsers import expat
 
 import msgspec
+from msgspec import Struct
 
 from fetcher.page.collector import Collector, build_page
 from fetcher.page.dom import HIDDEN_ELEMENTS
@@ -165,8 +165,7 @@ def _attribute_name(name: str) -> str:
     return f"xlink:{local}" if uri == _XLINK else f"{uri} {local}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Context:
+class _Context(Struct, frozen=True):
     owner: FormDraft | None = None
     is_visible: bool = True
 

@@ -8,7 +8,7 @@ looser; `safeurl.model.stored_evidence` reads it.
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Struct
@@ -297,6 +297,10 @@ class Evidence(Strict, frozen=True):
     report: ReportLine | None = None
     #: The gateway's own record; None for a sandbox that had a network. Trusted, unlike the rest.
     egress: EgressEvidence | None = None
+
+
+#: What a fetcher with `--preload` writes first: everything is loaded, and it waits for its request.
+READY_LINE: Final = b'{"type":"ready"}\n'
 
 
 def encode_line(line: Line | FetchRequest) -> bytes:

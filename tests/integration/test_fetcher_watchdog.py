@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fetcher.watchdog import Exit
-from safeurl.model.report import ReportLine, encode_line
+from safeurl.model.report import READY_LINE, ReportLine, encode_line
 from safeurl.state import Outcome
 from tests.support.fetching import COMMAND, ROOT, read_lines, request_line, run_fetcher
 from tests.support.pages import PageServer, html
@@ -83,14 +83,14 @@ def test_a_bad_request_has_its_own_exit_code(line: bytes) -> None:
 
 
 def test_a_warm_fetcher_waits_for_its_request() -> None:
-    """Started with `--preload`, it fetches when the request arrives; stdin stays open."""
+    """With `--preload` it says when it is ready, and fetches when the request arrives."""
     with (
         PageServer({"/": lambda _: html("<title>Warm</title>")}) as server,
         _started("--preload", "--idle-timeout", "60") as process,
     ):
-        _child(process)
-        _send(process, request_line(server.url("/")))
         assert process.stdout is not None
+        assert process.stdout.readline() == READY_LINE
+        _send(process, request_line(server.url("/")))
         lines = read_lines(process.stdout.read())
         assert process.wait(30) == Exit.REPORTED
     assert isinstance(lines[-1], ReportLine)

@@ -5,8 +5,9 @@ import binascii
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
+
+from msgspec import Struct
 
 #: Maximum number of characters of a text and of items of a list.
 MAX_TEXT = 64 * 1024
@@ -20,15 +21,13 @@ _PERCENT_U = re.compile(r"%u([0-9a-fA-F]{4})")
 _SAFE = "!#$&'()*+,/:;=?@-._~"
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(Struct, frozen=True):
     """A dotted name whose value has not been looked up."""
 
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Prefix:
+class Prefix(Struct, frozen=True):
     """A text of which only the beginning is known."""
 
     text: str

@@ -1,7 +1,8 @@
 """A name in the code of a script, with its context."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fetcher.page.script.calls import CallGraph
 from fetcher.page.script.chains import TOP, WINDOW, Chains
@@ -17,8 +18,7 @@ _KEYWORDS = frozenset({"return", "else", "do", "void", "typeof", "await", "yield
 _AFTER_CHAIN = frozenset({")", "]", "ownerDocument", "defaultView"})
 
 
-@dataclass(slots=True)
-class Occurrence:
+class Occurrence(Struct):
     """A name in code that runs, with its context."""
 
     tokens: Tokens

@@ -6,9 +6,11 @@ Tokens and steps are limited, not time, so that the same page always has the sam
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from html import escape
 from urllib.parse import unquote
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from fetcher.page.script.aliases import expand, find_aliases, find_results
 from fetcher.page.script.assignments import assign, assigned_names
@@ -49,8 +51,7 @@ _RELEVANT = frozenset(
 _MAX_WRITTEN = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptNavigation:
+class ScriptNavigation(Struct, frozen=True):
     """A navigation that a script makes without input."""
 
     #: As written; only the known beginning if the rest is unknown, empty if nothing is known.
@@ -63,8 +64,7 @@ class ScriptNavigation:
     is_conditional: bool = False
 
 
-@dataclass(slots=True)
-class ScriptReader:
+class ScriptReader(Struct):
     """Reads the scripts of one page, within limits for all of them."""
 
     page_url: str

@@ -1,8 +1,9 @@
 """Splits JavaScript into tokens, as precisely as the search for navigations needs."""
 
 import re
-from dataclasses import dataclass, field
 from enum import Enum, auto
+
+from msgspec import Struct, field
 
 
 class Kind(Enum):
@@ -15,11 +16,13 @@ class Kind(Enum):
     PUNCTUATOR = auto()
 
 
-#: Possessive quantifiers, and strings end at the end of a line: the time is linear in the length.
+#: The characters of names are written as what they are not: a class of all other characters takes
+#: 4 ms to compile. Possessive quantifiers, and strings end at the end of a line: the time is linear
+#: in the length.
 _TOKEN = re.compile(
     r"(?P<skip>[\s\ufeff]++|\?\.(?=[\s]*+[(\[])|//[^\n\r]*+|/\*.*?(?:\*/|\Z)|<!--[^\n\r]*+)"
-    r"|(?P<name>(?:[A-Za-z_$#\x80-\U0010ffff]|\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]{1,6}\})"
-    r"(?:[\w$\x80-\U0010ffff]|\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]{1,6}\})*+)"
+    r"|(?P<name>(?:[^\x00-\"%-@\[-^`{-\x7f]|\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]{1,6}\})"
+    r"(?:[^\x00-#%-/:-@\[-^`{-\x7f]|\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]{1,6}\})*+)"
     r"|(?P<number>0[xX][0-9a-fA-F]++|(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:[eE][-+]?+[0-9]++)?+)"
     r"|(?P<string>\"(?:[^\"\\\n\r]|\\(?:\r\n|.))*+(?:\"|(?=[\n\r])|\Z)"
     r"|'(?:[^'\\\n\r]|\\(?:\r\n|.))*+(?:'|(?=[\n\r])|\Z))"
@@ -52,8 +55,7 @@ _OPENING = frozenset(_PAIRS.values())
 _BEFORE_CONDITION = frozenset({"if", "while", "for", "with"})
 
 
-@dataclass(slots=True)
-class Tokens:
+class Tokens(Struct):
     """Tokens as parallel lists, with the brackets around them."""
 
     kinds: list[Kind] = field(default_factory=list)

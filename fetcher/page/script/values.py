@@ -1,6 +1,6 @@
 """Evaluates expressions of a script that consist of literals and of a few known functions."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from fetcher.page.script.functions import (
     FUNCTIONS,
@@ -47,8 +47,7 @@ _ELEMENTS = _FINDERS | {"createElement"}
 _ENDS = frozenset({")", "]", "}", ",", ";", ":"})
 
 
-@dataclass(slots=True)
-class Budget:
+class Budget(Struct):
     """The number of steps that are left for all scripts of a page."""
 
     steps: int = _MAX_STEPS
@@ -64,8 +63,7 @@ class Callable:
         self.names, self.at = names[:_MAX_PARAMETERS], at
 
 
-@dataclass(slots=True)
-class Evaluator:
+class Evaluator(Struct):
     """Evaluates expressions of one script."""
 
     tokens: Tokens

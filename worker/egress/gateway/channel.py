@@ -1,14 +1,13 @@
 """The socket of one sandbox: listens, accepts connections, and ends them."""
 
 import asyncio
-import dataclasses
 import errno
 import logging
 import socket
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
+from msgspec.structs import replace
 
 from safeurl.address import AddressPolicy
 from safeurl.model.egress_evidence import EgressEvidence
@@ -155,7 +154,7 @@ def _address_policy(
 ) -> Callable[[], AddressPolicy]:
     """Return a function that returns the policy with the host's current networks."""
     parsed = AddressPolicy.parse(
-        msgspec.structs.replace(
+        replace(
             policy,
             deny_cidrs=(*policy.deny_cidrs, *resources.deny_cidrs),
             deny_ports=(*policy.deny_ports, *resources.deny_ports),
@@ -166,6 +165,6 @@ def _address_policy(
 
     def current() -> AddressPolicy:
         networks = resources.networks.networks()
-        return dataclasses.replace(parsed, own=networks.own, neighbours=networks.neighbours)
+        return replace(parsed, own=networks.own, neighbours=networks.neighbours)
 
     return current
