@@ -16,7 +16,9 @@ from safeurl.adapters.files.running import announced, find_running
 from safeurl.adapters.redis.connection import RedisServer, Tls
 from safeurl.adapters.redis.embedded import check_socket_path
 from safeurl.adapters.redis.queue import RQQueue
+from safeurl.adapters.sql import models
 from safeurl.adapters.sqlite import SQLiteStore
+from safeurl.adapters.sqlite import database as sqlite_database
 from safeurl.address import AddressPolicy
 from safeurl.errors import ConfigError
 from safeurl.model.records.backup import Progress
@@ -76,6 +78,13 @@ def make_store(settings: Settings) -> Store:
 
     token = settings.turso_auth_token.get_secret_value() or None
     return LibSQLStore(settings.turso_connection_url, auth_token=token)
+
+
+def preload_store(settings: Settings) -> None:
+    """Load what every process needs for its first statement, so that later forks share it."""
+    models.preload()
+    if not settings.turso_connection_url:
+        sqlite_database.preload()
 
 
 def make_policy(settings: Settings) -> AddressPolicy:

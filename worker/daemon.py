@@ -2,17 +2,19 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 
 from safeurl.adapters.redis.embedded import serve
 from safeurl.analysis import preload
-from safeurl.bootstrap import prepare, redis_server
+from safeurl.bootstrap import preload_store, prepare, redis_server
 from safeurl.settings import Settings
 from worker import tasks  # imported before the forks, so that all share its modules
 from worker.bootstrap import learn_runtime, make_sandbox
 from worker.egress.gateway.server import run_gateway
 from worker.egress.protocol import CONTROL_NAME
 from worker.egress.unix_socket import short_path
+from worker.identity import owner_name
 from worker.runtime.maintenance import run_maintenance
 from worker.runtime.scan_worker import ANSWER_TIMEOUT_S, ScanWorker
 from worker.runtime.supervisor import Role, Supervisor
@@ -38,8 +40,7 @@ def run_worker(
 
     `on_failing` is called with the names of those that fail at each start, whenever these change.
     """
-    prepare(settings)
-    preload()
+    load_before_forks(settings)
     learn_runtime(settings)
     roles = [
         Role(
@@ -65,6 +66,14 @@ def run_worker(
     _log.info("worker.starting concurrency=%d task=%s", settings.worker_concurrency, tasks.__name__)
     grace_s = settings.attempt_timeout.total_seconds() + _STOP_MARGIN_S
     Supervisor([*roles, *more], grace_s=grace_s, on_failing=on_failing).run()
+
+
+def load_before_forks(settings: Settings) -> None:
+    """Load once what each scan's process would otherwise load for itself, after its fork."""
+    prepare(settings)
+    preload()
+    preload_store(settings)
+    owner_name(os.getpid())  # it reads the boot's name, and remembers it
 
 
 def _run_scan_worker(settings: Settings) -> None:

@@ -9,11 +9,17 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, AwareDatetime, Json
 from sqlalchemy import REAL, Integer, Text
+from sqlalchemy.orm import configure_mappers
 from sqlmodel import Field, SQLModel
 
 from safeurl.model.report import Profile
 from safeurl.model.worker import WorkerParts
 from safeurl.state import Outcome, State
+
+
+def preload() -> None:
+    """Configure the models, which SQLAlchemy else does for the first row that a process reads."""
+    configure_mappers()
 
 
 def _utc(at: datetime) -> datetime:
