@@ -10,8 +10,8 @@ request:
 - cgroup v2: `memory.events` counts killed processes and wakes a poll at each change. The counter is
   removed with the cgroup, some milliseconds after the kill, which leaves time to read it.
 
-The most memory and the CPU time are files of the cgroup too; they are read when the report is
-complete, while the sandbox still exists.
+The most memory and the CPU time are files of the cgroup too. A fetcher ends as soon as it has
+reported, so they are read while its output comes, and what was read last counts.
 
 A worker that cannot see the host's cgroups (in a container), or may not write to v1's
 `cgroup.event_control` (systemd's ProtectControlGroups=), uses the engine's field alone.
@@ -44,6 +44,14 @@ class Usage:
     peak_memory_bytes: int | None = None
     cpu_ms: float | None = None
 
+    def updated(self, later: "Usage") -> "Usage":
+        """Return what is known with what was read later; both figures only grow."""
+        peak, cpu_ms = later.peak_memory_bytes, later.cpu_ms
+        return Usage(
+            self.peak_memory_bytes if peak is None else peak,
+            self.cpu_ms if cpu_ms is None else cpu_ms,
+        )
+
 
 class MemoryWatch(Protocol):
     """Collects the kernel's memory events of one cgroup; for one thread."""
@@ -55,7 +63,7 @@ class MemoryWatch(Protocol):
         """Return the facts so far; never blocks and never raises."""
 
     def usage(self) -> Usage:
-        """Return what was used so far; nothing is known once the cgroup is gone."""
+        """Return what was used so far, or until the last call while the cgroup was there."""
 
 
 class NoMemoryWatch:
@@ -83,6 +91,7 @@ class MemoryWatchV1:
         self._peak_path = folder / "memory.max_usage_in_bytes"
         self._cpu_path = cpu_folder / "cpuacct.usage"
         self._facts = MemoryFacts()
+        self._usage = Usage()
 
     def register(self, poll: select.poll) -> None:
         """Wake at a signal; the next `read` consumes it."""
@@ -98,7 +107,9 @@ class MemoryWatchV1:
 
     def usage(self) -> Usage:
         """Read the most memory (bytes) and the CPU time (nanoseconds)."""
-        return Usage(_number(_content(self._peak_path)), _ms(_content(self._cpu_path), _NS_PER_MS))
+        cpu_ms = _ms(_content(self._cpu_path), _NS_PER_MS)
+        self._usage = self._usage.updated(Usage(_number(_content(self._peak_path)), cpu_ms))
+        return self._usage
 
 
 class MemoryWatchV2:
@@ -108,6 +119,7 @@ class MemoryWatchV2:
         """Take an open descriptor, which the caller closes, and the folder of the cgroup."""
         self._events_fd = events_fd
         self._folder = folder
+        self._usage = Usage()
         self._facts = MemoryFacts()
         self._exists = True
 
@@ -129,7 +141,9 @@ class MemoryWatchV2:
         """Read the most memory (since Linux 5.19) and the CPU time (microseconds)."""
         peak = _number(_content(self._folder / "memory.peak"))
         fields = dict(_pairs(_content(self._folder / "cpu.stat")))
-        return Usage(peak, _ms(fields.get(b"usage_usec", b""), _US_PER_MS))
+        cpu_ms = _ms(fields.get(b"usage_usec", b""), _US_PER_MS)
+        self._usage = self._usage.updated(Usage(peak, cpu_ms))
+        return self._usage
 
 
 def kills(text: bytes) -> int:

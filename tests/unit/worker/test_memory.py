@@ -131,20 +131,32 @@ def test_most_memory_and_cpu_time_are_read(
 
 
 @pytest.mark.parametrize("tree", [tree_v1, tree_v2], ids=["v1", "v2"])
-def test_what_is_used_is_not_known_once_the_cgroup_is_gone(
+def test_what_was_used_is_known_after_the_cgroup_is_gone(
     tmp_path: Path, tree: Callable[[Path], Path]
 ) -> None:
-    """Also on a kernel before 5.19, which has no `memory.peak`, and for a file without a number."""
+    """What was read last counts; what was never read is not known."""
+    tree(tmp_path)
+    with watch_memory(_ID, tmp_path) as seen, watch_memory(_ID, tmp_path) as unseen:
+        used = seen.usage()
+        shutil.rmtree(tmp_path)
+        assert seen.usage() == used != Usage()
+        assert unseen.usage() == Usage()
+
+
+@pytest.mark.parametrize("tree", [tree_v1, tree_v2], ids=["v1", "v2"])
+def test_a_figure_that_is_missing_is_not_known(
+    tmp_path: Path, tree: Callable[[Path], Path]
+) -> None:
+    """As on a kernel before 5.19, which has no `memory.peak`, and for a file without a number."""
     folder = tree(tmp_path)
+    for name in ("memory.peak", "memory.max_usage_in_bytes"):
+        (folder / name).unlink(missing_ok=True)
     with watch_memory(_ID, tmp_path) as memory:
-        for name in ("memory.peak", "memory.max_usage_in_bytes"):
-            (folder / name).unlink(missing_ok=True)
         assert memory.usage().peak_memory_bytes is None
         assert memory.usage().cpu_ms is not None
-        for path in (folder / "cpu.stat", *tmp_path.glob("cpuacct/*/*/cpuacct.usage")):
-            path.write_text("usage_usec -1\n")
-        assert memory.usage() == Usage()
-        shutil.rmtree(tmp_path)
+    for path in (folder / "cpu.stat", *tmp_path.glob("cpuacct/*/*/cpuacct.usage")):
+        path.write_text("usage_usec -1\n")
+    with watch_memory(_ID, tmp_path) as memory:
         assert memory.usage() == Usage()
 
 
