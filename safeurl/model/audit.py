@@ -12,6 +12,13 @@ from safeurl.state import Outcome, State, is_legal
 #: The hash in front of the first seal.
 NO_SEAL = "0" * 64
 
+#: Notes on attempts, which triggers and migrations write. An attempt was given back and uses up no
+#: retry; a row that was not SafeURL's stood in its place when it was claimed; an older version,
+#: which kept no rows of attempts, has left none.
+NOT_COUNTED = "attempt_not_counted"
+REPLACED = "attempt_replaced"
+UNRECORDED = "attempt_unrecorded"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:
@@ -72,13 +79,27 @@ class AuditRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRow:
+    """What the trail can show of an `attempts` row, just as it is kept."""
+
+    scan_id: str
+    attempt: int
+    owner: str
+    started_at: str
+    ended_at: str | None
+    outcome: str | None
+    counts_as_failure: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trail:
-    """The state of a scan and its audit rows at the same moment, oldest first."""
+    """The state of a scan, its audit rows and its attempts at the same moment, oldest first."""
 
     scan_id: str
     state: str
     version: int
     rows: tuple[AuditRow, ...]
+    attempts: tuple[AttemptRow, ...] = ()
 
 
 def entry_of(row: AuditRow) -> AuditEntry:

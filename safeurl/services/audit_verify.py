@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from safeurl.model.audit import NO_SEAL, AuditRow, Risk, Seal, trail_faults
 from safeurl.model.seal_check import Difference, compare, explained, is_shaped, missing
 from safeurl.ports.audit import AuditLedger
+from safeurl.services.attempt_check import attempt_faults
 
 #: Faults that are kept; of more there is only the number.
 MAX_FAULTS = 50
@@ -183,11 +184,12 @@ class _Walk:
         )
 
     async def trails(self) -> None:
-        """Each scan's trail is a legal life and ends where the scan stands."""
+        """Each trail is a legal life that ends where its scan stands and tells its attempts."""
         after = ""
         while page := await self._ledger.trails(after=after, limit=_SCANS_PAGE):
             for trail in page:
-                self._add(f"Scan {trail.scan_id}: {fault}" for fault in trail_faults(trail))
+                faults = (*trail_faults(trail), *attempt_faults(trail))
+                self._add(f"Scan {trail.scan_id}: {fault}" for fault in faults)
             self._scans += len(page)
             self._report()
             after = page[-1].scan_id

@@ -9,8 +9,9 @@ from safeurl.errors import RowRefusedError
 from safeurl.model.audit import Seal, entry_of, trail_faults
 from safeurl.model.seal import NO_ROW, seal_over, sha256_of
 from safeurl.ports.store import Store
+from safeurl.services.attempt_check import attempt_faults
 from safeurl.services.audit_verify import verify
-from safeurl.state import State
+from safeurl.state import Outcome, State
 from tests.support.builders import NOW, brought_to, claimed, make_scan
 from worker.leader.sealer import Sealer
 
@@ -70,7 +71,35 @@ async def test_trails_come_with_where_their_scans_stand(store: Store) -> None:
     for trail in trails:
         assert [entry_of(row) for row in trail.rows] == await store.audit(trail.scan_id)
         assert trail_faults(trail) == []
+        assert list(attempt_faults(trail)) == []
+        kept = [(row.attempt, row.owner, row.outcome) for row in trail.attempts]
+        attempts = await store.attempts(trail.scan_id)
+        assert kept == [(each.attempt, each.owner, each.outcome) for each in attempts]
     assert await store.trails(after=scans[-1].id, limit=4) == []
+
+
+async def test_a_trail_tells_which_attempts_do_not_count(store: Store) -> None:
+    """A scan that was given back has a note after its move; one that failed has none."""
+    for counts, noted in ((True, []), (False, [("attempt_not_counted", 2, 1, "w", None, None)])):
+        scan = await brought_to(store, State.FETCHING)
+        waiting = await store.requeue(
+            scan,
+            outcome=Outcome.LEASE_LOST,
+            detail="x",
+            run_after=NOW,
+            now=NOW,
+            actor="w",
+            counts_as_failure=counts,
+        )
+        assert waiting is not None
+        assert await claimed(store, waiting)
+        entries = (await store.audit(scan.id))[3:-1]
+        assert [
+            (e.event, e.version, e.attempt, e.actor, e.outcome, e.detail) for e in entries
+        ] == noted
+    for trail in await store.trails(after="", limit=9):
+        assert trail_faults(trail) == []
+        assert list(attempt_faults(trail)) == []
 
 
 async def test_the_sealer_leaves_nothing_unsealed(store: Store) -> None:

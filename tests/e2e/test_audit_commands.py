@@ -79,8 +79,9 @@ def test_verify_names_faults(system: System) -> None:
     assert "\x1b" not in done.stdout
     assert "Head" not in done.stdout
     document = json.loads(system.run("audit", "verify", "--json").stdout)
-    # Two rows, two steps of the scan to which one of them belonged, and the trigger that is gone.
-    assert document["fault_count"] == len(document["faults"]) == 5
+    # Two rows, two steps and the attempt of the scan to which one of them belonged, and the
+    # trigger that is gone.
+    assert document["fault_count"] == len(document["faults"]) == 6
 
 
 @pytest.mark.parametrize("anchor", ["3", "x:y", "3:abc", "-1:" + "0" * 64, "٣:" + "0" * 64])

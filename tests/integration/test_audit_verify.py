@@ -130,7 +130,7 @@ async def test_a_chain_computed_anew_is_shown_by_an_anchor(
     """The new chain is valid, but differs from the noted seal; older anchors still match."""
     async with open_trail(tmp_path) as victim:
         assert await verify(victim.store, anchors=[]) == await verify(victim.store)
-        await victim.suffer(["UPDATE audit_logs SET actor = 'nobody' WHERE id = 10"])
+        await victim.suffer(["UPDATE audit_logs SET actor = 'nobody' WHERE id = 9"])
         was = await _all_anew(victim)
         assert (await verify(victim.store)).faults == ()
         anchors = [Anchor(number=seal.number, sha256=seal.sha256) for seal in was]
@@ -154,9 +154,10 @@ async def test_a_row_edited_with_its_digest_breaks_its_seal(
         await victim.suffer(
             [f"UPDATE audit_seals SET digests = {forged} WHERE number = 2"]  # noqa: S608 - our own digest
         )
-        assert (await verify(victim.store)).faults == (
+        assert _named((await verify(victim.store)).faults) == [
             "Seal 2 over rows 9 to 16 was edited, or rows were edited with their digests.",
-        )
+            "Scan S: Attempt 1 has owner worker-1, but its trail says nobody.",
+        ]
 
 
 async def test_a_hole_is_sealed_as_a_hole(
@@ -238,7 +239,7 @@ async def test_the_walk_turns_every_page(tmp_path: Path, monkeypatch: pytest.Mon
         for page in ("_ROWS_PAGE", "_SEALS_PAGE", "_SCANS_PAGE"):
             monkeypatch.setattr(f"safeurl.services.audit_verify.{page}", 2)
         assert await verify(victim.store) == whole
-        assert (whole.rows, whole.seals, whole.scans, whole.fault_count) == (27, 3, 8, 3)
+        assert (whole.rows, whole.seals, whole.scans, whole.fault_count) == (27, 3, 8, 4)
 
 
 async def test_of_many_differences_the_first_are_explained(
@@ -247,7 +248,7 @@ async def test_of_many_differences_the_first_are_explained(
     """The others are counted, with limited memory."""
     monkeypatch.setattr("safeurl.services.audit_verify._MAX_DIFFERENCES", 10)
     async with on_sqlite(tmp_path) as victim:
-        await victim.suffer(["UPDATE audit_logs SET actor = 'nobody'"])
+        await victim.suffer(["UPDATE audit_logs SET detail = 'x'"])
         found = await verify(victim.store)
         assert (len(found.faults), found.fault_count) == (10, SEALED_ROWS)
 

@@ -10,6 +10,7 @@ import pytest
 
 from safeurl.adapters.libsql import LibSQLStore
 from safeurl.adapters.sql.database import Statement
+from safeurl.adapters.sql.schema.shipped import migrations
 from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.model.attempt import Attempt
 from safeurl.ports.store import Store
@@ -21,6 +22,7 @@ from tests.support.sqld import Sqld
 
 #: Made by the code as it was before migration 5, with `sqlite3`'s own dump.
 _DUMP = Path(__file__).parents[1] / "support" / "databases" / "migration_4.sql"
+_NEWER = [step.number for step in migrations() if step.number > 4]
 _U, _LOST = Outcome.SANDBOX_UNAVAILABLE, Outcome.LEASE_LOST
 
 #: Of each scan, by the host of its URL: how its attempts ended and whether that is a failure.
@@ -68,7 +70,7 @@ async def test_every_row_of_every_table_is_kept(old: Path) -> None:
     before = _contents(old)
     assert len(before["scan_jobs"]) == len(_ATTEMPTS)
     store = SQLiteStore(old)
-    assert await store.migrate() == [5, 6, 7]
+    assert await store.migrate() == _NEWER
     verification = await verify(store)
     await store.close()
     assert verification.faults == ()
@@ -77,6 +79,14 @@ async def test_every_row_of_every_table_is_kept(old: Path) -> None:
     assert len(after.pop("attempts")) == sum(map(len, _ATTEMPTS.values()))
     # Migration 6 gives workers other columns.
     assert len(after.pop("workers")) == len(before.pop("workers")) == 1
+    # Migration 8 notes in the trail which attempts do not count, and SQLite counts its rows.
+    kept, counted = before.pop("audit_logs"), before.pop("sqlite_sequence")
+    trail = after.pop("audit_logs")
+    assert [row for row in trail if row in kept] == kept
+    notes = [row[2] for row in trail if row not in kept]
+    assert notes == ["attempt_not_counted"] * 2
+    assert ("audit_logs", len(kept)) in counted
+    assert ("audit_logs", len(trail)) in after.pop("sqlite_sequence")
     assert after == before
 
 
@@ -86,6 +96,35 @@ def _check(attempts: Sequence[Attempt], host: str) -> None:
     assert [attempt.attempt for attempt in attempts] == list(range(1, len(ends) + 1)), host
     assert all(attempt.owner.startswith("host-a/0a1b2c3d:") for attempt in attempts)
     assert all((attempt.ended_at is None) == (attempt.outcome is None) for attempt in attempts)
+
+
+async def test_an_attempt_of_which_an_older_version_left_too_little_has_no_row(old: Path) -> None:
+    """The migration notes it, and `verify` finds no fault; one that is deleted later is a fault."""
+    with closing(sqlite3.connect(old)) as database, database:
+        guards = database.execute(
+            "SELECT name, sql FROM sqlite_schema WHERE name LIKE 'audit_logs_no%'"
+        ).fetchall()
+        for name, _ in guards:
+            database.execute(f"DROP TRIGGER {name}")
+        # Without an outcome the end breaks a rule of the table.
+        database.execute(
+            "UPDATE audit_logs SET outcome = NULL WHERE to_state = 'TIMED_OUT' AND scan_id = "
+            "(SELECT id FROM scan_jobs WHERE url LIKE '%timed-out%')"
+        )
+        for _, sql in guards:
+            database.execute(sql)
+    store = SQLiteStore(old)
+    await store.migrate()
+    ids = await _by_host(store)
+    assert await store.attempts(ids["timed-out"]) == []
+    about = [fault for fault in (await verify(store)).faults if "ttempt" in fault]
+    assert about == []
+    with closing(sqlite3.connect(old)) as database, database:
+        database.execute("DROP TRIGGER attempts_no_delete")
+        database.execute("DELETE FROM attempts WHERE scan_id = ?", (ids["completed"],))
+    missing = [fault for fault in (await verify(store)).faults if "has no row" in fault]
+    assert [fault.startswith(f"Scan {ids['completed']}: Attempt 1,") for fault in missing] == [True]
+    await store.close()
 
 
 async def test_attempts_come_from_the_audit_trail(old: Path) -> None:
@@ -153,7 +192,7 @@ async def test_an_older_database_on_a_server_is_migrated(tmp_path: Path) -> None
         store = LibSQLStore(f"http://{server.authority}")
         try:
             await store._database.write(_statements())  # noqa: SLF001 - no port makes an old one
-            assert await store.migrate() == [5, 6, 7]
+            assert await store.migrate() == _NEWER
             for host, scan_id in (await _by_host(store)).items():
                 _check(await store.attempts(scan_id), host)
             await _go_on(store)

@@ -24,6 +24,7 @@ ROWS_PER_SEAL = 8
 ROWS = 29
 
 _TRIGGERS = (
+    *("attempts_begin", "attempts_stay_what_they_are", "attempts_no_delete"),
     *("audit_logs_append", "audit_logs_no_update", "audit_logs_no_delete"),
     *("audit_seals_append", "audit_seals_no_update", "audit_seals_no_delete"),
 )

@@ -16,7 +16,10 @@ TAMPERING_CASES: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "nothing": ((), ()),
     "row edited": (
         ["UPDATE audit_logs SET actor = 'nobody' WHERE id = 10"],
-        ["Row 10 (scan S) is not what was sealed."],
+        [
+            "Row 10 (scan S) is not what was sealed.",
+            "Scan S: Attempt 1 has owner worker-1, but its trail says nobody.",
+        ],
     ),
     "row edited to what nobody writes": (
         ["UPDATE audit_logs SET to_state = 'DONE' WHERE id = 12"],
@@ -172,6 +175,7 @@ TAMPERING_CASES: dict[str, tuple[Sequence[str], Sequence[str]]] = {
                 "Scan S: It is FETCHING at version 1, but its trail ends with entry 27: "
                 "QUEUED at version 0."
             ),
+            "Scan S: Attempt 1 has a row, but nobody claimed it.",
         ],
     ),
     "the tail cut off and the count set back": (
@@ -180,7 +184,8 @@ TAMPERING_CASES: dict[str, tuple[Sequence[str], Sequence[str]]] = {
             (
                 "Scan S: It is FETCHING at version 1, but its trail ends with entry 27: "
                 "QUEUED at version 0."
-            )
+            ),
+            "Scan S: Attempt 1 has a row, but nobody claimed it.",
         ],
     ),
     "the tail cut off into the seals": (

@@ -10,6 +10,7 @@ from safeurl.adapters.memory.backlog import is_due
 from safeurl.adapters.memory.leadership import MemoryLeadership
 from safeurl.errors import RowRefusedError
 from safeurl.model.attempt import Attempt, FinalRecord, SandboxFacts
+from safeurl.model.audit import NOT_COUNTED
 from safeurl.model.sandbox import Stop
 from safeurl.model.scan import Artefact, Result, Scan, first_scan_id
 from safeurl.model.verdict import Judgement
@@ -142,7 +143,11 @@ class MemoryAttempts(MemoryLeadership):
             lease_owner=None,
             lease_until=None,
         )
-        return self._move(held, waiting, now=now, actor=actor)
+        moved = self._move(held, waiting, now=now, actor=actor)
+        if not counts_as_failure:
+            note = replace(moved, outcome=None, detail=None)
+            self._append_entry(note, NOT_COUNTED, actor=actor, at=now)
+        return moved
 
     async def append_audit(  # noqa: PLR0913 - one keyword per guard and column of the line
         self,

@@ -4,7 +4,7 @@ import msgspec
 
 from safeurl.adapters.memory.base import MemoryBase
 from safeurl.adapters.sql.rows import columns
-from safeurl.model.audit import NO_SEAL, AuditRow, SchemaFault, Seal, Trail
+from safeurl.model.audit import NO_SEAL, AttemptRow, AuditRow, SchemaFault, Seal, Trail
 from safeurl.model.scan import AuditEntry, Scan
 
 
@@ -69,7 +69,12 @@ class MemoryLedger(MemoryBase):
 
     def _trail(self, scan: Scan) -> Trail:
         rows = tuple(_row(entry) for entry in self._audit if entry.scan_id == scan.id)
-        return Trail(scan_id=scan.id, state=scan.state, version=scan.version, rows=rows)
+        attempts = tuple(
+            msgspec.convert(columns(each), AttemptRow) for each in self._attempts.get(scan.id, ())
+        )
+        return Trail(
+            scan_id=scan.id, state=scan.state, version=scan.version, rows=rows, attempts=attempts
+        )
 
 
 def _row(entry: AuditEntry) -> AuditRow:

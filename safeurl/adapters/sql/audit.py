@@ -1,5 +1,6 @@
 """`AuditTrail` and `AuditLedger` over SQL; see the ports for the contracts."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TypeVar
@@ -8,7 +9,7 @@ import msgspec
 
 from safeurl.adapters.sql import models
 from safeurl.adapters.sql.base import SQLBase
-from safeurl.adapters.sql.database import Row, Statement
+from safeurl.adapters.sql.database import Row, Statement, Value
 from safeurl.adapters.sql.rows import columns, parse
 from safeurl.adapters.sql.schema.check import (
     LEDGER,
@@ -45,10 +46,17 @@ class SQLLedger(SQLBase):
         return _kept(AuditRow, await self._read(statements.ROWS, after=after, limit=limit))
 
     async def trails(self, *, after: str, limit: int) -> list[Trail]:
-        """Read the scans by their primary key, and the trail of each by its index."""
-        found = await self._read(statements.TRAILS, after=after, limit=limit)
+        """Read the scans by their primary key, and trail and attempts of each by their indexes."""
+        args: dict[str, Value] = {"after": after, "limit": limit}
+        batch = [Statement(sql, args) for sql in (statements.TRAILS, statements.TRAIL_ATTEMPTS)]
+        found, attempts = await self._with_retries(lambda: self._database.read_all(batch))
         found.sort(key=_by_scan)
-        return [_trail(list(rows)) for _, rows in groupby(found, key=_by_scan)]
+        of_scan = defaultdict[str, list[Row]](list)
+        for row in attempts:
+            of_scan[str(row["scan_id"])].append(row)
+        return [
+            _trail(list(rows), of_scan[scan_id]) for scan_id, rows in groupby(found, key=_by_scan)
+        ]
 
     async def seals(self, *, after: int, limit: int) -> list[Seal]:
         """Read the rows by their primary key."""
@@ -94,7 +102,7 @@ def _by_scan(row: Row) -> str:
     return str(row["of_scan"])
 
 
-def _trail(rows: Sequence[Row]) -> Trail:
+def _trail(rows: Sequence[Row], attempts: Sequence[Row]) -> Trail:
     # For a scan without a trail the join returns one row with empty audit columns.
     kept = [row for row in rows if row["id"] is not None]
     scan = rows[0]
@@ -103,6 +111,7 @@ def _trail(rows: Sequence[Row]) -> Trail:
         "state": scan["state"],
         "version": scan["of_version"],
         "rows": sorted(kept, key=lambda row: int(row["id"] or 0)),
+        "attempts": attempts,
     }
     return _kept(Trail, [document])[0]
 

@@ -116,11 +116,13 @@ UPDATE attempts SET
     push_ms = :push_ms, wake_ms = :wake_ms, dispatch_ms = :dispatch_ms, claim_ms = :claim_ms,
     prepare_ms = :prepare_ms, bind_ms = :bind_ms, fetch_ms = :fetch_ms, close_ms = :close_ms,
     store_ms = :store_ms, analyse_ms = :analyse_ms
-WHERE attempt = :attempt AND scan_id = (SELECT id FROM scan_jobs WHERE {_GUARD})
+WHERE attempt = :attempt AND ended_at IS NULL
+    AND scan_id = (SELECT id FROM scan_jobs WHERE {_GUARD})
 """  # noqa: S608 - the guard is a constant of this file
 
 #: The columns that the trigger which ends the attempt cannot fill.
 PUT_END = f"""
 UPDATE attempts SET counts_as_failure = :counts_as_failure, term = :term
-WHERE attempt = :attempt AND scan_id = (SELECT id FROM scan_jobs WHERE {_GUARD})
+WHERE attempt = :attempt AND ended_at IS NULL
+    AND scan_id = (SELECT id FROM scan_jobs WHERE {_GUARD})
 """  # noqa: S608 - the guard is a constant of this file

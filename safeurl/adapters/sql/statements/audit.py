@@ -13,6 +13,13 @@ FROM (
 LEFT JOIN audit_logs AS log ON log.scan_id = job.id
 """
 
+#: Of the scans of `TRAILS`.
+TRAIL_ATTEMPTS = """
+SELECT scan_id, attempt, owner, started_at, ended_at, outcome, counts_as_failure FROM attempts
+WHERE scan_id IN (SELECT id FROM scan_jobs WHERE id > :after ORDER BY id LIMIT :limit)
+ORDER BY scan_id, attempt
+"""
+
 SEALS = "SELECT * FROM audit_seals WHERE number > :after ORDER BY number LIMIT :limit"
 
 LAST_SEAL = "SELECT * FROM audit_seals WHERE number = (SELECT max(number) FROM audit_seals)"

@@ -1,0 +1,71 @@
+"""Whether the rows of a scan's attempts are what its audit trail tells of them."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+
+from safeurl.model.audit import (
+    NOT_COUNTED,
+    REPLACED,
+    UNRECORDED,
+    AttemptRow,
+    AuditRow,
+    Trail,
+)
+from safeurl.retry import RETRIED
+from safeurl.state import State
+
+_HELD = frozenset({State.FETCHING, State.ANALYZING})
+_ENDS_NOTHING = frozenset({None, State.ANALYZING})
+
+
+def attempt_faults(trail: Trail) -> Iterator[str]:
+    """Name each attempt whose row differs from the trail, is missing, or has no claim.
+
+    Of a scan whose trail is gone, that is said elsewhere, and nothing can be compared.
+    """
+    if not trail.rows:
+        return
+    kept = {row.attempt: row for row in trail.attempts}
+    claims = {row.attempt: row for row in trail.rows if row.to_state == State.FETCHING}
+    ends = {
+        row.attempt: row
+        for row in trail.rows
+        if row.from_state in _HELD and row.to_state not in _ENDS_NOTHING
+    }
+    notes = {(row.event, row.attempt): row for row in trail.rows if row.to_state is None}
+    for number in sorted(kept.keys() | claims.keys()):
+        replaced = notes.get((REPLACED, number))
+        if replaced is not None:
+            yield f"Attempt {number} had a forged row before its claim (entry {replaced.id})."
+        row, claim = kept.get(number), claims.get(number)
+        if claim is None:
+            yield f"Attempt {number} has a row, but nobody claimed it."
+        elif row is not None:
+            wanted = _wanted(claim, ends.get(number), counts=(NOT_COUNTED, number) not in notes)
+            yield from _differences(row, wanted)
+        elif (UNRECORDED, number) not in notes:
+            yield f"Attempt {number}, claimed with entry {claim.id}, has no row."
+
+
+def _wanted(claim: AuditRow, end: AuditRow | None, *, counts: bool) -> AttemptRow:
+    """Return the row that the claim and the move that ended the attempt have written."""
+    counted = None
+    if end is not None:
+        # Whoever requeues a scan decides; of a final state the outcome decides.
+        counted = int(counts if end.to_state == State.QUEUED else end.outcome in RETRIED)
+    return AttemptRow(
+        scan_id=claim.scan_id,
+        attempt=claim.attempt,
+        owner=claim.actor,
+        started_at=claim.at,
+        ended_at=end.at if end else None,
+        outcome=end.outcome if end else None,
+        counts_as_failure=counted,
+    )
+
+
+def _differences(row: AttemptRow, wanted: AttemptRow) -> Iterator[str]:
+    for field in fields(AttemptRow):
+        found, told = getattr(row, field.name), getattr(wanted, field.name)
+        if found != told:
+            yield f"Attempt {row.attempt} has {field.name} {found}, but its trail says {told}."
