@@ -88,7 +88,7 @@ async def page(
     responses={404: _NOT_FOUND},
 )
 async def view(scan_id: ScanId, service: ServiceOf) -> ScanDetail:
-    """Return the scan with its result, evidence, artefacts and audit trail."""
+    """Return the scan with its result, evidence, artefacts, attempts and audit trail."""
     return detail(await service.view(scan_id))
 
 
@@ -117,6 +117,7 @@ def detail(seen: ScanView) -> ScanDetail:
             "result": _result(seen.result) if seen.result else None,
             "evidence": evidence,
             "artefacts": seen.artefacts,
+            "attempts": seen.attempts,
             "audit": seen.audit,
         }
     )

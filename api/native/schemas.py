@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from safeurl.model.attempt import Attempt
 from safeurl.model.report import Profile
 from safeurl.model.verdict import Category, Group, Judgement
 from safeurl.services.health import Status
@@ -161,6 +162,11 @@ class ScanDetail(ScanDocument):
         "`egress` what the gateway decided about each of its connections."
     )
     artefacts: tuple[ArtefactDocument, ...]
+    # The model's own class, so that a new field of it appears here and in the schema.
+    attempts: tuple[Attempt, ...] = Field(
+        description="The first one first: who claimed the scan and when, how that ended, and what "
+        "is known of its sandbox. Times in milliseconds end in `_ms`; null is unknown."
+    )
     audit: tuple[AuditDocument, ...] = Field(description="Oldest first.")
 
 

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from http import HTTPStatus
 
 import pytest
 
 from safeurl.errors import QueueUnavailableError, StoreUnavailableError
+from safeurl.model.attempt import Attempt
 from tests.support.finished_scan import HOSTILE_TITLE
 from tests.support.live_api import MemoryApi, memory_api
 
@@ -31,6 +33,7 @@ def test_a_url_is_accepted_and_found_again(api: MemoryApi) -> None:
     assert (seen["id"], seen["url"]) == (scan["id"], "https://www.example.com/")
     assert (seen["result"], seen["evidence"], seen["artefacts"]) == (None, None, [])
     assert [entry["event"] for entry in seen["audit"]] == ["submitted"]
+    assert seen["attempts"] == []
 
 
 def test_a_finished_scan_shows_everything(api: MemoryApi) -> None:
@@ -45,6 +48,11 @@ def test_a_finished_scan_shows_everything(api: MemoryApi) -> None:
     assert result["hits"][0]["pointer"] == "/page/forms/0/action"
     assert [hop["status"] for hop in seen["evidence"]["hops"]] == [302, 200]
     assert [blob["kind"] for blob in seen["artefacts"]] == ["body"]
+    (attempt,) = seen["attempts"]
+    assert attempt.keys() == {field.name for field in fields(Attempt)}
+    assert (attempt["attempt"], attempt["outcome"]) == (1, "ok")
+    assert attempt["counts_as_failure"] is False
+    assert attempt["started_at"] <= attempt["ended_at"]
     assert [entry["to_state"] for entry in seen["audit"]] == [
         "QUEUED",
         "FETCHING",

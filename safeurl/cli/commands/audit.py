@@ -17,6 +17,7 @@ from safeurl.cli.view.render import print_audit, stamp
 from safeurl.cli.view.screen import Screen
 from safeurl.defang import safe_text
 from safeurl.errors import RequestError, ScanNotFoundError
+from safeurl.model.attempt import Attempt
 from safeurl.model.scan import AuditEntry
 from safeurl.printable import counted
 from safeurl.services.audit_verify import Anchor, Tell, Verification, verify
@@ -129,25 +130,25 @@ def show(
     as_document: Json = False,
 ) -> None:
     """Show the audit trail of a scan."""
-    trail = asyncio.run(_trail(scan_id))
+    trail, attempts = asyncio.run(_trail(scan_id))
     if as_document:
         Screen().document({"id": scan_id, "audit": msgspec.to_builtins(trail)}, indent=2)
     else:
-        _print_trail(Screen(), trail)
+        _print_trail(Screen(), trail, attempts)
 
 
-async def _trail(scan_id: str) -> list[AuditEntry]:
+async def _trail(scan_id: str) -> tuple[list[AuditEntry], list[Attempt]]:
     async with open_store(read_settings(), required=True) as store:
         trail = await store.audit(scan_id)
         # The trail is read first, because it outlives its scan.
         if not trail and await store.get(scan_id) is None:
             raise ScanNotFoundError(scan_id)
-        return trail
+        return trail, await store.attempts(scan_id)
 
 
-def _print_trail(screen: Screen, trail: Sequence[AuditEntry]) -> None:
+def _print_trail(screen: Screen, trail: Sequence[AuditEntry], attempts: Sequence[Attempt]) -> None:
     if screen.is_terminal and screen.width < _WIDE:
-        print_audit(screen, trail)
+        print_audit(screen, trail, attempts)
         return
     rows = [
         (

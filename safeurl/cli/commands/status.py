@@ -9,6 +9,7 @@ import typer
 
 from safeurl.bootstrap import open_service, running_system
 from safeurl.cli.entry import EXIT_UNAVAILABLE, Loaded, leave, load_settings, read_settings
+from safeurl.cli.view.attempts import print_attempts
 from safeurl.cli.view.health import print_health
 from safeurl.cli.view.render import print_audit, print_view, view_document
 from safeurl.cli.view.screen import Screen
@@ -39,7 +40,8 @@ def status(
         screen.document(view_document(view), indent=2)
         return
     print_view(screen, view)
-    print_audit(screen, view.audit)
+    print_attempts(screen, view.attempts)
+    print_audit(screen, view.audit, view.attempts)
 
 
 def _show_health(*, as_document: bool) -> None:

@@ -10,8 +10,10 @@ from datetime import datetime
 
 import msgspec
 
+from safeurl.cli.view.attempts import sandbox_words
 from safeurl.cli.view.screen import Cell, Column, Grid, Screen
 from safeurl.defang import safe_text, safe_url
+from safeurl.model.attempt import Attempt
 from safeurl.model.outcome_messages import OUTCOME_MESSAGES
 from safeurl.model.report import Evidence
 from safeurl.model.scan import AuditEntry, Scan, VerdictSummary
@@ -163,15 +165,21 @@ def _refused(evidence: Evidence) -> Iterable[str]:
         yield f"{where} — {safe_text(rule) or 'unknown rule'}"
 
 
-def print_audit(screen: Screen, entries: Sequence[AuditEntry]) -> None:
-    """Print the audit trail, oldest first: all of it in a pipe, what fits in a terminal."""
+def print_audit(
+    screen: Screen, entries: Sequence[AuditEntry], attempts: Sequence[Attempt] = ()
+) -> None:
+    """Print the audit trail, oldest first: all of it in a pipe, what fits in a terminal.
+
+    In a terminal `attempts` tell of the sandboxes.
+    """
     if screen.is_terminal:
+        known = {each.attempt: each for each in attempts}
         steps = [
             (
                 e.at.strftime("%H:%M:%SZ"),
                 _styled(_move(e) or safe_text(e.event)),
                 safe_text(e.actor),
-                safe_text(_gist(e)),
+                safe_text(_gist(e, known)),
             )
             for e in entries
         ]
@@ -201,26 +209,11 @@ def _why(entry: AuditEntry) -> str:
     return " ".join(part for part in (entry.outcome, entry.detail) if part)
 
 
-class _SandboxFacts(msgspec.Struct):
-    """What is shown of the document that a sandbox's entry holds."""
-
-    exit_code: int | None = None
-    error: str | None = None
-    ms: dict[str, float] = {}
-
-
-def _gist(entry: AuditEntry) -> str:
-    """Return why, with a document of facts made short; one that is none stands as it is."""
-    if entry.event != "sandbox" or entry.detail is None:
-        return _why(entry)
-    try:
-        facts = msgspec.json.decode(entry.detail, type=_SandboxFacts)
-    except (msgspec.MsgspecError, RecursionError):
-        return _why(entry)
-    # The name of the phase in entries of earlier versions is `run`.
-    took = facts.ms.get("fetch", facts.ms.get("run"))
-    ended = "report" if facts.exit_code is None else f"status {facts.exit_code}"
-    return facts.error or ended + (f" after {took:.0f} ms" if took else "")
+def _gist(entry: AuditEntry, attempts: Mapping[int, Attempt]) -> str:
+    """Return why; for the line of a sandbox, what the row of its attempt says."""
+    if entry.event == "sandbox" and entry.attempt in attempts:
+        return sandbox_words(attempts[entry.attempt]) or _why(entry)
+    return _why(entry)
 
 
 def print_list(screen: Screen, scans: Sequence[Scan], judged: Mapping[str, VerdictSummary]) -> None:
@@ -290,5 +283,6 @@ def view_document(view: ScanView) -> Mapping[str, object]:
         "verdict": msgspec.to_builtins(read_verdict(view)),
         "evidence": json.loads(view.evidence_json) if view.evidence_json else None,
         "artefacts": msgspec.to_builtins(view.artefacts),
+        "attempts": msgspec.to_builtins(view.attempts),
         "audit": msgspec.to_builtins(view.audit),
     }

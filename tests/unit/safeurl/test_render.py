@@ -11,6 +11,7 @@ from safeurl.cli.view.render import print_audit, print_list, print_view
 from safeurl.cli.view.screen import Screen
 from safeurl.cli.view.watch import state_line
 from safeurl.defang import safe_url
+from safeurl.model.attempt import Attempt
 from safeurl.model.egress_evidence import EgressDecision, EgressEvidence
 from safeurl.model.report import Evidence, Refusal
 from safeurl.model.scan import AuditEntry, VerdictSummary
@@ -65,13 +66,18 @@ TRAIL = [
 ]
 
 
+ATTEMPT = Attempt(
+    scan_id="s", attempt=1, owner="w", started_at=NOW, run_ms=812.4, exit_code=0, oom_killed=False
+)
+
+
 def test_tables_fit_a_terminal_of_eighty_columns() -> None:
     """Ids, states and moves are complete, and the facts of a sandbox are short."""
     console = Console(file=StringIO(), force_terminal=True, width=80, color_system=None)
     done = make_scan(state=State.COMPLETED, finished_at=NOW)
     judged = VerdictSummary(scan_id=done.id, score=35, verdict="inconclusive")
     print_list(Screen(console), [make_scan(), done], {done.id: judged})
-    print_audit(Screen(console), TRAIL)
+    print_audit(Screen(console), TRAIL, [ATTEMPT])
     assert isinstance(console.file, StringIO)
     shown = console.file.getvalue()
     assert max(map(len, shown.splitlines())) <= 80
@@ -83,7 +89,7 @@ def test_tables_fit_a_terminal_of_eighty_columns() -> None:
         "worker-1.example.org:12345",
     ):
         assert whole in shown
-    assert "status 0 after" in shown
+    assert "run 812 ms" in shown
     assert len(shown.splitlines()) <= 9
 
 
@@ -94,12 +100,13 @@ def test_nothing_is_dropped_where_a_table_has_no_room(width: int) -> None:
     scan = make_scan()
     host = "ip-10-0-12-34.eu-west-1.compute.internal/3f2c9a:4821"
     print_list(Screen(console), [scan], {})
-    print_audit(Screen(console), [replace(TRAIL[0], actor=host), replace(TRAIL[1], actor=host)])
+    trail = [replace(TRAIL[0], actor=host), replace(TRAIL[1], actor=host)]
+    print_audit(Screen(console), trail, [ATTEMPT])
     assert isinstance(console.file, StringIO)
     shown = console.file.getvalue()
     for whole in (scan.id, safe_url(scan.url), "QUEUED", "ANALYZING → COMPLETED", host):
         assert whole in shown, shown
-    assert "status 0 after 812 ms" in shown
+    assert "run 812 ms, exit code 0" in shown
     assert "…" not in shown
 
 

@@ -23,6 +23,7 @@ from safeurl.cli.commands.submit_input import Given
 from safeurl.cli.commands.submit_report import Intake
 from safeurl.cli.entry import complain
 from safeurl.cli.logs import LineFormatter
+from safeurl.cli.view.attempts import print_attempts
 from safeurl.cli.view.health import print_health
 from safeurl.cli.view.render import (
     list_document,
@@ -34,6 +35,7 @@ from safeurl.cli.view.render import (
 from safeurl.cli.view.screen import Column, Grid, Screen
 from safeurl.cli.view.watch import watch
 from safeurl.errors import UrlRefusedError
+from safeurl.model.attempt import Attempt
 from safeurl.model.audit import AuditRow, Seal
 from safeurl.model.records.backup import BackupSummary, RestoreSummary
 from safeurl.model.scan import AuditEntry, Scan, VerdictSummary
@@ -70,7 +72,11 @@ def _view(text: str) -> None:
 
 
 def _audit(text: str) -> None:
-    print_audit(Screen(), [fill(AuditEntry, text)] * 2)
+    print_audit(Screen(), [fill(AuditEntry, text)] * 2, [fill(Attempt, text)])
+
+
+def _attempts(text: str) -> None:
+    print_attempts(Screen(), [fill(Attempt, text)] * 2)
 
 
 def _list(text: str) -> None:
@@ -91,7 +97,7 @@ def _verify(text: str) -> None:
 
 
 def _trail(text: str) -> None:
-    audit._print_trail(Screen(), [fill(AuditEntry, text)])
+    audit._print_trail(Screen(), [fill(AuditEntry, text)], [fill(Attempt, text)])
 
 
 def _backup(text: str) -> None:
@@ -157,7 +163,7 @@ def _pieces(text: str) -> None:
 
 
 WAYS: tuple[Callable[[str], None], ...] = (
-    *(_view, _audit, _list, _health, _doctor, _verify, _trail, _backup, _restore),
+    *(_view, _audit, _attempts, _list, _health, _doctor, _verify, _trail, _backup, _restore),
     *(_submit, _watch, _documents, _health_document, _pieces, complain),
 )
 
