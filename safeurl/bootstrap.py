@@ -26,7 +26,7 @@ from safeurl.model.records.running import Running, Update
 from safeurl.ports.queue import WakeQueue
 from safeurl.ports.store import Store
 from safeurl.service import Service
-from safeurl.services.health import Disk
+from safeurl.services.health import Disk, LocalSystem
 from safeurl.settings import Settings
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def make_service(settings: Settings, store: Store, queue: WakeQueue) -> Service:
         utc_now,
         make_policy(settings),
         disk=lambda: _database_disk(settings),
-        failing=lambda: _failing(settings),
+        system=lambda: _local_system(settings),
     )
 
 
@@ -171,13 +171,16 @@ def _location(settings: Settings) -> "Location":
     )
 
 
-def _failing(settings: Settings) -> tuple[str, ...]:
-    """Return the names of the processes of this state folder that fail at each start, if known."""
+def _local_system(settings: Settings) -> LocalSystem:
+    """Return what the system that uses this state folder records about itself, if known."""
     try:
         running = running_system(settings)
     except (OSError, ValueError):
-        return ()  # the record of another user; the doctor reports it
-    return running.failing if running else ()
+        return LocalSystem()  # the record of another user; the doctor reports it
+    if running is None:
+        return LocalSystem()
+    began = datetime.fromtimestamp(running.started_s, UTC) if running.started_s else None
+    return LocalSystem(started_at=began, failing=running.failing)
 
 
 def _database_disk(settings: Settings) -> Disk | None:

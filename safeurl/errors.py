@@ -33,7 +33,7 @@ class ScanNotFoundError(RequestError):
 
     def __init__(self, scan_id: str) -> None:
         """Put the requested id into the message."""
-        super().__init__(f"No scan has the id {scan_id!r}. `safeurl list` shows the newest ones.")
+        super().__init__(f"No scan has the id {scan_id!r}.")
 
 
 class ScanFinishedError(RequestError):

@@ -12,7 +12,7 @@ from safeurl.ports.queue import WakeQueue
 from safeurl.ports.scans import ScanIntake, ScanReader
 from safeurl.ports.view import ViewReader
 from safeurl.services import cancel, health_facts, query, submit
-from safeurl.services.health import Disk, Health, Part
+from safeurl.services.health import Disk, Health, LocalSystem, Part
 from safeurl.url import parse
 
 
@@ -33,18 +33,18 @@ class Service:
         policy: AddressPolicy = DEFAULT_POLICY,
         *,
         disk: Callable[[], Disk | None] = lambda: None,
-        failing: Callable[[], tuple[str, ...]] = lambda: (),
+        system: Callable[[], LocalSystem] = LocalSystem,
     ) -> None:
         """Store the parts, which the caller closes. `disk` returns the free space of this host.
 
-        `failing` returns the names of this host's processes that fail at each start.
+        `system` returns what the processes of this host record about themselves.
         """
         self._store = store
         self._queue = queue
         self._clock = clock
         self._policy = policy
         self._disk = disk
-        self._failing = failing
+        self._system = system
 
     def normalised(self, url: str) -> str:
         """Return the normalised URL that a scan would fetch, or raise UrlRefusedError."""
@@ -86,7 +86,7 @@ class Service:
             self._queue,
             now=self._clock(),
             disk=self._disk(),
-            failing=self._failing(),
+            system=self._system(),
         )
 
     async def queue(self) -> Part:

@@ -273,7 +273,9 @@ class WorkerDocument(_HealthDocument):
     pid: int
     concurrency: int
     beat_at: datetime
-    disk_free_bytes: int = Field(description="On the disk of its state folder.")
+    disk_free_bytes: int = Field(
+        description="On the disk of its state folder; 0 if that is not readable."
+    )
     docker: PartDocument
     parts: WorkerPartsDocument
 

@@ -19,6 +19,8 @@ from safeurl.cli.commands.submit import submit
 from safeurl.cli.entry import EnvFile, guarded, name_env_file, read_settings
 from safeurl.cli.view.render import list_document, print_list
 from safeurl.cli.view.screen import Screen
+from safeurl.errors import RequestError
+from safeurl.model.scan import is_scan_id
 from safeurl.services.query import MAX_PAGE
 
 app = typer.Typer(
@@ -63,6 +65,8 @@ def list_scans(
     as_document: Json = False,
 ) -> None:
     """List the newest scans."""
+    if before is not None and not is_scan_id(before):
+        raise RequestError("The value of --before must be the id of a scan.")
 
     async def run() -> None:
         async with open_service(read_settings(), required=True) as service:

@@ -13,7 +13,13 @@ import typer
 from safeurl.cli import logs
 from safeurl.cli.view.screen import Cell, Screen
 from safeurl.cli.view.streams import OutputError, prepare_output, silence
-from safeurl.errors import ConfigError, RequestError, SafeURLError, UnavailableError
+from safeurl.errors import (
+    ConfigError,
+    RequestError,
+    SafeURLError,
+    ScanNotFoundError,
+    UnavailableError,
+)
 from safeurl.settings import file as settings_file
 from safeurl.settings.core import SETTING_NAMES, Settings
 from safeurl.settings.dotenv import read_dotenv
@@ -148,7 +154,7 @@ def guarded(app: typer.Typer) -> None:
         complain(str(error))
         sys.exit(EXIT_UNAVAILABLE)
     except SafeURLError as error:
-        complain(*(error.faults if isinstance(error, ConfigError) else (str(error),)))
+        complain(*_sentences(error))
         sys.exit(exit_code(error))
     except typer.TyperException as error:
         _explain(error)
@@ -167,6 +173,15 @@ def guarded(app: typer.Typer) -> None:
         _log.exception("internal error")
         complain("Something went wrong inside SafeURL; the log above says where.")
         sys.exit(EXIT_INTERNAL)
+
+
+def _sentences(error: SafeURLError) -> tuple[str, ...]:
+    """Return what went wrong, and for a person at a terminal what to do."""
+    if isinstance(error, ConfigError):
+        return error.faults
+    if isinstance(error, ScanNotFoundError):
+        return (f"{error} `safeurl list` shows the newest ones.",)
+    return (str(error),)
 
 
 def _explain(error: typer.TyperException) -> None:

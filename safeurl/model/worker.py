@@ -11,6 +11,8 @@ class PartStatus:
     ok: bool
     #: The reason for the failure in one sentence; empty if the part works.
     reason: str = ""
+    #: False if nothing could be measured, so that the numbers beside it have no meaning.
+    is_readable: bool = True
 
 
 #: The status of a part that works, or that the settings do not use.
@@ -45,5 +47,5 @@ class WorkerHeartbeat:
     #: The engine's version; empty if the engine does not answer.
     docker_version: str
     parts: WorkerParts
-    #: The free space on the disk of the state folder.
+    #: The free space on the disk of the state folder; 0 if the folder is not readable.
     disk_free_bytes: int

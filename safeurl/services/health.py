@@ -13,6 +13,9 @@ Status = Literal["healthy", "degraded", "unhealthy"]
 
 #: A worker that sent no heartbeat for longer than this counts as lost; it sends one every 10 s.
 WORKER_SILENCE = timedelta(seconds=30)
+#: A worker that was started no longer ago than this is starting until its first heartbeat, which
+#: waits for Docker, the gateway and the database.
+START_TIME = timedelta(seconds=30)
 #: A lost worker is an issue for so long.
 LOST_MEMORY = timedelta(hours=1)
 #: A scan that waits longer than this is an issue.
@@ -61,6 +64,16 @@ class Disk:
         return self.free_bytes < FULL_DISK_BYTES
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSystem:
+    """What the processes of this host's SafeURL record about themselves."""
+
+    #: When they were started; None if none run here, or if that is not known.
+    started_at: datetime | None = None
+    #: The names of those that fail at each start.
+    failing: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Issue:
     """What is wrong and what to do about it, a sentence each."""
@@ -90,8 +103,19 @@ class Health:
     refused_jobs: int = 0
     #: The disk of the host that asks, if the database is on it.
     disk: Disk | None = None
-    #: Processes of this host's system that fail at each start.
-    failing: tuple[str, ...] = ()
+    #: The system of this host.
+    system: LocalSystem = LocalSystem()
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """Processes of this host's system that fail at each start."""
+        return self.system.failing
+
+    @property
+    def is_starting(self) -> bool:
+        """True if this host's worker began just now and has not sent a heartbeat yet."""
+        began = self.system.started_at
+        return began is not None and not self.workers and self.at - began < START_TIME
 
     @property
     def is_running(self) -> bool:
@@ -210,6 +234,9 @@ def _failing(health: Health) -> Iterator[Issue]:
 def _workers(health: Health) -> Iterator[Issue]:
     if not health.database.ok or health.workers:
         return
+    if health.is_starting:
+        yield Issue("The worker is starting.", "Wait some seconds; scans are taken meanwhile.")
+        return
     metrics = health.metrics
     waiting = metrics.pending + metrics.in_progress if metrics else 0
     if waiting:
@@ -286,7 +313,16 @@ def _lost(health: Health) -> Iterator[Issue]:
 
 
 def _disks(health: Health) -> Iterator[Issue]:
-    disks = {worker.host: worker.disk_free_bytes for worker in health.workers}
+    disks = {}
+    for worker in health.workers:
+        if worker.parts.disk.is_readable:
+            disks[worker.host] = worker.disk_free_bytes
+            continue
+        yield Issue(
+            f"The worker on {worker.host} cannot read its state folder: {worker.parts.disk.reason}",
+            f"On {worker.host}, check that SAFEURL_STATE_DIR is there, that its disk answers and "
+            "that the worker may use it.",
+        )
     if health.disk is not None:
         disks[health.disk.host] = health.disk.free_bytes
     for host, free_bytes in disks.items():

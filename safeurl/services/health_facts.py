@@ -1,19 +1,25 @@
 """Gathering the facts of health: from the database and the queue, never from Docker."""
 
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Protocol
 
 from safeurl.errors import QueueUnavailableError, StoreAbsentError, UnavailableError
+from safeurl.model.worker import WorkerHeartbeat, WorkerParts
 from safeurl.ports.backlog import Backlog
 from safeurl.ports.metrics import MetricsReader
 from safeurl.ports.queue import WakeQueue
 from safeurl.ports.schema import StorePing
 from safeurl.ports.workers import WorkerList
-from safeurl.printable import counted
-from safeurl.services.health import LOST_MEMORY, WORKER_SILENCE, Disk, Health, Part
+from safeurl.printable import clean, counted
+from safeurl.services.health import LOST_MEMORY, WORKER_SILENCE, Disk, Health, LocalSystem, Part
 
 #: Scans of each kind that health looks at for rows that cannot be read.
 _LOOK = 10
+#: The longest host name of DNS has 253 characters.
+_MAX_NAME = 255
+#: A sentence or two; the texts of Docker's errors have no bound.
+_MAX_REASON = 600
 
 
 class HealthStore(StorePing, WorkerList, MetricsReader, Backlog, Protocol):
@@ -26,12 +32,12 @@ async def read_health(
     *,
     now: datetime,
     disk: Disk | None,
-    failing: tuple[str, ...],
+    system: LocalSystem,
 ) -> Health:
     """Return what works; never raises for a part that does not."""
     try:
         await store.ping()
-        heard = await store.workers(since=now - LOST_MEMORY)
+        heard = [_bounded(each) for each in await store.workers(since=now - LOST_MEMORY)]
         metrics = await store.metrics(now=now)
         unreadable = await _unreadable(store, now)
         database = Part(ok=True, detail="The database answers.")
@@ -51,7 +57,7 @@ async def read_health(
         silent=tuple(each for each in heard if each.beat_at < silent_since),
         metrics=metrics,
         disk=disk,
-        failing=failing,
+        system=system,
     )
 
 
@@ -65,6 +71,21 @@ async def read_queue(queue: WakeQueue) -> tuple[Part, int]:
         return Part(ok=False, detail=str(error), is_embedded=is_embedded), 0
     wait = counted(waiting, "wake-up waits", "wake-ups wait")
     return Part(ok=True, detail=f"The queue answers; {wait}."), refused
+
+
+def _bounded(beat: WorkerHeartbeat) -> WorkerHeartbeat:
+    """Return the heartbeat with each text as one short line, whoever wrote the row."""
+    parts = {
+        field.name: replace(part, reason=clean(part.reason, _MAX_REASON))
+        for field in fields(WorkerParts)
+        for part in [getattr(beat.parts, field.name)]
+    }
+    return replace(
+        beat,
+        host=clean(beat.host, _MAX_NAME),
+        docker_version=clean(beat.docker_version, _MAX_NAME),
+        parts=WorkerParts(**parts),
+    )
 
 
 async def _unreadable(store: Backlog, now: datetime) -> tuple[str, ...]:

@@ -5,11 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from safeurl.adapters.files.running import find_running
+from safeurl.bootstrap import utc_now
+from safeurl.services.health import START_TIME, LocalSystem
 from tests.support.system import RunningWorker, System
 
 
@@ -83,6 +86,21 @@ def test_a_daemon_without_a_file_says_so_first(tmp_path: Path) -> None:
     with RunningWorker(_system(tmp_path)) as worker:
         first = worker.log.read_text().splitlines()[0]
     assert first.endswith("settings.file Settings are read from the environment alone, no file.")
+
+
+def test_health_knows_when_the_system_of_this_host_began(tmp_path: Path) -> None:
+    """So that a worker without a heartbeat is starting at first, and missing later."""
+    system = _system(tmp_path)
+    before = int(utc_now().timestamp())
+    with RunningWorker(system):
+        health = system.with_service(lambda service: service.health())
+        assert health.system.started_at is not None
+        assert before <= health.system.started_at.timestamp() <= utc_now().timestamp()
+        late = replace(health, workers=(), at=health.system.started_at + START_TIME)
+        assert "The worker is starting." not in late.issues
+        soon = replace(late, at=health.system.started_at)
+        assert "The worker is starting." in soon.issues
+    assert system.with_service(lambda service: service.health()).system == LocalSystem()
 
 
 def test_a_killed_worker_is_not_taken_for_running(tmp_path: Path) -> None:

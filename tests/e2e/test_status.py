@@ -74,6 +74,20 @@ def test_status_says_when_the_database_is_down(tmp_path: Path) -> None:
     assert done.stdout.startswith("status: unhealthy\nissue: The database file cannot be opened")
 
 
+def test_a_person_who_names_an_unknown_scan_is_told_where_to_look(tmp_path: Path) -> None:
+    """The command that lists them; over HTTP that would say nothing."""
+    system = System(tmp_path)
+    assert system.run("migrate").returncode == 0
+    done = system.run("status", "nope")
+    assert done.returncode == 2
+    assert done.stderr.endswith(
+        "Error: No scan has the id 'nope'. `safeurl list` shows the newest ones.\n"
+    )
+    done = system.run("list", "--before", "nope")
+    assert done.returncode == 2
+    assert done.stderr.endswith("Error: The value of --before must be the id of a scan.\n")
+
+
 def test_cancel_takes_several_and_names_those_it_cannot(tmp_path: Path) -> None:
     """One that is unknown costs exit 2 and a sentence, and keeps none of the others."""
     system = System(tmp_path)

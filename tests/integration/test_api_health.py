@@ -76,6 +76,20 @@ def test_degraded_when_docker_does_not_work(api: MemoryApi) -> None:
     assert "DOCKER_SOCKET_PATH" in body["recommendations"][0]
 
 
+def test_the_texts_of_a_heartbeat_are_bounded(api: MemoryApi) -> None:
+    """Whoever wrote the row: no text is long, and none holds control characters."""
+    failed = PartStatus(ok=False, reason="y\x1b\n" * 10**5)
+    parts = WorkerParts(docker=failed, image=failed, gateway=failed, disk=failed)
+    beat = replace(_BEAT, host="x" * 10**6, docker_version="z" * 10**6, parts=parts)
+    asyncio.run(api.store.record_heartbeat(beat))
+    answer = api.client.get("/health")
+    assert len(answer.content) < 16_000
+    [worker] = answer.json()["workers"]
+    assert len(worker["host"]) == 255
+    assert {len(part["reason"]) for part in worker["parts"].values()} == {600}
+    assert "\\u001b" not in answer.text
+
+
 def test_a_worker_that_was_lost_is_told_of(api: MemoryApi) -> None:
     """One that has been silent for a minute does not count; one that signs off is not missed."""
     asyncio.run(api.store.record_heartbeat(replace(_BEAT, beat_at=NOW - timedelta(minutes=1))))

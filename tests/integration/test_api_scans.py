@@ -155,6 +155,7 @@ def test_a_body_that_cannot_be_parsed_is_a_bad_request(api: MemoryApi, body: byt
     )
     assert answer.status_code in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
     assert set(answer.json()) == {"message", "code", "status", "errors"}
+    assert "safeurl " not in answer.text, "who asks over HTTP has no commands"
 
 
 def test_an_error_does_not_echo_what_was_sent(api: MemoryApi) -> None:

@@ -191,11 +191,14 @@ def test_without_an_image_only_the_installation_is_checked(tmp_path: Path) -> No
 
 
 def test_without_docker_the_rest_is_still_checked(tmp_path: Path) -> None:
-    """An engine that does not answer is named, with its socket."""
+    """An engine that does not answer is named, with its socket; what to do is said once."""
     nowhere = str(tmp_path / "docker.sock")
     findings = run(settings_in(tmp_path, DOCKER_SOCKET_PATH=nowhere))
     assert set(failures(findings)) == {"docker", "docker-socket", "sandbox"}
     assert "database" in {finding.name for finding in findings}
+    said = " ".join(f"{each.detail} {each.advice}" for each in findings)
+    assert nowhere in said
+    assert said.count("DOCKER_SOCKET_PATH") == 1
 
 
 def test_parts_that_do_not_answer_are_named(tmp_path: Path) -> None:

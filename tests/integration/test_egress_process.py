@@ -102,8 +102,16 @@ def test_a_killed_gateway_leaves_nothing_to_its_successor(tmp_path: Path) -> Non
         assert refusal(gateway.open(EgressPolicy())[1], "10.0.0.1:80") == "private"
 
 
-def test_two_gateways_never_serve_one_folder(tmp_path: Path) -> None:
-    """The second gateway waits and changes nothing until the first has ended; then it serves."""
+def test_two_gateways_never_serve_one_folder(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The second gateway waits, says so and changes nothing until the first has ended."""
+    said: list[str] = []
+
+    def is_said(times: int) -> bool:
+        said.append(capfd.readouterr().err)
+        return "".join(said).count("egress.waiting") == times
+
     with GatewayProcess(tmp_path) as first:
         directory = first.open()[1]
         second = GatewayProcess(tmp_path)
@@ -111,7 +119,7 @@ def test_two_gateways_never_serve_one_folder(tmp_path: Path) -> None:
         third = GatewayProcess(tmp_path)
         third.start(wait=False)
         try:
-            time.sleep(1.0)
+            until(lambda: is_said(2))
             assert first.answers()
             assert directory.exists()
             # A waiting gateway ends at a signal.

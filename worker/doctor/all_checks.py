@@ -88,7 +88,8 @@ def _query_docker(settings: Settings) -> _Docker:
                 missing = failed("image", str(error), "Build it: bash docker/build.sh")
                 return _Docker((*found, missing), info)
     except SandboxUnavailableError as error:
-        return _Docker((failed("docker", str(error), "Start Docker, or set DOCKER_SOCKET_PATH."),))
+        # The error says what to do.
+        return _Docker((failed("docker", str(error), ""),))
     size_mib = int(image.get("Size") or 0) // 1024**2
     there = passed("image", f"{settings.fetcher_image} is here, {size_mib} MiB")
     return _Docker((*found, there), info, image["Config"].get("Env") or ())

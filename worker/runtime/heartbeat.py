@@ -109,7 +109,8 @@ class Heartbeat:
             # In a thread: a network file system may not answer.
             free_bytes = (await asyncio.to_thread(shutil.disk_usage, folder)).free
         except OSError as error:
-            return 0, PartStatus(ok=False, reason=f"{folder} cannot be used: {error.strerror}.")
+            reason = f"{folder} cannot be used: {error.strerror}."
+            return 0, PartStatus(ok=False, reason=reason, is_readable=False)
         if free_bytes < LOW_DISK_BYTES:
             left = f"The disk of the state folder has {free_bytes // _MEBIBYTE} MiB left."
             return free_bytes, PartStatus(ok=False, reason=left)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from safeurl.bootstrap import prepare, record_running
+from safeurl.bootstrap import prepare, record_running, utc_now
 from safeurl.cli.entry import Loaded, start_logging
 from safeurl.cli.view.screen import Screen
 from safeurl.cli.view.streams import OutputError, silence
@@ -95,6 +95,7 @@ def _announced(
     prepare(settings)
     file = str(loaded.file or "")
     running = describe(settings, command=command, pid=os.getpid(), file=file)
+    running = replace(running, started_s=int(utc_now().timestamp()))
     with record_running(settings, running) as update:
         yield lambda names: update(replace(running, failing=names))
 

@@ -55,6 +55,7 @@ def _facts(health: Health) -> Iterator[tuple[str, str]]:
     for worker in health.workers:
         docker = f"Docker {worker.docker_version}" if worker.parts.docker.ok else "no Docker"
         free = f"{worker.disk_free_bytes / _GIBIBYTE:.1f} GiB free"
+        free = free if worker.parts.disk.is_readable else "no state folder"
         who = f"{worker.host} (process {worker.pid})"
         yield "worker", f"{who}, {worker.concurrency} at a time, {docker}, {free}"
     metrics = health.metrics

@@ -17,6 +17,8 @@ class Running:
     settings: dict[str, str]
     #: The names of the secrets that are set.
     secrets: tuple[str, ...]
+    #: When it was started, in seconds since 1970; 0 if that is not known.
+    started_s: int = 0
     #: The names of its processes that fail at each start.
     failing: tuple[str, ...] = ()
 

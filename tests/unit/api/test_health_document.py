@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from api.native.health import document
 from safeurl.model.scan import Metrics
 from safeurl.model.worker import PartStatus, WorkerHeartbeat, WorkerParts
-from safeurl.services.health import Health, Part
+from safeurl.services.health import Health, LocalSystem, Part
 
 _NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _BEAT = WorkerHeartbeat(
@@ -42,7 +42,9 @@ _DOWN = Part(ok=False, detail="It does not answer.")
 def test_the_form_is_the_one_that_monitoring_reads() -> None:
     """Names are camel case and every member is there."""
     away = WorkerParts(gateway=PartStatus(ok=False, reason="It is away."))
-    health = replace(_HEALTHY, workers=(replace(_BEAT, parts=away),), failing=("gateway",))
+    health = replace(
+        _HEALTHY, workers=(replace(_BEAT, parts=away),), system=LocalSystem(failing=("gateway",))
+    )
     shown = document(health).model_dump(mode="json", by_alias=True)
     assert shown.pop("recommendations") == list(health.recommendations)
     assert shown.pop("health") == {"status": "unhealthy", "issues": list(health.issues)}

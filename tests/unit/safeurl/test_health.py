@@ -16,6 +16,7 @@ from safeurl.services.health import (
     MANY_PENDING,
     Disk,
     Health,
+    LocalSystem,
     Part,
 )
 from tests.support.builders import NOW, make_beat
@@ -48,6 +49,13 @@ def _failed(reason: str, *names: str) -> WorkerHeartbeat:
 
 
 _LOW = replace(_WORKER, disk_free_bytes=LOW_DISK_BYTES - 1)
+_NO_FOLDER = replace(
+    _WORKER,
+    disk_free_bytes=0,
+    parts=WorkerParts(
+        disk=PartStatus(ok=False, reason="/x cannot be used: No such file.", is_readable=False)
+    ),
+)
 _SILENT = replace(make_beat("worker-0", NOW - timedelta(minutes=3)), pid=17)
 
 
@@ -158,6 +166,12 @@ def _oldest(age: timedelta) -> Health:
             "Free space on host-1",
         ),
         (
+            replace(_HEALTHY, workers=(_NO_FOLDER,)),
+            "degraded",
+            "The worker on host-1 cannot read its state folder: /x cannot be used: No such file.",
+            "SAFEURL_STATE_DIR is there",
+        ),
+        (
             replace(_HEALTHY, disk=Disk(host="host-2", free_bytes=FULL_DISK_BYTES)),
             "degraded",
             "The disk of the state folder on host-2 has 4 MiB left.",
@@ -235,6 +249,29 @@ def test_the_most_urgent_comes_first_and_no_advice_twice() -> None:
     assert "The oldest pending scan was submitted 2 h 5 min ago." in health.issues
     assert len(health.issues) == 5
     assert len(health.recommendations) == 3
+
+
+def test_a_folder_that_cannot_be_read_is_no_full_disk() -> None:
+    """Its 0 bytes mean nothing: no issue speaks of space."""
+    assert len(replace(_HEALTHY, workers=(_NO_FOLDER,)).issues) == 1
+
+
+def _begun(seconds_ago: float, **changes: Any) -> Health:
+    """Return a system of this host that began so long ago and has no worker yet."""
+    # Any: the values are those of whatever field a test changes.
+    began = LocalSystem(started_at=NOW - timedelta(seconds=seconds_ago))
+    return replace(_HEALTHY, workers=(), system=began, **changes)
+
+
+def test_a_worker_that_was_just_started_is_starting() -> None:
+    """Scans may wait; after half a minute without a heartbeat there is no worker."""
+    for health in (_begun(0), _begun(29), _begun(5, metrics=replace(_IDLE, pending=3))):
+        assert health.is_starting
+        assert (health.status, health.issues) == ("degraded", ("The worker is starting.",))
+    assert _begun(31).issues == ("No worker is running.",)
+    assert replace(_begun(5), workers=(_WORKER,)).issues == ()
+    assert not replace(_begun(5), workers=(_WORKER,)).is_starting
+    assert "No worker is running." not in _begun(5, database=_DOWN).issues
 
 
 def test_the_same_disk_is_told_of_once() -> None:

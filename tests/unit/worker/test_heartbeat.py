@@ -132,7 +132,7 @@ async def test_a_state_folder_that_is_gone_is_a_part_with_its_reason(tmp_path: P
     [sent] = await _sent(folder, ScriptedSandbox())
     assert sent.disk_free_bytes == 0
     reason = f"{folder} cannot be used: No such file or directory."
-    assert sent.parts.disk == PartStatus(ok=False, reason=reason)
+    assert sent.parts.disk == PartStatus(ok=False, reason=reason, is_readable=False)
 
 
 async def test_a_worker_whose_row_cannot_be_removed_ends_all_the_same(tmp_path: Path) -> None:

@@ -105,7 +105,8 @@ def socket_mode(path: Path) -> Finding:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        return failed("docker-socket", f"{path}: {error.strerror}", "Set DOCKER_SOCKET_PATH.")
+        # The engine does not answer there either, and that finding says what to do.
+        return failed("docker-socket", f"{path}: {error.strerror}", "")
     if mode & stat.S_IWOTH:
         advice = f"chmod 660 {path}, and give it to the group `docker`."
         return warned("docker-socket", f"{path} can be written by everybody", advice)

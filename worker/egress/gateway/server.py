@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -31,6 +32,9 @@ _log = logging.getLogger("safeurl.egress")
 _BACKLOG: Final = 128
 _SOCKETS_MODE: Final = 0o711
 _GROUP_ENTERS: Final = 0o010
+#: A gateway that ends gives its lock back within a second; a longer wait is said.
+_QUIET_WAIT_S: Final = 1.0
+_LOCK_POLL_S: Final = 0.05
 
 
 def run_gateway(settings: Settings) -> None:
@@ -93,8 +97,24 @@ def _locked(path: Path) -> Iterator[int]:
     """
     with path.open("a") as lock:
         path.chmod(0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_soon_ours(lock.fileno()):
+            _log.warning("egress.waiting dir=%s: another gateway serves this folder", path.parent)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock.fileno()
+
+
+def _is_soon_ours(lock: int) -> bool:
+    """Take the lock if it gets free soon, as after a restart."""
+    deadline_s = time.monotonic() + _QUIET_WAIT_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline_s:
+                return False
+            time.sleep(_LOCK_POLL_S)
+        else:
+            return True
 
 
 def _remove_sockets(directory: Path) -> None:
