@@ -15,6 +15,7 @@ from typing import cast
 
 from msgspec import Struct
 
+from fetcher.content.charset import decode_text
 from fetcher.deadline import Deadline
 from fetcher.failure import FetchFailedError
 from fetcher.fetch import parse_request
@@ -31,6 +32,9 @@ from safeurl.model.report import Tls
 #: Modules that are imported only when a fetch needs them, besides those that are imported above.
 _LAZY_MODULES = (
     "brotli",
+    "encodings.ascii",
+    "encodings.cp1252",
+    "encodings.latin_1",
     "fetcher.page.dom",
     "fetcher.page.prescan",
     "fetcher.page.script.reader",
@@ -108,29 +112,34 @@ def _connection() -> socket.socket:
 
 def preload() -> None:
     """Import the modules, and rehearse a fetch."""
-    for name in _LAZY_MODULES:
-        importlib.import_module(name)
+    import_modules()
     parse_html(_PAGE, "utf-8", _URL)
-    parse_html(_PAGE, "windows-1252", _URL)
+    decode_text(_PAGE, "windows-1252")
     _rehearse_fetch()
     _rehearse_tls()
+
+
+def import_modules() -> None:
+    """Import all modules that a fetch may need, except those for rare kinds of pages."""
+    for name in _LAZY_MODULES:
+        importlib.import_module(name)
 
 
 def _rehearse_fetch() -> None:
     """Fetch the recorded page; its report is dropped."""
     request = parse_request(_REQUEST)
-    descriptor = os.open(os.devnull, os.O_WRONLY)
-    try:
-        writer, policy = ReportWriter(descriptor), AddressPolicy.parse(request.policy)
-        Session(request, writer, policy, _RecordedDialler()).run()
-    finally:
-        os.close(descriptor)
+    # The report is short enough for a pipe that nobody reads.
+    reader, writer = os.pipe()
+    policy = AddressPolicy.parse(request.policy)
+    Session(request, ReportWriter(writer), policy, _RecordedDialler()).run()
+    os.close(reader)
+    os.close(writer)
 
 
 def _rehearse_tls() -> None:
     """Begin a handshake, read a certificate, and send a request over HTTP/2."""
     context = verifying_context("a.example", ("h2", "http/1.1"))
-    client = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="a.example")
+    client = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=b"a.example")
     with contextlib.suppress(ssl.SSLWantReadError):
         client.do_handshake()
     Tls(version="TLSv1.3", **describe(_CERTIFICATE))

@@ -10,7 +10,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -154,7 +154,9 @@ def _connect(address: str, port: int, deadline: Deadline) -> socket.socket:
             Outcome.CONNECT_TIMEOUT, f"No time was left to connect to {endpoint}."
         )
     try:
-        return socket.create_connection((address, port), timeout=deadline.left())
+        # As bytes, because Python would import its IDNA codec for a string.
+        host: Any = address.encode("ascii")
+        return socket.create_connection((host, port), timeout=deadline.left())
     except TimeoutError as error:
         raise FetchFailedError(
             Outcome.CONNECT_TIMEOUT, f"{endpoint} did not accept the connection in time."

@@ -86,7 +86,9 @@ def _handshake(
 ) -> ssl.SSLSocket:
     try:
         connection.settimeout(max(0.001, deadline.within(_HANDSHAKE_S).left()))
-        return context.wrap_socket(connection, server_hostname=host.removesuffix("."))
+        # As bytes, because Python would import its IDNA codec for a string.
+        name = host.removesuffix(".").encode("ascii")
+        return context.wrap_socket(connection, server_hostname=name)
     except ssl.SSLCertVerificationError:
         connection.close()
         raise
