@@ -7,7 +7,7 @@ FROM ${BASE_IMAGE}
 LABEL safeurl.stage=fetcher
 COPY site /opt/safeurl
 COPY app /opt/safeurl
-COPY fetcher_tree.py /
+COPY fetcher_tree.py fetcher_bundle.py fetcher_start.py /
 # Loads every module of the fetcher inside the new tree: nothing else of ours, no library missing.
 RUN ["python3", "/fetcher_tree.py", "/tree"]
 
@@ -16,5 +16,6 @@ COPY --from=0 /tree /
 ENV PATH=/usr/local/bin:/usr/bin PYTHONPATH=/opt/safeurl PYTHONDONTWRITEBYTECODE=1
 WORKDIR /
 USER 65534:65534
-# -P: the working directory is no place to import from.
-ENTRYPOINT ["python3", "-P", "-m", "fetcher"]
+# -I: nothing of the environment or the working directory. -S: no search for packages. -B: no bytecode is written.
+# `python3 -P -m fetcher` does the same, and takes half as long again to start.
+ENTRYPOINT ["python3", "-I", "-S", "-B", "/opt/safeurl/start.pyc"]

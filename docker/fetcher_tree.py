@@ -4,7 +4,8 @@
 `fetcher_tree.py TARGET` runs in the first stage of docker/fetcher.Dockerfile, on a base that has
 a shell and a package manager, and copies what Python and /opt/safeurl need. Where things lie is
 asked of the interpreter, so that Debian's own and one under /usr/local are both found. At the end
-every module of the fetcher is loaded inside the new tree. Only the standard library is needed.
+every module of the fetcher is loaded inside the new tree, and stored in the one file from which
+`fetcher_start.py` loads them. Only the standard library is needed.
 """
 
 import compileall
@@ -54,15 +55,10 @@ TEXTS = {
 }
 #: A name by which OpenSSL looks for an authority.
 HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
+UNCHECKED = py_compile.PycInvalidationMode.UNCHECKED_HASH
 LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
-LOAD_ALL = (
-    "import ctypes, fetcher, importlib, pkgutil, ssl\n"
-    "for module in pkgutil.walk_packages(fetcher.__path__, 'fetcher.'):\n"
-    "    if not module.name.endswith('__main__'):\n"
-    "        importlib.import_module(module.name)\n"
-    "for name in ('brotli', 'mmh3', 'zstandard'):\n"
-    "    importlib.import_module(name)\n"
-)
+#: Beside this script in the stage.
+START, BUNDLE = Path(__file__).with_name("fetcher_start.py"), "fetcher_bundle.py"
 
 
 class Tree:
@@ -169,25 +165,34 @@ def compile_all(root: Path) -> None:
         quiet=1,
         force=True,
         workers=0,
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        invalidation_mode=UNCHECKED,
         stripdir=str(root),
         prependdir="/",
     )
     if not done:
         sys.exit("a module could not be compiled")
+    start = APP / "start.pyc"
+    py_compile.compile(
+        str(START),
+        cfile=str(root / start.relative_to("/")),
+        dfile=str(start.with_suffix(".py")),
+        doraise=True,
+        invalidation_mode=UNCHECKED,
+    )
 
 
-def load_all(root: Path) -> None:
-    """Load every module of the fetcher inside the tree, with nothing else in sight."""
+def bundle(root: Path) -> None:
+    """Load every module of the fetcher inside the tree, with nothing else in sight; store them."""
+    script = START.with_name(BUNDLE).read_text(encoding="utf-8")
     child = os.fork()
     if child == 0:
         os.chroot(root)
         os.chdir("/")
         os.execve(  # noqa: S606 - the interpreter under test
             sys.executable,
-            ["python3", "-P", "-c", LOAD_ALL],
-            # PATH as in the image: by it Python finds where its library lies.
-            {"PATH": PATH, "PYTHONPATH": str(APP), "PYTHONDONTWRITEBYTECODE": "1"},
+            ["python3", "-I", "-S", "-B", "-c", script, str(APP)],
+            # As in the image: by it Python finds where its library lies.
+            {"PATH": PATH},
         )
     if os.waitpid(child, 0)[1]:
         sys.exit("the fetcher does not load in its own tree")
@@ -212,7 +217,7 @@ def main(target: str) -> None:
     if Path("/etc/ld.so.cache").exists():
         tree.add(Path("/etc/ld.so.cache"))
     compile_all(tree.root)
-    load_all(tree.root)
+    bundle(tree.root)
 
 
 if __name__ == "__main__":

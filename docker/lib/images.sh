@@ -14,7 +14,7 @@ for module in "${FETCHER_CORE[@]}"; do FETCHER_FILES+=("safeurl/$module.py"); do
 SERVICE_FILES=(safeurl worker api fetcher schema.sql pyproject.toml docker/valkey)
 
 ensure_fetcher_image() {
-    ensure_image fetcher "$FETCHER_LOCK" stage_fetcher docker/fetcher_tree.py "${FETCHER_FILES[@]}"
+    ensure_image fetcher "$FETCHER_LOCK" stage_fetcher docker/fetcher_{tree,bundle,start}.py "${FETCHER_FILES[@]}"
 }
 
 ensure_service_image() {
@@ -84,7 +84,7 @@ stage_fetcher() {
         cp -R "$file" "$1/$file"
     done
     find "$1" -name __pycache__ -prune -exec rm -rf {} +
-    cp docker/fetcher_tree.py "$1/.."
+    cp docker/fetcher_{tree,bundle,start}.py "$1/.."
 }
 
 # As an installed wheel: with its version, its schema.sql and nothing of the tests.

@@ -30,6 +30,8 @@ from tests.support.routes import STANDARD_ROUTES, encoded
 from worker.sandbox.options import EGRESS_MOUNT, ENVIRONMENT
 
 FOLDER = Path(__file__).parents[2] / "docker/seccomp"
+#: As in docker/fetcher.Dockerfile.
+ENTRYPOINT = ("python3", "-I", "-S", "-B", "/opt/safeurl/start.pyc")
 _NOBODY = 65534
 _MIB = 1024 * 1024
 _TIMEOUT_S = 120
@@ -93,12 +95,10 @@ class Bundle:
             "ociVersion": "1.0.2",
             "process": {
                 "user": {"uid": _NOBODY, "gid": _NOBODY},
-                "args": ["python3", "-P", "-m", "fetcher", *scenario.options],
+                "args": [*ENTRYPOINT, *scenario.options],
                 "env": [
                     *ENVIRONMENT,
                     "PATH=/usr/local/bin:/usr/bin:/bin",
-                    "PYTHONPATH=/opt/safeurl",
-                    "PYTHONDONTWRITEBYTECODE=1",
                 ],
                 "cwd": "/",
                 "capabilities": {},
