@@ -21,17 +21,6 @@ class AttemptReader(Protocol):
         """
 
 
-class AttemptHistory(Protocol):
-    """Reads what the last attempts took."""
-
-    async def recent_attempts(self, *, limit: int, since: datetime | None = None) -> list[Attempt]:
-        """Return attempts that have ended, those of the newest scan first.
-
-        With `since`, only those of scans that were submitted then or later. Rows that cannot be
-        read are left out. The cost grows with `limit`, not with the number of scans.
-        """
-
-
 class AttemptEnds(Protocol):
     """Ends attempts, for workers, for the rescuer, and for a person who cancels.
 

@@ -2,11 +2,11 @@
 
 from typing import Protocol
 
-from safeurl.ports.attempts import AttemptHistory, AttemptReader, AttemptStore
+from safeurl.ports.attempts import AttemptReader, AttemptStore
 from safeurl.ports.audit import AuditLedger, AuditTrail
 from safeurl.ports.backlog import Backlog
 from safeurl.ports.leadership import Leadership
-from safeurl.ports.metrics import MetricsReader
+from safeurl.ports.metrics import AttemptHistory, MetricsReader
 from safeurl.ports.scans import ScanStore
 from safeurl.ports.schema import SchemaStore
 from safeurl.ports.view import ViewReader
