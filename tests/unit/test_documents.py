@@ -9,6 +9,8 @@ import pytest
 
 from safeurl.cli import entry
 from safeurl.cli.commands.foreground import WORST_FIRST
+from safeurl.model.attempt import PHASES
+from safeurl.services.phase_figures import OTHER
 from safeurl.settings.core import SETTING_NAMES
 from safeurl.settings.file import VARIABLE
 from safeurl.state import Outcome, State
@@ -21,7 +23,7 @@ MAX_README_LINES = 160
 #: The pages of docs/.
 NAMES = {
     *("install", "commands", "api", "settings", "operations", "security", "architecture"),
-    "development",
+    *("development", "performance"),
 }
 #: Steps of a scan that docs/architecture.md has to place.
 STEPS = ("submit", "claim", "run", "rescue", "seal", "cancel")
@@ -145,6 +147,13 @@ def test_settings_page_has_every_setting_of_the_example() -> None:
     example = re.findall(r"^#?([A-Z0-9_]+)=", env_example(), re.MULTILINE)
     assert sorted(rows) == sorted(example)
     assert set(rows) == SETTING_NAMES
+
+
+def test_performance_page_explains_every_phase() -> None:
+    """In their order, and the rest that none of them explains."""
+    text = (DOCS / "performance.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert rows == [*PHASES, OTHER]
 
 
 def test_commands_page_has_every_command() -> None:
