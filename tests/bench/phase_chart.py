@@ -1,17 +1,13 @@
-"""Draws docs/phases.svg from the document of `safeurl bench --json`.
+"""Draws the phases of `safeurl bench` as an SVG: each begins where the one before it ends."""
 
-safeurl bench --json | python -m tests.support.phase_chart > docs/phases.svg
-"""
-
-import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
 _WIDTH, _LEFT, _RIGHT, _ROW, _HEAD = 760, 96, 100, 20, 44
+#: One colour for each place where the work is done: queue, database, engine, gateway, page, rules.
 _COLOURS: Mapping[str, str] = {
-    "push": "#7c8a99",
+    "push": "#4f7cac",
     "wake": "#7c8a99",
     "dispatch": "#7c8a99",
     "claim": "#4f7cac",
@@ -25,10 +21,9 @@ _COLOURS: Mapping[str, str] = {
 }
 
 
-def chart(document: Mapping[str, Any]) -> str:
-    """Return an SVG in which each phase begins where the median of the one before it ends."""
-    # Any: a JSON document.
-    kinds: Sequence[Mapping[str, Any]] = document["kinds"]
+def chart(kinds: Sequence[Mapping[str, Any]]) -> str:
+    """Return an SVG of the medians, one part for each kind of start; all have one scale."""
+    # Any: a part of a JSON document.
     widest_ms = max(sum(phase["p50_ms"] for phase in kind["phases"]) for kind in kinds)
     parts: list[str] = []
     top = 8
@@ -42,7 +37,7 @@ def chart(document: Mapping[str, Any]) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>',
             f'<rect width="{_WIDTH}" height="{top}" fill="#ffffff"/>',
             *parts,
-            "</svg>",
+            "</svg>\n",
         ]
     )
 
@@ -69,12 +64,3 @@ def _kind(kind: Mapping[str, Any], top: int, per_ms: float) -> Iterator[str]:
 def _text(x: float, y: float, words: str, weight: str = "normal", anchor: str = "start") -> str:
     look = f'font-weight="{weight}" text-anchor="{anchor}" fill="#222222"'
     return f'<text x="{x:.1f}" y="{y}" {look}>{escape(words)}</text>'
-
-
-def main() -> None:
-    """Read the document from standard input, and write the picture."""
-    sys.stdout.write(chart(json.load(sys.stdin)) + "\n")
-
-
-if __name__ == "__main__":
-    main()
