@@ -1,4 +1,4 @@
-"""What holds for every test, whoever started it and however busy the machine is."""
+"""Settings of every test, for every user and every load of the machine."""
 
 import signal
 

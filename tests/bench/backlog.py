@@ -1,6 +1,6 @@
-"""What `/health` and a turn of the leader take beside a short and a long backlog.
+"""The times of `/health` and of a leader's sweep with a short and a long backlog.
 
-`python -m tests.bench.backlog` prints these figures alone.
+`python -m tests.bench.backlog` prints only these figures.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _Call = Callable[[], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What it takes beside one number of waiting scans, in milliseconds."""
+    """The times with one number of waiting scans, in milliseconds."""
 
     #: Over HTTP, of a process of its own.
     http_ms: float
@@ -41,7 +41,7 @@ class Backlog:
 
 
 def beside_backlogs(folder: Path) -> tuple[Backlog, Backlog]:
-    """Return what it takes beside few and beside many scans, with SQLite and Valkey."""
+    """Return the times with few and with many scans, with SQLite and Valkey."""
     settings = Settings.read({"SAFEURL_STATE_DIR": str(folder)})
     with Valkey(settings.valkey_dir):
         return asyncio.run(_both(settings))

@@ -36,7 +36,7 @@ _ROOMY = lab_policy(
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """What the tunnels carried, and what it took."""
+    """The bytes that the tunnels transferred, and the used resources."""
 
     gbit_per_s: float
     #: The gateway's own use of processors, in cores.
@@ -93,7 +93,7 @@ def connect_milliseconds(folder: Path, rounds: int = 300) -> tuple[float, float]
 
 
 class _Source:
-    """A process that sends zeros to whoever connects, as fast as they are taken."""
+    """A process that sends zeros to every client, as fast as the client reads."""
 
     def __enter__(self) -> Self:
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)

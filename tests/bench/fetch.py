@@ -1,4 +1,4 @@
-"""What the gateway costs a fetch: the same page, through it and straight from the bridge."""
+"""The cost of the gateway for a fetch: the same page, through it and directly over the bridge."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What gVisor costs a scan: the same fetch in a container of runc and in one of runsc."""
+"""The cost of gVisor for a scan: the same fetch in a container of runc and in one of runsc."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ class Cost:
 def runtime_cost(folder: Path) -> dict[str, Cost]:
     """Return each runtime's cost under the default caps; the rounds alternate.
 
-    gVisor is left out where the engine does not have it.
+    gVisor is left out if the engine does not have it.
     """
     defaults = Settings.read({})
     samples: dict[str, list[Cost]] = {RUNC: []}

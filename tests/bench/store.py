@@ -22,7 +22,7 @@ _MOVES = 3
 
 
 def submits_per_second(folder: Path) -> float:
-    """Return how many single submits a second the service takes, each durable and queued."""
+    """Return the number of single submits per second, each durable and with its wake-up."""
     settings = Settings.read({"SAFEURL_STATE_DIR": str(folder)})
     with Valkey(settings.valkey_dir):
         return asyncio.run(_submits(settings))
@@ -91,7 +91,7 @@ def _result(scan: Scan, now: datetime) -> Result:
 
 
 class _NoQueue:
-    """A queue nobody listens to: only the database is measured here."""
+    """A queue without consumers, because only the database is measured here."""
 
     async def push(self, _scan_ids: object, *, first: bool = False) -> None:
         """Drop the wake-ups."""
@@ -109,4 +109,4 @@ class _NoQueue:
         return 0
 
     async def close(self) -> None:
-        """Hold nothing."""
+        """Do nothing: there is no connection."""

@@ -1,1 +1,1 @@
-"""What we promise under failure: everything is killed at random, and nothing accepted is lost."""
+"""The promises under failures: all parts are killed at random, and no accepted scan is lost."""

@@ -1,4 +1,4 @@
-"""What must hold after the drain; each check says what it counted and what was wrong."""
+"""The checks after the end of the scans; each reports its count and its faults."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ _COMMIT = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A promise, what was counted, and one sentence per breach."""
+    """A promise, the count, and one sentence per breach."""
 
     name: str
     counted: str
@@ -107,7 +107,7 @@ def legal_paths(found: Found) -> Check:
 
 
 def attempt_rows(found: Found) -> Check:
-    """Check that each claim has one row in `attempts`, which ended as the trail says."""
+    """Check that each claim has one row in `attempts` whose end equals the trail's."""
     faults = [
         f"{scan_id}: {fault}."
         for scan_id, trail in found.trails.items()
@@ -144,10 +144,10 @@ def one_leader(found: Found) -> Check:
 
 
 def deposed_are_refused(found: Found, deposed: int) -> Check:
-    """Check that no entry or seal of a term stands after what was written in the next one's time.
+    """Check that no entry or seal of a term comes after those of the next term.
 
-    Ids are given in the transaction that writes, so they tell the order of writes; the time of an
-    entry is its writer's, and may be that of before it was stopped.
+    Ids are assigned in the writing transaction, so they show the order of writes. The time of an
+    entry is its writer's, and may be from before the writer was stopped.
     """
     over_at = {row["term"] - 1: time_of(row["elected_at"]) + _COMMIT for row in found.terms}
     faults = []
@@ -172,7 +172,7 @@ def deposed_are_refused(found: Found, deposed: int) -> Check:
 def good_ends(found: Found, max_retries: int) -> Check:
     """Check that each page, all of which answer, was seen, unless faults used up its retries.
 
-    Whatever is broken around a sandbox says nothing about the page, and must not seem to.
+    A fault around a sandbox does not depend on the page, and must not look so.
     """
     faults = []
     given_up = 0

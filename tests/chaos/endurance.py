@@ -34,7 +34,7 @@ _SCAN_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What one process holds."""
+    """The resources of one process."""
 
     name: str
     rss_bytes: int
@@ -51,7 +51,7 @@ class _Look:
 
 
 def main(scans: int) -> int:
-    """Run the scans and print what each process held; return the exit code."""
+    """Run the scans and print the resources of each process; return the exit code."""
     routes = {"/": lambda _request: html("<title>Hello</title><p>Nothing to see.</p>")}
     with PageServer(routes) as server, tempfile.TemporaryDirectory(prefix="safeurl-") as folder:
         url = server.url("/")

@@ -47,14 +47,14 @@ class Engine:
         return self._process.pid if self._process else 0
 
     def client(self, timeout_s: float | None = 30.0) -> Any:
-        """Return a client, for which the SDK has no type; to be closed. It asks for the version."""
+        """Return a client, which the caller closes; the SDK has no types; it reads the version."""
         return APIClient(f"unix://{self.socket}", version="auto", timeout=timeout_s)
 
     def start(self) -> None:
         """Start it and return when it answers; one that ends at once is started again.
 
-        So does whoever supervises it: after a crash it may take another process, which has got the
-        number of the old one, for itself.
+        Its service manager does so too: after a crash it may take another process with the old
+        number for itself.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for _ in range(_STARTS):
@@ -99,9 +99,9 @@ class Engine:
 
     @staticmethod
     def _drop_stale(pid_file: Path) -> None:
-        """Remove a file that names a process which is not the engine's containerd any more.
+        """Remove a file that names a process which is no longer the engine's containerd.
 
-        It dies with its dockerd; until somebody buries it, the next one takes it for alive.
+        It ends with its dockerd; while it is a zombie, the next dockerd believes that it runs.
         """
         with contextlib.suppress(FileNotFoundError, ValueError):
             pid = int(pid_file.read_text(encoding="ascii"))
@@ -115,7 +115,7 @@ class Engine:
         return path
 
     def stop(self, *, kill: bool) -> None:
-        """End it: with `kill` as in a crash, where its containers go on until it is back."""
+        """Stop it: with `kill` as in a crash, during which its containers continue."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
@@ -127,7 +127,7 @@ class Engine:
         self._process = None
 
     def load(self, archive: Path) -> None:
-        """Take in images that another engine has saved."""
+        """Load images that another engine has saved."""
         client = self.client(120.0)
         try:
             with archive.open("rb") as data:
@@ -156,7 +156,7 @@ class Engine:
 
 
 def _lives(pid: int, name: str) -> bool:
-    """Return whether the process has this name and is no zombie."""
+    """Return whether the process has this name and is not a zombie."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -172,7 +172,7 @@ def save_image(name: str, archive: Path) -> None:
 
 
 def release_mounts(folder: Path) -> list[str]:
-    """Take away what engines have mounted below the folder; return what it was."""
+    """Unmount what engines have mounted below the folder; return the paths."""
     lines = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
     points = [point for line in lines if (point := line.split()[1]).startswith(f"{folder}/")]
     for point in reversed(points):

@@ -33,10 +33,10 @@ class Kill:
 
 
 class Chaos:
-    """Draws faults from a seed until it is told to stop, then makes everything whole again."""
+    """Draws faults from a seed until it is stopped, then repairs everything."""
 
     def __init__(self, fleet: Fleet, seed: int) -> None:
-        """Take whom to hit; nothing happens before `run`."""
+        """Store the targets; nothing happens before `run`."""
         self._fleet = fleet
         self._random = random.Random(seed)  # noqa: S311 - a seed is what is wanted
         self._mending: set[asyncio.Task[None]] = set()
@@ -120,7 +120,7 @@ class Chaos:
         return self._note(processes.kill([self._random.choice(found)]))
 
     async def _kill_job(self) -> bool:
-        """Kill the owner of a lease where one is known, else any job."""
+        """Kill the owner of a lease if one is known, else any job."""
         with contextlib.suppress(OSError):
             sql = "SELECT lease_owner FROM scan_jobs WHERE lease_owner IS NOT NULL"
             rows = await asyncio.to_thread(self._fleet.record.rows, sql)
@@ -131,7 +131,7 @@ class Chaos:
         return await self._kill_one(Kind.JOB)
 
     async def _kill_leader(self) -> bool:
-        """Kill the leader's whole tree; nothing else is broken before another leads."""
+        """Kill the leader's complete tree; no other fault occurs before another host leads."""
         found = await self._fleet.replaceable_leader()
         if found is None:
             return False
@@ -215,7 +215,7 @@ class Chaos:
     def _later(
         self, what: object, pause_s: float, mend: Callable[[], Coroutine[None, None, None]]
     ) -> None:
-        """Bring it back after the pause; until it is whole again nothing else breaks it."""
+        """Start it again after the pause; until it works there is no other fault of it."""
         self._away.add(what)
 
         async def wait_and_mend() -> None:

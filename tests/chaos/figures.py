@@ -13,7 +13,7 @@ _ODD = ("Traceback", "task.failed", "role.crashed", "role.killed")
 
 
 def of_scans(found: Found, seconds: float) -> list[str]:
-    """Say how scans ended, and in how many attempts."""
+    """Return how scans ended, and in how many attempts."""
     states = Counter(row["state"] for row in found.scans.values())
     outcomes = Counter(row["outcome"] for row in found.scans.values())
     attempts = Counter(row["attempt"] for row in found.scans.values())
@@ -25,14 +25,14 @@ def of_scans(found: Found, seconds: float) -> list[str]:
 
 
 def of_faults(counts: Counter[str], chaos_s: float) -> str:
-    """Say what was broken how often."""
+    """Return the number of faults of each kind."""
     total = sum(counts.values())
     every = chaos_s / total if total else 0.0
     return f"  faults: {total}, one every {every:.1f} s: {_listed(counts)}"
 
 
 def of_recovery(found: Sequence[Recovery]) -> str:
-    """Say how long scans waited after their worker was killed."""
+    """Return how long scans waited after their worker was killed."""
     if not found:
         return "  recovery from a killed worker: no scan was hit"
     worst = found[-1]
@@ -44,7 +44,7 @@ def of_recovery(found: Sequence[Recovery]) -> str:
 
 
 def of_logs(fleet: Fleet) -> str:
-    """Count what the workers' logs say that ought to be looked at."""
+    """Count the lines of the workers' logs that need attention."""
     counts: Counter[str] = Counter()
     for tree in fleet.trees:
         text = tree.log.read_text(encoding="utf-8", errors="replace") if tree.starts else ""

@@ -33,7 +33,7 @@ _LONGEST_KEPT_TERMS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to run, from the command line."""
+    """The options of a run, from the command line."""
 
     scans: int
     seed: int
@@ -50,7 +50,7 @@ class Plan:
 
     @property
     def longest_idle_s(self) -> float:
-        """How long a scan may be nobody's, the leader kept away and a server down meanwhile."""
+        """Return the longest allowed time of a scan without owner, leader and server."""
         return _LONGEST_KEPT_TERMS * self.term_s + _LONGEST_DOWN_S
 
     @property
@@ -60,12 +60,12 @@ class Plan:
 
     @property
     def drain_s(self) -> float:
-        """How long the last scan may take once nothing is broken any more."""
+        """Return the longest allowed time of the last scan after all faults have ended."""
         return self.lease_s * (self.max_retries + 2) + sum(self.backoff_s) + 90.0
 
 
 class Fleet:
-    """Starts everything, keeps the trees running, and leaves nothing behind."""
+    """Starts all parts, keeps the trees running, and leaves nothing behind."""
 
     def __init__(self, plan: Plan) -> None:
         """Prepare; nothing runs before `start`.
@@ -136,7 +136,7 @@ class Fleet:
         }
 
     async def start_sqld(self) -> None:
-        """Start the database server, where there is one; its port must not change."""
+        """Start the database server if there is one; its port must not change."""
         if self.sqld:
             port = self.sqld.port
             await asyncio.to_thread(self.sqld.start)
@@ -171,7 +171,7 @@ class Fleet:
         return any(tree.by_kind()[Kind.MAINTENANCE] for tree in self.trees)
 
     async def leader(self) -> tuple[Tree | None, Row | None]:
-        """Return the newest term and the tree that leads in it, None for what is not there."""
+        """Return the newest term and the tree that leads in it; None for a missing one."""
         sql = "SELECT * FROM leader_terms ORDER BY term DESC LIMIT 1"
         try:
             rows = await asyncio.to_thread(self.record.rows, sql)
@@ -183,7 +183,7 @@ class Fleet:
         return next((tree for tree in self.trees if str(tree.pid) == pid), None), rows[0]
 
     async def replaceable_leader(self) -> tuple[Tree, Row] | None:
-        """Return who leads, if it does and another tree could at once."""
+        """Return the leader, if it leads and another tree could do so at once."""
         if self.sqld and not self.sqld_is_up:
             return None
         tree, term = await self.leader()
@@ -193,7 +193,7 @@ class Fleet:
         return (tree, term) if all(each[Kind.MAINTENANCE] for each in kinds) else None
 
     async def next_term(self, after: int, timeout_s: float) -> Row | None:
-        """Wait for a term after that one, and return it; None when it does not come in time."""
+        """Wait for a term after this one, and return it; None if it does not come in time."""
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             _, newest = await self.leader()
@@ -203,7 +203,7 @@ class Fleet:
         return None
 
     async def wait_until_whole(self, timeout_s: float) -> None:
-        """Return once every tree has all its roles: one that only starts ends as it is told to."""
+        """Return once every tree has all its roles; a starting tree just ends on SIGTERM."""
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             kinds = [await asyncio.to_thread(tree.by_kind) for tree in self.trees]
@@ -214,7 +214,7 @@ class Fleet:
             await asyncio.sleep(0.5)
 
     async def stop_trees(self) -> list[int | None]:
-        """Ask every tree to end; return their statuses, None for one that had to be killed."""
+        """Send SIGTERM to every tree; return their statuses, None for one that had to be killed."""
         if self._tending:
             self._tending.cancel()
             await asyncio.gather(self._tending, return_exceptions=True)
@@ -223,7 +223,7 @@ class Fleet:
         return await asyncio.gather(*stops)
 
     def leftovers(self) -> list[str]:
-        """Return what trees that have ended left behind: processes, and sockets of sandboxes."""
+        """Return the remains of ended trees: processes, and sockets of sandboxes."""
         processes_left = [
             f"process {each.pid} of tree {tree.mark} is left"
             for tree in self.trees
@@ -234,7 +234,7 @@ class Fleet:
         return [*processes_left, *(f"{each} is left" for each in sockets)]
 
     def close(self) -> None:
-        """End what is left, by force where it must be."""
+        """End what is left, with SIGKILL if necessary."""
         steps: list[Callable[[], object]] = [
             *(tree.kill_all for tree in self.trees),
             *(lambda engine=engine: engine.stop(kill=False) for engine in self.engines),

@@ -33,7 +33,7 @@ _WHOLE_S = 45.0
 
 
 def main() -> int:
-    """Run it; 0 when every check holds, 1 when one does not, 2 when it could not be run."""
+    """Run it; return 0 if every check passes, 1 if one fails, 2 if it could not run."""
     parser = argparse.ArgumentParser(prog="tests/chaos/run.sh")
     parser.add_argument("scans", type=int)
     parser.add_argument("seed", type=int)
@@ -70,7 +70,7 @@ def main() -> int:
 
 
 def say(line: object) -> None:
-    """Print a line at once, so that a run that is cut off has said what it knew."""
+    """Print a line at once, so that an interrupted run has shown its results."""
     print(line, flush=True)  # noqa: T201 - a command prints
 
 
@@ -102,7 +102,7 @@ class _Run:
         self._chaos_s = 0.0
 
     async def through(self) -> int:
-        """Do it all and print what came of it."""
+        """Run everything and print the results."""
         began = time.monotonic()
         sampling = asyncio.create_task(self._sampler.run())
         try:
@@ -246,7 +246,7 @@ class _Run:
 
 
 async def _unless_ended(work: Coroutine[None, None, None], other: asyncio.Task[None]) -> None:
-    """Await the work; what the other task raises meanwhile ends it."""
+    """Await the work; an error of the other task ends it."""
     task = asyncio.create_task(work)
     try:
         await asyncio.wait({task, other}, return_when=asyncio.FIRST_COMPLETED)

@@ -46,7 +46,7 @@ def send(number: signal.Signals, pids: Iterable[int]) -> list[int]:
 
 
 def bury(own: Iterable[int]) -> None:
-    """Wait for adopted orphans that have ended, but not for `own` children, who are waited for."""
+    """Wait for adopted orphans that have ended, but not for `own` children, which have a caller."""
     mine = set(own)
     for each in psutil.Process().children():
         if each.pid not in mine and _state(each) == psutil.STATUS_ZOMBIE:
@@ -55,7 +55,7 @@ def bury(own: Iterable[int]) -> None:
 
 
 def open_files(pid: int) -> set[str]:
-    """Return what the process' descriptors point at."""
+    """Return the targets of the process' descriptors."""
     found = set()
     with contextlib.suppress(OSError):
         for entry in Path(f"/proc/{pid}/fd").iterdir():

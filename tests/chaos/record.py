@@ -1,4 +1,4 @@
-"""What the database says, read with plain SQL and none of our own store's code."""
+"""The data of the database, read with plain SQL and without our own store's code."""
 
 import json
 import sqlite3
@@ -28,7 +28,7 @@ class SQLiteRecord:
     """A file."""
 
     def __init__(self, path: Path) -> None:
-        """Take the file; it may not be there yet."""
+        """Store the path; the file may not exist yet."""
         self._path = path
 
     def rows(self, sql: str) -> list[Row]:
@@ -45,7 +45,7 @@ class SqldRecord:
     """A libSQL server, over its HTTP pipeline."""
 
     def __init__(self, authority: str) -> None:
-        """Take host and port."""
+        """Store host and port."""
         self._url = f"http://{authority}/v2/pipeline"
 
     def rows(self, sql: str) -> list[Row]:
@@ -73,7 +73,7 @@ def time_of(text: str) -> datetime:
 
 
 def attempt(row: Row) -> Attempt:
-    """Return a row of `attempts` as the core knows it, but for what is known of its sandbox."""
+    """Return a row of `attempts` as the core's type, without the facts of its sandbox."""
     return Attempt(
         scan_id=row["scan_id"],
         attempt=row["attempt"],
@@ -89,7 +89,7 @@ def attempt(row: Row) -> Attempt:
 
 
 def entry(row: Row) -> AuditEntry:
-    """Return a row of `audit_logs` as the core knows it."""
+    """Return a row of `audit_logs` as the core's type."""
     return AuditEntry(
         id=row["id"],
         scan_id=row["scan_id"],

@@ -21,7 +21,7 @@ class Recovery:
 def recoveries(trails: Iterable[Sequence[AuditEntry]], kills: Sequence[Kill]) -> list[Recovery]:
     """Return one for each kill that hit a scan, the slowest last.
 
-    `trails` are whole, each of one scan and oldest first. A scan whose end or return was written
+    `trails` are complete, each of one scan and oldest first. A scan whose end or return was written
     before the kill was not hit by it.
     """
     return sorted(found for trail in trails for found in _of_one(trail, kills))
@@ -48,7 +48,7 @@ def _is_recovered(entry: AuditEntry) -> bool:
 def _killed(
     pid: int, after: datetime, before: datetime | None, kills: Sequence[Kill]
 ) -> datetime | None:
-    """Return when the process was killed, if that was while it held the scan."""
+    """Return the time of the kill of the process, if it had the scan then."""
     return next(
         (
             kill.at

@@ -1,4 +1,4 @@
-"""A look at the database every second: how much is open, and what idles."""
+"""Reads the database every second: the number of open scans, and the idle ones."""
 
 import asyncio
 import contextlib
@@ -20,15 +20,15 @@ _OPEN = (
 
 
 class Sampler:
-    """Remembers the longest that a scan was nobody's.
+    """Records the longest time of a scan without an owner.
 
-    Nobody's is a scan whose lease has run out, and one that is due and that no wake-up is on its
-    way for. `worst_s` is all of that time; `worst_calm_s` only what followed the last blow to the
-    database, the queue or a leader, because only then somebody could have come.
+    A scan has no owner if its lease has expired, or if it is due and has no wake-up. `worst_s` is
+    this time in total; `worst_calm_s` counts only after the last fault of the database, the queue
+    or a leader, because a worker can come only then.
     """
 
     def __init__(self, fleet: Fleet, queue: RQQueue, shaken_at: Callable[[], datetime]) -> None:
-        """Take what to look at, and when a leader or what it needs was last hit."""
+        """Store the database, and the time of the last fault of a leader or its parts."""
         self._fleet = fleet
         self._queue = queue
         self._shaken_at = shaken_at

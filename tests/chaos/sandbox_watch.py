@@ -15,7 +15,7 @@ _FILTER = {"label": f"{labels.MANAGED}=true", "type": "container", "event": ["st
 
 
 class SandboxWatch:
-    """The sandboxes that run now over all engines, and what should not have been."""
+    """The sandboxes that run now on all engines, and those that should not have run."""
 
     def __init__(self, engines: Iterable[Engine]) -> None:
         """Begin to follow the engines, each in a thread that lives as long as we do."""

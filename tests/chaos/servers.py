@@ -84,7 +84,7 @@ class TcpValkey:
 
 
 def free_port() -> int:
-    """Return a TCP port of loopback that nobody uses now."""
+    """Return a free TCP port of loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

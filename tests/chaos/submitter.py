@@ -17,7 +17,7 @@ _MOST_OPEN = 16
 
 
 def pages() -> PageServer:
-    """Return a server of quick pages, slow ones, and ones that say 404 or 500."""
+    """Return a server of quick pages, slow ones, and ones with status 404 or 500."""
     routes: Mapping[str, Handler] = {
         "/quick": lambda _: html("<title>Quick</title><form><input type=password></form>"),
         "/slow": _slow,
@@ -36,7 +36,7 @@ class Submitter:
     """Submits through the service, as every face does; also wakes workers twice for some."""
 
     def __init__(self, settings: Settings, server: PageServer, seed: int) -> None:
-        """Take where to submit and which pages to name."""
+        """Store the address for submits and the pages."""
         self._settings = settings
         self._server = server
         self._random = random.Random(f"{seed} submits")  # noqa: S311 - a seed is what is wanted
@@ -47,7 +47,7 @@ class Submitter:
         self.duplicates = 0
 
     async def run(self, scans: int, count_open: Callable[[], int]) -> None:
-        """Hand in as many scans as that, while not too many are open."""
+        """Submit so many scans, with a limit of open ones."""
         async with open_service(self._settings) as service:
             while len(self.acknowledged) < scans:
                 if count_open() < _MOST_OPEN:

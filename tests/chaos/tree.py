@@ -1,4 +1,4 @@
-"""One `safeurl worker` with all its processes, kept running as systemd would."""
+"""One `safeurl worker` with all its processes, kept running as systemd would do."""
 
 import contextlib
 import signal
@@ -21,7 +21,7 @@ _EVENT_LOOP = "anon_inode:[eventpoll]"
 
 
 class Kind(StrEnum):
-    """What a process of a tree is."""
+    """The kind of a process of a tree."""
 
     SUPERVISOR = "supervisor"
     GATEWAY = "gateway"
@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 
 def kind_of(process: psutil.Process, supervisor: int) -> Kind:
-    """Tell what a process of the supervisor's tree is by what it has open."""
+    """Return the kind of a process of the supervisor's tree, from its open files."""
     if process.pid == supervisor:
         return Kind.SUPERVISOR
     if process.ppid() != supervisor:
@@ -44,7 +44,7 @@ def kind_of(process: psutil.Process, supervisor: int) -> Kind:
 
 
 class Tree:
-    """A supervised worker on a host name of its own, so that no other tree knows its processes."""
+    """A supervised worker with its own host name, so that no other tree knows its processes."""
 
     def __init__(self, number: int, environ: Mapping[str, str], folder: Path) -> None:
         """Prepare; nothing runs before `start`."""
@@ -79,12 +79,12 @@ class Tree:
             self._start_at_s = time.monotonic() + _RESTART_S
 
     def reboot(self) -> list[int]:
-        """Kill all of it; what comes next is, to all others, another machine."""
+        """Kill all of it; the next tree is another machine for all others."""
         self._boots += 1
         return self.kill_all()
 
     def hold_down(self, seconds: float) -> list[int]:
-        """Kill all of it, and let it be started again only after so long."""
+        """Kill all of it, and let it start again only after so long."""
         self._held_until_s = time.monotonic() + seconds
         return self.kill_all()
 
@@ -94,7 +94,7 @@ class Tree:
         return processes.kill([self.pid, *self.pids()] if self.pid else self.pids())
 
     def kill_supervisor(self) -> list[int]:
-        """Kill the supervisor alone; its children are told by the kernel."""
+        """Kill the supervisor alone; the kernel sends SIGTERM to its children."""
         self.hit = True
         return processes.kill([self.pid]) if self.pid else []
 
@@ -106,7 +106,7 @@ class Tree:
                 self._process.send_signal(signal.SIGTERM)
 
     def stop(self, timeout_s: float) -> int | None:
-        """Ask it to end and return its status, None when it had to be killed."""
+        """Send SIGTERM and return the status, None if it had to be killed."""
         if self._process is None:
             return None
         self.tell()
@@ -122,7 +122,7 @@ class Tree:
         return [each.pid for each in processes.members(self.mark)]
 
     def by_kind(self) -> dict[Kind, list[int]]:
-        """Return its processes by what they are."""
+        """Return its processes by their kinds."""
         found: dict[Kind, list[int]] = {kind: [] for kind in Kind}
         for each in processes.members(self.mark):
             with contextlib.suppress(psutil.Error):

@@ -45,7 +45,7 @@ def _lines(system: System, *arguments: str) -> list[dict[str, object]]:
 
 
 def test_verify_tells_that_all_is_well(system: System) -> None:
-    """Exit code 0, what was seen, and a head that fits as an anchor the next time."""
+    """Exit code 0, the counts, and the newest seal, which is a valid anchor the next time."""
     done = system.run("audit", "verify")
     assert (done.returncode, done.stderr) == (0, "")
     seen, well, head = done.stdout.splitlines()
@@ -112,7 +112,7 @@ def test_text_that_is_no_text_is_told_of(system: System) -> None:
 
 
 def test_show_prints_a_scans_trail(system: System) -> None:
-    """A line per step, hostile text made harmless; also when the scan itself is gone."""
+    """One line per move, with hostile text cleaned; also after the scan was deleted."""
     scan = make_scan(source="ho\x1b[2Jst")
 
     async def fill(store: Store) -> Scan:
@@ -144,7 +144,7 @@ def test_show_of_an_unknown_scan(system: System) -> None:
 
 
 def test_export_is_the_whole_trail(system: System) -> None:
-    """Each seal stands after its rows, and its hash can be computed from what was exported."""
+    """Each seal follows its rows, and its hash can be computed from the export."""
     lines = _lines(system)
     kinds = [line["kind"] for line in lines]
     assert kinds == (["row"] * ROWS_PER_SEAL + ["seal"]) * 3 + ["row"] * (ROWS - SEALED_ROWS)
@@ -156,7 +156,7 @@ def test_export_is_the_whole_trail(system: System) -> None:
 
 
 def test_export_goes_on_where_an_earlier_one_ended(system: System) -> None:
-    """After the last row of a seal; a seal that ends in the midst of what is left is whole."""
+    """It starts after the last row of a seal; a seal that covers older rows too is complete."""
     lines = _lines(system)
     assert _lines(system, "--after", "29") == []
     assert lines[17]["kind"] == "seal"

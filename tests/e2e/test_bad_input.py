@@ -16,7 +16,7 @@ _SAFEURL = "from safeurl.cli import main; main()"
 
 @pytest.fixture
 def system(tmp_path: Path) -> System:
-    """Return an installation of its own, with a database that holds nothing."""
+    """Return a separate installation with an empty database."""
     system = System(tmp_path / "state")
     assert system.run("migrate").returncode == 0
     return system
@@ -74,7 +74,7 @@ def test_arguments_that_mean_nothing(system: System, code: str, arguments: list[
     ids=" ".join,
 )
 def test_looking_makes_no_database(tmp_path: Path, command: list[str]) -> None:
-    """A folder that was misspelt is said to hold none: it is not one in which all is well."""
+    """A misspelt folder is reported to have no database; it does not look like a healthy one."""
     system = System(tmp_path / "misspelt")
     done = system.run(*command)
     said = f"There is no database at {system.settings.database_path}. SAFEURL_STATE_DIR names"
@@ -83,7 +83,7 @@ def test_looking_makes_no_database(tmp_path: Path, command: list[str]) -> None:
 
 
 def test_a_list_with_bytes_that_are_no_text(system: System) -> None:
-    """The other lines are recorded, a line without end costs no memory worth a word."""
+    """The other lines are recorded, and a line without end uses little memory."""
     lines = b"\xff\xfe\x00\nhttps://example.com/\n" + b"a" * 50_000_000 + b"\nhttps://example.org/"
     done = _run(system, _SUBMIT, b"-", stdin=lines)
     assert done.returncode == 2
@@ -94,7 +94,7 @@ def test_a_list_with_bytes_that_are_no_text(system: System) -> None:
 
 
 def test_several_urls_on_a_line_are_each_a_scan(system: System) -> None:
-    """As arguments and in a pipe; what is refused or left out is said, and keeps no other out."""
+    """As arguments and in a pipe; refused and left out words are named and stop no other URL."""
     arguments = (
         b"--json",
         b"https://a.example/x http://b.example",
@@ -139,7 +139,7 @@ HTTPS://A.EXAMPLE/x
 def test_a_list_is_told_by_its_lines_and_counted(
     system: System, tmp_path: Path, encoding: str, source: list[str]
 ) -> None:
-    """What is taken, refused, a duplicate and no URL, on any way in."""
+    """Taken, refused and duplicate URLs and other words, for every kind of input."""
     data = _LIST.replace("\n", "\r\n").encode(encoding)
     (tmp_path / "urls.txt").write_bytes(data)
     done = _run(system, _SUBMIT, *(each.encode() for each in source), stdin=data, cwd=tmp_path)
@@ -178,7 +178,7 @@ def test_a_list_longer_than_a_batch_is_taken_whole(system: System) -> None:
 
 
 def test_a_file_that_is_missing_is_named(system: System, tmp_path: Path) -> None:
-    """Nothing is handed in, not even what else was given."""
+    """Nothing is submitted, also not the other arguments."""
     done = _run(system, _SUBMIT, b"https://a.example/", b"--file", b"none.txt", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"Error: The file 'none.txt' cannot be read: No such file or directory." in done.stderr
@@ -214,7 +214,7 @@ def test_scan_opens_one_url(system: System) -> None:
 
 @pytest.mark.parametrize("stdin", [b"", b"\n# nothing but words\n"])
 def test_standard_input_without_a_url(system: System, stdin: bytes) -> None:
-    """An empty list is wrong input, and said to be so."""
+    """An empty list is wrong input, and gives an error."""
     done = _run(system, _SUBMIT, b"-", stdin=stdin)
     assert done.returncode == 2
     assert b"There is no URL on standard input." in done.stderr
@@ -239,7 +239,7 @@ def test_standard_input_that_is_closed(system: System) -> None:
 def test_a_dotenv_that_is_no_dotenv(
     system: System, tmp_path: Path, content: bytes, words: bytes
 ) -> None:
-    """What a settings file has wrong is said, exit 78."""
+    """The faults of a settings file are named, exit 78."""
     (tmp_path / "x.env").write_bytes(content)
     system.environ["SAFEURL_ENV_FILE"] = "x.env"
     done = _run(system, _SAFEURL, b"list", cwd=tmp_path)
@@ -248,7 +248,7 @@ def test_a_dotenv_that_is_no_dotenv(
 
 
 def test_a_dotenv_sets_only_what_is_ours(system: System, tmp_path: Path) -> None:
-    """Other programs' variables in it are none of our business."""
+    """Variables of other programs in it are ignored."""
     (tmp_path / "x.env").write_text("TMPDIR=/nowhere\nAPI_PORT=1234\n")
     system.environ["SAFEURL_ENV_FILE"] = "x.env"
     code = (
@@ -275,7 +275,7 @@ def test_a_state_folder_that_cannot_be(tmp_path: Path, command: str, folder: str
 
 
 def test_a_reader_that_has_gone(system: System) -> None:
-    """The exit code is that of any program in a broken pipe, and nobody is bothered with it."""
+    """The exit code is that of any program with a broken pipe, without an error message."""
     reading, writing = os.pipe()
     os.close(reading)
     with subprocess.Popen(

@@ -1,7 +1,7 @@
-"""Every command with its streams closed, full or dead: it does its work, and its exit code tells.
+"""Every command with closed, full or broken streams: it works, and its exit code shows the fault.
 
-Standard error holds nothing that a command needs: without it all is as with it. Where standard
-output is closed, nobody wanted it; where it is full or dead, the exit code says so.
+A command needs nothing from standard error: without it the result is the same. If standard output
+is closed, it is not needed; if it is full or broken, the exit code shows it.
 """
 
 import subprocess
@@ -25,7 +25,7 @@ _PATIENCE_S: Final = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Command:
-    """What is run, and its exit code where its streams are well."""
+    """A command, and its exit code with working streams."""
 
     arguments: tuple[str, ...]
     code: int = 0
@@ -78,7 +78,7 @@ def _outcome(system: System, scan_id: str) -> Outcome | None:
 
 
 def _expected(command: _Command, streams: str) -> int:
-    """Return the exit code that the streams let through."""
+    """Return the expected exit code with these streams."""
     if command.prints and streams in {"full stdout", "full both"}:
         return EXIT_UNAVAILABLE
     if command.prints and streams in {"dead stdout", "dead both"}:

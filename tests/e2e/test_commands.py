@@ -19,7 +19,7 @@ from tests.support.system import RunningWorker, System
 
 @pytest.fixture(scope="module")
 def pages() -> Iterator[PageServer]:
-    """Serve an innocent and a phishing-like page where sandboxes reach them."""
+    """Serve a harmless and a phishing page where sandboxes reach them."""
     routes = {
         "/": lambda _: html("<title>Hello</title><p>A page with some words on it.</p>" * 3),
         "/login": lambda _: html(LOGIN_PAGE),
@@ -35,7 +35,7 @@ def system(tmp_path: Path) -> System:
 
 
 def test_scan_in_the_foreground(system: System, pages: PageServer) -> None:
-    """`safeurl scan` starts all it needs, tells each state, and its exit code is the verdict."""
+    """`safeurl scan` starts all parts, prints each state, and its exit code is the verdict."""
     done = system.run("scan", pages.url("/login"))
     assert done.returncode in {10, 20}, done.stderr
     states = re.findall(r"^[•✓] (\w+)", done.stderr, re.MULTILINE)
@@ -116,7 +116,7 @@ def test_submit_and_look(system: System, pages: PageServer) -> None:
 
 
 def test_a_wait_that_takes_too_long(system: System, pages: PageServer) -> None:
-    """Exit 75, and the id is known although the scan did not end: nobody runs it yet."""
+    """Exit 75, and the id is printed although the scan did not end, because no worker runs."""
     done = system.run("--wait", "--timeout", "0.5", pages.url("/"), program="submit-scan")
     assert done.returncode == 75
     assert "they continue" in done.stderr
@@ -141,7 +141,7 @@ def test_migrate_says_what_it_did(system: System) -> None:
 
 
 def test_up_serves_and_scans(system: System, pages: PageServer) -> None:
-    """`safeurl up` takes a scan over HTTP, runs it, reports healthy, and stops on SIGTERM."""
+    """`safeurl up` accepts a scan over HTTP, runs it, reports healthy, and stops on SIGTERM."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     system.environ["API_PORT"] = str(port)

@@ -26,7 +26,7 @@ _SCAN_S = 60
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Yield a folder that the services' user may enter, and remove what containers made in it."""
+    """Yield a folder that the services' user may enter, and remove the containers' files in it."""
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="safeurl-compose-") as name:
         path = Path(name)
         path.chmod(0o711)
@@ -62,7 +62,7 @@ def _run(*command: str, timeout_s: float, environ: Mapping[str, str]) -> str:
 
 
 def _tool() -> list[str]:
-    """Return the words that start compose: the client's plugin before version 1."""
+    """Return the command that starts compose: the client's plugin before version 1."""
     plugin = ["docker", "compose"]
     found = subprocess.run([*plugin, "version"], check=False, capture_output=True, timeout=30)
     return ["docker-compose"] if found.returncode else plugin
@@ -86,7 +86,7 @@ def _do(project: str, environ: Mapping[str, str], *words: str) -> None:
 def _answer(
     client: httpx.Client, path: str, timeout_s: float, *keys: str, last: Collection[str]
 ) -> str:
-    """Return what is under the keys once it is one of the last; TimeoutError says what it was."""
+    """Return the value at the keys once it is a final one; TimeoutError names the last value."""
     deadline, seen = time.monotonic() + timeout_s, "no answer"
     while time.monotonic() < deadline:
         try:
@@ -126,7 +126,7 @@ _ASKING = {
 
 
 def _as_user(user: str, folder: Path, *command: str) -> str:
-    """Run a command of the service image as this user, with the folder; return what it said."""
+    """Run a command of the service image as this user, with the folder; return its output."""
     with docker_client() as client:
         said: bytes = client.containers.run(
             "safeurl-service:latest",
@@ -142,7 +142,7 @@ def _as_user(user: str, folder: Path, *command: str) -> str:
 
 
 def _users(project: str) -> dict[str, str]:
-    """Return what each service runs as, by the host's own numbers."""
+    """Return the user id of each service on the host."""
     users: dict[str, str] = {}
     with docker_client() as client:
         for each in client.containers.list():
@@ -153,7 +153,7 @@ def _users(project: str) -> dict[str, str]:
 
 
 def _make_old(project: str) -> None:
-    """Give the state volume back to nobody, with the modes that older releases gave."""
+    """Give the state volume back to nobody, with the modes of older releases."""
     change = "chown -R 65534:65534 /state && chmod -R u=rwX,go= /state && chmod 0700 /state"
     with docker_client() as client:
         client.containers.run(
@@ -175,10 +175,10 @@ def _scan(client: httpx.Client, url: str) -> str:
 
 
 def test_the_services_of_compose_scan_a_page(folder: Path) -> None:
-    """A scan that is posted to the published port is completed, and afterwards nothing is left.
+    """A scan that is posted to the published port completes, and afterwards nothing is left.
 
-    Each service has a user of its own, and the gateway serves the worker's alone. What an older
-    release has left in the state volume is still there after an upgrade.
+    Each service has its own user, and the gateway serves only the worker's. The data of an older
+    release in the state volume is kept by an upgrade.
     """
     project, port = f"safeurl-test-{secrets.token_hex(4)}", _free_port()
     environ = {

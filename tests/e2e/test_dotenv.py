@@ -1,4 +1,4 @@
-"""A settings file: what is misspelt there is refused, since a default would stay in place."""
+"""A settings file: misspelt names are refused, because the default would be used instead."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> System:
 
 
 def _faults(system: System, text: str) -> list[str]:
-    """Return what is said of the file, without its name, which begins every line."""
+    """Return the faults of the file, without its name, which begins every line."""
     Path(_FILE).write_text(text)
     done = system.run("list")
     assert (done.returncode, done.stdout) == (78, ""), done
@@ -75,7 +75,7 @@ def test_other_peoples_names_are_none_of_our_business(system: System) -> None:
 
 
 def test_the_example_has_no_fault(system: System) -> None:
-    """A copy of the whole example can be used as it is."""
+    """A copy of the complete example is valid."""
     example = Path(__file__).parents[2] / ".env.example"
     Path(_FILE).write_text(example.read_text())
     assert system.run("list").returncode == 0

@@ -1,4 +1,4 @@
-"""Standard output that fails, or cannot take every character: a sentence or an escape."""
+"""Standard output that fails, or lacks a character: an error message or an escape."""
 
 import errno
 import json
@@ -44,7 +44,7 @@ def _run(
 
 
 def _add_long(system: System) -> None:
-    """Add what makes a list of several hundred KiB."""
+    """Add enough scans for a list of several hundred KiB."""
     long = f"https://example.com/{'x' * 2000}"
     system.with_store(lambda store: store.add([make_scan(url=long) for _ in range(_SCANS)]))
 
@@ -67,7 +67,7 @@ def _sentence(number: int) -> bytes:
     ],
 )
 def test_a_full_device(system: System, command: list[str], unbuffered: str) -> None:
-    """It is said once, the exit code says that it may pass, and nothing follows at the end."""
+    """There is one message, the exit code means a temporary fault, and nothing follows."""
     with Path("/dev/full").open("wb") as full:
         done = _run(system, *command, stdout=full.fileno(), PYTHONUNBUFFERED=unbuffered)
     assert (done.returncode, done.stderr) == (75, _sentence(errno.ENOSPC))
@@ -83,7 +83,7 @@ def test_a_full_device_in_the_midst(system: System) -> None:
 
 
 def test_an_output_that_is_not_for_writing(system: System) -> None:
-    """Whatever else the operating system says is passed on."""
+    """Other messages of the operating system are passed on."""
     with Path("/dev/null").open("rb") as readable:
         done = _run(system, "version", stdout=readable.fileno())
     assert (done.returncode, done.stderr) == (75, _sentence(errno.EBADF))
@@ -103,7 +103,7 @@ def test_a_terminal_that_is_gone(system: System) -> None:
 @needs_root
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_device_with_some_room(system: System, tmp_path: Path, unbuffered: str) -> None:
-    """Half a document is not handed over as a whole one, also where nothing is buffered."""
+    """A part of a document does not count as complete, also without a buffer."""
     room = 64 * 1024
     _add_long(system)
     folder = tmp_path / "disk"
@@ -117,7 +117,7 @@ def test_a_device_with_some_room(system: System, tmp_path: Path, unbuffered: str
 
 
 def test_an_output_that_does_not_wait_gets_a_document_in_one_piece(system: System) -> None:
-    """The pipe takes 64 KiB of it at first, and nothing above it buffers the rest."""
+    """The pipe accepts 64 KiB at first, and no buffer keeps the rest."""
     _add_long(system)
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -136,7 +136,7 @@ def test_an_output_that_does_not_wait_gets_a_document_in_one_piece(system: Syste
 
 
 def test_an_output_that_does_not_wait(system: System) -> None:
-    """A pipe that another program has made non-blocking gets everything all the same."""
+    """A pipe that another program has made non-blocking still gets all output."""
     system.with_store(lambda store: store.add([make_scan() for _ in range(500)]))
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -153,7 +153,7 @@ def test_an_output_that_does_not_wait(system: System) -> None:
 
 
 def test_both_outputs_fail(system: System) -> None:
-    """There is nobody to tell, but the exit code still does."""
+    """No message is possible, but the exit code still shows the fault."""
     with Path("/dev/full").open("wb") as full:
         for command, code in ((["list"], 75), (["status", "nothing"], 2)):
             done = subprocess.run(
@@ -168,7 +168,7 @@ def test_both_outputs_fail(system: System) -> None:
 
 
 def test_nobody_reads_the_errors(system: System) -> None:
-    """The exit code tells what went wrong all the same."""
+    """The exit code still shows the fault."""
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
@@ -183,7 +183,7 @@ def test_nobody_reads_the_errors(system: System) -> None:
 
 
 def test_an_error_of_the_command_comes_first(system: System) -> None:
-    """What was asked for and could not be had is said, where nothing was printed."""
+    """The command's own error is reported if nothing was printed."""
     with Path("/dev/full").open("wb") as full:
         done = _run(system, "status", "nothing", stdout=full.fileno())
     assert done.returncode == 2

@@ -26,7 +26,7 @@ def _slow(request: Request) -> Reply:
 
 @pytest.fixture(scope="module")
 def pages() -> Iterator[PageServer]:
-    """Serve a page that takes its time."""
+    """Serve a slow page."""
     routes = {"/": lambda _: html(_PAGE), "/slow": _slow}
     with PageServer(routes) as server:
         yield server
@@ -54,7 +54,7 @@ class _Interrupted:
         self.code = process.returncode
 
     def leftovers(self, timeout_s: float) -> list[psutil.Process]:
-        """Return what still runs of it after so many seconds."""
+        """Return its processes that still run after so many seconds."""
         _, alive = psutil.wait_procs(self._tree, timeout=timeout_s)
         return alive
 
@@ -114,14 +114,14 @@ def test_signals_at_once_cancel_as_well(system: System, pages: PageServer) -> No
 
 
 def test_a_killed_command_takes_its_worker_along(system: System, pages: PageServer) -> None:
-    """SIGKILL runs no `finally`; the kernel tells the worker, which finishes what runs."""
+    """SIGKILL runs no `finally`; the kernel signals the worker, which finishes its scan."""
     run = _Interrupted(system, pages.url("/slow"), signal.SIGKILL)
     assert run.leftovers(30) == []
     assert [scan.state for scan in _scans(system)] == [State.COMPLETED]
 
 
 def test_commands_beside_each_other(system: System, pages: PageServer) -> None:
-    """On one state folder, the first to end takes neither queue nor gateway from the others."""
+    """On one state folder, the first to end removes neither queue nor gateway of the others."""
     running = [system.command("scan", pages.url(path)) for path in ("/", "/slow", "/")]
     codes = {}
     for process in running:

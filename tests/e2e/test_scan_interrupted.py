@@ -60,7 +60,7 @@ _ACTS: list[tuple[Act, int | None]] = [
 
 @pytest.fixture(scope="module")
 def pages() -> Iterator[PageServer]:
-    """Serve a page that is at once there, and one that takes its time."""
+    """Serve a quick page and a slow one."""
 
     def slow(request: Request) -> Reply:
         request.sleep(_LONG_S)
@@ -118,7 +118,7 @@ def test_while_the_sandbox_runs(
 def test_while_the_scan_waits(
     tmp_path: Path, pages: PageServer, act: Act, code: int | None
 ) -> None:
-    """It is cancelled before any sandbox begins, and no later worker takes it."""
+    """It is cancelled before any sandbox starts, and no later worker claims it."""
     with DockerProxy(tmp_path / "docker.sock") as docker:
         settings = {"DOCKER_SOCKET_PATH": str(docker.path), "EGRESS_ALLOW_CIDRS": "127.0.0.1/32"}
         system = System(tmp_path / "state", **settings)
@@ -139,7 +139,7 @@ def test_while_the_scan_waits(
 
 @pytest.mark.parametrize(("act", "code"), [(_ctrl_c, 130), (_terminate, 143), (_close, None)])
 def test_before_the_scan_is_recorded(tmp_path: Path, act: Act, code: int | None) -> None:
-    """Nothing is recorded, and nobody is left behind."""
+    """Nothing is recorded, and no process is left."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(silent.getsockname()[1])}
         system = System(tmp_path, **settings)
@@ -181,7 +181,7 @@ def test_as_the_page_comes(tmp_path: Path, act: Act) -> None:
 
 @pytest.mark.parametrize("act", [_ctrl_c, _terminate])
 def test_after_the_verdict(tmp_path: Path, pages: PageServer, act: Act) -> None:
-    """What was concluded stays, and the exit code is the signal's or the verdict's."""
+    """The verdict stays, and the exit code is the signal's or the verdict's."""
     system = System(tmp_path, EGRESS_ALLOW_CIDRS="127.0.0.1/32")
     with Terminal(system.environ, "scan", pages.url("/")) as terminal:
         terminal.wait_for(lambda: _scans(system) != [])

@@ -1,4 +1,4 @@
-"""What the set-up scripts say and do, each run in a shell of its own."""
+"""The output and the effects of the set-up scripts, each in its own shell."""
 
 import os
 import re
@@ -23,7 +23,7 @@ _PARTS = ("ui", "apt", "python", "engine", "base_image", "tools")
 def _shell(
     script: str, folder: Path = ROOT, timeout_s: float = 60.0, **environ: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run this with the functions of docker/lib at hand, in a folder."""
+    """Run this in a folder, with the functions of docker/lib."""
     sources = "".join(f". {ROOT}/docker/lib/{part}.sh\n" for part in _PARTS)
     return subprocess.run(
         ["/bin/bash", "-euo", "pipefail", "-c", sources + script],
@@ -50,7 +50,7 @@ def _shell(
     ],
 )
 def test_scripts_read_env_as_text(tmp_path: Path, line: str, value: str) -> None:
-    """The engine is the one that `.env` names to safeurl; what stands there is never run."""
+    """The engine is the one that `.env` names for safeurl; its text is never executed."""
     (tmp_path / ".env").write_text(f"{line}\n")
     assert _shell('echo "$DOCKER_SOCKET"', tmp_path).stdout == f"{value}\n"
     assert [path.name for path in tmp_path.iterdir()] == [".env"]
@@ -58,7 +58,7 @@ def test_scripts_read_env_as_text(tmp_path: Path, line: str, value: str) -> None
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_an_env_that_others_can_write_stops_the_scripts(tmp_path: Path, mode: int) -> None:
-    """It could name an engine of somebody else's; the sentence says what mends it."""
+    """It could name another user's engine; the message names the remedy."""
     (tmp_path / ".env").write_text("DOCKER_SOCKET_PATH=/run/a.sock\n")
     (tmp_path / ".env").chmod(mode)
     done = _shell('echo "$DOCKER_SOCKET"', tmp_path)
@@ -69,7 +69,7 @@ def test_an_env_that_others_can_write_stops_the_scripts(tmp_path: Path, mode: in
 
 @needs_root
 def test_an_env_of_another_user_stops_the_scripts(tmp_path: Path) -> None:
-    """Whoever it belongs to could write it."""
+    """Its owner could write it."""
     (tmp_path / ".env").write_text("DOCKER_SOCKET_PATH=/run/a.sock\n")
     os.chown(tmp_path / ".env", STRANGER, STRANGER)
     assert _shell('echo "$DOCKER_SOCKET"', tmp_path).returncode == 78
@@ -91,7 +91,7 @@ def test_a_stale_pid_file_names_no_engine(tmp_path: Path) -> None:
 
 
 def test_an_environment_of_another_python_is_made_anew(tmp_path: Path) -> None:
-    """Where the system's Python was replaced in place, nothing that was installed is found."""
+    """If the system's Python was replaced in place, no installed package is found."""
     venv.create(tmp_path / ".venv", with_pip=False)
     for name in ("requirements.lock", "requirements-dev.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
@@ -103,7 +103,7 @@ def test_an_environment_of_another_python_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_an_installed_engine_is_to_be_started_not_installed() -> None:
-    """Where dockerd is there, who may not start it is told how, by the means this system has."""
+    """If dockerd exists, a user who may not start it gets the right command for this system."""
     said = _shell("what_to_do_without_root").stdout
     assert "only root may start it: run 'sudo s" in said
     assert "install" not in said
@@ -170,7 +170,7 @@ def test_a_browser_that_apt_does_not_know_is_asked_for() -> None:
 
 
 def test_a_base_is_made_from_an_image_of_ones_own() -> None:
-    """What a registry's image or BASE_IMAGE goes through: the result has Python and its recipe."""
+    """An image of a registry or BASE_IMAGE is processed: the result has Python and its recipe."""
     tag = f"safeurl-base-test-{secrets.token_hex(4)}:latest"
     with docker_client() as docker:
         try:
@@ -209,7 +209,7 @@ note() {{ echo "note: $*"; }}
     ],
 )
 def test_a_base_from_a_registry_is_made_by_digest(image: str, source: str) -> None:
-    """A tag may move between the pull and the build; the digest is printed, and kept as a label."""
+    """A tag may change between pull and build; the digest is printed and kept as a label."""
     done = _shell(f"{_REGISTRY} base_from_image {image}")
     assert done.returncode == 0, done.stderr
     said, built = done.stdout.splitlines()
@@ -243,7 +243,7 @@ def test_a_local_base_is_said_to_have_no_digest() -> None:
 def test_a_file_may_pin_the_base(
     tmp_path: Path, pin: str | None, given: str, wanted: str | None
 ) -> None:
-    """By digest alone; BASE_IMAGE comes before it; what is not a digest ends the set-up."""
+    """Only by digest; BASE_IMAGE comes first; a value that is not a digest ends the set-up."""
     if pin is not None:
         (tmp_path / "docker").mkdir()
         (tmp_path / "docker/base-image.digest").write_text(pin)
@@ -256,7 +256,7 @@ def test_a_file_may_pin_the_base(
 
 
 def test_packages_are_unpacked_on_a_disk_and_with_no_descriptor_of_ours() -> None:
-    """With those open, mmdebstrap's own has two digits, which `sh` on Debian 13 does not take."""
+    """If our descriptors were open, mmdebstrap's would have two digits, which `sh` cannot use."""
     done = _shell(
         "exec 9>/dev/null; unset TMPDIR\n"
         'mmdebstrap() { echo "in $TMPDIR"; for each in 3 9; do ! : >&$each || echo open; done; }\n'
@@ -277,7 +277,7 @@ def _quickstart(folder: Path, *arguments: str, **environ: str) -> subprocess.Com
 
 
 def test_quickstart_ends_with_a_verdict_for_its_demonstration(tmp_path: Path) -> None:
-    """Standard output has the result alone; that it is suspicious is no fault here."""
+    """Standard output has only the result; the verdict suspicious is not an error here."""
     done = _quickstart(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"\b(SUSPICIOUS|MALICIOUS)\b", done.stdout, re.IGNORECASE), done.stdout
@@ -286,7 +286,7 @@ def test_quickstart_ends_with_a_verdict_for_its_demonstration(tmp_path: Path) ->
 
 
 def test_quickstart_says_that_a_url_cannot_be_reached(tmp_path: Path) -> None:
-    """Nobody listens there: FAILED in words, with the exit code of `safeurl scan`."""
+    """There is no server: the message says FAILED, with the exit code of `safeurl scan`."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     done = _quickstart(tmp_path, f"http://127.0.0.1:{port}/", EGRESS_ALLOW_CIDRS="127.0.0.1/32")

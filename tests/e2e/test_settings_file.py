@@ -1,4 +1,4 @@
-"""Which settings file is read: never one that merely lies in the current folder."""
+"""The settings file that is read: never one only because it is in the current folder."""
 
 import json
 import socket
@@ -14,10 +14,10 @@ _NOT_READ = "The .env of this folder is not read. If it is yours, name it: `--en
 
 
 class Attacker:
-    """Somebody else's Redis: counts who calls, and hangs up."""
+    """The Redis of an attacker: it counts connections, and closes them."""
 
     def __init__(self, listener: socket.socket) -> None:
-        """Take a socket that listens."""
+        """Store the listening socket."""
         self._listener = listener
         self.port = int(listener.getsockname()[1])
         self.calls = 0
@@ -35,7 +35,7 @@ class Attacker:
 
 @pytest.fixture
 def attacker() -> Iterator[Attacker]:
-    """Listen as somebody else's Redis would."""
+    """Listen like an attacker's Redis."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         attacker = Attacker(listener)
         thread = threading.Thread(target=attacker.run)
@@ -70,7 +70,7 @@ def _system(tmp_path: Path, **settings: str) -> System:
 def test_commands_in_a_hostile_folder_do_not_take_its_settings(
     tmp_path: Path, attacker: Attacker
 ) -> None:
-    """Nobody connects to the Redis named there; each command says that the file is not read."""
+    """No command connects to the Redis named there, and each says that the file is not read."""
     system = _system(tmp_path)
     submit = system.run("https://example.com/", program="submit-scan")
     assert submit.returncode == 0, submit.stderr
@@ -89,7 +89,7 @@ def test_commands_in_a_hostile_folder_do_not_take_its_settings(
 @pytest.mark.parametrize("arguments", [("--env-file", ".env", "list"), ("list",)])
 @pytest.mark.usefixtures("kit")
 def test_a_file_that_is_named_is_read_and_said(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """By the option or by the variable; what it weakens is told, and JSON stays JSON."""
+    """By the option or by the variable; weak settings in it are named, and JSON stays valid."""
     system = _system(tmp_path)
     if "--env-file" not in arguments:
         system.environ["SAFEURL_ENV_FILE"] = ".env"
@@ -105,7 +105,7 @@ def test_a_file_that_is_named_is_read_and_said(tmp_path: Path, arguments: tuple[
 
 @pytest.mark.usefixtures("kit")
 def test_submit_scan_takes_the_option_too(tmp_path: Path, attacker: Attacker) -> None:
-    """Then it does ask the Redis that is named there."""
+    """Then the command does connect to the Redis that is named there."""
     system = _system(tmp_path)
     url = "https://example.com/"
     done = system.run("--env-file", ".env", url, program="submit-scan", timeout_s=60)
@@ -114,7 +114,7 @@ def test_submit_scan_takes_the_option_too(tmp_path: Path, attacker: Attacker) ->
 
 
 def test_the_state_folders_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where none is named; the environment wins over it, and silence is the rule without one."""
+    """If none is named; the environment overrides it, and without a file there is no message."""
     monkeypatch.chdir(tmp_path)
     system = _system(tmp_path)
     assert system.run("list").stderr == ""
@@ -144,7 +144,7 @@ def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_file_that_others_can_write_stops_the_command(tmp_path: Path) -> None:
-    """Also where nobody named it: it lies where a file is looked for."""
+    """Also a file that was not named, because it is at a place that is searched."""
     system = _system(tmp_path)
     file = system.settings.state_dir / ".env"
     file.write_text("EGRESS_DNS64=true\n")

@@ -1,4 +1,4 @@
-"""Settings that run: a slip stops every command, and `status` and `doctor` say whose they are."""
+"""Settings of a running system: a misspelt name stops every command; others name the source."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def test_misspelt_variables_stop_every_command(tmp_path: Path, command: str) -> 
     ["\ufeff\ufeffEGRESS_DENY_CIDRS=10.0.0.0/8\n", "\u200bEGRESS_DENY_CIDRS=10.0.0.0/8\n"],
 )
 def test_a_file_with_invisible_marks_stops_the_command(tmp_path: Path, text: str) -> None:
-    """It names the line; one byte order mark at the start is no slip."""
+    """The message names the line; one byte order mark at the start is allowed."""
     system = System(tmp_path / "state")
     file = tmp_path / "our.env"
     system.environ["SAFEURL_ENV_FILE"] = str(file)
@@ -104,7 +104,7 @@ def test_health_knows_when_the_system_of_this_host_began(tmp_path: Path) -> None
 
 
 def test_a_killed_worker_is_not_taken_for_running(tmp_path: Path) -> None:
-    """Its record is left, and says nothing without the process."""
+    """Its record still exists, but does not count without the process."""
     system = _system(tmp_path)
     system.environ["TURSO_AUTH_TOKEN"] = "swordfish"  # noqa: S105 - a test's
     with RunningWorker(system) as worker:
@@ -123,7 +123,7 @@ def test_a_killed_worker_is_not_taken_for_running(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", '{"command": "up"}', "\0"])
 def test_a_record_that_nobody_holds_says_nothing(tmp_path: Path, text: str) -> None:
-    """Whatever it holds; one that is held and cannot be read is an error that the doctor tells."""
+    """A record without a lock is ignored; one with a lock that cannot be read is an error."""
     record = tmp_path / "running.json"
     record.write_text(text)
     assert find_running(tmp_path) is None

@@ -44,7 +44,7 @@ def test_status_tells_how_the_system_does(tmp_path: Path) -> None:
 
 
 def test_status_is_degraded_while_scans_would_wait(tmp_path: Path) -> None:
-    """Nothing waits yet, but there is nobody to work: exit 1."""
+    """No scan waits yet, but there is no worker: exit 1."""
     system = System(tmp_path)
     assert system.run("migrate").returncode == 0
     done = system.run("status")
@@ -53,7 +53,7 @@ def test_status_is_degraded_while_scans_would_wait(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["state", "not/yet/there"])
 def test_before_the_first_start_it_is_not_running(tmp_path: Path, folder: str) -> None:
-    """That is said, and the command that starts it; nothing is called broken, and none is made."""
+    """The message names the start command; nothing is called broken, and nothing is created."""
     system = System(tmp_path / folder)
     done = system.run("status")
     assert (done.returncode, done.stderr) == (75, "")
@@ -66,7 +66,7 @@ def test_before_the_first_start_it_is_not_running(tmp_path: Path, folder: str) -
 
 
 def test_status_says_when_the_database_is_down(tmp_path: Path) -> None:
-    """It is a finding, not an error: exit 75 with the whole picture."""
+    """It is a finding and not an error: exit 75 with the complete health."""
     system = System(tmp_path)
     system.settings.database_path.mkdir()
     done = system.run("status")
@@ -89,7 +89,7 @@ def test_a_person_who_names_an_unknown_scan_is_told_where_to_look(tmp_path: Path
 
 
 def test_cancel_takes_several_and_names_those_it_cannot(tmp_path: Path) -> None:
-    """One that is unknown costs exit 2 and a sentence, and keeps none of the others."""
+    """An unknown id gives exit 2 and a message, and the others are still cancelled."""
     system = System(tmp_path)
     urls = [f"https://www.example.com/{number}" for number in range(2)]
     first, second = system.run(*urls, program="submit-scan").stdout.split()

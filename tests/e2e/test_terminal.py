@@ -1,4 +1,4 @@
-"""What a person's terminal gets from the commands, with a hostile scan in the database."""
+"""The output of the commands on a person's terminal, with a hostile scan in the database."""
 
 import contextlib
 import fcntl
@@ -52,7 +52,7 @@ def _evidence(text: str, address: str) -> str:
 
 
 def _failed(hop: Hop, text: str) -> Hop:
-    """Return the hop as one that failed, and says so in these words."""
+    """Return the hop as a failed one, with this error text."""
     return msgspec.structs.replace(hop, status=None, error=text)
 
 
@@ -63,7 +63,7 @@ def _hit(text: str) -> Hit:
 
 
 def _stored(system: System, text: str, address: str) -> str:
-    """Store a finished scan whose every word is this text; return its id."""
+    """Store a finished scan with this text in every field; return its id."""
     verdict = Verdict(
         score=50,
         judgement=Judgement.SUSPICIOUS,
@@ -88,7 +88,7 @@ def _stored(system: System, text: str, address: str) -> str:
 
 
 def _on_terminal(system: System, *arguments: str) -> str:
-    """Run a command with a terminal for both its outputs; return what that got."""
+    """Run a command with a terminal for both outputs; return the output."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, _COLUMNS, 0, 0))
     environ = {**system.environ, "TERM": "xterm-256color"}

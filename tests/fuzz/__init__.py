@@ -1,1 +1,1 @@
-"""Fuzz targets: functions that take hostile bytes and assert what must hold whatever they are."""
+"""Fuzz targets: functions that take hostile bytes and assert what must always be true."""

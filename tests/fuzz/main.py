@@ -22,7 +22,7 @@ _MAX_RSS_MB = 2048
 
 
 def main() -> None:
-    """Fuzz from the kept corpus; libFuzzer ends the process, with 0 where it found nothing."""
+    """Fuzz from the stored corpus; libFuzzer ends the process, with 0 if it found nothing."""
     begun, name, seconds = time.monotonic(), sys.argv[1], int(sys.argv[2])
     work = Path(".cache/fuzz") / name
     (work / "corpus").mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Says what a fuzz run does: `python -m tests.fuzz.plan SECONDS [GROUP | TARGET…]`.
+"""Prints the plan of a fuzz run: `python -m tests.fuzz.plan SECONDS [GROUP | TARGET…]`.
 
-Prints the seconds that all targets have together, a colon and the targets. A group shares the
-seconds; else each target has them.
+The output is the seconds of all targets together, a colon and the targets. A group shares the
+seconds; otherwise each target has them.
 """
 
 import sys
@@ -26,7 +26,7 @@ def plan(seconds: int, names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
 
 
 def main() -> int:
-    """Print the plan; what is unknown is told with what is known."""
+    """Print the plan; for an unknown name, print the known ones."""
     try:
         total, targets = plan(int(sys.argv[1]), sys.argv[2:])
     except UnknownTargetError:

@@ -1,4 +1,4 @@
-"""What fuzzing begins with where browsers, or people, are read: the targets of issue reports."""
+"""The first inputs for formats that browsers or people write: the targets of issue reports."""
 
 import gzip
 import zlib
@@ -8,7 +8,7 @@ CUTS = b"\x10\x20\x80\xf0"
 
 
 def whole_answers(answers: list[bytes]) -> list[bytes]:
-    """Return answers for every way of reading them, among them faults at the very end."""
+    """Return responses for every way of reading them, also with faults at the very end."""
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: "
     page = b"<title>hello</title>" * 9
     packed = gzip.compress(page, mtime=0)

@@ -1,4 +1,4 @@
-"""What fuzzing begins with: valid inputs and known attacks, which show the formats."""
+"""The first inputs of fuzzing: valid ones and known attacks, which show the formats."""
 
 import gzip
 import hashlib
@@ -29,7 +29,7 @@ _HOST: Final = b"Host: example.com\r\n"
 
 
 def seeds(target: str) -> list[bytes]:
-    """Return the first inputs of a target; KeyError where there is none of this name."""
+    """Return the first inputs of a target; KeyError if there is no such target."""
     return _SEEDS[target]()
 
 

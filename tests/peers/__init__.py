@@ -1,1 +1,1 @@
-"""Public conformance suites, held against our readers and against Chromium; see README.md."""
+"""Public conformance suites, compared with our readers and with Chromium; see README.md."""

@@ -1,4 +1,4 @@
-"""Where the suites, Chromium and our readers are not of one mind; README.md says more."""
+"""The differences between the suites, Chromium and our readers; README.md explains them."""
 
 from typing import Final
 

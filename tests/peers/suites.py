@@ -1,4 +1,4 @@
-"""The cases of the suites that lie in `data`."""
+"""The cases of the suites in `data`."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ NO_BASE: Final = "about:blank"
 
 @dataclass(frozen=True, slots=True)
 class UrlCase:
-    """A text, the page that it stands on, and what the standard makes of it; None: no URL."""
+    """A text, its page, and the URL by the standard; None if it is not a URL."""
 
     text: str
     base: str | None

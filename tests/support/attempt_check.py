@@ -1,4 +1,4 @@
-"""Whether a scan's attempts are those that its audit trail tells of."""
+"""Compares a scan's attempts with its audit trail."""
 
 from collections.abc import Iterator, Sequence
 

@@ -24,7 +24,7 @@ STREAMS: Final = {
 def start(
     command: Sequence[str], environ: Mapping[str, str], streams: str, *, stdin: int | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a Python command whose streams are as the name says; the others are pipes.
+    """Start a Python command with these streams; the others are pipes.
 
     Python buffers its output, as it does for people.
     """

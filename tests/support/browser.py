@@ -19,10 +19,10 @@ _PATIENCE_S = 20.0
 
 
 class Browser:
-    """One tab of a headless Chromium, told what to do through a pair of pipes."""
+    """One tab of a headless Chromium, controlled through a pair of pipes."""
 
     def __init__(self, folder: Path) -> None:
-        """Start it; its profile lies in the folder."""
+        """Start it; its profile is in the folder."""
         program = next(filter(None, map(shutil.which, _NAMES)), None)
         assert program, "There is no Chromium: run bash docker/setup.sh --tests."
         ours, theirs = os.pipe(), os.pipe()
@@ -66,7 +66,7 @@ class Browser:
                 return answer["result"]
 
     def run(self, script: str) -> Json:
-        """Return what the expression gives in the page, once it is there."""
+        """Return the value of the expression in the page, once it exists."""
         answer = self.tell(
             "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
         )

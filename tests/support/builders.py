@@ -1,4 +1,4 @@
-"""Scans, results and endings for tests, all of one fixed moment unless told otherwise."""
+"""Scans, results and final records for tests, all with one fixed time by default."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -59,7 +59,7 @@ def make_result(scan: Scan, outcome: Outcome = Outcome.OK) -> Result:
 
 
 def make_ending(scan: Scan, outcome: Outcome = Outcome.OK, **changes: Any) -> FinalRecord:
-    """Return what `finish` writes when an attempt ended so."""
+    """Return the final record of an attempt with this outcome."""
     # Any: the values are those of whatever field a test changes.
     ending = FinalRecord(
         state=final_state(outcome),
@@ -93,7 +93,7 @@ async def claimed(store: Store, scan: Scan, at: datetime = NOW) -> Scan:
 
 
 async def analyzing(store: Store, scan: Scan) -> Scan:
-    """Take a claimed scan on to ANALYZING, which must succeed."""
+    """Move a claimed scan to ANALYZING, which must succeed."""
     moved = await analysed(store, scan, '{"n":1}')
     assert moved is not None
     return moved
@@ -102,7 +102,7 @@ async def analyzing(store: Store, scan: Scan) -> Scan:
 async def analysed(
     store: Store, scan: Scan, evidence_json: str = "{}", at: datetime = NOW, by: str = WORKER
 ) -> Scan | None:
-    """Try to take a scan on to ANALYZING."""
+    """Try to move a scan to ANALYZING."""
     return await store.begin_analysis(
         scan,
         outcome=Outcome.OK,
@@ -121,7 +121,7 @@ async def finished(store: Store, scan: Scan, outcome: Outcome = Outcome.OK) -> S
 
 
 async def brought_to(store: Store, state: State) -> Scan:
-    """Store a new scan and take it to `state` by legal moves."""
+    """Store a new scan and move it to `state` by legal moves."""
     scan = make_scan()
     await store.add([scan])
     if state is State.QUEUED:

@@ -1,4 +1,4 @@
-"""A listener that nobody may reach, and that tells when somebody did."""
+"""A listener that must not be reached, and that reports each connection."""
 
 import contextlib
 import socket

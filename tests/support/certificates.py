@@ -55,7 +55,7 @@ def make_certificate(
     authority: bool = False,
     common_name: str = "",
 ) -> Certificate:
-    """Make a certificate for host names and addresses, self-signed where no issuer is given."""
+    """Make a certificate for host names and addresses, self-signed without an issuer."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name(
         [x509.NameAttribute(NameOID.COMMON_NAME, common_name or (hosts[0] if hosts else "test"))]

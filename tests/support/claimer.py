@@ -1,4 +1,4 @@
-"""A process that claims every scan whose id it reads, and prints those it won.
+"""A process that claims every scan whose id it reads, and prints its successful claims.
 
 `python -m tests.support.claimer TARGET OWNER`, where TARGET is a file or a libSQL URL.
 """

@@ -1,4 +1,4 @@
-"""What breaks, what one sees, and what happens: the table of docs/operations.md, held by tests."""
+"""The faults, their signs and their effects: the table of docs/operations.md, with its tests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

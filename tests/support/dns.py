@@ -53,7 +53,7 @@ class _Name:
 
 @dataclass(slots=True)
 class DnsServer:
-    """A server that answers until it is closed; a context manager. Port 0 takes a free one."""
+    """A server that answers until it is closed; a context manager. Port 0 means a free one."""
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -77,9 +77,9 @@ class DnsServer:
         truncate: bool = False,
         delay_s: float = 0.0,
     ) -> None:
-        """Give the name these IPv4 and IPv6 addresses; without addresses the answer is empty.
+        """Give the name these IPv4 and IPv6 addresses; without addresses the response is empty.
 
-        A delay holds up every other question too: the server answers one after another.
+        A delay also delays every other query, because the server answers one after another.
         """
         self._names[_key(name)] = _Name([addresses], ttl=ttl, truncate=truncate, delay_s=delay_s)
 

@@ -21,7 +21,7 @@ class DockerProxy:
     """Forwards bytes between workers and the engine; a test can change them."""
 
     def __init__(self, path: Path) -> None:
-        """Take the path of the socket, which the workers use as DOCKER_SOCKET_PATH."""
+        """Store the path of the socket, which the workers use as DOCKER_SOCKET_PATH."""
         self.path = path
         #: The delay of every response.
         self.delay_s = 0.0

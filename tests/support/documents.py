@@ -45,7 +45,7 @@ def pages() -> tuple[Path, ...]:
 
 
 def help_text(*arguments: str) -> str:
-    """Return what `safeurl … --help` prints on a screen 80 columns wide."""
+    """Return the output of `safeurl … --help` on a screen of 80 columns."""
     done = CliRunner().invoke(
         app,
         [*arguments, "--help"],

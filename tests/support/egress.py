@@ -53,7 +53,7 @@ class GatewayProcess:
     process: subprocess.Popen[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Take the folder; nothing runs yet."""
+        """Store the folder; nothing runs yet."""
         self.environ = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join(sys.path),
@@ -232,7 +232,7 @@ def tunnel(directory: Path, where: str) -> tuple[socket.socket, Response]:
 
 
 def ask(directory: Path, request: bytes) -> Response:
-    """Send a request, read the whole response, and close."""
+    """Send a request, read the complete response, and close."""
     with connect(directory) as connection:
         connection.sendall(request)
         return parse_answer(read_all(connection))

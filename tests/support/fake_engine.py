@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
-    """An engine that knows its versions and records its requests."""
+    """An engine that supports versions and records its requests."""
 
     daemon_threads = True
 

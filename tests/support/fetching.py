@@ -96,7 +96,7 @@ def make_request(url: str, **fields: object) -> FetchRequest:
 
 
 def request_line(url: str, **fields: object) -> bytes:
-    """Return a request line that lets the fetcher connect to loopback."""
+    """Return a request line with which the fetcher may connect to loopback."""
     return encode_line(make_request(url, **{"allow_cidrs": ("127.0.0.0/8",), **fields}))
 
 

@@ -1,4 +1,4 @@
-"""Values of any of our types with one text in every field that holds text."""
+"""Values of all our types with one text in every text field."""
 
 import dataclasses
 import json
@@ -32,9 +32,9 @@ _PLAIN: Mapping[type, object] = {
 
 
 def fill(kind: Hint, text: str) -> Any:
-    """Return a value of the type: its texts are `text`, its lists hold one, its options are set.
+    """Return a value of the type: texts are `text`, lists have one item, options are set.
 
-    Whatever field a type gains is filled as well. Nothing is validated on the way.
+    A new field of a type is filled too. Nothing is validated.
     """
     if get_origin(kind) is not None:
         return _composed(kind, text)

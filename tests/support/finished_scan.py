@@ -46,7 +46,7 @@ class Life:
 
 
 async def finish_as_phishing(store: Store, scan_id: str, life: Life) -> Scan:
-    """Take a QUEUED scan through all states to COMPLETED with the evidence of a phishing page."""
+    """Move a QUEUED scan through all states to COMPLETED with the evidence of a phishing page."""
     later = life.now + timedelta(seconds=2)
     claimed = await store.claim(
         scan_id, owner="host-1:7", now=life.now, lease_until=life.now + timedelta(seconds=30)
@@ -82,7 +82,7 @@ async def finish_as_phishing(store: Store, scan_id: str, life: Life) -> Scan:
 
 
 def phishing_evidence(scan: Scan, title: str) -> Evidence:
-    """Return what a fetcher sees of a page that asks for a password on behalf of another site."""
+    """Return the evidence of a page that asks for another site's password."""
     return Evidence(
         hops=(
             Hop(

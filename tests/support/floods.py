@@ -1,6 +1,6 @@
 """The ways in which one sandbox can load its gateway: each is endless, in its own process.
 
-A flood gets the sandbox's folder and the ports of `HostileServer`, and counts what it does.
+A flood gets the sandbox's folder and the ports of `HostileServer`, and counts its work.
 """
 
 import contextlib
@@ -120,7 +120,7 @@ def connect_flood(directory: Path, _: Ports, count: Count) -> None:
 
 
 def half_open(directory: Path, ports: Ports, count: Count) -> None:
-    """Hold as many connections as are accepted, each with half a head; replace those cut."""
+    """Hold all accepted connections open, each with half a head; replace closed ones."""
     held: list[socket.socket] = []
     while True:
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""ClientHellos: made by a real TLS library, and made by hand if no library would send them."""
+"""ClientHellos: made by a real TLS library, or by hand if no library would send them."""
 
 import ssl
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Archives that are whole by all they say of themselves, and hold a database of an attacker's."""
+"""Archives that are consistent, and contain a database of an attacker."""
 
 import hashlib
 import io
@@ -18,7 +18,7 @@ from tests.support.system import System
 
 
 def honest_members(folder: Path) -> dict[str, bytes]:
-    """Return the members of an honest backup of five scans."""
+    """Return the members of a valid backup of five scans."""
     system = System(folder / "state")
 
     async def fill(store: Store) -> None:
@@ -32,7 +32,7 @@ def honest_members(folder: Path) -> dict[str, bytes]:
 
 
 def archive(members: dict[str, bytes], database: bytes) -> bytes:
-    """Return an archive that holds the database, with a manifest and a seal that fit."""
+    """Return an archive with the database, and with a matching manifest and seal."""
     manifest = replace(
         decode(members["manifest.json"], Manifest),
         database_bytes=len(database),

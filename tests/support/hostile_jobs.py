@@ -1,4 +1,4 @@
-"""Jobs that somebody with write access to Redis could leave for a worker, each a way into RQ.
+"""Jobs that an attacker with write access to Redis could leave, each an attack on RQ.
 
 `PLANTED` is a module whose import, and whose function `fire`, make a file: the canary.
 """
@@ -44,7 +44,7 @@ def data(name: Any, instance: Any, args: Any, kwargs: Any) -> bytes:
 def job(
     redis: Redis, job_id: str | bytes, call: bytes, fields: Mapping[str, Any] | None = None
 ) -> None:
-    """Store a job with what RQ itself needs of it, and put it on the queue."""
+    """Store a job with the fields that RQ itself needs, and put it on the queue."""
     store(redis, job_id, call, fields)
     redis.rpush(QUEUE, job_id)
 
@@ -71,7 +71,7 @@ def key(job_id: str | bytes) -> bytes:
 
 
 def _call(name: str, *args: Any, **kwargs: Any) -> Plant:
-    """Return a job that calls something else."""
+    """Return a job that calls another function."""
 
     def plant(redis: Redis, scan_id: str, canary: Path) -> None:
         filled = [
@@ -194,7 +194,7 @@ ON_THE_QUEUE: dict[str, Plant] = {
 
 
 def plant_beside_the_queue(redis: Redis, scan_id: str) -> None:
-    """Leave what RQ's maintenance, scheduler, dependents and commands would import and call."""
+    """Store keys that RQ's maintenance, scheduler, dependents and commands would read and call."""
     hostile = {"failure_callback_name": FIRE, "success_callback_name": FIRE}
     for name in ("abandoned", "stuck", "scheduled", "deferred", "ready"):
         store(redis, f"{scan_id}-{name}", data(FIRE, None, [], {}), hostile)

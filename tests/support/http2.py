@@ -59,7 +59,7 @@ class Http2Connection:
         raise ConnectionError("the client has gone")
 
     def flush(self) -> None:
-        """Send the bytes that the library holds."""
+        """Send the bytes in the library's buffer."""
         self.socket.sendall(self.http.data_to_send())
 
 

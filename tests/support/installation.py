@@ -1,4 +1,4 @@
-"""A whole SafeURL as a person meets it: pages to scan, a worker, the API, and the commands.
+"""A complete SafeURL for its users: pages to scan, a worker, the API, and the commands.
 
 with installation(tmp_path, {"WORKER_CONCURRENCY": "2"}) as site:
     [scan_id] = site.submit("/").ids
@@ -31,7 +31,7 @@ _OWN_WARNING = "Warning: EGRESS_ALLOW_CIDRS=127.0.0.1/32: "
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What `GET /health` says."""
+    """The response of `GET /health`."""
 
     code: int
     status: str
@@ -40,7 +40,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What `submit-scan` says."""
+    """The output of `submit-scan`."""
 
     code: int
     ids: list[str]
@@ -52,7 +52,7 @@ class Installation:
     """One installation, its pages and its faces; made by `installation`."""
 
     def __init__(self, system: System) -> None:
-        """Take the system; pages and API are set by `installation`."""
+        """Store the system; `installation` sets pages and API."""
         self.system = system
         self.worker = RunningWorker(system)
         self.pages = PageServer(fallback=self._page)
@@ -69,21 +69,21 @@ class Installation:
         return html("<title>Hi</title>")
 
     def release(self) -> None:
-        """Let every page under `/held` answer, now and from here on."""
+        """Let every page under `/held` respond, now and later."""
         self._go_on.set()
 
     def hold(self) -> None:
-        """Let no page under `/held` answer before `release`."""
+        """Let no page under `/held` respond before `release`."""
         self._go_on.clear()
 
     def submit(self, *paths: str) -> Submitted:
-        """Hand in pages with `submit-scan`."""
+        """Submit pages with `submit-scan`."""
         urls = [self.pages.url(path) for path in paths]
         done = self.system.run(*urls, program="submit-scan")
         return Submitted(done.returncode, done.stdout.split(), without_own_warning(done.stderr))
 
     def begin_held(self, path: str) -> str:
-        """Hand in a page that is held, and return the scan's id once its sandbox waits for it."""
+        """Submit a held page, and return the scan's id once its sandbox waits for it."""
         self.hold()
         submitted = self.submit(path)
         assert submitted.code == 0, submitted.said
@@ -91,11 +91,11 @@ class Installation:
         return submitted.ids[0]
 
     def post(self, path: str) -> httpx.Response:
-        """Hand in a page over HTTP."""
+        """Submit a page over HTTP."""
         return self.api.post("/api/scans", json={"url": self.pages.url(path)})
 
     def health(self) -> Health:
-        """Ask `GET /health`."""
+        """Request `GET /health`."""
         answer = self.api.get("/health")
         said = answer.json()["health"]
         return Health(answer.status_code, said["status"], tuple(said["issues"]))
@@ -145,7 +145,7 @@ class Installation:
 
 
 def without_own_warning(said: str) -> str:
-    """Leave out what every command says of the exception for the lab's pages."""
+    """Remove the warning of every command about the exception for the lab's pages."""
     lines = said.splitlines(keepends=True)
     return "".join(line for line in lines if not line.startswith(_OWN_WARNING))
 
@@ -158,7 +158,7 @@ def installation(
     environ: Mapping[str, str] = MappingProxyType({}),
     start: bool = True,
 ) -> Iterator[Installation]:
-    """Yield an installation in the folder; `environ` adds variables that are no settings of ours.
+    """Yield an installation in the folder; `environ` adds variables that are not settings.
 
     Without `start` neither worker nor API run yet.
     """
@@ -192,7 +192,7 @@ def serving(site: Installation) -> Iterator[None]:
 def until(
     is_true: Callable[[], bool], timeout_s: float = 40.0, told: Callable[[], str] = str
 ) -> None:
-    """Wait for it; fail with what is `told` when it takes too long."""
+    """Wait until the condition is true; fail with `told` if it takes too long."""
     deadline = time.monotonic() + timeout_s
     while not is_true():
         assert time.monotonic() < deadline, told() or "it never came true"

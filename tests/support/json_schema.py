@@ -23,7 +23,7 @@ _RULES = {
 
 
 def faults(value: Json, schema: dict[str, Json], root: dict[str, Json], at: str = "$") -> list[str]:
-    """Return where `value` is not what `schema` says, with references looked up in `root`."""
+    """Return the places where `value` violates `schema`, with references looked up in `root`."""
     unknown = set(schema) - _RULES - _NOTES
     if unknown:
         return [f"{at}: the schema uses {sorted(unknown)}"]

@@ -38,7 +38,7 @@ _IFF_UP = 1
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What the DNS answers; see `tests.support.dns`."""
+    """The responses of the DNS; see `tests.support.dns`."""
 
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     sequences: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class LabRun:
-    """The fetcher's runs, what the DNS was asked, and which hosts asked the pages for what."""
+    """The fetcher's runs, the queries of the DNS, and the requests of the pages by host."""
 
     runs: tuple[Run, ...]
     questions: list[list[str]]
@@ -86,7 +86,7 @@ def run_in_lab(scenario: Scenario, *requests: bytes) -> LabRun:
 
 
 def _add_addresses() -> None:
-    """Bring loopback up and give it the public addresses."""
+    """Start loopback and give it the public addresses."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as v4:
         fcntl.ioctl(v4, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP))
         packed = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(PUBLIC_V4))
@@ -99,7 +99,7 @@ def _add_addresses() -> None:
 
 
 def _wait_until_usable(address: str) -> None:
-    """Wait for the kernel, which takes a moment to let an IPv6 address be used."""
+    """Wait until the kernel allows an IPv6 address to be used."""
     for _ in range(100):
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
             probe.bind((address, 0))
@@ -135,7 +135,7 @@ def _pages(host: str, site: str) -> PageServer:
 
 
 def main() -> None:
-    """Run inside the namespaces: read the scenario on stdin, write what happened on stdout."""
+    """Run inside the namespaces: read the scenario on stdin, write the results on stdout."""
     wanted = json.loads(sys.stdin.read())
     scenario = Scenario(**wanted["scenario"])
     _add_addresses()

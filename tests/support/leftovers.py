@@ -79,7 +79,7 @@ def run(command: Sequence[str]) -> int:
 
 
 def _report(find: Callable[[], set[str]]) -> int:
-    """Print what is left once the grace is over; return 1 if there is anything."""
+    """Print the remains after the grace time; return 1 if there are any."""
     end_s = time.monotonic() + _GRACE_S
     while (left := find()) and time.monotonic() < end_s:
         time.sleep(_POLL_S)
@@ -89,7 +89,7 @@ def _report(find: Callable[[], set[str]]) -> int:
 
 
 def main(words: Sequence[str]) -> int:
-    """Do what the command line says."""
+    """Run the action of the command line."""
     if words[0] == "run":
         return run(words[1:])
     if words[0] == "list":

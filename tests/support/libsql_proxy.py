@@ -41,9 +41,9 @@ class LibSQLProxy:
         return f"{host}:{port}"
 
     def drop_answers(self, count: int, *, after: int = 0) -> None:
-        """Let batches through, but cut the connection instead of passing the answer.
+        """Forward batches, but close the connection instead of forwarding the response.
 
-        The first `after` answers are spared.
+        The first `after` responses are forwarded.
         """
         self._drops = count
         self._spared = after
@@ -82,7 +82,7 @@ class LibSQLProxy:
                         return
 
     def _pass_on(self, source: socket.socket, target: socket.socket, *, from_client: bool) -> bool:
-        """Forward what came; return False where the connection ends."""
+        """Forward the bytes; return False at the end of the connection."""
         try:
             data = source.recv(1 << 20)
             refusal = self._refusal(data) if from_client else None

@@ -37,19 +37,19 @@ class MemoryApi:
     """An API over the shipped fakes, whose faults a test can switch."""
 
     def __init__(self, client: httpx.Client, store: FailingStore, queue: FailingQueue) -> None:
-        """Take the running parts."""
+        """Store the running parts."""
         self.client = client
         self.store = store
         self.queue = queue
 
     def submit(self, url: str = "https://www.example.com/") -> str:
-        """Hand in a URL and return the scan's id."""
+        """Submit a URL and return the scan's id."""
         answer = self.client.post("/api/scans", json={"url": url})
         assert answer.status_code == HTTPStatus.ACCEPTED, answer.text
         return str(answer.json()["id"])
 
     def finish(self, scan_id: str) -> None:
-        """Let the scan end as that of a phishing page."""
+        """End the scan with the evidence of a phishing page."""
         asyncio.run(finish_as_phishing(self.store, scan_id, Life(now=NOW)))
 
 
@@ -106,7 +106,7 @@ def api_process(
 
 
 def client_of(address: str) -> httpx.Client:
-    """Return a client that speaks to the address and to no proxy."""
+    """Return a client that connects to the address without a proxy."""
     # An empty context, because the default one reads the system's certificates, which takes long.
     nothing = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return httpx.Client(base_url=address, trust_env=False, timeout=30.0, verify=nothing)

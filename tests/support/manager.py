@@ -1,4 +1,4 @@
-"""systemd's end of sd_notify, played by a real datagram socket that hears what daemons tell."""
+"""systemd's side of sd_notify: a real datagram socket that receives the notifications."""
 
 import contextlib
 import socket
@@ -11,7 +11,7 @@ class Manager:
     """Listens on a path, or in the abstract namespace, while it is open; a context manager."""
 
     def __init__(self, path: Path, *, abstract: bool = False, watchdog_s: float = 0.0) -> None:
-        """Take where to listen, and within which time a sign of life is wanted; 0 for none."""
+        """Store the address and the watchdog interval; 0 means none."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(f"\0{path}" if abstract else str(path))
         #: What the manager puts into a daemon's environment.
@@ -21,14 +21,14 @@ class Manager:
         self._heard: list[str] = []
 
     def heard(self) -> list[str]:
-        """Return every line told so far."""
+        """Return every received line."""
         with contextlib.suppress(BlockingIOError):
             while True:
                 self._heard.append(self._socket.recv(4096, socket.MSG_DONTWAIT).decode())
         return self._heard
 
     def wait_for(self, line: str, times: int = 1, timeout_s: float = 30.0) -> None:
-        """Return once the line was told that often; raise TimeoutError with what was told."""
+        """Return once the line was received that often; TimeoutError names the received lines."""
         deadline = time.monotonic() + timeout_s
         while self.heard().count(line) < times:
             if time.monotonic() > deadline:

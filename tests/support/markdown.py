@@ -1,4 +1,4 @@
-"""What tests read in the pages for people: links, headings, code, and references to functions."""
+"""The parts of the pages for people that tests read: links, headings, code, references."""
 
 import ast
 import re
@@ -40,7 +40,7 @@ def prose(text: str) -> str:
 
 
 def code_spans(text: str) -> list[str]:
-    """Return what stands between backticks in the prose."""
+    """Return the text between backticks in the prose."""
     return _CODE.findall(prose(text))
 
 

@@ -31,17 +31,17 @@ class Namespace:
 
     @property
     def enter(self) -> tuple[str, ...]:
-        """The words before a command that is to run in it, as the same process."""
+        """The arguments before a command that runs in it, as the same process."""
         return ("nsenter", f"--net=/run/netns/{self.name}", "--")
 
     def ip(self, *commands: str) -> None:
-        """Run `ip` with the words of each command."""
+        """Run `ip` with the arguments of each command."""
         for command in commands:
             _ip("-n", self.name, *command.split())
 
     @contextmanager
     def listener(self, port: int) -> Iterator[None]:
-        """Take connections to this port of any of its addresses."""
+        """Accept connections to this port on all addresses."""
         command = (*self.enter, sys.executable, "-c", _LISTENER, str(port))
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None

@@ -79,7 +79,7 @@ def _refresh_header(value: str) -> Evidence:
 
 
 def _led(via: str, **last: object) -> Evidence:
-    """Return a page with one more hop after it that brought no page."""
+    """Return a page with one more hop after it that had no page."""
     more = replace(Hop(url="https://e.example/", via=via, status=200), **last)
     first = seen(SOME, Page(text="Please wait"))
     return replace(first, hops=(*first.hops, more))

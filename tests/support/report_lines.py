@@ -61,7 +61,7 @@ def read(chunks: Iterable[bytes], limits: ReportLimits | None = None) -> ReportR
 
 
 def seen(reader: ReportReader) -> tuple[object, ...]:
-    """Return all that a reader has to say."""
+    """Return all results of a reader."""
     return (
         reader.fault,
         reader.fault_detail,

@@ -1,4 +1,4 @@
-"""What the rescuer's tests share: a store, a queue, and a clock that is set by hand."""
+"""Shared parts of the rescuer's tests: a store, a queue, and a clock that is set by hand."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -45,7 +45,7 @@ class World:
         )
 
     async def lead(self, holder: str = "r") -> int:
-        """Begin or keep a term and return its number."""
+        """Start or renew a term and return its number."""
         return (await self.store.lead(holder, now=self.now, until=self.now + LEASE)).term
 
     async def _reap(self, scan_id: str, attempt: int) -> bool:
@@ -78,13 +78,13 @@ class World:
         return claimed
 
     async def lose(self, scan: Scan) -> None:
-        """Claim the scan and let the lease run out, with a leader there."""
+        """Claim the scan and let the lease expire, while there is a leader."""
         await self.claim(scan)
         self.now += LEASE + timedelta(seconds=1)
         await self.lead()
 
     async def found(self, scan: Scan) -> Scan:
-        """Return the scan as it stands."""
+        """Return the scan in its present state."""
         found = await self.store.get(scan.id)
         assert found is not None
         return found

@@ -46,7 +46,7 @@ def compress(data: bytes, encoding: str) -> bytes:
 
 
 def encoded(data: bytes, encoding: str) -> Reply:
-    """Return a page compressed as its Content-Encoding says."""
+    """Return a page with its Content-Encoding."""
     name = "deflate" if encoding == "raw-deflate" else encoding
     return Reply(compress(data, encoding), headers=(("Content-Encoding", name),))
 
@@ -107,7 +107,7 @@ STANDARD_ROUTES: dict[str, Handler] = {
 
 
 def standard(request: Request) -> Reply:
-    """Answer `/status/N`, and 404 for what no route names: the fallback of the standard server."""
+    """Respond to `/status/N`, and with 404 to unknown paths: the standard server's fallback."""
     if request.path.startswith("/status/") and request.path[8:].isdecimal():
         return _status(request)
     return not_found(request)

@@ -1,4 +1,4 @@
-"""Builders of evidence for tests of rules, and what a case is."""
+"""Builders of evidence for tests of rules, and the type of a case."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ NOTHING = Evidence()
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Evidence on which a rule must fire, or must keep silent though it is close."""
+    """Evidence on which a rule must match, or must not match although it is similar."""
 
     rule: str
     what: str
@@ -29,13 +29,13 @@ def seen(
     status: int = 200,
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Evidence:
-    """Return the evidence of a page that came at once."""
+    """Return the evidence of a page without redirects."""
     body = Body(wire_bytes=900, size_bytes=900, sha256=SHA256, declared_type="text/html")
     return Evidence(hops=(Hop(url=url, status=status, headers=headers),), body=body, page=page)
 
 
 def way(*urls: str, via: str = "redirect", refusals: tuple[Refusal, ...] = ()) -> Evidence:
-    """Return the evidence of a way over several URLs that ends without a page."""
+    """Return the evidence of several URLs that end without a page."""
     first, *rest = urls
     hops = (Hop(url=first, status=302), *(Hop(url=u, via=via, status=200) for u in rest))
     return Evidence(hops=hops, refusals=refusals)
@@ -44,7 +44,7 @@ def way(*urls: str, via: str = "redirect", refusals: tuple[Refusal, ...] = ()) -
 def download(
     url: str, *, declared: str, sniffed: str, headers: tuple[tuple[str, str], ...] = ()
 ) -> Evidence:
-    """Return the evidence of a file that came instead of a page."""
+    """Return the evidence of a file instead of a page."""
     body = Body(
         wire_bytes=9,
         size_bytes=9,

@@ -22,7 +22,7 @@ TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """The exit of a sandbox, and its whole stdout."""
+    """The end of a sandbox, and its complete stdout."""
 
     exit: SandboxExit
     stdout: bytes

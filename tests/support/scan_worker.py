@@ -55,7 +55,7 @@ class ScanWorkerProcess:
 
     @property
     def log(self) -> str:
-        """What it has logged."""
+        """Return its log."""
         return self._log.read_text()
 
     def wait_for_scans(self, count: int) -> list[str]:
@@ -67,7 +67,7 @@ class ScanWorkerProcess:
         return self._wait(self._reasons, count, "refusals")
 
     def wait_for_log(self, words: str) -> None:
-        """Return once it has logged the words."""
+        """Return once its log contains the text."""
         self._wait(lambda: self.log.splitlines()[:1] if words in self.log else [], 1, words)
 
     def _ids(self) -> list[str]:
@@ -99,7 +99,7 @@ class ScanWorkerProcess:
         return self
 
     def stop(self) -> int:
-        """Tell it to stop, and return its exit status."""
+        """Send SIGTERM, and return its exit status."""
         assert self._process is not None
         self._process.terminate()
         return self._process.wait(timeout=_PATIENCE_S)

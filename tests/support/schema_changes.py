@@ -1,4 +1,4 @@
-"""What somebody may do to the schema of a database, and the difference that has to be named."""
+"""Possible changes to the schema of a database, and the differences that must be named."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ def statement_of(name: str) -> str:
 
 
 def anew(name: str, old: str, new: str) -> list[str]:
-    """Return statements that make a trigger or an index again with a word changed."""
+    """Return statements that create a trigger or an index again with a changed word."""
     sql = statement_of(name)
     assert old in sql
     kind = sql.split()[1]
@@ -30,7 +30,7 @@ def anew(name: str, old: str, new: str) -> list[str]:
 
 
 def table_anew(name: str, old: str, new: str, *indexes: str) -> list[str]:
-    """Return statements that make an empty table again with a word changed, and its indexes."""
+    """Return statements that create an empty table again with a changed word, and its indexes."""
     sql = statement_of(name)
     assert old in sql
     return [f"DROP TABLE {name}", sql.replace(old, new), *map(statement_of, indexes)]
@@ -236,7 +236,7 @@ GARBAGE: Mapping[str, Sequence[str]] = {
 
 
 def apply(path: Path, statements: Sequence[str]) -> None:
-    """Do it to a file that nobody has open, with every protection of SQLite's off."""
+    """Apply the change to a file that is not open, with every protection of SQLite off."""
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("PRAGMA writable_schema = ON")
         database.execute("PRAGMA foreign_keys = OFF")
@@ -246,9 +246,9 @@ def apply(path: Path, statements: Sequence[str]) -> None:
 
 
 def demand_memory(path: Path) -> bytes:
-    """Make a database with a length in its schema for which SQLite wants 4 GiB; return its bytes.
+    """Make a database with a length in its schema for which SQLite needs 4 GiB; return its bytes.
 
-    Python says MemoryError then, which is no error of sqlite3's.
+    Python then raises MemoryError, which is not an error of sqlite3.
     """
     columns = ", ".join(f"c{number} TEXT" for number in range(40))
     with closing(sqlite3.connect(path, isolation_level=None)) as database:

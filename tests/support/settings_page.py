@@ -80,7 +80,7 @@ def group_of(name: str) -> str:
 
 
 def unit_of(field: FieldInfo) -> str:
-    """Return what the value of a setting counts or is, with its bounds; LookupError if unknown."""
+    """Return the unit or kind of a setting's value, with its limits; LookupError if unknown."""
     name = str(field.alias)
     if get_origin(field.annotation) is Literal:
         return " or ".join(f"`{choice}`" for choice in get_args(field.annotation))

@@ -1,4 +1,4 @@
-"""Clients of the API that keep its connections: each way costs the client next to nothing."""
+"""Clients of the API that keep its connections: each way costs the client very little."""
 
 import contextlib
 import resource
@@ -76,9 +76,9 @@ def crowd(
 
 
 def served(address: str) -> int:
-    """Ask as an honest client does, on new connections, and return the status.
+    """Send requests like an ordinary client, on new connections, and return the status.
 
-    Told that its address has too many connections, it asks again, as it is told to.
+    If its address has too many connections, it tries again, as the response says.
     """
     end = time.monotonic() + _PATIENCE_S
     while True:

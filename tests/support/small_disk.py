@@ -11,15 +11,15 @@ _TIMEOUT_S = 20.0
 
 
 class SmallDisk:
-    """A file system at a folder, gone with all that is on it at the end."""
+    """A file system at a folder, which is removed with its content at the end."""
 
     def __init__(self, folder: Path, *, size_mb: int) -> None:
-        """Take an empty folder."""
+        """Store an empty folder."""
         self.folder = folder
         self._size_mb = size_mb
 
     def fill(self, *, leaving: int = 0) -> None:
-        """Leave so many bytes, in whole pages."""
+        """Leave so many bytes free, in complete pages."""
         with (self.folder / _FILLER).open("ab", buffering=0) as filler:
             chunk = _CHUNK
             while chunk:
@@ -30,15 +30,15 @@ class SmallDisk:
             filler.truncate(filler.tell() - leaving)
 
     def free(self) -> None:
-        """Give back what `fill` took."""
+        """Free the space that `fill` used."""
         (self.folder / _FILLER).unlink()
 
     def make_read_only(self) -> None:
-        """Refuse every write; nobody may have a file open for writing."""
+        """Refuse every write; no file may be open for writing."""
         _mount("-o", "remount,ro", str(self.folder))
 
     def make_writable(self) -> None:
-        """Take writes again."""
+        """Accept writes again."""
         _mount("-o", "remount,rw", str(self.folder))
 
     def __enter__(self) -> Self:
@@ -53,7 +53,7 @@ class SmallDisk:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        """Unmount it; what still uses it keeps it until its own end."""
+        """Unmount it; a process that still uses it keeps it until its own end."""
         _run("umount", "--lazy", str(self.folder))
 
 

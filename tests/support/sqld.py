@@ -50,7 +50,7 @@ def _fetch() -> None:
 
 
 class Sqld:
-    """One server process over one folder; starting it takes some 20 ms."""
+    """One server process with one folder; it starts in about 20 ms."""
 
     def __init__(self, folder: Path) -> None:
         """Prepare; nothing runs before `start`."""

@@ -45,7 +45,7 @@ async def libsql_http(folder: Path) -> AsyncIterator[Store]:
 
 @asynccontextmanager
 async def libsql_turso(folder: Path) -> AsyncIterator[Store]:
-    """Open sqld through a proxy that refuses what Turso Cloud refuses."""
+    """Open sqld through a proxy with the refusals of Turso Cloud."""
     with Sqld(folder / "sqld") as server, LibSQLProxy(server.port, as_turso=True) as proxy:
         url = f"http://{proxy.authority}"
         async with _ready(LibSQLStore(url, transport="pipeline")) as store:

@@ -1,4 +1,4 @@
-"""A server that is no Redis, or a hostile one: it answers every command with the same bytes."""
+"""A server that is not Redis, or a hostile one: it sends the same bytes to every command."""
 
 import contextlib
 import socket

@@ -43,7 +43,7 @@ _POLL_S: Final = 0.05
 
 @dataclass(slots=True)
 class Watched:
-    """What was seen of a daemon's children."""
+    """The observations of a daemon's children."""
 
     #: Those that ran once all had begun.
     first: set[int]
@@ -95,7 +95,7 @@ def watch(daemon: str, streams: str, state_dir: Path, seconds: float) -> Watched
 
 
 def _end_youngest(pid: int, number: int, seen: Watched) -> None:
-    """End the child that was started last, and wait for the one in its place."""
+    """End the child that was started last, and wait for its replacement."""
     before = _children(pid)
     faulty = max(before, key=lambda child: psutil.Process(child).create_time())
     seen.ever |= before
@@ -109,7 +109,7 @@ def _children(pid: int) -> set[int]:
 
 
 def _is_ready(daemon: str, pid: int, system: System) -> bool:
-    """Return whether all its processes run, and what it serves is served."""
+    """Return whether all its processes run and its services respond."""
     if len(_children(pid)) != DAEMONS[daemon]:
         return False
     if daemon in {"up", "api"} and not _serves_http(pid):
@@ -118,7 +118,7 @@ def _is_ready(daemon: str, pid: int, system: System) -> bool:
 
 
 def _serves_http(pid: int) -> bool:
-    """Ask the API, which could tell nobody its port."""
+    """Request the API, whose port could not be printed."""
     found = psutil.Process(pid).net_connections("tcp")
     ports = [each.laddr.port for each in found if each.status == psutil.CONN_LISTEN]
     if not ports:
@@ -142,7 +142,7 @@ def _until(condition: Callable[[], bool]) -> None:
 
 
 def main() -> None:
-    """Watch what the command line names, one daemon after the other."""
+    """Watch the daemons of the command line, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--daemon", choices=DAEMONS, action="append")

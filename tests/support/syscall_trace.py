@@ -48,7 +48,7 @@ _WIDE = '<div x=">" ' + " ".join(f"a{n}=1" for n in range(150_000)) + ">"
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One run of the container: what it reads on stdin, and its options."""
+    """One run of the container: its standard input and its options."""
 
     stdin: bytes = b""
     options: Sequence[str] = ()
@@ -68,7 +68,7 @@ class Bundle:
     lines: list[str] = field(default_factory=list)
 
     def run(self, scenario: Scenario) -> None:
-        """Run the scenario, and keep the lines of its trace."""
+        """Run the scenario, and store the lines of its trace."""
         (self.folder / "config.json").write_text(json.dumps(self._config(scenario)))
         trace = self.folder / "trace"
         command = [

@@ -26,7 +26,7 @@ _STOP_TIMEOUT_S = 90.0
 
 
 def bridge_gateway() -> str:
-    """Return the host's address on Docker's default bridge, where sandboxes reach test pages."""
+    """Return the host's address on Docker's default bridge, by which sandboxes reach test pages."""
     with docker_client() as client:
         config = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
         return str(config.get("Gateway") or "172.17.0.1")
@@ -36,7 +36,7 @@ class System:
     """One installation: settings over a folder, and the commands run against it."""
 
     def __init__(self, state_dir: Path, **settings: str) -> None:
-        """Take the folder and further settings by their variable's name."""
+        """Store the folder and further settings by their variable's name."""
         self.environ = _environ(state_dir, settings)
         self.settings = Settings.read(self.environ)
 
@@ -125,7 +125,7 @@ class RunningWorker:
     """`safeurl worker` of a system, from its first sign of life to a clean stop."""
 
     def __init__(self, system: System) -> None:
-        """Take the system; nothing runs before the `with` block."""
+        """Store the system; nothing runs before the `with` block."""
         self.system = system
         self.log = system.settings.state_dir / "test-worker.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -162,7 +162,7 @@ class RunningWorker:
         return self.system.with_service(ask)
 
     def stop(self) -> int:
-        """Ask it to stop and return its exit code."""
+        """Send SIGTERM and return the exit code."""
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)

@@ -23,7 +23,7 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a command in the host answered, both streams in one."""
+    """The output of a command in the host, both streams in one."""
 
     status: int
     text: str
@@ -47,7 +47,7 @@ class SystemdHost:
         return Said(status, output.decode(errors="replace"))
 
     def check(self, *command: str, timeout_s: int = 30) -> str:
-        """Run a command that must succeed, and return what it said."""
+        """Run a command that must succeed, and return its output."""
         said = self.run(*command, timeout_s=timeout_s)
         assert said.status == 0, f"{command}: {said.text}"
         return said.text
@@ -94,17 +94,17 @@ class SystemdHost:
         assert self.container.put_archive("/", packed(files))
 
     def drop_in(self, unit: str, name: str, text: str) -> None:
-        """Change a unit; it takes effect when the unit is started the next time."""
+        """Change a unit; the change is effective from the unit's next start."""
         self.write({DROP_IN.format(unit=unit, name=name): text})
         self.check("systemctl", "daemon-reload")
 
     def revert(self, unit: str, name: str) -> None:
-        """Take a change back."""
+        """Remove a change."""
         self.check("rm", "/" + DROP_IN.format(unit=unit, name=name))
         self.check("systemctl", "daemon-reload")
 
     def submit(self, url: str) -> str:
-        """Hand in a URL and return the scan's id."""
+        """Submit a URL and return the scan's id."""
         answer = self._api.post("/api/scans", json={"url": url})
         assert answer.status_code == httpx.codes.ACCEPTED, answer.text
         return str(answer.json()["id"])
@@ -118,7 +118,7 @@ class SystemdHost:
         return str(answer.json()["state"]) if answer.is_success else ""
 
     def health(self) -> str:
-        """Return what the API says of the whole; empty while it is away."""
+        """Return the API's health; empty while it is away."""
         try:
             return str(self._api.get("/health").json()["health"]["status"])
         except httpx.TransportError:
@@ -151,7 +151,7 @@ class SystemdHost:
 
 
 def until(true: Callable[[], object], timeout_s: float, why: Callable[[], str] = str) -> None:
-    """Wait until it is true; TimeoutError, with what `why` tells, when it never is."""
+    """Wait until the condition is true; else raise TimeoutError with the text of `why`."""
     deadline = time.monotonic() + timeout_s
     while not true():
         if time.monotonic() > deadline:
@@ -172,7 +172,7 @@ def _text(value: object) -> str:
 
 
 def packed(files: Mapping[str, str]) -> bytes:
-    """Return files as a tar archive, the form in which Docker takes them."""
+    """Return files as a tar archive, the format that Docker needs."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for path, text in files.items():

@@ -1,11 +1,10 @@
 """Boots a host with systemd: our units under a real PID 1, in a container.
 
-Gateway, worker and API run as `docker/systemd/` says. Sandboxes are started beside the container
-by the host's engine, so what they mount must have one path inside and outside: the egress folder
-is a volume, mounted where the engine itself has it. Drop-ins change what that takes, and no more.
-
-While it runs, systemd mounts what control groups the host has left unmounted; an engine of that
-time then misses that containers ran out of memory. Nothing else is to run beside this.
+Gateway, worker and API run as `docker/systemd/` says. The host's engine starts the sandboxes
+outside the container, so their mounts need one path inside and outside: the egress folder is a
+volume, mounted where the engine itself has it. Drop-ins change only what this needs. While it runs,
+systemd mounts control groups that the host has not mounted; an engine of that time then misses that
+containers ran out of memory. No other test may run at the same time.
 """
 
 import os
@@ -45,9 +44,9 @@ IPAddressAllow={outside}
 
 @contextmanager
 def systemd_host() -> Iterator[SystemdHost]:
-    """Build the image if needed, boot a host on a network of its own, remove all at last.
+    """Build the image if needed, boot a host on its own network, and remove all at the end.
 
-    The container comes up as after a power-on: systemd itself starts the enabled units.
+    The container starts as after a power-on: systemd itself starts the enabled units.
     """
     subprocess.run(
         [shutil.which("bash") or "bash", "tests/support/systemd_image.sh"],
@@ -110,7 +109,7 @@ def _remove(client: DockerClient, name: str) -> None:
 
 
 def _options(name: str, egress: str) -> dict[str, object]:
-    """Return what a systemd needs that is PID 1 of a container, beside the engine's socket."""
+    """Return the options for systemd as PID 1 of a container, with the engine's socket."""
     group = Path(SOCKET_PATH).stat().st_gid
     start = f"groupmod -o -g {group} docker && exec /lib/systemd/systemd"
     return {
@@ -131,7 +130,7 @@ def _options(name: str, egress: str) -> dict[str, object]:
 
 
 def _settings(name: str, egress: str, outside: str) -> Settings:
-    """Return an installation of its own, in a hurry to take back what a killed worker had."""
+    """Return a separate installation that takes back scans of a killed worker quickly."""
     return Settings.read(
         {
             "SAFEURL_STATE_DIR": f"/var/lib/safeurl/{name}",

@@ -1,4 +1,4 @@
-"""An audit trail with seals, and somebody who owns its database and keeps to no trigger."""
+"""An audit trail with seals, and an attacker who owns its database and avoids triggers."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -32,7 +32,7 @@ _TRIGGERS = (
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """A store, and the way round it."""
+    """A store, and direct access to its database."""
 
     store: Store
     database: Database
@@ -44,7 +44,7 @@ class Victim:
         await self.database.write([Statement(sql) for sql in (*drops, *changes, *makes)])
 
     async def seal(self) -> int:
-        """Seal what is unsealed, as the leader."""
+        """Seal the unsealed rows, as the leader."""
         sealer = Sealer(self.store, clock=lambda: NOW, max_rows=ROWS_PER_SEAL)
         return await sealer.seal((await self.store.lead("a", now=NOW, until=NOW + LEASE)).term)
 

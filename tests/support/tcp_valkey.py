@@ -17,10 +17,10 @@ _START_TIMEOUT_S = 10.0
 
 
 class TcpValkey:
-    """One server on a free loopback port; it keeps nothing on disk, so a restart loses all."""
+    """One server on a free loopback port; it stores nothing on disk, so a restart loses all."""
 
     def __init__(self, folder: Path, *options: str, user: str = "", password: str = "") -> None:
-        """Prepare; nothing runs before `start`. With users of its own, say who we are."""
+        """Store the options; nothing runs before `start`. With own users, name ours."""
         self._folder = folder
         self._options = options
         self._user, self._password = user, password
@@ -84,7 +84,7 @@ class TcpValkey:
             client.config_set("maxmemory", "1")
 
     def relieve(self) -> None:
-        """Take writes again."""
+        """Accept writes again."""
         with self.client() as client:
             client.config_set("maxmemory", "0")
 

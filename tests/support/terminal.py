@@ -40,7 +40,7 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End what still runs, and close the terminal."""
+        """End the command if it still runs, and close the terminal."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         self.process.wait(_PATIENCE_S)
@@ -48,7 +48,7 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """What it has shown so far, with all its colours."""
+        """Return its output so far, with all its colours."""
         return self._got.decode(errors="replace")
 
     def press_ctrl_c(self) -> None:
@@ -63,7 +63,7 @@ class Terminal:
             os.close(self._ours)
 
     def wait_for(self, condition: Callable[[], bool], *, may_end: bool = False) -> None:
-        """Wait until the condition holds while the command runs, or until that has ended."""
+        """Wait until the condition is true, or until the command has ended."""
         deadline_s = time.monotonic() + _PATIENCE_S
         while not condition():
             if self.process.poll() is not None:

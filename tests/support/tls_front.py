@@ -1,6 +1,6 @@
-"""TLS before a server that speaks none: real handshakes, and the bytes handed on.
+"""TLS in front of a server without it: real handshakes, and forwarded bytes.
 
-The Valkey that the tests run is built without TLS.
+The Valkey of the tests is built without TLS.
 """
 
 import asyncio

@@ -21,9 +21,9 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="Only root can become 
 
 @contextmanager
 def acting_as(user: int, group: int | None = None) -> Iterator[None]:
-    """Be that user, without any of root's rights; every thread of this process is.
+    """Become this user, without any of root's rights; all threads of the process do.
 
-    The group is the user's own where none is given.
+    Without a group, the user's own one is used.
     """
     group = user if group is None else group
     # Read while we are root: our checkout may lie where nobody else may enter.
@@ -50,7 +50,7 @@ def command_as(uid: int, gid: int, program: str, *arguments: str) -> tuple[str, 
 
 
 def run_as(uid: int, gid: int, program: str, *arguments: str, given: str = "") -> str:
-    """Run a Python program so to its end; return what it printed."""
+    """Run a Python program as this user to its end; return its output."""
     done = subprocess.run(
         command_as(uid, gid, program, *arguments),
         input=given,

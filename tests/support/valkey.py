@@ -15,7 +15,7 @@ _START_TIMEOUT_S = 10.0
 
 
 class Valkey:
-    """The embedded Valkey as its own process, in the folder where a worker would keep it."""
+    """The embedded Valkey as its own process, in the folder that a worker would use."""
 
     def __init__(self, directory: Path) -> None:
         """Prepare; nothing runs before `start`."""

@@ -19,7 +19,7 @@ class _JumpingSelector(selectors.DefaultSelector):
     now_s = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what is ready, and let the time go by where nothing is."""
+        """Return what is ready, and advance the time if nothing is."""
         if timeout is None:
             return super().select(_THREAD_S)
         ready = super().select(0)

@@ -1,7 +1,7 @@
-"""A wall clock of one's own for processes under test, to be set back while they run.
+"""A separate wall clock for processes under test, which can be set back while they run.
 
-It is libfaketime (Debian package `faketime`) in their environment; clocks that nobody sets, the
-monotonic ones, go on as they are.
+It is libfaketime (Debian package `faketime`) in their environment. The monotonic clocks, which
+nobody sets, are not changed.
 """
 
 from pathlib import Path

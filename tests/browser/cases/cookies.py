@@ -1,4 +1,4 @@
-"""Cookies that a redirect sets: what is sent back, and in which order."""
+"""Cookies that a redirect sets: those that are sent back, and their order."""
 
 from tests.browser.case import OTHER, Case, make_response, redirect
 from tests.support.pages import Request

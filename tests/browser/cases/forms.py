@@ -1,4 +1,4 @@
-"""Forms and submit buttons: where the input is sent."""
+"""Forms and submit buttons: the targets of the input."""
 
 from tests.browser.case import Case, make_response
 

@@ -1,4 +1,4 @@
-"""White space in attributes that is none to HTML, and what a URL parser removes of a script."""
+"""White space in attributes that HTML does not count as such, and what URL parsers remove."""
 
 from tests.browser.case import OTHER, Case, make_response
 

@@ -1,6 +1,6 @@
-"""The kept inputs of each target: one zip file, replayed by the ordinary tests.
+"""The stored inputs of each target: one zip file, which the ordinary tests replay.
 
-An input that once was a finding stays in it for good; others are the smallest that reach the code.
+An input that was a finding stays in it forever; the others are the smallest that reach the code.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ _MAX_KEPT_BYTES: Final = 1024 * 1024
 
 
 def read_corpus(target: str) -> dict[str, bytes]:
-    """Return the kept inputs by their names; none where the target has no file yet."""
+    """Return the stored inputs by their names; none if the target has no file yet."""
     path = _FOLDER / f"{target}.zip"
     if not path.exists():
         return {}
@@ -26,7 +26,7 @@ def read_corpus(target: str) -> dict[str, bytes]:
 
 
 def write_corpus(target: str, folder: Path) -> None:
-    """Keep what is kept already, and of the folder's inputs the smallest."""
+    """Store the present inputs, and the smallest of the folder's."""
     kept = read_corpus(target)
     found = sorted(
         (each.read_bytes() for each in folder.iterdir()), key=lambda data: (len(data), data)

@@ -1,4 +1,4 @@
-"""The targets by name; each asserts its own properties and lets only defects raise."""
+"""The targets by name; each asserts its own properties, and only a defect raises an error."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -43,7 +43,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 
 def load_target(name: str) -> Callable[[bytes], None]:
-    """Import and return a target; KeyError where there is none of this name."""
+    """Import and return a target; KeyError if there is no such target."""
     module, _, function = TARGETS[name].partition(":")
     target: Callable[[bytes], None] = getattr(import_module(module), function)
     return target

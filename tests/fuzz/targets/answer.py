@@ -1,4 +1,4 @@
-"""A server's whole answer: the same evidence in any split of packets, over HTTP/1.1 and HTTP/2."""
+"""A complete response: the same evidence in any split of packets, over HTTP/1.1 and HTTP/2."""
 
 import socket
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _SHORT_HEAD = 4
 
 
 def fuzz_answer(data: bytes) -> None:
-    """Check that head, body and result do not depend on the packets that bring them."""
+    """Check that head, body and result do not depend on the packets."""
     flags, wire = data[CUTS : CUTS + 1], data[CUTS + 1 :]
     is_secure = bool(flags and flags[0] & 1)
     is_default_port = bool(flags and flags[0] & 2)
@@ -37,7 +37,7 @@ def fuzz_answer(data: bytes) -> None:
 
 
 def fuzz_http2(data: bytes) -> None:
-    """Hold the same for frames, whole ones and what comes after the last of them."""
+    """Check the same for frames, complete ones and the bytes after the last of them."""
     wire = b"".join(_frames(data[CUTS:]))
 
     def exchange(packets: Packets) -> Exchange:

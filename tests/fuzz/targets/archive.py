@@ -1,4 +1,4 @@
-"""Backups: a tar of ours, changed anywhere, is refused with a sentence or is whole."""
+"""Backups: a changed tar file is refused with a message or is complete."""
 
 import io
 import tempfile
@@ -16,7 +16,7 @@ _KNOWN = frozenset(range(1, 100))
 
 
 class _Believing(DatabaseValidator):
-    """Starts no process: what a database may hold is the target `database`."""
+    """Starts no process, because the target `database` checks the database."""
 
     def inventory(self, path: Path, size_bytes: int) -> Inventory:
         assert path.stat().st_size == size_bytes
@@ -27,7 +27,7 @@ class _Believing(DatabaseValidator):
 
 
 def fuzz_archive(data: bytes) -> None:
-    """Hold that unpacking writes into its own folders only, and refuses by name."""
+    """Check that unpacking writes only into its own folders, and names the reason of a refusal."""
     with tempfile.TemporaryDirectory() as folder:
         rooms = StagingFolders(
             database=Path(folder) / "database", artefacts=Path(folder) / "artefacts"

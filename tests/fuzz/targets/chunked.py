@@ -12,7 +12,7 @@ _TIMEOUT_S = 5.0
 
 
 def fuzz_answer(data: bytes) -> None:
-    """Hold that an answer is read or named broken, within its cap and without waiting."""
+    """Check that a response is read or called broken, within its cap and without a wait."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(data[: 64 * 1024])

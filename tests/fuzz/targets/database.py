@@ -14,7 +14,7 @@ _LIMITS = Limits(base_steps=2_000_000, max_value_bytes=1024 * 1024)
 
 
 def fuzz_database(data: bytes) -> None:
-    """Hold that a database is judged, and that one which is taken names its blobs."""
+    """Check that a database gets a result, and that an accepted one names its blobs."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "safeurl.db"
         path.write_bytes(data)

@@ -1,4 +1,4 @@
-"""DNS answers: whatever a server sends, only addresses come out."""
+"""DNS responses: for every response of a server, the result is only addresses."""
 
 import asyncio
 from ipaddress import ip_address
@@ -18,7 +18,7 @@ _ID_BYTES, _HEADER_BYTES = 2, 12
 
 
 def fuzz_dns_answer(data: bytes) -> None:
-    """Hold that a look-up ends with addresses that can be judged, or with a named outcome."""
+    """Check that a look-up ends with valid addresses or with a known outcome."""
     resolver = Resolver()
     resolver._servers = (_Answering(data),)  # type: ignore[assignment]  # noqa: SLF001 - no socket: the bytes are the answer
     try:

@@ -13,7 +13,7 @@ _MAX_COOKIE_BYTES = 4096 + 1
 
 
 def fuzz_cookie(data: bytes) -> None:
-    """Hold that cookies, one a line, add no line to a request and keep to their hosts."""
+    """Check that cookies, one per line, add no line to a request and stay with their hosts."""
     jar = CookieJar()
     for number, line in enumerate(data.decode("latin-1").split("\n")):
         jar.store(_SOURCES[number % len(_SOURCES)], line)
@@ -29,7 +29,7 @@ def _check(jar: CookieJar, source: ParsedUrl) -> None:
 
 
 def fuzz_media_type(data: bytes) -> None:
-    """Hold that type and character set are found, the same twice, and that the text is text."""
+    """Check that type and character set are found, with equal results, and the text is valid."""
     head, _, body = data.partition(b"\n\n")
     headers = head.decode("latin-1").split("\n")
     found = extract_media_type(headers)

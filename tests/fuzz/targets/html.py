@@ -1,4 +1,4 @@
-"""Pages: what the parser and its fallback make of bytes must fit into evidence."""
+"""Pages: the results of the parser and of its fallback must fit into evidence."""
 
 import msgspec
 
@@ -14,7 +14,7 @@ _URL = "https://example.com/folder/page"
 
 
 def fuzz_html(data: bytes) -> None:
-    """Hold that reading is total, gives the same twice, and fits the types that a worker reads."""
+    """Check that reading always ends, with equal results that fit the types of a worker."""
     sniff_type(data)
     text, _ = without_noscript(decode_text(data, find_charset(data, "")))
     if not find_exceeded_limit(text):

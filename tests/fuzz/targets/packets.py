@@ -1,4 +1,4 @@
-"""The same bytes in different packets, and a connection that brings them."""
+"""The same bytes in different packets, and a connection that delivers them."""
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -10,17 +10,17 @@ _MOST = 64 * 1024
 
 
 class Packets:
-    """Stands for a socket whose peer sends these pieces and then closes."""
+    """Replaces a socket whose peer sends these pieces and then closes."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         """Begin before the first piece."""
         self._left = iter([piece for piece in pieces if piece])
 
     def settimeout(self, seconds: float) -> None:
-        """Take the time limit, which nothing here reaches."""
+        """Accept the time limit, which is never reached here."""
 
     def sendall(self, wire: bytes) -> None:
-        """Take what is sent."""
+        """Accept the sent bytes."""
 
     def recv(self, size: int) -> bytes:
         """Return the next piece, nothing at the end."""
@@ -30,7 +30,7 @@ class Packets:
 
 
 def splits(cuts: bytes, wire: bytes) -> Iterator[list[bytes]]:
-    """Yield the bytes in as few pieces as can be, each alone, and cut where the input says."""
+    """Yield the bytes in the fewest pieces, each byte alone, and cut as the input says."""
     yield [wire[n : n + _MOST] for n in range(0, len(wire), _MOST)]
     yield [wire[n : n + 1] for n in range(len(wire))]
     ends = sorted({0, len(wire), *(cut * len(wire) // 256 for cut in cuts)})

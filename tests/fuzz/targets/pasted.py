@@ -1,4 +1,4 @@
-"""Texts that somebody pastes: the URLs in them, and what they are."""
+"""Pasted texts: the URLs in them, and the kinds of these."""
 
 from safeurl.errors import UrlRefusedError
 from safeurl.pasted import find_urls
@@ -9,7 +9,7 @@ _MAX_CHARS = 16 * 1024
 
 
 def fuzz_pasted(data: bytes) -> None:
-    """Hold that finding is total, gives the same twice, and that what we print is found again."""
+    """Check that finding always ends, with equal results, and that printed URLs are found again."""
     text = data.decode("utf-8", "surrogateescape")[:_MAX_CHARS]
     found = find_urls(text)
     assert find_urls(text) == found

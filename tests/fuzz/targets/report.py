@@ -1,4 +1,4 @@
-"""What a sandbox prints: read in two ways of cutting it, judged, stored and read again."""
+"""The output of a sandbox: read with two kinds of cuts, judged, stored and read again."""
 
 from datetime import UTC, datetime
 
@@ -26,7 +26,7 @@ _FAULTS = (None, Outcome.REPORT_MALFORMED, Outcome.REPORT_TOO_LARGE)
 
 
 def fuzz_report(data: bytes) -> None:
-    """Hold that reading never raises, does not depend on the cuts, and gives valid evidence."""
+    """Check that reading raises no error, does not depend on the cuts, and gives valid evidence."""
     whole = _read(data, len(data) or 1)
     pieces = _read(data, 7)
     assert _seen(whole) == _seen(pieces)

@@ -13,7 +13,7 @@ _TIMEOUT_S = 5.0
 
 
 def fuzz_request_head(data: bytes) -> None:
-    """Hold that a head is served or refused by name, and that no spelling hides an address."""
+    """Check that a head is served or refused with a reason; no spelling hides an address."""
     try:
         request = _LOOP.run_until_complete(_read(data[: 64 * 1024]))
     except ProxyRequestError as error:

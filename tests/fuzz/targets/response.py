@@ -1,4 +1,4 @@
-"""Response heads and chunked bodies: the same in any split, and read as what Chromium documents."""
+"""Response heads and chunked bodies: the same in any split, and read as Chromium documents it."""
 
 from fetcher.http.framing import body_reader, conflicting_header, framing_anomalies
 from fetcher.http.head import MAX_HEAD_BYTES, HeadReader, NotHttpError
@@ -8,13 +8,13 @@ _STATUSES = range(2**31)
 
 
 def fuzz_head(data: bytes) -> None:
-    """Hold that a head and its body do not depend on the packets that bring them."""
+    """Check that a head and its body do not depend on the packets."""
     whole, *others = map(_read, splits(data[:CUTS], data[CUTS:]))
     assert all(other == whole for other in others), (whole, others)
 
 
 def fuzz_chunks(data: bytes) -> None:
-    """Hold the same for what is all chunks: the head is a good one."""
+    """Check the same for input that is only chunks, after a valid head."""
     fuzz_head(data[:CUTS] + b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + data[CUTS:])
 
 

@@ -1,4 +1,4 @@
-"""Scripts: what is read of them without running them is bounded, and the same each time."""
+"""Scripts: reading them without running them is limited, with equal results."""
 
 from fetcher.content.refresh import parse_refresh
 from fetcher.page.noscript import without_noscript
@@ -9,7 +9,7 @@ _MAX_MOVES = 16
 
 
 def fuzz_script(data: bytes) -> None:
-    """Hold that reading is total and gives the same twice, for refreshes and `noscript` too."""
+    """Check that reading always ends, with equal results, for refreshes and `noscript` too."""
     text = data.decode("utf-8", "surrogateescape")
     first, second = ScriptReader(_URL), ScriptReader(_URL)
     first.read(text)

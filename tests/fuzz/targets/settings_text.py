@@ -1,4 +1,4 @@
-"""Settings files such as `.env`: each is taken with all that it says, or refused with its lines."""
+"""Settings files such as `.env`: each is accepted completely, or refused with its lines."""
 
 import os
 import tempfile
@@ -21,7 +21,7 @@ _FOLDER = _MEMORY if os.access(_MEMORY, os.W_OK) else None
 
 
 def fuzz_settings_text(data: bytes) -> None:
-    """Hold that no line passes in silence, and that the ends of lines make no difference."""
+    """Check that no line is ignored silently, and that line ends make no difference."""
     with tempfile.TemporaryDirectory(dir=_FOLDER) as folder:
         path = Path(folder) / ".env"
         values = _read(path, data)

@@ -20,7 +20,7 @@ _MAX_BYTES = 32 * 1024
 
 
 def fuzz_request(data: bytes) -> None:
-    """Hold that the server gets exactly one request, framed in one way, or the start of one."""
+    """Check that the server gets exactly one request with clear framing, or the start of one."""
     forwarded = _LOOP.run_until_complete(_forward(data[:_MAX_BYTES]))
     if not forwarded:
         return

@@ -13,7 +13,7 @@ _BASE = "https://example.com/folder/page?query"
 
 
 def fuzz_url(data: bytes) -> None:
-    """Hold that parsing is total and stable, and that every address it lets through is public."""
+    """Check that parsing always ends, is stable, and that every allowed address is public."""
     text = data.decode("utf-8", "surrogateescape")
     username(text)
     if (submitted := _parsed(text)) is not None:
@@ -25,7 +25,7 @@ def fuzz_url(data: bytes) -> None:
 
 
 def _check(parsed: ParsedUrl) -> None:
-    """Hold what is promised of every URL that may be opened."""
+    """Check the properties of every URL that may be opened."""
     assert _resolved(parsed.url) == parsed
     assert parsed.scheme in {"http", "https"}
     assert parsed.host.isascii()
@@ -35,7 +35,7 @@ def _check(parsed: ParsedUrl) -> None:
 
 
 def _check_defanged(parsed: ParsedUrl) -> None:
-    """Hold that what we print leads to the same page again, brackets in any spelling."""
+    """Check that the printed form leads to the same page, for brackets in any spelling."""
     again = _parsed(defang(parsed))
     if again is not None or len(defang(parsed)) <= MAX_BYTES:
         assert again is not None

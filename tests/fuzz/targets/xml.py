@@ -11,7 +11,7 @@ _URL = "https://example.com/folder/page"
 
 
 def fuzz_xml(data: bytes) -> None:
-    """Hold that reading is total, gives the same twice, and fits the types that a worker reads."""
+    """Check that reading always ends, with equal results that fit the types of a worker."""
     text = decode_text(data, find_charset(data, "application/xhtml+xml"))
     parsed = read_xml(text, _URL)
     assert read_xml(text, _URL) == parsed
