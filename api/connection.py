@@ -99,7 +99,7 @@ class Connection(H11Protocol):
         for connection, over in admission.dropped:
             connection.drop(over)
         self._begin(Wait.HEAD)
-        self._look()
+        self._check_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Remove the connection from the count."""
@@ -117,24 +117,24 @@ class Connection(H11Protocol):
             self._begin(Wait.HEAD)
         self._has_begun = True
         super().data_received(data)
-        self._settle(Wait.HEAD)
+        self._update_wait(Wait.HEAD)
 
     def on_response_complete(self) -> None:
         """Continue with the next request."""
         self._has_begun = False
         self._answer_since = None
         super().on_response_complete()
-        self._settle(Wait.NEXT)
+        self._update_wait(Wait.NEXT)
 
     def pause_writing(self) -> None:
         """Start the wait for a client that does not read."""
         super().pause_writing()
-        self._settle(Wait.ANSWER)
+        self._update_wait(Wait.ANSWER)
 
     def resume_writing(self) -> None:
         """Continue, because all bytes were sent."""
         super().resume_writing()
-        self._settle(Wait.NEXT)
+        self._update_wait(Wait.NEXT)
 
     def shutdown(self) -> None:
         """Give a response a short time to end; do not wait for the rest of a request."""
@@ -163,7 +163,7 @@ class Connection(H11Protocol):
             self._refuse(_refusal(over))
         self._end()
 
-    def _settle(self, between: Wait) -> None:
+    def _update_wait(self, between: Wait) -> None:
         """Determine the present wait; `between` is the one between two requests."""
         if self._wait is Wait.CLOSE:
             return
@@ -215,7 +215,7 @@ class Connection(H11Protocol):
             return min(self._deadline, self._moved_at + self._limits.body_stall_s)
         return self._deadline
 
-    def _look(self) -> None:
+    def _check_deadline(self) -> None:
         """Close the connection if its time is over; else check again later."""
         now = self.loop.time()
         if self._due(now) <= now:
@@ -224,7 +224,7 @@ class Connection(H11Protocol):
                 return
         # A wait that starts meanwhile may end earlier than the present one.
         soonest = now + min(self._limits.idle_s, self._limits.head_s, _DRAIN_S)
-        self._timer = self.loop.call_at(min(self._due(now), soonest), self._look)
+        self._timer = self.loop.call_at(min(self._due(now), soonest), self._check_deadline)
 
     def _end_late(self) -> None:
         if self._has_begun and self._wait in {Wait.HEAD, Wait.BODY}:
@@ -235,14 +235,14 @@ class Connection(H11Protocol):
 
     def _refuse(self, answer: JSONResponse) -> None:
         """Send a response without a route, if the protocol allows one now."""
-        self._abandon()
+        self._cancel_request()
         if self.conn.our_state in _CAN_ANSWER and not self.transport.is_closing():
             headers = [*answer.raw_headers, (b"connection", b"close")]
             response = h11.Response(status_code=answer.status_code, headers=headers)
             events = (response, h11.Data(data=bytes(answer.body)), h11.EndOfMessage())
             self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
 
-    def _abandon(self) -> None:
+    def _cancel_request(self) -> None:
         """Tell the running route at once that the client no longer waits for the response."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
@@ -266,7 +266,7 @@ class Connection(H11Protocol):
 
     def _end(self) -> None:
         """Close the connection now, even if its client has not read everything."""
-        self._abandon()
+        self._cancel_request()
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Serves the harmless page which docker/quickstart.sh has scanned when no URL is given.
 
-It listens on the address of one network interface of this machine, loopback unless told otherwise,
+It listens on the address of one network interface of this machine, loopback by default,
 which nobody outside reaches. It prints its URL and ends by itself after a while. Only the
 standard library is needed.
 """

@@ -59,8 +59,10 @@ def _explain(database: Path) -> str | None:
     except FileNotFoundError:
         return _explain_missing(database)
     except PermissionError:  # a folder denies the access, not the file
-        way = reversed(database.parents)
-        return next((_explain_owner(each) for each in way if not os.access(each, os.X_OK)), None)
+        folders = reversed(database.parents)
+        return next(
+            (_explain_owner(each) for each in folders if not os.access(each, os.X_OK)), None
+        )
     except OSError as exc:
         return f"{database}: {exc.strerror}. SAFEURL_STATE_DIR names its folder."
     if not stat.S_ISREG(mode):
@@ -98,15 +100,15 @@ def _explain_read_only(path: Path) -> str:
 
 def _explain_owner(path: Path) -> str:
     """Return the owner of the file or folder, the present user, and the remedy."""
-    found, us = path.stat(), os.geteuid()
-    owner, we = user_name(found.st_uid), user_name(us)
-    if found.st_uid == us:
+    found, our_uid = path.stat(), os.geteuid()
+    owner, our_name = user_name(found.st_uid), user_name(our_uid)
+    if found.st_uid == our_uid:
         mode, rights = f"{stat.S_IMODE(found.st_mode):04o}", "rwx" if path.is_dir() else "rw"
         return (
-            f"{path} has the mode {mode}, which denies access to {we}, its owner. "
+            f"{path} has the mode {mode}, which denies access to {our_name}, its owner. "
             f"Run `chmod u+{rights} {path}`."
         )
-    theirs = f"{path} belongs to {owner}, and this is {we}."
-    if path.parent.stat().st_uid == us:
-        return f"{theirs} As root, give it back with `chown {us} {path}`."
-    return f"{theirs} Run this as {owner}, or name another folder in SAFEURL_STATE_DIR."
+    finding = f"{path} belongs to {owner}, and this is {our_name}."
+    if path.parent.stat().st_uid == our_uid:
+        return f"{finding} As root, give it back with `chown {our_uid} {path}`."
+    return f"{finding} Run this as {owner}, or name another folder in SAFEURL_STATE_DIR."

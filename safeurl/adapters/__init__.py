@@ -1,1 +1,1 @@
-"""The rooms: one per outside system, each behind a port."""
+"""The adapters: one package per external system; each implements ports."""

@@ -193,10 +193,10 @@ def _explain(error: typer.TyperException) -> None:
         complain(str(error))
         return
     show(text)
-    said = f"Error: {error.format_message()}"
-    head = text.getvalue().removesuffix(f"{said}\n")
+    message = f"Error: {error.format_message()}"
+    head = text.getvalue().removesuffix(f"{message}\n")
     is_last = head != text.getvalue()
-    _print_error(*((line,) for line in (*head.splitlines(), *[said] * is_last)))
+    _print_error(*((line,) for line in (*head.splitlines(), *[message] * is_last)))
 
 
 def _leave_unread() -> None:

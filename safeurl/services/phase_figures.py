@@ -50,7 +50,7 @@ class PathFigures:
     kinds: tuple[StartFigures, ...]
 
 
-def is_whole(attempt: Attempt) -> bool:
+def is_complete(attempt: Attempt) -> bool:
     """Tell whether the attempt has concluded its scan, and its phases are known."""
     known = (attempt.start_kind, attempt.claim_ms, attempt.fetch_ms, attempt.analyse_ms)
     return attempt.ended_at is not None and None not in known
@@ -65,7 +65,7 @@ def total_ms(attempt: Attempt) -> float:
 
 def path_figures(attempts: Sequence[Attempt]) -> PathFigures:
     """Return the figures of those attempts that are whole."""
-    whole = [attempt for attempt in attempts if is_whole(attempt)]
+    whole = [attempt for attempt in attempts if is_complete(attempt)]
     by_kind = {
         kind: [attempt for attempt in whole if attempt.start_kind == kind]
         for kind in ("warm", "cold")

@@ -9,7 +9,7 @@ from typing import Final
 from safeurl.model.attempt import Attempt
 from safeurl.model.worker import WorkerHeartbeat
 from safeurl.printable import counted
-from safeurl.services.phase_figures import PathFigures, is_whole, percentile, total_ms
+from safeurl.services.phase_figures import PathFigures, is_complete, percentile, total_ms
 
 #: A median wait for a worker that is longer than this, and than such a share of the whole, shows
 #: that scans come faster than they end.
@@ -114,7 +114,7 @@ def throughput(
 
     `concurrency` is that of the settings, for the case that no worker lives.
     """
-    whole = [attempt for attempt in attempts if is_whole(attempt)]
+    whole = [attempt for attempt in attempts if is_complete(attempt)]
     if figures.first_at is None or figures.last_at is None:
         return None
     window_s = max((figures.last_at - figures.first_at).total_seconds(), 0.001)

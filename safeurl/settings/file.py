@@ -64,7 +64,7 @@ def read(path: Path) -> str:
         raise ConfigError((f"{path} cannot be read: {error.strerror}.",)) from error
     try:
         opened = os.fstat(handle)
-        faults = (*_file_faults(path, opened), *_way_faults(path, opened))
+        faults = (*_file_faults(path, opened), *_path_faults(path, opened))
         # A regular file returns all requested bytes unless it ends before.
         content = b"" if faults else os.read(handle, _MAX_BYTES + 1)
     except OSError as error:
@@ -132,11 +132,11 @@ def _file_faults(path: Path, info: os.stat_result) -> Iterator[str]:
         )
 
 
-def _way_faults(path: Path, opened: os.stat_result) -> Iterator[str]:
+def _path_faults(path: Path, opened: os.stat_result) -> Iterator[str]:
     """Yield the folders and symlinks by which other users could replace the file."""
     info = opened
     try:
-        for each in _way(path):
+        for each in _path_parts(path):
             info = each.lstat()
             if stat.S_ISDIR(info.st_mode):
                 yield from _one_folder(each, info)
@@ -148,7 +148,7 @@ def _way_faults(path: Path, opened: os.stat_result) -> Iterator[str]:
         yield f"{path} was exchanged while it was read. Try again."
 
 
-def _way(path: Path) -> Iterator[Path]:
+def _path_parts(path: Path) -> Iterator[Path]:
     """Yield each folder and symlink that leads to the file, and the file itself.
 
     The path is resolved step by step, as the kernel does. A symlink may lead to another one, in a

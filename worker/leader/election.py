@@ -36,7 +36,7 @@ def leader_lease(lease: timedelta) -> timedelta:
 class Candidate:
     """One host in the election; it leads only while it has renewed its term in time."""
 
-    def __init__(  # noqa: PLR0913 - the parts of an election, each handed in
+    def __init__(  # noqa: PLR0913 - one keyword per part of an election
         self,
         store: Leadership,
         holder: str,

@@ -55,7 +55,7 @@ class RescuerStore(Backlog, ResumeStore, AttemptReader, Protocol):
 class Rescuer:
     """Sweeps the store; `actor` is the name of this process in the audit trail."""
 
-    def __init__(  # noqa: PLR0913 - the parts a sweep touches, each handed in
+    def __init__(  # noqa: PLR0913 - one keyword per part of a sweep
         self,
         store: RescuerStore,
         queue: WakeQueue,

@@ -30,7 +30,7 @@ PingGateway = Callable[[], Awaitable[object]]
 class Heartbeat:
     """Records that this worker lives, and how the parts of its host do."""
 
-    def __init__(  # noqa: PLR0913 - the parts that it asks, each handed in
+    def __init__(  # noqa: PLR0913 - one keyword per part that it checks
         self,
         settings: Settings,
         store: HeartbeatStore,

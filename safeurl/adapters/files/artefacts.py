@@ -17,7 +17,7 @@ _PRIVATE_DIRECTORY = 0o700
 _PART = ".part"
 #: Every write takes much less time.
 _ABANDONED_S = 3600.0
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class FileArtefacts:
@@ -130,5 +130,5 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _unavailable(sha256: str, exc: OSError) -> StoreUnavailableError:
-    kind = StoreFullError if exc.errno in _NO_ROOM else StoreUnavailableError
+    kind = StoreFullError if exc.errno in _DISK_FULL else StoreUnavailableError
     return kind(f"The artefact {sha256} could not be read or written: {exc}.")

@@ -25,6 +25,6 @@ class MemoryWorkers(MemoryBase):
 
     async def workers(self, *, since: datetime) -> list[WorkerHeartbeat]:
         """Sort by heartbeat, newest first."""
-        heard = sorted(self._workers.values(), key=lambda each: each.id)
-        fresh = [each for each in heard if each.beat_at >= since]
+        known = sorted(self._workers.values(), key=lambda each: each.id)
+        fresh = [each for each in known if each.beat_at >= since]
         return sorted(fresh, key=lambda each: each.beat_at, reverse=True)

@@ -163,25 +163,25 @@ class RQQueue:
         except (TimeoutError, SilenceError) as error:
             # Either the time limit of the call or the one of its connection was reached first.
             silent_s = TIMEOUT_S if isinstance(error, SilenceError) else timeout_s
-            silence = f"{self._name()} does not answer: silent for {silent_s:g} seconds."
-            raise QueueUnavailableError(silence, is_embedded=self._embedded) from error
+            message = f"{self._name()} does not answer: silent for {silent_s:g} seconds."
+            raise QueueUnavailableError(message, is_embedded=self._embedded) from error
         except OutOfMemoryError as error:
             raise QueueUnavailableError("Redis is full: it takes no writes (maxmemory).") from error
         except ResponseError as error:
             raise QueueUnavailableError(f"Redis refuses: {error}") from error
         except AuthenticationError as error:
-            refusal = f"Redis refuses our user or password: {error}"
-            raise QueueUnavailableError(refusal) from error
+            message = f"Redis refuses our user or password: {error}"
+            raise QueueUnavailableError(message) from error
         except RedisError as error:
-            silence = f"{self._name()} does not answer: {error}"
+            message = f"{self._name()} does not answer: {error}"
             raise QueueUnavailableError(
-                _distrust(error) or silence, is_embedded=self._embedded
+                _distrust(error) or message, is_embedded=self._embedded
             ) from error
         except Exception as error:
             # On responses that are not of Redis, the client raises errors of many kinds and closes
             # the connection. Neither a submit nor the health check may fail with such an error.
-            nonsense = f"{self._name()} answers what no Redis does."
-            raise QueueUnavailableError(nonsense, is_embedded=self._embedded) from error
+            message = f"{self._name()} answers what no Redis does."
+            raise QueueUnavailableError(message, is_embedded=self._embedded) from error
 
     def _name(self) -> str:
         return "The embedded queue" if self._embedded else "Redis"

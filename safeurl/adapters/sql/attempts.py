@@ -132,8 +132,8 @@ class SQLAttempts(SQLBase):
         term: int | None = None,
     ) -> None:
         """Insert the line if the guards hold, so that a worker without the scan writes nothing."""
-        said: dict[str, Value] = {"event": event, "detail": detail, "actor": actor}
-        args = columns(scan) | _fence(term, scan) | said | {"now": stamp(now)}
+        line: dict[str, Value] = {"event": event, "detail": detail, "actor": actor}
+        args = columns(scan) | _fence(term, scan) | line | {"now": stamp(now)}
         await self._write([Statement.of(statements.APPEND_AUDIT, args)])
 
     async def _move(  # noqa: PLR0913 - what all moves share

@@ -6,7 +6,7 @@ from typing import TypeVar
 from safeurl.adapters.sql.database import Database, Row, Statement, Value
 from safeurl.adapters.sql.retry_busy import retry_busy
 
-Answer = TypeVar("Answer")
+Returned = TypeVar("Returned")
 
 
 class SQLBase:
@@ -23,5 +23,5 @@ class SQLBase:
     async def _write(self, batch: Sequence[Statement]) -> list[list[Row]]:
         return await self._with_retries(lambda: self._database.write(batch))
 
-    async def _with_retries(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        return await retry_busy(self._retry_for_s, ask)
+    async def _with_retries(self, call: Callable[[], Awaitable[Returned]]) -> Returned:
+        return await retry_busy(self._retry_for_s, call)

@@ -13,15 +13,15 @@ from tenacity import (
 
 from safeurl.errors import StoreBusyError
 
-Answer = TypeVar("Answer")
+Returned = TypeVar("Returned")
 
 
-async def retry_busy(retry_for_s: float, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+async def retry_busy(retry_for_s: float, call: Callable[[], Awaitable[Returned]]) -> Returned:
     """Repeat the call until it succeeds or the time is over; then raise the last error."""
     began_s = time.monotonic()
     # The first call almost always succeeds. tenacity would add a thirtieth to the time of a write.
     try:
-        return await ask()
+        return await call()
     except StoreBusyError as error:
         refusals = [error]
     retrying = AsyncRetrying(
@@ -32,9 +32,9 @@ async def retry_busy(retry_for_s: float, ask: Callable[[], Awaitable[Answer]]) -
     )
 
     # tenacity awaits only functions made with `async def`. Its first attempt is the call above.
-    async def once() -> Answer:
+    async def once() -> Returned:
         if refusals:
             raise refusals.pop()
-        return await ask()
+        return await call()
 
     return await retrying(once)

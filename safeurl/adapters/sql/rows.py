@@ -21,7 +21,7 @@ class _Dataclass(Protocol):
 
 
 Kind = TypeVar("Kind", bound=_Dataclass)
-Answer = TypeVar("Answer")
+Item = TypeVar("Item")
 
 
 def stamp(at: datetime) -> str:
@@ -93,6 +93,6 @@ def _parsed(model: type[SQLModel], kind: type[Kind], row: Mapping[str, Value]) -
     return kind(**{field.name: getattr(checked, field.name) for field in fields(kind)})
 
 
-def first(found: Sequence[Answer]) -> Answer | None:
+def first(found: Sequence[Item]) -> Item | None:
     """Return the first element, or None if there is none."""
     return found[0] if found else None

@@ -117,8 +117,8 @@ def seed_phrase(ctx: Context) -> Iterator[Finding]:
 
 
 def _is_numbered(field: FormField) -> bool:
-    said = (field.name.lower().strip(), field.placeholder.lower().strip())
-    return any(text and _NUMBERED_WORD.fullmatch(text) for text in said)
+    texts = (field.name.lower().strip(), field.placeholder.lower().strip())
+    return any(text and _NUMBERED_WORD.fullmatch(text) for text in texts)
 
 
 _PHISHING = (Category.PHISHING,)

@@ -99,13 +99,13 @@ def clickfix_steps(ctx: Context) -> Iterator[Finding]:
 
 def tech_support(ctx: Context) -> Iterator[Finding]:
     """Find a vendor's name, a warning and a phone number, on a foreign host."""
-    said = f"{ctx.title} {ctx.text}"
-    phone = _PHONE.search(said)
-    alarms = sum(1 for alarm in _ALARMS if alarm.search(said))
-    if phone and _VENDOR.search(said) and alarms >= _ENOUGH_ALARMS and not ctx.final.owner:
+    text = f"{ctx.title} {ctx.text}"
+    phone = _PHONE.search(text)
+    alarms = sum(1 for alarm in _ALARMS if alarm.search(text))
+    if phone and _VENDOR.search(text) and alarms >= _ENOUGH_ALARMS and not ctx.final.owner:
         reason = "The page raises an alarm in a vendor's name and gives a number to call."
         yield Finding(
-            "/page/text" if ctx.page.text else "/page", reason, around(said, *phone.span())
+            "/page/text" if ctx.page.text else "/page", reason, around(text, *phone.span())
         )
 
 

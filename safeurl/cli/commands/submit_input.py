@@ -34,7 +34,7 @@ class Given:
     #: The name of the file as given; empty for standard input and arguments.
     file: str = ""
     #: False if the line has more than `MAX_LINE` characters: the rest may be part of a URL.
-    is_whole: bool = True
+    is_complete: bool = True
 
     @property
     def place(self) -> str:
@@ -74,12 +74,12 @@ def read_lines(stream: BinaryIO, file: str) -> Iterator[Given]:
     number = 0
     while line := text.readline(MAX_LINE):
         number += 1
-        is_whole = len(line) < MAX_LINE or line.endswith("\n")
+        is_complete = len(line) < MAX_LINE or line.endswith("\n")
         bare = line.strip().removeprefix("\ufeff").strip()
         while line and not line.endswith("\n"):
             line = text.readline(MAX_LINE)  # skip the rest of a line that is too long
-        if (bare or not is_whole) and not bare.startswith("#"):
-            yield Given(bare, number, file, is_whole)
+        if (bare or not is_complete) and not bare.startswith("#"):
+            yield Given(bare, number, file, is_complete)
 
 
 def _decoded(stream: BinaryIO) -> io.TextIOWrapper:
@@ -131,9 +131,9 @@ class _Joined(io.RawIOBase):
     # Any, because Python before 3.12 has no type for a buffer of bytes.
     def readinto(self, buffer: Any, /) -> int:
         """Read the available bytes, at most the size of the buffer."""
-        room = memoryview(buffer).cast("B")
+        target = memoryview(buffer).cast("B")
         data = self._head or _read_some(self._stream)
-        count = min(len(room), len(data))
-        room[:count] = data[:count]
+        count = min(len(target), len(data))
+        target[:count] = data[:count]
         self._head = data[count:]
         return count

@@ -73,7 +73,7 @@ class Intake:
 
     def _usable(self, given: Given) -> Iterator[_Found]:
         """Yield the URLs of a text that can be scanned; report the others."""
-        if not given.is_whole:
+        if not given.is_complete:
             reason = f"The line is longer than {MAX_LINE:,} characters. Give one URL a line."
             self._refuse(_Found(given.text, given), UrlRefusedError(Reason.TOO_LONG, reason))
             return

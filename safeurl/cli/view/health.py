@@ -31,12 +31,12 @@ def print_health(screen: Screen, health: Health, sources: Iterable[tuple[str, st
             ]
         screen.panel(_status(health).upper(), style, grids)
         return
-    said = [
+    given_lines = [
         ("status", _status(health)),
         *(("issue", clean(words, _MAX_TEXT)) for words in health.issues),
         *(("recommendation", clean(words, _MAX_TEXT)) for words in health.recommendations),
     ]
-    for name, value in (*said, *facts):
+    for name, value in (*given_lines, *facts):
         screen.line(f"{name}: {value}")
 
 

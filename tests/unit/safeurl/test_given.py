@@ -75,7 +75,7 @@ def test_the_end_of_a_long_line_is_no_line(tmp_path: Path) -> None:
     long = b"https://a.example/ " * MAX_LINE
     blank = b" " * MAX_LINE + b"https://a.example/"
     found = _read(tmp_path, b"\n".join((long, blank, b"#" * MAX_LINE + b"x", _URLS[0].encode())))
-    assert [(each.line, each.is_whole) for each in found] == [(1, False), (2, False), (4, True)]
+    assert [(each.line, each.is_complete) for each in found] == [(1, False), (2, False), (4, True)]
     assert max(len(each.text) for each in found) <= MAX_LINE
 
 

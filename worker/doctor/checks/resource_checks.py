@@ -7,14 +7,14 @@ from worker.doctor.probe_runner import ProbeRun
 
 _MIB: Final = 1024 * 1024
 #: The exit status of a sandbox whose gVisor could start no more threads.
-_GVISOR_DIED: Final = 2
+_GVISOR_ENDED: Final = 2
 _ADVICE: Final = "Enable the cgroup controllers in the kernel, and check the engine's runtime."
 
 
 def fork_bomb(run: ProbeRun, limit: int, *, gvisor: bool) -> Finding:
     """Check that processes are limited; gVisor ends the sandbox at this or the memory limit."""
     name = "sandbox-fork-bomb"
-    if gvisor and run.exit.exit_code == _GVISOR_DIED:
+    if gvisor and run.exit.exit_code == _GVISOR_ENDED:
         return passed(name, f"gVisor ended the sandbox at its limit of {limit} processes")
     if gvisor and run.exit.oom_killed:
         return passed(name, f"gVisor ended the sandbox, out of memory before {limit} processes")
