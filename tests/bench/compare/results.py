@@ -127,7 +127,7 @@ class Table:
         """Return everything, the single samples included."""
         return {
             "runtime": self.runtime,
-            "rows": [_row_json(row) for row in self.rows],
+            "rows": [_row_json(row) for row in self.rows if row.samples],
             "steady": {kind: asdict(each) for kind, each in self.steady.items()},
             "ratios": dict(self.ratios()),
             "left_out": self.left_out,

@@ -90,13 +90,25 @@ def compare(runtime: str, plan: Plan, meter: Meter, say: Say) -> Table:
         for number in range(plan.rounds):
             # Each round begins with another way, so that no way always follows the same one.
             for row, way in pairs[number:] + pairs[:number]:
-                sample = way.run(lab, _scans(row, plan))
-                row.samples.append(sample)
-                rate = f"{sample.per_second:.2f} scans/s, {sample.lost} lost"
-                say(f"{runtime} round {number + 1} of {plan.rounds}: {row.name}: {rate}")
-        _measure_memory(lab, pairs, say)
+                with _reported(table, row, say):
+                    sample = way.run(lab, _scans(row, plan))
+                    row.samples.append(sample)
+                    rate = f"{sample.per_second:.2f} scans/s, {sample.lost} lost"
+                    say(f"{runtime} round {number + 1} of {plan.rounds}: {row.name}: {rate}")
+        _measure_memory(lab, table, pairs, say)
         _measure_steady(lab, plan, table, pairs, say)
     return table
+
+
+@contextmanager
+def _reported(table: Table, row: Row, say: Say) -> Iterator[None]:
+    """Report the failure of one way, so that the figures of the others are not lost."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever a rival's parts raise
+        reason = f"{row.name} failed: {type(error).__name__}: {error}"
+        table.left_out.append(reason)
+        say(f"{table.runtime}: {reason}")
 
 
 def _scans(row: Row, plan: Plan) -> int:
@@ -166,12 +178,14 @@ def _ways(lab: Lab, table: Table, stack: ExitStack) -> Iterator[tuple[str, Way]]
             yield FLOOR, bare_runc.BareRunc(parallel, bundle)
 
 
-def _measure_memory(lab: Lab, pairs: list[tuple[Row, Way]], say: Say) -> None:
+def _measure_memory(lab: Lab, table: Table, pairs: list[tuple[Row, Way]], say: Say) -> None:
     """Run the ways that the table of memory shows once more, with a sampler beside them."""
     lab.meter.with_memory = True
     try:
         for row, way in pairs:
-            if row.kind in {WARM, COLD} or row.parallel == 1:
+            if row.kind not in {WARM, COLD} and row.parallel > 1:
+                continue
+            with _reported(table, row, say):
                 row.memory = way.run(lab, 2 * row.parallel).cpu
                 say(f"{lab.runtime} memory: {row.name}")
     finally:
@@ -182,7 +196,7 @@ def _measure_steady(
     lab: Lab, plan: Plan, table: Table, pairs: list[tuple[Row, Way]], say: Say
 ) -> None:
     for row, way in pairs:
-        if not isinstance(way, SafeUrl):
+        if not isinstance(way, SafeUrl) or not row.samples:
             continue
         steady = SteadyPlan(
             per_second=row.per_second * _SHARE,
@@ -192,5 +206,6 @@ def _measure_steady(
             burst=plan.burst,
             is_random=plan.is_random,
         )
-        table.steady[row.kind] = way.below_capacity(lab, steady)
+        with _reported(table, row, say):
+            table.steady[row.kind] = way.below_capacity(lab, steady)
         say(f"{lab.runtime} below capacity: {row.name}")

@@ -31,11 +31,16 @@ class SafeUrl:
         """What the table calls it."""
         return f"SafeURL {self.word}, concurrency {self.parallel}"
 
+    @property
+    def _least_ready(self) -> int:
+        # The smallest pool keeps one sandbox ready.
+        return int(has_pool() and self.word == "warm")
+
     def run(self, lab: Lab, scans: int) -> Sample:
         """Scan the page so many times; refilling the pool afterwards counts as CPU time, too."""
         with running(lab, pool=self.pool) as made:
             made.scan(_FIRST)
-            made.wait_quiet()
+            made.wait_quiet(self._least_ready)
             with lab.meter.watch(made.cpu_s) as cpu:
                 sample = _timed(lambda: made.scan(scans))
                 made.wait_quiet()
@@ -45,7 +50,7 @@ class SafeUrl:
     def below_capacity(self, lab: Lab, plan: "SteadyPlan") -> "Steady":
         """Scan at a rate that it can keep up with, then a burst; before it, measure its rest."""
         with running(lab, pool=self.pool) as made:
-            made.wait_quiet()
+            made.wait_quiet(self._least_ready)
             rest = _rest(lab, made, plan.idle_s)
             if has_pool():
                 made.scan_at_rate(plan.per_second, plan.ramp_s, is_random=plan.is_random)

@@ -51,8 +51,8 @@ class Tutorial:
                     started = time.perf_counter()
                     jobs = self._run(queue, lab.url, scans)
                     took = time.perf_counter() - started
+            done = [job for job in jobs if _is_good(job)]
             link.close()
-        done = [job for job in jobs if _is_good(job)]
         return Sample(
             scans=scans,
             lost=scans - len(done),
