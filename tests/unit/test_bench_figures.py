@@ -3,6 +3,7 @@
 import asyncio
 import math
 import struct
+import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -14,10 +15,14 @@ from safeurl.state import State
 from tests.bench.compare import taskstats
 from tests.bench.compare.accounting import Usage
 from tests.bench.compare.chart import chart
+from tests.bench.compare.final_watch import final_watch
 from tests.bench.compare.lab import RUN_UP, Sample, p50_p95, sustained
 from tests.bench.compare.report import Grid, grids
 from tests.bench.compare.results import COLD, LOOP, Row, Table
 from tests.bench.growth.builder import build
+from tests.support.builders import make_scan
+from tests.support.egress import until
+from tests.support.finished_scan import Life, finish_as_phishing
 
 _SCANS = 300
 
@@ -100,5 +105,24 @@ async def test_the_large_database_is_what_finished_scans_leave(tmp_path: Path) -
         assert view.result is not None
         assert [each.attempt for each in await store.attempts(page[0].id)] == [1]
         assert len(await store.audit(page[0].id)) == 5
+    finally:
+        await store.close()
+
+
+async def test_a_scan_is_seen_when_its_last_write_is_done(tmp_path: Path) -> None:
+    """Not before, and also when it is asked for only then."""
+    store = SQLiteStore(tmp_path / "watched.db")
+    try:
+        await store.migrate()
+        waiting, done = make_scan(), make_scan()
+        await store.add([waiting, done])
+        with final_watch(tmp_path / "watched.db") as watch:
+            watch.add(waiting.id)
+            began_s = time.time()
+            await finish_as_phishing(store, done.id, Life())
+            watch.add(done.id)
+            await asyncio.to_thread(until, lambda: done.id in watch.seen_s)
+            assert began_s <= watch.seen_s[done.id] <= time.time()
+            assert waiting.id not in watch.seen_s
     finally:
         await store.close()

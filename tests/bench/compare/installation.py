@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from safeurl.bootstrap import open_service
@@ -16,6 +16,7 @@ from safeurl.service import Service
 from safeurl.services.submit import MAX_SUBMIT
 from safeurl.settings import Settings
 from safeurl.state import State
+from tests.bench.compare.final_watch import FinalWatch, final_watch
 from tests.bench.compare.lab import Lab, ignored
 from tests.bench.compare.processes import cpu_of_tree
 from tests.support.images import docker_client
@@ -54,12 +55,19 @@ class Finished:
 
     scan: Scan
     attempts: tuple[Attempt, ...]
+    #: When it was seen to be final; None where nobody watched.
+    seen_s: float | None = None
+
+    @property
+    def end_s(self) -> float:
+        """When it was final: where nobody watched, the beginning of the write that made it so."""
+        assert self.scan.finished_at is not None
+        return self.seen_s or self.scan.finished_at.timestamp()
 
     @property
     def latency_ms(self) -> float:
         """From its submission until it was final."""
-        assert self.scan.finished_at is not None
-        return (self.scan.finished_at - self.scan.created_at).total_seconds() * 1000
+        return (self.end_s - self.scan.created_at.timestamp()) * 1000
 
     @property
     def overhead_ms(self) -> float:
@@ -94,9 +102,10 @@ class Installation:
 
     def scan_at_rate(self, per_second: float, seconds: float, *, is_random: bool) -> list[Finished]:
         """Submit one by one at this rate, whatever has ended; return them when all are final."""
-        return self._finished(
-            asyncio.run(self._open_loop(per_second, seconds, is_random=is_random))
-        )
+        with final_watch(self.system.settings.database_path) as watch:
+            loop = self._open_loop(watch, per_second, seconds, is_random=is_random)
+            ended = self._finished(asyncio.run(loop))
+        return [replace(each, seen_s=watch.seen_s.get(each.scan.id)) for each in ended]
 
     async def _submit(self, service: Service, count: int) -> list[str]:
         ids: list[str] = []
@@ -106,7 +115,9 @@ class Installation:
             ids += [scan.id for scan in done.scans]
         return ids
 
-    async def _open_loop(self, per_second: float, seconds: float, *, is_random: bool) -> list[str]:
+    async def _open_loop(
+        self, watch: FinalWatch, per_second: float, seconds: float, *, is_random: bool
+    ) -> list[str]:
         # Seeded: every run of the bench has the same arrivals.
         chance = random.Random(13)  # noqa: S311 - arrivals, no secrets
         ids: list[str] = []
@@ -115,6 +126,7 @@ class Installation:
             while at < started + seconds:
                 await asyncio.sleep(max(0.0, at - time.monotonic()))
                 ids += await self._submit(service, 1)
+                watch.add(ids[-1])
                 at += chance.expovariate(per_second) if is_random else 1 / per_second
         return ids
 

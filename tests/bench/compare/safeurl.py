@@ -119,11 +119,10 @@ def _timed(scan: Callable[[], Sequence[Finished]]) -> Sample:
     finished = scan()
     took = time.perf_counter() - started
     done = good(finished)
-    ends = [each.scan.finished_at.timestamp() for each in done if each.scan.finished_at]
     return Sample(
         scans=len(finished),
         lost=len(finished) - len(done),
-        per_second=sustained(ends),
+        per_second=sustained([each.end_s for each in done]),
         latencies_ms=[each.latency_ms for each in done],
         took_s=took,
         warm=sum(each.is_warm for each in finished) if has_pool() else None,
