@@ -4,6 +4,7 @@ import contextlib
 import multiprocessing
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from tests.support.pages import PageServer, html
 LABEL = "safeurl.bench"
 #: The most that a pool keeps at SafeURL's default concurrency.
 RUN_UP = 10
+_SWEEPS, _SWEEP_PAUSE_S = 3, 0.3
 _PAGE = "<title>Bench</title><form><input type=password></form>" + "<p>words</p>" * 500
 
 
@@ -137,11 +139,15 @@ def _serve(host: str, ready: Connection) -> None:
 def remove_leftovers() -> None:
     """Remove all containers and images that carry the bench's label."""
     with docker_client() as client:
-        listed = client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
-        for container in listed:
-            # Its own `--rm` may be quicker.
-            with contextlib.suppress(Exception):
-                container.remove(force=True)
+        # Again, since a client that was just ended may have asked for one more.
+        for _ in range(_SWEEPS):
+            for container in client.containers.list(
+                all=True, filters={"label": LABEL}, ignore_removed=True
+            ):
+                # Its own `--rm` may be quicker.
+                with contextlib.suppress(Exception):
+                    container.remove(force=True)
+            time.sleep(_SWEEP_PAUSE_S)
         for image in client.images.list(filters={"label": LABEL}):
             client.images.remove(image.id, force=True)
 

@@ -1,9 +1,12 @@
 """The rival people have at hand: a shell loop of `docker run --rm` of the fetcher's image."""
 
+import os
 import shlex
+import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from worker.sandbox.options import EGRESS_MOUNT
 
 #: Long enough for the slowest runtime on a busy machine.
 _PER_SCAN_S = 10
+_STOP_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +58,15 @@ def run_loop(lab: Lab, scans: int, parallel: int, command: list[str], folder: Pa
     # Bash tells the time by itself; a program for that would cost a process more.
     script.write_text(
         f"cd {shlex.quote(str(folder))}\n"
-        "began=$EPOCHREALTIME\n"
+        # Its decimal point is the locale's.
+        "LC_ALL=C\nbegan=$EPOCHREALTIME\n"
         f"{shlex.join(command).replace('SCAN_NUMBER', '$1')} <request.json >out.$1 2>err.$1\n"
         'echo "$began $EPOCHREALTIME" >times.$1\n'
     )
     loop = f"seq {scans} | xargs -P {parallel} -I N bash {shlex.quote(str(script))} N"
     with lab.meter.watch(cpu_of_children) as cpu:
         started = time.perf_counter()
-        subprocess.run(
-            ["sh", "-c", loop],  # noqa: S607 - the shell loop is the rival
-            check=False,
-            timeout=60 + _PER_SCAN_S * scans,
-        )
+        _run_group(["sh", "-c", loop], 60 + _PER_SCAN_S * scans)
         took = time.perf_counter() - started
     numbers = range(1, scans + 1)
     good = [n for n in numbers if b'"outcome":"ok"' in (folder / f"out.{n}").read_bytes()]
@@ -78,3 +79,18 @@ def run_loop(lab: Lab, scans: int, parallel: int, command: list[str], folder: Pa
         cpu=cpu,
         took_s=took,
     )
+
+
+def _run_group(command: list[str], timeout_s: float) -> None:
+    """Run a command; if anything ends it early, end all processes that it has started."""
+    # A group of its own: else xargs would go on alone when only its shell is killed.
+    with subprocess.Popen(command, start_new_session=True) as shell:
+        try:
+            shell.wait(timeout_s)
+        except BaseException:
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                with suppress(ProcessLookupError):
+                    os.killpg(shell.pid, number)
+                with suppress(subprocess.TimeoutExpired):
+                    shell.wait(_STOP_S)
+            raise
