@@ -10,6 +10,7 @@ _WORKER = """
 import asyncio, os, sys
 from functools import partial
 from safeurl.bootstrap import open_store
+from safeurl.model.records.wakeup import TASK, Wakeup
 from safeurl.settings import Settings
 from tests.support.builders import make_scan
 from tests.support.sandbox import ScriptedEgress, ScriptedSandbox
@@ -32,7 +33,7 @@ async def state():
         return (await store.get(scan.id)).state
 
 def job():
-    tasks.run_scan(scan.id)
+    tasks.run_scan(Wakeup(scan_id=scan.id, task=TASK))
     print(sorted(set(sys.modules) - before), flush=True)
 
 def add_elsewhere():
