@@ -4,8 +4,10 @@ import asyncio
 import errno
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -89,17 +91,16 @@ class SQLiteDatabase:
     async def write(self, batch: Sequence[Statement]) -> list[list[Row]]:
         """Run the batch between BEGIN IMMEDIATE and COMMIT."""
         with self._translated():
+            cancelled = threading.Event()
             async with self._driver() as driver:
                 try:
-                    await driver.execute_fetchall("BEGIN IMMEDIATE")
-                    rows = [await _run(driver, statement) for statement in batch]
-                    await driver.commit()
+                    return await _in_thread(driver, partial(_write, cancelled), batch)
                 except BaseException:
-                    # Roll back without a check for a transaction: after a cancellation the
-                    # connection's thread may begin it later, but still before this call.
+                    # The thread may begin the transaction only now, but before this rollback, which
+                    # does nothing if the thread has committed.
+                    cancelled.set()
                     await driver.rollback()
                     raise
-                return rows
 
     async def close(self) -> None:
         """Close every connection and end the thread of each."""
@@ -109,11 +110,7 @@ class SQLiteDatabase:
 
     @asynccontextmanager
     async def _driver(self) -> AsyncIterator[aiosqlite.Connection]:
-        """Yield the aiosqlite connection of a pooled connection.
-
-        For each statement, SQLAlchemy's cursors call the connection's thread four times, but the
-        driver's `execute_fetchall` only once. A batch takes a third of the time.
-        """
+        """Yield the aiosqlite connection of a pooled connection, which has a thread of its own."""
         async with self._open().connect() as connection:
             pooled = await connection.get_raw_connection()
             # A cast, because SQLAlchemy's types do not know the driver that the URL chose.
@@ -235,24 +232,55 @@ def _code(exc: Exception) -> int:
 
 
 async def _read(driver: aiosqlite.Connection, batch: Sequence[Statement]) -> list[list[Row]]:
-    if len(batch) == 1:
-        try:
-            return [await _run(driver, batch[0])]
-        except BaseException:
-            # Until its next call, the connection's thread keeps the error, and so a cursor whose
-            # snapshot stays open.
-            await driver.rollback()
-            raise
     try:
-        await driver.execute_fetchall("BEGIN")
-        return [await _run(driver, statement) for statement in batch]
-    finally:
-        # There is nothing to commit. As in `write`, there is no check for a transaction.
+        return await _in_thread(driver, _read_one if len(batch) == 1 else _read_snapshot, batch)
+    except BaseException:
+        # Waits for the thread. Until its next call it keeps the error, and so a cursor whose
+        # snapshot stays open.
         await driver.rollback()
+        raise
 
 
-async def _run(driver: aiosqlite.Connection, statement: Statement) -> list[Row]:
-    return [dict(row) for row in await driver.execute_fetchall(statement.sql, dict(statement.args))]
+async def _in_thread(
+    driver: aiosqlite.Connection,
+    work: Callable[[sqlite3.Connection, Sequence[Statement]], list[list[Row]]],
+    batch: Sequence[Statement],
+) -> list[list[Row]]:
+    """Run a whole batch with one call of the connection's thread.
+
+    Each call wakes both threads. The driver's own methods need one call for each statement, and
+    SQLAlchemy's cursors four.
+    """
+    # Private, because the driver has no public method that calls its thread.
+    run = cast("Callable[..., Awaitable[list[list[Row]]]]", driver._execute)  # noqa: SLF001
+    return await run(work, driver._conn, batch)  # noqa: SLF001
+
+
+def _write(
+    cancelled: threading.Event, connection: sqlite3.Connection, batch: Sequence[Statement]
+) -> list[list[Row]]:
+    """Run the batch; after a cancellation it is not committed, and the caller rolls it back."""
+    connection.execute("BEGIN IMMEDIATE")
+    rows = [_run(connection, statement) for statement in batch if not cancelled.is_set()]
+    if not cancelled.is_set():
+        connection.commit()
+    return rows
+
+
+def _read_one(connection: sqlite3.Connection, batch: Sequence[Statement]) -> list[list[Row]]:
+    return [_run(connection, statement) for statement in batch]
+
+
+def _read_snapshot(connection: sqlite3.Connection, batch: Sequence[Statement]) -> list[list[Row]]:
+    connection.execute("BEGIN")
+    rows = [_run(connection, statement) for statement in batch]
+    # There is nothing to commit.
+    connection.rollback()
+    return rows
+
+
+def _run(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
+    return [dict(row) for row in connection.execute(statement.sql, dict(statement.args))]
 
 
 def _make_file(path: Path) -> None:
