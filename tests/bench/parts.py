@@ -1,4 +1,4 @@
-"""The figures of single parts: database, queue, leader, gateway, and one container's runtime."""
+"""The figures of single parts: database, queue, leader, gateway, a container's runtime, start."""
 
 import tempfile
 from functools import partial
@@ -9,6 +9,8 @@ from tests.bench.backlog import rows as backlog_rows
 from tests.bench.egress import connect_milliseconds, idle_megabytes, throughput
 from tests.bench.fetch import gateway_cost
 from tests.bench.runtime import runtime_cost
+from tests.bench.start import rows as start_rows
+from tests.bench.start import start_cost
 from tests.bench.store import submits_per_second, transitions_per_second
 from worker.sandbox.runtime import RUNSC
 
@@ -28,6 +30,8 @@ def main() -> None:
             _row(*row)
         _gateway_rows(root)
         _runtime_rows(root)
+        for row in start_rows(start_cost()):
+            _row(*row)
 
 
 def _row(measurement: str, figure: str) -> None:
