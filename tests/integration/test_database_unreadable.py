@@ -15,6 +15,7 @@ from safeurl.adapters.sqlite import SQLiteStore
 from safeurl.errors import RowUnreadableError, StoreBusyError, StoreFullError
 from safeurl.service import Service
 from safeurl.state import State
+from tests.support.attempt_rows import make_attempt, store_attempt
 from tests.support.builders import NOW, claimed, make_beat, make_scan
 from worker.leader.rescuer import PUSH_GRACE, Rescuer
 
@@ -129,6 +130,32 @@ async def test_health_tells_of_them(tmp_path: Path) -> None:
         assert health.status == "unhealthy"
         assert any(scan.id in issue for issue in health.issues)
         assert health.workers == ()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "started_at = '2025-99-45T00:00:00.000000Z'",
+        "outcome = 'later'",
+        "owner = CAST(x'2fff' AS TEXT)",
+    ],
+)
+async def test_the_times_of_other_attempts_are_read(tmp_path: Path, damage: str) -> None:
+    """A damaged attempt costs `safeurl bench` that attempt only."""
+    path = tmp_path / "safeurl.db"
+    async with _opened(path) as store:
+        scans = [await store_attempt(store, make_attempt()) for _ in range(3)]
+        before = await store.recent_attempts(limit=5)
+        assert len(before) == 3
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            database.execute("PRAGMA ignore_check_constraints = ON")
+            for (name,) in database.execute(
+                "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'attempts'"
+            ).fetchall():
+                database.execute(f"DROP TRIGGER {name}")
+            database.execute(f"UPDATE attempts SET {damage} WHERE scan_id = ?", (scans[1].id,))  # noqa: S608 - constants of this test
+        left = await store.recent_attempts(limit=5)
+        assert left == [each for each in before if each.scan_id != scans[1].id]
 
 
 def test_full_busy_and_unreadable_are_three_kinds() -> None:

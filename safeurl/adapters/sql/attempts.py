@@ -7,7 +7,7 @@ from datetime import datetime
 from safeurl.adapters.sql import models
 from safeurl.adapters.sql.backlog import due_args
 from safeurl.adapters.sql.base import SQLBase
-from safeurl.adapters.sql.database import Statement, Value
+from safeurl.adapters.sql.database import Row, Statement, Value
 from safeurl.adapters.sql.rows import as_json, columns, first, new_change_id, parse, stamp
 from safeurl.adapters.sql.statements import attempts as statements
 from safeurl.errors import RowRefusedError, RowUnreadableError
@@ -31,12 +31,24 @@ class SQLAttempts(SQLBase):
     async def recent_attempts(self, *, limit: int, since: datetime | None = None) -> list[Attempt]:
         """Walk the primary key, which begins with the time of submission."""
         first_id = "" if since is None else first_scan_id(since)
-        rows = await self._read(statements.RECENT_ATTEMPTS, first=first_id, limit=limit)
+        args: dict[str, Value] = {"first": first_id, "limit": limit}
+        try:
+            rows = await self._read(statements.RECENT_ATTEMPTS, **args)
+        except RowUnreadableError:
+            rows = await self._readable_rows(args)
         found: list[Attempt] = []
         for row in rows:
             with suppress(RowUnreadableError):
                 found += parse(models.ScanAttempt, Attempt, [row])
         return found
+
+    async def _readable_rows(self, args: Mapping[str, Value]) -> list[Row]:
+        """Return the rows one by one, without those that the database itself cannot read."""
+        rows: list[Row] = []
+        for key in await self._read(statements.RECENT_KEYS, **args):
+            with suppress(RowUnreadableError):
+                rows += await self._read(statements.ATTEMPT, **key)
+        return rows
 
     async def claim(
         self, scan_id: str, *, owner: str, now: datetime, lease_until: datetime

@@ -24,7 +24,7 @@ from safeurl.services.phase_figures import PathFigures, path_figures
 from safeurl.services.throughput import HostFacts, Throughput, throughput
 from safeurl.settings import Settings
 
-#: So many attempts are read in well under a second, whatever the number of stored scans.
+#: So many attempts are read in about a second, whatever the number of stored scans.
 MAX_ATTEMPTS: Final = 10_000
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _MEMORY: Final = Path("/proc/meminfo")

@@ -58,7 +58,7 @@ def test_other_text_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("count", ["0", "-5", "10001", "many", ""])
 def test_a_number_of_attempts_has_bounds(count: str) -> None:
-    """The command then reads in well under a second."""
+    """The command then takes about a second at most."""
     done = CliRunner().invoke(app, ["bench", "--last", count])
     assert done.exit_code == 2
     assert "--last" in done.stderr

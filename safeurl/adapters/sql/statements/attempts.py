@@ -106,6 +106,11 @@ SELECT * FROM attempts WHERE scan_id >= :first AND ended_at IS NOT NULL
 ORDER BY scan_id DESC, attempt DESC LIMIT :limit
 """
 
+#: The keys of these rows; SQLite decodes no other column then.
+RECENT_KEYS = f"SELECT scan_id AS id, attempt FROM ({RECENT_ATTEMPTS})"  # noqa: S608 - a constant of this file
+
+ATTEMPT = "SELECT * FROM attempts WHERE scan_id = :id AND attempt = :attempt"
+
 #: Triggers open an attempt with the claim and close it with the lease.
 PUT_SANDBOX = f"""
 UPDATE attempts SET
