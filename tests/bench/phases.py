@@ -33,7 +33,9 @@ _LONGEST_S = 60.0
 _PAGE, _PICTURE = DOCS / "performance.md", DOCS / "phases.svg"
 #: Settings for each kind of start. Without a pool, all starts are cold.
 _SETTINGS: Mapping[str, Mapping[str, str]] = (
-    {"warm": {}, "cold": {"POOL_SIZE": "0"}} if "POOL_SIZE" in SETTING_NAMES else {"cold": {}}
+    {"warm": {"POOL_SIZE": "2"}, "cold": {"POOL_SIZE": "0"}}
+    if "POOL_SIZE" in SETTING_NAMES
+    else {"cold": {}}
 )
 
 
