@@ -48,13 +48,26 @@ _SHORT_WORD: Final = 3
 _UNITS: Final = frozenset(
     {"MS", "S", "SEC", "SECS", "SECONDS", "MINUTES", "KB", "MB", "MIB", "GB", "BYTES", "LIMIT"}
 )
+#: Words that mean the same in a name, by the one that settings use.
+_SYNONYMS: Final = {
+    "DENY": "BAN BANNED BLACKLIST BLOCK BLOCKED BLOCKLIST DENIED DENYLIST EXCLUDE EXCLUDED FORBID "
+    "FORBIDDEN REFUSE REFUSED REJECT",
+    "ALLOW": "ACCEPT ACCEPTED ALLOWED ALLOWLIST EXCEPT INCLUDE PERMIT PERMITTED WHITELIST",
+    "CIDRS": "ADDRESSES CIDR IP IPS NETS NETWORKS RANGES SUBNETS",
+    "PORTS": "PORT",
+}
+_CANONICAL: Final = {word: ours for ours, others in _SYNONYMS.items() for word in others.split()}
+#: The settings of the address policy and its limits. Without this beginning such a name is still
+#: distinct, and whoever writes it believes that a boundary is in force. The limits of sandboxes
+#: are called like those of other programs: `CPU_LIMIT`.
+_BOUNDARY: Final = "EGRESS_"
 
 
 def meant_in_file(name: str) -> str | None:
     """Return the setting that a name in a settings file was meant to be; None if it is none."""
     if name in _OURS or name in _TOOLS:
         return None
-    if near := _near(name) or _of_other_unit(name):
+    if near := _near(name) or _of_other_unit(name) or _by_other_words(name):
         return near
     return _nearest(name) if _upper(name).startswith(_FILE_PREFIXES) else None
 
@@ -67,6 +80,8 @@ def meant_in_environment(name: str, value: str) -> str | None:
     if upper.startswith(_OWN_PREFIX):
         return None if _is_service_link(name, value) else _near(name) or _nearest(name)
     near = _near(name)
+    if near is None and (upper.startswith(_FILE_PREFIXES) or upper in _DENIALS):
+        return _by_other_words(name)
     if near is None or _letters(name) == _letters(near):
         return near
     # `APP_HOST` is a program's own name, `API_HSOT` is not.
@@ -120,6 +135,15 @@ def _mask(letters: str) -> int:
     return mask
 
 
+def _by_other_words(name: str) -> str | None:
+    """Return the setting that says the same in other words, or with its first word."""
+    return _BY_WORDS.get(_canonical(_upper(name)))
+
+
+def _canonical(upper: str) -> str:
+    return "_".join(_CANONICAL.get(word, word) for word in upper.split("_"))
+
+
 def _is_another_family(name: str, near: str) -> bool:
     ours = near.partition("_")[0]
     first, parted, _ = _upper(name).partition("_")
@@ -136,12 +160,12 @@ def _most(letters: str) -> int:
 
 
 def _nearest(name: str) -> str:
-    upper = _upper(name)
+    upper = _canonical(_upper(name))
     # Who puts our name before a setting's, as SAFEURL_API_PORT, means that setting.
-    if bare := get_close_matches(upper.removeprefix(_OWN_PREFIX), _OURS, n=1):
-        closest = bare[0]
-        if upper.startswith(_OWN_PREFIX) or _is_of_family(closest, upper):
-            return closest
+    if upper.startswith(_OWN_PREFIX):
+        bare = upper.removeprefix(_OWN_PREFIX)
+        if found := _BY_WORDS.get(bare) or next(iter(get_close_matches(bare, _OURS, n=1)), None):
+            return found
     family = [each for each in _OURS if _is_of_family(each, upper)] or _OURS
     return max(family, key=lambda each: _likeness(each, upper))
 
@@ -186,6 +210,26 @@ def _upper(name: str) -> str:
 
 def _letters(name: str) -> str:
     return _upper(name).replace("_", "")
+
+
+def _by_words() -> Mapping[str, str]:
+    """Return the settings by their words, and those of the boundary also without their first word.
+
+    What is left then is distinct only if it has two words, and no other setting ends so.
+    """
+    tails = [each.partition("_")[2] for each in _OURS]
+    found = {
+        _canonical(tail): each
+        for each, tail in zip(_OURS, tails, strict=True)
+        if each.startswith(_BOUNDARY) and "_" in tail and tails.count(tail) == 1
+    }
+    return found | {_canonical(each): each for each in _OURS}
+
+
+#: Each setting by its words; see `_by_words`.
+_BY_WORDS: Final = _by_words()
+#: What somebody believes to be denied is open if such a name passes, also in the environment.
+_DENIALS: Final = frozenset({"DENY_CIDRS", "DENY_PORTS"})
 
 
 def _by_length() -> Mapping[int, list[tuple[str, str, int]]]:
