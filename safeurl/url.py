@@ -108,7 +108,7 @@ def parse(text: str, policy: AddressPolicy = DEFAULT_POLICY) -> ParsedUrl:
     if again != parsed.url:
         _refuse(
             Reason.AMBIGUOUS,
-            "The URL's host looks like a defanged one, and as it stands it is another. Submit it "
+            "The URL's host looks defanged, but without a change it is another host. Submit it "
             "as a browser's address bar shows it.",
         )
     return parsed

@@ -71,7 +71,7 @@ def check_name(host: str) -> None:
     if len(labels) == 1:
         raise UrlRefusedError(
             Reason.SINGLE_LABEL,
-            f"{host!r} is not a full host name, so this is no URL to scan. Submit it with its "
+            f"{host!r} is not a full host name, so this URL cannot be scanned. Submit it with its "
             "domain, as in www.example.com.",
         )
 

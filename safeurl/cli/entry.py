@@ -171,7 +171,7 @@ def guarded(app: typer.Typer) -> None:
     except Exception:  # noqa: BLE001 - one of the three outermost handlers
         # A defect is logged with its traceback and shown as one sentence.
         _log.exception("internal error")
-        complain("Something went wrong inside SafeURL; the log above says where.")
+        complain("SafeURL failed because of a defect; the log above shows where.")
         sys.exit(EXIT_INTERNAL)
 
 

@@ -44,7 +44,7 @@ def _faults(bindings: Iterable[Binding]) -> Iterator[str]:
     for binding in bindings:
         name = binding.key or ""
         if binding.error or (name and binding.value is None and not _may_be_bare(name)):
-            yield f"{_where(binding)}: this is no NAME=value."
+            yield f"{_where(binding)}: this is not NAME=value."
         elif name == settings_file.VARIABLE:
             yield f"{_where(binding)}: {name} is read from the environment only."
         elif nearest := meant_in_file(name):

@@ -74,7 +74,7 @@ def read(path: Path) -> str:
     if faults:
         raise ConfigError(faults)
     if len(content) > _MAX_BYTES:
-        raise ConfigError((f"{path} is no settings file: it is larger than 1 MiB.",))
+        raise ConfigError((f"{path} is not a settings file: it is larger than 1 MiB.",))
     try:
         # Line ends are normalised, because the parser would count those of Windows twice.
         text = StringIO(content.decode(), newline=None).read()
@@ -118,7 +118,7 @@ def _is_there(path: Path) -> bool:
 
 def _file_faults(path: Path, info: os.stat_result) -> Iterator[str]:
     if not stat.S_ISREG(info.st_mode):
-        yield f"{path} is no regular file, so its settings are not read. Name another one."
+        yield f"{path} is not a regular file, so its settings are not read. Name another one."
         return
     if not _is_ours(info):
         yield (

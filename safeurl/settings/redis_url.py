@@ -82,5 +82,5 @@ def _server(parts: SplitResult) -> RedisPlace:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise ValueError("its database is no number")
+        raise ValueError("its database is not a number")
     return int(text)

@@ -22,7 +22,7 @@ def read_uids(text: str) -> range:
         raise ValueError(f"{text!r} is not first-last, such as {write_uids(DEFAULT_UIDS)}")
     uids = range(int(first), int(last) + 1)
     if not uids or uids[-1] > _HIGHEST:
-        raise ValueError(f"{text!r} is no range of ids up to {_HIGHEST}")
+        raise ValueError(f"{text!r} is not a range of ids up to {_HIGHEST}")
     for uid in _NEVER:
         if uid in uids:
             raise ValueError(f"{text!r} holds {uid}, which is not for sandboxes")

@@ -115,7 +115,7 @@ def test_several_urls_on_a_line_are_each_a_scan(system: System) -> None:
     ]
     assert [each["line"] for each in documents] == [2, None, None, None, 1, 1, 2]
     assert done.returncode == 2
-    assert b"Note: Left out, because it is no URL: see c\n" in done.stderr
+    assert b"Note: Left out, because it is not a URL: see c\n" in done.stderr
     left_out = {each["submitted_url"]: each["left_out"] for each in documents}
     assert left_out.pop("hxxp://c[.]example") == ["see", "c"]
     assert left_out.pop("http://127.0.0.1/") == left_out.pop("http://f.example") == ["and"]
@@ -148,7 +148,7 @@ def test_a_list_is_told_by_its_lines_and_counted(
     assert (done.returncode, len(done.stdout.split())) == (2, 3), said
     assert f"Error: line 4{of}: hxxp://127.0.0.1/?q=hxxp://b[.]example: SafeURL does" in said
     assert f"Error: No URL in line 5{of}: Dear Sir or Madam\n" in said
-    assert f"Note: line 7{of}: Left out, because it is no URL: see now\n" in said
+    assert f"Note: line 7{of}: Left out, because it is not a URL: see now\n" in said
     assert said.splitlines()[-1] == "Note: 3 taken, 2 refused, 2 duplicates."
 
 
@@ -208,7 +208,7 @@ def test_scan_opens_one_url(system: System) -> None:
     assert b"This text holds 2 URLs" in done.stderr
     done = _run(system, _SAFEURL, b"scan", b"see http://127.0.0.1/ now")
     assert done.returncode == 2
-    assert b"Note: Left out, because it is no URL: see now\n" in done.stderr
+    assert b"Note: Left out, because it is not a URL: see now\n" in done.stderr
     assert b"loopback" in done.stderr
 
 

@@ -47,7 +47,7 @@ def _faults(system: System, text: str) -> list[str]:
 )
 def test_lines_that_say_nothing_are_named(system: System, text: str, lines: list[int]) -> None:
     """All of them at once, each by the number that an editor shows."""
-    expected = [f"line {line}: this is no NAME=value." for line in lines]
+    expected = [f"line {line}: this is not NAME=value." for line in lines]
     assert _faults(system, text) == expected
 
 
@@ -58,7 +58,7 @@ def test_names_that_are_nearly_ours_are_named(system: System) -> None:
         "line 1: EGRESS_DENY_CIDR is no setting; the nearest is EGRESS_DENY_CIDRS.",
         "line 2: SAFEURL_STATEDIR is no setting; the nearest is SAFEURL_STATE_DIR.",
         "line 3: CONTAINER_NETWROK is no setting; the nearest is CONTAINER_NETWORK.",
-        "line 4: this is no NAME=value.",
+        "line 4: this is not NAME=value.",
     ]
 
 

@@ -114,7 +114,7 @@ def test_what_is_refused_and_left_out_is_said(browser: Browser, api: MemoryApi) 
     assert _submitted(api) == ["http://b.example"]
     words = browser.run("found.innerText")
     assert "hxxp://127[.]0[.]0[.]1/x\n\nSafeURL does not connect to 127.0.0.1 (loopback)." in words
-    assert "Left out, because it is no URL: Look and b>please</b" in words
+    assert "Left out, because it is not a URL: Look and b>please</b" in words
     assert browser.run("found.querySelectorAll('b').length") == 2  # the two hosts, nothing pasted
 
 

@@ -119,7 +119,7 @@ def test_every_cut_is_found(good: bytes, tmp_path: Path) -> None:
     for size in (0, 1, 511, 512, 1000, 1536, len(good) // 2, len(good) - 1024, len(good) - 1):
         assert "damaged" in _refused(good[:size], tmp_path), size
     assert "damaged" in _refused(good + b"\0", tmp_path)
-    assert "is no backup" in _refused(b"#!/bin/sh\n" * 1000, tmp_path)
+    assert "is not a backup" in _refused(b"#!/bin/sh\n" * 1000, tmp_path)
 
 
 def _changed(data: bytes, change: Callable[[Manifest], Manifest]) -> bytes:

@@ -80,7 +80,7 @@ async function handInAll(urls, leftOut) {
 }
 
 function aside(leftOut) {
-  return leftOut.length ? el("p", {class: "hint"}, `Left out, because it is no URL: ${leftOut.join(" ")}`) : null;
+  return leftOut.length ? el("p", {class: "hint"}, `Left out, because it is not a URL: ${leftOut.join(" ")}`) : null;
 }
 
 // Enter hands in, as in a box of one line; the box has more, because pasted lines would be joined.

@@ -78,7 +78,7 @@ class ArchiveReader:
         try:
             head = tarfile.TarInfo.frombuf(self._read(_BLOCK), "utf-8", "surrogateescape")
         except tarfile.HeaderError as exc:
-            raise RequestError(f"{DAMAGED}, or is no backup of SafeURL.") from exc
+            raise RequestError(f"{DAMAGED}, or is not a backup of SafeURL.") from exc
         if head.type != tarfile.REGTYPE or head.size < 0:
             raise RequestError(f"The backup holds {head.name!r}, which is not a plain file.")
         return Member(head.name, head.size, before)

@@ -240,7 +240,7 @@ def _check_result(result: Result) -> None:
     if not 0 <= result.score <= 100:  # noqa: PLR2004 - the bounds of a score
         raise RowRefusedError("A score lies between 0 and 100.")
     if result.verdict not in list(Judgement):
-        raise RowRefusedError(f"{result.verdict!r} is no verdict.")
+        raise RowRefusedError(f"{result.verdict!r} is not a verdict.")
     _check_json(result.verdict_json)
 
 

@@ -180,7 +180,7 @@ class RQQueue:
         except Exception as error:
             # On responses that are not of Redis, the client raises errors of many kinds and closes
             # the connection. Neither a submit nor the health check may fail with such an error.
-            message = f"{self._name()} answers what no Redis does."
+            message = f"{self._name()} does not answer like a Redis server."
             raise QueueUnavailableError(message, is_embedded=self._embedded) from error
 
     def _name(self) -> str:

@@ -91,7 +91,7 @@ def take(
         raise
     except Exception as error:
         # On responses that are not of Redis, the client or our own code fails in many ways.
-        raise InvalidResponse("it answers what no Redis does") from error
+        raise InvalidResponse("it does not answer like a Redis server") from error
 
 
 def count_refused(connection: Redis) -> None:

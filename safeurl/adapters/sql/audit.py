@@ -81,7 +81,7 @@ class SQLLedger(SQLBase):
         try:
             return msgspec.convert((row["last_row"], row["last_seal"]), tuple[int, int])
         except msgspec.ValidationError as exc:
-            raise StoreUnavailableError(f"The database's counters are no numbers: {exc}.") from exc
+            raise StoreUnavailableError(f"The database's counters are not numbers: {exc}.") from exc
 
     async def schema_faults(self) -> list[SchemaFault]:
         """Check the definition of the table of migrations before it is read, then all others."""

@@ -176,7 +176,9 @@ class SQLiteDatabase:
         if code == sqlite3.SQLITE_CONSTRAINT:
             raise RowRefusedError(f"The database refused a row: {cause}.") from exc
         if str(cause).startswith("Could not decode to UTF-8"):
-            raise RowUnreadableError(f"The database holds what is not UTF-8: {cause}.") from exc
+            raise RowUnreadableError(
+                f"The database contains text that is not UTF-8: {cause}."
+            ) from exc
         if str(cause).startswith(("no such table", "no such column")):
             raise StoreUnavailableError(NO_SCHEMA) from exc
 

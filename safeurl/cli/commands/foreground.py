@@ -115,7 +115,7 @@ def _single_url(text: str) -> str:
         )
     if not found.left_out:
         return text
-    note(f"Left out, because it is no URL: {safe_text(' '.join(found.left_out))}")
+    note(f"Left out, because it is not a URL: {safe_text(' '.join(found.left_out))}")
     return found.urls[0]
 
 

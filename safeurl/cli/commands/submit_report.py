@@ -80,7 +80,7 @@ class Intake:
         pasted = find_urls(given.text)
         if pasted.left_out:
             words = safe_text(" ".join(pasted.left_out))
-            note(f"{_place(given)}Left out, because it is no URL: {words}")
+            note(f"{_place(given)}Left out, because it is not a URL: {words}")
         for url in pasted.urls or (given.text,):
             found = _Found(url, given, pasted.left_out)
             try:

@@ -61,9 +61,9 @@ def _behind_a_symlink_to_an_open_folder(path: Path) -> None:
 
 
 _UNTRUSTED: dict[str, tuple[Callable[[Path], None], str]] = {
-    "fifo": (_fifo, "is no regular file"),
-    "folder": (_folder, "is no regular file"),
-    "device": (lambda path: path.symlink_to("/dev/zero"), "is no regular file"),
+    "fifo": (_fifo, "is not a regular file"),
+    "folder": (_folder, "is not a regular file"),
+    "device": (lambda path: path.symlink_to("/dev/zero"), "is not a regular file"),
     "proc": (lambda path: path.symlink_to("/proc/self/mem"), ""),
     "socket": (_socket, "cannot be read"),
     "dangling": (lambda path: path.symlink_to("nowhere"), "cannot be read"),
