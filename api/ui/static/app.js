@@ -1,4 +1,4 @@
-// The page: hand in a URL, watch its scan, list the recent ones. `#<id>` shows a scan.
+// The page: submit a URL, watch its scan, list the recent ones. `#<id>` shows a scan.
 
 import * as client from "./client.js";
 import {at, el, update, urlText} from "./dom.js";
@@ -9,9 +9,9 @@ import {render, sentence} from "./scan.js";
 const POLL_MS = 700;
 const POLL_AFTER_FAILURE_MS = 3000;
 const WATCH_MS = 15000;
-// More than people paste by hand; each is a request.
+// The most URLs of one submit; each is a request, and people rarely paste more.
 const MOST_URLS = 50;
-// Whatever else stands in the address could lead to something else of the API than a scan.
+// The form of an id. Any other text could lead to another route of the API.
 const ID = /^[\w-]{1,64}$/;
 
 const warnings = new Map();
@@ -38,7 +38,7 @@ async function submit(event) {
   }
 }
 
-// One URL is shown as soon as it is handed in; of several, what became of each is listed.
+// One URL is shown as soon as it is submitted; of several URLs, the result of each is listed.
 async function handIn(text) {
   const {urls, left_out: leftOut} = await client.read(text);
   if (urls.length > MOST_URLS)
@@ -55,7 +55,7 @@ async function handIn(text) {
   await refresh();
 }
 
-// Returns those that were not taken, though they may be later.
+// Returns the URLs that were not taken because of a temporary failure.
 async function handInAll(urls, leftOut) {
   const rows = [];
   const kept = [];
@@ -83,7 +83,7 @@ function aside(leftOut) {
   return leftOut.length ? el("p", {class: "hint"}, `Left out, because it is not a URL: ${leftOut.join(" ")}`) : null;
 }
 
-// Enter hands in, as in a box of one line; the box has more, because pasted lines would be joined.
+// Enter submits, as in a box of one line. The box has more lines, because pasted lines would be joined.
 function onKey(event) {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
@@ -125,7 +125,7 @@ async function follow(id) {
   }
 }
 
-// Not disabled meanwhile, which would take the focus away: cancelling twice is no error.
+// The button is not disabled meanwhile, because it would lose the focus. A second cancel is not an error.
 async function cancel(id, button) {
   const words = button.textContent;
   button.textContent = "Cancelling…";
@@ -143,7 +143,7 @@ function draw(scan) {
   at("scan").replaceChildren(
     ...render(scan, warnings.get(scan.id), (button) => cancel(scan.id, button)));
   at("scan").hidden = false;
-  // The button that had the focus was drawn anew, or has gone with the scan's end.
+  // The button with the focus was replaced, or was removed at the end of the scan.
   if (held) (at("cancel") ?? at("scan-url")).focus();
   announce(sentence(scan));
   document.title = `${scan.result?.judgement ?? "scanning"} – SafeURL`;

@@ -1,4 +1,4 @@
-// Talking to the API. A failure is an Error with the API's own sentence.
+// Requests to the API. A failure is an Error with the API's own message.
 
 async function ask(path, options = {}) {
   let response;
@@ -8,7 +8,7 @@ async function ask(path, options = {}) {
     throw new Error("The server does not answer.");
   }
   const body = await response.json().catch(() => null);
-  // An unhealthy server says so with 503 and a whole document.
+  // An unhealthy server returns 503 with a complete document.
   if (!response.ok && !body?.health) {
     throw Object.assign(new Error(body?.message ?? `The server answered ${response.status}.`),
       {status: response.status});

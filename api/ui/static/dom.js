@@ -1,9 +1,9 @@
-// Building elements. Text only ever enters the page as text nodes: all of it may be hostile.
+// Builds elements. Text enters the page only as text nodes, because all of it may be hostile.
 
 export const at = (id) => document.getElementById(id);
 
-// Characters that are invisible or turn the reading direction; shown by their code instead. The same
-// as `safeurl.printable` takes out of what terminals and logs get.
+// Characters that are invisible or change the reading direction; their codes are shown instead.
+// `safeurl.printable` removes the same characters from text for terminals and logs.
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]/gu;
 
 export function plain(value) {
@@ -11,13 +11,13 @@ export function plain(value) {
     `⟨U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 }
 
-// URLs, also those percent-encoded inside of others; the same as `safeurl.defang` finds.
+// URLs, also percent-encoded ones inside other URLs; `safeurl.defang` finds the same ones.
 const LINK = /(h(?=tt)|f(?=tp))t{1,2}(ps?)((?::|%(?:25)*3a)(?:[/\\]|%(?:25)*(?:2f|5c))+)(?![\s.,;:)'"/\\]|$)([^\s/?#"'<>%&\\]*)/gi;
 const WWW = /(?<![\w.])www\.(?=\w)([\w.-]*)/gi;
 
 const undotted = (host) => host.replace(/(?<!\[)\.(?!\])(?=\w)/g, "[.]");
 
-// What is copied from the page holds no link either.
+// Text that is copied from the page contains no link either.
 function defang(text) {
   return text
     .replace(LINK, (_, first, last, mid, host) => `${first}${/h/i.test(first) ? "xx" : "x"}${last}${mid}${undotted(host)}`)
@@ -26,7 +26,7 @@ function defang(text) {
 
 const shown = (value) => defang(plain(value));
 
-// What a table of ours holds under a name that may be hostile: no object's own `constructor`.
+// Returns the value of a table for a name that may be hostile, such as `constructor`.
 export function lookUp(table, name) {
   return Object.hasOwn(table, name) ? table[name] : undefined;
 }
@@ -51,14 +51,14 @@ function fill(node, children) {
   return node;
 }
 
-// Gives a node these children unless it has their like: what is replaced loses a selection, and in
-// a live region is read out again.
+// Gives a node these children unless it has equal ones. Replaced nodes lose a selection, and are read
+// out again in a live region.
 export function update(node, ...children) {
   const wanted = fill(node.cloneNode(false), children);
   if (!wanted.isEqualNode(node)) node.replaceChildren(...wanted.childNodes);
 }
 
-// A URL for reading, never for following: its host stands out, it is defanged, and it is not a link.
+// A URL as text and not as a link: it is defanged, and its host is emphasised.
 export function urlText(url, attributes = {}) {
   const text = shown(url);
   const match = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)(.*)$/is.exec(text);

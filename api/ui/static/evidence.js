@@ -1,4 +1,4 @@
-// What the sandbox saw, as lists and tables. Every field may be missing.
+// The evidence of the sandbox as lists and tables. Every field may be missing.
 
 import {el, facts, lookUp, size, table, urlText} from "./dom.js";
 
@@ -88,7 +88,7 @@ function frames(page) {
   return rows.length ? section("Frames", rows.length, table("Frames", ["Source", "Shown"], rows)) : null;
 }
 
-// The fetcher's, and the gateway's, which also hold what a sandbox kept quiet; each of them once.
+// The refusals of the fetcher, and those that only the gateway recorded; each of them once.
 function refusals(found) {
   const asked = (found.egress?.decisions ?? []).filter((decision) => !decision.allowed)
     .map(({name, port, addresses, rule}) => ({host: name, port, address: addresses?.[0], rule}));

@@ -1,4 +1,4 @@
-// What works, in the header; below it all that does not, and what to do about that.
+// The health: the status in the header; below it all faults, and the advice about them.
 
 import * as client from "./client.js";
 import {at, el, update} from "./dom.js";
@@ -23,7 +23,7 @@ function show(status, words, issues, advice) {
   update(at("advice"), ...advice.map(item));
 }
 
-// Commands stand between backticks.
+// Commands are between backticks.
 function item(sentence) {
   return el("li", {}, sentence.split("`").map((part, index) =>
     index % 2 ? el("code", {}, part) : part));

@@ -1,13 +1,13 @@
-// The list of recent scans: the newest ones, and older ones once they were asked for.
+// The list of recent scans: the newest ones, and older ones after a click.
 
 import * as client from "./client.js";
 import {at, el, time, update, urlText} from "./dom.js";
 import {badge} from "./scan.js";
 
 const PAGE = 10;
-// The most that the API hands out at once: so many new scans may have come on top of older pages.
+// The most scans of one response of the API: so many new scans may precede the older pages.
 const MOST = 200;
-// While a scan in the list has not ended, its row is looked at again after this long.
+// While a scan in the list has not ended, the list is read again after this time.
 const AGAIN_MS = 2000;
 
 const list = at("recent");
@@ -19,7 +19,8 @@ let again = 0;
 export const refresh = () => inTurn(newest);
 export const older = () => inTurn(next);
 
-// Keep up with what happens elsewhere. Older pages are left alone: who reads them wants no jumps.
+// Shows the changes by other clients. It does nothing while older pages are shown, whose reader wants no
+// jumps.
 export function keepUp() {
   if (!hasOlder && !waiting && !document.hidden) refresh();
 }
@@ -31,7 +32,7 @@ export function mark() {
   }
 }
 
-// One after the other: a page that is older than what the list shows when it arrives leaves a gap.
+// Runs one request after the other: a response that is older than the list would leave a gap.
 function inTurn(work) {
   waiting += 1;
   turn = turn.then(work).then(() => note("Nothing has been scanned yet."), (error) => note(error.message, true))
@@ -52,7 +53,7 @@ async function newest() {
   const rows = page.scans.map(row);
   const last = rows.indexOf(shown.at(-1));
   const joint = shown.indexOf(rows.at(-1));
-  // Older pages stay, unless so many scans are new that these do not join on to them.
+  // Older pages stay, unless there are so many new scans that some between them are missing.
   if (hasOlder && last >= 0) return show(rows.slice(0, last + 1));
   if (hasOlder && joint >= 0) return show([...rows, ...shown.slice(joint + 1)]);
   show(rows);
@@ -61,7 +62,7 @@ async function newest() {
 
 async function next() {
   const last = list.lastElementChild;
-  // Asked for twice, when the first answer was the end.
+  // A second click, after the first response was the last page.
   if (!last || at("older").hidden) return;
   const page = await client.page(PAGE, last.dataset.id);
   hasOlder = true;
@@ -69,7 +70,7 @@ async function next() {
   at("older").hidden = !page.next;
 }
 
-// The scan's row, the one that is shown if there is one, up to date.
+// Returns the scan's row with its present state: the shown one, or a new one.
 function row(scan) {
   const found = [...list.children].find((each) => each.dataset.id === scan.id)
     ?? el("li", {"data-id": scan.id}, el("a", {href: `#${scan.id}`}));
@@ -77,7 +78,7 @@ function row(scan) {
   return found;
 }
 
-// Rows that stay are neither replaced nor moved, which would take the focus away.
+// Rows that stay are neither replaced nor moved, because they would lose the focus.
 function show(rows) {
   for (const each of [...list.children]) if (!rows.includes(each)) each.remove();
   rows.forEach((each, index) => {

@@ -6,13 +6,13 @@ import {chain, evidence, folded} from "./evidence.js";
 const STEPS = {QUEUED: "Queued", FETCHING: "Opening", ANALYZING: "Analysing", COMPLETED: "Done"};
 const ENDS = {COMPLETED: "Done", FAILED: "Failed", TIMED_OUT: "Timed out"};
 
-// Somebody's wish: neither a failure nor a result.
+// A cancel is neither a failure nor a result.
 const isCancelled = (scan) => scan.outcome === "cancelled";
 const endWord = (scan) => isCancelled(scan) ? "Cancelled" : lookUp(ENDS, scan.state);
 
 const titled = (word) => word[0].toUpperCase() + word.slice(1);
 
-// What was concluded of a page that was seen, else where the scan stands.
+// The verdict on a page that was seen, else the state of the scan.
 export function badge(scan) {
   if (scan.state === "COMPLETED" && scan.verdict)
     return el("span", {class: `badge ${scan.verdict}`}, `${titled(scan.verdict)} ${scan.score}`);
@@ -21,7 +21,7 @@ export function badge(scan) {
   return el("span", {class: `badge ${kind}`}, words);
 }
 
-// A sentence for those who cannot see the page change.
+// A sentence about the scan for screen readers.
 export function sentence(scan) {
   if (!scan.final) return `${lookUp(STEPS, scan.state) ?? scan.state}.`;
   const summary = isCancelled(scan) ? "" : scan.result?.summary;
