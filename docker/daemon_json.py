@@ -14,7 +14,7 @@ from typing import Any
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Return the configuration, empty where there is no file or nothing in it."""
+    """Return the configuration; empty if there is no file or an empty one."""
     text = file.read_text(encoding="utf-8") if file.exists() else ""
     config = json.loads(text) if text.strip() else {}
     if not isinstance(config, dict) or not isinstance(config.get("runtimes", {}), dict):
@@ -23,7 +23,7 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def write(file: Path, config: dict[str, Any]) -> None:
-    """Replace the file as a whole, so that no reader finds half of it; its mode stays."""
+    """Replace the file in one step, so that no reader finds a part of it; its mode stays."""
     file = file.resolve()
     file.parent.mkdir(parents=True, exist_ok=True)
     mode = file.stat().st_mode & 0o777 if file.exists() else 0o644

@@ -64,7 +64,7 @@ class DemoHandler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.NOT_FOUND, "not here\n", {"Content-Type": "text/plain"})
 
     def _answer(self, status: HTTPStatus, text: str, headers: dict[str, str]) -> None:
-        """Send one whole response."""
+        """Send one complete response."""
         body = text.encode()
         self.send_response(status)
         for name, value in headers.items():

@@ -71,7 +71,7 @@ class Tree:
         self.files: set[Path] = set()
 
     def add(self, path: Path, *, executable: bool = False) -> None:
-        """Copy a file, with every symbolic link on the way to it; nobody but root may write."""
+        """Copy a file, with every symbolic link on its path; only root may write them."""
         real = self._links(path)
         if real in self.files:
             return
@@ -82,7 +82,7 @@ class Tree:
         target.chmod(0o755 if executable else 0o644)
 
     def write(self, path: str, text: str) -> None:
-        """Write a file of our own."""
+        """Write a file of ours."""
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
@@ -199,7 +199,7 @@ def bundle(root: Path) -> None:
 
 
 def main(target: str) -> None:
-    """Lay out the tree, compile what is in it, and try it."""
+    """Create the tree, compile its modules, and test it."""
     tree = Tree(Path(target))
     for folder in FOLDERS:
         (tree.root / folder).mkdir(parents=True, exist_ok=True)

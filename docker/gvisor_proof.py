@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 #: For the container as a whole.
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 REMOVAL_S = 30.0
 SOCKET = "proof.sock"
 EXCERPT = 500
@@ -80,12 +80,12 @@ def run(runtime: str, image: str, docker: list[str], word: str) -> dict[str, Any
         Path(folder).chmod(0o755)
         path.chmod(0o666)
         listener.listen()
-        listener.settimeout(PATIENCE_S)
+        listener.settimeout(TIMEOUT_S)
         greeter = threading.Thread(target=greet, args=(listener, word), daemon=True)
         greeter.start()
         name = f"safeurl-proof-{secrets.token_hex(6)}"
         try:
-            ran = ask([*docker, *container(name, runtime, image, folder)], PATIENCE_S)
+            ran = ask([*docker, *container(name, runtime, image, folder)], TIMEOUT_S)
         finally:
             # Not `--rm`: a client that is killed for taking too long removes nothing.
             ask([*docker, "rm", "--force", name], REMOVAL_S)
@@ -95,7 +95,7 @@ def run(runtime: str, image: str, docker: list[str], word: str) -> dict[str, Any
 
 
 def faults(found: dict[str, Any], word: str) -> list[str]:
-    """Return what is not as it has to be."""
+    """Return the faults of the runtime."""
     host = Path("/proc/version").read_text(encoding="utf-8")
     wrong = []
     if found["kernel"] == host:
@@ -110,13 +110,13 @@ def faults(found: dict[str, Any], word: str) -> list[str]:
 
 
 def main(arguments: list[str]) -> str | None:
-    """Run the proof; a text says what is wrong."""
+    """Run the proof; the returned text names the fault."""
     runtime, image, *docker = arguments
     word = secrets.token_hex(16)
     try:
         wrong = faults(run(runtime, image, docker, word), word)
     except subprocess.TimeoutExpired:
-        wrong = [f"the container did not end within {PATIENCE_S:.0f} s"]
+        wrong = [f"the container did not end within {TIMEOUT_S:.0f} s"]
     except (OSError, ValueError) as error:
         wrong = [f"the container failed: {error}"]
     return "; ".join(wrong) or None

@@ -1,4 +1,4 @@
-"""Work that must not be left half done when the caller is cancelled."""
+"""Completes work that must not be left incomplete when its caller is cancelled."""
 
 import asyncio
 from collections.abc import Awaitable

@@ -59,7 +59,7 @@ def _stat_fields(pid: int) -> list[str]:
 
 @cache
 def _namespace_id() -> str:
-    """Return eight hex digits that stand for this boot and this process namespace."""
+    """Return eight hex digits that identify this boot and this process namespace."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     namespace = Path("/proc/self/ns/pid").readlink()
     return hashlib.sha256(f"{boot} {namespace}".encode()).hexdigest()[:8]

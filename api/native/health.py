@@ -27,7 +27,7 @@ router = APIRouter(tags=["health"])
     responses={503: {"model": HealthDocument, "description": "No scans are taken now."}},
 )
 async def health(response: Response, service: ServiceOf) -> HealthDocument:
-    """Return 200 while scans are taken, even if nobody works on them, and 503 while none are."""
+    """Return 200 while scans are taken, even without a worker, and 503 while none are taken."""
     found = await service.health()
     if not found.takes_scans:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE

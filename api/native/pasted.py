@@ -29,7 +29,7 @@ _REPLACEMENT: Final = "\ufffd"
     },
 )
 def find(request: PastedRequest, service: ServiceOf) -> PastedDocument:
-    """Return the URLs in the text and what is no URL. Nothing is recorded or opened."""
+    """Return the URLs in the text and its other words. Nothing is recorded or opened."""
     # Not `async`: a long text takes time, so this runs in a thread while others are served.
     found = find_urls(_SURROGATE.sub(_REPLACEMENT, request.text))
     return PastedDocument(

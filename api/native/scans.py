@@ -103,13 +103,13 @@ async def view(scan_id: ScanId, service: ServiceOf) -> ScanDetail:
 async def cancel(scan_id: ScanId, service: ServiceOf) -> ScanDocument:
     """End an unfinished scan as FAILED `cancelled` and return it; its sandbox is removed.
 
-    Nothing is deleted. Cancelling a scan twice is no error.
+    Nothing is deleted. A second cancel of a scan is not an error.
     """
     return ScanDocument.model_validate(_fields(await service.cancel(scan_id, actor="api")))
 
 
 def detail(seen: ScanView) -> ScanDetail:
-    """Return the whole document of a scan."""
+    """Return the complete document of a scan."""
     evidence = msgspec.json.decode(seen.evidence_json) if seen.evidence_json else None
     return ScanDetail.model_validate(
         {

@@ -1,10 +1,10 @@
-"""The language the worker and the fetcher speak: one request line in, report lines (NDJSON) out.
+"""The protocol between worker and fetcher: one request line in, report lines (NDJSON) out.
 
-What comes from a sandbox is hostile until `safeurl.model.report_reader` has parsed it.
-Fields are strict and bounded: an unknown field, a wrong type or an over-long value is a fault.
-Text holds no control character and no line break, and what has a known shape holds nothing else:
-an address field cannot hold the escapes of a terminal. Evidence that older versions stored may be
-looser; `safeurl.model.stored_evidence` reads it.
+Data of a sandbox is hostile until `safeurl.model.report_reader` has parsed it. Fields are strict
+and bounded: an unknown field, a wrong type or an over-long value is a fault. Text contains no
+control character and no line break. A field with a known format contains nothing else: an address
+field cannot contain the escapes of a terminal. Evidence of older versions may be less strict;
+`safeurl.model.stored_evidence` reads it.
 """
 
 from enum import StrEnum
@@ -41,32 +41,32 @@ from safeurl.state import Outcome
 
 
 class Profile(StrEnum):
-    """How the fetcher looks at the page."""
+    """The way in which the fetcher reads the page."""
 
     HTTP = "http"
     BROWSER = "browser"
 
 
 class FetchRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The one line the fetcher reads on stdin. Holds no secret and no address of ours."""
+    """The only line that the fetcher reads on stdin; it has no secret and no address of ours."""
 
     scan: str
     attempt: int
     url: str
     profile: Profile = Profile.HTTP
-    #: The fetcher stops by itself after this long and reports what it has.
+    #: The fetcher stops by itself after this time and reports what it has read.
     timeout_s: float = 20.0
     max_redirects: int = 10
-    #: Cap on the body, on the wire and again after decompression.
+    #: The limit of the body, for the received bytes and again for the decompressed ones.
     max_body_bytes: int = 10 * 1024 * 1024
     policy: PolicyOverrides = PolicyOverrides()
     user_agent: str = ""
-    #: Whether connections are asked of the egress gateway's socket; else the fetcher makes them.
+    #: True if the egress gateway makes the connections; otherwise the fetcher makes them.
     gateway: bool = False
 
 
 class Timings(Strict, frozen=True):
-    """Milliseconds each phase of a hop took; absent where the phase did not happen."""
+    """The milliseconds of each phase of a hop; absent if there was no such phase."""
 
     dns_ms: Millis | None = None
     connect_ms: Millis | None = None
@@ -76,7 +76,7 @@ class Timings(Strict, frozen=True):
 
 
 class Tls(Strict, frozen=True):
-    """What the server's certificate and handshake said; a bad certificate is evidence."""
+    """The facts of the server's certificate and handshake; a bad certificate is evidence."""
 
     version: Name
     cipher: Name = ""
@@ -90,7 +90,7 @@ class Tls(Strict, frozen=True):
     serial: Hex = ""
     #: SHA-256 of the DER certificate, lower-case hex.
     sha256: Sha256OrNone = ""
-    #: Whether chain, validity and host name verify against the system's roots.
+    #: True if chain, validity and host name verify against the system's roots.
     verified: bool = False
     verify_error: Short = ""
 
@@ -104,35 +104,35 @@ class Hop(Strict, frozen=True):
     status: Annotated[int, Meta(ge=100, le=999)] | None = None
     http_version: Name = ""
     headers: Annotated[tuple[tuple[Token, Url], ...], Meta(max_length=256)] = ()
-    #: True where headers were left out or shortened to fit.
+    #: True if headers were left out or shortened to fit.
     headers_truncated: bool = False
-    #: Every address the name resolved to, then the one that was dialled.
+    #: All addresses of the name; below, the address that was dialled.
     addresses: Annotated[tuple[Address, ...], Meta(max_length=64)] = ()
     address: Address | None = None
     port: Annotated[int, Meta(ge=1, le=65535)] | None = None
     location: Url | None = None
-    #: What departed from RFC 9112 in the response's head and browsers put up with.
+    #: The violations of RFC 9112 in the response's head that browsers accept.
     anomalies: Anomalies = ()
     timings: Timings = Timings()
     tls: Tls | None = None
-    #: What went wrong on this hop, in words; empty when nothing did.
+    #: The failure of this hop as text; empty if there was none.
     error: Long = ""
 
 
 class Body(Strict, frozen=True):
     """The final response's body."""
 
-    #: Bytes received, and bytes after decompression.
+    #: The number of received bytes, and of bytes after decompression.
     wire_bytes: Count
     size_bytes: Count
-    #: Of the decompressed bytes, lower-case hex.
+    #: The hash of the decompressed bytes, in lower-case hex.
     sha256: Sha256
     truncated: bool = False
     content_encoding: Short = ""
     charset: Name = ""
     declared_type: MediaType = ""
     sniffed_type: MediaType = ""
-    #: What was odd about its framing and its compression, as in `Hop`.
+    #: The violations in its framing and its compression, as in `Hop`.
     anomalies: Anomalies = ()
 
 
@@ -145,18 +145,18 @@ class FormField(Strict, frozen=True):
 
 
 class Form(Strict, frozen=True):
-    """A form and where it sends what is typed."""
+    """A form and the target of its input."""
 
-    #: Absolute; empty when the page gives none.
+    #: The absolute URL; empty if the page gives none.
     action: Url = ""
-    #: Where its submit buttons send it instead, each once: their `formaction`, absolute.
+    #: The other targets of its submit buttons, each once: their absolute `formaction`.
     targets: Annotated[tuple[Url, ...], Meta(max_length=16)] = ()
     method: Word = "get"
     fields: Annotated[tuple[FormField, ...], Meta(max_length=128)] = ()
     has_password: bool = False
-    #: Whether a script writes it into the page; it is then read without running the script.
+    #: True if a script writes it into the page; it was read without running the script.
     by_script: bool = False
-    #: Whether the origin of the action or of a further target differs from the page's.
+    #: True if the origin of the action or of another target differs from the page's.
     cross_origin: bool = False
 
 
@@ -168,14 +168,14 @@ class Link(Strict, frozen=True):
 
 
 class Script(Strict, frozen=True):
-    """A script: its absolute URL, or its size where it is inline."""
+    """A script: its absolute URL, or its size if it is inline."""
 
     url: Url = ""
     inline_bytes: Count = 0
 
 
 class Iframe(Strict, frozen=True):
-    """A frame, and whether the page hides it."""
+    """A frame, with a flag if the page hides it."""
 
     url: Url = ""
     hidden: bool = False
@@ -189,14 +189,14 @@ class MetaRefresh(Strict, frozen=True):
 
 
 class Onward(Strict, frozen=True):
-    """Where the page leads by itself, and was not followed."""
+    """A URL to which the page leads without a click, and which was not opened."""
 
     #: `meta_refresh`, `refresh_header`, `script` or `form` (one that a script sends).
     how: Word
-    #: Absolute, or the start of it that is known; empty where a script works it out.
+    #: The absolute URL, or its known beginning; empty if a script computes it.
     url: Annotated[str, Meta(max_length=2048, pattern=TEXT)] = ""
     delay_s: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
-    #: Whether a condition of the script decides about it; not known of older evidence.
+    #: True if it depends on a condition of the script; older evidence does not have this.
     conditional: bool = False
 
 
@@ -207,33 +207,33 @@ class Favicon(Strict, frozen=True):
     sha256: Sha256OrNone = ""
     mmh3: int | None = None
     size_bytes: Count = 0
-    #: Why there is no hash; empty when there is one.
+    #: The reason why there is no hash; empty if there is one.
     error: Short = ""
 
 
 class Page(Strict, frozen=True):
-    """What the HTML says. Lists are cut at their caps; `partial` then says why."""
+    """The content of the HTML. Lists are cut at their limits; `partial` then gives the reason."""
 
     title: Long = ""
     description: Long = ""
     canonical: Url = ""
     language: Short = ""
     generator: Short = ""
-    #: The start of the visible text, white space folded.
+    #: The start of the visible text, with white space folded.
     text: Annotated[str, Meta(max_length=8192, pattern=TEXT)] = ""
     forms: Annotated[tuple[Form, ...], Meta(max_length=64)] = ()
     links: Annotated[tuple[Link, ...], Meta(max_length=512)] = ()
-    #: All anchors, and those that lead nowhere (`#`, `javascript:`, empty).
+    #: The number of all anchors, and of those that lead nowhere (`#`, `javascript:`, empty).
     links_total: Count = 0
     links_null: Count = 0
     scripts: Annotated[tuple[Script, ...], Meta(max_length=256)] = ()
     iframes: Annotated[tuple[Iframe, ...], Meta(max_length=64)] = ()
     meta_refresh: MetaRefresh | None = None
     onward: Annotated[tuple[Onward, ...], Meta(max_length=16)] = ()
-    #: Whether its scripts are too long to be read to their end: `onward` may lack what they do.
+    #: True if its scripts are too long to be read to their end: `onward` may then be incomplete.
     scripts_cut: bool = False
     favicon: Favicon | None = None
-    #: Comments such as `saved from url=` that a page saver leaves behind.
+    #: Comments of page savers, such as `saved from url=`.
     saver_mark: Short = ""
     partial: Short = ""
 
@@ -246,7 +246,7 @@ class Refusal(Strict, frozen=True):
     #: The policy's named reason, for example `loopback` or `port`.
     rule: Word
     address: AddressOrNone = ""
-    #: Which URL led there.
+    #: The URL that led there.
     url: Url = ""
 
 
@@ -256,24 +256,24 @@ class EvidenceLine(Strict, frozen=True, tag_field="type", tag="evidence"):
     hop: Hop | None = None
     body: Body | None = None
     page: Page | None = None
-    #: The page's icon; it comes after the page, since it is fetched after it.
+    #: The page's icon, which is fetched after the page.
     favicon: Favicon | None = None
     refusal: Refusal | None = None
 
 
 class ArtefactLine(Strict, frozen=True, tag_field="type", tag="artefact"):
-    """A piece of a blob; pieces of one kind come in order, the last one says so."""
+    """A part of a blob. The parts of one kind come in order, and the last one is marked."""
 
     #: `body`, `favicon`, later `screenshot`, `dom`, `har`.
     kind: Annotated[str, Meta(pattern=r"^[a-z_]{1,32}\Z")]
-    #: At most 256 KiB, as base64 on the wire.
+    #: At most 256 KiB, encoded as base64 in JSON.
     data: Annotated[bytes, Meta(max_length=256 * 1024)]
     last: bool = False
     media_type: MediaType = "application/octet-stream"
 
 
 class ReportLine(Strict, frozen=True, tag_field="type", tag="report"):
-    """The last line: how the fetch ended, in the fetcher's own words."""
+    """The last line: the outcome of the fetch, as the fetcher reports it."""
 
     scan: Name
     attempt: Count
@@ -288,18 +288,18 @@ Line = EvidenceLine | ArtefactLine | ReportLine
 
 
 class Evidence(Strict, frozen=True):
-    """All evidence of one attempt, as it is stored and as rules see it."""
+    """All evidence of one attempt, as it is stored and as rules read it."""
 
     hops: tuple[Hop, ...] = ()
     body: Body | None = None
     page: Page | None = None
     refusals: tuple[Refusal, ...] = ()
     report: ReportLine | None = None
-    #: The gateway's own record; None for a sandbox that had a network. Trusted, unlike the rest.
+    #: The gateway's record, which alone is trusted; None for a sandbox with a network.
     egress: EgressEvidence | None = None
 
 
-#: What a fetcher with `--preload` writes first: everything is loaded, and it waits for its request.
+#: The first line of a fetcher with `--preload`: everything is loaded, and it waits for its request.
 READY_LINE: Final = b'{"type":"ready"}\n'
 
 

@@ -1,7 +1,7 @@
 """Reads the output of a sandbox: hostile bytes in; evidence and artefacts, or a named fault, out.
 
-Nothing here raises, blocks or keeps more than its limits, whatever the bytes are and however they
-are cut into chunks. Evidence from before a fault is kept: a page that breaks its own report has
+For all bytes and all sizes of chunks, this module raises no error, does not block, and stores no
+more than its limits. Evidence before a fault is kept, because a page that breaks its own report has
 already given some.
 """
 
@@ -115,7 +115,7 @@ class ReportReader:
             for line in lines:
                 self._take(line)
         except ReportFaultError as fault:
-            # After the report, one byte too many is a fault already, whatever it belongs to.
+            # After the report, each further byte is a fault.
             self._set_fault(fault if self.report is None else _more_after_report())
 
     def _set_fault(self, fault: ReportFaultError) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from safeurl.model.attempt import PHASES, Attempt
 
-#: What lies between the phases, which begin and end in several processes.
+#: The time between the phases, which begin and end in several processes.
 OTHER = "other"
 
 
@@ -38,12 +38,12 @@ class StartFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathFigures:
-    """The figures of attempts that went the whole way from the submission to a conclusion."""
+    """The figures of complete attempts, which have all phases from submission to conclusion."""
 
     attempts: int
     #: Attempts of the same time without all phases: no page, a failure, or of an older version.
     left_out: int
-    #: When the first of them was claimed, and when the last one ended; None without attempts.
+    #: The time of the first claim, and of the last end; None without attempts.
     first_at: datetime | None
     last_at: datetime | None
     #: Warm before cold; a kind without attempts is left out.
@@ -51,7 +51,7 @@ class PathFigures:
 
 
 def is_complete(attempt: Attempt) -> bool:
-    """Tell whether the attempt has concluded its scan, and its phases are known."""
+    """Return whether the attempt has concluded its scan and its phases are known."""
     known = (attempt.start_kind, attempt.claim_ms, attempt.fetch_ms, attempt.analyse_ms)
     return attempt.ended_at is not None and None not in known
 
@@ -64,7 +64,7 @@ def total_ms(attempt: Attempt) -> float:
 
 
 def path_figures(attempts: Sequence[Attempt]) -> PathFigures:
-    """Return the figures of those attempts that are whole."""
+    """Return the figures of the complete attempts."""
     whole = [attempt for attempt in attempts if is_complete(attempt)]
     by_kind = {
         kind: [attempt for attempt in whole if attempt.start_kind == kind]

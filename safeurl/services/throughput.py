@@ -110,18 +110,18 @@ def throughput(
     *,
     concurrency: int,
 ) -> Throughput | None:
-    """Return what bounds the throughput; None without attempts that went the whole way.
+    """Return the limits of the throughput; None without complete attempts.
 
-    `concurrency` is that of the settings, for the case that no worker lives.
+    `concurrency` is that of the settings, which is used if no worker runs.
     """
     whole = [attempt for attempt in attempts if is_complete(attempt)]
     if figures.first_at is None or figures.last_at is None:
         return None
     window_s = max((figures.last_at - figures.first_at).total_seconds(), 0.001)
     slots = sum(worker.concurrency for worker in workers) or concurrency
-    # Attempts that failed occupied workers too.
+    # Failed attempts occupied workers too.
     at_once = sum(map(_held_s, attempts)) / window_s
-    # Of other hosts no facts are known.
+    # There are no facts about other hosts.
     here = host if {worker.host for worker in workers} <= {host.name} else None
     limits = sorted(_limits(whole, slots, here), key=lambda limit: limit.scans_per_s)
     findings = (*_load(whole, at_once, slots, here), *_cold(figures), *_longest(figures))

@@ -20,7 +20,7 @@ from tests.support.pages import PageServer, html
 from tests.support.system import ENTRIES, System
 
 _URL: Final = "https://www.example.com/"
-_PATIENCE_S: Final = 60
+_TIMEOUT_S: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ def _run(system: System, command: _Command, streams: str, **words: str) -> int:
     line = ["-c", ENTRIES[command.program], *arguments]
     process = start(line, system.environ, streams)
     try:
-        process.communicate(timeout=_PATIENCE_S)
+        process.communicate(timeout=_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

@@ -20,7 +20,7 @@ from tests.support.slow_clients import WAYS, connect, crowd, rest_of, served
 
 _CROWD = 1100
 _MANY = tuple(f"127.0.0.{number}" for number in range(2, 102))
-_PATIENCE_S = 20.0
+_TIMEOUT_S = 20.0
 #: Clients do not fill the log, whatever they do.
 _MAX_LOG = 5_000
 
@@ -35,7 +35,7 @@ def _api(folder: Path, *prefix: str, **settings: str) -> Iterator[Api]:
     with api_process(environ, prefix) as (process, address):
         yield process, address
         process.terminate()
-        _, log = process.communicate(timeout=GRACE_S + _PATIENCE_S)
+        _, log = process.communicate(timeout=GRACE_S + _TIMEOUT_S)
         assert process.returncode == 0
         assert "Traceback" not in log
         assert len(log) < _MAX_LOG, log
@@ -43,7 +43,7 @@ def _api(folder: Path, *prefix: str, **settings: str) -> Iterator[Api]:
 
 def _await_database(address: str) -> None:
     """Wait until the schema is there: a lack of files while it is made ends the server."""
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _TIMEOUT_S
     with client_of(address) as client:
         while client.get("/api/scans").status_code != 200:
             assert time.monotonic() < deadline
@@ -71,7 +71,7 @@ def _open_connections(process: "subprocess.Popen[str]") -> int:
 
 
 def _wait_until_closed(process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _TIMEOUT_S
     while left := _open_connections(process):
         assert time.monotonic() < deadline, f"{left} connections are still open."
         time.sleep(0.05)
@@ -114,7 +114,7 @@ def test_few_file_descriptors_lower_the_cap(tmp_path: Path) -> None:
         with crowd(address, _CROWD, WAYS["half a head"], _MANY):
             assert served(address) == 200
         process.terminate()
-        _, log = process.communicate(timeout=_PATIENCE_S)
+        _, log = process.communicate(timeout=_TIMEOUT_S)
     assert "api_files_limited: only 144 connections" in log
     assert "api_cannot_accept" not in log
     assert "Traceback" not in log
@@ -136,7 +136,7 @@ def test_without_file_descriptors_the_log_is_not_flooded(tmp_path: Path) -> None
         _, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (taken + 8, hard))
         with crowd(address, 100, WAYS["half a head"], _MANY), connect(address) as first:
-            deadline = time.monotonic() + _PATIENCE_S
+            deadline = time.monotonic() + _TIMEOUT_S
             while psutil.Process(process.pid).num_fds() < taken + 8:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
@@ -149,7 +149,7 @@ def test_without_file_descriptors_the_log_is_not_flooded(tmp_path: Path) -> None
             time.sleep(0.02)
         assert served(address) == 200
         process.terminate()
-        _, log = process.communicate(timeout=_PATIENCE_S)
+        _, log = process.communicate(timeout=_TIMEOUT_S)
     assert log.count("api_cannot_accept") == 1
     assert "Traceback" not in log
 
@@ -189,7 +189,7 @@ def test_a_byte_from_time_to_time_is_no_progress(hasty: Api, way: str) -> None:
     _, address = hasty
     with connect(address) as client:
         client.sendall(WAYS[way])
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + _TIMEOUT_S
         client.settimeout(0.2)  # the pace of the bytes
         answer = b""
         while not answer:
@@ -205,7 +205,7 @@ def test_an_answer_that_is_read_slowly_is_cut_off(hasty: Api) -> None:
     process, address = hasty
     with connect(address, small=True) as client:
         client.sendall(WAYS["never read"])
-        deadline = time.monotonic() + 2 * _PATIENCE_S
+        deadline = time.monotonic() + 2 * _TIMEOUT_S
         while _open_connections(process):
             assert time.monotonic() < deadline
             with contextlib.suppress(ConnectionResetError):

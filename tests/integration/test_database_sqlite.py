@@ -20,7 +20,7 @@ from safeurl.adapters.sqlite.database import SQLiteDatabase
 from safeurl.errors import ConfigError, StoreBusyError, StoreFullError, StoreUnavailableError
 from tests.support.builders import NOW, claimed, make_beat, make_scan
 
-_PATIENCE_S = 1.0
+_TIMEOUT_S = 1.0
 
 _HEARD = "INSERT INTO workers VALUES ('w', 'h', 1, 1, :now, :now, '', '{}', 0)"
 _GROW = """
@@ -30,7 +30,7 @@ SELECT 's', 'note', 0, 0, 'x', hex(zeroblob(100000)), :now
 
 
 @asynccontextmanager
-async def _opened(path: Path, *, retry_for_s: float = _PATIENCE_S) -> AsyncIterator[SQLiteStore]:
+async def _opened(path: Path, *, retry_for_s: float = _TIMEOUT_S) -> AsyncIterator[SQLiteStore]:
     store = SQLiteStore(path, retry_for_s=retry_for_s)
     try:
         yield store
@@ -77,7 +77,7 @@ async def test_a_lock_that_stays_is_unavailability(path: Path) -> None:
                 await store.record_heartbeat(make_beat())
             assert isinstance(caught.value, StoreUnavailableError)
             assert caught.value.__cause__ is not None
-            assert _PATIENCE_S <= time.monotonic() - began < 30 * _PATIENCE_S
+            assert _TIMEOUT_S <= time.monotonic() - began < 30 * _TIMEOUT_S
 
 
 async def test_reading_waits_for_no_writer(path: Path) -> None:

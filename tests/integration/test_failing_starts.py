@@ -11,7 +11,7 @@ import pytest
 from tests.support.fake_engine import engine
 from tests.support.system import RunningWorker, System
 
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 _URL = "http://93.184.215.14/"
 
 
@@ -46,7 +46,7 @@ def test_a_process_that_fails_at_each_start_is_an_issue(
         tmp_path, DOCKER_SOCKET_PATH="/nowhere.sock", WORKER_CONCURRENCY="1", **cause(tmp_path)
     )
     with RunningWorker(system):
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + _TIMEOUT_S
         while (health := system.with_service(lambda service: service.health())).failing != (role,):
             assert time.monotonic() < deadline, health
             time.sleep(0.2)
@@ -79,7 +79,7 @@ def test_a_state_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
     """Queue, gateway, database and record work there, and no process ends."""
     system = System(tmp_path / name, DOCKER_SOCKET_PATH="/nowhere.sock", WORKER_CONCURRENCY="1")
     with RunningWorker(system) as worker:
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + _TIMEOUT_S
         while not (
             (health := system.with_service(lambda service: service.health())).queue.ok
             and _listens(system.settings.gateway_dir / "control.sock")

@@ -15,7 +15,7 @@ from tests.support.system import System
 from tests.support.user import needs_root
 
 _URL = "https://example.com/"
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 
 
 @pytest.fixture
@@ -98,11 +98,11 @@ def test_a_full_disk_under_a_running_system_is_told_now_and_then(
         assert log.read_text().count(words) <= 3  # however many tasks fail
         disk.free()
         up.terminate()
-        assert up.wait(timeout=_PATIENCE_S) == 0
+        assert up.wait(timeout=_TIMEOUT_S) == 0
 
 
 def _until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _TIMEOUT_S
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.1)

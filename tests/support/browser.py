@@ -15,7 +15,7 @@ Json = Any
 
 _NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 #: Seconds for what a page does by itself.
-_PATIENCE_S = 20.0
+_TIMEOUT_S = 20.0
 
 
 class Browser:
@@ -75,7 +75,7 @@ class Browser:
 
     def wait(self, script: str) -> None:
         """Return once the expression is true."""
-        end = time.monotonic() + _PATIENCE_S
+        end = time.monotonic() + _TIMEOUT_S
         while not self.run(f"Boolean({script})"):
             assert time.monotonic() < end, f"{script}: {self.run('document.body.innerText')}"
             time.sleep(0.02)
@@ -86,7 +86,7 @@ class Browser:
         with contextlib.suppress(OSError, AssertionError):
             self.tell("Browser.close")
         try:
-            self._process.wait(_PATIENCE_S)
+            self._process.wait(_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

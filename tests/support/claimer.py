@@ -17,14 +17,14 @@ from tests.support.builders import NOW
 _LEASE = timedelta(minutes=5)
 _AT_ONCE = 2
 #: Eight processes that want one lock all the time: each waits far longer than a worker would.
-_PATIENCE_S = 200
+_TIMEOUT_S = 200
 
 
 def open_target(target: str) -> Store:
     """Return the store of a file or URL, patient enough for a crowd on a small machine."""
     if "://" in target:
-        return LibSQLStore(target, retry_for_s=_PATIENCE_S)
-    return SQLiteStore(Path(target), retry_for_s=_PATIENCE_S)
+        return LibSQLStore(target, retry_for_s=_TIMEOUT_S)
+    return SQLiteStore(Path(target), retry_for_s=_TIMEOUT_S)
 
 
 async def _claim(store: Store, scan_ids: Sequence[str], owner: str) -> list[str]:

@@ -25,7 +25,7 @@ from tests.support.system import RunningWorker, System
 
 #: A page that is held stays so no longer than this.
 _LONGEST_HOLD_S = 60.0
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 _OWN_WARNING = "Warning: EGRESS_ALLOW_CIDRS=127.0.0.1/32: "
 
 
@@ -126,7 +126,7 @@ class Installation:
         """Return the scan's audit trail."""
         return self.system.with_store(lambda store: store.audit(scan_id))
 
-    def expect_completed(self, scan_ids: list[str], timeout_s: float = _PATIENCE_S) -> list[Scan]:
+    def expect_completed(self, scan_ids: list[str], timeout_s: float = _TIMEOUT_S) -> list[Scan]:
         """Wait until all are COMPLETED, each by a legal path and with one result; return them."""
         scans = self.system.wait_final(scan_ids, timeout_s)
         told = [(scan.state, scan.outcome, scan.detail) for scan in scans]

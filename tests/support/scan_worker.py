@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-_PATIENCE_S = 30.0
+_TIMEOUT_S = 30.0
 _CODE = """
 import logging, os, sys
 from pathlib import Path
@@ -78,7 +78,7 @@ class ScanWorkerProcess:
         return [each.split("\n", 1)[0] for each in words]
 
     def _wait(self, look: Callable[[], list[str]], count: int, what: str) -> list[str]:
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + _TIMEOUT_S
         while len(found := look()) < count:
             assert self._process is not None
             assert self._process.poll() is None, f"it ended: {self.log}"
@@ -102,7 +102,7 @@ class ScanWorkerProcess:
         """Send SIGTERM, and return its exit status."""
         assert self._process is not None
         self._process.terminate()
-        return self._process.wait(timeout=_PATIENCE_S)
+        return self._process.wait(timeout=_TIMEOUT_S)
 
     def __exit__(
         self,

@@ -12,7 +12,7 @@ from tests.support.live_api import client_of
 #: Of 127.0.0.0/8, which is this machine whole, and each address of it a client of its own.
 LOCAL = "127.0.0.1"
 
-_PATIENCE_S = 20.0
+_TIMEOUT_S = 20.0
 
 _POST = (
     b"POST /api/scans HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -44,7 +44,7 @@ def connect(address: str, source: str = LOCAL, *, small: bool = False) -> socket
     try:
         if small:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-        client.settimeout(_PATIENCE_S)
+        client.settimeout(_TIMEOUT_S)
         client.bind((source, 0))
         client.connect((host, int(port)))
     except OSError:
@@ -70,7 +70,7 @@ def crowd(
             client.setblocking(False)  # noqa: FBT003 - the library's only spelling
             with contextlib.suppress(OSError):
                 client.send(payload)
-            client.settimeout(_PATIENCE_S)
+            client.settimeout(_TIMEOUT_S)
             clients.append(client)
         yield clients
 
@@ -80,7 +80,7 @@ def served(address: str) -> int:
 
     If its address has too many connections, it tries again, as the response says.
     """
-    end = time.monotonic() + _PATIENCE_S
+    end = time.monotonic() + _TIMEOUT_S
     while True:
         with client_of(address) as client:
             status = client.get("/").status_code

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 _SAFEURL: Final = "from safeurl.cli import main; main()"
 _CTRL_C: Final = b"\x03"
-_PATIENCE_S: Final = 60.0
+_TIMEOUT_S: Final = 60.0
 _POLL_S: Final = 0.02
 
 
@@ -43,7 +43,7 @@ class Terminal:
         """End the command if it still runs, and close the terminal."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        self.process.wait(_PATIENCE_S)
+        self.process.wait(_TIMEOUT_S)
         self.close()
 
     @property
@@ -64,7 +64,7 @@ class Terminal:
 
     def wait_for(self, condition: Callable[[], bool], *, may_end: bool = False) -> None:
         """Wait until the condition is true, or until the command has ended."""
-        deadline_s = time.monotonic() + _PATIENCE_S
+        deadline_s = time.monotonic() + _TIMEOUT_S
         while not condition():
             if self.process.poll() is not None:
                 assert may_end, self.text
@@ -74,7 +74,7 @@ class Terminal:
 
     def ended(self) -> int:
         """Return the exit code, with which all that it had started has ended."""
-        return self.process.wait(_PATIENCE_S)
+        return self.process.wait(_TIMEOUT_S)
 
     def _read(self) -> None:
         while not self._is_closed.is_set():

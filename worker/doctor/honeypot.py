@@ -40,7 +40,7 @@ class Honeypot:
 
     @property
     def page_port(self) -> int:
-        """The port of the page, on the address that stands for a public one."""
+        """The port of the page, on the address that represents a public one."""
         return self.ports[_PAGE]
 
     async def listen(self, stack: AsyncExitStack) -> None:

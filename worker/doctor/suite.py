@@ -56,7 +56,7 @@ _ADVICE: Final = "Remove the cause that it names, and run the doctor again."
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """The checks of the isolation, and what they need."""
+    """The checks of the isolation, with the parts that they need."""
 
     settings: Settings
     runner: ProbeRunner

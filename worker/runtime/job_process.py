@@ -18,7 +18,7 @@ _GRACE_S = 60.0
 class JobTimeoutError(Exception):
     """The job's deadline has passed.
 
-    It is no TimeoutError: code in the job that has a timeout of its own catches those.
+    It is not a TimeoutError, because code in the job may catch that for its own timeouts.
     """
 
 

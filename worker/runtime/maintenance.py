@@ -108,7 +108,7 @@ class Maintenance:
         return self._candidate.term
 
     def tasks(self) -> list[PeriodicTask]:
-        """Return what is done while the worker runs."""
+        """Return the tasks that run while the worker runs."""
         return [
             PeriodicTask("heartbeat", HEARTBEAT_INTERVAL_S, self._heartbeat.send),
             PeriodicTask("election", self._election_interval_s, self._candidate.stand),
@@ -123,9 +123,10 @@ class Maintenance:
         ]
 
     def last_tasks(self) -> list[PeriodicTask]:
-        """Return what is done once at the end, in this order.
+        """Return the tasks that run once at the end, in this order.
 
-        The first takes back scans whose processes ended here after the last run, perhaps killed.
+        The first takes back scans whose processes ended here after the last run, perhaps because
+        they were killed.
         """
         return [
             _last("rescue", lambda: self._rescuer.sweep(None)),
@@ -179,5 +180,5 @@ def _batch(name: str, interval_s: float, run: Run, scope: Scope = Scope.HOST) ->
 
 
 def _last(name: str, run: Run, scope: Scope = Scope.HOST) -> PeriodicTask:
-    """Return a task that runs once; its name keeps it from running beside one of the same name."""
+    """Return a task that runs once; its name prevents a concurrent run of the same task."""
     return PeriodicTask(name, 0.0, run, scope, deadline_s=_LAST_DEADLINE_S)

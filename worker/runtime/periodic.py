@@ -55,7 +55,7 @@ class Scope(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PeriodicTask:
-    """What is done again and again."""
+    """A function that runs at an interval."""
 
     #: Unique in its process; for logs.
     name: str
@@ -178,7 +178,7 @@ def _longer(pause_s: float, task: PeriodicTask) -> float:
 
 
 async def _error_of(task: PeriodicTask) -> BaseException | None:
-    """Run the task and return what it raises, so that nothing of it ends the event loop."""
+    """Run the task and return its error, so that no error ends the event loop."""
     _current_task.set(task.name)
     try:
         await task.run()

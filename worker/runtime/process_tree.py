@@ -15,7 +15,7 @@ def children(pid: int) -> list[int]:
 
 
 def send_signal(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a process; one that has ended already is no error."""
+    """Send a signal to a process; it is not an error if the process has ended."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

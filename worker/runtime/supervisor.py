@@ -44,7 +44,7 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a child process does; `main` returns after SIGTERM."""
+    """The work of a child process; `main` returns after SIGTERM."""
 
     name: str
     main: Callable[[], None]

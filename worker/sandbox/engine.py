@@ -101,7 +101,7 @@ class Engine:
             raise
 
     def _check_listening(self, timeout_s: float) -> None:
-        """Raise if nobody listens: the SDK leaks its socket if it cannot connect."""
+        """Raise an error if no process listens: the SDK leaks its socket if it cannot connect."""
         with translated(), socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(timeout_s)
             probe.connect(self._socket_path)

@@ -49,13 +49,13 @@ def _print_chart(screen: Screen, kind: StartFigures) -> None:
 
 
 def _cells(figure: PhaseFigure) -> tuple[str, str, str, str]:
-    """Return a row whose numbers stand under each other."""
+    """Return a row whose numbers are aligned."""
     p50, p95 = f"{figure.p50_ms:>10,.1f}", f"{figure.p95_ms:>10,.1f}"
     return figure.phase, p50, p95, f"{figure.share:>5.0%}"
 
 
 def _bar(share: float, *, has_blocks: bool) -> str:
-    """Return a bar for a part of the whole."""
+    """Return a bar for a part of the total."""
     if not has_blocks:
         return "#" * round(share * _BAR)
     full, eighths = divmod(round(share * _BAR * 8), 8)

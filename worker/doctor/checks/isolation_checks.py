@@ -81,7 +81,7 @@ class IsolationCheck:
 
 
 def interfaces(facts: Facts, _: ExpectedSandbox) -> Evaluation:
-    """Check that there is no interface but loopback."""
+    """Check that loopback is the only interface."""
     faults = [f"there is an interface {name}" for name in facts if name != "lo"]
     return faults, "only lo"
 

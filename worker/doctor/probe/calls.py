@@ -238,7 +238,7 @@ _ATTEMPTS: dict[str, Callable[[], str]] = {
 
 
 def _result_in_child(attempt: Callable[[], str]) -> str:
-    """Run an attempt in a child process; `done` includes a program that succeeds in its place."""
+    """Run an attempt in a child process; `done` includes a program that replaced it."""
     source, sink = os.pipe()
     child = os.fork()
     if child == 0:
