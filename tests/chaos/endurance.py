@@ -72,7 +72,7 @@ def main(scans: int) -> int:
 
 
 def _run(system: System, url: str, count: int) -> None:
-    # Never more at once than before the early look: the queue's server keeps what its peak took.
+    # Never more at once than before the early look: the queue's server keeps its peak memory.
     for begin in range(0, count, _EARLY):
         urls = [f"{url}?{n}" for n in range(begin, min(count, begin + _EARLY))]
 

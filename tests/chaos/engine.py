@@ -18,7 +18,7 @@ _STARTS = 5
 _APART_S = 1.0
 #: Lines of its log, where it does not.
 _TOLD = 12
-#: An engine that is told to stop gives each container ten seconds.
+#: An engine that gets SIGTERM gives each container ten seconds.
 _STOP_TIMEOUT_S = 60.0
 #: A `dockerd` that sees the system's containerd uses it, and both have what they call `moby`.
 #: What lives there of its own is found again when it was killed and started again.

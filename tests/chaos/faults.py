@@ -50,7 +50,7 @@ class Chaos:
         self.failovers: list[float] = []
         #: How often another was elected while the leader was stopped.
         self.deposed = 0
-        #: When a leader, or what it needs, was last hit.
+        #: The time of the last fault of a leader or its parts.
         self.shaken_at = datetime.now(UTC)
         self._faults: dict[str, tuple[int, Callable[[], Awaitable[bool]]]] = {
             "supervisor": (2, self._kill_supervisor),

@@ -23,7 +23,7 @@ from tests.chaos.submitter import Submitter, pages
 
 #: The bound that the project promises.
 _RECOVERY_S = 60.0
-#: After the last submit, chaos goes on for so long at most.
+#: After the last submit, faults continue for at most this time.
 _AFTERMATH_S = 30.0
 #: A reaper's turn, the youth of a container that it leaves alone, and its work.
 _REAP_S = 60.0

@@ -24,7 +24,7 @@ class SandboxWatch:
         self.started = 0
         #: Two running containers of one attempt.
         self.twins: list[str] = []
-        #: A scan's new attempt ran while the container of an older one did: allowed, but told.
+        #: A new attempt ran at the same time as the container of an older one: allowed, reported.
         self.overlaps: list[str] = []
         for engine in engines:
             threading.Thread(target=self._follow, args=(engine,), daemon=True).start()

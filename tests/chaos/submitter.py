@@ -62,7 +62,7 @@ class Submitter:
         try:
             submission = await service.submit(urls, source="chaos")
         except UnavailableError:
-            # Not acknowledged: whether it was recorded is open, and nobody was promised anything.
+            # Not acknowledged: it may be recorded or not, and nothing was promised.
             self.refused += 1
             await asyncio.sleep(0.5)
             return

@@ -52,7 +52,7 @@ class Tree:
         self.log = folder / f"worker-{number}.log"
         self.environ = {**environ, processes.TREE_MARK: self.mark}
         self.starts = 0
-        #: How often it ended with which status though nobody had hit or told it.
+        #: The number of ends by status that were neither a fault of the test nor a stop.
         self.unasked: Counter[int] = Counter()
         self.hit = False
         self._boots = 1

@@ -69,7 +69,7 @@ class _Election:
     holder: str = ""
     until: datetime = NOW
     number: int = 0
-    #: The term that each host was last told was its own.
+    #: The term that each host believes to be its own.
     believed: dict[str, int | None] = field(default_factory=dict)
 
 

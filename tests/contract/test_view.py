@@ -81,7 +81,7 @@ async def test_no_view_shows_a_result_beside_a_state_that_is_not_final(store: St
         is_over = False
         while not is_over:
             is_over = await look(scan)
-            await asyncio.sleep(0)  # the store in memory lets nobody else run
+            await asyncio.sleep(0)  # the store in memory runs no other task meanwhile
 
     async with asyncio.TaskGroup() as group:
         for scan in scans:

@@ -79,8 +79,7 @@ def test_verify_names_faults(system: System) -> None:
     assert "\x1b" not in done.stdout
     assert "Head" not in done.stdout
     document = json.loads(system.run("audit", "verify", "--json").stdout)
-    # Two rows, two steps and the attempt of the scan to which one of them belonged, and the
-    # trigger that is gone.
+    # Two rows, two moves and the attempt of the scan of one of them, and the missing trigger.
     assert document["fault_count"] == len(document["faults"]) == 6
 
 

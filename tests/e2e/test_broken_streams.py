@@ -49,7 +49,7 @@ _COMMANDS: Final = {
     "audit verify": _Command(arguments=("audit", "verify")),
     "audit show": _Command(arguments=("audit", "show", "{id}")),
     "audit export": _Command(arguments=("audit", "export")),
-    # Where no engine is: the whole of a scan is below.
+    # Without an engine; the complete scan is tested below.
     "scan": _Command(arguments=("scan", _URL), code=EXIT_UNAVAILABLE, prints=False),
     "doctor": _Command(arguments=("doctor",), code=1),
     "version": _Command(arguments=("version",)),

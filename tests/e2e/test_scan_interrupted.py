@@ -48,7 +48,7 @@ def _terminate(terminal: Terminal) -> None:
     terminal.process.send_signal(signal.SIGTERM)
 
 
-#: Each with the exit code; that of a closed terminal nobody sees.
+#: Each with the exit code; the one of a closed terminal is not seen.
 _ACTS: list[tuple[Act, int | None]] = [
     (_ctrl_c, 130),
     (_ctrl_c_twice, 130),

@@ -78,7 +78,7 @@ def test_commands_in_a_hostile_folder_do_not_take_its_settings(
         assert _NOT_READ in done.stderr
         assert "Settings are read" not in done.stderr
         assert "Warning: EGRESS" not in done.stderr
-    assert system.run("scan", "https://example.com/").returncode == 75  # there is no Docker here
+    assert system.run("scan", "https://example.com/").returncode == 75  # Docker does not run here
     with RunningWorker(system) as run:
         log = run.log.read_text()
     assert _NOT_READ in log

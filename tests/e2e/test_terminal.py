@@ -97,7 +97,7 @@ def _on_terminal(system: System, *arguments: str) -> str:
     ):
         os.close(theirs)
         got = b""
-        with contextlib.suppress(OSError):  # EIO, when the last one that held it has gone
+        with contextlib.suppress(OSError):  # EIO, when the last process has closed it
             while piece := os.read(ours, 65536):
                 got += piece
     os.close(ours)

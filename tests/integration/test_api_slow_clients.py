@@ -51,16 +51,16 @@ def _await_database(address: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """Serve with so much patience that no time limit helps in these tests, only the caps."""
-    folder = tmp_path_factory.mktemp("patient")
+def unlimited_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """Serve with such long time limits that only the caps are effective in these tests."""
+    folder = tmp_path_factory.mktemp("unlimited_api")
     with _api(folder, API_CLIENT_TIMEOUT_SECONDS="300") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """Serve with a second of patience."""
+    """Serve with a time limit of one second."""
     with _api(tmp_path_factory.mktemp("hasty"), API_CLIENT_TIMEOUT_SECONDS="1") as running:
         yield running
 
@@ -78,26 +78,26 @@ def _wait_until_closed(process: "subprocess.Popen[str]") -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_crowd_from_one_address_keeps_nobody_out(patient: Api, way: str) -> None:
+def test_a_crowd_from_one_address_keeps_nobody_out(unlimited_api: Api, way: str) -> None:
     """Also clients with the same address are served, as all clients on loopback have."""
-    process, address = patient
+    process, address = unlimited_api
     with crowd(address, _CROWD, WAYS[way]):
         assert [served(address) for _ in range(5)] == [200] * 5
         assert _open_connections(process) <= 64
 
 
 @pytest.mark.parametrize("way", ["half a head", "half a body", "kept alive"])
-def test_a_crowd_from_many_addresses_keeps_nobody_out(patient: Api, way: str) -> None:
+def test_a_crowd_from_many_addresses_keeps_nobody_out(unlimited_api: Api, way: str) -> None:
     """Each is below its own cap; over the total, the oldest of the largest clients goes."""
-    process, address = patient
+    process, address = unlimited_api
     with crowd(address, 2 * _CROWD, WAYS[way], _MANY):
         assert [served(address) for _ in range(5)] == [200] * 5
         assert _open_connections(process) <= 1024 + 64
 
 
-def test_a_client_that_was_there_first_is_not_dropped(patient: Api) -> None:
+def test_a_client_that_was_there_first_is_not_dropped(unlimited_api: Api) -> None:
     """A crowd loses its own connections: a client with one connection is the last to lose it."""
-    _, address = patient
+    _, address = unlimited_api
     with connect(address) as honest:
         honest.sendall(b"GET /ui/app.js HTTP/1.1\r\nHost: localhost\r\n")
         with crowd(address, 2 * _CROWD, WAYS["half a head"], _MANY):
@@ -123,7 +123,7 @@ def test_few_file_descriptors_lower_the_cap(tmp_path: Path) -> None:
 def test_the_server_takes_all_file_descriptors_it_may(tmp_path: Path) -> None:
     """A shell's soft limit is made for programs with few connections."""
     with _api(tmp_path, "prlimit", "--nofile=512:4096") as (process, address):
-        # It says its address before it handles signals, and is told to stop at the end.
+        # It prints its address before it handles signals, and gets SIGTERM at the end.
         assert served(address) == 200
         assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (4096, 4096)
 
@@ -236,9 +236,9 @@ def test_a_request_that_was_cut_off_is_not_acted_upon(hasty: Api) -> None:
         pytest.param(b"Host: localhost\r\n", 400, id="two hosts"),
     ],
 )
-def test_a_head_that_is_refused(patient: Api, head: bytes, status: int) -> None:
+def test_a_head_that_is_refused(unlimited_api: Api, head: bytes, status: int) -> None:
     """A head has at most 16 KiB, also if it comes in one packet; the refusal has our format."""
-    _, address = patient
+    _, address = unlimited_api
     with connect(address) as client:
         end = b"\r\n" if head.endswith(b"\n") else b""
         client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + head + end)

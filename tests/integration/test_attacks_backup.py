@@ -1,4 +1,4 @@
-"""Attacks on backup and restore by a patient reader of our code, through the real commands."""
+"""Attacks on backup and restore by an attacker who knows our code, through the real commands."""
 
 import os
 from collections.abc import Callable

@@ -159,7 +159,7 @@ def test_descriptors_that_come_along_are_not_kept(
         with os.fdopen(ours, "rb") as reader:
             socket.send_fds(client, [b"CONNECT" if where == "head" else b"a"], [passed] * 200)
             os.close(passed)
-            # The end of the pipe: nobody holds its other side any more.
+            # The end of the pipe: no process has its other side open.
             assert select.select([reader], [], [], TIMEOUT_S)[0]
             assert reader.read() == b""
 

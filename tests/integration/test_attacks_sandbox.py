@@ -209,7 +209,7 @@ def test_a_sandbox_takes_no_terminal_of_the_host(runtime: str) -> None:
     with lab(_PRELUDE + _TERMINALS, runtime=runtime) as room:
         room.run(sink=sink)
     found = json.loads(got)
-    # Whoever else is at work on this host holds a few.
+    # Other programs on this host have a few open.
     assert held[-1] - before < _MANY // 2
     if runtime == RUNC:
         assert found == {"opened": 0, "shown": []}

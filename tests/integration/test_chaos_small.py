@@ -12,7 +12,7 @@ from tests.support.fetching import ROOT
 _SCANS, _SEED = 100, 1
 #: For hanging only; a run takes about a minute and a half.
 _BOUND_S = 400
-#: What the run may take to end its engines when it is told to stop.
+#: The time for the run to end its engines after SIGTERM.
 _STOP_S = 60
 
 
@@ -32,7 +32,7 @@ def test_nothing_accepted_is_lost_while_all_is_killed_at_random() -> None:
         try:
             said, _ = run.communicate(timeout=_BOUND_S)
         except BaseException:
-            # Told, it ends what it has started; killed, it would leave engines behind.
+            # After SIGTERM it ends what it started; after SIGKILL it would leave engines behind.
             run.send_signal(signal.SIGTERM)
             run.wait(_STOP_S)
             raise

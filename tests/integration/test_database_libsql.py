@@ -240,7 +240,7 @@ def test_a_server_that_comes_back_is_used_again(tmp_path: Path, scheme: str) -> 
         _play(f"{scheme}://{server.authority}", act)
 
 
-def test_a_server_that_hangs_is_left_after_our_patience() -> None:
+def test_a_server_that_hangs_is_left_after_our_time_limit() -> None:
     """It accepts the connection and sends nothing."""
 
     async def silent(url: str, transport: str) -> None:
@@ -274,7 +274,7 @@ def test_the_token_is_sent_and_never_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transport: str
 ) -> None:
     """A server that needs another token refuses; no text of the error chain contains ours."""
-    # An Ed25519 public key of nobody: the server asks for a JWT that is signed by it.
+    # A random Ed25519 public key: the server requires a JWT that is signed by it.
     monkeypatch.setenv("SQLD_AUTH_JWT_KEY", "zaMv-aFGmB7PXkjM4IrMdF6B5zCYEiEGXW3RgMjNAtc")
     with Sqld(tmp_path / "sqld") as server:
 

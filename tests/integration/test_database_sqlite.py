@@ -69,7 +69,7 @@ def _locked(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 async def test_a_lock_that_stays_is_unavailability(path: Path) -> None:
-    """Writing fails with our error after the patience given, not at once and not never."""
+    """Writing fails with our error after the given time, neither at once nor never."""
     with _locked(path):
         async with _opened(path) as store:
             began = time.monotonic()
@@ -94,7 +94,7 @@ async def test_a_lock_that_is_released_is_only_a_delay(path: Path) -> None:
     with _locked(path) as other:
         release = threading.Timer(1.5, other.execute, ["ROLLBACK"])
         release.start()
-        # SQLite itself waits half of the patience: shorter than the lock is held.
+        # SQLite itself waits half of this time: shorter than the lock is held.
         async with _opened(path, retry_for_s=2.5) as store:
             await store.record_heartbeat(make_beat())
             assert await store.workers(since=NOW) == [make_beat()]
@@ -284,7 +284,7 @@ def test_a_store_made_before_a_fork_serves_the_child(path: Path) -> None:
         assert held.attempt == 1
         await store.close()
 
-    # No loop may run while the process is copied, so this test is no async function.
+    # No event loop may run while the process is forked, so this test is not async.
     child = os.fork()
     if child == 0:
         asyncio.run(act())

@@ -24,7 +24,7 @@ _NAMES = """%s.map(label => {
 _TEXTS = (
     """[...Array(256).keys()].map(byte => new TextDecoder("%s").decode(new Uint8Array([byte])))"""
 )
-#: Behind each pair stands a letter, which must not be lost.
+#: After each pair there is a letter, which must not be lost.
 _PAIRS = """[...Array(128).keys()].map(lead => [...Array(224).keys()].map(trail =>
   new TextDecoder("%s").decode(new Uint8Array([lead + 128, trail + 32, 65]))))"""
 

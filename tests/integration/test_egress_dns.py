@@ -20,7 +20,7 @@ from tests.support.egress import (
 from tests.support.pages import PageServer, html
 from worker.egress.protocol import EgressPolicy
 
-#: Stands for the public Internet: this one address of loopback, and no other.
+#: Represents the public Internet: only this address of loopback.
 _PUBLIC = "127.0.0.1"
 _ONE = EgressPolicy(allow_cidrs=(f"{_PUBLIC}/32",))
 

@@ -48,9 +48,9 @@ _LANDINGS = [
     *(("/redirect", *landing) for landing in (LANDING | LANDING_BY_STANDARD).items()),
     *(("/page", *landing) for landing in LANDING_BY_STANDARD.items()),
 ]
-#: Words of the gateway's own for what it does not even take for a request to a proxy.
+#: The gateway's own rules for bytes that are not a request to a proxy.
 _UNREADABLE = frozenset({"bad_request", "method"})
-#: Spellings of an address and nothing else: the address alone is what is refused.
+#: Spellings of an address without other parts: only the address is refused.
 _PLAIN = ("http://{inner}#@{open}/", "http://open.example@{inner}/", "http://127.0.0.2.:{port}/")
 
 #: Writes each request to the gateway's socket itself, with no guard of ours in between.

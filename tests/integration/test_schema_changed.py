@@ -27,7 +27,7 @@ from worker.doctor.finding import Finding, Status
 #: Some of these never end where a table is read before the schema was compared.
 pytestmark = pytest.mark.timeout(60)
 
-#: What is said besides, where the rows were not read or not checked.
+#: The additional message if the rows were not read or not checked.
 _LEFT_OUT = {
     "The audit trail was not read, because its tables are not SafeURL's.",
     "The rows were not checked: checking may run what is not SafeURL's.",
@@ -142,7 +142,7 @@ async def test_what_nobody_changed_is_well(embedded: System, remote: System) -> 
         assert finding.status is Status.PASS
 
 
-#: Rows that no table of ours takes, written by somebody who took the rule away and put it back.
+#: Rows that violate our tables, written by an attacker who removed the constraint meanwhile.
 _BROKEN = {
     "scan_jobs_finished_when_final": "UPDATE scan_jobs SET finished_at = NULL",
     "scan_jobs_outcome_known": "UPDATE scan_jobs SET outcome = 'fine' WHERE outcome IS NOT NULL",

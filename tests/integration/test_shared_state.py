@@ -129,12 +129,12 @@ def test_the_api_reaches_the_embedded_queue_of_the_worker(state: Path) -> None:
     with subprocess.Popen(serving, env=environ, stdout=subprocess.DEVNULL) as server:
         try:
             socket_path = str(folder / "valkey.sock")
-            for uid, gid, patience_s, found in (
+            for uid, gid, timeout_s, found in (
                 (API, SERVICE_GROUP, "20", "True"),
                 (STRANGER, STRANGER, "0", "False"),
                 (65534, 65534, "0", "False"),
             ):
-                said = run_as(uid, gid, _ANSWERS, socket_path, patience_s)
+                said = run_as(uid, gid, _ANSWERS, socket_path, timeout_s)
                 assert said.strip() == found, uid
             listing = "import os, sys\ntry: os.listdir(sys.argv[1])\nexcept OSError: print('no')"
             assert run_as(API, SERVICE_GROUP, listing, str(folder)).strip() == "no"

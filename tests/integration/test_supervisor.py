@@ -68,7 +68,7 @@ if "no" in sys.argv:
     def no_fork(): raise BlockingIOError("no process left")
     fork, calls = os.fork, []
     os.fork = lambda: calls.append(1) or (no_fork() if len(calls) == 1 else fork())
-hand_back_s = 60 if "patient" in sys.argv else 2
+hand_back_s = 60 if "slow" in sys.argv else 2
 Supervisor(roles, grace_s=float(sys.argv[2]), hand_back_s=hand_back_s).run()
 """
 
@@ -177,7 +177,7 @@ def test_a_role_that_ends_well_is_started_again_at_once(tmp_path: Path) -> None:
 
 def test_the_second_signal_reaches_the_jobs(tmp_path: Path) -> None:
     """A role keeps its job after one SIGTERM; at the second the job gets it, and not the role."""
-    process = _start(tmp_path, "told job", "patient", roles=3, grace_s=60)
+    process = _start(tmp_path, "told job", "slow", roles=3, grace_s=60)
     process.terminate()
     _until(lambda: "work" in _ends(tmp_path))
     assert "job" not in _ends(tmp_path)
@@ -189,7 +189,7 @@ def test_the_second_signal_reaches_the_jobs(tmp_path: Path) -> None:
 
 def test_the_third_signal_kills_at_once(tmp_path: Path) -> None:
     """The third signal ends all without a wait."""
-    process = _start(tmp_path, "deaf", "patient", roles=3, grace_s=60)
+    process = _start(tmp_path, "deaf", "slow", roles=3, grace_s=60)
     deaf = dict(_starts(tmp_path))["deaf"]
     for _ in range(3):
         process.terminate()

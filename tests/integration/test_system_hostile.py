@@ -106,7 +106,7 @@ _SAID = {
 }
 
 _SCRIPTS = {name: case[0] for name, case in CASES.items()}
-#: Does what its request's URL names.
+#: Executes what its request's URL names.
 _PLAYER = f"""
 import json, os, signal, sys, time
 request = json.loads(sys.stdin.readline())

@@ -16,7 +16,7 @@ WORKER = "safeurl-worker"
 RATINGS = Path(__file__).parents[2] / "docker/systemd/security.txt"
 #: Releases of systemd weigh a little differently.
 RATING_TOLERANCE = 0.3
-#: More often than systemd lets a unit start in 10 s, unless it is told otherwise.
+#: More starts than systemd allows a unit in 10 s by default.
 KILLS = 7
 #: Kills the main process of each unit, all units at a time, as soon as there is a new one.
 KILL = f"""

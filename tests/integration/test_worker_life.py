@@ -173,7 +173,7 @@ def test_a_scan_killed_while_the_worker_stops_waits_for_no_next_start(tmp_path: 
         _until(lambda: not owner.is_running())
         assert _get(system, scan_id).state is State.FETCHING
         assert len(system.containers()) == 1
-        # The supervisor has told maintenance to stop by then.
+        # The supervisor has sent SIGTERM to maintenance by then.
         _until(lambda: len(psutil.Process(run.pid).children()) == _THOSE_WHO_SERVE)
         time.sleep(1)
         maintenance.resume()

@@ -5,7 +5,7 @@ from typing import Final
 from safeurl.address import Rule
 from safeurl.url import Reason
 
-#: Refusals of URLs that are valid: no scan leads there, whoever names them.
+#: Refusals of valid URLs: no scan opens them.
 POLICY: Final = frozenset({*Rule, Reason.SINGLE_LABEL, Reason.LOCAL_NAME}) - {Rule.PORT_INVALID}
 
 _PUNYCODE: Final = "Refused by the standard; Chromium and we take it."

@@ -8,7 +8,7 @@ from typing import Final
 import webencodings
 
 DATA: Final = Path(__file__).parent / "data"
-#: Of a text that must be a whole URL.
+#: Cases whose text must be a complete URL.
 NO_BASE: Final = "about:blank"
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-#: What the shell's words do to the streams; `dead` stands for a pipe that nobody reads.
+#: The effect of the shell's words on the streams; `dead` is a pipe without a reader.
 STREAMS: Final = {
     "no stdin": "<&-",
     "no stdout": ">&-",

@@ -56,7 +56,7 @@ class Canary:
             except OSError:
                 return
             self.visits.append(host)
-            # Whoever came may leave again before it is answered.
+            # The client may close before it gets a response.
             with contextlib.suppress(OSError), connection:
                 connection.settimeout(_HEAD_S)
                 connection.recv(4096)

@@ -21,7 +21,7 @@ _TIMEOUT_S = 200
 
 
 def open_target(target: str) -> Store:
-    """Return the store of a file or URL, patient enough for a crowd on a small machine."""
+    """Return the store of a file or URL, with retries for many processes on a small machine."""
     if "://" in target:
         return LibSQLStore(target, retry_for_s=_TIMEOUT_S)
     return SQLiteStore(Path(target), retry_for_s=_TIMEOUT_S)

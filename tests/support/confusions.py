@@ -54,7 +54,7 @@ class Ground:
         )
 
 
-#: Each with the rule that refuses it where it is asked for as it stands.
+#: Each with the rule that refuses it unchanged.
 REFUSED: dict[str, str] = {
     "http://a@b:{port}/": Reason.SINGLE_LABEL,
     "http://{open} &@{inner}# @127.0.0.3:{port}/": Reason.AMBIGUOUS,

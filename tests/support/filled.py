@@ -15,10 +15,10 @@ from safeurl.model.report import Evidence
 from safeurl.model.verdict import Verdict
 from tests.support.builders import NOW
 
-# Any: a type, or whatever else stands in an annotation.
+# Any: a type, or another object in an annotation.
 Hint = Any
 
-#: Fields that hold a document as JSON, and what it is.
+#: Fields that contain a JSON document, and its type.
 _DOCUMENTS = {"evidence_json": Evidence, "verdict_json": Verdict}
 _PLAIN: Mapping[type, object] = {
     bool: True,

@@ -62,7 +62,7 @@ class Installation:
         self._go_on = threading.Event()
 
     def _page(self, request: Request) -> Reply:
-        if request.path != "/favicon.ico":  # which every sandbox asks for besides
+        if request.path != "/favicon.ico":  # every sandbox requests this too
             self.asked.append(request.path)
         if request.path.startswith("/held"):
             self._go_on.wait(_LONGEST_HOLD_S)

@@ -45,9 +45,9 @@ class Scenario:
     aliases: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
     ignored: Sequence[str] = ()
-    #: Lines of resolv.conf besides the name server.
+    #: Lines of resolv.conf in addition to the name server.
     resolver_lines: Sequence[str] = ()
-    #: The module of `tests.browser.cases` whose `SITE` stands in place of the standard pages.
+    #: The module of `tests.browser.cases` whose `SITE` replaces the standard pages.
     site: str = ""
 
 

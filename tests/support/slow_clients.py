@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from tests.support.live_api import client_of
 
-#: Of 127.0.0.0/8, which is this machine whole, and each address of it a client of its own.
+#: All of 127.0.0.0/8 is this machine, and each address of it counts as a separate client.
 LOCAL = "127.0.0.1"
 
 _TIMEOUT_S = 20.0
@@ -20,7 +20,7 @@ _POST = (
 )
 _PAGE = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-#: What a client sends before it falls silent, by what it leaves the server to wait for.
+#: The bytes that a client sends before it stops, by the wait that follows at the server.
 WAYS = {
     "nothing": b"",
     "half a line": b"GET /heal",

@@ -47,7 +47,7 @@ class Watched:
 
     #: Those that ran once all had begun.
     first: set[int]
-    #: Those that were told to end, or killed.
+    #: The processes that got SIGTERM or SIGKILL.
     faulty: set[int] = field(default_factory=set)
     #: All that ever ran.
     ever: set[int] = field(default_factory=set)

@@ -195,6 +195,6 @@ def _environ(state_dir: Path, settings: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in names}
     # One runtime for all, whatever the engine has registered: the walls are tested under each.
     runtime = {"CONTAINER_RUNTIME": "runc"}
-    # A developer's own settings file is none of a test's business.
+    # A developer's own settings file must not change a test.
     file = {"SAFEURL_ENV_FILE": "none"}
     return {**kept, **runtime, **file, **settings, "SAFEURL_STATE_DIR": str(state_dir)}

@@ -28,7 +28,7 @@ LABEL = "safeurl.test-systemd"
 
 _ROOT = Path(__file__).resolve().parents[2]
 _BUILD_TIMEOUT_S = 270
-#: From release 256 on systemd refuses a host with cgroup v1, unless told by the kernel's words.
+#: From release 256 on systemd refuses a host with cgroup v1 without this kernel argument.
 _KERNEL_WORDS = "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"
 _BOOT_TIMEOUT_S = 60
 #: What systemd made for the gateway's user, the folder from outside gets as well; and what it makes

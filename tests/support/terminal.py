@@ -80,7 +80,7 @@ class Terminal:
         while not self._is_closed.is_set():
             try:
                 piece = os.read(self._ours, 65536)
-            except OSError:  # EIO, when the last one that held it has gone
+            except OSError:  # EIO, when the last process has closed it
                 return
             if not piece:
                 return

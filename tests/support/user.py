@@ -26,7 +26,7 @@ def acting_as(user: int, group: int | None = None) -> Iterator[None]:
     Without a group, the user's own one is used.
     """
     group = user if group is None else group
-    # Read while we are root: our checkout may lie where nobody else may enter.
+    # Read while we are root, because only our user may read the checkout.
     schema_sql()
     migrations()
     groups = os.getgroups()

@@ -97,7 +97,7 @@ def test_every_path_it_names_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     folders = "docker|docs|tests|safeurl|worker|api|fetcher"
     found = re.findall(rf"(?:`|bash |python )((?:{folders})/[\w./-]+)", text)
-    unmade = {"docker/base-image.digest"}  # pins a base where somebody makes it
+    unmade = {"docker/base-image.digest"}  # pins a base if the user creates it
     assert [name for name in found if not (ROOT / name).exists() and name not in unmade] == []
 
 

@@ -10,7 +10,7 @@ PAGE = (ROOT / "docs/security.md").read_text(encoding="utf-8")
 def test_each_file_that_the_page_names_is_there() -> None:
     """A boundary whose test was renamed or removed is found here."""
     named = set(re.findall(r"`((?:tests|docker)/[\w./-]+\.\w+)`", PAGE)) - {
-        "docker/base-image.digest"  # pins a base where somebody makes it
+        "docker/base-image.digest"  # pins a base if the user creates it
     }
     assert len(named) > 40
     assert {name for name in named if not (ROOT / name).is_file()} == set()

@@ -12,7 +12,7 @@ import psutil
 
 _RUNTIMES = ("containerd-shim-runc-v2", "containerd-shim-runsc-v1", "runc", "runsc")
 _SHIMS = "containerd-shim"
-#: Where distributions keep them beside the PATH of users.
+#: The folders in which distributions keep them in addition to users' PATH.
 _PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/libexec"))
 
 

@@ -76,7 +76,7 @@ def test_no_other_body_is_kept_however_the_report_ends(end: str) -> None:
         reader = _read(lines, _ENDS[end])
         assert reader.artefacts == [("favicon", "image/png", b"icon")]
         assert reader.fault is not None or end == "silence"
-    # And nothing is lost that is what it was said to be.
+    # And no correct artefact is lost.
     for lines in _orders(_BODY, truth, icon):
         assert ("body", "text/html", _SEEN) in _read(lines, _ENDS[end]).artefacts
 
@@ -122,7 +122,7 @@ def test_a_sandbox_does_not_talk_over_the_gateway(host: str) -> None:
     assert line.endswith(":80 10.0.0.5 — private")
 
 
-#: Characters of Default_Ignorable_Code_Point that are no format to Unicode.
+#: Characters of Default_Ignorable_Code_Point that Unicode does not call formats.
 _IGNORABLE = "\u034f\u17b4\u180b\u180f\u2065\ufe00\ufe0f\ufff0\U000e0100\U000e01ef"
 
 

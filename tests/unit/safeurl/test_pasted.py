@@ -95,7 +95,7 @@ _TEXTS = [
     ("check evil[.]example please", ["evil[.]example"], ["check", "please"]),
     ("check evil.example please", ["evil.example"], ["check", "please"]),
     ("http://1.1.1.1 &@2.2.2.2/ x", ["http://1.1.1.1 &@2.2.2.2/"], ["x"]),
-    # None: given back whole, so that parsing it says what is wrong.
+    # None: returned unchanged, so that parsing it names its fault.
     ("two words", ["two words"], []),
     ("see mail [.] www.a.example now", ["mail[.]www.a.example"], ["see", "now"]),
     (" [.] www.#", ["[.] www.#"], []),

@@ -47,7 +47,7 @@ async def test_what_does_not_pass_ends_the_asking_later_too() -> None:
     assert database.calls == len(["locked", "full"])
 
 
-async def test_without_patience_the_first_refusal_counts() -> None:
+async def test_without_time_the_first_error_is_raised() -> None:
     """With no time for retries there is one attempt."""
     database = _Database([StoreBusyError("first"), StoreBusyError("second")])
     with pytest.raises(StoreBusyError, match="first"):
@@ -55,7 +55,7 @@ async def test_without_patience_the_first_refusal_counts() -> None:
     assert database.calls == 1
 
 
-async def test_patience_counts_from_the_first_attempt() -> None:
+async def test_the_time_counts_from_the_first_attempt() -> None:
     """If one attempt uses the whole time, for example for a lock, it is the only one."""
     retry_for_s = 0.01
     database = _Database([StoreBusyError("first"), StoreBusyError("second")])
@@ -69,7 +69,7 @@ async def test_patience_counts_from_the_first_attempt() -> None:
     assert database.calls == 1
 
 
-async def test_the_last_refusal_is_told_where_patience_ends() -> None:
+async def test_the_last_error_is_raised_when_the_time_is_over() -> None:
     """The last error describes the present situation."""
     database = _Database([StoreBusyError(str(number)) for number in range(1000)])
     with pytest.raises(StoreBusyError) as caught:

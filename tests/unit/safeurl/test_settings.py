@@ -56,7 +56,7 @@ def test_a_copy_of_the_example_overrides_no_unit() -> None:
         if line.startswith("Environment=")
         for word in line.removeprefix("Environment=").split()
     }
-    own.remove("SAFEURL_ENV_FILE")  # no setting: it says that there is no file to read
+    own.remove("SAFEURL_ENV_FILE")  # not a setting: it means that no file is read
     assert own == OWN_OF_UNITS
     assert not own & _variables(env_example()).keys()
     assert all(f"\n#{name}=" in env_example() for name in own)

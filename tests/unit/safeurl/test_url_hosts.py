@@ -43,7 +43,7 @@ def test_what_was_returned_is_parsed_to_itself_defanged_or_not(host: str) -> Non
     try:
         parsed = parse(f"http://{quote(host, safe='.')}/x")
     except UrlRefusedError:
-        return  # such as `xn--` in front of what is no Punycode
+        return  # such as `xn--` before text that is not Punycode
     assert parsed.host == host
     assert parse(parsed.url) == parsed
     assert parse(defang(parsed)) == parsed

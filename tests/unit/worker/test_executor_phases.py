@@ -78,7 +78,7 @@ class _SlowStore(MemoryStore):
     async def begin_analysis(self, scan: Scan, **moved: object) -> Scan | None:
         """Move in 7 ms."""
         self._clock.passed_ms += 7
-        return await super().begin_analysis(scan, **moved)  # type: ignore[arg-type]  # handed on as it comes
+        return await super().begin_analysis(scan, **moved)  # type: ignore[arg-type]  # passed on unchanged
 
 
 class _SlowPrepared(ScriptedPrepared):

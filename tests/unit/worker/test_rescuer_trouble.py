@@ -180,7 +180,7 @@ async def test_a_wake_up_is_missed_twice_in_a_row() -> None:
     await world.queue.push([scan.id])
     assert await world.rescuer.sweep(1) == (0, 0)
     world.queue.ids.clear()
-    for _ in range(2):  # what was just pushed may be taken as well
+    for _ in range(2):  # the scan that was just pushed may be claimed too
         assert await world.rescuer.sweep(1) == (0, 0)
         assert await world.rescuer.sweep(1) == (0, 1)
         world.queue.ids.clear()
