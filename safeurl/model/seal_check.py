@@ -1,4 +1,4 @@
-"""Comparing a seal with the rows that stand in its range today, and saying what became of them."""
+"""Compares a seal with the present rows in its range, and describes the differences."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,32 +9,32 @@ from safeurl.model.seal import DIGEST_LENGTH, MAX_ROWS, NO_ROW, digest, digests_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """An id at which something else stands than was sealed, or nothing on either side."""
+    """An id whose row differs from the sealed one, or which has no row in the seal or now."""
 
     row_id: int
     seal: int
-    #: The digest that was sealed; None where no row stood.
+    #: The sealed digest; None if there was no row.
     sealed: str | None
-    #: The digest of the row that stands there; None where none does.
+    #: The digest of the present row; None if there is none.
     found: str | None
     scan_id: str | None
 
 
 def is_shaped(seal: Seal) -> bool:
-    """Return whether a sealer could have made a seal of this range and so many digests."""
+    """Return whether the sealer can have made a seal with this range and number of digests."""
     length = seal.last_id - seal.first_id + 1
     return 1 <= length <= MAX_ROWS and len(seal.digests) == length * DIGEST_LENGTH
 
 
 def compare(seal: Seal, rows: Sequence[AuditRow]) -> tuple[list[str], list[Difference]]:
-    """Return what is wrong with the seal itself, and where the rows in its range differ from it.
+    """Return the faults of the seal itself, and the rows in its range that differ from it.
 
-    `rows` are all that stand in its range; `is_shaped` holds.
+    `rows` are all rows in its range. Call this only if `is_shaped` is true.
     """
     differences = list(_differences(seal, rows))
     changes = [change for change in differences if change.sealed or change.found]
     if sha256_of(seal, rows) == seal.sha256:
-        # The rows are what was sealed, to the last byte: so it is the digests that are wrong.
+        # The hash confirms every byte of the rows, so the digests are wrong.
         faults = [f"Seal {seal.number} was edited: its digests are not of its rows."]
         return (faults if changes else []), [d for d in differences if d not in changes]
     if changes:
@@ -62,7 +62,7 @@ def _differences(seal: Seal, rows: Iterable[AuditRow]) -> Iterator[Difference]:
 
 
 def explained(differences: Sequence[Difference]) -> Iterator[str]:
-    """Say what became of each row; rows that are gone side by side share a sentence."""
+    """Yield a sentence about each difference; adjacent missing rows have a common sentence."""
     now_at = {d.found: d.row_id for d in differences if d.found}
     sealed_as = {d.sealed: d for d in differences if d.sealed}
     never = [d.row_id for d in differences if not d.sealed and not d.found]
@@ -79,7 +79,7 @@ def explained(differences: Sequence[Difference]) -> Iterator[str]:
 def _fate_of(
     here: Difference, origin: Difference | None, now_at: Mapping[str, int]
 ) -> Iterator[str]:
-    """Tell of a row that stands where another one, or none, was sealed."""
+    """Yield the sentences about a row at an id for which another row, or none, was sealed."""
     row = f"Row {here.row_id} (scan {here.scan_id})"
     if origin is not None and origin.found and origin.found == here.sealed:
         if here.row_id < origin.row_id:
@@ -97,12 +97,12 @@ def _fate_of(
 
 
 def missing(first: int, last: int) -> str:
-    """Begin a sentence on rows that are not there."""
+    """Return the beginning of a sentence about missing rows."""
     return f"Row {first} is missing" if first == last else f"Rows {first} to {last} are missing"
 
 
 def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Return the first and last of each run of numbers without a gap."""
+    """Yield the first and last number of each sequence without a gap."""
     run: list[int] = []
     for number in numbers:
         if run and number != run[-1] + 1:
