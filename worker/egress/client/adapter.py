@@ -40,7 +40,7 @@ class GatewayEgress:
 
     async def create(self) -> EgressEndpoint:
         """Make a socket; waits while the gateway restarts, so that no attempt fails by it."""
-        return await self._patiently()(self._client.create)
+        return await self._retrying()(self._client.create)
 
     async def bind(
         self, endpoint: EgressEndpoint, request: FetchRequest, *, deadline_s: float
@@ -57,9 +57,9 @@ class GatewayEgress:
 
     async def open(self, request: FetchRequest, *, deadline_s: float) -> EgressEndpoint:
         """Make a socket and bind it; waits while the gateway restarts."""
-        return await self._patiently()(self._open, request, deadline_s)
+        return await self._retrying()(self._open, request, deadline_s)
 
-    def _patiently(self) -> AsyncRetrying:
+    def _retrying(self) -> AsyncRetrying:
         return AsyncRetrying(
             retry=retry_if_exception_type(EgressUnavailableError),
             wait=wait_fixed(0.25),
