@@ -1,4 +1,4 @@
-"""The egress gateway, as a worker uses it."""
+"""The interface of the egress gateway for workers."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,7 +12,7 @@ class EgressEndpoint:
     """The gateway socket of one sandbox."""
 
     id: str
-    #: The folder that holds the socket; it is mounted into the sandbox.
+    #: The folder of the socket, which is mounted into the sandbox.
     directory: str
 
 
@@ -22,7 +22,7 @@ class Egress(Protocol):
     async def create(self) -> EgressEndpoint:
         """Make a socket, which refuses every request until it is bound.
 
-        Waits while the gateway restarts; raises EgressUnavailableError if that takes too long.
+        Wait while the gateway restarts; raise EgressUnavailableError if that takes too long.
         """
 
     async def bind(
@@ -30,12 +30,12 @@ class Egress(Protocol):
     ) -> None:
         """Assign the socket to the request's attempt, once, for `deadline_s` seconds.
 
-        Raises EgressLostError if the gateway has restarted since it made the socket, and
+        Raise EgressLostError if the gateway has restarted since it made the socket, and
         EgressUnavailableError if it does not answer.
         """
 
     async def close(self, endpoint: EgressEndpoint) -> EgressEvidence:
         """Remove the socket and return the evidence of its connections.
 
-        Raises EgressLostError if the gateway has restarted meanwhile.
+        Raise EgressLostError if the gateway has restarted meanwhile.
         """

@@ -1,7 +1,7 @@
 """The sandbox: one disposable container per attempt.
 
-An attempt prepares a sandbox, binds its gateway socket, executes its request, records what came of
-it, and releases the sandbox. Only the release may follow after the scan is final.
+An attempt prepares a sandbox, binds its gateway socket, executes its request, records the result,
+and releases the sandbox. Only the release may come after the scan is final.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from safeurl.model.report import FetchRequest
 from safeurl.model.sandbox import SandboxExit, SinkResult, StartKind
 from safeurl.ports.egress import Egress, EgressEndpoint
 
-#: Takes stdout as it comes, and returns what it wants next; it is called from another thread.
+#: Gets each part of stdout, and returns whether to continue; it is called from another thread.
 Sink = Callable[[bytes], SinkResult]
 
 
@@ -20,25 +20,25 @@ class PreparedSandbox(Protocol):
 
     @property
     def endpoint(self) -> EgressEndpoint | None:
-        """Its gateway socket, not bound yet; None where it has a network. The caller closes it."""
+        """Its gateway socket, not bound yet; None if it has a network. The caller closes it."""
 
     @property
     def start_kind(self) -> StartKind:
-        """Whether it was started for this attempt or before."""
+        """`cold` if it was started for this attempt, `warm` if it was started before."""
 
     async def execute(self, request: FetchRequest, *, deadline_s: float, sink: Sink) -> SandboxExit:
-        """Send the request, and read stdout until the sink has enough or the container has ended.
+        """Send the request, and read stdout until the sink stops it or the container has ended.
 
-        A container that gives no complete report in `deadline_s` seconds, or is refused, is killed.
-        Docker's failures come back in `SandboxExit.error`. A call that is cancelled leaves the
-        container to `release`.
+        A container without a complete report after `deadline_s` seconds is killed, and so is one
+        whose report the sink refuses. Docker's failures are returned in `SandboxExit.error`. If
+        this call is cancelled, `release` ends the container.
         """
 
     async def release(self) -> None:
-        """Kill what still runs, and remove the container; for a sandbox in any state.
+        """Kill and remove the container, in any state of the sandbox.
 
-        It takes limited time, does nothing the second time and never raises; a cancellation does
-        not interrupt it.
+        This takes limited time and never raises an error. A second call does nothing. A
+        cancellation does not interrupt it.
         """
 
 
@@ -50,19 +50,19 @@ class Sandbox(Protocol):
     ) -> PreparedSandbox:
         """Return a started sandbox for this attempt, which needs it for `deadline_s` seconds.
 
-        `egress` makes its gateway socket; it is None where sandboxes have a network of their own.
-        Raises SandboxUnavailableError or EgressUnavailableError. When it raises or is cancelled,
-        neither a container nor a socket is left.
+        `egress` makes its gateway socket; it is None if sandboxes have their own network. Raise
+        SandboxUnavailableError or EgressUnavailableError. After an error or a cancellation, neither
+        a container nor a socket is left.
         """
 
     def record_result(self, *, failed: bool) -> None:
-        """Record what a run shows of the engine: that it failed, or that it works."""
+        """Record whether the engine has failed or worked in a run."""
 
     async def ping(self) -> str:
-        """Return the engine's version, else raise `SandboxUnavailableError`."""
+        """Return the engine's version; raise `SandboxUnavailableError` if it does not answer."""
 
     async def check_image(self) -> None:
         """Raise `SandboxUnavailableError` if the engine does not have the fetcher's image."""
 
     async def close(self) -> None:
-        """Release connections; running containers stay the reaper's."""
+        """Close the connections; the reaper removes containers that still run."""

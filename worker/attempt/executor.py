@@ -1,11 +1,11 @@
-"""One attempt of one scan, as a line of steps: claim, fetch, analyse, record, release.
+"""One attempt of one scan, as a sequence of steps: claim, fetch, analyse, record, release.
 
 The scan is final as soon as it is recorded. Its sandbox is released after that, still within the
 attempt, so that a worker never has more sandboxes than attempts.
 
-Every write is guarded by the store, so an attempt that was rescued meanwhile writes nothing.
-Outcomes are values; the only errors that leave `run` are the store's, and then the lease runs
-out and the rescuer takes the scan back.
+The store guards every write, so an attempt whose scan was taken back writes nothing. Outcomes are
+values. `run` raises only errors of the store; then the lease expires and the rescuer takes the scan
+back.
 """
 
 import asyncio
@@ -42,13 +42,13 @@ _log = logging.getLogger("safeurl.attempt")
 
 
 class ExecutorStore(AttemptStore, AttemptReader, Protocol):
-    """What an attempt uses of the database."""
+    """The parts of the database that an attempt needs."""
 
 
 class Executor:
     """Runs attempts; `owner` names this worker in leases and in the audit trail."""
 
-    def __init__(  # noqa: PLR0913 - the parts an attempt touches, each handed in
+    def __init__(  # noqa: PLR0913 - one keyword per part of an attempt
         self,
         *,
         store: ExecutorStore,
@@ -61,11 +61,11 @@ class Executor:
         is_stopping: Callable[[], bool] = lambda: True,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Wire the parts; `egress` is None where sandboxes have a network of their own.
+        """Store the parts; `egress` is None if sandboxes have their own network.
 
-        An attempt that is cancelled because this worker `is_stopping` hands its scan back. An
-        attempt that is cancelled for another reason took too long; the rescuer counts it as a
-        failure.
+        If an attempt is cancelled because this worker `is_stopping`, it gives its scan back to the
+        queue. If it is cancelled for another reason, it took too long, and the rescuer counts it as
+        a failure.
         """
         self._store = store
         self._sandbox = sandbox
@@ -79,9 +79,9 @@ class Executor:
         self._holder = LeaseHolder(store, lease=limits.lease, clock=clock)
 
     async def run(self, scan_id: str, arrival: Arrival | None = None) -> Scan | None:
-        """Run one attempt; return the scan as it left it, or None when it was not ours to run.
+        """Run one attempt; return the scan after it, or None if we could not claim or lost it.
 
-        `arrival` is that of the wake-up that asks for it.
+        `arrival` is that of the wake-up for this scan.
         """
         began_s = self._monotonic()
         timer = PhaseTimer(arrival, monotonic=self._monotonic)
@@ -117,7 +117,7 @@ class Executor:
             found = await self._fetch_held(scan, releases, timer)
         except asyncio.CancelledError:
             if not self._is_stopping():
-                # Only an engine that does not answer makes an attempt take so long.
+                # An attempt takes so long only if the engine does not answer.
                 self._sandbox.record_result(failed=True)
             await self._hand_back(scan)
             raise
@@ -128,7 +128,7 @@ class Executor:
     async def _fetch_held(
         self, scan: Scan, releases: AsyncExitStack, timer: PhaseTimer
     ) -> FetchOutcome | None:
-        """Fetch while the scan is ours; None when it was lost."""
+        """Fetch while we hold the lease; return None if the scan was lost."""
         fetching = asyncio.create_task(self._fetch(scan, releases, timer))
         holding = asyncio.create_task(self._holder.hold(scan))
         try:
@@ -159,7 +159,7 @@ class Executor:
         return found
 
     async def _hand_back(self, scan: Scan) -> None:
-        """Requeue the scan for another worker to take at once, where this worker stops."""
+        """Requeue the scan for another worker at once, if this worker stops."""
         if not self._is_stopping():
             return
         now = self._clock()
@@ -178,7 +178,7 @@ class Executor:
         try:
             kept = tuple([await self._keep(*blob) for blob in found.blobs])
         except StoreUnavailableError as error:
-            # A full disk says nothing about the page, and a later attempt may find space.
+            # A full disk does not depend on the page, and a later attempt may find space.
             lost = not_started(str(error))
             lost = replace(lost, sandbox_exit=found.sandbox_exit, egress=found.egress)
             return await self._retry_or_end(scan, lost, (), timer)
@@ -194,7 +194,7 @@ class Executor:
         self, scan: Scan, found: FetchOutcome, kept: Sequence[Artefact], timer: PhaseTimer
     ) -> Scan | None:
         """Move to ANALYZING with the evidence stored, judge it, and record the conclusion."""
-        # All that the conclusion needs is stored with this move, so that another may draw it.
+        # This move stores everything for the conclusion, so that another host can draw it.
         with timer.ending("store"):
             analysing = await self._store.begin_analysis(
                 scan,
@@ -216,7 +216,7 @@ class Executor:
     async def _retry_or_end(
         self, scan: Scan, found: FetchOutcome, kept: Sequence[Artefact], timer: PhaseTimer
     ) -> Scan | None:
-        """Try again later where the outcome allows it, else end with what evidence had come."""
+        """Requeue the scan if the outcome allows a retry; else end it with the present evidence."""
         limits = self._limits
         failed = failures(await self._store.attempts(scan.id)) + 1
         backoff = (*[timedelta(0)] * found.gateway_lost, *limits.backoff)
@@ -245,7 +245,7 @@ class Executor:
 
 
 def _sandbox_line(ended: SandboxExit) -> str:
-    """Return the sandbox's line of the audit trail, for people; nothing reads it."""
+    """Return the sandbox's line of the audit trail, which only people read."""
     facts = {
         "container": (ended.container_id or "")[:12],
         "exit_code": ended.exit_code,

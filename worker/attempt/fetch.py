@@ -1,4 +1,4 @@
-"""One fetch: a sandbox behind the gateway, its report, and whose failure it is where it failed."""
+"""One fetch: runs a sandbox with its gateway socket, reads its report, and finds the outcome."""
 
 import asyncio
 import logging
@@ -23,30 +23,30 @@ from worker.attempt.phase_timer import PhaseTimer
 
 _log = logging.getLogger("safeurl.attempt")
 
-#: How many sandboxes are prepared at most until one can be bound. After a restart of the gateway,
-#: all that were started ahead have lost theirs; the last try then starts one with a new socket.
+#: The most sandboxes that are prepared until one can be bound. After a restart of the gateway, all
+#: sandboxes of the pool have lost their sockets; the last try then starts one with a new socket.
 _BIND_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchOutcome:
-    """What a fetch has found, and its outcome."""
+    """The outcome of a fetch, and everything that it found."""
 
     outcome: Outcome
     detail: str
     evidence: Evidence = field(default_factory=Evidence)
     #: Kind, media type and content of each artefact.
     blobs: tuple[tuple[str, str, bytes], ...] = ()
-    #: How the sandbox ended; None where none was started.
+    #: The end of the sandbox; None if none was started.
     sandbox_exit: SandboxExit | None = None
-    #: What went through the gateway; None where there is no record of it.
+    #: The gateway's record of the connections; None if there is none.
     egress: EgressEvidence | None = None
-    #: Whether the gateway was lost while the sandbox ran. Workers wait for the next one by
-    #: themselves, so that the first retry needs no pause.
+    #: True if the gateway was lost while the sandbox ran. Workers wait for the next gateway, so the
+    #: first retry needs no pause.
     gateway_lost: bool = False
 
     def facts(self) -> SandboxFacts | None:
-        """Return what is to be stored about the sandbox; None where none was started."""
+        """Return the facts about the sandbox to store; None if none was started."""
         ended = self.sandbox_exit
         if ended is None:
             return None
@@ -69,11 +69,11 @@ class FetchOutcome:
 
 
 def not_started(detail: str) -> FetchOutcome:
-    """Return the outcome of a fetch that could not be made, for a reason of ours."""
+    """Return the outcome of a fetch that was not possible because of SafeURL itself."""
     return FetchOutcome(outcome=Outcome.SANDBOX_UNAVAILABLE, detail=detail)
 
 
-async def fetch(  # noqa: PLR0913 - the parts that it touches, each handed in
+async def fetch(  # noqa: PLR0913 - one keyword per part of a fetch
     scan: Scan,
     *,
     sandbox: Sandbox,
@@ -82,10 +82,10 @@ async def fetch(  # noqa: PLR0913 - the parts that it touches, each handed in
     releases: AsyncExitStack,
     timer: PhaseTimer,
 ) -> FetchOutcome:
-    """Run the fetcher once; `egress` is None where sandboxes have a network of their own.
+    """Run the fetcher once; `egress` is None if sandboxes have their own network.
 
-    Each phase is ended on the `timer`. The sandbox may still run when this returns: the caller
-    closes `releases` when the scan is recorded, and whenever it is not.
+    The `timer` records the end of each phase. The sandbox may still run when this returns: the
+    caller always closes `releases`, after the scan is recorded if it is.
     """
     request = limits.fetch_request(scan, gateway=egress is not None)
     reader = ReportReader(scan.id, scan.attempt)
@@ -100,7 +100,7 @@ async def fetch(  # noqa: PLR0913 - the parts that it touches, each handed in
     if run.endpoint is None:
         return found
     if record is None:
-        # What the page did is not known without the record, so the report is not believed.
+        # Without the record the page's connections are not known, so the report is not trusted.
         lost = not_started("The egress gateway was lost while the sandbox ran.")
         return replace(lost, sandbox_exit=ended, gateway_lost=True)
     return replace(found, egress=record, evidence=structs.replace(found.evidence, egress=record))
@@ -124,13 +124,13 @@ class _Run:
         self._limits = limits
         self._releases = releases
         self._timer = timer
-        #: The gateway socket of the sandbox that runs the request; None while there is none.
+        #: The gateway socket of the present sandbox; None if there is none.
         self.endpoint: EgressEndpoint | None = None
 
     async def execute(self, sink: Sink) -> SandboxExit:
-        """Run the request; Docker's failures are values, the gateway's are raised."""
+        """Run the request; return Docker's failures as values, and raise the gateway's."""
         try:
-            # One deadline for the whole: a slow Docker does not use up the container's own time.
+            # One deadline for all steps: a slow Docker does not reduce the container's own time.
             async with asyncio.timeout(self._limits.attempt_timeout.total_seconds()):
                 prepared = await self._prepare()
                 with self._timer.ending("fetch"):
@@ -147,7 +147,7 @@ class _Run:
             )
 
     async def close(self) -> EgressEvidence | None:
-        """Close the sandbox's socket; return None when the gateway has no record of it any more."""
+        """Close the sandbox's socket; return its record, or None if the gateway has lost it."""
         if self._egress is None or self.endpoint is None:
             return None
         try:
@@ -160,7 +160,7 @@ class _Run:
     async def _prepare(self) -> PreparedSandbox:
         """Return a sandbox that is bound to this attempt.
 
-        A sandbox that was started ahead may have lost its gateway; it gives way to another one.
+        A sandbox of the pool may have lost its gateway; then another one replaces it.
         """
         tries = 0
         while True:
@@ -191,7 +191,7 @@ class _Run:
         if self._egress is None or prepared.endpoint is None:
             return
         with self._timer.ending("bind"):
-            # The deadline of the whole attempt: the container's own comes before it.
+            # The deadline of the whole attempt; the container's own deadline is earlier.
             await self._egress.bind(
                 prepared.endpoint,
                 self._request,
@@ -199,18 +199,18 @@ class _Run:
             )
 
     async def _give_up(self, prepared: PreparedSandbox) -> None:
-        """Release a sandbox before another one takes its place, and its name."""
+        """Release a sandbox before another one replaces it and uses its name."""
         await self.close()
         self.endpoint = None
         await prepared.release()
 
 
 def _judge(scan: Scan, ended: SandboxExit, reader: ReportReader, sandbox: Sandbox) -> FetchOutcome:
-    """Return what the output and the end of a sandbox mean."""
+    """Return the outcome that follows from the output and the end of a sandbox."""
     reader.close()
     facts = ReportFacts(fault=reader.fault, fault_detail=reader.fault_detail, report=reader.report)
     outcome, detail = classify(ended, facts)
-    # A sandbox that was ended from outside says neither: a cancelled scan's ends like that too.
+    # A sandbox that was ended from outside shows neither: a cancelled scan's ends so too.
     if ended.error is not None or outcome is not Outcome.SANDBOX_UNAVAILABLE:
         sandbox.record_result(failed=ended.error is not None)
     if ended.stderr_tail:
