@@ -87,8 +87,9 @@ def _compare(given: argparse.Namespace) -> None:
 def main() -> None:
     """Run what the command line asks for; whatever ends it, remove what it made."""
     given = _arguments(sys.argv[1:])
-    # SIGTERM cleans up as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGTERM cleans up as Ctrl-C does, which a shell's background jobs would ignore.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     if given.parts:
         parts.main()
         return

@@ -116,7 +116,8 @@ def _scans(row: Row, plan: Plan) -> int:
     share = {LOOP: 1 / 3 if row.parallel == 1 else 2 / 3, TUTORIAL: 1 / 2, FLOOR: 2 / 3}
     if row.kind == TUTORIAL and row.parallel == 1:
         return max(5, plan.scans // 4)
-    return max(5, round(plan.scans * share.get(row.kind, 1)))
+    # Scans that run at the same time end at the same time: a few such groups make a rate.
+    return max(3 * row.parallel, round(plan.scans * share.get(row.kind, 1)))
 
 
 @contextmanager

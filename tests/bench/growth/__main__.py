@@ -71,9 +71,8 @@ def _drain(folder: Path, given: argparse.Namespace) -> None:
 def _million(folder: Path, given: argparse.Namespace) -> None:
     rounds = 100 if given.quick else 500
     found = million.costs(folder, few=1_000, many=given.stored, rounds=rounds, kept=given.database)
-    _row(
-        "database", f"{found.many:,} scans, {found.size_mb:,.0f} MB, built in {found.build_s:.0f} s"
-    )
+    built = "" if found.build_s is None else f", built in {found.build_s:.0f} s"
+    _row("database", f"{found.many:,} scans, {found.size_mb:,.0f} MB{built}")
     for name in million.CALLS:
         few, many = found.medians_ms[name]
         used_few, used_many = found.cpu_ms[name]
