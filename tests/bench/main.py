@@ -39,7 +39,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a short run, under four minutes")
     parser.add_argument("--rounds", type=int, help="rounds under runc (default 3; quick 1)")
     parser.add_argument(
-        "--scans", type=int, help="scans of a way in a round (default 60; quick 24)"
+        "--scans", type=int, help="scans of a way in a round (default 54; quick 24)"
     )
     parser.add_argument(
         "--runtime", action="append", choices=("runc", "runsc"), help="only under this runtime"

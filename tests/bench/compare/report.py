@@ -92,10 +92,10 @@ def _rest(table: Table) -> Grid:
                 *(_number(each.rest.pss_mb) for each in steadies),
             ),
             ("at rest: CPU, % of one core", *(f"{each.rest.cores:.2%}" for each in steadies)),
-            ("sandboxes ready before a burst", *(str(each.ready) for each in steadies)),
+            ("sandboxes ready before a burst", *(_number(each.ready) for each in steadies)),
             (
                 "as many again after its last scan, s",
-                *(f"{each.refill_s:.1f}" for each in steadies),
+                *(_seconds(each.refill_s) for each in steadies),
             ),
         ]
     head = ("SafeURL by itself", *kinds)
@@ -146,6 +146,10 @@ def _overhead(steady: Steady) -> str:
 def _hits(steady: Steady) -> str:
     warm = steady.sample.warm
     return _NONE if warm is None else f"{warm / steady.sample.scans:.1%}"
+
+
+def _seconds(value: float | None) -> str:
+    return _NONE if value is None else f"{value:.1f}"
 
 
 def _numbers(values: tuple[float, ...]) -> tuple[str, ...]:

@@ -23,7 +23,6 @@ from worker.sandbox.runtime import AUTO, RUNC, RUNSC, choose_runtime
 
 Say = Callable[[str], None]
 
-_LOOPS = (1, 2, 4, 6)
 #: Of the capacity, in the measurement below it.
 _SHARE = 0.6
 #: A whole run is shorter.
@@ -42,33 +41,25 @@ class Plan:
     idle_s: float
     burst: int
     is_random: bool = False
-    #: The same for gVisor, whose containers take several times as long.
-    gvisor_rounds: int = 1
-    gvisor_scans: int = 20
-    gvisor_steady_s: float = 20.0
-
-    def under(self, runtime: str) -> "Plan":
-        """Return the plan for a runtime."""
-        if runtime != RUNSC:
-            return self
-        return replace(
-            self,
-            rounds=self.gvisor_rounds,
-            scans=self.gvisor_scans,
-            steady_s=self.gvisor_steady_s,
-        )
+    #: Numbers of `docker run` at a time.
+    loops: tuple[int, ...] = (1, 2, 4, 6)
+    with_memory: bool = True
+    #: Whether SafeURL without its pool is measured below its capacity, too.
+    with_cold_steady: bool = True
 
 
-FULL = Plan(rounds=3, scans=60, steady_s=30.0, idle_s=30.0, burst=50)
-QUICK = Plan(
-    rounds=1,
-    scans=24,
-    steady_s=10.0,
-    idle_s=10.0,
-    burst=50,
-    gvisor_scans=8,
-    gvisor_steady_s=6.0,
-)
+FULL = Plan(rounds=3, scans=54, steady_s=30.0, idle_s=30.0, burst=50)
+QUICK = Plan(rounds=1, scans=24, steady_s=8.0, idle_s=6.0, burst=50)
+
+
+def _under(plan: Plan, runtime: str) -> Plan:
+    """Return the plan for a runtime: containers of gVisor take several times as long."""
+    if runtime != RUNSC:
+        return plan
+    plan = replace(plan, rounds=1, scans=max(8, plan.scans // 3), steady_s=plan.steady_s / 2)
+    if plan.idle_s >= FULL.idle_s:
+        return replace(plan, idle_s=plan.idle_s / 2)
+    return replace(plan, loops=(1, 4), with_memory=False, with_cold_steady=not has_pool())
 
 
 def runtimes() -> list[str]:
@@ -80,10 +71,10 @@ def runtimes() -> list[str]:
 def compare(runtime: str, plan: Plan, meter: Meter, say: Say) -> Table:
     """Measure every way under one runtime."""
     table = Table(runtime)
-    plan = plan.under(runtime)
+    plan = _under(plan, runtime)
     with ExitStack() as stack:
         lab = stack.enter_context(_lab(runtime, meter))
-        ways = list(_ways(lab, table, stack))
+        ways = list(_ways(lab, plan, table, stack))
         rows = [Row(kind, way.name, way.parallel) for kind, way in ways]
         table.rows = rows
         pairs = list(zip(rows, (way for _, way in ways), strict=True))
@@ -95,7 +86,8 @@ def compare(runtime: str, plan: Plan, meter: Meter, say: Say) -> Table:
                     row.samples.append(sample)
                     rate = f"{sample.per_second:.2f} scans/s, {sample.lost} lost"
                     say(f"{runtime} round {number + 1} of {plan.rounds}: {row.name}: {rate}")
-        _measure_memory(lab, table, pairs, say)
+        if plan.with_memory:
+            _measure_memory(lab, table, pairs, say)
         _measure_steady(lab, plan, table, pairs, say)
     return table
 
@@ -150,14 +142,14 @@ def _lab(runtime: str, meter: Meter) -> Iterator[Lab]:
         yield lab
 
 
-def _ways(lab: Lab, table: Table, stack: ExitStack) -> Iterator[tuple[str, Way]]:
+def _ways(lab: Lab, plan: Plan, table: Table, stack: ExitStack) -> Iterator[tuple[str, Way]]:
     concurrency = lab.defaults.worker_concurrency
     if has_pool():
         yield WARM, SafeUrl("auto", concurrency)
     else:
         table.left_out.append("SafeURL warm: this version has no setting POOL_SIZE")
     yield COLD, SafeUrl("0", concurrency)
-    for parallel in _LOOPS:
+    for parallel in plan.loops:
         yield LOOP, ShellLoop(parallel)
     if lab.egress_dir is not None:
         table.left_out.append(
@@ -198,6 +190,9 @@ def _measure_steady(
 ) -> None:
     for row, way in pairs:
         if not isinstance(way, SafeUrl) or not row.samples:
+            continue
+        if row.kind == COLD and not plan.with_cold_steady:
+            table.left_out.append(f"{row.name} below its capacity: only in a full run")
             continue
         steady = SteadyPlan(
             per_second=row.per_second * _SHARE,

@@ -52,7 +52,7 @@ class SafeUrl:
         with running(lab, pool=self.pool) as made:
             made.wait_quiet(self._least_ready)
             rest = _rest(lab, made, plan.idle_s)
-            if has_pool():
+            if self._least_ready:
                 made.scan_at_rate(plan.per_second, plan.ramp_s, is_random=plan.is_random)
             with lab.meter.watch(made.cpu_s) as cpu:
                 sample = _timed(
@@ -61,6 +61,8 @@ class SafeUrl:
                     )
                 )
             sample.cpu = cpu
+            if not self._least_ready:
+                return Steady(sample, rest, plan.per_second)
             made.wait_quiet()
             ready = made.containers().ready
             made.scan(plan.burst)
@@ -101,9 +103,9 @@ class Steady:
     rest: Rest
     per_second: float
     #: Sandboxes that were ready before the burst, and the seconds until as many were again, from
-    #: the end of the burst's last scan.
-    ready: int
-    refill_s: float
+    #: the end of the burst's last scan; None without a pool.
+    ready: int | None = None
+    refill_s: float | None = None
 
 
 def _rest(lab: Lab, made: Installation, seconds: float) -> Rest:
