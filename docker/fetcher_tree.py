@@ -15,6 +15,7 @@ import py_compile
 import re
 import shutil
 import ssl
+import struct
 import subprocess
 import sys
 import sysconfig
@@ -53,6 +54,20 @@ TEXTS = {
     "etc/group": "root:x:0:\nnogroup:x:65534:\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
+#: The program of the containers whose network namespaces sandboxes use (worker/sandbox/options.py).
+#: It only waits and needs two pages of memory: a loop around pause(2), or around ppoll(2) without
+#: descriptors and timeout where there is no pause.
+ANCHOR = "anchor"
+#: By machine: the number of the ELF format, and the code.
+ANCHOR_CODE = {
+    "x86_64": (62, bytes.fromhex("b822000000 0f05 ebf7")),
+    "aarch64": (
+        183,
+        bytes.fromhex("000080d2 010080d2 020080d2 030080d2 280980d2 010000d4 faffff17"),
+    ),
+}
+#: Where the file lies in memory; any page above those that the kernel keeps free would do.
+ANCHOR_BASE = 0x400000
 #: A name by which OpenSSL looks for an authority.
 HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 UNCHECKED = py_compile.PycInvalidationMode.UNCHECKED_HASH
@@ -157,6 +172,24 @@ def certificates() -> Iterator[Path]:
         yield settings
 
 
+def anchor_program(machine: str) -> bytes | None:
+    """Return the anchor's program: an ELF header, one segment, the code. None: not known here."""
+    if machine not in ANCHOR_CODE:
+        return None
+    number, code = ANCHOR_CODE[machine]
+    header = struct.Struct("<16sHHIQQQIHHHHHH")
+    segment = struct.Struct("<IIQQQQQQ")
+    start = header.size + segment.size
+    size = start + len(code)
+    # 64 bits, little endian, version 1; an executable file with one segment and no sections.
+    identity = b"\x7fELF" + bytes([2, 1, 1])
+    head = (identity, 2, number, 1, ANCHOR_BASE + start, header.size, 0, 0)
+    sizes = (header.size, segment.size, 1, 0, 0, 0)
+    # A segment to load that is readable and executable (flags 5), aligned to the largest page.
+    loaded = (1, 5, 0, ANCHOR_BASE, ANCHOR_BASE, size, size, 0x10000)
+    return header.pack(*head, *sizes) + segment.pack(*loaded) + code
+
+
 def compile_all(root: Path) -> None:
     """Compile every module: the root is read-only where the image runs."""
     done = compileall.compile_dir(
@@ -205,6 +238,9 @@ def main(target: str) -> None:
         (tree.root / folder).mkdir(parents=True, exist_ok=True)
     for name, text in TEXTS.items():
         tree.write(name, text)
+    if program := anchor_program(os.uname().machine):
+        (tree.root / ANCHOR).write_bytes(program)
+        (tree.root / ANCHOR).chmod(0o755)
     interpreter = Path(sys.executable)
     tree.add(interpreter, executable=True)
     compiled = [*extensions(), *(p for p in application() if ".so" in p.suffixes)]

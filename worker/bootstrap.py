@@ -3,6 +3,7 @@
 import logging
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 
 import msgspec
 
@@ -17,6 +18,7 @@ from worker.egress.networks.local_addresses import closed_networks, host_network
 from worker.egress.protocol import Caps, EgressPolicy
 from worker.sandbox.docker_sandbox import DockerSandbox
 from worker.sandbox.options import SandboxSettings
+from worker.sandbox.pool.process import PoolConfig
 
 _log = logging.getLogger("safeurl.task")
 
@@ -39,7 +41,12 @@ def learn_runtime(settings: Settings) -> None:
 
 def make_sandbox(settings: Settings) -> DockerSandbox:
     """Return the sandbox that the settings describe: the same object for equal settings."""
-    options = SandboxSettings(
+    pool_dir = settings.pool_dir if settings.has_pool else None
+    return _make_sandbox(_options(settings), str(settings.docker_socket_path), pool_dir)
+
+
+def _options(settings: Settings) -> SandboxSettings:
+    return SandboxSettings(
         image=settings.fetcher_image,
         memory_mb=settings.container_memory_limit_mb,
         cpus=settings.container_cpu_limit,
@@ -49,16 +56,32 @@ def make_sandbox(settings: Settings) -> DockerSandbox:
         uids=settings.uids,
         instance=settings.instance,
     )
-    return _make_sandbox(options, str(settings.docker_socket_path))
+
+
+def make_pool(settings: Settings) -> PoolConfig:
+    """Return what the process of the warm pool is started with."""
+    return PoolConfig(
+        directory=settings.pool_dir,
+        docker_socket=str(settings.docker_socket_path),
+        gateway_dir=settings.gateway_dir,
+        sandbox=_options(settings),
+        size=settings.fixed_pool_size,
+        # A member must be gone before the gateway removes its unbound socket.
+        ttl_s=min(settings.pool_ttl_seconds, settings.egress_unbound_seconds * 9 // 10),
+        attempt_s=settings.attempt_timeout.total_seconds(),
+        concurrency=settings.worker_concurrency,
+    )
 
 
 @cache
-def _make_sandbox(options: SandboxSettings, socket_path: str) -> DockerSandbox:
+def _make_sandbox(
+    options: SandboxSettings, socket_path: str, pool_dir: Path | None
+) -> DockerSandbox:
     """Return the one object of the process, which the worker's forks share.
 
     It holds the engine's runtimes, and the circuit breaker that all forks report to.
     """
-    return DockerSandbox(options, socket_path)
+    return DockerSandbox(options, socket_path, pool_dir=pool_dir)
 
 
 def make_egress(settings: Settings) -> GatewayEgress | None:

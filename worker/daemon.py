@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from safeurl.adapters.redis.embedded import serve
 from safeurl.analysis import preload
-from safeurl.bootstrap import preload_store, prepare, redis_server
+from safeurl.bootstrap import preload_store, prepare, redis_server, utc_now
 from safeurl.settings import Settings
 from worker import tasks  # imported before the forks, so that all share its modules
-from worker.bootstrap import learn_runtime, make_sandbox
+from worker.bootstrap import learn_runtime, make_pool, make_sandbox
 from worker.egress.gateway.server import run_gateway
 from worker.egress.protocol import CONTROL_NAME
 from worker.egress.unix_socket import short_path
@@ -19,6 +19,7 @@ from worker.runtime.maintenance import run_maintenance
 from worker.runtime.scan_worker import ANSWER_TIMEOUT_S, ScanWorker
 from worker.runtime.supervisor import Role, Supervisor
 from worker.sandbox.engine import is_listening
+from worker.sandbox.pool.process import run_pool
 
 _log = logging.getLogger("safeurl.daemon")
 
@@ -53,6 +54,9 @@ def run_worker(
         Role(f"worker-{number}", lambda: _run_scan_worker(settings))
         for number in range(1, settings.worker_concurrency + 1)
     ]
+    if settings.has_pool:
+        pool = Role("pool", lambda: _run_pool(settings), stop_wave=_MAINTENANCE_WAVE)
+        roles.insert(0, pool)
     if settings.is_redis_embedded:
         valkey = Role(
             "valkey",
@@ -74,6 +78,11 @@ def load_before_forks(settings: Settings) -> None:
     preload()
     preload_store(settings)
     owner_name(os.getpid())  # it reads the boot's name, and remembers it
+
+
+def _run_pool(settings: Settings) -> None:
+    """Start sandboxes ahead until SIGTERM."""
+    run_pool(make_pool(settings), utc_now)
 
 
 def _run_scan_worker(settings: Settings) -> None:

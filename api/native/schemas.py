@@ -257,6 +257,16 @@ class PartStatusDocument(_HealthDocument):
     reason: str = Field(description="Why it does not work, in one sentence; empty if it works.")
 
 
+class WarmPoolDocument(_HealthDocument):
+    """The sandboxes that a host has started ahead."""
+
+    size: int = Field(description="Sandboxes that are ready now.")
+    target: int = Field(description="How many there should be.")
+    hits: int = Field(description="Attempts that got one, since the start of the pool.")
+    misses: int = Field(description="Attempts that started one themselves.")
+    failed_starts: int = Field(description="Sandboxes that could not be started ahead.")
+
+
 class WorkerPartsDocument(_HealthDocument):
     """What a worker needs on its host."""
 
@@ -264,6 +274,7 @@ class WorkerPartsDocument(_HealthDocument):
     image: PartStatusDocument = Field(description="The fetcher's image.")
     gateway: PartStatusDocument = Field(description="The egress gateway, if it is used.")
     disk: PartStatusDocument = Field(description="The disk of the state folder.")
+    pool: WarmPoolDocument | None = Field(description="The warm pool; null if there is none.")
 
 
 class WorkerDocument(_HealthDocument):

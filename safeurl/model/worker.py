@@ -20,6 +20,20 @@ WORKING = PartStatus(ok=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WarmPool:
+    """The sandboxes that a worker's host has started ahead; counted since the pool's start."""
+
+    #: Those that are ready now, and how many there should be.
+    size: int
+    target: int
+    #: Attempts that got one, and those that started one themselves.
+    hits: int
+    misses: int
+    #: Sandboxes that could not be started ahead.
+    failed_starts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerParts:
     """The status of the parts that a worker needs on its host."""
 
@@ -31,6 +45,8 @@ class WorkerParts:
     gateway: PartStatus = WORKING
     #: The disk of the state folder has free space.
     disk: PartStatus = WORKING
+    #: None where the host has no pool, or where the pool does not answer.
+    pool: WarmPool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,13 +17,14 @@ from safeurl.address import PolicyOverrides
 from safeurl.errors import ConfigError
 from safeurl.settings.api import ApiSettings
 from safeurl.settings.egress import EgressSettings
+from safeurl.settings.pool import PoolSettings
 from safeurl.settings.redis import RedisSettings
 from safeurl.settings.redis_url import RedisPlace
 from safeurl.settings.types import Seconds, Uids
 from safeurl.settings.uids import DEFAULT_UIDS, read_uids, write_uids
 
 
-class Settings(EgressSettings, RedisSettings, ApiSettings):
+class Settings(EgressSettings, RedisSettings, ApiSettings, PoolSettings):
     """All settings; the description of a field is its documentation."""
 
     state_dir: Path = Field(
@@ -303,6 +304,16 @@ class Settings(EgressSettings, RedisSettings, ApiSettings):
     def gateway_dir(self) -> Path:
         """The folder of the egress gateway's sockets."""
         return Path(self.egress_dir).absolute() if self.egress_dir else self.state_dir / "egress"
+
+    @property
+    def pool_dir(self) -> Path:
+        """The folder of the warm pool's socket and lock."""
+        return self.state_dir / "pool"
+
+    @property
+    def has_pool(self) -> bool:
+        """Whether this host starts sandboxes ahead; on Docker's bridge it never does."""
+        return self.fixed_pool_size != 0 and self.container_network == "none"
 
     @property
     def valkey_dir(self) -> Path:

@@ -136,14 +136,24 @@ class Engine:
         finally:
             client.close()
 
-    def sandboxes(self) -> dict[str, dict[str, str]]:
-        """Return the labels of our containers by id, running or not."""
+    def sandboxes(self) -> list[str]:
+        """Return the names of our containers, running or not."""
         client = self.client()
         try:
             listed = client.containers(all=True, filters={"label": "safeurl.managed=true"})
         finally:
             client.close()
-        return {each["Id"]: each["Labels"] for each in listed}
+        return [each["Names"][0].removeprefix("/") for each in listed if each["Names"]]
+
+    def kill_container(self, name: str) -> bool:
+        """Kill a container, as an operator may; return False if that does not succeed."""
+        with (
+            contextlib.suppress(DockerException, requests.RequestException, OSError),
+            contextlib.closing(self.client()) as client,
+        ):
+            client.kill(name)
+            return True
+        return False
 
     def _answers(self) -> bool:
         if not is_listening(str(self.socket)):

@@ -10,12 +10,15 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import requests
+from docker.errors import DockerException  # type: ignore[import-not-found]  # - docker/ hides the SDK
 from redis.exceptions import RedisError
 
 from tests.chaos import processes
 from tests.chaos.fleet import Fleet
 from tests.chaos.record import time_of
 from tests.chaos.tree import Kind
+from worker.sandbox import labels
 
 _MEAN_GAP_S = 2.0
 #: Draws until one finds something to break: a server that is down cannot be killed again.
@@ -67,6 +70,12 @@ class Chaos:
             "flushall": (1, self._flush),
             "dockerd": (1, self._break_engine),
         }
+        if fleet.plan.pool_size != "0":
+            self._faults |= {
+                "pool": (4, lambda: self._kill_one(Kind.POOL)),
+                "anchor": (2, lambda: self._kill_container(labels.ANCHOR_PREFIX)),
+                "member": (2, lambda: self._kill_container(labels.AHEAD_PREFIX)),
+            }
         if fleet.sqld:
             self._faults["sqld"] = (2, self._kill_sqld)
 
@@ -118,6 +127,15 @@ class Chaos:
         if kind is Kind.MAINTENANCE:
             self._shake()
         return self._note(processes.kill([self._random.choice(found)]))
+
+    async def _kill_container(self, prefix: str) -> bool:
+        """Kill a container that a pool has, under the pool's hands."""
+        engine = self._random.choice(self._fleet.engines)
+        with contextlib.suppress(DockerException, requests.RequestException, OSError):
+            names = await asyncio.to_thread(engine.sandboxes)
+            if found := sorted(name for name in names if name.startswith(prefix)):
+                return await asyncio.to_thread(engine.kill_container, self._random.choice(found))
+        return False
 
     async def _kill_job(self) -> bool:
         """Kill the owner of a lease if one is known, else any job."""

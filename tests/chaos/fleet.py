@@ -42,6 +42,7 @@ class Plan:
     backoff_s: tuple[int, ...]
     folder: Path
     max_retries: int = 3
+    pool_size: str = "0"
 
     @property
     def term_s(self) -> float:
@@ -133,6 +134,7 @@ class Fleet:
             "MAX_RETRIES": str(self.plan.max_retries),
             "CONTAINER_TIMEOUT_MS": "15000",
             "EGRESS_ALLOW_CIDRS": "127.0.0.1/32",
+            "POOL_SIZE": self.plan.pool_size,
         }
 
     async def start_sqld(self) -> None:

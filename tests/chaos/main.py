@@ -20,6 +20,7 @@ from tests.chaos.recovery import Recovery, recoveries
 from tests.chaos.sampler import Sampler
 from tests.chaos.sandbox_watch import SandboxWatch
 from tests.chaos.submitter import Submitter, pages
+from worker.sandbox.labels import is_unclaimed
 
 #: The bound that the project promises.
 _RECOVERY_S = 60.0
@@ -39,6 +40,7 @@ def main() -> int:
     parser.add_argument("seed", type=int)
     parser.add_argument("mode", nargs="?", choices=("sqlite", "sqld"), default="sqlite")
     parser.add_argument("--lease", type=int, default=30, help="seconds")
+    parser.add_argument("--pool", default="2", help="POOL_SIZE of each host; 0 for none")
     parser.add_argument("--keep", action="store_true", help="leave the folder behind")
     given = parser.parse_args()
     if os.geteuid() != 0:
@@ -55,6 +57,7 @@ def main() -> int:
         lease_s=given.lease,
         backoff_s=(first, first * 2, first * 4),
         folder=folder,
+        pool_size=given.pool,
     )
     say(f"chaos: {plan.scans} scans, seed {plan.seed}, {plan.mode}, lease {plan.lease_s} s")
     try:
@@ -206,9 +209,11 @@ class _Run:
         )
         return Check("3 one sandbox per attempt", counted, (*watch.twins, *left))
 
-    async def _sandboxes_left(self) -> list[str]:
+    async def _sandboxes_left(self, *, pool: bool = False) -> list[str]:
+        """Return the containers of attempts, and with `pool` those that wait in a pool, too."""
         lists = [await asyncio.to_thread(engine.sandboxes) for engine in self._fleet.engines]
-        return [f"left: {labels}" for found in lists for labels in found.values()]
+        names = (name for found in lists for name in found)
+        return [f"left: {name}" for name in names if pool or not is_unclaimed(name)]
 
     async def _clean_end(self) -> Check:
         unasked = [
@@ -220,6 +225,7 @@ class _Run:
         statuses = await self._fleet.stop_trees()
         faults = [f"a tree ended with {code}" for code in statuses if code != 0]
         faults += await asyncio.to_thread(self._fleet.leftovers)
+        faults += await self._sandboxes_left(pool=True)
         counted = f"{len(statuses)} trees told to stop"
         return Check("workers end well and leave nothing", counted, (*unasked, *faults))
 

@@ -11,7 +11,11 @@ from docker.errors import DockerException  # type: ignore[import-not-found]  # -
 from tests.chaos.engine import Engine
 from worker.sandbox import labels
 
-_FILTER = {"label": f"{labels.MANAGED}=true", "type": "container", "event": ["start", "die"]}
+_FILTER = {
+    "label": f"{labels.MANAGED}=true",
+    "type": "container",
+    "event": ["start", "rename", "die"],
+}
 
 
 class SandboxWatch:
@@ -20,7 +24,7 @@ class SandboxWatch:
     def __init__(self, engines: Iterable[Engine]) -> None:
         """Begin to follow the engines, each in a thread that lives as long as we do."""
         self._lock = threading.Lock()
-        self._live: dict[str, tuple[str, str]] = {}
+        self._live: dict[str, tuple[str, int]] = {}
         self.started = 0
         #: Two running containers of one attempt.
         self.twins: list[str] = []
@@ -47,17 +51,17 @@ class SandboxWatch:
             known.intersection_update(each["Id"] for each in listed)
             for event in events:
                 container_id = event["Actor"]["ID"]
-                if event["Action"] == "start":
-                    known.add(container_id)
-                    self._began(container_id, event["Actor"]["Attributes"])
-                else:
+                if event["Action"] == "die":
                     known.discard(container_id)
                     self._ended(container_id)
+                # A sandbox of a pool gets its attempt with its name, long after its start.
+                elif owner := labels.attempt_of(event["Actor"]["Attributes"]["name"]):
+                    known.add(container_id)
+                    self._began(container_id, *owner)
         finally:
             client.close()
 
-    def _began(self, container_id: str, facts: dict[str, str]) -> None:
-        scan, attempt = facts[labels.SCAN], facts[labels.ATTEMPT]
+    def _began(self, container_id: str, scan: str, attempt: int) -> None:
         with self._lock:
             self.started += 1
             for other, (other_scan, other_attempt) in self._live.items():

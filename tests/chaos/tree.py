@@ -14,6 +14,7 @@ import psutil
 
 from tests.chaos import processes
 from worker.egress.protocol import LOCK_NAME
+from worker.sandbox.pool.protocol import LOCK_NAME as POOL_LOCK_NAME
 
 #: As in the unit: `RestartSec=`.
 _RESTART_S = 1.0
@@ -26,6 +27,7 @@ class Kind(StrEnum):
     SUPERVISOR = "supervisor"
     GATEWAY = "gateway"
     MAINTENANCE = "maintenance"
+    POOL = "pool"
     WORKER = "worker"
     #: The child of a worker in which one scan runs, also when its worker was killed.
     JOB = "job"
@@ -40,6 +42,8 @@ def kind_of(process: psutil.Process, supervisor: int) -> Kind:
     files = processes.open_files(process.pid)
     if any(Path(each).name == LOCK_NAME for each in files):
         return Kind.GATEWAY
+    if any(Path(each).name == POOL_LOCK_NAME for each in files):
+        return Kind.POOL
     return Kind.MAINTENANCE if _EVENT_LOOP in files else Kind.WORKER
 
 

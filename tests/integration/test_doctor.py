@@ -130,9 +130,10 @@ def test_this_host_passes(tmp_path: Path, runtime: str) -> None:
         bodies.append(container_options(settings, order, deadline_at))
         return bodies[-1]
 
-    settings = settings_in(tmp_path, CONTAINER_RUNTIME=runtime)
+    settings = settings_in(tmp_path, CONTAINER_RUNTIME=runtime, POOL_SIZE="auto")
     findings = run(settings, options)
     assert failures(findings) == {}
+    assert "pool-walls" in {each.name for each in findings}
     whose = [labels.read(body["Labels"]) for body in bodies]
     # Under gVisor, which takes no filter from us, one more tries ours under runc.
     gvisor = any(body["HostConfig"].get("Runtime") == RUNSC for body in bodies)

@@ -17,7 +17,7 @@ from safeurl.model.report import FetchRequest
 from safeurl.model.sandbox import SandboxExit, SandboxOrder, SinkResult
 from worker.sandbox import labels
 from worker.sandbox.docker_sandbox import DockerSandbox
-from worker.sandbox.options import Options, SandboxSettings
+from worker.sandbox.options import Options, SandboxSettings, join_anchor
 
 _PACKAGE = "worker.doctor.probe"
 #: In the order in which they import each other.
@@ -92,10 +92,15 @@ class ProbeRunner:
         *,
         request: FetchRequest | None = None,
         egress_dir: str | None = None,
+        anchor: str | None = None,
         **caps: Any,
     ) -> ProbeRun:
-        """Run vectors in a sandbox; `caps` are fields of `SandboxSettings`."""
-        return await self._run(request or self.request(), egress_dir, probe_command(task), caps)
+        """Run vectors in a sandbox; `caps` are fields of `SandboxSettings`.
+
+        With an `anchor` it uses the network namespace of that container, as those of the pool do.
+        """
+        command = probe_command(task)
+        return await self._run(request or self.request(), egress_dir, command, caps, anchor)
 
     async def fetch(self, request: FetchRequest, egress_dir: str) -> ProbeRun:
         """Run the fetcher itself."""
@@ -107,12 +112,15 @@ class ProbeRunner:
         egress_dir: str | None,
         command: list[str] | None,
         caps: Mapping[str, Any],
+        anchor: str | None = None,
     ) -> ProbeRun:
         def options(
             settings: SandboxSettings, order: SandboxOrder, deadline_at: datetime
         ) -> dict[str, Any]:
             body = self.options(settings, order, deadline_at)
             body["Labels"][labels.ROLE] = labels.ROLE_DOCTOR
+            if anchor is not None:
+                body = join_anchor(body, anchor)
             return body if command is None else body | {"Entrypoint": command}
 
         sandbox = DockerSandbox(replace(self.settings, **caps), self.socket_path, options=options)

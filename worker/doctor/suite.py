@@ -17,11 +17,13 @@ from worker.doctor.checks.isolation_checks import (
     NEIGHBOUR_CHECK,
     SECCOMP_CHECK,
     ExpectedSandbox,
+    IsolationCheck,
     connection_checks,
 )
 from worker.doctor.fake_dns import PRIVATE, PUBLIC, PUBLIC_NAME
 from worker.doctor.finding import Evaluation, Finding, failed, finding_from_faults
 from worker.doctor.honeypot import DIRECT, Honeypot
+from worker.doctor.pool_walls import pool_walls
 from worker.doctor.probe_runner import ProbeRun, ProbeRunner
 from worker.egress.client.adapter import GatewayEgress
 from worker.egress.client.client import EgressClient
@@ -85,9 +87,12 @@ class Suite:
                     lambda: self._redirect(own, "gateway-redirect", _ALL_ADDRESSES),
                 ),
             ]
+        if self.settings.has_pool:
+            work.append(self._pool_walls())
         return [*work, self._fork_bomb(), self._memory_bomb(), self._tmpfs()]
 
-    async def _isolation(self) -> list[Finding]:
+    def _walls(self) -> tuple[list[IsolationCheck], dict[str, Any]]:
+        """Return the checks of any sandbox, and the task of the probe for them."""
         port = self.honeypot.ports[DIRECT]
         own = [
             str(each.network_address)
@@ -104,6 +109,17 @@ class Suite:
             "vectors": list(dict.fromkeys(["kernel", *(check.vector for check in checks)])),
             "connections": [pair for group in groups for pair in group],
         }
+        return checks, task
+
+    async def _pool_walls(self) -> list[Finding]:
+        """Check a sandbox whose network namespace is an anchor's."""
+        checks, task = self._walls()
+        run = await self.runner.probe({"vectors": ["kernel"]})
+        expected = self._expected(gvisor=_is_gvisor(run))
+        return [await pool_walls(self.runner, task, checks, expected)]
+
+    async def _isolation(self) -> list[Finding]:
+        checks, task = self._walls()
         if self.gateway is None:
             run = await self.runner.probe(task)
         else:

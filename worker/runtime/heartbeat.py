@@ -9,12 +9,19 @@ from collections.abc import Awaitable, Callable
 
 from safeurl.bootstrap import utc_now
 from safeurl.errors import EgressUnavailableError, SandboxUnavailableError, UnavailableError
-from safeurl.model.worker import WORKING, PartStatus, WorkerHeartbeat, WorkerParts
+from safeurl.model.worker import (
+    WORKING,
+    PartStatus,
+    WarmPool,
+    WorkerHeartbeat,
+    WorkerParts,
+)
 from safeurl.ports.sandbox import Sandbox
 from safeurl.ports.workers import HeartbeatStore
 from safeurl.services.health import LOW_DISK_BYTES
 from safeurl.settings import Settings
 from worker.egress.client.client import EgressClient
+from worker.sandbox.pool.client import PoolClient
 
 _log = logging.getLogger("safeurl.beat")
 
@@ -52,8 +59,8 @@ class Heartbeat:
 
     async def send(self) -> None:
         """Ask all parts and record one heartbeat, over the last one."""
-        (version, docker, image), gateway, (free_bytes, disk) = await asyncio.gather(
-            self._docker_and_image(), self._gateway(), self._disk()
+        (version, docker, image), gateway, (free_bytes, disk), pool = await asyncio.gather(
+            self._docker_and_image(), self._gateway(), self._disk(), self._pool()
         )
         await self._store.record_heartbeat(
             WorkerHeartbeat(
@@ -64,7 +71,9 @@ class Heartbeat:
                 started_at=self._started_at,
                 beat_at=utc_now(),
                 docker_version=version,
-                parts=WorkerParts(docker=docker, image=image, gateway=gateway, disk=disk),
+                parts=WorkerParts(
+                    docker=docker, image=image, gateway=gateway, disk=disk, pool=pool
+                ),
                 disk_free_bytes=free_bytes,
             )
         )
@@ -101,6 +110,20 @@ class Heartbeat:
         except EgressUnavailableError as error:
             return _failed(error)
         return WORKING
+
+    async def _pool(self) -> WarmPool | None:
+        if not self._settings.has_pool:
+            return None
+        facts = await asyncio.to_thread(PoolClient(self._settings.pool_dir).facts)
+        if facts is None:
+            return None
+        return WarmPool(
+            size=facts.size,
+            target=facts.target,
+            hits=facts.hits,
+            misses=sum(facts.misses.values()),
+            failed_starts=facts.failed_starts,
+        )
 
     async def _disk(self) -> tuple[int, PartStatus]:
         """Return the space that is left for the state folder, and whether it is enough."""

@@ -24,6 +24,7 @@ from worker.leader.rescuer import Rescuer
 from worker.leader.sealer import Sealer
 from worker.runtime.heartbeat import HEARTBEAT_INTERVAL_S, Heartbeat
 from worker.runtime.periodic import PeriodicRunner, PeriodicTask, Run, Scope
+from worker.sandbox.pool.client import PoolClient
 from worker.sandbox.reaper import Reaper
 
 _log = logging.getLogger("safeurl.steward")
@@ -88,7 +89,8 @@ class Maintenance:
             lease=leader_lease(settings.lease),
             clock=utc_now,
         )
-        self._reaper = Reaper(str(settings.docker_socket_path), settings.instance)
+        self._pool = PoolClient(settings.pool_dir)
+        self._reaper = Reaper(str(settings.docker_socket_path), settings.instance, self._pool)
         self._egress = make_egress(settings)
         self._artefacts = make_artefacts(settings)
         self._sealer = Sealer(store, clock=utc_now)

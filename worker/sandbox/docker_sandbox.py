@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from safeurl.errors import EgressUnavailableError, SandboxUnavailableError
 from safeurl.model.report import FetchRequest
@@ -17,6 +18,7 @@ from worker.cancellation import await_uncancelled
 from worker.sandbox.circuit_breaker import CircuitBreaker
 from worker.sandbox.engine import Engine
 from worker.sandbox.options import Options, SandboxSettings, container_options
+from worker.sandbox.pool.warm import WarmStarter
 from worker.sandbox.prepare import (
     NewContainer,
     StartedContainer,
@@ -38,19 +40,23 @@ def _utc_now() -> datetime:
 class DockerSandbox:
     """Runs fetchers in containers of the engine at a unix socket."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a test or the doctor replaces, each by name
         self,
         settings: SandboxSettings,
         socket_path: str,
+        *,
         clock: Clock = _utc_now,
         options: Options = container_options,
         engine: Engine | None = None,
+        pool_dir: Path | None = None,
     ) -> None:
         """Take settings and socket path; nothing is opened yet, so a fork may follow.
 
-        `engine` runs the containers instead of the one at the socket.
+        `engine` runs the containers instead of the one at the socket. `pool_dir` is the folder of
+        the host's warm pool, which need not run.
         """
         self.settings = settings
+        self._warm = None if pool_dir is None else WarmStarter(pool_dir, settings)
         self._socket_path = socket_path
         self._engine = engine or Engine(socket_path)
         self._clock = clock
@@ -62,7 +68,11 @@ class DockerSandbox:
     async def prepare(
         self, scan: str, attempt: int, *, egress: Egress | None, deadline_s: float
     ) -> StartedSandbox:
-        """Make a gateway socket and start a container with it."""
+        """Claim a container of the pool, or make a gateway socket and start a container with it."""
+        if self._warm is not None and egress is not None:
+            claimed = await self._warm.claim(scan, attempt, self._engine)
+            if claimed is not None:
+                return claimed
         endpoint = None if egress is None else await egress.create()
         order = SandboxOrder(
             scan=scan,

@@ -173,6 +173,11 @@ class EngineClient:
         with translated():
             self._api.start(container_id)
 
+    def rename(self, container_id: str, name: str) -> None:
+        """Give the container another name; `NameTakenError` if there is one of that name."""
+        with translated():
+            self._api.rename(container_id, name)
+
     def kill(self, container_id: str) -> None:
         """Send SIGKILL; do nothing if the container has ended."""
         try:

@@ -37,6 +37,11 @@ class FrameReader:
         self._stream = Stream.STDOUT
         self._left = 0
 
+    @property
+    def is_between_frames(self) -> bool:
+        """Whether all that was fed were whole frames."""
+        return not self._left and not self._header
+
     def feed(self, data: bytes) -> Iterator[tuple[Stream, bytes]]:
         """Yield each non-empty piece of payload with its stream."""
         view = memoryview(data)

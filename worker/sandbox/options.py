@@ -6,14 +6,14 @@ environment. A golden file in the tests holds the whole dict, so that each chang
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from safeurl.model.sandbox import SandboxOrder
 from safeurl.settings.uids import DEFAULT_UIDS
 from worker.sandbox import labels
-from worker.sandbox.runtime import RUNSC
+from worker.sandbox.runtime import RUNC, RUNSC
 from worker.sandbox.seccomp import security_option
 
 _MIB = 1024 * 1024
@@ -47,6 +47,15 @@ _MASKED_PATHS = (
 
 #: The folder in which the fetcher expects the gateway's socket.
 EGRESS_MOUNT = "/run/egress"
+
+#: The program of an anchor, which docker/fetcher_tree.py writes into the fetcher's image.
+ANCHOR_PROGRAM = "/anchor"
+#: The engine accepts no lower memory limit.
+_ANCHOR_MB = 6
+#: One for the program, and what the runtime needs while it starts it.
+_ANCHOR_TASKS = 16
+#: The user of anchors; sandboxes never have it, and no anchor uses anything of a user.
+_NOBODY = 65534
 
 #: The complete environment of a sandbox; a constant, so that no secret can enter it.
 ENVIRONMENT: tuple[str, ...] = ("HOME=/tmp", "LANG=C.UTF-8")
@@ -94,6 +103,84 @@ def container_options(
         attempt=order.attempt,
         deadline_at=deadline_at,
     )
+    return _body(settings, owner, _network(settings), order.egress_dir)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """What a sandbox that is started ahead has instead of an attempt."""
+
+    #: The id of the pool that starts it.
+    pool: str
+    #: The id and the folder of its gateway socket.
+    egress: str
+    egress_dir: str
+    #: The container whose network namespace it uses; None for one of its own.
+    anchor: str | None
+    #: How long the fetcher waits for its request.
+    idle_s: int
+
+
+def ahead_options(settings: SandboxSettings, ahead: Ahead, deadline_at: datetime) -> dict[str, Any]:
+    """Return the body for a sandbox that is started before there is an attempt.
+
+    It differs from `container_options` in the labels, in the fetcher's arguments, and in whose
+    network namespace it uses: that of an anchor has a loopback interface and nothing else, too.
+    """
+    owner = labels.SandboxLabels(
+        instance=settings.instance, pool=ahead.pool, deadline_at=deadline_at
+    )
+    body = _body(settings, owner, _network(settings), ahead.egress_dir)
+    body["Labels"][labels.EGRESS] = ahead.egress
+    body["Cmd"] = ["--preload", "--idle-timeout", str(ahead.idle_s)]
+    return body if ahead.anchor is None else join_anchor(body, ahead.anchor)
+
+
+def join_anchor(body: dict[str, Any], anchor: str) -> dict[str, Any]:
+    """Return the body of a sandbox that uses the network namespace of this container.
+
+    The engine gives it the anchor's host name and resolver file, and refuses to have others.
+    """
+    others = {key: value for key, value in body.items() if key != "Hostname"}
+    host = {key: value for key, value in body["HostConfig"].items() if key not in _NO_RESOLVER}
+    return others | {"HostConfig": host | {"NetworkMode": f"container:{anchor}"}}
+
+
+def anchor_options(settings: SandboxSettings, pool: str, deadline_at: datetime) -> dict[str, Any]:
+    """Return the body for an anchor: a container without network whose program only waits.
+
+    It has every wall of a sandbox and no mount. It needs one process and a few pages of memory. It
+    always runs under runc: it runs no code but ours, and gVisor would cost as much as a sandbox.
+    """
+    owner = labels.SandboxLabels(
+        instance=settings.instance, pool=pool, deadline_at=deadline_at, role=labels.ROLE_ANCHOR
+    )
+    small = replace(
+        settings,
+        runtime=RUNC,
+        memory_mb=_ANCHOR_MB,
+        tmpfs_mb=1,
+        pids_limit=_ANCHOR_TASKS,
+        uid=_NOBODY,
+    )
+    body = _body(small, owner, _network(small), None)
+    del body["Labels"][labels.UID]
+    return body | {
+        "Entrypoint": [ANCHOR_PROGRAM],
+        "AttachStdin": False,
+        "AttachStdout": False,
+        "AttachStderr": False,
+        "OpenStdin": False,
+        "StdinOnce": False,
+    }
+
+
+def _body(
+    settings: SandboxSettings,
+    owner: labels.SandboxLabels,
+    network: dict[str, Any],
+    egress_dir: str | None,
+) -> dict[str, Any]:
     return {
         "Image": settings.image,
         "Hostname": "sandbox",
@@ -108,17 +195,19 @@ def container_options(
         "StdinOnce": True,
         "Tty": False,
         "Healthcheck": {"Test": ["NONE"]},
-        "HostConfig": _host_config(settings, order.egress_dir),
+        "HostConfig": _host_config(settings, network, egress_dir),
     }
 
 
-def _host_config(settings: SandboxSettings, egress_dir: str | None) -> dict[str, Any]:
+def _host_config(
+    settings: SandboxSettings, network: dict[str, Any], egress_dir: str | None
+) -> dict[str, Any]:
     runtime = {"Runtime": settings.runtime} if settings.runtime else {}
     return {
         **_resources(settings),
         **_isolation(settings),
         **_mounts(egress_dir),
-        **_network(settings),
+        **network,
         **runtime,
         # `AutoRemove` loses the exit state: it races with inspect.
         "AutoRemove": False,

@@ -58,6 +58,10 @@ def _facts(health: Health) -> Iterator[tuple[str, str]]:
         free = free if worker.parts.disk.is_readable else "no state folder"
         who = f"{worker.host} (process {worker.pid})"
         yield "worker", f"{who}, {worker.concurrency} at a time, {docker}, {free}"
+        if (pool := worker.parts.pool) is not None:
+            ready = f"{pool.size} of {pool.target} sandboxes ready on {worker.host}"
+            failing = f", {pool.failed_starts} failed starts" if pool.failed_starts else ""
+            yield "pool", f"{ready}; {pool.hits} hits, {pool.misses} misses{failing}"
     metrics = health.metrics
     if metrics is None:
         return

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from api.native.health import document
 from safeurl.model.scan import Metrics
-from safeurl.model.worker import PartStatus, WorkerHeartbeat, WorkerParts
+from safeurl.model.worker import PartStatus, WarmPool, WorkerHeartbeat, WorkerParts
 from safeurl.services.health import Health, LocalSystem, Part
 
 _NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -41,7 +41,10 @@ _DOWN = Part(ok=False, detail="It does not answer.")
 
 def test_the_form_is_the_one_that_monitoring_reads() -> None:
     """Names are camel case and every member is there."""
-    away = WorkerParts(gateway=PartStatus(ok=False, reason="It is away."))
+    away = WorkerParts(
+        gateway=PartStatus(ok=False, reason="It is away."),
+        pool=WarmPool(size=2, target=3, hits=40, misses=1, failed_starts=2),
+    )
     health = replace(
         _HEALTHY, workers=(replace(_BEAT, parts=away),), system=LocalSystem(failing=("gateway",))
     )
@@ -74,6 +77,7 @@ def test_the_form_is_the_one_that_monitoring_reads() -> None:
                     "image": {"ok": True, "reason": ""},
                     "gateway": {"ok": False, "reason": "It is away."},
                     "disk": {"ok": True, "reason": ""},
+                    "pool": {"size": 2, "target": 3, "hits": 40, "misses": 1, "failedStarts": 2},
                 },
             }
         ],

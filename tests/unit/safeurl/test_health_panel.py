@@ -9,6 +9,7 @@ from rich.console import Console
 from safeurl.cli.view.health import print_health
 from safeurl.cli.view.screen import Screen
 from safeurl.model.scan import Metrics
+from safeurl.model.worker import WarmPool, WorkerParts
 from safeurl.services.health import Health, Part
 from tests.support.builders import NOW, make_beat
 
@@ -48,6 +49,20 @@ def test_in_a_pipe_each_fact_is_a_line() -> None:
         "scans: 2 pending, the oldest since 2026-01-02 03:03:56Z; 1 in progress",
         "last hour: 30 completed, 4 failed or timed out, 2 cancelled",
     ]
+
+
+def test_a_pool_has_a_line_of_its_own() -> None:
+    """Failed starts are named only if there are any."""
+    pool = WarmPool(size=2, target=3, hits=40, misses=1)
+    beats = [replace(make_beat(), parts=WorkerParts(pool=each)) for each in (pool, None)]
+    lines = _shown(replace(_HEALTH, workers=tuple(beats)), on_terminal=False).splitlines()
+    assert [line for line in lines if line.startswith("pool: ")] == [
+        "pool: 2 of 3 sandboxes ready on host-1; 40 hits, 1 misses"
+    ]
+    failing = replace(beats[0], parts=WorkerParts(pool=replace(pool, failed_starts=2)))
+    assert "1 misses, 2 failed starts" in _shown(
+        replace(_HEALTH, workers=(failing,)), on_terminal=False
+    )
 
 
 def test_in_a_terminal_it_is_a_panel_that_fits() -> None:

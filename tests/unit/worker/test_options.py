@@ -11,7 +11,14 @@ import pytest
 from safeurl.address import PolicyOverrides
 from safeurl.model.report import FetchRequest
 from safeurl.model.sandbox import SandboxOrder
-from worker.sandbox.options import ENVIRONMENT, SandboxSettings, container_options
+from worker.sandbox.options import (
+    ENVIRONMENT,
+    Ahead,
+    SandboxSettings,
+    ahead_options,
+    anchor_options,
+    container_options,
+)
 
 _GOLDEN = Path(__file__).parent / "golden"
 _SANDBOX = Path(__file__).parents[3] / "worker/sandbox"
@@ -21,6 +28,14 @@ _ORDER = SandboxOrder(scan="0197", attempt=3, deadline_s=30.0)
 _PLAIN = SandboxSettings(image="safeurl-fetcher:latest", instance="main")
 _STRICT = dataclasses.replace(
     _PLAIN, network="none", runtime="runsc", memory_mb=1024, cpus=1.5, pids_limit=256
+)
+_AHEAD_OF = dataclasses.replace(_PLAIN, network="none")
+_AHEAD = Ahead(
+    pool="5f3a",
+    egress="1f2e3d4c5b6a7988",
+    egress_dir="/state/egress/sockets/1f",
+    anchor="a4c0",
+    idle_s=720,
 )
 _RESOLVER = dataclasses.replace(_PLAIN, dns=("192.0.2.53",))
 _CANARY = "canary-5f3a"
@@ -48,6 +63,30 @@ def test_options_equal_the_golden_file(name: str, settings: SandboxSettings) -> 
     egress_dir = "/state/egress/sockets/1f" if settings.network == "none" else None
     order = dataclasses.replace(_ORDER, egress_dir=egress_dir)
     assert container_options(settings, order, _AT) == _golden(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("ahead", ahead_options(_AHEAD_OF, _AHEAD, _AT)),
+        ("ahead_alone", ahead_options(_STRICT, dataclasses.replace(_AHEAD, anchor=None), _AT)),
+        ("anchor", anchor_options(_STRICT, "5f3a", _AT)),
+    ],
+)
+def test_options_of_the_pool_equal_the_golden_file(name: str, body: dict[str, Any]) -> None:
+    """Sandboxes that are started ahead, with and without an anchor, and the anchor itself."""
+    assert body == _golden(name)
+
+
+def test_a_sandbox_that_is_started_ahead_differs_only_in_who_owns_it_and_its_network() -> None:
+    """All walls and limits are those of a sandbox that is started for its attempt."""
+    order = dataclasses.replace(_ORDER, egress_dir=_AHEAD.egress_dir)
+    cold, ahead = container_options(_STRICT, order, _AT), ahead_options(_STRICT, _AHEAD, _AT)
+    differ = {key for key in {*cold, *ahead} if cold.get(key) != ahead.get(key)}
+    assert differ == {"Labels", "Cmd", "Hostname", "HostConfig"}
+    cold_host, ahead_host = cold["HostConfig"], ahead["HostConfig"]
+    differ = {key for key in {*cold_host, *ahead_host} if cold_host.get(key) != ahead_host.get(key)}
+    assert differ == {"NetworkMode", "Dns", "DnsSearch", "DnsOptions"}
 
 
 def test_no_setting_and_nothing_of_the_request_reaches_the_environment(

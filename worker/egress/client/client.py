@@ -59,7 +59,7 @@ class EgressClient:
     async def create(self) -> EgressEndpoint:
         """Make a socket and return its id and folder."""
         made = await self._ask(Create(), Created)
-        return EgressEndpoint(id=made.id, directory=str(self._folder(made.id)))
+        return EgressEndpoint(id=made.id, directory=str(socket_folder(self._dir, made.id)))
 
     async def bind(  # noqa: PLR0913 - the fields of the request
         self,
@@ -98,23 +98,6 @@ class EgressClient:
         """Return the gateway's identity."""
         return await self._ask(Ping(), Pong)
 
-    def _folder(self, socket_id: str) -> Path:
-        """Return the folder to mount into a sandbox; the gateway does not choose the path.
-
-        The gateway parses input of hostile pages and has no access to Docker. It must not be able
-        to make the engine mount a path of its choice. One gap remains: it owns these folders, and
-        could replace one by a link between this check and the mount.
-        """
-        sockets = self._dir.absolute() / SOCKETS_NAME
-        folder = sockets / socket_id
-        try:
-            are_folders = all(stat.S_ISDIR(each.lstat().st_mode) for each in (sockets, folder))
-        except OSError as error:
-            raise EgressUnavailableError(f"There is no egress socket in {folder}.") from error
-        if not are_folders:
-            raise EgressUnavailableError(f"{folder} is not a folder that the egress gateway made.")
-        return folder
-
     async def _ask(self, request: Request, expected: type[A]) -> A:
         try:
             async with asyncio.timeout(_TIMEOUT_S), self._connected() as (reader, writer):
@@ -150,6 +133,24 @@ class EgressClient:
         finally:
             # Aborts: nothing is left to send, and a cancelled call must end at once.
             writer.transport.abort()
+
+
+def socket_folder(egress_dir: Path, socket_id: str) -> Path:
+    """Return the folder to mount into a sandbox; the gateway does not choose the path.
+
+    The gateway parses input of hostile pages and has no access to Docker. It must not be able to
+    make the engine mount a path of its choice. One gap remains: it owns these folders, and could
+    replace one by a link between this check and the mount.
+    """
+    sockets = egress_dir.absolute() / SOCKETS_NAME
+    folder = sockets / socket_id
+    try:
+        are_folders = all(stat.S_ISDIR(each.lstat().st_mode) for each in (sockets, folder))
+    except OSError as error:
+        raise EgressUnavailableError(f"There is no egress socket in {folder}.") from error
+    if not are_folders:
+        raise EgressUnavailableError(f"{folder} is not a folder that the egress gateway made.")
+    return folder
 
 
 def _failure(response: Response) -> EgressUnavailableError:

@@ -1,0 +1,32 @@
+"""The settings of the warm pool."""
+
+from pydantic import Field
+
+from safeurl.settings.group import SettingsGroup
+
+
+class PoolSettings(SettingsGroup):
+    """How many sandboxes a host starts ahead, and how long they wait."""
+
+    pool_size: str = Field(
+        default="0",
+        pattern=r"^(auto|[0-9]{1,3})$",
+        alias="POOL_SIZE",
+        description="Number of sandboxes that a host keeps ready, each started before it has a "
+        "page, so that a scan need not wait for the start. auto: by recent demand, at least one, "
+        "and as many as memory and WORKER_CONCURRENCY allow. 0: each scan starts its own. Not "
+        "used with CONTAINER_NETWORK=bridge.",
+    )
+    pool_ttl_seconds: int = Field(
+        default=600,
+        ge=10,
+        le=86_400,
+        alias="POOL_TTL_SECONDS",
+        description="Time after which a sandbox that waits in the pool is replaced by a new one. "
+        "Shorter than EGRESS_UNBOUND_SECONDS.",
+    )
+
+    @property
+    def fixed_pool_size(self) -> int | None:
+        """POOL_SIZE as a number; None for `auto`."""
+        return None if self.pool_size == "auto" else int(self.pool_size)

@@ -1,0 +1,1 @@
+"""The warm pool of a host: sandboxes that are started ahead of the attempts that use them."""

@@ -1,0 +1,1 @@
+"""How many sandboxes the pool keeps ready, and what that depends on."""
