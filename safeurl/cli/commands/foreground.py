@@ -285,7 +285,8 @@ def _run_own_worker(settings: Settings, on_failing: Callable[[tuple[str, ...]], 
     from worker.egress.gateway.server import run_gateway  # noqa: PLC0415 - the same
 
     log_to(settings, settings.worker_log)
-    # A single scan takes less than to start a sandbox ahead of it.
+    # A single scan takes less time than to start a sandbox ahead of it.
+    os.environ["POOL_SIZE"] = "0"  # where the jobs read it
     one = with_concurrency(settings, 1).model_copy(update={"pool_size": "0"})
     if settings.egress_dir or settings.container_network != "none":
         run_worker(one, on_failing=on_failing)

@@ -86,3 +86,4 @@ def test_memory_is_read_from_the_kernel(tmp_path: Path) -> None:
     )
     assert read_memory(tmp_path) == HostMemory(available_mb=2048, pressure=1.25)
     assert read_memory().available_mb > 0
+    assert read_memory(tmp_path / "hidden").available_mb > 0
