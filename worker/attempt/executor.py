@@ -9,40 +9,26 @@ back.
 """
 
 import asyncio
-import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
-from datetime import timedelta
-from typing import Protocol
 
-import msgspec
-
-from safeurl.errors import StoreUnavailableError
 from safeurl.model.records.wakeup import Arrival
-from safeurl.model.sandbox import SandboxExit
-from safeurl.model.scan import Artefact, Scan
+from safeurl.model.scan import Scan
 from safeurl.ports.artefacts import ArtefactStore
-from safeurl.ports.attempts import AttemptReader, AttemptStore
 from safeurl.ports.clock import Clock
 from safeurl.ports.egress import Egress
 from safeurl.ports.sandbox import Sandbox
-from safeurl.retry import failures, retry_delay
-from safeurl.services.conclusion import final_from_evidence, final_without_page
-from safeurl.state import ANALYZED_OUTCOMES, Outcome
-from worker.attempt.fetch import FetchOutcome, fetch, not_started
+from safeurl.state import Outcome
+from worker.attempt.fetch import FetchOutcome, fetch, sandbox_line
 from worker.attempt.lease import LeaseHolder
 from worker.attempt.limits import AttemptLimits
 from worker.attempt.phase_timer import PhaseTimer
+from worker.attempt.record import Recorder, RecordStore
 from worker.cancellation import await_uncancelled
 
 _log = logging.getLogger("safeurl.attempt")
-
-
-class ExecutorStore(AttemptStore, AttemptReader, Protocol):
-    """The parts of the database that an attempt needs."""
 
 
 class Executor:
@@ -51,7 +37,7 @@ class Executor:
     def __init__(  # noqa: PLR0913 - one keyword per part of an attempt
         self,
         *,
-        store: ExecutorStore,
+        store: RecordStore,
         sandbox: Sandbox,
         egress: Egress | None,
         artefacts: ArtefactStore,
@@ -70,7 +56,9 @@ class Executor:
         self._store = store
         self._sandbox = sandbox
         self._egress = egress
-        self._artefacts = artefacts
+        self._recorder = Recorder(
+            store=store, artefacts=artefacts, limits=limits, clock=clock, owner=owner
+        )
         self._limits = limits
         self._clock = clock
         self._owner = owner
@@ -123,7 +111,7 @@ class Executor:
             raise
         if found is None:
             return None
-        return await await_uncancelled(self._conclude(scan, found, timer))
+        return await await_uncancelled(self._recorder.record(scan, found, timer))
 
     async def _fetch_held(
         self, scan: Scan, releases: AsyncExitStack, timer: PhaseTimer
@@ -152,7 +140,7 @@ class Executor:
             await self._store.append_audit(
                 scan,
                 event="sandbox",
-                detail=_sandbox_line(found.sandbox_exit),
+                detail=sandbox_line(found.sandbox_exit),
                 now=self._clock(),
                 actor=self._owner,
             )
@@ -173,89 +161,6 @@ class Executor:
             counts_as_failure=False,
         )
         _log.info("attempt.handed_back scan=%s attempt=%d", scan.id, scan.attempt)
-
-    async def _conclude(self, scan: Scan, found: FetchOutcome, timer: PhaseTimer) -> Scan | None:
-        try:
-            kept = tuple([await self._keep(*blob) for blob in found.blobs])
-        except StoreUnavailableError as error:
-            # A full disk does not depend on the page, and a later attempt may find space.
-            lost = not_started(str(error))
-            lost = replace(lost, sandbox_exit=found.sandbox_exit, egress=found.egress)
-            return await self._retry_or_end(scan, lost, (), timer)
-        if found.outcome in ANALYZED_OUTCOMES:
-            return await self._analyse(scan, found, kept, timer)
-        return await self._retry_or_end(scan, found, kept, timer)
-
-    async def _keep(self, kind: str, media_type: str, data: bytes) -> Artefact:
-        sha256 = await self._artefacts.put(data)
-        return Artefact(kind=kind, sha256=sha256, size_bytes=len(data), media_type=media_type)
-
-    async def _analyse(
-        self, scan: Scan, found: FetchOutcome, kept: Sequence[Artefact], timer: PhaseTimer
-    ) -> Scan | None:
-        """Move to ANALYZING with the evidence stored, judge it, and record the conclusion."""
-        # This move stores everything for the conclusion, so that another host can draw it.
-        with timer.ending("store"):
-            analysing = await self._store.begin_analysis(
-                scan,
-                outcome=found.outcome,
-                detail=found.detail or None,
-                evidence_json=msgspec.json.encode(found.evidence).decode(),
-                artefacts=kept,
-                now=self._clock(),
-                actor=self._owner,
-                sandbox=timer.added_to(found.facts()),
-            )
-        if analysing is None:
-            return None
-        with timer.ending("analyse"):
-            ending = final_from_evidence(analysing, found.evidence, self._clock())
-        ending = replace(ending, sandbox=timer.added_to(found.facts()))
-        return await self._store.finish(analysing, ending, now=self._clock(), actor=self._owner)
-
-    async def _retry_or_end(
-        self, scan: Scan, found: FetchOutcome, kept: Sequence[Artefact], timer: PhaseTimer
-    ) -> Scan | None:
-        """Requeue the scan if the outcome allows a retry; else end it with the present evidence."""
-        limits = self._limits
-        failed = failures(await self._store.attempts(scan.id)) + 1
-        backoff = (*[timedelta(0)] * found.gateway_lost, *limits.backoff)
-        delay = retry_delay(found.outcome, failed, limits.max_retries, backoff)
-        now = self._clock()
-        if delay is not None:
-            return await self._store.requeue(
-                scan,
-                outcome=found.outcome,
-                detail=found.detail,
-                run_after=now + delay,
-                now=now,
-                actor=self._owner,
-                sandbox=timer.added_to(found.facts()),
-            )
-        ending = final_without_page(
-            scan,
-            found.outcome,
-            detail=found.detail,
-            now=now,
-            evidence=found.evidence,
-            artefacts=kept,
-            sandbox=timer.added_to(found.facts()),
-        )
-        return await self._store.finish(scan, ending, now=now, actor=self._owner)
-
-
-def _sandbox_line(ended: SandboxExit) -> str:
-    """Return the sandbox's line of the audit trail, which only people read."""
-    facts = {
-        "container": (ended.container_id or "")[:12],
-        "exit_code": ended.exit_code,
-        "oom_killed": ended.oom_killed,
-        "stopped": ended.stopped,
-        "error": ended.error,
-        "start": ended.start_kind,
-        "ms": {phase: round(ms, 1) for phase, ms in ended.timings_ms.items()},
-    }
-    return json.dumps(facts)
 
 
 def _log_attempt(claimed: Scan, scan: Scan | None, took_s: float, record_ms: float) -> None:

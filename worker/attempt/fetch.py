@@ -1,6 +1,7 @@
 """One fetch: runs a sandbox with its gateway socket, reads its report, and finds the outcome."""
 
 import asyncio
+import json
 import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -222,3 +223,17 @@ def _judge(scan: Scan, ended: SandboxExit, reader: ReportReader, sandbox: Sandbo
         blobs=tuple(reader.artefacts),
         sandbox_exit=ended,
     )
+
+
+def sandbox_line(ended: SandboxExit) -> str:
+    """Return the sandbox's line of the audit trail, which only people read."""
+    facts = {
+        "container": (ended.container_id or "")[:12],
+        "exit_code": ended.exit_code,
+        "oom_killed": ended.oom_killed,
+        "stopped": ended.stopped,
+        "error": ended.error,
+        "start": ended.start_kind,
+        "ms": {phase: round(ms, 1) for phase, ms in ended.timings_ms.items()},
+    }
+    return json.dumps(facts)

@@ -3,96 +3,19 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
 
-from safeurl.adapters.memory.artefacts import MemoryArtefacts
 from safeurl.adapters.memory.store import MemoryStore
-from safeurl.errors import RowRefusedError, SandboxUnavailableError
-from safeurl.model.audit import path_faults
-from safeurl.model.report import Evidence, FetchRequest, Profile
+from safeurl.errors import RowRefusedError
+from safeurl.model.report import Evidence, FetchRequest
 from safeurl.model.sandbox import SandboxExit, Stop
-from safeurl.model.scan import Scan, new_scan_id
-from safeurl.ports.egress import EgressEndpoint
+from safeurl.model.scan import Scan
 from safeurl.state import Outcome, State
+from tests.support.attempt_world import DEFAULT_LIMITS, AttemptWorld, utc_now
 from tests.support.sandbox import ScriptedEgress, ScriptedSandbox, page_lines
-from worker.attempt.executor import Executor
-from worker.attempt.limits import AttemptLimits
-
-LIMITS = AttemptLimits(
-    fetch_timeout=timedelta(seconds=2),
-    container_timeout=timedelta(seconds=3),
-    attempt_timeout=timedelta(seconds=4),
-    lease=timedelta(seconds=30),
-    max_retries=3,
-    max_redirects=10,
-    max_body_bytes=1000,
-)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _scan() -> Scan:
-    now = _now()
-    return Scan(
-        id=new_scan_id(now),
-        url="https://example.com/",
-        submitted_url="example.com",
-        profile=Profile.HTTP,
-        state=State.QUEUED,
-        version=0,
-        attempt=0,
-        source="test",
-        created_at=now,
-        updated_at=now,
-        run_after=now,
-    )
-
-
-class _World:
-    """A store with one queued scan, and an executor over a scripted sandbox."""
-
-    def __init__(
-        self,
-        sandbox: ScriptedSandbox,
-        limits: AttemptLimits = LIMITS,
-        egress: ScriptedEgress | None = None,
-    ) -> None:
-        self.store: MemoryStore = MemoryStore()
-        self.artefacts = MemoryArtefacts()
-        self.sandbox = sandbox
-        self.egress = egress
-        self.scan = _scan()
-        self.executor = self.make_executor(limits)
-
-    def make_executor(
-        self, limits: AttemptLimits, is_stopping: Callable[[], bool] = lambda: True
-    ) -> Executor:
-        """Return an executor over this world's parts as they are now."""
-        return Executor(
-            store=self.store,
-            sandbox=self.sandbox,
-            egress=self.egress,
-            artefacts=self.artefacts,
-            limits=limits,
-            clock=_now,
-            owner="w1",
-            is_stopping=is_stopping,
-        )
-
-    async def run(self) -> Scan:
-        """Run one attempt and return the scan as the store has it."""
-        await self.store.add([self.scan])
-        await self.executor.run(self.scan.id)
-        found = await self.store.get(self.scan.id)
-        assert found is not None
-        assert path_faults(await self.store.audit(self.scan.id)) == []
-        assert self.sandbox.released == self.sandbox.prepared
-        return found
 
 
 def _garbage(_request: FetchRequest) -> list[bytes]:
@@ -105,7 +28,7 @@ def _timed_out(request: FetchRequest) -> list[bytes]:
 
 async def test_a_page_is_completed_with_result_and_artefact() -> None:
     """A seen page ends COMPLETED with evidence, one result and its body stored."""
-    world = _World(ScriptedSandbox())
+    world = AttemptWorld(ScriptedSandbox())
     scan = await world.run()
     assert (scan.state, scan.outcome) == (State.COMPLETED, Outcome.OK)
     assert (scan.version, scan.attempt) == (3, 1)
@@ -143,7 +66,7 @@ async def test_how_attempts_end(
     outcome: Outcome,
 ) -> None:
     """Each kind of end reaches its final state with one result."""
-    world = _World(ScriptedSandbox(script=script, exit=ended))
+    world = AttemptWorld(ScriptedSandbox(script=script, exit=ended))
     scan = await world.run()
     assert (scan.state, scan.outcome) == (state, outcome)
     assert await world.store.result(scan.id) is not None
@@ -152,7 +75,7 @@ async def test_how_attempts_end(
 async def test_a_timeout_keeps_what_had_come() -> None:
     """A TIMED_OUT scan has the evidence and artefacts that arrived before the deadline."""
     ended = SandboxExit(exit_code=137, stopped=Stop.DEADLINE)
-    world = _World(ScriptedSandbox(script=lambda r: page_lines(r)[:-1], exit=ended))
+    world = AttemptWorld(ScriptedSandbox(script=lambda r: page_lines(r)[:-1], exit=ended))
     scan = await world.run()
     document = await world.store.evidence(scan.id)
     assert document is not None
@@ -165,7 +88,7 @@ async def test_a_timeout_keeps_what_had_come() -> None:
 
 async def test_no_sandbox_puts_the_scan_off() -> None:
     """Docker's failure is not the page's: the scan is queued again with a pause."""
-    world = _World(ScriptedSandbox(script=lambda _: [], exit=SandboxExit(error="No engine.")))
+    world = AttemptWorld(ScriptedSandbox(script=lambda _: [], exit=SandboxExit(error="No engine.")))
     scan = await world.run()
     assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.SANDBOX_UNAVAILABLE)
     assert scan.run_after - scan.updated_at == timedelta(minutes=1)
@@ -188,15 +111,17 @@ _FAILS, _WORKS = [True], [False]
 )
 async def test_what_a_run_says_of_the_engine(sandbox: ScriptedSandbox, heard: list[bool]) -> None:
     """The circuit breaker is updated: a worker whose engine fails gets no scans for some time."""
-    await _World(sandbox, replace(LIMITS, attempt_timeout=timedelta(seconds=0.2))).run()
+    await AttemptWorld(
+        sandbox, replace(DEFAULT_LIMITS, attempt_timeout=timedelta(seconds=0.2))
+    ).run()
     assert sandbox.heard == heard
 
 
 @pytest.mark.parametrize(("told", "heard"), [(True, []), (False, _FAILS)])
 async def test_what_is_too_late_for_rq_was_too_slow(*, told: bool, heard: list[bool]) -> None:
     """RQ's deadline is much later than an attempt's; an operator's stop counts nothing."""
-    world = _World(ScriptedSandbox(takes_s=30))
-    executor = world.make_executor(LIMITS, is_stopping=lambda: told)
+    world = AttemptWorld(ScriptedSandbox(takes_s=30))
+    executor = world.make_executor(DEFAULT_LIMITS, is_stopping=lambda: told)
     await world.store.add([world.scan])
     running = asyncio.create_task(executor.run(world.scan.id))
     await asyncio.sleep(0.05)
@@ -208,67 +133,18 @@ async def test_what_is_too_late_for_rq_was_too_slow(*, told: bool, heard: list[b
 
 async def test_a_lost_claim_runs_no_sandbox() -> None:
     """Two deliveries of one wake-up start one sandbox."""
-    world = _World(ScriptedSandbox())
+    world = AttemptWorld(ScriptedSandbox())
     await world.run()
     assert await world.executor.run(world.scan.id) is None
     assert len(world.sandbox.runs) == 1
 
 
-async def test_a_sandbox_whose_gateway_has_gone_gives_way_to_the_next_one() -> None:
-    """As after a restart of the gateway: it costs no attempt, and each sandbox is released."""
-    world = _World(ScriptedSandbox(), egress=ScriptedEgress(lost_at="bind", failures=2))
-    scan = await world.run()
-    assert (scan.state, scan.attempt) == (State.COMPLETED, 1)
-    assert world.sandbox.prepared == [(scan.id, 1)] * 3
-    assert world.egress is not None
-    assert world.egress.closed == ["r1", "r2", "r3"]
-    [ran] = world.sandbox.runs
-    assert ran.endpoint == EgressEndpoint(id="r3", directory="/rooms/r3")
-
-
-async def test_a_sandbox_that_cannot_be_started_is_dockers_failure() -> None:
-    """The scan is tried again, its record says why, and the circuit breaker hears of it."""
-    world = _World(ScriptedSandbox(unprepared=SandboxUnavailableError("No space.")))
-    scan = await world.run()
-    assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.SANDBOX_UNAVAILABLE)
-    assert (scan.detail, world.sandbox.heard) == ("No space.", _FAILS)
-
-
-async def test_the_scan_is_final_before_its_sandbox_is_released() -> None:
-    """The removal of a container costs the user no time, and the worker is busy until then."""
-    world = _World(ScriptedSandbox())
-    seen: list[State] = []
-
-    async def look() -> None:
-        found = await world.store.get(world.scan.id)
-        assert found is not None
-        seen.append(found.state)
-
-    world.sandbox.on_release = look
-    await world.run()
-    assert seen == [State.COMPLETED]
-
-
-async def test_a_fault_of_the_store_leaves_no_sandbox() -> None:
-    """Whatever is raised on the way, the sandbox is released."""
-
-    class Refusing(MemoryStore):
-        async def append_audit(self, scan: Scan, **_fields: object) -> None:
-            raise RowRefusedError(scan.id)
-
-    world = _World(ScriptedSandbox())
-    world.store = Refusing()
-    world.executor = world.make_executor(LIMITS)
-    await world.store.add([world.scan])
-    with pytest.raises(RowRefusedError):
-        await world.executor.run(world.scan.id)
-    assert world.sandbox.released == world.sandbox.prepared == [(world.scan.id, 1)]
-
-
 async def test_a_rescued_attempt_ends_its_sandbox_and_writes_nothing() -> None:
     """When another worker gets the lease, the sandbox is cancelled and the row stays unchanged."""
-    limits = replace(LIMITS, attempt_timeout=timedelta(seconds=20), lease=timedelta(seconds=0.3))
-    world = _World(ScriptedSandbox(takes_s=10), limits)
+    limits = replace(
+        DEFAULT_LIMITS, attempt_timeout=timedelta(seconds=20), lease=timedelta(seconds=0.3)
+    )
+    world = AttemptWorld(ScriptedSandbox(takes_s=10), limits)
     await world.store.add([world.scan])
     attempt = asyncio.create_task(world.executor.run(world.scan.id))
     await asyncio.sleep(0.05)
@@ -278,8 +154,8 @@ async def test_a_rescued_attempt_ends_its_sandbox_and_writes_nothing() -> None:
         claimed,
         outcome=Outcome.LEASE_LOST,
         detail=None,
-        run_after=_now(),
-        now=_now(),
+        run_after=utc_now(),
+        now=utc_now(),
         actor="rescuer",
     )
     assert await attempt is None
@@ -295,8 +171,8 @@ async def test_a_fault_in_renewing_is_raised_and_ends_the_sandbox() -> None:
         async def renew_lease(self, scan: Scan, *, lease_until: datetime) -> bool:
             raise RowRefusedError(f"{scan.id} {lease_until}")
 
-    limits = replace(LIMITS, lease=timedelta(seconds=0.3))
-    world = _World(ScriptedSandbox(takes_s=10), limits)
+    limits = replace(DEFAULT_LIMITS, lease=timedelta(seconds=0.3))
+    world = AttemptWorld(ScriptedSandbox(takes_s=10), limits)
     world.store = Refusing()
     world.executor = world.make_executor(limits)
     await world.store.add([world.scan])
@@ -308,15 +184,15 @@ async def test_a_fault_in_renewing_is_raised_and_ends_the_sandbox() -> None:
 
 async def test_a_sandbox_that_never_returns_is_given_up() -> None:
     """The attempt's own deadline ends it even when Docker does not."""
-    limits = replace(LIMITS, attempt_timeout=timedelta(seconds=0.2), max_retries=0)
-    world = _World(ScriptedSandbox(takes_s=30), limits)
+    limits = replace(DEFAULT_LIMITS, attempt_timeout=timedelta(seconds=0.2), max_retries=0)
+    world = AttemptWorld(ScriptedSandbox(takes_s=30), limits)
     scan = await world.run()
     assert (scan.state, scan.outcome) == (State.FAILED, Outcome.SANDBOX_UNAVAILABLE)
 
 
 async def test_the_request_holds_only_what_the_fetcher_needs() -> None:
     """The request line names the scan and its limits, and nothing of ours."""
-    world = _World(ScriptedSandbox())
+    world = AttemptWorld(ScriptedSandbox())
     await world.run()
     [ran] = world.sandbox.runs
     fields = msgspec.to_builtins(ran.request)
@@ -328,13 +204,13 @@ async def test_the_request_holds_only_what_the_fetcher_needs() -> None:
         *("allow_cidrs", "deny_cidrs", "allow_ports", "deny_ports", "dns64")
     }
     assert ran.request.timeout_s < ran.deadline_s
-    assert ran.deadline_s == LIMITS.container_timeout.total_seconds()
+    assert ran.deadline_s == DEFAULT_LIMITS.container_timeout.total_seconds()
 
 
 async def test_the_gateways_record_joins_the_evidence() -> None:
     """The sandbox gets its own socket, and its connections are stored as evidence."""
     egress = ScriptedEgress()
-    world = _World(ScriptedSandbox(), egress=egress)
+    world = AttemptWorld(ScriptedSandbox(), egress=egress)
     scan = await world.run()
     [ran] = world.sandbox.runs
     assert ran.endpoint is not None
@@ -344,7 +220,7 @@ async def test_the_gateways_record_joins_the_evidence() -> None:
     assert msgspec.json.decode(document, type=Evidence).egress == egress.record
     assert egress.closed == ["r1"]
     # The sandbox's own deadline comes first, however long Docker takes to start it.
-    assert egress.deadlines_s == [LIMITS.attempt_timeout.total_seconds()]
+    assert egress.deadlines_s == [DEFAULT_LIMITS.attempt_timeout.total_seconds()]
 
 
 @pytest.mark.parametrize(
@@ -356,7 +232,7 @@ async def test_a_lost_gateway_puts_the_scan_off(lost_at: str, pause: timedelta) 
 
     It starts at once if the gateway worked before, because workers wait by themselves.
     """
-    world = _World(ScriptedSandbox(), egress=ScriptedEgress(lost_at=lost_at))
+    world = AttemptWorld(ScriptedSandbox(), egress=ScriptedEgress(lost_at=lost_at))
     scan = await world.run()
     assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.SANDBOX_UNAVAILABLE)
     assert "gateway" in (scan.detail or "")
@@ -382,9 +258,9 @@ async def test_a_worker_that_is_stopped_while_it_claims_hands_the_scan_back() ->
             await self.answer.wait()
             return won
 
-    world = _World(ScriptedSandbox())
+    world = AttemptWorld(ScriptedSandbox())
     world.store = store = Slow()
-    executor = world.make_executor(LIMITS)
+    executor = world.make_executor(DEFAULT_LIMITS)
     await store.add([world.scan])
     running = asyncio.create_task(executor.run(world.scan.id))
     await store.asked.wait()
