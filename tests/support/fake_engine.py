@@ -17,6 +17,8 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     def __init__(self, path: Path, versions: dict[str, str]) -> None:
         self.versions = versions
         self.asked: list[str] = []
+        #: The connections that have carried a request.
+        self.connections: set[BaseHTTPRequestHandler] = set()
         #: Makes the list of containers at the time of the request.
         self.containers: Callable[[], list[dict[str, object]]] = list
         super().__init__(str(path), _Handler)
@@ -26,9 +28,12 @@ class _Handler(BaseHTTPRequestHandler):
     """Responds to every other request with the engine's versions."""
 
     server: _Server
+    #: So that a client can keep its connection.
+    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
+        self.server.connections.add(self)
         if self.path.partition("?")[0].endswith("/containers/json"):
             answer: object = self.server.containers()
         else:

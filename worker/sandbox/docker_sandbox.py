@@ -188,7 +188,8 @@ class DockerSandbox:
         await asyncio.to_thread(self._check_image)
 
     async def close(self) -> None:
-        """Do nothing: each run opens and closes its own connections."""
+        """Close the connections to the engine that are kept for the next run."""
+        self._engine.close()
 
     def _version(self) -> str:
         with self._engine.client(_PING_S) as client:

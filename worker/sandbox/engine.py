@@ -1,14 +1,17 @@
-"""The only module that uses the Docker SDK: short-lived clients, and typed errors.
+"""The only module that uses the Docker SDK: clients that are kept open, and typed errors.
 
 The SDK is synchronous; its clients are not thread-safe and cannot be used after a fork. So each
-task opens its own client. Every exception of the SDK and of its HTTP library is raised again as
-`SandboxUnavailableError`. The SDK has no types, and our folder docker/ hides it from mypy.
+task has a client for itself, which its own process has opened. Every exception of the SDK and of
+its HTTP library is raised again as `SandboxUnavailableError`. The SDK has no types, and our folder
+docker/ hides it from mypy.
 """
 
 import os
 import socket
+import weakref
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import requests
@@ -47,6 +50,10 @@ class ContainerGoneError(SandboxUnavailableError):
     """There is no container of this name or id."""
 
 
+#: Errors with which the engine has answered as it should: the connection is good.
+_ANSWERED = (NameTakenError, RuntimeUnknownError, ContainerGoneError)
+
+
 class _Api(APIClient):  # type: ignore[misc]  # - the SDK has no types
     """The SDK's client with a timeout for every call; `attach_socket` sets none."""
 
@@ -68,12 +75,15 @@ def is_listening(socket_path: str) -> bool:
 
 
 class Engine:
-    """Opens clients of one engine; may be shared between threads, holds no connection."""
+    """Lends clients of one engine; may be shared between threads, and used after a fork."""
 
     def __init__(self, socket_path: str) -> None:
         """Take the path of the engine's unix socket; nothing is opened yet."""
         self._socket_path = socket_path
         self._api_version: str | None = None
+        #: Clients that nobody uses, each with the process that has opened it.
+        self._idle: deque[tuple[int, _Api]] = deque()
+        weakref.finalize(self, _close_all, self._idle)
         self._runtimes: Runtimes | None = None
 
     def runtimes(self, client: "EngineClient") -> Runtimes:
@@ -88,21 +98,51 @@ class Engine:
 
     @contextmanager
     def client(self, timeout_s: float = CALL_TIMEOUT_S) -> Iterator["EngineClient"]:
-        """Open a client for one thread and one task."""
+        """Lend a client to one thread for one task; it is kept for the next one in this process.
+
+        A client that failed is closed. One that was opened before a fork is never used after it.
+        """
         try:
-            self._check_listening(timeout_s)
-            if self._api_version is None:
-                self._api_version = self._negotiate_version(timeout_s)
-            with self._open(self._api_version, timeout_s) as api:
+            with translated():
+                self._check_listening(timeout_s)
+            api = self._take(timeout_s)
+            try:
                 yield EngineClient(api)
+            except _ANSWERED:
+                self._idle.append((os.getpid(), api))
+                raise
+            except BaseException:
+                api.close()
+                raise
+            self._idle.append((os.getpid(), api))
+        except _ANSWERED:
+            raise
         except SandboxUnavailableError:
             # The engine may have been replaced by one with another version.
             self._api_version = None
+            self.close()
             raise
+
+    def close(self) -> None:
+        """Close the clients that are kept; further ones can be opened."""
+        _close_all(self._idle)
+
+    def _take(self, timeout_s: float) -> _Api:
+        """Return a client that nobody else has, and that this process has opened."""
+        with suppress(IndexError):  # none is idle
+            while True:
+                pid, api = self._idle.pop()
+                if pid == os.getpid():
+                    api.timeout = timeout_s
+                    return api
+                api.close()  # it closes the descriptor of this process, not the connection
+        if self._api_version is None:
+            self._api_version = self._negotiate_version(timeout_s)
+        return self._open(self._api_version, timeout_s)
 
     def _check_listening(self, timeout_s: float) -> None:
         """Raise an error if no process listens: the SDK leaks its socket if it cannot connect."""
-        with translated(), socket.socket(socket.AF_UNIX) as probe:
+        with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(timeout_s)
             probe.connect(self._socket_path)
 
@@ -119,6 +159,12 @@ class Engine:
         newest = min(_version(facts["ApiVersion"]), _NEWEST_API)
         oldest = _version(facts.get("MinAPIVersion", "1.24"))
         return ".".join(map(str, max(newest, oldest)))
+
+
+def _close_all(idle: deque[tuple[int, _Api]]) -> None:
+    with suppress(IndexError):  # also if another thread takes the last one
+        while True:
+            idle.pop()[1].close()
 
 
 class EngineClient:
