@@ -34,7 +34,8 @@ _ADVICE: Final = MappingProxyType(
         "claim": "The database takes long to write: see the disk of the state folder and "
         "SQLITE_SYNCHRONOUS, or the way to TURSO_CONNECTION_URL.",
         "prepare": "Starting a container takes long. Docker's processors and disk set its time, "
-        "and how many start at once: WORKER_CONCURRENCY.",
+        "and how many start at once: WORKER_CONCURRENCY. A sandbox of the pool (POOL_SIZE) is "
+        "started before its scan comes.",
         "bind": "The egress gateway takes long: the processors are busy, or sandboxes open many "
         "connections.",
         "fetch": "It is the page, its server and the network. More scans at a time help while "
@@ -52,7 +53,7 @@ _ADVICE: Final = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
-    """What this host has, now."""
+    """What this host has now, and how it is set up."""
 
     name: str
     #: Processors that this process may use.
@@ -60,6 +61,10 @@ class HostFacts:
     #: Processes that run or wait for a processor, on average over the last minute.
     load: float
     available_memory_bytes: int
+    #: WORKER_CONCURRENCY, for the case that no worker runs.
+    concurrency: int
+    #: POOL_SIZE; None where no pool is possible.
+    pool_size: str | None
 
     @property
     def is_busy(self) -> bool:
@@ -107,24 +112,23 @@ def throughput(
     figures: PathFigures,
     workers: Sequence[WorkerHeartbeat],
     host: HostFacts,
-    *,
-    concurrency: int,
 ) -> Throughput | None:
-    """Return the limits of the throughput; None without complete attempts.
-
-    `concurrency` is that of the settings, which is used if no worker runs.
-    """
+    """Return what bounds the throughput; None without attempts that went the whole way."""
     whole = [attempt for attempt in attempts if is_complete(attempt)]
     if figures.first_at is None or figures.last_at is None:
         return None
     window_s = max((figures.last_at - figures.first_at).total_seconds(), 0.001)
-    slots = sum(worker.concurrency for worker in workers) or concurrency
+    slots = sum(worker.concurrency for worker in workers) or host.concurrency
     # Failed attempts occupied workers too.
     at_once = sum(map(_held_s, attempts)) / window_s
     # There are no facts about other hosts.
     here = host if {worker.host for worker in workers} <= {host.name} else None
     limits = sorted(_limits(whole, slots, here), key=lambda limit: limit.scans_per_s)
-    findings = (*_load(whole, at_once, slots, here), *_cold(figures), *_longest(figures))
+    findings = (
+        *_load(whole, at_once, slots, here),
+        *_cold(figures, host.pool_size),
+        *_longest(figures),
+    )
     return Throughput(
         scans_per_s=len(whole) / window_s,
         at_once=at_once,
@@ -204,17 +208,30 @@ def _load(
         )
 
 
-def _cold(figures: PathFigures) -> Iterator[Finding]:
+def _cold(figures: PathFigures, pool_size: str | None) -> Iterator[Finding]:
     counts = {kind.start_kind: kind.attempts for kind in figures.kinds}
     cold = counts.get("cold", 0)
-    if not counts.get("warm") or cold <= MANY_COLD * figures.attempts:
+    if pool_size is None or cold <= MANY_COLD * figures.attempts:
         return
-    yield Finding(
-        part="pool",
-        text=f"{cold / figures.attempts:.0%} of the sandboxes were started cold: the pool was "
-        "empty.",
-        advice="Raise POOL_SIZE, if there is memory for more sandboxes that wait.",
-    )
+    text = f"{cold / figures.attempts:.0%} of the sandboxes were started cold"
+    if pool_size == "0":
+        yield Finding(
+            part="pool",
+            text=f"{text}: there is no pool now (POOL_SIZE=0).",
+            advice="With POOL_SIZE=auto, scans do not wait for the start of a container.",
+        )
+    elif counts.get("warm"):
+        yield Finding(
+            part="pool",
+            text=f"{text}: the pool was empty (POOL_SIZE={pool_size}).",
+            advice="A higher number in POOL_SIZE keeps more sandboxes ready, if there is memory.",
+        )
+    else:
+        yield Finding(
+            part="pool",
+            text=f"{text}: no pool was ready (POOL_SIZE={pool_size}).",
+            advice="`safeurl status` shows the pool, and the log of the worker what it lacks.",
+        )
 
 
 def _longest(figures: PathFigures) -> Iterator[Finding]:

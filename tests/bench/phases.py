@@ -19,7 +19,6 @@ from typing import Any
 
 from safeurl.service import Service
 from safeurl.services.submit import Submission
-from safeurl.settings.core import SETTING_NAMES
 from tests.bench.phase_chart import chart
 from tests.support.documents import DOCS
 from tests.support.pages import PageServer, html
@@ -31,12 +30,11 @@ _WARM_UP = 5
 _PAUSE_S = 1.0
 _LONGEST_S = 60.0
 _PAGE, _PICTURE = DOCS / "performance.md", DOCS / "phases.svg"
-#: Settings for each kind of start. Without a pool, all starts are cold.
-_SETTINGS: Mapping[str, Mapping[str, str]] = (
-    {"warm": {"POOL_SIZE": "2"}, "cold": {"POOL_SIZE": "0"}}
-    if "POOL_SIZE" in SETTING_NAMES
-    else {"cold": {}}
-)
+#: Settings for each kind of start.
+_SETTINGS: Mapping[str, Mapping[str, str]] = {
+    "warm": {"POOL_SIZE": "2"},
+    "cold": {"POOL_SIZE": "0"},
+}
 
 
 def measure(start_kind: str, scans: int) -> Mapping[str, Any]:

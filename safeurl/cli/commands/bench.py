@@ -55,7 +55,7 @@ def bench(
     settings = read_settings()
     attempts, workers = asyncio.run(_read(settings, last, begin, now))
     figures = path_figures(attempts)
-    found = throughput(attempts, figures, workers, _host(), concurrency=settings.worker_concurrency)
+    found = throughput(attempts, figures, workers, _host(settings))
     screen = Screen()
     if as_document:
         screen.document(_document(figures, found), indent=2)
@@ -88,12 +88,15 @@ def begin_of(text: str, now: datetime) -> datetime:
     return at
 
 
-def _host() -> HostFacts:
+def _host(settings: Settings) -> HostFacts:
     return HostFacts(
         name=socket.gethostname(),
         processors=len(os.sched_getaffinity(0)),
         load=os.getloadavg()[0],
         available_memory_bytes=_available_memory(),
+        concurrency=settings.worker_concurrency,
+        # Docker's bridge has no pool.
+        pool_size=settings.pool_size if settings.container_network == "none" else None,
     )
 
 

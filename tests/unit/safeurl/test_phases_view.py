@@ -12,7 +12,14 @@ from safeurl.services.throughput import HostFacts, throughput
 from tests.support.attempt_rows import COLD, make_attempt
 from tests.support.builders import make_beat
 
-_HOST = HostFacts(name="host-1", processors=2, load=0.3, available_memory_bytes=10**9)
+_HOST = HostFacts(
+    name="host-1",
+    processors=2,
+    load=0.3,
+    available_memory_bytes=10**9,
+    concurrency=5,
+    pool_size="auto",
+)
 _BLOCKS = set("█▏▎▍▌▋▊▉")
 
 
@@ -28,7 +35,7 @@ def _shown(
     file = file or StringIO()
     console = Console(file=file, force_terminal=on_terminal, width=width, color_system=None)
     figures = path_figures(attempts)
-    found = throughput(attempts, figures, [make_beat()], _HOST, concurrency=5)
+    found = throughput(attempts, figures, [make_beat()], _HOST)
     print_phases(Screen(console), figures, found)
     return [line.rstrip() for line in file.getvalue().splitlines()]
 

@@ -13,7 +13,14 @@ from safeurl.services.throughput import HostFacts, Throughput, throughput
 from tests.support.attempt_rows import COLD, WARM, make_attempt
 from tests.support.builders import NOW, make_beat
 
-_HOST = HostFacts(name="host-1", processors=2, load=0.3, available_memory_bytes=10**9)
+_HOST = HostFacts(
+    name="host-1",
+    processors=2,
+    load=0.3,
+    available_memory_bytes=10**9,
+    concurrency=3,
+    pool_size="auto",
+)
 
 
 def _found(
@@ -21,7 +28,7 @@ def _found(
     workers: Sequence[WorkerHeartbeat] = (make_beat(),),
     host: HostFacts = _HOST,
 ) -> Throughput:
-    found = throughput(attempts, path_figures(attempts), workers, host, concurrency=3)
+    found = throughput(attempts, path_figures(attempts), workers, host)
     assert found is not None
     return found
 
@@ -103,13 +110,26 @@ def test_without_workers_the_settings_say_how_many() -> None:
     assert _found(_in_a_row(10, 1000.0), []).slots == 3
 
 
-def test_an_empty_pool_is_said() -> None:
-    """Where warm sandboxes are used at all."""
-    attempts = [*_in_a_row(9, 1000.0), *_in_a_row(1, 1000.0, COLD)]
-    (pool,) = [each for each in _found(attempts).findings if each.part == "pool"]
-    assert pool.text.startswith("10% of the sandboxes were started cold")
-    for all_alike in (_in_a_row(10, 1000.0), _in_a_row(10, 1000.0, COLD)):
-        assert not [each for each in _found(all_alike).findings if each.part == "pool"]
+@pytest.mark.parametrize(
+    ("warm", "pool_size", "said"),
+    [
+        (9, "auto", "10% of the sandboxes were started cold: the pool was empty (POOL_SIZE=auto)."),
+        (9, "4", "10% of the sandboxes were started cold: the pool was empty (POOL_SIZE=4)."),
+        (9, "0", "10% of the sandboxes were started cold: there is no pool now (POOL_SIZE=0)."),
+        (0, "0", "100% of the sandboxes were started cold: there is no pool now (POOL_SIZE=0)."),
+        (0, "2", "100% of the sandboxes were started cold: no pool was ready (POOL_SIZE=2)."),
+        (0, None, None),
+        (9, None, None),
+        (99, "auto", None),
+    ],
+)
+def test_cold_starts_are_explained(warm: int, pool_size: str | None, said: str | None) -> None:
+    """By what the pool is, and only if they are many and a pool is possible."""
+    attempts = [*_in_a_row(warm, 1000.0), *_in_a_row(1, 1000.0, COLD)]
+    host = replace(_HOST, pool_size=pool_size)
+    found = [each for each in _found(attempts, host=host).findings if each.part == "pool"]
+    assert [each.text for each in found] == ([said] if said else [])
+    assert all(each.advice for each in found)
 
 
 def test_the_longest_phase_of_each_kind_is_named() -> None:
@@ -130,4 +150,4 @@ def test_a_single_attempt_has_figures() -> None:
 
 def test_without_attempts_nothing_is_said() -> None:
     """There is nothing to say it from."""
-    assert throughput([], path_figures([]), [make_beat()], _HOST, concurrency=3) is None
+    assert throughput([], path_figures([]), [make_beat()], _HOST) is None
