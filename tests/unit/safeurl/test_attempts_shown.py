@@ -48,7 +48,9 @@ def test_a_terminal_shows_how_each_attempt_ended_and_what_is_known() -> None:
     print_attempts(Screen(console), [_FIRST, _SECOND])
     _, first, second = _shown(console).splitlines()
     assert "lease_lost after 2.50 s, counts as a failure" in first
-    known = "container id 0123456789ab, start kind cold, run 812 ms, bytes in 20,480"
+    known = (
+        "fetch 1,234 ms, container id 0123456789ab, start kind cold, run 812 ms, bytes in 20,480"
+    )
     assert f"{known}, peak memory bytes 67,108,864, exit code 137, oom killed" in first
     assert first.rstrip().endswith("oom killed; phases in ms: push 3, fetch 1,234")
     assert second.split() == ["2", "03:04:05Z", "running", "w2"]

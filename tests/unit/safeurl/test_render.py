@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from io import StringIO
+from typing import Any
 
 import msgspec
 import pytest
@@ -111,18 +112,18 @@ def test_nothing_is_dropped_where_a_table_has_no_room(width: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "shown"),
+    ("changes", "shown"),
     [
-        ('{"exit_code":null,"error":null,"ms":{"fetch":31.6}}', "report after 32 ms"),
-        ('{"exit_code":1,"error":null,"ms":{"fetch":31.6}}', "status 1 after 32 ms"),
-        ('{"exit_code":null,"error":"No space.","ms":{}}', "No space."),
+        ({"run_ms": None, "exit_code": None, "fetch_ms": 31.6}, "fetch 32 ms"),
+        ({"run_ms": None, "exit_code": 1, "fetch_ms": 31.6}, "fetch 32 ms, exit code 1"),
     ],
 )
-def test_what_is_known_of_a_sandbox_is_shown_in_short(facts: str, shown: str) -> None:
+def test_what_is_known_of_a_sandbox_is_shown_in_short(changes: dict[str, Any], shown: str) -> None:
     """A sandbox whose report was complete was not waited for, so it has no exit status."""
+    # Any: the values are those of whatever field a case changes.
     console = Console(file=StringIO(), force_terminal=True, width=80, color_system=None)
     entry = next(each for each in TRAIL if each.event == "sandbox")
-    print_audit(Screen(console), [replace(entry, detail=facts)])
+    print_audit(Screen(console), [entry], [replace(ATTEMPT, **changes)])
     assert isinstance(console.file, StringIO)
     assert shown in console.file.getvalue()
 
