@@ -1,6 +1,5 @@
 """DNS servers that do not support EDNS get a second query without it."""
 
-import asyncio
 from collections.abc import Callable
 
 import dns.message
@@ -76,9 +75,9 @@ def _truncated(over_tcp: _OnEdns) -> _OnEdns:
     return answer
 
 
-def _ask(name: str, *servers: DnsServer, resolver: Resolver | None = None) -> tuple[str, ...]:
+async def _ask(name: str, *servers: DnsServer, resolver: Resolver | None = None) -> tuple[str, ...]:
     made = resolver or _resolver(*servers)
-    return asyncio.run(made.addresses(name))
+    return await made.addresses(name)
 
 
 def _resolver(*servers: DnsServer) -> Resolver:
@@ -106,49 +105,49 @@ def _resolver(*servers: DnsServer) -> Resolver:
         _truncated(_noise),
     ],
 )
-def test_a_server_that_does_not_take_edns_is_asked_without(on_edns: _OnEdns) -> None:
+async def test_a_server_that_does_not_take_edns_is_asked_without(on_edns: _OnEdns) -> None:
     """After such a server was found, the next look-ups do not try EDNS first."""
     with DnsServer(on_edns=on_edns) as server:
         server.add("site.test", _ADDRESS)
         server.add("long.test", _ADDRESS, truncate=True)
         resolver = _resolver(server)
-        assert _ask("site.test", resolver=resolver) == (_ADDRESS,)
+        assert await _ask("site.test", resolver=resolver) == (_ADDRESS,)
         tried = len(server.with_edns)
         assert tried
-        assert _ask("site.test", resolver=resolver) == (_ADDRESS,)
-        assert _ask("long.test", resolver=resolver) == (_ADDRESS,)
+        assert await _ask("site.test", resolver=resolver) == (_ADDRESS,)
+        assert await _ask("long.test", resolver=resolver) == (_ADDRESS,)
         with pytest.raises(ResolveError) as caught:
-            _ask("missing.test", resolver=resolver)
+            await _ask("missing.test", resolver=resolver)
     assert caught.value.outcome is Outcome.DNS_NXDOMAIN
     assert len(server.with_edns) == tried
 
 
 @pytest.mark.parametrize("on_edns", [_code("FORMERR"), _silent, _code("NOTIMP", echo=False)])
-def test_a_name_that_is_missing_is_found_missing_without_edns(on_edns: _OnEdns) -> None:
+async def test_a_name_that_is_missing_is_found_missing_without_edns(on_edns: _OnEdns) -> None:
     """The result of the second query counts, also if it has no address."""
     with DnsServer(on_edns=on_edns) as server, pytest.raises(ResolveError) as caught:
-        _ask("missing.test", server)
+        await _ask("missing.test", server)
     assert caught.value.outcome is Outcome.DNS_NXDOMAIN
 
 
 @pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED", "NOTIMP"])
-def test_a_name_that_fails_either_way_says_nothing_of_the_server(rcode: str) -> None:
+async def test_a_name_that_fails_either_way_says_nothing_of_the_server(rcode: str) -> None:
     """The next name is looked up with EDNS again."""
     with DnsServer() as server:
         server.fail("broken.test", rcode)
         server.add("site.test", _ADDRESS)
         resolver = _resolver(server)
         with pytest.raises(ResolveError) as caught:
-            _ask("broken.test", resolver=resolver)
+            await _ask("broken.test", resolver=resolver)
         tried = len(server.with_edns)
-        assert _ask("site.test", resolver=resolver) == (_ADDRESS,)
+        assert await _ask("site.test", resolver=resolver) == (_ADDRESS,)
     assert caught.value.outcome is Outcome.DNS_FAILED
     assert len(server.with_edns) == tried + 2
     assert [asked for asked in server.questions if asked[0] == "site.test"] == server.with_edns[-2:]
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_only_the_server_that_drops_edns_is_asked_without(*, first: bool) -> None:
+async def test_only_the_server_that_drops_edns_is_asked_without(*, first: bool) -> None:
     """Of two servers, the good one is still queried with EDNS, in either order."""
     with DnsServer(on_edns=_silent) as old, DnsServer() as new:
         for server in (old, new):
@@ -156,15 +155,17 @@ def test_only_the_server_that_drops_edns_is_asked_without(*, first: bool) -> Non
             server.fail("other.test", "REFUSED")
         resolver = _resolver(*((old, new) if first else (new, old)))
         for _ in range(2):
-            assert _ask("site.test", resolver=resolver) == (_ADDRESS,)
+            assert await _ask("site.test", resolver=resolver) == (_ADDRESS,)
         # The first server refuses this name, so both are queried.
         with pytest.raises(ResolveError):
-            _ask("other.test", resolver=resolver)
+            await _ask("other.test", resolver=resolver)
     assert len(old.with_edns) == 2
     assert ("other.test", "A", "udp") in new.with_edns
 
 
-def test_a_server_that_only_answers_with_edns_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_only_answers_with_edns_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A slow response to the first query is accepted after the second one was sent."""
     monkeypatch.setattr("worker.egress.gateway.dns.nameserver._FALLBACK_SHARE", 0.0)
 
@@ -178,11 +179,11 @@ def test_a_server_that_only_answers_with_edns_is_found(monkeypatch: pytest.Monke
         server.ignore("site.test")
         resolver = _resolver(server)
         for _ in range(2):
-            assert _ask("site.test", resolver=resolver) == (_ADDRESS,)
+            assert await _ask("site.test", resolver=resolver) == (_ADDRESS,)
     assert len(server.with_edns) == 4
 
 
-def test_a_server_gets_another_chance_with_edns() -> None:
+async def test_a_server_gets_another_chance_with_edns() -> None:
     """The server may have been replaced by then, or a packet was lost."""
     now_s = 1000.0
     asked = []
@@ -192,10 +193,8 @@ def test_a_server_gets_another_chance_with_edns() -> None:
         for step_s in (0.0, WITHOUT_EDNS_S - 1.0, 2.0, 1.0):
             now_s += step_s
             request = dns.message.make_query("site.test", "A", use_edns=0)
-            answer = asyncio.run(
-                nameserver.async_query(
-                    request, 2.0, None, 0, max_size=False, backend=get_default_backend()
-                )
+            answer = await nameserver.async_query(
+                request, 2.0, None, 0, max_size=False, backend=get_default_backend()
             )
             assert [rrset.to_text() for rrset in answer.answer] == [f"site.test. 0 IN A {_ADDRESS}"]
             asked.append(len(server.with_edns))

@@ -1,6 +1,5 @@
 """`rediss:`: the queue over TLS, and servers with a wrong identity."""
 
-import asyncio
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,49 +41,42 @@ def _settings(folder: Path, port: int, host: str = "localhost", **more: str) -> 
     return Settings.read({"REDIS_URL": f"rediss://{host}:{port}", "REDIS_TLS_CA": str(ca), **more})
 
 
-def _ping(settings: Settings) -> int:
-    async def ping() -> int:
-        queue = make_queue(settings)
-        try:
-            return await queue.ping()
-        finally:
-            await queue.close()
-
-    return asyncio.run(ping())
-
-
-def _round_trip(settings: Settings) -> None:
-    """Push a wake-up and take it, as the API and a worker do."""
-    scan_id = new_scan_id(datetime.now(UTC))
-
-    async def push() -> None:
-        queue = make_queue(settings)
-        await queue.push([scan_id])
+async def _ping(settings: Settings) -> int:
+    queue = make_queue(settings)
+    try:
+        return await queue.ping()
+    finally:
         await queue.close()
 
-    asyncio.run(push())
+
+async def _round_trip(settings: Settings) -> None:
+    """Push a wake-up and take it, as the API and a worker do."""
+    scan_id = new_scan_id(datetime.now(UTC))
+    queue = make_queue(settings)
+    await queue.push([scan_id])
+    await queue.close()
     connection = redis_server(settings).connect_worker(40)
     assert take(connection, 5) == Wakeup(TASK, scan_id)
     connection.close()
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_wake_ups_pass_over_tls(tmp_path: Path, host: str) -> None:
+async def test_wake_ups_pass_over_tls(tmp_path: Path, host: str) -> None:
     """With a certificate of the named authority for the named host or address."""
     good = make_certificate("localhost", "127.0.0.1", issuer=_AUTHORITY)
     with _server(tmp_path, good) as port:
-        _round_trip(_settings(tmp_path, port, host))
+        await _round_trip(_settings(tmp_path, port, host))
 
 
-def test_a_certificate_of_our_own_is_shown(tmp_path: Path) -> None:
+async def test_a_certificate_of_our_own_is_shown(tmp_path: Path) -> None:
     """A server that needs one accepts it; without it nothing works."""
     good = make_certificate("localhost", issuer=_AUTHORITY)
     ours = make_certificate("worker", issuer=_AUTHORITY).write(tmp_path / "ours.pem")
     pair = {"REDIS_TLS_CERT": str(ours), "REDIS_TLS_KEY": str(ours)}
     with _server(tmp_path, good, client_authority=_AUTHORITY) as port:
-        _round_trip(_settings(tmp_path, port, **pair))
+        await _round_trip(_settings(tmp_path, port, **pair))
         with pytest.raises(QueueUnavailableError):
-            _ping(_settings(tmp_path, port))
+            await _ping(_settings(tmp_path, port))
 
 
 @pytest.mark.parametrize(
@@ -98,26 +90,26 @@ def test_a_certificate_of_our_own_is_shown(tmp_path: Path) -> None:
     ],
     ids=["other-name", "address-only", "other-authority", "self-signed", "expired"],
 )
-def test_a_certificate_that_is_not_trusted_is_told(
+async def test_a_certificate_that_is_not_trusted_is_told(
     tmp_path: Path, certificate: Certificate, words: str
 ) -> None:
     """No setting turns this off; the message gives the reason."""
     trouble = pytest.raises(QueueUnavailableError, match="certificate that is not trusted")
     with _server(tmp_path, certificate) as port, trouble as told:
-        _ping(_settings(tmp_path, port))
+        await _ping(_settings(tmp_path, port))
     assert words in str(told.value)
 
 
-def test_the_systems_authorities_do_not_know_ours(tmp_path: Path) -> None:
+async def test_the_systems_authorities_do_not_know_ours(tmp_path: Path) -> None:
     """Without REDIS_TLS_CA a certificate has to be of an authority that the system trusts."""
     good = make_certificate("localhost", issuer=_AUTHORITY)
     with _server(tmp_path, good) as port:
         settings = Settings.read({"REDIS_URL": f"rediss://localhost:{port}"})
         with pytest.raises(QueueUnavailableError, match="not trusted"):
-            _ping(settings)
+            await _ping(settings)
 
 
-def test_a_server_without_tls_is_refused(tmp_path: Path) -> None:
+async def test_a_server_without_tls_is_refused(tmp_path: Path) -> None:
     """A password must never go to a server that answers in clear text."""
     with TcpValkey(tmp_path) as valkey, pytest.raises(QueueUnavailableError):
-        _ping(_settings(tmp_path, valkey.port))
+        await _ping(_settings(tmp_path, valkey.port))
