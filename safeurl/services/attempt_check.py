@@ -1,4 +1,4 @@
-"""Whether the rows of a scan's attempts are what its audit trail tells of them."""
+"""Compares the rows of a scan's attempts with its audit trail."""
 
 from collections.abc import Iterator
 from dataclasses import fields
@@ -19,9 +19,9 @@ _ENDS_NOTHING = frozenset({None, State.ANALYZING})
 
 
 def attempt_faults(trail: Trail) -> Iterator[str]:
-    """Name each attempt whose row differs from the trail, is missing, or has no claim.
+    """Yield a fault for each attempt whose row differs from the trail, is missing, or has no claim.
 
-    Of a scan whose trail is gone, that is said elsewhere, and nothing can be compared.
+    If the trail of the scan is missing, that is another fault, and nothing can be compared.
     """
     if not trail.rows:
         return
@@ -48,10 +48,10 @@ def attempt_faults(trail: Trail) -> Iterator[str]:
 
 
 def _wanted(claim: AuditRow, end: AuditRow | None, *, counts: bool) -> AttemptRow:
-    """Return the row that the claim and the move that ended the attempt have written."""
+    """Return the row that the claim and the final move of the attempt must have written."""
     counted = None
     if end is not None:
-        # Whoever requeues a scan decides; of a final state the outcome decides.
+        # The caller of a requeue decides; for a final state the outcome decides.
         counted = int(counts if end.to_state == State.QUEUED else end.outcome in RETRIED)
     return AttemptRow(
         scan_id=claim.scan_id,
@@ -66,6 +66,6 @@ def _wanted(claim: AuditRow, end: AuditRow | None, *, counts: bool) -> AttemptRo
 
 def _differences(row: AttemptRow, wanted: AttemptRow) -> Iterator[str]:
     for field in fields(AttemptRow):
-        found, told = getattr(row, field.name), getattr(wanted, field.name)
-        if found != told:
-            yield f"Attempt {row.attempt} has {field.name} {found}, but its trail says {told}."
+        found, expected = getattr(row, field.name), getattr(wanted, field.name)
+        if found != expected:
+            yield f"Attempt {row.attempt} has {field.name} {found}, but its trail says {expected}."

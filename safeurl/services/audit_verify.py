@@ -1,9 +1,9 @@
-"""Walking the whole audit trail: every row, every seal over it, and the trail of every scan.
+"""Verifies the audit trail: every row, every seal, and the trail of every scan.
 
-The schema comes first: the triggers and CHECKs are what kept the rows as they should be, and a
-table that somebody replaced, by a view that never ends for one, must not be read.
-What is written while it walks is no fault: rows and seals are looked at up to where they ended
-when the walk began, and each scan is read at one moment with its trail.
+The schema is checked first. Its triggers and CHECKs protect the rows, and a replaced table must not
+be read, because it may be a view that never ends.
+Writes during the verification are not faults: rows and seals are read up to their ends at the
+start, and each scan is read at one moment with its trail.
 """
 
 from collections import deque
@@ -15,27 +15,27 @@ from safeurl.model.seal_check import Difference, compare, explained, is_shaped, 
 from safeurl.ports.audit import AuditLedger
 from safeurl.services.attempt_check import attempt_faults
 
-#: Faults that are kept; of more there is only the number.
+#: The most faults that are listed; further ones are only counted.
 MAX_FAULTS = 50
 
 _ROWS_PAGE = 1_000
 _SEALS_PAGE = 50
 _SCANS_PAGE = 200
 
-#: Differences kept to be explained together, because a row may have moved from one seal's range
-#: to another's.
+#: The most differences that are stored. They are explained together, because a row may have moved
+#: from one seal's range to another's.
 _MAX_DIFFERENCES = 10_000
 
-#: Before every id that SQLite can give.
+#: Lower than every id that SQLite can assign.
 _LOWEST = -(2**63)
 
-#: Told now and then how many rows, seals and scans were seen.
-Tell = Callable[[int, int, int], None]
+#: Called at intervals with the numbers of rows, seals and scans that were read.
+OnProgress = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor:
-    """A seal that was noted down elsewhere: who owns the database cannot change it."""
+    """A seal that was kept in another place, where the owner of the database cannot change it."""
 
     number: int
     sha256: str
@@ -43,46 +43,51 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What a walk has seen."""
+    """The result of a verification."""
 
     rows: int
-    #: Rows after the last seal.
+    #: The number of rows after the last seal.
     unsealed: int
     seals: int
     scans: int
-    #: The last seal, to be kept as an anchor.
+    #: The last seal, which can be kept as an anchor.
     head: Anchor | None
-    #: The first of them, one sentence each.
+    #: The first faults, one sentence each.
     faults: tuple[str, ...]
     fault_count: int
 
 
 async def verify(
-    ledger: AuditLedger, *, anchors: Sequence[Anchor] = (), tell: Tell = lambda *_: None
+    ledger: AuditLedger,
+    *,
+    anchors: Sequence[Anchor] = (),
+    on_progress: OnProgress = lambda *_: None,
 ) -> Verification:
-    """Walk everything with bounded memory and name what is wrong."""
-    walk = _Walk(ledger, anchors, tell)
-    if not await walk.schema():
-        return walk.verification()
+    """Verify the complete trail with limited memory, and return its faults."""
+    verifier = _Verifier(ledger, anchors, on_progress)
+    if not await verifier.schema():
+        return verifier.verification()
     last_row, last_seal = await ledger.last_numbers()
-    await walk.rows_before_the_first()
-    await walk.seals(last_seal)
-    await walk.rows_after_the_seals(last_row)
-    await walk.beyond(last_row, last_seal)
-    await walk.trails()
-    return walk.verification()
+    await verifier.rows_before_the_first()
+    await verifier.seals(last_seal)
+    await verifier.rows_after_the_seals(last_row)
+    await verifier.beyond(last_row, last_seal)
+    await verifier.trails()
+    return verifier.verification()
 
 
-class _Walk:
-    """One walk: where it stands and what it found."""
+class _Verifier:
+    """One verification: its position and its findings."""
 
-    def __init__(self, ledger: AuditLedger, anchors: Sequence[Anchor], tell: Tell) -> None:
+    def __init__(
+        self, ledger: AuditLedger, anchors: Sequence[Anchor], on_progress: OnProgress
+    ) -> None:
         self._ledger = ledger
         self._anchors = list(anchors)
-        self._tell = tell
+        self._on_progress = on_progress
         self._rows = _Rows(ledger)
         self._previous: Seal | None = None
-        #: Up to which id rows are sealed.
+        #: The last id of the last seal.
         self._sealed_to = 0
         self._unsealed = self._seals = self._scans = 0
         self._differences: list[Difference] = []
@@ -90,7 +95,7 @@ class _Walk:
         self._fault_count = 0
 
     async def schema(self) -> bool:
-        """Compare the schema, then the rows with its rules; tell whether the rows may be read."""
+        """Check the schema, then the rows by its rules; return whether the rows may be read."""
         faults = await self._ledger.schema_faults()
         self._add(fault.text for fault in faults)
         risk = max((fault.risk for fault in faults), default=Risk.NONE)
@@ -103,12 +108,12 @@ class _Walk:
         return risk is not Risk.READING
 
     async def rows_before_the_first(self) -> None:
-        """Rows are numbered from 1."""
+        """Report rows with an id below 1."""
         async for row in self._rows.upto(0):
             self._add([f"Row {row.id} (scan {row.scan_id}) was put in before the first."])
 
     async def seals(self, last: int) -> None:
-        """Each follows on the one before, and its rows are what was sealed."""
+        """Check that each seal continues the previous one and matches its rows."""
         after = _LOWEST
         while page := await self._ledger.seals(after=after, limit=_SEALS_PAGE):
             for seal in page:
@@ -137,9 +142,9 @@ class _Walk:
         await self._rows.skip_to(seal.first_id)
         faults, differences = compare(seal, [row async for row in self._rows.upto(seal.last_id)])
         self._add(faults)
-        room = _MAX_DIFFERENCES - len(self._differences)
-        self._differences += differences[:room]
-        self._fault_count += len(differences[room:])
+        space = _MAX_DIFFERENCES - len(self._differences)
+        self._differences += differences[:space]
+        self._fault_count += len(differences[space:])
         self._sealed_to = seal.last_id
         self._report()
 
@@ -153,7 +158,7 @@ class _Walk:
         ]
 
     async def rows_after_the_seals(self, last: int) -> None:
-        """No id is left out up to the last one that was given."""
+        """Check that no id after the last seal is missing, up to the last assigned one."""
         if self._sealed_to > last:
             self._add([f"Rows are sealed to {self._sealed_to}, but only {last} were counted."])
         expected = self._sealed_to + 1
@@ -168,7 +173,7 @@ class _Walk:
             self._add([f"{missing(expected, last)}: the tail of the trail was cut off."])
 
     async def beyond(self, last_row: int, last_seal: int) -> None:
-        """Count anew: what came meanwhile is in it, and what lies above it was forged."""
+        """Read the counters again: rows and seals above them were forged, others are new."""
         rows = await self._ledger.rows(after=max(last_row, self._sealed_to), limit=_ROWS_PAGE)
         seals = await self._ledger.seals(after=last_seal, limit=_SEALS_PAGE)
         row_count, seal_count = await self._ledger.last_numbers()
@@ -184,7 +189,7 @@ class _Walk:
         )
 
     async def trails(self) -> None:
-        """Each trail is a legal life that ends where its scan stands and tells its attempts."""
+        """Check that the trail of each scan is legal, and matches the scan and its attempts."""
         after = ""
         while page := await self._ledger.trails(after=after, limit=_SCANS_PAGE):
             for trail in page:
@@ -195,7 +200,7 @@ class _Walk:
             after = page[-1].scan_id
 
     def verification(self) -> Verification:
-        """Return what was seen."""
+        """Return the result."""
         head = self._previous
         return Verification(
             rows=self._rows.seen,
@@ -217,23 +222,23 @@ class _Walk:
                 self._faults.append(fault)
 
     def _report(self) -> None:
-        self._tell(self._rows.seen, self._seals, self._scans)
+        self._on_progress(self._rows.seen, self._seals, self._scans)
 
 
 class _Rows:
-    """The rows in order of id, read by the page."""
+    """The rows in order of their ids, read in pages."""
 
     def __init__(self, ledger: AuditLedger) -> None:
         self._ledger = ledger
         self._after = _LOWEST
         self._page: deque[AuditRow] = deque()
-        #: How many came by, and the id of the furthest of them.
+        #: The number of different rows that were read, and their highest id.
         self.seen = 0
         self._furthest = _LOWEST
 
     async def upto(self, last: int) -> AsyncIterator[AuditRow]:
-        """Return the next rows, up to the id `last`."""
-        while self._page or await self._turn():
+        """Yield the next rows, up to the id `last`."""
+        while self._page or await self._next_page():
             while self._page and self._page[0].id <= last:
                 row = self._page.popleft()
                 if row.id > self._furthest:
@@ -244,14 +249,14 @@ class _Rows:
                 return
 
     async def skip_to(self, first: int) -> None:
-        """Have the id `first` come next, wherever a forged seal begins."""
+        """Continue with the id `first`, also backwards: a forged seal may begin anywhere."""
         if first <= self._furthest:
             self._page.clear()
             self._after = first - 1
         async for _ in self.upto(first - 1):
             pass
 
-    async def _turn(self) -> bool:
+    async def _next_page(self) -> bool:
         self._page.extend(await self._ledger.rows(after=self._after, limit=_ROWS_PAGE))
         if self._page:
             self._after = self._page[-1].id
@@ -261,7 +266,7 @@ class _Rows:
 def _chain_faults(previous: Seal | None, seal: Seal, sealed_to: int) -> Iterable[str]:
     number = previous.number if previous else 0
     if seal.number > number + 1:
-        # That it does not follow on the last one there is needs no sentence of its own.
+        # The missing seals are reported; the broken chain between them needs no other sentence.
         yield from _missing_seals(number + 1, seal.number - 1)
         if seal.first_id > sealed_to + 1:
             yield f"Rows {sealed_to + 1} to {seal.first_id - 1} lie under no seal."

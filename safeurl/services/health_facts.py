@@ -1,4 +1,4 @@
-"""Gathering the facts of health: from the database and the queue, never from Docker."""
+"""Reads the facts for health from the database and the queue, never from Docker."""
 
 from dataclasses import fields, replace
 from datetime import datetime
@@ -14,16 +14,16 @@ from safeurl.ports.workers import WorkerList
 from safeurl.printable import clean, counted
 from safeurl.services.health import LOST_MEMORY, WORKER_SILENCE, Disk, Health, LocalSystem, Part
 
-#: Scans of each kind that health looks at for rows that cannot be read.
+#: The number of scans of each kind that health reads to find unreadable rows.
 _LOOK = 10
 #: The longest host name of DNS has 253 characters.
 _MAX_NAME = 255
-#: A sentence or two; the texts of Docker's errors have no bound.
+#: A sentence or two; the texts of Docker's errors have no limit.
 _MAX_REASON = 600
 
 
 class HealthStore(StorePing, WorkerList, MetricsReader, Backlog, Protocol):
-    """What gathering the facts uses."""
+    """The parts of the database that health needs."""
 
 
 async def read_health(
@@ -34,17 +34,17 @@ async def read_health(
     disk: Disk | None,
     system: LocalSystem,
 ) -> Health:
-    """Return what works; never raises for a part that does not."""
+    """Return the health; a part that does not work raises no error."""
     try:
         await store.ping()
-        heard = [_bounded(each) for each in await store.workers(since=now - LOST_MEMORY)]
+        known = [_bounded(each) for each in await store.workers(since=now - LOST_MEMORY)]
         metrics = await store.metrics(now=now)
         unreadable = await _unreadable(store, now)
         database = Part(ok=True, detail="The database answers.")
     except UnavailableError as error:
         is_absent = isinstance(error, StoreAbsentError)
         database = Part(ok=False, detail=str(error), is_absent=is_absent)
-        heard, metrics, unreadable = [], None, ()
+        known, metrics, unreadable = [], None, ()
     queue_part, refused = await read_queue(queue)
     silent_since = now - WORKER_SILENCE
     return Health(
@@ -53,8 +53,8 @@ async def read_health(
         queue=queue_part,
         refused_jobs=refused,
         unreadable=unreadable,
-        workers=tuple(each for each in heard if each.beat_at >= silent_since),
-        silent=tuple(each for each in heard if each.beat_at < silent_since),
+        workers=tuple(each for each in known if each.beat_at >= silent_since),
+        silent=tuple(each for each in known if each.beat_at < silent_since),
         metrics=metrics,
         disk=disk,
         system=system,
@@ -74,7 +74,7 @@ async def read_queue(queue: WakeQueue) -> tuple[Part, int]:
 
 
 def _bounded(beat: WorkerHeartbeat) -> WorkerHeartbeat:
-    """Return the heartbeat with each text as one short line, whoever wrote the row."""
+    """Return the heartbeat with each text as one short line, because the row may be forged."""
     parts = {
         field.name: replace(part, reason=clean(part.reason, _MAX_REASON))
         for field in fields(WorkerParts)
@@ -89,9 +89,9 @@ def _bounded(beat: WorkerHeartbeat) -> WorkerHeartbeat:
 
 
 async def _unreadable(store: Backlog, now: datetime) -> tuple[str, ...]:
-    """Return the scans that cannot be read, of those whose turn is next or that are held.
+    """Return the scans that cannot be read, of those that are due next or leased.
 
-    A scan that nobody can take up comes to stand there.
+    A scan that no worker can claim stays among these.
     """
     found: list[str] = []
     await store.due(now=now, limit=_LOOK, on_unreadable=found.append)

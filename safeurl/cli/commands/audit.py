@@ -20,7 +20,7 @@ from safeurl.errors import RequestError, ScanNotFoundError
 from safeurl.model.attempt import Attempt
 from safeurl.model.scan import AuditEntry
 from safeurl.printable import counted
-from safeurl.services.audit_verify import Anchor, Tell, Verification, verify
+from safeurl.services.audit_verify import Anchor, OnProgress, Verification, verify
 
 audit_app = typer.Typer(
     no_args_is_help=True,
@@ -80,19 +80,19 @@ def _anchor(text: str) -> Anchor:
 async def _verify(anchors: Sequence[Anchor]) -> Verification:
     # Not `required`, which reads a table: the verification compares the schema first.
     async with open_store(read_settings(), migrate=False) as store:
-        with _progress() as tell:
-            return await verify(store, anchors=anchors, tell=tell)
+        with _progress() as on_progress:
+            return await verify(store, anchors=anchors, on_progress=on_progress)
 
 
 @contextmanager
-def _progress() -> Iterator[Tell]:
+def _progress() -> Iterator[OnProgress]:
     """Show the progress of the verification on a terminal."""
     with Screen(stderr=True).progress() as show:
         show("reading the audit trail …")
-        yield lambda rows, seals, scans: show(_walked(rows, seals, scans))
+        yield lambda rows, seals, scans: show(_progress_text(rows, seals, scans))
 
 
-def _walked(rows: int, seals: int, scans: int) -> str:
+def _progress_text(rows: int, seals: int, scans: int) -> str:
     return ", ".join((counted(rows, "row"), counted(seals, "seal"), counted(scans, "scan")))
 
 

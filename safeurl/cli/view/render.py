@@ -1,7 +1,7 @@
-"""How scans look in a terminal: tables and colour there, plain lines in a pipe.
+"""Prints scans: as tables with colours in a terminal, as plain lines in a pipe.
 
-Titles, headers and URLs come from hostile pages. The screen cleans all of them; here they are cut
-to a line's length, and URLs are defanged so that nobody clicks them.
+Titles, headers and URLs come from hostile pages. The screen cleans all of them. This module cuts
+them to the length of a line, and defangs URLs so that they cannot be clicked.
 """
 
 import json
@@ -34,23 +34,25 @@ STATE_STYLES = {
     State.FAILED: "red",
     State.TIMED_OUT: "magenta",
 }
-#: Somebody's wish and neither a failure nor a result: it looks like no other end.
+#: A cancel is neither a failure nor a result, so it has its own style.
 _CANCELLED_STYLE = "bright_black"
 _MAX_HITS = 8
-#: Columns from which the whole list fits a line each.
+#: From this width on, each row of the complete list fits on a line.
 _WIDE = 120
-#: Columns from which a verdict's panel has room for the names of rules.
-_ROOM_FOR_RULES = 72
-#: A name and what stands behind it.
+#: From this width on, the panel of a verdict shows the names of rules.
+_WIDE_ENOUGH_FOR_RULES = 72
+#: The columns of a fact: its name and its value.
 FACTS = (Column(style="dim", whole=True), Column())
 
 
 def print_view(screen: Screen, view: ScanView) -> None:
-    """Print a finished or unfinished scan: verdict, reasons, chain, artefacts."""
+    """Print a scan, final or not: verdict, reasons, chain, artefacts."""
     verdict = read_verdict(view)
     facts = list(_facts(view, verdict))
     if screen.is_terminal:
-        hits = _hits(verdict.hits if verdict else (), with_rules=screen.width >= _ROOM_FOR_RULES)
+        hits = _hits(
+            verdict.hits if verdict else (), with_rules=screen.width >= _WIDE_ENOUGH_FOR_RULES
+        )
         title, style = _headline(view, verdict)
         screen.panel(title, style, [Grid(columns=FACTS, rows=facts), *hits])
         return
@@ -61,7 +63,7 @@ def print_view(screen: Screen, view: ScanView) -> None:
 
 
 def read_verdict(view: ScanView) -> Verdict | None:
-    """Return the verdict that was stored with the result."""
+    """Return the verdict that is stored with the result."""
     if view.result is None:
         return None
     return msgspec.json.decode(view.result.verdict_json, type=Verdict)
@@ -143,9 +145,9 @@ def _chain(view: ScanView) -> Iterable[tuple[str, str]]:
 
 
 def _refused(evidence: Evidence) -> Iterable[str]:
-    """Yield each refusal once: the fetcher's, and the gateway's, which hold what it kept quiet.
+    """Yield each refusal once: the fetcher's, and the gateway's, which may have further ones.
 
-    The gateway's come last, so that its address stands where the sandbox named another one.
+    The gateway's come last, so that its address replaces a different one of the sandbox.
     """
     asked = evidence.egress.decisions if evidence.egress else ()
     found = (
@@ -168,9 +170,9 @@ def _refused(evidence: Evidence) -> Iterable[str]:
 def print_audit(
     screen: Screen, entries: Sequence[AuditEntry], attempts: Sequence[Attempt] = ()
 ) -> None:
-    """Print the audit trail, oldest first: all of it in a pipe, what fits in a terminal.
+    """Print the audit trail, oldest first: completely in a pipe, shortened in a terminal.
 
-    In a terminal `attempts` tell of the sandboxes.
+    In a terminal, `attempts` give the facts of the sandboxes.
     """
     if screen.is_terminal:
         known = {each.attempt: each for each in attempts}
@@ -210,14 +212,14 @@ def _why(entry: AuditEntry) -> str:
 
 
 def _gist(entry: AuditEntry, attempts: Mapping[int, Attempt]) -> str:
-    """Return why; for the line of a sandbox, what the row of its attempt says."""
+    """Return the reason; for the line of a sandbox, the facts in the row of its attempt."""
     if entry.event == "sandbox" and entry.attempt in attempts:
         return sandbox_words(attempts[entry.attempt]) or _why(entry)
     return _why(entry)
 
 
 def print_list(screen: Screen, scans: Sequence[Scan], judged: Mapping[str, VerdictSummary]) -> None:
-    """Print scans, newest first; a narrow terminal has no room for their times."""
+    """Print scans, newest first; a narrow terminal gets no times."""
     if not screen.is_terminal:
         names = ("scan", "submitted", "state", "outcome", "verdict", "url")
         screen.tabbed([names, *(_line(scan, judged.get(scan.id)) for scan in scans)])
@@ -240,7 +242,7 @@ def _line(scan: Scan, judged: VerdictSummary | None) -> tuple[str, ...]:
 
 
 def _end(scan: Scan, judged: VerdictSummary | None) -> str:
-    """Return what was concluded of a page that was seen, else where the scan stands."""
+    """Return the verdict on a page that was seen, or else the state of the scan."""
     if scan.state is State.COMPLETED and judged:
         return f"{judged.verdict} {judged.score}"
     return Outcome.CANCELLED if _is_cancelled(scan) else str(scan.state)
@@ -254,9 +256,9 @@ def list_document(
     for scan in scans:
         of = judged.get(scan.id)
         ended = {"verdict": of.verdict if of else None, "score": of.score if of else None}
-        stands = {"state": scan.state, "outcome": scan.outcome}
+        status = {"state": scan.state, "outcome": scan.outcome}
         created = {"created_at": msgspec.to_builtins(scan.created_at)}
-        rows.append({"id": scan.id, "url": scan.url, **created, **stands, **ended})
+        rows.append({"id": scan.id, "url": scan.url, **created, **status, **ended})
     return rows
 
 
@@ -277,7 +279,7 @@ def stamp(at: datetime) -> str:
 
 
 def view_document(view: ScanView) -> Mapping[str, object]:
-    """Return the scan with everything known about it."""
+    """Return the scan with all its stored data as a document."""
     return {
         "scan": msgspec.to_builtins(view.scan),
         "verdict": msgspec.to_builtins(read_verdict(view)),
