@@ -1,4 +1,4 @@
-"""One attempt of a scan, its phases and sandbox, and what it leaves when it ends a scan."""
+"""An attempt of a scan, its phases and its sandbox, and the final record of a scan."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -9,11 +9,11 @@ from safeurl.state import Outcome, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseTimes:
-    """How long each phase of an attempt took, in milliseconds and in the order of the phases.
+    """The duration of each phase of an attempt in milliseconds, in the order of the phases.
 
-    None where the phase did not come, or where its length is not known. Each phase begins where
-    the one before it ends. The last write, which makes the scan final, has no field: it would have
-    to write its own length.
+    A value is None if there was no such phase, or if its duration is not known. Each phase begins
+    at the end of the previous one. The last write, which makes the scan final, has no field,
+    because it would have to contain its own duration.
     """
 
     #: From the submission, or from the end of the pause before a retry, until the wake-up is sent
@@ -45,26 +45,26 @@ PHASES = tuple(field.name.removesuffix("_ms") for field in fields(PhaseTimes))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxFacts(PhaseTimes):
-    """What is known of an attempt's phases and sandbox; None where it is not known."""
+    """The known facts about an attempt's phases and sandbox; None for an unknown one."""
 
     container_id: str | None = None
     #: `cold` or `warm`.
     start_kind: str | None = None
-    #: Milliseconds of the engine's work: to create and to start the container, both within the
-    #: phase `prepare` of a cold start; the container's run; its removal, which is not known where
-    #: it came after the end of the attempt.
+    #: Milliseconds of the engine's work: to create and to start the container, both during the
+    #: phase `prepare` of a cold start; the container's run; its removal, which is not known if it
+    #: came after the end of the attempt.
     create_ms: float | None = None
     start_ms: float | None = None
     run_ms: float | None = None
     remove_ms: float | None = None
-    #: What went through the gateway: from the page, and to it.
+    #: The bytes through the gateway: from the page, and to it.
     bytes_in: int | None = None
     bytes_out: int | None = None
     peak_memory_bytes: int | None = None
     cpu_ms: float | None = None
     exit_code: int | None = None
     oom_killed: bool | None = None
-    #: Why the worker itself ended the sandbox: `deadline` or `sink`.
+    #: The reason why the worker itself ended the sandbox: `deadline` or `sink`.
     stopped: str | None = None
 
 
@@ -75,28 +75,28 @@ class Attempt(SandboxFacts):
     scan_id: str
     #: Counts from 1.
     attempt: int
-    #: Which worker claimed the scan.
+    #: The worker that claimed the scan.
     owner: str
     started_at: datetime
     #: None while the attempt runs.
     ended_at: datetime | None = None
     outcome: Outcome | None = None
-    #: Whether it uses up one of the scan's retries; None until it ends.
+    #: True if it uses up one of the scan's retries; None until it ends.
     counts_as_failure: bool | None = None
-    #: The term of the leader that ended it; None where nobody acted as the leader.
+    #: The term of the leader that ended it; None if no leader did.
     term: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalRecord:
-    """All that is written when a scan reaches a final state, in one batch."""
+    """The data that one batch writes when a scan reaches a final state."""
 
     state: State
     outcome: Outcome
     detail: str | None
     result: Result
     artefacts: tuple[Artefact, ...] = ()
-    #: The `Evidence` as JSON where it was not stored before (a scan that never was analysed).
+    #: The `Evidence` as JSON if it was not stored before (a scan that was never analysed).
     evidence_json: str | None = None
-    #: What is known of phases and sandbox; it replaces what was stored before.
+    #: The known facts about phases and sandbox; they replace the stored ones.
     sandbox: SandboxFacts | None = None

@@ -1,4 +1,4 @@
-"""The audit trail: of one scan, and as a whole."""
+"""The audit trail of one scan, and the complete trail."""
 
 from typing import Protocol
 

@@ -76,7 +76,7 @@ class LocalSystem:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """What is wrong and what to do about it, a sentence each."""
+    """A fault and its remedy, one sentence each."""
 
     text: str
     advice: str
@@ -124,7 +124,7 @@ class Health:
 
     @property
     def all_issues(self) -> tuple[Issue, ...]:
-        """What is wrong, the most urgent first."""
+        """The faults, the most urgent first."""
         if not self.is_running:
             # All other issues would follow from this one.
             return (
@@ -148,7 +148,7 @@ class Health:
 
     @property
     def issues(self) -> tuple[str, ...]:
-        """What is wrong, one sentence each."""
+        """The faults, one sentence each."""
         return tuple(issue.text for issue in self.all_issues)
 
     @property

@@ -1,7 +1,8 @@
 """The egress gateway's figures: bytes through 200 tunnels, memory of 1,000, time of one CONNECT.
 
-The gateway is a process of its own, as in service; source and sink of the bytes are two more, so
-that on two cores the gateway gets less than one of them. `python -m tests.bench.egress` prints.
+The gateway is a separate process, as in production. The source and the sink of the bytes are two
+more processes, so that on two cores the gateway gets less than one of them. `python -m
+tests.bench.egress` prints the figures.
 """
 
 import multiprocessing

@@ -19,7 +19,7 @@ _print = partial(print, flush=True)
 
 
 def main() -> None:
-    """Run every measurement and print its figure as soon as it is known."""
+    """Run every measurement and print its figure at once."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         rate = submits_per_second(root / "submit")

@@ -88,7 +88,7 @@ def machine(load: tuple[float, float]) -> str:
 
 
 def write_docs(kinds: Sequence[Mapping[str, Any]], where: str) -> None:
-    """Replace the picture, and what stands between the marks of the page."""
+    """Replace the picture, and the text between the marks of the page."""
     _PICTURE.write_text(chart(kinds), encoding="utf-8")
     begin, end = "<!-- begin measured phases -->\n", "<!-- end measured phases -->"
     before, _, rest = _PAGE.read_text(encoding="utf-8").partition(begin)

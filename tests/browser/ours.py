@@ -1,4 +1,4 @@
-"""Loads a case with the fetcher as a process of its own."""
+"""Loads a case with the fetcher as a separate process."""
 
 from urllib.parse import urlsplit
 

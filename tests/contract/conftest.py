@@ -11,7 +11,7 @@ from tests.support.stores import STORES, OpenStore
 
 @pytest.fixture(params=STORES, ids=lambda each: str(each.__name__))
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    """Open each store in turn, on an empty database of its own."""
+    """Open each store in turn, with an empty database."""
     open_store: OpenStore = request.param
     async with open_store(tmp_path) as opened:
         yield opened

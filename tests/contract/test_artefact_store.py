@@ -64,7 +64,7 @@ async def test_many_writers_of_the_same_bytes_agree(store: ArtefactStore) -> Non
 
 
 async def test_files_are_stored_once_and_private(tmp_path: Path) -> None:
-    """One file per blob, nothing unfinished beside it, readable by its owner only."""
+    """There is one file per blob, readable only by its owner, and no unfinished file."""
     root = tmp_path / "artefacts"
     files = FileArtefacts(root)
     await files.put(_DATA)

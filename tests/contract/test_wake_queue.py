@@ -134,7 +134,7 @@ async def test_a_wake_up_is_taken_as_it_was_pushed(tmp_path: Path) -> None:
 
 
 async def test_a_wake_up_says_when_it_was_sent_and_taken(tmp_path: Path) -> None:
-    """A job that says nothing of it, or what is no time, is a wake-up all the same."""
+    """A job without these times, or with invalid ones, is still a valid wake-up."""
     async with _rq(tmp_path) as queue:
         connection = Valkey(tmp_path).server.connect_worker(40)
         for first in (False, True):

@@ -103,7 +103,7 @@ def test_verify_of_nothing(tmp_path: Path) -> None:
 
 
 def test_text_that_is_no_text_is_told_of(system: System) -> None:
-    """Bytes that no program of ours can have written end the walk with a sentence."""
+    """Bytes that no program of ours can have written end the verification with a message."""
     _tamper(system, "UPDATE audit_logs SET actor = CAST(x'ff' AS TEXT) WHERE id = 10")
     done = system.run("audit", "verify")
     assert done.returncode == 75

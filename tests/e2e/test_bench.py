@@ -50,7 +50,7 @@ def test_it_reads_the_newest_attempts(system: System) -> None:
 
 
 def test_before_the_first_scan_it_says_so(tmp_path: Path) -> None:
-    """An empty database has no figures; where there is none, none is made."""
+    """An empty database has no figures; a missing database is not created."""
     system = System(tmp_path / "state")
     done = system.run("bench")
     assert (done.returncode, done.stdout) == (75, "")

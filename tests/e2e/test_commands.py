@@ -30,7 +30,7 @@ def pages() -> Iterator[PageServer]:
 
 @pytest.fixture
 def system(tmp_path: Path) -> System:
-    """Return an installation of its own."""
+    """Return a separate installation."""
     return System(tmp_path, EGRESS_ALLOW_CIDRS="127.0.0.1/32", WORKER_CONCURRENCY="2")
 
 

@@ -1,4 +1,4 @@
-"""The compose file, started for real: with names, a port, a folder and volumes of its own."""
+"""The compose file, started for real with separate names, port, folder and volumes."""
 
 import os
 import secrets

@@ -34,7 +34,7 @@ def pages() -> Iterator[PageServer]:
 
 @pytest.fixture
 def system(tmp_path: Path) -> System:
-    """Return an installation of its own."""
+    """Return a separate installation."""
     return System(tmp_path, EGRESS_ALLOW_CIDRS="127.0.0.1/32")
 
 

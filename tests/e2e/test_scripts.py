@@ -110,7 +110,7 @@ def test_an_installed_engine_is_to_be_started_not_installed() -> None:
 
 
 def test_an_engine_that_no_client_speaks_with_is_not_taken_for_none(tmp_path: Path) -> None:
-    """One that is much newer than the client answers, and beside it no other is started."""
+    """If the engine is much newer than the client, it still counts, and no other one is started."""
     client, socket_path = tmp_path / "bin/docker", tmp_path / "docker.sock"
     client.parent.mkdir()
     client.write_text("#!/bin/sh\nexit 1\n")
@@ -266,7 +266,7 @@ def test_packages_are_unpacked_on_a_disk_and_with_no_descriptor_of_ours() -> Non
 
 
 def _quickstart(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the first command of README over a state folder of its own."""
+    """Run the first command of README with a separate state folder."""
     return _shell(
         f"exec bash {ROOT}/docker/quickstart.sh {' '.join(arguments)}",
         ROOT,

@@ -136,7 +136,7 @@ def test_no_file_is_read_where_none_is_wanted(tmp_path: Path) -> None:
 
 
 def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
-    """A typing error must not put the defaults in force."""
+    """A typing error must not lead to the default settings."""
     system = _system(tmp_path)
     done = system.run("--env-file", str(tmp_path / "missing.env"), "list")
     assert done.returncode == 78

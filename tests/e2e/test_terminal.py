@@ -129,7 +129,7 @@ def systems(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[System, str,
 def test_a_hostile_scan_does_not_drive_the_terminal(
     command: list[str], systems: list[tuple[System, str, str]]
 ) -> None:
-    """No escape but our own colours, no forged line, no picture, no address that is none."""
+    """There is no escape but our own colours, no forged line, no picture, no false address."""
     calm, hostile = (
         _on_terminal(system, *(part.format(id=scan_id, text=text) for part in command))
         for system, scan_id, text in systems

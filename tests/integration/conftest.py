@@ -17,7 +17,7 @@ def runtime(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    """Start one gateway for all tests of a module; each has sockets of its own."""
+    """Start one gateway for all tests of a module; each test has its own sockets."""
     with GatewayProcess(tmp_path_factory.mktemp("egress")) as running:
         yield running
 

@@ -77,7 +77,7 @@ def test_degraded_when_docker_does_not_work(api: MemoryApi) -> None:
 
 
 def test_the_texts_of_a_heartbeat_are_bounded(api: MemoryApi) -> None:
-    """Whoever wrote the row: no text is long, and none holds control characters."""
+    """In every row, no text is long, and none contains control characters."""
     failed = PartStatus(ok=False, reason="y\x1b\n" * 10**5)
     parts = WorkerParts(docker=failed, image=failed, gateway=failed, disk=failed)
     beat = replace(_BEAT, host="x" * 10**6, docker_version="z" * 10**6, parts=parts)

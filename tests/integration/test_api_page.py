@@ -191,7 +191,7 @@ def test_the_list_is_left_alone_while_nothing_changes(browser: Browser, ordered:
 
 
 def test_a_page_that_is_not_seen_asks_for_no_list(browser: Browser, ordered: MemoryApi) -> None:
-    """It catches up as soon as it is looked at."""
+    """It reads the list as soon as it is visible again."""
     _open(browser, ordered)
     browser.run("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
     ordered.submit()

@@ -128,7 +128,7 @@ def test_a_server_on_ipv6_loopback_answers_to_its_address(tmp_path: Path) -> Non
 
 
 def test_a_busy_port_is_one_sentence(tmp_path: Path) -> None:
-    """The command shows the error as it is: the setting, the address and the reason."""
+    """The command shows the error unchanged: the setting, the address and the reason."""
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         settings = Settings.read(_environ(tmp_path, API_PORT=str(port)))

@@ -1,4 +1,4 @@
-"""Rows of attempts that somebody deletes, edits or forges: refused, or named by `verify`."""
+"""Rows of attempts that an attacker deletes, edits or forges: refused, or named by `verify`."""
 
 import re
 from collections.abc import Sequence
@@ -98,7 +98,7 @@ async def _faults(victim: Victim) -> list[str]:
 async def test_each_change_is_refused_and_named(
     case: str, open_trail: OpenTrail, tmp_path: Path
 ) -> None:
-    """The triggers refuse it; where somebody took them away for it, `verify` names it."""
+    """The triggers refuse it; if an attacker removed them for it, `verify` names it."""
     change, sentences = _CASES[case]
     async with open_trail(tmp_path) as victim:
         with pytest.raises(RowRefusedError):
@@ -119,7 +119,7 @@ async def test_replacing_a_row_is_refused(open_trail: OpenTrail, tmp_path: Path)
 
 
 async def test_a_forged_row_does_not_stop_claims(open_trail: OpenTrail, tmp_path: Path) -> None:
-    """The claim takes its place, the attempt ends as its own, and the trail tells for ever."""
+    """The claim replaces it, the attempt ends normally, and the trail shows it forever."""
     async with open_trail(tmp_path) as victim:
         scan = await brought_to(victim.store, State.QUEUED)
         forged = _put(f"'{scan.id}'", 1)
@@ -139,7 +139,7 @@ async def test_a_forged_row_does_not_stop_claims(open_trail: OpenTrail, tmp_path
 
 
 async def test_a_forged_end_does_not_stop_the_scan(open_trail: OpenTrail, tmp_path: Path) -> None:
-    """The scan ends all the same; the attempt keeps the forged end, which is named."""
+    """The scan still ends; the attempt keeps the forged end, which is named."""
     change, _ = _CASES["ended before its time"]
     async with open_trail(tmp_path) as victim:
         await victim.suffer([change])

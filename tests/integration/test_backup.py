@@ -191,7 +191,7 @@ def test_any_tar_unpacks_it(file: Path, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_there_is_kept(system: System, file: Path) -> None:
-    """Without --force the backup is refused and the file stays as it is."""
+    """Without --force the backup is refused and the file stays unchanged."""
     file.write_bytes(b"precious")
     code, words = _refusal(system, "backup", str(file))
     assert (code, file.read_bytes()) == (2, b"precious")

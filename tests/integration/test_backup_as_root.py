@@ -141,7 +141,7 @@ def test_a_backup_by_root_locks_nobody_out(system: System, file: Path, tmp_path:
 def test_who_may_not_read_the_database_is_told_whose_it_is(
     system: System, file: Path, tmp_path: Path
 ) -> None:
-    """Neither a defect of ours nor a damaged database, both of which it looked like."""
+    """It is reported neither as our own defect nor as a damaged database."""
     settings = system.settings
     assert system.run("restore", str(file)).returncode == 0
     said = f"belongs to user {SERVICE}, and this is user {STRANGER}. Run this as user {SERVICE}"

@@ -112,7 +112,7 @@ async def test_the_others_are_rescued_and_pushed(
 
 
 async def test_health_tells_of_them(tmp_path: Path) -> None:
-    """As an issue beside a database that answers; a worker's row is passed over too."""
+    """They are an issue of a database that answers; an unreadable worker is skipped too."""
     path = tmp_path / "safeurl.db"
     async with _opened(path) as store:
         scan, _ = scans = [make_scan(), make_scan()]
@@ -170,7 +170,7 @@ async def _reap_nothing(_scan: str, _attempt: int) -> bool:
 
 
 async def test_an_unreadable_row_leaves_no_snapshot_open(tmp_path: Path) -> None:
-    """The log beside the database can be emptied, though the connection does nothing more."""
+    """The WAL can be emptied, although the connection does nothing more."""
     path = tmp_path / "safeurl.db"
     async with _opened(path) as store:
         scan = make_scan()

@@ -8,7 +8,7 @@ from worker.doctor.finding import Status
 
 
 async def test_our_gateway_is_fair(tmp_path: Path) -> None:
-    """A real gateway, a real flood, real requests beside it; nothing is left behind."""
+    """A real gateway, a real flood and real requests; nothing is left behind."""
     settings = Settings.read({"SAFEURL_STATE_DIR": str(tmp_path)})
     found = await fairness(settings)
     assert (found.name, found.status) == ("gateway-fairness", Status.PASS), found.detail

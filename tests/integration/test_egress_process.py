@@ -160,7 +160,7 @@ def test_a_missing_gateway_is_unavailable(tmp_path: Path) -> None:
 
 
 def test_a_thousand_idle_tunnels_are_cheap(tmp_path: Path) -> None:
-    """The gateway's whole memory stays under 100 MB."""
+    """The memory of the gateway stays under 100 MB in total."""
     assert idle_megabytes(tmp_path, 1000)[1] < 100
 
 

@@ -59,7 +59,7 @@ def test_a_page_is_read_field_by_field() -> None:
 
 
 def test_forms_are_read_with_their_fields() -> None:
-    """Origin, method and password; inputs beside a form in a table; inputs without a form."""
+    """Origin, method and password; inputs outside a form in a table; inputs without a form."""
     with PageServer({"/": lambda _: html(_RICH_PAGE)}) as server:
         login, table, stray = fetch(server.url("/")).page.forms
     assert (login.action, login.method) == ("http://evil.example/take.php", "post")

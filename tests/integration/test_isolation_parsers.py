@@ -250,7 +250,7 @@ def test_the_probe_reaches_the_canary_where_it_is_allowed(scene: Scene) -> None:
 
 
 def _head(key: tuple[str, str], ground: Ground) -> str:
-    """Return the request's bytes, one character each; its Host names the canary besides."""
+    """Return the request's bytes, one character each; its Host also names the canary."""
     template, way = key
     url = _on_wire(ground.fill(template))
     target = url.removeprefix("http://").removesuffix("/") if way == "CONNECT" else url

@@ -1,4 +1,4 @@
-"""A job's process shares what its worker has loaded: it imports nothing of its own."""
+"""A job's process shares the modules of its worker: it imports no further ones."""
 
 import os
 import subprocess

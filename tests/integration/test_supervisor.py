@@ -206,7 +206,7 @@ def test_a_fork_that_fails_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_a_killed_role_takes_its_job_along(tmp_path: Path) -> None:
-    """The end leaves no process, not even a deaf one in a process group of its own."""
+    """The end leaves no process, not even one that ignores SIGTERM in its own process group."""
     process = _start(tmp_path, "job", roles=3, grace_s=60)
     process.terminate()
     time.sleep(1)

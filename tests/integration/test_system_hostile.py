@@ -1,4 +1,4 @@
-"""Fetchers that break every rule, run by a real worker in place of ours."""
+"""Fetchers that break every rule, run by a real worker instead of ours."""
 
 import threading
 from collections.abc import Iterator, Mapping

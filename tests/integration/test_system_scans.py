@@ -122,7 +122,7 @@ def test_two_hundred_scans(system: System, pages: PageServer) -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_the_phases_explain_the_whole_time(system: System, pages: PageServer) -> None:
-    """Each is known, and nothing of note lies between them; `safeurl bench` shows the same."""
+    """Each is known, and there is no considerable time between them; `safeurl bench` agrees."""
     ids = _submit(system, [pages.url(f"/?p={n}") for n in range(10)])
     scans = system.wait_final(ids, timeout_s=120)
 

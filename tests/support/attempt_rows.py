@@ -20,9 +20,9 @@ _BEFORE = 3
 def make_attempt(
     times_ms: tuple[float, ...] = WARM, at: datetime = NOW, *, gap_ms: float = 0.0, **changes: Any
 ) -> Attempt:
-    """Return an attempt that went the whole way and was claimed at `at`.
+    """Return a complete attempt that was claimed at `at`.
 
-    `gap_ms` is the time that none of its phases explains.
+    `gap_ms` is the time between its phases.
     """
     # Any: the values are those of whatever field a test changes.
     held_ms = sum(times_ms[_BEFORE:]) + gap_ms

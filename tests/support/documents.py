@@ -39,7 +39,7 @@ def diagram() -> str:
 
 
 def pages() -> tuple[Path, ...]:
-    """Return every page for people: README, the two short pages beside it, and docs/."""
+    """Return every page for people: README, the two short pages next to it, and docs/."""
     beside = (README, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md")
     return (*beside, *sorted(DOCS.glob("*.md")))
 

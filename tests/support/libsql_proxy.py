@@ -16,7 +16,7 @@ _REFUSALS = {
 
 
 class LibSQLProxy:
-    """Forwards bytes to a server on loopback from a port of its own."""
+    """Forwards bytes to a server on loopback from its own port."""
 
     def __init__(self, port: int, *, as_turso: bool = False, lacks: bytes = b"") -> None:
         """With `as_turso` WebSockets get 505 and `/v1` 404; `lacks` names one more path to 404."""

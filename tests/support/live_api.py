@@ -86,7 +86,7 @@ def api_thread(
 def api_process(
     environ: Mapping[str, str], prefix: Sequence[str] = ()
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Serve from a process of its own; yield it and its address once it listens.
+    """Serve from a separate process; yield it and its address once it listens.
 
     `prefix` is a command that runs the one after it, such as `prlimit`.
     """

@@ -75,7 +75,7 @@ class ScriptedSandbox:
     async def prepare(
         self, scan: str, attempt: int, *, egress: Egress | None, deadline_s: float
     ) -> "ScriptedPrepared":
-        """Return a sandbox with a socket of its own."""
+        """Return a sandbox with its own socket."""
         assert deadline_s > 0
         endpoint = None if egress is None else await egress.create()
         if self.unprepared is not None:

@@ -1,4 +1,4 @@
-"""Every implementation of `Store`, each opened on an empty database of its own."""
+"""Every implementation of `Store`, each opened on its own empty database."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

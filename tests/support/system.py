@@ -1,4 +1,4 @@
-"""A running SafeURL: `safeurl worker` as a real process over a state folder of its own."""
+"""A running SafeURL: `safeurl worker` as a real process with its own state folder."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A command in a terminal of its own, which a person types into or closes."""
+"""A command in its own terminal, into which a person types or which is closed."""
 
 import contextlib
 import os

@@ -150,14 +150,14 @@ def test_settings_page_has_every_setting_of_the_example() -> None:
 
 
 def test_performance_page_explains_every_phase() -> None:
-    """In their order, and the rest that none of them explains."""
+    """They are in their order, with the remaining time at the end."""
     text = (DOCS / "performance.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
     assert rows == [*PHASES, OTHER]
 
 
 def test_commands_page_has_every_command() -> None:
-    """And no other: each has a heading of its own."""
+    """Each command has a heading, and there are no other headings."""
     text = (DOCS / "commands.md").read_text(encoding="utf-8")
     named = [name.strip("`") for name in markdown.headings(text) if name.startswith("`safeurl")]
     assert named == ["safeurl", *(f"safeurl {name}" for name in commands())]

@@ -95,7 +95,7 @@ class DockerSandbox:
         deadline_s: float,
         egress_dir: str | None = None,
     ) -> SandboxExit:
-        """Run one request that is no attempt's, from the start to the removal of its container."""
+        """Run one request without an attempt, from the start to the removal of its container."""
         order = SandboxOrder(
             scan=request.scan,
             attempt=request.attempt,

@@ -39,13 +39,13 @@ _US_PER_MS: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a sandbox has used since its start; None where it is not known."""
+    """The resources that a sandbox has used since its start; None for an unknown one."""
 
     peak_memory_bytes: int | None = None
     cpu_ms: float | None = None
 
     def updated(self, later: "Usage") -> "Usage":
-        """Return what is known with what was read later; both figures only grow."""
+        """Return the known values with later ones; both numbers only increase."""
         peak, cpu_ms = later.peak_memory_bytes, later.cpu_ms
         return Usage(
             self.peak_memory_bytes if peak is None else peak,
@@ -168,7 +168,7 @@ def _ms(text: bytes, per_ms: int) -> float | None:
 
 
 def _content(path: Path) -> bytes:
-    """Return what a file of a cgroup says; nothing if there is no such file."""
+    """Return the content of a file of a cgroup; nothing if there is no such file."""
     try:
         return path.read_bytes()
     except OSError:

@@ -56,7 +56,7 @@ class NewContainer:
         clock: Clock,
         options: Options = container_options,
     ) -> None:
-        """Take what the container is made from; nothing is created yet."""
+        """Store the parts of the container; nothing is created yet."""
         self._engine = engine
         self._settings = settings
         self._order = order
@@ -151,7 +151,7 @@ def start_container(
 
 
 def remove_container(engine: Engine, container_id: str) -> None:
-    """Kill and remove a container with a client of its own; blocks."""
+    """Kill and remove a container with a separate client; blocks."""
     with engine.client(_REMOVE_TIMEOUT_S) as client:
         client.remove(container_id)
 

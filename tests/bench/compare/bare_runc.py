@@ -54,7 +54,7 @@ def reason_without() -> str | None:
 
 @contextmanager
 def unpacked(lab: Lab) -> Iterator[Path]:
-    """Unpack the image beside a configuration with SafeURL's caps; remove it at the end."""
+    """Unpack the image next to a configuration with SafeURL's caps; remove it at the end."""
     with tempfile.TemporaryDirectory(dir=lab.folder) as name:
         bundle = Path(name)
         (bundle / "rootfs").mkdir()

@@ -41,7 +41,7 @@ def has_pool() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """The containers of an installation, by what they are for."""
+    """The containers of an installation, by their purposes."""
 
     ready: int
     anchors: int

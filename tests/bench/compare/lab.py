@@ -86,7 +86,7 @@ class Way(Protocol):
         """How many scans it has open at the same time."""
 
     def run(self, lab: Lab, scans: int) -> Sample:
-        """Open the page so many times and return what it took."""
+        """Open the page so many times and return the times."""
 
 
 def sustained(ends_s: list[float]) -> float:
@@ -111,7 +111,7 @@ def p50_p95(values: list[float]) -> tuple[float, float]:
 
 @contextmanager
 def page_process(host: str) -> Iterator[tuple[str, int]]:
-    """Serve the page from a process of its own; yield its URL and the process."""
+    """Serve the page from a separate process; yield its URL and the process."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("fork").Process(
         target=_serve, args=(host, theirs), daemon=True
@@ -153,7 +153,7 @@ def remove_leftovers() -> None:
 
 
 def docker(*arguments: str) -> str:
-    """Run a command of the Docker client and return what it prints."""
+    """Run a command of the Docker client and return its output."""
     command = ["docker", "-H", f"unix://{SOCKET_PATH}", *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return done.stdout.strip()

@@ -55,7 +55,7 @@ class Row:
 
     @property
     def machine_cpu_ms(self) -> float:
-        """The same of the whole machine."""
+        """The same for the whole machine."""
         return median(
             sample.cpu.machine / sample.scans * 1000 for sample in self.samples if sample.cpu
         )

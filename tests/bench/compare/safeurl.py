@@ -86,7 +86,7 @@ class SteadyPlan:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What it takes when there is nothing to do."""
+    """The resources of an idle system."""
 
     #: Of all processes, with shims and sandboxes that wait.
     pss_mb: float

@@ -27,7 +27,7 @@ _STOP_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Tutorial:
-    """So many `rq worker` processes beside a server of their own."""
+    """So many `rq worker` processes with their own server."""
 
     parallel: int
     image: str

@@ -1,4 +1,4 @@
-"""What a tutorial writes: an RQ job that runs a container and reads what it prints.
+"""The code of a typical tutorial: an RQ job that runs a container and reads its output.
 
 RQ imports this module in its workers, so it imports nothing of ours.
 """
@@ -29,7 +29,7 @@ print(json.dumps({
 
 
 def scan(url: str) -> dict[str, Any]:
-    """Run the container to its end and return what it found."""
+    """Run the container to its end and return its output."""
     client = DockerClient.from_env()
     memory = f"{os.environ['BENCH_MEMORY_MB']}m"
     output = client.containers.run(

@@ -52,7 +52,7 @@ class Drained:
 
 
 def drain(folder: Path, scans: int) -> Drained:
-    """Submit so many scans, then take them all off the queue."""
+    """Submit so many scans, then take all of them from the queue."""
     settings = Settings.read({"SAFEURL_STATE_DIR": str(folder)})
     with Valkey(settings.valkey_dir):
         return asyncio.run(_drain(settings, scans))

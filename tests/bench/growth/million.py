@@ -36,7 +36,7 @@ CALLS = ("submit", "claim", "begin analysis", "finish", "status", "newest 50", "
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Milliseconds of each call beside few and beside many scans."""
+    """The milliseconds of each call with few and with many scans."""
 
     few: int
     many: int

@@ -22,7 +22,7 @@ _DATA = st.binary(max_size=200) | st.lists(st.sampled_from(_PIECES), max_size=20
 @settings(max_examples=150, deadline=None)
 @given(data=_DATA)
 def test_units_decode_to_the_text_of_the_bytes_one_by_one(name: str, data: bytes) -> None:
-    """The handler of single invalid units says what is right."""
+    """The handler of single invalid units gives the expected text."""
     assert data.decode(name, f"safeurl-{name}") == data.decode(name, "safeurl-unit")
 
 

@@ -146,7 +146,7 @@ def test_scripts_that_do_not_navigate(code: str) -> None:
     ],
 )
 def test_conditional_navigations_are_marked(code: str, url: str, conditional: bool) -> None:  # noqa: FBT001 - a case
-    """The condition is recorded; an unknown URL counts as another page all the same."""
+    """The condition is recorded; an unknown URL still counts as another page."""
     onward = _page(f"<script>{code}</script>").onward
     navigation = [(lead.url, lead.conditional) for lead in onward if lead.how == "script"]
     assert navigation in ([(url, conditional)], [(url, conditional)] * 2)

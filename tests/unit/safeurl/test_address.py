@@ -241,7 +241,7 @@ def test_dns64_is_decoded_and_judged_anew_where_the_setting_says_so() -> None:
 
 
 def test_a_scoped_address_is_refused_even_inside_an_exception() -> None:
-    """A zone names an interface of ours, which no URL may choose."""
+    """A zone names an interface of ours, and a URL must not choose one."""
     policy = AddressPolicy.parse(PolicyOverrides(allow_cidrs=("fe80::/10",)))
     assert judge_address("fe80::1", policy).allowed
     assert judge_address("fe80::1%eth0", policy).rule is Rule.SCOPED

@@ -99,7 +99,7 @@ def test_a_relative_state_folder_is_not_the_current_folders_word(
 
 
 def test_a_symlink_for_the_database_opens_no_other_file(tmp_path: Path) -> None:
-    """The API's user puts it in the shared folder; the worker must not give away its own file."""
+    """The API's user creates it in the shared folder; the worker must not open its own file."""
     secret = tmp_path / "secret"
     secret.write_text("of the worker alone")
     secret.chmod(0o600)

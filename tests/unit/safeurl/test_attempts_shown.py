@@ -61,7 +61,7 @@ def test_a_terminal_shows_how_each_attempt_ended_and_what_is_known() -> None:
 
 
 def test_a_pipe_gets_every_field_by_its_name() -> None:
-    """Scripts find a column by its head; what is not known is empty."""
+    """Scripts find a column by its head; an unknown value is empty."""
     console = Console(file=StringIO(), width=20)
     print_attempts(Screen(console), [_FIRST, _SECOND])
     head, first, second = [line.split("\t") for line in _shown(console).splitlines()]
@@ -81,7 +81,7 @@ def test_a_scan_without_attempts_prints_nothing() -> None:
 
 
 def test_the_line_of_a_sandbox_is_told_from_its_attempt() -> None:
-    """Whatever the text of the entry says; without a row, the text stands as it is."""
+    """The text of the entry has no effect; without a row, the text is shown unchanged."""
     entry = AuditEntry(
         id=1,
         scan_id="s",

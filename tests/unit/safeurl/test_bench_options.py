@@ -1,4 +1,4 @@
-"""The options of `safeurl bench`: what they mean, and what is refused before anything is read."""
+"""The options of `safeurl bench`: their meanings, and refusals before anything is read."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -51,7 +51,7 @@ def test_a_time_is_taken_as_it_is(text: str) -> None:
     ],
 )
 def test_other_text_is_refused(text: str) -> None:
-    """Also times that do not exist or lie in the future."""
+    """Times that do not exist or are in the future are refused too."""
     with pytest.raises(RequestError, match=r"^`--since` "):
         begin_of(text, NOW)
 

@@ -1,4 +1,4 @@
-"""The figures of phases, by start kind, and that they explain the whole time."""
+"""The figures of phases, by start kind; together they explain the complete time."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -63,7 +63,7 @@ def test_what_did_not_go_the_whole_way_is_counted_and_left_out() -> None:
 
 
 def test_an_unknown_phase_is_left_out_and_its_time_is_none() -> None:
-    """As the wake-up's where clocks differ, and the gateway's where there is none."""
+    """Such phases are the wake-up's with different clocks, and the gateway's without one."""
     attempt = make_attempt(push_ms=None, wake_ms=None, bind_ms=None, close_ms=None)
     (kind,) = path_figures([attempt]).kinds
     names = [phase.phase for phase in kind.phases]
@@ -74,7 +74,7 @@ def test_an_unknown_phase_is_left_out_and_its_time_is_none() -> None:
 
 
 def test_a_clock_that_was_set_back_gives_no_negative_time() -> None:
-    """The end may then lie before the beginning."""
+    """The end may then be before the beginning."""
     attempt = make_attempt(ended_at=NOW - timedelta(hours=1))
     assert total_ms(attempt) == pytest.approx(11.0)
     (kind,) = path_figures([attempt]).kinds

@@ -63,7 +63,7 @@ def test_in_a_pipe_each_phase_is_a_line() -> None:
 
 
 def test_in_a_terminal_each_phase_has_a_bar() -> None:
-    """As long as its part of the whole."""
+    """Its length shows its part of the total."""
     lines = _shown([make_attempt(), make_attempt(COLD)], on_terminal=True)
     begin = lines.index("cold start, 1 attempt")
     bars = {line.split()[0]: line.count("█") for line in lines[begin:] if "█" in line}

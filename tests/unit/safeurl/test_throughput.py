@@ -70,7 +70,7 @@ def test_busy_processors_bound() -> None:
 
 
 def test_a_burst_is_told_from_a_lack_of_workers() -> None:
-    """Scans waited, but most of the time there was room."""
+    """Scans waited, but most of the time there were free workers."""
     found = _found(_in_a_row(20, 1000.0, _waiting(5000.0)))
     assert found.findings[0].part == "load"
     assert "came all at once" in found.findings[0].text

@@ -152,7 +152,7 @@ HOSTILE = st.text(
 
 @given(st.one_of(st.text(max_size=200), HOSTILE, HOSTILE.map("http://example.com{}".format)))
 def test_any_text_is_parsed_to_a_fixed_point_or_refused(text: str) -> None:
-    """Nothing but a refusal is raised, and a normalised URL stays as it is."""
+    """Every error is a refusal, and a normalised URL is parsed to itself."""
     try:
         parsed = parse(text)
     except UrlRefusedError:

@@ -48,7 +48,7 @@ async def _attempt(
     limits: AttemptLimits = _LIMITS,
     store: MemoryStore | None = None,
 ) -> tuple[Scan, list[AuditEntry]]:
-    """Run one attempt; return the scan as it is then, and its trail."""
+    """Run one attempt; return the scan after it, and its trail."""
     store, scan = store or MemoryStore(), make_scan(_now())
     executor = Executor(
         store=store,
@@ -87,7 +87,7 @@ async def test_the_fetcher_is_told_what_it_may() -> None:
 
 
 async def test_a_scan_is_put_off_for_as_long_as_the_settings_say() -> None:
-    """The first pause of RETRY_BACKOFF_SECONDS, not of our own."""
+    """The first pause of RETRY_BACKOFF_SECONDS is used, not the default."""
     sandbox = ScriptedSandbox(script=lambda _: [], exit=SandboxExit(error="No engine."))
     scan, _ = await _attempt(sandbox)
     assert scan.run_after - scan.updated_at == timedelta(seconds=7)

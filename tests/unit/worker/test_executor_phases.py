@@ -1,4 +1,4 @@
-"""The phases of an attempt explain the whole time from the submission to the final write."""
+"""The phases of an attempt explain the complete time from submission to final write."""
 
 from datetime import datetime, timedelta
 
@@ -198,7 +198,7 @@ async def test_the_phases_add_up_to_the_time_from_submission_to_the_final_write(
 
 
 async def test_the_phases_of_a_retry_begin_with_the_end_of_its_pause() -> None:
-    """The first attempt keeps those that it had; the pause is nobody's."""
+    """The first attempt keeps its own phases; the pause belongs to no phase."""
     world = _World()
     world.sandbox.unprepared = SandboxUnavailableError("No engine.")
     first = await world.run()
@@ -218,7 +218,7 @@ async def test_the_phases_of_a_retry_begin_with_the_end_of_its_pause() -> None:
 
 
 async def test_an_end_without_a_page_has_the_phases_until_then() -> None:
-    """A crash is fetched and not analysed; without a gateway there is no socket to bind."""
+    """A crash has a fetch and no analysis; without a gateway there is no socket to bind."""
     world = _World(with_gateway=False)
     world.sandbox.script = lambda _: []
     world.sandbox.exit = SandboxExit(container_id="c1", exit_code=1)

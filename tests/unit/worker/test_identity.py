@@ -70,7 +70,7 @@ def test_nothing_is_known_of_other_hosts_and_boots(owner: str | None) -> None:
 
 
 def test_the_name_of_a_process_is_unique_and_stays() -> None:
-    """It has the start time of the process, in clock ticks since the boot, besides its id."""
+    """It contains the start time of the process, in clock ticks since the boot, and its id."""
     mine = process_name(os.getpid())
     assert mine == process_name(os.getpid())
     before_s = time.clock_gettime(time.CLOCK_BOOTTIME)

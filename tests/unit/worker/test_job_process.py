@@ -15,7 +15,7 @@ _DEADLINE_S = 30.0
 
 
 def test_a_job_that_ends_well_has_status_zero(tmp_path: Path) -> None:
-    """It runs in another process with a process group of its own."""
+    """It runs in another process with its own process group."""
     seen = tmp_path / "seen"
 
     def job() -> None:

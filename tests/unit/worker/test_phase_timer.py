@@ -1,4 +1,4 @@
-"""The phases of an attempt lie end to end, and what the clocks cannot say is not known."""
+"""There is no gap between the phases of an attempt; a time that clocks cannot give is unknown."""
 
 from datetime import timedelta
 from typing import get_args
@@ -12,7 +12,7 @@ from worker.attempt.phase_timer import Phase, PhaseTimer
 
 
 class _Clock:
-    """A monotonic clock that moves when it is told to."""
+    """A monotonic clock that the test advances."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -85,5 +85,5 @@ def test_what_no_clock_says_is_not_known() -> None:
 
 
 def test_every_phase_is_measured() -> None:
-    """What the attempt's process ends, and the three that lie before it, in their order."""
+    """The phases of the attempt's process, and the three before it, in their order."""
     assert ("push", "wake", "dispatch", *get_args(Phase)) == PHASES

@@ -142,7 +142,7 @@ async def test_a_renewal_during_a_sweep_keeps_the_scan() -> None:
 
 
 async def test_a_trail_that_cannot_be_read_holds_up_no_other() -> None:
-    """The scan of a tampered trail stays as it is; those behind it are rescued and pushed."""
+    """The scan of a tampered trail stays unchanged; those after it are rescued and pushed."""
 
     class Tampered(MemoryStore):
         """A store with attempts that cannot be read."""

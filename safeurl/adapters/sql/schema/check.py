@@ -1,7 +1,7 @@
-"""Comparing the schema of a database, as SQLite keeps it, with the one that SafeURL makes.
+"""Compares the schema of a database, as SQLite stores it, with the schema of SafeURL.
 
-Only `sqlite_master` is read for it: no view, trigger, generated column or virtual table of the
-database is run, so that a hostile schema can be judged before anything else is asked of it.
+Only `sqlite_master` is read: no view, trigger, generated column or virtual table of the database
+runs, so that a hostile schema can be checked before any other read.
 """
 
 import sqlite3
@@ -15,19 +15,19 @@ from safeurl.adapters.sql.schema.shipped import migrations, schema_sql, statemen
 from safeurl.adapters.sql.schema.sql_text import definitions, normalized
 from safeurl.model.audit import Risk, SchemaFault
 
-#: Every object of the database, in the order in which they were made. SQLite reads the text only,
-#: yet the type and the names are compared too. Not by the name `sqlite_schema`: that is an alias,
-#: which an object of this name could shadow.
+#: Every object of the database, in the order of creation. SQLite uses only the text, but the type
+#: and the names are compared too. The name `sqlite_schema` is not used: it is an alias, which an
+#: object of this name could shadow.
 OBJECTS = "SELECT type, name, tbl_name, sql FROM main.sqlite_master ORDER BY rowid LIMIT 1000"
 
 LEDGER = "schema_migrations"
 
-#: What is quoted of a definition or a name; the rest tells nothing more.
+#: The most characters of a definition or a name that a message quotes.
 _MAX_QUOTED = 100
 
 
 class SchemaObject(NamedTuple):
-    """A row of `sqlite_master`, its SQL normalized; whatever else stood there comes as its repr."""
+    """A row of `sqlite_master` with normalized SQL; a value of a wrong type is kept as its repr."""
 
     kind: str
     name: str
@@ -39,8 +39,8 @@ def _own(name: str, sql: str) -> SchemaObject:
     return SchemaObject("table", name, name, sql)
 
 
-#: What the database engine adds by itself: SQLite's statistics (ANALYZE, PRAGMA optimize), and
-#: libSQL's table of functions. Allowed with exactly this text.
+#: Objects that the database engine adds: SQLite's statistics (ANALYZE, PRAGMA optimize), and
+#: libSQL's table of functions. They are allowed with exactly this text.
 _ENGINE_OBJECTS = frozenset(
     {
         _own("sqlite_stat1", "CREATE TABLE sqlite_stat1(tbl,idx,stat)"),
@@ -53,7 +53,7 @@ _ENGINE_OBJECTS = frozenset(
 )
 
 
-#: How SQLite begins the text of each kind.
+#: The beginning of the text of each kind, as SQLite writes it.
 _RISKS = {
     "CREATE TRIGGER ": Risk.NONE,
     "CREATE VIEW ": Risk.NONE,
@@ -65,7 +65,7 @@ _RISKS = {
 
 
 def objects_of(rows: Iterable[Mapping[str, object]]) -> list[SchemaObject]:
-    """Read the rows that `OBJECTS` gives; they may hold anything."""
+    """Return the objects in the rows of `OBJECTS`, which may contain any values."""
     return [
         SchemaObject(
             _text(row["type"]),
@@ -103,7 +103,7 @@ def current() -> tuple[SchemaObject, ...]:
 
 
 def has_ledger(objects: Sequence[SchemaObject]) -> bool:
-    """Tell whether the table of migrations is the plain table that may be read."""
+    """Return whether the table of migrations is the plain table that may be read."""
     named = [each for each in objects if each.name.lower() == LEDGER and each.kind != "index"]
     return named == [each for each in current() if each.name == LEDGER]
 
@@ -111,7 +111,7 @@ def has_ledger(objects: Sequence[SchemaObject]) -> bool:
 def schema_faults(
     found: Sequence[SchemaObject], wanted: Sequence[SchemaObject]
 ) -> list[SchemaFault]:
-    """Name each object that is missing, changed or too many; an empty list where all is as made."""
+    """Return a fault for each missing, changed or additional object; an empty list for none."""
     surplus = list((Counter(found) - Counter(wanted)).elements())
     faults = []
     for each in (Counter(wanted) - Counter(found)).elements():
@@ -140,13 +140,13 @@ def _extra(found: SchemaObject, ours: set[str]) -> SchemaFault:
         kind=kind,
         name=name,
         text=f"There is a {kind} {name!r} which is not SafeURL's.",
-        # A second object under the name of one of our tables may be what a SELECT reads.
+        # If a second object has the name of one of our tables, a SELECT may read that object.
         risk=Risk.READING if found.name.lower() in ours else _risk(found),
     )
 
 
 def _risk(found: SchemaObject) -> Risk:
-    """Judge by the text, which is what SQLite goes by, and not by the type that stands beside."""
+    """Return the risk by the text, which SQLite uses, and not by the type in the same row."""
     starts = (found.sql or "").startswith
     return next((risk for start, risk in _RISKS.items() if starts(start)), Risk.READING)
 

@@ -1,8 +1,8 @@
-"""The rows of a database against the CHECKs and foreign keys of its tables.
+"""Checks the rows of a database against the CHECKs and foreign keys of its tables.
 
-SQLite asks a CHECK when a row is written. Who takes the CHECK away, writes and puts it back leaves
-rows that the schema alone does not show. `PRAGMA integrity_check` would name the table only, and
-passes such rows where the database was opened read-only.
+SQLite evaluates a CHECK when a row is written. An attacker who removes the CHECK, writes and adds
+it again leaves rows that the schema does not show. `PRAGMA integrity_check` would name only the
+table, and accepts such rows in a database that was opened read-only.
 """
 
 import re
@@ -13,24 +13,24 @@ from safeurl.adapters.sql.schema.check import SchemaObject, current
 from safeurl.adapters.sql.schema.sql_text import checks, links
 from safeurl.printable import counted
 
-#: Rows of one statement, so that no answer of a server takes long.
+#: The rows of one statement, so that no response of a server takes long.
 _PAGE = 5_000
-#: The row ids that SQLite can give.
+#: The row ids that SQLite can assign.
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 Read = Callable[[Statement], Awaitable[list[Row]]]
 
 
 class RuleCount:
-    """How many rows of a table break each of its rules; counted page by page."""
+    """The number of rows of a table that break each of its rules, counted in pages."""
 
     def __init__(self, table: str, rules: Mapping[str, str]) -> None:
-        """Take the rules by their names, each as an expression in brackets."""
+        """Store the rules by their names, each as an expression in brackets."""
         self._table = table
         self._broken = dict.fromkeys(rules, 0)
         self._first = _LOWEST
-        # A CHECK that gives NULL lets the row pass. CASE, because like a CHECK, and unlike an
-        # operand, it does not ask json_type() of what json_valid() has refused.
+        # A CHECK with the result NULL accepts the row. CASE is used because, like a CHECK and
+        # unlike an operand, it does not call json_type() for text that json_valid() has refused.
         counts = [f"sum(CASE WHEN NOT {rule} THEN 1 END) AS {name}" for name, rule in rules.items()]
         self._sql = (
             f"SELECT max(row_id) AS last, {', '.join(counts)} FROM (SELECT rowid AS row_id, * "  # noqa: S608 - names and rules are those of our schema.sql
@@ -38,19 +38,19 @@ class RuleCount:
         )
 
     def next(self) -> Statement | None:
-        """Return what to ask next; None once every row was counted."""
+        """Return the next statement; None after every row was counted."""
         if self._first > _HIGHEST:
             return None
         return Statement(self._sql, {"first": self._first, "limit": _PAGE})
 
     def add(self, row: Row) -> None:
-        """Take the answer to what was asked."""
+        """Add the result of the last statement."""
         for rule in self._broken:
             self._broken[rule] += int(row[rule] or 0)
         self._first = (_HIGHEST if row["last"] is None else int(row["last"])) + 1
 
     def faults(self) -> list[str]:
-        """Name each rule that rows break."""
+        """Yield a fault for each rule that rows break."""
         return [
             counted(count, f"row of {self._table} breaks", f"rows of {self._table} break")
             + f" the rule {rule}."
@@ -59,13 +59,13 @@ class RuleCount:
         ]
 
 
-#: A CHECK that a time has its shape; the shape leaves open what stands for the digits.
+#: A CHECK of the format of a time, which accepts any characters in the place of digits.
 _TIME = re.compile(
     r"\((?P<column>\w+) GLOB '[?]{4}-[?]{2}-[?]{2}T[?]{2}:[?]{2}:[?]{2}[.][?]{6}Z'\)"
 )
 _JSON_TYPE = re.compile(r"json_type\((?P<column>\w+)\)")
 _DIGITS = "????-??-??T??:??:??.??????Z".replace("?", "[0-9]")
-#: SQLite gives no more numbers after its highest; every other command of SafeURL reads this one.
+#: SQLite assigns no number after its highest one, and other commands of SafeURL read this counter.
 _LAST_NUMBER = 2**53
 _COUNTERS: Mapping[str, str] = {
     "counter_is_a_number": f"(typeof(seq) = 'integer' AND seq BETWEEN 0 AND {_LAST_NUMBER})",
@@ -74,7 +74,7 @@ _COUNTERS: Mapping[str, str] = {
 
 
 def _rules(table: SchemaObject) -> dict[str, str]:
-    """Return what the table asks of its rows, and what it cannot ask but we rely on."""
+    """Return the constraints of the table, and further rules on which we rely."""
     if table.name == "sqlite_sequence":
         return dict(_COUNTERS)
     sql = table.sql or ""
@@ -85,9 +85,9 @@ def _rules(table: SchemaObject) -> dict[str, str]:
 
 
 def _strict(rule: str) -> str:
-    """Return the rule that a time is one which can be read, in place of that it has its shape.
+    """Return the rule that a time is valid, instead of the rule about its format.
 
-    A rule about the type of JSON also asks whether it is JSON, because it would fail otherwise.
+    A rule about the type of JSON also checks that the text is JSON; else it would fail.
     """
     if "json_valid" not in rule and (json := _JSON_TYPE.search(rule)):
         return f"(CASE WHEN json_valid({json['column']}) THEN {rule} ELSE 0 END)"
@@ -95,8 +95,8 @@ def _strict(rule: str) -> str:
     if match is None:
         return rule
     column = match["column"]
-    # With a modifier it is counted anew, so that 31 February and 24:00 come out as another day.
-    # Without its fraction, which strftime() rounds to milliseconds: .9995 is the next second.
+    # With a modifier, SQLite computes the time again: 31 February and 24:00 become another day. The
+    # fraction is left out, because strftime() rounds it to milliseconds: .9995 is the next second.
     whole = f"substr({column}, 1, 19)"
     seconds = f"strftime('%Y-%m-%dT%H:%M:%S', {whole}, '+0 days')"
     return (
@@ -111,9 +111,9 @@ def rule_counts(objects: Iterable[SchemaObject]) -> list[RuleCount]:
 
 
 async def rule_faults(read: Read) -> list[str]:
-    """Name each rule of `schema.sql` that rows break, in a database of this version.
+    """Return a fault for each rule of `schema.sql` that rows break, in a database of this version.
 
-    Its schema must have been compared before.
+    Its schema must have been checked before.
     """
     counts = rule_counts(current())
     for count in counts:

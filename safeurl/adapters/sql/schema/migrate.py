@@ -1,4 +1,4 @@
-"""Bringing a database up to the schema of this code, safe against others who do the same."""
+"""Migrates a database to the schema of this code; several processes may do so at the same time."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,10 +11,10 @@ from safeurl.errors import RowRefusedError, StoreUnavailableError
 
 
 async def migrate(database: Database) -> list[int]:
-    """Apply what is missing, each migration wholly or not, and return the numbers applied here.
+    """Apply the missing migrations, each completely or not at all; return the numbers applied here.
 
-    An empty database gets `schema.sql` in one step. Who comes second, or comes again after a lost
-    answer, trips over the primary key of `schema_migrations` and finds the work done.
+    An empty database gets `schema.sql` in one step. A second process, or a second try after a lost
+    response, violates the primary key of `schema_migrations` and finds the migrations applied.
     """
     ledger, *schema = statements_of(schema_sql())
     await database.write([Statement(ledger)])
@@ -26,9 +26,11 @@ async def migrate(database: Database) -> list[int]:
     return [number for step in steps for number in await _apply(database, *step)]
 
 
-async def _apply(database: Database, told: Sequence[Migration], sql: Sequence[str]) -> list[int]:
-    numbers = [migration.number for migration in told]
-    entries = [_entry(migration) for migration in told]
+async def _apply(
+    database: Database, recorded: Sequence[Migration], sql: Sequence[str]
+) -> list[int]:
+    numbers = [migration.number for migration in recorded]
+    entries = [_entry(migration) for migration in recorded]
     try:
         await database.write([*entries, *(Statement(text) for text in sql)])
     except RowRefusedError:
@@ -52,7 +54,7 @@ async def applied(database: Database) -> set[int]:
 
 
 async def require_current(database: Database) -> None:
-    """Return when the database has exactly the migrations of this code, else raise."""
+    """Raise an error unless the database has exactly the migrations of this code."""
     done = await applied(database)
     known = {migration.number for migration in migrations()}
     if known - done:

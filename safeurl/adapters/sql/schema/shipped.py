@@ -1,4 +1,4 @@
-"""The schema as shipped: `schema.sql`, the numbered migrations, and how they are told apart."""
+"""The shipped schema: `schema.sql`, the numbered migrations, and their statements."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def _migration(file: Traversable) -> Migration:
 
 
 def statements_of(script: str) -> list[str]:
-    """Split a script into statements; a trigger's body stays whole.
+    """Split a script into statements; the body of a trigger is not split.
 
     A statement ends with the line that completes it.
     """

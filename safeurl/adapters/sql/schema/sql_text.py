@@ -1,12 +1,12 @@
-"""SQL text as SQLite reads it: what is quoted, what is a comment, and what lies in brackets."""
+"""SQL text as SQLite reads it: quoted text, comments, and text in brackets."""
 
 import re
 from collections.abc import Iterator
 
-#: Quoted text, a run of white space and comments, or one other character: as in SQLite's
-#: tokenizer, where a comment that is not closed ends with the text, and one needs something after
-#: its opening. White space is SQLite's five characters only. SQLite ends reading at a NUL, also
-#: within a comment: it is never part of one here, so that it stays to be seen.
+#: Quoted text, a sequence of white space and comments, or one other character. As in SQLite's
+#: tokenizer, an unclosed comment ends with the text, and a comment needs a character after its
+#: opening. White space is SQLite's five characters. SQLite stops at a NUL, also inside a comment.
+#: Here a NUL never belongs to a comment, so that it stays visible.
 _PIECE = re.compile(
     r"""
     (?P<quoted> '(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*` | \[[^\]]*\] )
@@ -23,15 +23,15 @@ _LINK = re.compile(
 
 
 def normalized(sql: str) -> str:
-    """Return the statement with one space for each run of white space and comments.
+    """Return the statement with one space for each sequence of white space and comments.
 
-    Quoted text stays as it is. Two statements that give the same text are the same to SQLite.
+    Quoted text stays unchanged. Two statements with equal results are equal for SQLite.
     """
     return "".join(" " if kind == "space" else text for kind, text in _pieces(sql)).strip(" ")
 
 
 def definitions(sql: str) -> list[str]:
-    """Return the columns and constraints of a normalized CREATE TABLE, and what follows them."""
+    """Return the columns and constraints of a normalized CREATE TABLE, and the text after them."""
     _, _, body = sql.partition("(")
     parts, depth = [""], 0
     for kind, text in _pieces(body):
@@ -57,7 +57,7 @@ def links(sql: str) -> dict[str, str]:
 
 
 def _bracketed(sql: str) -> str:
-    """Return the text from an opening bracket to the one that closes it."""
+    """Return the text from an opening bracket to its closing one."""
     found, depth = "", 0
     for kind, text in _pieces(sql):
         found += text
@@ -68,7 +68,7 @@ def _bracketed(sql: str) -> str:
 
 
 def _step(kind: str, text: str) -> int:
-    """Return by how much the piece changes the depth of brackets."""
+    """Return the change of the depth of brackets by the piece."""
     if kind != "other":
         return 0
     return (text == "(") - (text == ")")

@@ -92,7 +92,7 @@ def test_system_calls_have_to_be_filtered(options: list[str] | None, status: Sta
     [("name=rootless", "without root"), ("name=userns", "maps"), ("name=cgroupns", "not used")],
 )
 def test_user_namespaces_are_told_and_judged_by_nobody(option: str, text: str) -> None:
-    """It is one more wall, not one of ours."""
+    """It is an additional boundary that SafeURL does not need."""
     finding = docker_facts.user_namespaces(_INFO | {"SecurityOptions": [option]})
     assert (finding.status, text in finding.detail) == (Status.PASS, True)
 
