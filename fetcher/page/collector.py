@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from fetcher.page.code import PageScripts
 from fetcher.page.evidence import (
     Attributes,
     Element,
@@ -15,7 +16,7 @@ from fetcher.page.evidence import (
     earlier_refresh,
     meta_refresh,
 )
-from fetcher.page.navigation import PageNavigation, PageScripts
+from fetcher.page.navigation import PageNavigation
 from fetcher.sanitize import HTML_SPACES, LONG, sanitize_line, strip_reference
 from safeurl.model.report import Iframe, Link, MetaRefresh, Page, Script
 
@@ -161,7 +162,7 @@ class Collector(Struct):
         self.scripts_total += 1
         source = strip_reference(reference)
         text = "" if source else node.text(deep=True)
-        self.code.add_script(node.attributes, text)
+        self.code.add_script(node.attributes, text, reference if source else "")
         if len(self.scripts) < _MAX_SCRIPTS:
             url = self.links.absolute(source) if source else ""
             size = len(text.encode("utf-8", "replace"))
@@ -169,10 +170,10 @@ class Collector(Struct):
 
     def _iframe(self, attributes: Attributes) -> None:
         self.iframes_total += 1
+        self.code.add_frame(attributes)
         if len(self.iframes) >= _MAX_IFRAMES:
             return
         source = strip_reference(attribute(attributes, "src"))
-        self.code.add_frame(source)
         style = "".join(attribute(attributes, "style")[:4096].split())
         sizes = {attribute(attributes, name).strip(HTML_SPACES) for name in ("width", "height")}
         hidden = "hidden" in attributes or bool(_HIDDEN_STYLE.search(style))

@@ -9,8 +9,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from msgspec import Struct
 
+from fetcher.page.script.sources import BLOB
+
 #: Maximum number of characters of a text and of items of a list.
-MAX_TEXT = 64 * 1024
+MAX_TEXT = 256 * 1024
 MAX_ITEMS = 4096
 _MAX_CODE_POINT = 0x10FFFF
 #: Above this, Python and JavaScript format numbers differently.
@@ -74,7 +76,8 @@ def _add(left: Value, right: Value) -> Value:
     second = _written(right) if isinstance(right, float) else right
     match first, second:
         case str(), str():
-            return (first + second)[:MAX_TEXT]
+            text = first + second
+            return text if len(text) <= MAX_TEXT else Prefix(text[:MAX_TEXT])
         case str(), Prefix():
             return Prefix((first + second.text)[:MAX_TEXT])
         case str(), _:
@@ -131,6 +134,13 @@ def from_codes(pieces: list[Value]) -> Value:
     return "".join(chr(int(code)) for code in codes) if len(codes) == len(pieces) else None
 
 
+def blob_text(pieces: list[Value]) -> Value:
+    """Return the text of a blob that is made of these pieces."""
+    parts = pieces[0] if pieces and isinstance(pieces[0], list) else []
+    found = [part for part in parts if isinstance(part, str)]
+    return "".join(found)[:MAX_TEXT] if found and len(found) == len(parts) else None
+
+
 def _atob(text: str) -> Value:
     try:
         return base64.b64decode("".join(text.split()) + "==").decode("latin-1")
@@ -151,6 +161,8 @@ FUNCTIONS: dict[str, Callable[[str], Value]] = {
     "String": str,
     "URL": str,
     "raw": str,
+    "createTextNode": str,
+    "createObjectURL": lambda text: f"{BLOB}{text}",
 }
 
 

@@ -4,7 +4,6 @@ Literals and the results of a few functions are evaluated. Code that needs a cli
 Tokens and steps are limited, not time, so that the same page always has the same result.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
@@ -13,12 +12,21 @@ from msgspec.structs import replace
 
 from fetcher.page.script.aliases import expand, find_aliases, find_results
 from fetcher.page.script.assignments import assign, assigned_names
-from fetcher.page.script.calls import LOAD_HANDLERS, TIMERS, build_call_graph, delay_at
+from fetcher.page.script.calls import TIMERS, build_call_graph, delay_at
 from fetcher.page.script.chains import Aliases, Chains
 from fetcher.page.script.changes import indirect_changes, location_changes, open_changes
+from fetcher.page.script.content import (
+    APPEND_METHODS,
+    CODE,
+    HTML,
+    WRITE_METHODS,
+    ContentReader,
+    texts,
+)
 from fetcher.page.script.functions import MAX_TEXT, Prefix, Value
 from fetcher.page.script.occurrence import Occurrence
 from fetcher.page.script.scopes import Scopes
+from fetcher.page.script.sources import BLOB, source_text
 from fetcher.page.script.tokens import Tokens, tokenize
 from fetcher.page.script.values import BASES, Budget, Evaluator
 from fetcher.sanitize import strip_reference
@@ -29,25 +37,15 @@ _MAX_NESTED = 4
 _MAX_NAVIGATIONS = 16
 _INDIRECT = frozenset({"Reflect", "Object"})
 _HISTORY = frozenset({"pushState", "replaceState", "reload", "go"})
-#: Properties that parse a text into elements.
-_HTML = frozenset({"innerHTML", "outerHTML"})
-_WRITE_METHODS = frozenset({"write", "writeln"})
-#: Properties of a script element that are its code.
-_CODE = frozenset({"text", "textContent", "innerText", "innerHTML"})
-#: Attributes that are also properties.
-_ATTRIBUTES = frozenset({"href", "action", "content"})
-_REFRESH = re.compile(r"\s*+[0-9.]++\s*+[;,\s]\s*+\S")
 _SUBMIT_METHODS = frozenset({"submit", "requestSubmit"})
 #: Functions that evaluate a text as a script.
 _EVALUATING = frozenset({"eval", "execScript", "Function", "constructor", *TIMERS})
 #: Names that may navigate, write or evaluate; of the other names only aliases may.
 _RELEVANT = frozenset(
     {"location", "open", "navigate", "click", "insertAdjacentHTML", "createContextualFragment"}
-    | {"setAttribute", "content", *_CODE, *_INDIRECT, *_HISTORY}
-    | (BASES | _HTML | _WRITE_METHODS | _SUBMIT_METHODS | _EVALUATING)
+    | {"setAttribute", "content", "src", "srcdoc", "import", *CODE, *_INDIRECT, *_HISTORY}
+    | (BASES | HTML | WRITE_METHODS | APPEND_METHODS | _SUBMIT_METHODS | _EVALUATING)
 )
-#: Maximum number of characters that are kept of consecutive writes.
-_MAX_WRITTEN = 256 * 1024
 
 
 class ScriptNavigation(Struct, frozen=True):
@@ -63,29 +61,25 @@ class ScriptNavigation(Struct, frozen=True):
     is_conditional: bool = False
 
 
-class ScriptReader(Struct):
+class ScriptReader(ContentReader):
     """Reads the scripts of one page, within limits for all of them."""
 
-    page_url: str
     navigations: list[ScriptNavigation] = field(default_factory=list)
     #: Targets of links by id.
     links: Mapping[str, str] = field(default_factory=dict)
-    #: True if the scripts are those of a frame: they must name the page's window.
-    in_frame: bool = False
-    #: HTML that scripts write during parsing; consecutive writes are one text.
-    written: list[str] = field(default_factory=list)
-    #: HTML that scripts insert in other ways.
-    inserted: list[str] = field(default_factory=list)
     _budget: Budget = field(default_factory=Budget)
     _tokens_left: int = _MAX_TOKENS
     _known: dict[str, Value] = field(default_factory=dict)
     #: Global variables that are other names of the location and its like.
     _aliases: Aliases = field(default_factory=dict)
-    _is_writing: bool = False
     #: The address that a script gave to the page without loading it.
     _own_url: str = ""
-    #: True if something was too long or too deeply nested to be read.
-    is_truncated: bool = False
+
+    def of_frame(self, links: Mapping[str, str]) -> "ScriptReader":
+        """Return a reader for the scripts of a frame, within the same limits."""
+        reader = ScriptReader(self.page_url, in_frame=True, links=links)
+        reader._budget, reader._tokens_left = self._budget, self._tokens_left
+        return reader
 
     def read(self, *codes: str, delay_s: float = 0.0, nested: int = 0) -> None:
         """Read scripts that share their variables and functions."""
@@ -125,6 +119,12 @@ class ScriptReader(Struct):
                 self._interpret(Occurrence(tokens, values, calls, chains, at, delay_s, nested))
         self._known = values.final_values
         self.is_truncated = self.is_truncated or self._budget.steps <= 0
+
+    def value(self, code: str) -> str:
+        """Return the text that the code's only expression is; empty if that is unknown."""
+        tokens, _ = tokenize(code, self._tokens_left)
+        values = Evaluator(tokens, self.page_url, self._budget, dict(self._known))
+        return next(iter(texts(values.expression(0)[:1])), "")
 
     def _interpret(self, occurrence: Occurrence) -> None:
         """Interpret a name that may navigate or that evaluates a text as a script."""
@@ -172,64 +172,8 @@ class ScriptReader(Struct):
         """Interpret a name that evaluates a text or makes elements of it."""
         if name in _EVALUATING and (occurrence.is_called or occurrence.is_called_in_brackets):
             self._read_nested(occurrence, name)
-        elif name == "setAttribute":
-            self._set_attribute(occurrence)
-        elif not self._set_property(occurrence, name):
-            self._find_markup(occurrence, name)
-
-    def _set_attribute(self, occurrence: Occurrence) -> None:
-        """Interpret `element.setAttribute(name, value)` as `element.name = value`."""
-        match occurrence.arguments if occurrence.is_method else []:
-            case [str(name), str(value)] if name in LOAD_HANDLERS:
-                self.read(value, delay_s=occurrence.delay_s, nested=occurrence.nested + 1)
-            case [str(name), str(value)] if name in _ATTRIBUTES:
-                owner = occurrence.tokens.symbol(occurrence.at - 2)
-                occurrence.values.final_values[f"{owner}.{name}"] = value
-                self._set_element(occurrence, name, value)
-            case _:
-                pass
-
-    def _set_property(self, occurrence: Occurrence, name: str) -> bool:
-        """Return True if the name is set of an element that the script has made."""
-        if not occurrence.is_method or occurrence.tokens.symbol(occurrence.at + 1) != "=":
-            return False
-        value, _ = occurrence.values.expression(occurrence.at + 2)
-        return isinstance(value, str) and self._set_element(occurrence, name, value)
-
-    def _set_element(self, occurrence: Occurrence, name: str, value: str) -> bool:
-        """Read the code of a script element and the refresh of a meta element."""
-        if occurrence.owner == "#<script>" and name in _CODE:
-            self.read(value, delay_s=occurrence.delay_s, nested=occurrence.nested + 1)
-            return True
-        if occurrence.owner == "#<meta>" and name == "content" and _REFRESH.match(value):
-            from html import escape  # noqa: PLC0415 - its table of entities takes 1 ms
-
-            self.inserted.append(f'<meta http-equiv=refresh content="{escape(value)}">')
-            return True
-        return False
-
-    def _find_markup(self, occurrence: Occurrence, name: str) -> None:
-        """Record HTML that a name inserts into the page."""
-        if not occurrence.is_method:
-            return
-        if name in _WRITE_METHODS:
-            if occurrence.is_called and occurrence.owner == "document":
-                self._add_written(occurrence.arguments)
-        elif name in _HTML and occurrence.tokens.symbol(occurrence.at + 1) in {"=", "+="}:
-            self.inserted += _texts(occurrence.values.expression(occurrence.at + 2)[:1])
-        elif name == "insertAdjacentHTML" and occurrence.is_called:
-            self.inserted += _texts(occurrence.arguments[1:2])
-        elif name == "createContextualFragment" and occurrence.is_called:
-            self.written += _texts(occurrence.arguments[:1])
-            self._is_writing = False
-
-    def _add_written(self, pieces: list[Value]) -> None:
-        """Record written HTML; it ends where a part of it is unknown."""
-        before = self.written.pop() if self._is_writing else ""
-        # The text is copied only below the limit, because a script may write thousands of times.
-        text = "".join(_texts(pieces)) if len(before) < _MAX_WRITTEN else ""
-        self.written.append((before + text)[:_MAX_WRITTEN] if text else before)
-        self._is_writing = all(isinstance(piece, str) for piece in pieces)
+        else:
+            self.interpret_content(occurrence, name)
 
     def _is_location(self, occurrence: Occurrence, name: str) -> bool:
         if name == "location":
@@ -249,7 +193,7 @@ class ScriptReader(Struct):
 
     def _read_value(self, occurrence: Occurrence, values: list[Value], delay: float = 0.0) -> None:
         """Read a text as a script, or its known beginning."""
-        for code in _texts(values):
+        for code in texts(values):
             self.is_truncated = self.is_truncated or len(code) >= MAX_TEXT
             self.read(code, delay_s=occurrence.delay_s + delay, nested=occurrence.nested + 1)
 
@@ -273,11 +217,14 @@ class ScriptReader(Struct):
         value = occurrence.values.resolve(value)
         if value == self.page_url and self._own_url:
             value = self._own_url
-        if occurrence.is_unreachable:
+        if not self.in_frame and occurrence.is_unreachable:
             return
         url = value if isinstance(value, str) else value.text if isinstance(value, Prefix) else ""
         scheme, colon, code = strip_reference(url).partition(":")
-        if colon and scheme.lower() == "javascript":
+        if url.startswith(BLOB):
+            self.written.append(source_text(url))
+            self.end_writing()
+        elif colon and scheme.lower() == "javascript":
             self.read(unquote(code), delay_s=occurrence.delay_s, nested=occurrence.nested + 1)
         else:
             self._add(
@@ -310,8 +257,3 @@ class ScriptReader(Struct):
             self.navigations[self.navigations.index(other)] = plain
         elif len(self.navigations) < _MAX_NAVIGATIONS:
             self.navigations.append(navigation)
-
-
-def _texts(values: Iterable[Value]) -> list[str]:
-    """Return the texts, and the known beginnings of partial texts."""
-    return [x.text if isinstance(x, Prefix) else x for x in values if isinstance(x, (str, Prefix))]

@@ -9,6 +9,7 @@ from fetcher.page.script.functions import (
     Prefix,
     Value,
     apply_operator,
+    blob_text,
     from_codes,
     item,
     list_method,
@@ -79,15 +80,21 @@ class Evaluator(Struct):
     _calls: int = 0
 
     def set_functions(self, scopes: Scopes) -> None:
-        """Record the functions of the script that return a value."""
+        """Record the functions of the script that only return a value.
+
+        With other statements before `return`, the value may depend on them.
+        """
         for at, symbol in enumerate(self.tokens.symbols):
             is_arrow = symbol == "=>" and self.tokens.symbol(at + 1) != "{"
-            if not is_arrow and symbol != "return":
+            is_only = symbol == "return" and self.tokens.symbol(at - 1) == "{"
+            if not is_arrow and not is_only:
                 continue
             owner = scopes.owners[at + 1] if at + 1 < len(self.tokens) else -1
             if owner < 0:
                 continue
             function = scopes.functions[owner]
+            if function.start not in {at - 1, at + 1}:
+                continue
             inside = scopes.parameters(function)
             names = [
                 self.tokens.texts[x]
@@ -250,7 +257,9 @@ class Evaluator(Struct):
                     value, at = Path((*owner[-8:], name)), at + 2
             elif symbol == "[" and _is_index(tokens, at):
                 index = next(iter(self.arguments(at, depth + 1)), None)
-                value, at = item(self.resolve(value), index), tokens.matching[at] + 1
+                if not (isinstance(value, Path) and value.names[0].startswith("#")):
+                    value = item(self.resolve(value), index)
+                at = tokens.matching[at] + 1
             elif symbol == "(":
                 pieces = self.arguments(at, depth + 1)
                 name = value.names[-1] if isinstance(value, Path) else ""
@@ -267,8 +276,8 @@ class Evaluator(Struct):
         texts = [piece for piece in pieces if isinstance(piece, str)]
         if name in _ELEMENTS and texts:
             return _element(name, texts[0])
-        if name in _CODES:
-            return from_codes(pieces)
+        if name in _CODES or name == "Blob":
+            return blob_text(pieces) if name == "Blob" else from_codes(pieces)
         if name in FUNCTIONS and texts and isinstance(pieces[0], str):
             return FUNCTIONS[name](texts[0])
         if name in {"call", "apply"} and isinstance(owner, Path) and len(pieces) > 1:
@@ -314,10 +323,11 @@ class Evaluator(Struct):
 
 
 def _element(name: str, text: str) -> Value:
-    """Return the name of the element that a call finds or makes; None if it does not matter."""
-    if name in _FINDERS:
-        return Path((f"#{text.lstrip('#')}",))
-    return Path((f"#<{text.lower()}>",)) if text.lower() in _MADE else None
+    """Return the name of the element that a call finds or makes."""
+    if name == "createElement":
+        return Path((f"#<{text.lower()}>",))
+    mark = "." if name == "getElementsByClassName" else ""
+    return Path((f"#{mark}{text.lstrip('#')}",))
 
 
 def _is_index(tokens: Tokens, at: int) -> bool:

@@ -224,10 +224,10 @@ def test_refreshes_handlers_and_frames_navigate_too() -> None:
     )
     assert [(lead.how, lead.url.rpartition("/")[2], lead.delay_s) for lead in page.onward] == [
         ("meta_refresh", "late", 30.0),
-        ("script", "b", 0.0),
         ("script", "e", 0.0),
         ("script", "g", 0.0),
         ("script", "c", 0.0),
+        ("script", "b", 0.0),
     ]
 
 
