@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from fetcher.page.collector import Collector, Scope, build_page
+from fetcher.page.elements import PageElements
 from fetcher.page.evidence import FormDraft, LinkResolver, ParsedPage, attribute
 from fetcher.page.foreign import Namespace, content_namespace, element_namespace, is_html
 from fetcher.page.navigation import find_navigation
@@ -45,7 +46,11 @@ def read_dom(text: str, page_url: str) -> ParsedPage:
     _collect(tree, collector)
     collector.assign_inputs()
     navigation = find_navigation(
-        collector.code, collector.refresh, collector.forms, collector.links
+        collector.code,
+        collector.refresh,
+        collector.forms,
+        collector.links,
+        PageElements(tree),
     )
     written = tuple(_written(navigation.markup, collector.links))
     return ParsedPage(build_page(collector, navigation, written), collector.icon)

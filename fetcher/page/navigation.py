@@ -14,6 +14,7 @@ from fetcher.page.evidence import (
     refresh_targets,
 )
 from fetcher.page.made import MadeContent
+from fetcher.page.script.events import Elements
 from fetcher.page.script.reader import ScriptNavigation, ScriptReader
 from fetcher.sanitize import sanitize, strip_reference
 from safeurl.model.report import MetaRefresh, Onward
@@ -35,10 +36,14 @@ class PageNavigation(Struct, frozen=True):
 
 
 def find_navigation(
-    code: PageScripts, refresh: MetaRefresh | None, forms: Sequence[FormDraft], links: LinkResolver
+    code: PageScripts,
+    refresh: MetaRefresh | None,
+    forms: Sequence[FormDraft],
+    links: LinkResolver,
+    elements: Elements | None = None,
 ) -> PageNavigation:
     """Return the navigations of the page, without executing it."""
-    reader = ScriptReader(links.page_url, links=code.links)
+    reader = ScriptReader(links.page_url, links=code.links, elements=elements)
     reader.read(*code.scripts, *code.handlers)
     made = MadeContent(reader, links)
     made.read(code)

@@ -3,6 +3,7 @@
 import math
 import re
 
+from fetcher.page.script.events import find_events, receiver
 from fetcher.page.script.functions import Path
 from fetcher.page.script.scopes import Function, Scopes
 from fetcher.page.script.tokens import Kind, Tokens
@@ -31,6 +32,14 @@ _MAX_BOUND = 16
 _CALLED = re.compile(r"([\w$]+)\s*\(")
 #: Characters of a text that is evaluated as a script in which function calls are searched.
 _MAX_CALLED = 1024
+_ACCESSORS = frozenset({"get", "set"})
+#: Methods that the language or the browser calls by itself.
+_IMPLICIT = frozenset(
+    {"connectedCallback", "toString", "valueOf", "toJSON", "then", "attributeChangedCallback"}
+)
+#: Functions in an object that is an argument of these calls, and that are called by access.
+_TRAPS = frozenset({"get", "set", "has", "apply", "construct", "ownKeys"})
+_WITH_TRAPS = frozenset({"Proxy", "defineProperty", "create"})
 _WRAPPERS = frozenset({"call", "apply", "bind"})
 
 
@@ -58,6 +67,7 @@ class CallGraph:
 def build_call_graph(scopes: Scopes, values: Evaluator) -> CallGraph:
     """Return the functions, with those marked that run without input."""
     calls, tokens = CallGraph(scopes), scopes.tokens
+    values.sent = find_events(tokens, values)
     by_name: dict[str, list[int]] = {}
     #: What the code of a function runs: functions by name, or a function itself by its index.
     uses: dict[int, dict[str | int, float]] = {}
@@ -67,19 +77,30 @@ def build_call_graph(scopes: Scopes, values: Evaluator) -> CallGraph:
         delay = _immediate_delay(tokens, values, function)
         if delay is not None:
             uses.setdefault(function.owner, {})[index] = delay
+    accessors = _accessors(calls)
     for at, kind in enumerate(tokens.kinds):
         if kind is not Kind.NAME and kind is not Kind.STRING:
             continue
-        for name in _used_names(tokens, at):
-            if name not in by_name:
-                continue
-            delay = _reference_delay(tokens, values, at)
+        for name in filter(by_name.__contains__, _used_names(tokens, at)):
+            is_access = name in accessors and tokens.symbol(at - 1) == "."
+            delay = 0.0 if is_access else _reference_delay(tokens, values, at)
             if delay is not None:
                 uses.setdefault(calls.owners[at], {}).setdefault(name, delay)
                 if tokens.symbol(at + 1) == "(":
                     bind(tokens, values, calls.functions[by_name[name][0]], at + 1)
     _mark_live(calls, uses, by_name)
     return calls
+
+
+def _accessors(calls: CallGraph) -> set[str]:
+    """Return the names of the properties whose functions are called by access."""
+    tokens = calls.tokens
+    return {
+        name
+        for function in calls.functions
+        if tokens.symbol(function.head - 1) in _ACCESSORS
+        for name in function.names
+    }
 
 
 def _used_names(tokens: Tokens, at: int) -> list[str]:
@@ -109,12 +130,16 @@ def _mark_live(
 
 def _immediate_delay(tokens: Tokens, values: Evaluator, function: Function) -> float | None:
     """Return the delay of a function that runs where it is defined, else None."""
+    if _is_implicit(tokens, function):
+        return 0.0
     after = function.end
     while tokens.symbol(after) == ")" and 0 <= tokens.matching[after] < function.head:
         opened = tokens.matching[after]
         if tokens.is_name(opened - 1) and tokens.symbol(opened - 1) not in {"return", "void"}:
             break
         after += 1
+    if tokens.symbol(after) in {"]", ","} and _is_indexed_call(tokens, function.head):
+        return 0.0
     is_wrapped = tokens.symbol(after) == "." and tokens.symbol(after + 1) in _WRAPPERS
     is_arrow = tokens.symbol(function.start - 1) == "=>" and after == function.end
     if is_wrapped or (tokens.symbol(after) == "(" and not is_arrow):
@@ -122,6 +147,17 @@ def _immediate_delay(tokens: Tokens, values: Evaluator, function: Function) -> f
             bind(tokens, values, function, after)
         return 0.0
     return _callback_delay(tokens, values, function.head, function.end)
+
+
+def _is_implicit(tokens: Tokens, function: Function) -> bool:
+    """Return True if the language or the browser calls a function with this name."""
+    if not function.names.isdisjoint(_IMPLICIT):
+        return True
+    if function.names.isdisjoint(_TRAPS):
+        return False
+    opened = tokens.enclosing[function.head]
+    outer = tokens.enclosing[opened] if opened >= 0 else -1
+    return tokens.symbol(outer) == "(" and tokens.symbol(outer - 1) in _WITH_TRAPS
 
 
 def bind(tokens: Tokens, values: Evaluator, function: Function, opened: int) -> None:
@@ -155,7 +191,11 @@ def _callback_delay(tokens: Tokens, values: Evaluator, head: int, end: int) -> f
     if before == "async":
         return _callback_delay(tokens, values, head - 1, end)
     if before in {"=", ":"}:
-        return 0.0 if tokens.symbol(head - 2) in LOAD_HANDLERS else None
+        name = tokens.symbol(head - 2)
+        is_sent = name.startswith("on") and values.sent.runs(
+            name[2:], receiver(tokens, values, head - 2)
+        )
+        return 0.0 if name in LOAD_HANDLERS or is_sent else None
     opened = tokens.enclosing[head]
     if before not in {"(", ","} or tokens.symbol(opened) != "(":
         return None
@@ -164,8 +204,20 @@ def _callback_delay(tokens: Tokens, values: Evaluator, head: int, end: int) -> f
         return delay_at(tokens, values, end)
     if callee in _RUNNERS:
         return 0.0
-    is_load = callee in _LISTENERS and tokens.string(opened + 1) in _LOAD_EVENTS
-    return 0.0 if is_load else None
+    return 0.0 if _is_listener_that_runs(tokens, values, opened) else None
+
+
+def _is_listener_that_runs(tokens: Tokens, values: Evaluator, opened: int) -> bool:
+    """Return True if the call adds a listener to an event that needs no input."""
+    callee = tokens.symbol(opened - 1)
+    if callee in _LISTENERS:
+        event, _ = values.expression(opened + 1)
+    else:
+        event = callee if tokens.symbol(opened - 2) == "." else None
+    if not isinstance(event, str) or not event:
+        return False
+    is_load = callee in _LISTENERS and event in _LOAD_EVENTS
+    return is_load or values.sent.runs(event, receiver(tokens, values, opened - 1))
 
 
 def delay_at(tokens: Tokens, values: Evaluator, comma: int) -> float:
@@ -185,9 +237,28 @@ def _reference_delay(tokens: Tokens, values: Evaluator, at: int) -> float | None
         return None
     if tokens.string(at) is not None:
         return delay_at(tokens, values, at + 1)
+    if before == "new" or _is_called_indirectly(tokens, at):
+        return 0.0
     if tokens.symbol(at + 1) == "(":
         closed = tokens.matching[at + 1]
         return None if tokens.symbol(closed + 1) == "{" else 0.0
     if before == "." and tokens.symbol(at - 2) in BASES:
         return _callback_delay(tokens, values, at - 2, at + 1)
     return _callback_delay(tokens, values, at, at + 1)
+
+
+def _is_called_indirectly(tokens: Tokens, at: int) -> bool:
+    """Return True if the name is called as `name.call()` or `name[index]()`."""
+    if tokens.symbol(at + 1) == ".":
+        return tokens.symbol(at + 2) in {"call", "apply"} and tokens.symbol(at + 3) == "("
+    closed = tokens.matching[at + 1] if tokens.symbol(at + 1) == "[" else -1
+    return closed > at and tokens.symbol(closed + 1) == "("
+
+
+def _is_indexed_call(tokens: Tokens, at: int) -> bool:
+    """Return True if the token is in a list of which an item is called: `[f, g][0]()`."""
+    opened = tokens.enclosing[at]
+    if tokens.symbol(opened) != "[" or tokens.symbol(tokens.matching[opened] + 1) != "[":
+        return False
+    closed = tokens.matching[tokens.matching[opened] + 1]
+    return tokens.symbol(closed + 1) == "("

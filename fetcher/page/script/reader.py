@@ -23,7 +23,8 @@ from fetcher.page.script.content import (
     ContentReader,
     texts,
 )
-from fetcher.page.script.functions import MAX_TEXT, Prefix, Value
+from fetcher.page.script.events import Elements, receiver
+from fetcher.page.script.functions import MAX_TEXT, Path, Prefix, Value
 from fetcher.page.script.occurrence import Occurrence
 from fetcher.page.script.scopes import Scopes
 from fetcher.page.script.sources import BLOB, source_text
@@ -36,13 +37,17 @@ _MAX_TOKENS = 160_000
 _MAX_NESTED = 4
 _MAX_NAVIGATIONS = 16
 _INDIRECT = frozenset({"Reflect", "Object"})
+#: Methods of elements that send the event with the same name.
+_SENDING = frozenset({"focus", "close"})
+_OWN_WINDOWS = frozenset({"", "_self", "_top", "_parent"})
 _HISTORY = frozenset({"pushState", "replaceState", "reload", "go"})
 _SUBMIT_METHODS = frozenset({"submit", "requestSubmit"})
 #: Functions that evaluate a text as a script.
 _EVALUATING = frozenset({"eval", "execScript", "Function", "constructor", *TIMERS})
 #: Names that may navigate, write or evaluate; of the other names only aliases may.
 _RELEVANT = frozenset(
-    {"location", "open", "navigate", "click", "insertAdjacentHTML", "createContextualFragment"}
+    {"dispatchEvent", *_SENDING}
+    | {"location", "open", "navigate", "click", "insertAdjacentHTML", "createContextualFragment"}
     | {"setAttribute", "content", "src", "srcdoc", "import", *CODE, *_INDIRECT, *_HISTORY}
     | (BASES | HTML | WRITE_METHODS | APPEND_METHODS | _SUBMIT_METHODS | _EVALUATING)
 )
@@ -67,6 +72,8 @@ class ScriptReader(ContentReader):
     navigations: list[ScriptNavigation] = field(default_factory=list)
     #: Targets of links by id.
     links: Mapping[str, str] = field(default_factory=dict)
+    #: The elements of the page, if its scripts can find them.
+    elements: Elements | None = None
     _budget: Budget = field(default_factory=Budget)
     _tokens_left: int = _MAX_TOKENS
     _known: dict[str, Value] = field(default_factory=dict)
@@ -145,19 +152,26 @@ class ScriptReader(ContentReader):
             and occurrence.tokens.symbol(occurrence.at - 2) == "navigation"
         ):
             self._navigate(occurrence, next(iter(occurrence.arguments), None))
-        elif name in _SUBMIT_METHODS and occurrence.is_method and occurrence.is_called:
-            # `submit` with an argument is another library's method.
-            if name == "requestSubmit" or not occurrence.arguments:
-                self._submit(occurrence)
-        elif (
-            name == "click"
-            and occurrence.is_method
-            and occurrence.is_called
-            and not occurrence.arguments
-        ):
-            self._click(occurrence)
         else:
-            self._interpret_content(occurrence, name)
+            self._interpret_event(occurrence, name)
+
+    def _interpret_event(self, occurrence: Occurrence, name: str) -> None:
+        """Interpret a name that sends a form or an event."""
+        is_called = occurrence.is_method and occurrence.is_called
+        if name in _SUBMIT_METHODS and occurrence.is_method:
+            self._submit(occurrence, name)
+        elif name == "click" and is_called and not occurrence.arguments:
+            self._click(occurrence)
+        elif name == "dispatchEvent" and occurrence.is_called:
+            event = next(iter(occurrence.arguments), None)
+            if isinstance(event, str):
+                self._send(occurrence, event)
+        elif name in _SENDING and is_called:
+            self._send(occurrence, name)
+        elif name in _EVALUATING and (occurrence.is_called or occurrence.is_called_in_brackets):
+            self._read_nested(occurrence, name)
+        else:
+            self.interpret_content(occurrence, name)
 
     def _interpret_member(self, occurrence: Occurrence) -> None:
         """Interpret a member of the window or the document whose name is an expression."""
@@ -167,13 +181,6 @@ class ScriptReader(ContentReader):
             self._navigate_all(occurrence, location_changes(occurrence))
         elif member in _EVALUATING and occurrence.tokens.symbol(after) == "(":
             self._read_value(occurrence, occurrence.values.arguments(after)[:1])
-
-    def _interpret_content(self, occurrence: Occurrence, name: str) -> None:
-        """Interpret a name that evaluates a text or makes elements of it."""
-        if name in _EVALUATING and (occurrence.is_called or occurrence.is_called_in_brackets):
-            self._read_nested(occurrence, name)
-        else:
-            self.interpret_content(occurrence, name)
 
     def _is_location(self, occurrence: Occurrence, name: str) -> bool:
         if name == "location":
@@ -231,15 +238,50 @@ class ScriptReader(ContentReader):
                 ScriptNavigation(url, occurrence.delay_s, is_conditional=occurrence.is_conditional)
             )
 
-    def _click(self, occurrence: Occurrence) -> None:
-        """Record the click of a script on a link; clicks on other elements are ignored."""
-        name, href = occurrence.element("href")
-        url = href or (self.links.get(name, "") if isinstance(name, str) else "")
-        if url:
-            self._navigate(occurrence, url)
+    def _send(self, occurrence: Occurrence, event: str) -> None:
+        """Record what an event does that a script sends to an element."""
+        tokens, values = occurrence.tokens, occurrence.values
+        key = receiver(tokens, values, occurrence.at)
+        if self.elements is None or not isinstance(key, str):
+            return
+        for kind, text in self.elements.activate(key, event):
+            if kind == "script":
+                self.read(text, delay_s=occurrence.delay_s, nested=occurrence.nested + 1)
+            elif kind == "link":
+                self._navigate(occurrence, text)
+            else:
+                conditional = occurrence.is_conditional
+                self._add(
+                    ScriptNavigation(
+                        text, occurrence.delay_s, is_form=True, is_conditional=conditional
+                    )
+                )
 
-    def _submit(self, occurrence: Occurrence) -> None:
+    def _click(self, occurrence: Occurrence) -> None:
+        """Record the click of a script on an element that the page has or the script made."""
+        name, href = occurrence.element("href")
+        values = occurrence.values
+        target = values.resolve(Path((str(name), "target")))
+        is_own = not isinstance(target, str) or target.lower() in _OWN_WINDOWS
+        if href:
+            if is_own and f"{name}.download" not in values.final_values:
+                self._navigate(occurrence, href)
+        elif self.elements is not None:
+            self._send(occurrence, "click")
+        elif isinstance(name, str) and self.links.get(name):
+            self._navigate(occurrence, self.links[name])
+
+    def _submit(self, occurrence: Occurrence, name: str) -> None:
+        """Record a form that a script sends: `form.submit()` or `submit.call(form)`."""
+        tokens, after = occurrence.tokens, occurrence.at + 1
         form, action = occurrence.element("action")
+        if tokens.symbol(after) == "." and tokens.symbol(after + 1) in {"call", "apply"}:
+            form = tokens.symbol(after + 3)
+        elif not occurrence.is_called or (name == "submit" and occurrence.arguments):
+            # `submit` with an argument is another library's method.
+            return
+        if name == "requestSubmit":
+            self._send(occurrence, "submit")
         conditional = occurrence.is_conditional
         self._add(
             ScriptNavigation(

@@ -9,6 +9,8 @@ _DECLARING = frozenset({"var", "let", "const"})
 _ENDS = frozenset({";", ")", "}", "]", *_DECLARING, "function", "if", "return", "for", "of", "in"})
 #: Maximum number of tokens in a parameter list or a pattern whose names are declared.
 _MAX_PATTERN = 400
+#: Maximum number of tokens between `class` and the body.
+_MAX_HEAD = 12
 
 
 class Function:
@@ -136,14 +138,30 @@ def _named_body(tokens: Tokens, brace: int) -> Function | None:
     before = name - 2 if tokens.symbol(name - 1) == "*" else name - 1
     if tokens.symbol(before) == "function":
         return Function(before, brace, end, frozenset({word}) | _names_before(tokens, before))
-    return Function(name, brace, end, frozenset({word}))
+    names = {word} | (_class_names(tokens, name) if word == "constructor" else set())
+    return Function(name, brace, end, frozenset(names))
+
+
+def _class_names(tokens: Tokens, at: int) -> set[str]:
+    """Return the names of the class whose body contains the token."""
+    opened = tokens.enclosing[at]
+    for before in range(opened - 1, max(opened - _MAX_HEAD, -1), -1):
+        if tokens.symbol(before) == "class":
+            own = {tokens.texts[before + 1]} if tokens.is_name(before + 1) else set()
+            return own | _names_before(tokens, before)
+    return set()
 
 
 def _names_before(tokens: Tokens, head: int) -> frozenset[str]:
-    """Return the name that a function is assigned to."""
+    """Return the name that a function is assigned to, itself or in a list or a group."""
     head = head - 1 if tokens.symbol(head - 1) == "async" else head
+    before = tokens.symbol(head - 1)
+    opened = tokens.enclosing[head] if head < len(tokens) else -1
+    if before in {"[", ",", "("} and opened >= 0 and tokens.symbol(opened) in {"[", "("}:
+        head = opened
+        before = tokens.symbol(head - 1)
     at = head - 2
-    if tokens.symbol(head - 1) in {"=", ":"} and tokens.is_name(at):
+    if before in {"=", ":"} and tokens.is_name(at):
         return frozenset({tokens.texts[at]})
     return frozenset()
 

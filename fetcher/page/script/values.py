@@ -2,6 +2,7 @@
 
 from msgspec import Struct, field
 
+from fetcher.page.script.events import SentEvents
 from fetcher.page.script.functions import (
     FUNCTIONS,
     MAX_ITEMS,
@@ -74,6 +75,8 @@ class Evaluator(Struct):
     known: dict[str, Value] = field(default_factory=dict)
     #: Their values at the end of the script, because functions run after it.
     final_values: dict[str, Value] = field(default_factory=dict)
+    #: The events that the script sends.
+    sent: SentEvents = field(default_factory=SentEvents)
     #: Functions that return a value, by name and by the token after them.
     _functions: dict[str | int, Callable] = field(default_factory=dict)
     #: Number of calls of functions of the script that are being evaluated.
@@ -280,6 +283,8 @@ class Evaluator(Struct):
             return blob_text(pieces) if name == "Blob" else from_codes(pieces)
         if name in FUNCTIONS and texts and isinstance(pieces[0], str):
             return FUNCTIONS[name](texts[0])
+        if name.endswith("Event") and texts:
+            return texts[0]
         if name in {"call", "apply"} and isinstance(owner, Path) and len(pieces) > 1:
             given = pieces[1] if name == "apply" else pieces[1:]
             value = self._call(None, owner.names[-1], given if isinstance(given, list) else [], -1)

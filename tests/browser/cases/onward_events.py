@@ -4,11 +4,13 @@
 fetcher says that the page leads. It is empty if the page stays.
 """
 
+from dataclasses import replace
+
 from tests.browser.case import leading_page, leading_script
 
 _GO = "function go() { location = '/to' } "
 
-CASES = (
+_ALL = (
     leading_script("own_event", _GO + "addEventListener('x', go); dispatchEvent(new Event('x'))"),
     leading_script(
         "custom_event",
@@ -40,7 +42,8 @@ CASES = (
     ),
     leading_script(
         "sent_click",
-        "document.body.onclick = () => { location = '/to' }; document.body.dispatchEvent(new MouseEvent('click'))",
+        "document.body.onclick = () => { location = '/to' }; document.body.dispatchEvent(new "
+        "MouseEvent('click'))",
     ),
     leading_script(
         "sent_key",
@@ -64,7 +67,8 @@ CASES = (
     leading_script("message_waits", _GO + "addEventListener('message', go)"),
     leading_script(
         "mutation",
-        "new MutationObserver(() => { location = '/to' }).observe(document.body, {childList: true}); "
+        "new MutationObserver(() => { location = '/to' }).observe(document.body, {childList: "
+        "true}); "
         "document.body.append('x')",
     ),
     leading_script("timer_text", "setTimeout('loca' + 'tion=\"/to\"', 1)"),
@@ -130,7 +134,8 @@ CASES = (
     ),
     leading_script(
         "custom_element",
-        "customElements.define('a-b', class extends HTMLElement { connectedCallback() { location = '/to' } }); document.body.append(document.createElement('a-b'))",
+        "customElements.define('a-b', class extends HTMLElement { connectedCallback() { location "
+        "= '/to' } }); document.body.append(document.createElement('a-b'))",
     ),
     leading_page(
         "clicked_link", "<a id=l href=/to>x</a><script>document.querySelector('a').click()</script>"
@@ -172,7 +177,8 @@ CASES = (
     ),
     leading_page(
         "other_clicked",
-        "<button id=a onclick=\"location='/to'\">x</button><button id=b>y</button><script>b.click()</script>",
+        "<button id=a onclick=\"location='/to'\">x</button><button "
+        "id=b>y</button><script>b.click()</script>",
     ),
     leading_page(
         "clicked_submit",
@@ -195,11 +201,13 @@ CASES = (
     ),
     leading_page(
         "clicked_label",
-        "<form action=/to><label id=l>x<input type=submit></label></form><script>l.click()</script>",
+        "<form action=/to><label id=l>x<input "
+        "type=submit></label></form><script>l.click()</script>",
     ),
     leading_page(
         "clicked_label_for",
-        "<label for=b id=l>x</label><button id=b onclick=\"location='/to'\">y</button><script>l.click()</script>",
+        "<label for=b id=l>x</label><button id=b "
+        "onclick=\"location='/to'\">y</button><script>l.click()</script>",
     ),
     leading_page(
         "clicked_new_window", "<a id=l href=/to target=_blank>x</a><script>l.click()</script>"
@@ -211,15 +219,18 @@ CASES = (
     ),
     leading_page(
         "sent_click_to_form",
-        "<form action=/to><button id=b>x</button></form><script>b.dispatchEvent(new MouseEvent('click', {bubbles: true}))</script>",
+        "<form action=/to><button id=b>x</button></form><script>b.dispatchEvent(new "
+        "MouseEvent('click', {bubbles: true}))</script>",
     ),
     leading_page(
         "sent_submit",
-        "<form id=f onsubmit=\"location='/to'\"></form><script>f.dispatchEvent(new Event('submit'))</script>",
+        "<form id=f onsubmit=\"location='/to'\"></form><script>f.dispatchEvent(new "
+        "Event('submit'))</script>",
     ),
     leading_page(
         "request_submit",
-        "<form id=f action=/to></form><script>document.querySelector('form').requestSubmit()</script>",
+        "<form id=f "
+        "action=/to></form><script>document.querySelector('form').requestSubmit()</script>",
     ),
     leading_page(
         "submit_of_prototype",
@@ -230,19 +241,44 @@ CASES = (
     ),
     leading_page(
         "submit_handler",
-        "<form id=f action=/a onsubmit=\"location='/to'; return false\"></form><script>f.requestSubmit()</script>",
+        "<form id=f action=/a onsubmit=\"location='/to'; return "
+        'false"></form><script>f.requestSubmit()</script>',
     ),
     leading_page(
         "made_form",
-        "<script>var f = document.createElement('form'); f.action = '/to'; document.body.append(f); f.submit()</script>",
+        "<script>var f = document.createElement('form'); f.action = '/to'; "
+        "document.body.append(f); f.submit()</script>",
     ),
     leading_page("focused", "<input id=i onfocus=\"location='/to'\"><script>i.focus()</script>"),
     leading_page(
         "changed",
-        "<input id=i onchange=\"location='/to'\"><script>i.dispatchEvent(new Event('change'))</script>",
+        "<input id=i onchange=\"location='/to'\"><script>i.dispatchEvent(new "
+        "Event('change'))</script>",
     ),
     leading_page(
         "dialog_closed",
-        "<dialog id=d onclose=\"location='/to'\"></dialog><script>d.showModal(); d.close()</script>",
+        "<dialog id=d onclose=\"location='/to'\"></dialog><script>d.showModal(); "
+        "d.close()</script>",
     ),
+)
+
+#: The addresses that a script works out; the fetcher says only that the page leads elsewhere.
+_UNKNOWN = frozenset(
+    {
+        "message_property",
+        "timer_with_parameter",
+        "promise",
+        "setter",
+    }
+)
+_EXPLAINED = {
+    "prototype_call": "Which function a wrapper of a wrapper calls is not followed.",
+}
+CASES = tuple(
+    replace(
+        case,
+        compare=("leads",) if case.name in _UNKNOWN else case.compare,
+        explained=_EXPLAINED.get(case.name, ""),
+    )
+    for case in _ALL
 )

@@ -59,11 +59,13 @@ _ALL = (
     ),
     leading_page(
         "value_of_field",
-        "<input id=p type=hidden value=/to><script>location = document.getElementById('p').value</script>",
+        "<input id=p type=hidden value=/to><script>location = "
+        "document.getElementById('p').value</script>",
     ),
     leading_page(
         "href_of_link",
-        "<a id=p href=/to></a><script>location = document.querySelector('#p').getAttribute('href')</script>",
+        "<a id=p href=/to></a><script>location = "
+        "document.querySelector('#p').getAttribute('href')</script>",
     ),
     leading_page(
         "href_of_first_link",
@@ -71,11 +73,13 @@ _ALL = (
     ),
     leading_page(
         "content_of_meta",
-        "<meta name=u content=/to><script>location = document.querySelector('meta[name=u]').content</script>",
+        "<meta name=u content=/to><script>location = "
+        "document.querySelector('meta[name=u]').content</script>",
     ),
     leading_page(
         "json_element",
-        '<script type=application/json id=j>{"u":"/to"}</script><script>location = JSON.parse(j.text).u</script>',
+        '<script type=application/json id=j>{"u":"/to"}</script><script>location = '
+        "JSON.parse(j.text).u</script>",
     ),
     leading_script("json", 'location = JSON.parse(\'{"u":"/to"}\').u'),
     leading_page(
@@ -112,19 +116,23 @@ _ALL = (
     leading_page("inline_beside_source", f"<script src='data:,'>{_CODE}</script>"),
     leading_script(
         "set_source",
-        f"var s = document.createElement('script'); s.src = 'data:,{_CODE.replace(chr(39), chr(34))}'; document.head.append(s)",
+        f"var s = document.createElement('script'); s.src = "
+        f"'data:,{_CODE.replace(chr(39), chr(34))}'; document.head.append(s)",
     ),
     leading_script(
         "set_source_attribute",
-        f"var s = document.createElement('script'); s.setAttribute('src', 'data:text/javascript;base64,{_BASE64}'); document.head.append(s)",
+        f"var s = document.createElement('script'); s.setAttribute('src', "
+        f"'data:text/javascript;base64,{_BASE64}'); document.head.append(s)",
     ),
     leading_script(
         "blob_script",
-        "var s = document.createElement('script'); s.src = URL.createObjectURL(new Blob([\"location = '/to'\"])); document.head.append(s)",
+        "var s = document.createElement('script'); s.src = URL.createObjectURL(new "
+        "Blob([\"location = '/to'\"])); document.head.append(s)",
     ),
     leading_script(
         "blob_pieces",
-        "var b = new Blob(['location', '=', '\"/to\"']), s = document.createElement('script'); s.src = URL.createObjectURL(b); document.head.append(s)",
+        "var b = new Blob(['location', '=', '\"/to\"']), s = document.createElement('script'); "
+        "s.src = URL.createObjectURL(b); document.head.append(s)",
     ),
     leading_script(
         "blob_import",
@@ -132,7 +140,8 @@ _ALL = (
     ),
     leading_script(
         "blob_page",
-        "location = URL.createObjectURL(new Blob(['<script>location=origin+`/to`<\\/script>'], {type: 'text/html'}))",
+        "location = URL.createObjectURL(new Blob(['<script>location=origin+`/to`<\\/script>'], "
+        "{type: 'text/html'}))",
     ),
     leading_script(
         "appended_text",
@@ -140,7 +149,8 @@ _ALL = (
     ),
     leading_script(
         "appended_text_node",
-        f"var s = document.createElement('script'); s.appendChild(document.createTextNode(\"{_CODE}\")); document.head.append(s)",
+        f"var s = document.createElement('script'); "
+        f's.appendChild(document.createTextNode("{_CODE}")); document.head.append(s)',
     ),
     leading_script("long_code", f"eval(atob('{_LONG}'))"),
     leading_script("long_code_of_spaces", f"eval(' '.repeat(70000) + \"{_CODE}\")"),
