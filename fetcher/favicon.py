@@ -39,7 +39,10 @@ def find_icon(
 ) -> Icon:
     """Return the icon that the page declares, or else the one at `/favicon.ico`."""
     if declared[:5].lower() == "data:":
-        return _hash(sanitize(declared, 256), _decode_data_url(declared))
+        # Imported here because few pages have such an icon.
+        from fetcher.content.data_url import decode_data_url  # noqa: PLC0415 - see above
+
+        return _hash(sanitize(declared, 256), decode_data_url(declared, _MAX_DATA_URL))
     try:
         target = resolve(page, declared or "/favicon.ico", follower.policy)
     except UrlRefusedError as error:
@@ -82,19 +85,3 @@ def _hash(url: str, data: bytes) -> Icon:
 
 def _failed(url: str, reason: str) -> Icon:
     return Icon(Favicon(url=sanitize(url, URL), error=sanitize(reason, SHORT)))
-
-
-def _decode_data_url(url: str) -> bytes:
-    """Return the bytes of a `data:` URL; empty if it is malformed or too long."""
-    if len(url) > _MAX_DATA_URL:
-        return b""
-    from urllib.parse import unquote_to_bytes  # noqa: PLC0415 - few pages have such an icon
-
-    head, _, payload = url.partition(",")
-    data = unquote_to_bytes(payload)
-    if not head.rstrip().lower().endswith(";base64"):
-        return data
-    try:
-        return base64.b64decode(b"".join(data.split()) + b"==")
-    except ValueError:
-        return b""

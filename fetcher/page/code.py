@@ -1,5 +1,6 @@
 """Collects the scripts, handlers and frames of a page that run without input."""
 
+import re
 from urllib.parse import unquote
 
 from msgspec import Struct, field
@@ -8,6 +9,7 @@ from fetcher.page.evidence import Attributes, Element, attribute
 from fetcher.page.script.sources import source_text
 from fetcher.sanitize import HTML_SPACES, strip_reference
 
+_WORDS = re.compile(rf"[^{HTML_SPACES}]++")
 #: Longer than any scheme with the white space around it that a page may have.
 _MAX_SCHEME = 256
 #: Types of scripts that browsers execute: modules and the JavaScript types of the MIME Sniffing
@@ -78,8 +80,8 @@ class PageScripts(Struct):
     def add_frame(self, attributes: Attributes) -> None:
         """Add the document or the script of a frame that may navigate the page."""
         if "sandbox" in attributes:
-            allowed = attribute(attributes, "sandbox").lower().split()
-            if not {"allow-scripts", "allow-top-navigation"} <= set(allowed):
+            allowed = set(_WORDS.findall(attribute(attributes, "sandbox").lower()))
+            if not {"allow-scripts", "allow-top-navigation"} <= allowed:
                 return
         if "srcdoc" in attributes:
             self.frames.append(attribute(attributes, "srcdoc"))

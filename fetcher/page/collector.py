@@ -174,7 +174,7 @@ class Collector(Struct):
         if len(self.iframes) >= _MAX_IFRAMES:
             return
         source = strip_reference(attribute(attributes, "src"))
-        style = "".join(attribute(attributes, "style")[:4096].split())
+        style = "".join(_WORDS.findall(attribute(attributes, "style")[:4096]))
         sizes = {attribute(attributes, name).strip(HTML_SPACES) for name in ("width", "height")}
         hidden = "hidden" in attributes or bool(_HIDDEN_STYLE.search(style))
         self.iframes.append(
@@ -189,7 +189,7 @@ class Collector(Struct):
         if attribute(attributes, "http-equiv").lower() == "refresh":
             self.refresh = earlier_refresh(self.refresh, meta_refresh(content, self.links))
         name = attribute(attributes, "name") or attribute(attributes, "property")
-        self.metas.setdefault(name.strip().lower()[:64], sanitize_line(content, LONG))
+        self.metas.setdefault(name.strip(HTML_SPACES).lower()[:64], sanitize_line(content, LONG))
 
     def _link(self, attributes: Attributes) -> None:
         relations = _WORDS.findall(attribute(attributes, "rel").lower())
