@@ -100,6 +100,7 @@ class MadeContent:
         self._add(found, text, runs_scripts=True, is_frame=True)
         reader = self._reader.of_frame(document.links)
         reader.read(*found.scripts, *found.handlers)
+        reader.end_writing()
         self._take(reader, document)
         inner = [*found.frames, *reader.framed, *reader.written, *reader.inserted]
         for each in self._fresh(inner):

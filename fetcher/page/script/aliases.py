@@ -68,7 +68,8 @@ class AliasFinder:
         if end == closed + 1:
             while end < len(tokens) and tokens.symbol(end) not in {";", "}"}:
                 end = max(tokens.matching[end], end) + 1
-        self.chains.inside.append((closed, end, meant))
+        if len(self.chains.inside) < _MAX_BOUND:
+            self.chains.inside.append((closed, end, meant))
         self.chains.names |= _WITH_MEMBERS
 
     def _add(self, name_at: int, meant: Names | None) -> None:

@@ -180,7 +180,9 @@ def bind(tokens: Tokens, values: Evaluator, function: Function, opened: int) -> 
 
 def is_callback(tokens: Tokens, values: Evaluator, head: int) -> bool:
     """Return True if the chain of names at the token is given to what calls it."""
-    while tokens.symbol(head - 1) == "." and tokens.is_name(head - 2):
+    for _ in range(_MAX_BOUND):
+        if tokens.symbol(head - 1) != "." or not tokens.is_name(head - 2):
+            break
         head -= 2
     return _callback_delay(tokens, values, head, head) is not None
 

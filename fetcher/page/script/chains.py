@@ -181,7 +181,9 @@ class Chains:
     def this(self, at: int) -> int:
         """Return the function whose `this` is meant at a token; arrow functions have none."""
         owner = self.scopes.owners[at]
-        while owner >= 0:
+        for _ in range(_MAX_OPERANDS):
+            if owner < 0:
+                break
             function = self.scopes.functions[owner]
             if self.tokens.symbol(function.start - 1) != "=>":
                 break

@@ -15,6 +15,8 @@ _PARTS = frozenset({"href", "pathname", "search", "host", "hostname", "protocol"
 _SETTERS = frozenset({("Reflect", "set"), ("Reflect", "defineProperty"), ("Object", "assign")})
 _LOCATIONS: frozenset[Names] = frozenset({("location",), (*TOP, "location")})
 _WINDOWS: frozenset[Names] = frozenset({WINDOW, TOP, ("document",), (*TOP, "document")})
+#: Maximum number of names before the location in a chain.
+_MAX_NAMES = 8
 _LOGICAL = frozenset({"&&", "||", "??"})
 
 
@@ -132,7 +134,9 @@ def _is_in_pattern(tokens: Tokens, at: int, after: str, end: int) -> bool:
         is_index = tokens.is_name(opened - 1) or tokens.symbol(opened - 1) in {")", "]"}
         return not is_index and after != "}"
     begin = at
-    while tokens.symbol(begin - 1) == "." and tokens.is_name(begin - 2):
+    for _ in range(_MAX_NAMES):
+        if tokens.symbol(begin - 1) != "." or not tokens.is_name(begin - 2):
+            break
         begin -= 2
     return tokens.symbol(opened) == "{" and tokens.symbol(begin - 1) == ":"
 

@@ -46,14 +46,19 @@ class ContentReader(Struct):
     #: True if something was too long or too deeply nested to be read.
     is_truncated: bool = False
     _is_writing: bool = False
+    #: HTML that is written into the documents of frames.
+    _frame_text: str = ""
 
     def read(self, *codes: str, delay_s: float = 0.0, nested: int = 0) -> None:
         """Read scripts that share their variables and functions."""
         raise NotImplementedError
 
     def end_writing(self) -> None:
-        """End the text of consecutive writes."""
+        """End the texts of consecutive writes."""
         self._is_writing = False
+        if self._frame_text:
+            self.framed.append(self._frame_text)
+            self._frame_text = ""
 
     def interpret_content(self, occurrence: Occurrence, name: str) -> None:
         """Interpret a name that makes elements or HTML."""
@@ -148,7 +153,10 @@ class ContentReader(Struct):
         """Record what is written into the page's document or into that of a frame."""
         meant = occurrence.chains.before(occurrence.at)
         if meant == _FRAME_DOCUMENT:
-            self.framed += texts(occurrence.arguments)
+            text = "".join(texts(occurrence.arguments))
+            is_long = len(self._frame_text) + len(text) > _MAX_WRITTEN
+            self.is_truncated = self.is_truncated or is_long
+            self._frame_text += "" if is_long else text
         elif meant == (*TOP, "document"):
             self.inserted += texts(occurrence.arguments)
         elif meant == ("document",) or occurrence.owner == "document":

@@ -32,8 +32,6 @@ from fetcher.page.script.tokens import Tokens, tokenize
 from fetcher.page.script.values import BASES, Budget, Evaluator
 from fetcher.sanitize import strip_reference
 
-#: Maximum number of tokens of all scripts of a page; two of 1,257 ordinary pages have more.
-_MAX_TOKENS = 160_000
 _MAX_NESTED = 4
 _MAX_NAVIGATIONS = 16
 _INDIRECT = frozenset({"Reflect", "Object"})
@@ -75,7 +73,6 @@ class ScriptReader(ContentReader):
     #: The elements of the page, if its scripts can find them.
     elements: Elements | None = None
     _budget: Budget = field(default_factory=Budget)
-    _tokens_left: int = _MAX_TOKENS
     _known: dict[str, Value] = field(default_factory=dict)
     #: Global variables that are other names of the location and its like.
     _aliases: Aliases = field(default_factory=dict)
@@ -85,7 +82,7 @@ class ScriptReader(ContentReader):
     def of_frame(self, links: Mapping[str, str]) -> "ScriptReader":
         """Return a reader for the scripts of a frame, within the same limits."""
         reader = ScriptReader(self.page_url, in_frame=True, links=links)
-        reader._budget, reader._tokens_left = self._budget, self._tokens_left
+        reader._budget = self._budget
         return reader
 
     def read(self, *codes: str, delay_s: float = 0.0, nested: int = 0) -> None:
@@ -95,8 +92,8 @@ class ScriptReader(ContentReader):
             return
         tokens = Tokens()
         for code in codes:
-            more, end = tokenize(code, self._tokens_left)
-            self._tokens_left -= len(more)
+            more, end = tokenize(code, self._budget.tokens)
+            self._budget.tokens -= len(more)
             self.is_truncated = self.is_truncated or end < len(code)
             tokens.extend(more)
         scopes = Scopes(tokens)
@@ -129,7 +126,7 @@ class ScriptReader(ContentReader):
 
     def value(self, code: str) -> str:
         """Return the text that the code's only expression is; empty if that is unknown."""
-        tokens, _ = tokenize(code, self._tokens_left)
+        tokens, _ = tokenize(code, self._budget.tokens)
         values = Evaluator(tokens, self.page_url, self._budget, dict(self._known))
         return next(iter(texts(values.expression(0)[:1])), "")
 

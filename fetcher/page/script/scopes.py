@@ -9,6 +9,8 @@ _DECLARING = frozenset({"var", "let", "const"})
 _ENDS = frozenset({";", ")", "}", "]", *_DECLARING, "function", "if", "return", "for", "of", "in"})
 #: Maximum number of tokens in a parameter list or a pattern whose names are declared.
 _MAX_PATTERN = 400
+#: Maximum number of functions around a name that are searched for its declaration.
+_MAX_NESTED = 64
 #: Maximum number of tokens between `class` and the body.
 _MAX_HEAD = 12
 
@@ -68,9 +70,11 @@ class Scopes:
     def scope(self, name: str, at: int) -> int:
         """Return the function that declares the name that is used at a token; -1 if none does."""
         owner = self.owners[at]
-        while owner >= 0 and name not in self.declared[owner]:
+        for _ in range(_MAX_NESTED):
+            if owner < 0 or name in self.declared[owner]:
+                return owner
             owner = self.functions[owner].owner
-        return owner
+        return -1
 
     def _find_declarators(self, at: int) -> None:
         tokens = self.tokens

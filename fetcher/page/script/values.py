@@ -23,6 +23,8 @@ from fetcher.page.script.tokens import Kind, Tokens
 
 #: Maximum number of terms that are evaluated on one page; later values are unknown.
 _MAX_STEPS = 320_000
+#: Maximum number of tokens of all scripts of a page; two of 1,257 ordinary pages have more.
+MAX_TOKENS = 160_000
 _MAX_DEPTH = 24
 #: Maximum number of calls of the script's functions within each other, and of parameters.
 _MAX_CALLS = 4
@@ -50,9 +52,11 @@ _ENDS = frozenset({")", "]", "}", ",", ";", ":"})
 
 
 class Budget(Struct):
-    """The number of steps that are left for all scripts of a page."""
+    """The numbers of steps and tokens that are left for all scripts of a page."""
 
     steps: int = _MAX_STEPS
+    #: The number of tokens that are left.
+    tokens: int = MAX_TOKENS
 
 
 class Callable:

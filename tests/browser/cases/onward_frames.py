@@ -65,6 +65,11 @@ _ALL = (
         "content_window",
         f"{_MADE}{_SHOWN}var d = f.contentWindow.document; d.open(); d.write({_QUOTED}); d.close()",
     ),
+    leading_script(
+        "content_in_pieces",
+        f"{_MADE}{_SHOWN}var d = f.contentDocument; d.write('<script>top.loca'); "
+        "d.write('tion = `/to`<\\/script>')",
+    ),
     leading_script("frames_list", f"{_MADE}{_SHOWN}frames[0].document.write({_QUOTED})"),
     leading_script("frame_eval", f"{_MADE}{_SHOWN}f.contentWindow.eval(\"top.location = '/to'\")"),
     leading_script("frame_location", f"{_MADE}{_SHOWN}f.contentWindow.location = '/to'"),
