@@ -94,7 +94,7 @@ def make_scan_worker(settings: Settings) -> ScanWorker:
     """Return a worker; it connects to Redis when it runs."""
     return ScanWorker(
         redis_server(settings).connect_worker(ANSWER_TIMEOUT_S),
-        tasks=tasks.TASKS,
+        tasks=tasks.make_tasks(settings),
         deadline_s=settings.job_timeout.total_seconds(),
         max_scans=settings.max_scans_per_worker,
         lifetime_s=settings.worker_max_lifetime,

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from safeurl.bootstrap import make_artefacts, open_store, utc_now
 from safeurl.model.records.wakeup import TASK, Wakeup
@@ -16,18 +17,22 @@ from worker.identity import owner_name
 _log = logging.getLogger("safeurl.task")
 
 
-def run_scan(wakeup: Wakeup) -> None:
+def run_scan(settings: Settings, wakeup: Wakeup) -> None:
     """Run one attempt of the scan; if it fails, the rescuer takes the scan after its lease ends."""
     try:
-        asyncio.run(_run(wakeup, Settings.read(os.environ)))
+        asyncio.run(_run(wakeup, settings))
     except Exception:
         # The exit status of this fork reports the failure; the worker itself goes on.
         _log.exception("task.failed scan=%s", wakeup.scan_id)
         raise
 
 
-#: The only functions that a job on the queue can call, by the job's name.
-TASKS: Mapping[str, Callable[[Wakeup], None]] = {TASK: run_scan}
+def make_tasks(settings: Settings) -> Mapping[str, Callable[[Wakeup], None]]:
+    """Return the only functions that a job on the queue can call, by the job's name.
+
+    They have the settings that the worker has read, so that no job reads them again.
+    """
+    return {TASK: partial(run_scan, settings)}
 
 
 async def _run(wakeup: Wakeup, settings: Settings) -> None:

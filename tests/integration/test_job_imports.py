@@ -33,7 +33,7 @@ async def state():
         return (await store.get(scan.id)).state
 
 def job():
-    tasks.run_scan(Wakeup(scan_id=scan.id, task=TASK))
+    tasks.run_scan(settings, Wakeup(scan_id=scan.id, task=TASK))
     print(sorted(set(sys.modules) - before), flush=True)
 
 def add_elsewhere():

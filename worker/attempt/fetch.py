@@ -24,8 +24,8 @@ from worker.attempt.phase_timer import PhaseTimer
 
 _log = logging.getLogger("safeurl.attempt")
 
-#: The most sandboxes that are prepared until one can be bound. After a restart of the gateway, all
-#: sandboxes of the pool have lost their sockets; the last try then starts one with a new socket.
+#: How many sandboxes an attempt prepares at most until one can be bound. One that was started ahead
+#: may have lost its socket: the gateway has restarted, and nobody has noticed it yet.
 _BIND_TRIES = 3
 
 
