@@ -119,8 +119,9 @@ class DockerSandbox:
             self._engine, self.settings, order, clock=self._clock, options=self._options
         )
         cancelled = threading.Event()
-        work = asyncio.ensure_future(
-            asyncio.to_thread(start_container, self._engine, new, cancelled.is_set)
+        # No task: the end of the event loop cancels all tasks, while their threads run on.
+        work = asyncio.get_running_loop().run_in_executor(
+            None, start_container, self._engine, new, cancelled.is_set
         )
         try:
             return self._started(await asyncio.shield(work), endpoint)

@@ -39,6 +39,8 @@ class StartedSandbox:
         self._remove = remove
         self._endpoint = endpoint
         self._start_kind = start_kind
+        self._cancelled = threading.Event()
+        self._running: asyncio.Future[SandboxExit] | None = None
         self._releasing: asyncio.Future[None] | None = None
 
     @property
@@ -53,7 +55,6 @@ class StartedSandbox:
 
     async def execute(self, request: FetchRequest, *, deadline_s: float, sink: Sink) -> SandboxExit:
         """Run the request in a thread; a cancelled call returns when the thread has ended."""
-        cancelled = threading.Event()
         execution = Execution(
             self._engine,
             self._container,
@@ -61,26 +62,36 @@ class StartedSandbox:
             deadline_s=deadline_s,
             sink=sink,
             start_kind=self._start_kind,
-            is_cancelled=cancelled.is_set,
+            is_cancelled=self._cancelled.is_set,
         )
-        work = asyncio.ensure_future(asyncio.to_thread(execution.run))
+        # No task: the end of the event loop cancels all tasks, while their threads run on.
+        self._running = asyncio.get_running_loop().run_in_executor(None, execution.run)
         try:
-            return await asyncio.shield(work)
+            return await asyncio.shield(self._running)
         except asyncio.CancelledError:
-            cancelled.set()
+            await self._end_run()
+            raise
+
+    async def _end_run(self) -> None:
+        """Wait until no thread uses the connection any more."""
+        self._cancelled.set()
+        if self._running is not None and not self._running.done():
             try:
-                await await_uncancelled(work)
+                await await_uncancelled(self._running)
             except Exception as failure:  # noqa: BLE001 - whatever it was, we were cancelled
                 _log.warning("sandbox.cancelled_with error=%r", failure)
-            raise
 
     async def release(self) -> None:
         """Kill and remove the container; if this fails, the reaper removes it."""
         if self._releasing is None:
-            self._releasing = asyncio.ensure_future(asyncio.to_thread(self._release))
+            self._releasing = asyncio.ensure_future(self._release())
         await await_uncancelled(self._releasing)
 
-    def _release(self) -> None:
+    async def _release(self) -> None:
+        await self._end_run()
+        await asyncio.to_thread(self._close_and_remove)
+
+    def _close_and_remove(self) -> None:
         # First: an engine that still has output to send there does not notice the end.
         self._container.attached.close()
         try:
