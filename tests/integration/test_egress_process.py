@@ -19,6 +19,7 @@ from tests.support.egress import GatewayProcess, connect, refusal, tunnel, until
 from worker.egress.client.adapter import GatewayEgress
 from worker.egress.client.client import EgressClient
 from worker.egress.protocol import CONTROL_NAME, SOCKETS_NAME, EgressPolicy
+from worker.sandbox.pool.gateway_session import GatewaySession
 
 
 def _mode(path: Path) -> int:
@@ -61,6 +62,24 @@ def test_a_group_that_may_enter_may_speak_to_the_gateway(tmp_path: Path) -> None
     with GatewayProcess(tmp_path, {"EGRESS_DIR": str(shared)}) as gateway:
         assert _mode(shared / CONTROL_NAME) == 0o660
         assert gateway.answers()
+
+
+def test_a_kept_connection_does_not_disturb_the_end(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The pool keeps a connection open; the gateway ends quietly and the pool sees it."""
+
+    async def keep() -> None:
+        session = await GatewaySession.open(gateway.egress_dir)
+        await session.create()
+        assert not session.is_lost
+        assert await asyncio.to_thread(gateway.stop) == 0
+        assert session.is_lost
+        session.close()
+
+    with GatewayProcess(tmp_path) as gateway:
+        asyncio.run(keep())
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_folder_of_another_users_gateway_is_left_alone(tmp_path: Path) -> None:

@@ -67,7 +67,11 @@ class Control:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve requests until the client closes; a user who is not allowed gets one refusal."""
         try:
-            with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+            # It is cancelled only when the gateway ends, where asyncio would log a traceback for
+            # each connection that a worker keeps open.
+            with contextlib.suppress(
+                OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.CancelledError
+            ):
                 peer = peer_of(writer.get_extra_info("socket"))
                 if not self._peers.admits(peer):
                     await self._refuse(peer, reader, writer)
