@@ -9,7 +9,7 @@ class PoolSettings(SettingsGroup):
     """How many sandboxes a host starts ahead, and how long they wait."""
 
     pool_size: str = Field(
-        default="0",
+        default="auto",
         pattern=r"^(auto|[0-9]{1,3})$",
         alias="POOL_SIZE",
         description="Number of sandboxes that a host keeps ready, each started before it has a "

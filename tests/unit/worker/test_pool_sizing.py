@@ -44,9 +44,9 @@ _IDLE = Situation(
         ({"wanted": 3}, 3),
         ({"wanted": 3, "claims_10s": 50, "claims_60s": 50}, 3),
         ({"wanted": 0}, 0),
-        # A quarter of the available memory, 25 MB each; those that exist have theirs already.
-        ({"wanted": 100, "available_mb": 400}, 4),
-        ({"wanted": 100, "available_mb": 400, "size": 4}, 8),
+        # A quarter of the available memory, 40 MB each; those that exist have theirs already.
+        ({"wanted": 100, "available_mb": 640}, 4),
+        ({"wanted": 100, "available_mb": 640, "size": 4}, 8),
         # Too little memory, and tasks that wait for it, drain the pool.
         ({"wanted": 3, "available_mb": 200, "size": 3}, 0),
         ({"pressure": 30.0, "size": 3}, 0),

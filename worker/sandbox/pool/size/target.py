@@ -14,8 +14,8 @@ _LEAD_S: Final = 1.5
 _PER_SLOT: Final = 2
 #: A pool that needs less loses one sandbox in this time: demand comes in waves.
 SHRINK_S: Final = 10.0
-#: What a sandbox that waits needs of the host, with its anchor and both shims.
-MEMBER_MB: Final = 25
+#: What a sandbox that waits needs of the host, with its gateway process, its anchor and both shims.
+MEMBER_MB: Final = 40
 #: The pool uses no more than this share of the memory that is available.
 _MEMORY_SHARE: Final = 0.25
 #: With less than this available, or with more than this share of time in which all tasks wait for
