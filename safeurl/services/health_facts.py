@@ -2,10 +2,10 @@
 
 from dataclasses import fields, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from safeurl.errors import QueueUnavailableError, StoreAbsentError, UnavailableError
-from safeurl.model.worker import WorkerHeartbeat, WorkerParts
+from safeurl.model.worker import PartStatus, WorkerHeartbeat, WorkerParts
 from safeurl.ports.backlog import Backlog
 from safeurl.ports.metrics import MetricsReader
 from safeurl.ports.queue import WakeQueue
@@ -75,16 +75,18 @@ async def read_queue(queue: WakeQueue) -> tuple[Part, int]:
 
 def _bounded(beat: WorkerHeartbeat) -> WorkerHeartbeat:
     """Return the heartbeat with each text as one short line, because the row may be forged."""
-    parts = {
+    # Any: the other parts are of other types, and hold no text.
+    parts: dict[str, Any] = {
         field.name: replace(part, reason=clean(part.reason, _MAX_REASON))
         for field in fields(WorkerParts)
         for part in [getattr(beat.parts, field.name)]
+        if isinstance(part, PartStatus)
     }
     return replace(
         beat,
         host=clean(beat.host, _MAX_NAME),
         docker_version=clean(beat.docker_version, _MAX_NAME),
-        parts=WorkerParts(**parts),
+        parts=replace(beat.parts, **parts),
     )
 
 

@@ -9,7 +9,7 @@ from http import HTTPStatus
 import pytest
 
 from safeurl.errors import QueueUnavailableError, StoreUnavailableError
-from safeurl.model.worker import PartStatus, WorkerHeartbeat, WorkerParts
+from safeurl.model.worker import PartStatus, WarmPool, WorkerHeartbeat, WorkerParts
 from tests.support.live_api import NOW, MemoryApi, memory_api
 
 _BEAT = WorkerHeartbeat(
@@ -79,13 +79,16 @@ def test_degraded_when_docker_does_not_work(api: MemoryApi) -> None:
 def test_the_texts_of_a_heartbeat_are_bounded(api: MemoryApi) -> None:
     """In every row, no text is long, and none contains control characters."""
     failed = PartStatus(ok=False, reason="y\x1b\n" * 10**5)
-    parts = WorkerParts(docker=failed, image=failed, gateway=failed, disk=failed)
+    pool = WarmPool(size=1, target=2, hits=3, misses=4)
+    parts = WorkerParts(docker=failed, image=failed, gateway=failed, disk=failed, pool=pool)
     beat = replace(_BEAT, host="x" * 10**6, docker_version="z" * 10**6, parts=parts)
     asyncio.run(api.store.record_heartbeat(beat))
     answer = api.client.get("/health")
     assert len(answer.content) < 16_000
     [worker] = answer.json()["workers"]
     assert len(worker["host"]) == 255
+    shown = worker["parts"].pop("pool")
+    assert (shown["size"], shown["hits"]) == (1, 3)
     assert {len(part["reason"]) for part in worker["parts"].values()} == {600}
     assert "\\u001b" not in answer.text
 

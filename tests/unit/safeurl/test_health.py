@@ -44,8 +44,9 @@ _NO_DATABASE = replace(_HEALTHY, database=_DOWN, workers=(), metrics=None)
 
 def _failed(reason: str, *names: str) -> WorkerHeartbeat:
     """Return the worker with these parts that do not work."""
-    failed = PartStatus(ok=False, reason=reason)
-    return replace(_WORKER, parts=WorkerParts(**dict.fromkeys(names, failed)))
+    # Any: not all parts are of this type.
+    failed: dict[str, Any] = dict.fromkeys(names, PartStatus(ok=False, reason=reason))
+    return replace(_WORKER, parts=WorkerParts(**failed))
 
 
 _LOW = replace(_WORKER, disk_free_bytes=LOW_DISK_BYTES - 1)
