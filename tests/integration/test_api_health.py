@@ -1,7 +1,6 @@
 """Health over HTTP, in each of its states."""
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -26,10 +25,10 @@ _BEAT = WorkerHeartbeat(
 
 
 @pytest.fixture
-def api() -> Iterator[MemoryApi]:
+async def api() -> AsyncIterator[MemoryApi]:
     """Serve the API over memory, with a worker that works."""
     with memory_api() as running:
-        asyncio.run(running.store.record_heartbeat(_BEAT))
+        await running.store.record_heartbeat(_BEAT)
         yield running
 
 
@@ -64,25 +63,25 @@ def test_degraded_without_redis(api: MemoryApi) -> None:
     assert len(body["recommendations"]) == len(body["health"]["issues"]) == 1
 
 
-def test_degraded_when_docker_does_not_work(api: MemoryApi) -> None:
+async def test_degraded_when_docker_does_not_work(api: MemoryApi) -> None:
     """The worker reports its Docker in its heartbeat; the API calls no other part."""
     beat = replace(
         _BEAT, parts=WorkerParts(docker=PartStatus(ok=False, reason="Permission denied."))
     )
-    asyncio.run(api.store.record_heartbeat(beat))
+    await api.store.record_heartbeat(beat)
     body = api.client.get("/health").json()
     assert body["health"]["status"] == "degraded"
     assert "scan-1: Permission denied." in body["health"]["issues"][0]
     assert "DOCKER_SOCKET_PATH" in body["recommendations"][0]
 
 
-def test_the_texts_of_a_heartbeat_are_bounded(api: MemoryApi) -> None:
+async def test_the_texts_of_a_heartbeat_are_bounded(api: MemoryApi) -> None:
     """In every row, no text is long, and none contains control characters."""
     failed = PartStatus(ok=False, reason="y\x1b\n" * 10**5)
     pool = WarmPool(size=1, target=2, hits=3, misses=4)
     parts = WorkerParts(docker=failed, image=failed, gateway=failed, disk=failed, pool=pool)
     beat = replace(_BEAT, host="x" * 10**6, docker_version="z" * 10**6, parts=parts)
-    asyncio.run(api.store.record_heartbeat(beat))
+    await api.store.record_heartbeat(beat)
     answer = api.client.get("/health")
     assert len(answer.content) < 16_000
     [worker] = answer.json()["workers"]
@@ -93,9 +92,9 @@ def test_the_texts_of_a_heartbeat_are_bounded(api: MemoryApi) -> None:
     assert "\\u001b" not in answer.text
 
 
-def test_a_worker_that_was_lost_is_told_of(api: MemoryApi) -> None:
+async def test_a_worker_that_was_lost_is_told_of(api: MemoryApi) -> None:
     """One that has been silent for a minute does not count; one that signs off is not missed."""
-    asyncio.run(api.store.record_heartbeat(replace(_BEAT, beat_at=NOW - timedelta(minutes=1))))
+    await api.store.record_heartbeat(replace(_BEAT, beat_at=NOW - timedelta(minutes=1)))
     body = api.client.get("/health").json()
     assert (body["health"]["status"], body["workers"]) == ("degraded", [])
     assert body["health"]["issues"] == [
@@ -103,13 +102,13 @@ def test_a_worker_that_was_lost_is_told_of(api: MemoryApi) -> None:
         "The worker on scan-1 (process 42) was lost: it was last heard of 1 minute ago.",
     ]
     assert "safeurl worker" in body["recommendations"][0]
-    asyncio.run(api.store.remove_worker(_BEAT.id))
+    await api.store.remove_worker(_BEAT.id)
     assert api.client.get("/health").json()["health"]["issues"] == ["No worker is running."]
 
 
-def test_unhealthy_when_nobody_is_there_for_the_scans(api: MemoryApi) -> None:
+async def test_unhealthy_when_nobody_is_there_for_the_scans(api: MemoryApi) -> None:
     """They are still taken, so the status is 200, and a load balancer can keep the server."""
-    asyncio.run(api.store.remove_worker(_BEAT.id))
+    await api.store.remove_worker(_BEAT.id)
     api.submit()
     answer = api.client.get("/health")
     assert answer.status_code == HTTPStatus.OK

@@ -256,18 +256,14 @@ def _of_version(good: bytes, folder: Path, applied: tuple[int, ...]) -> bytes:
 
 
 @pytest.mark.parametrize("count", range(1, len(migrations())))
-def test_an_older_schema_is_migrated_later(good: bytes, tmp_path: Path, count: int) -> None:
+async def test_an_older_schema_is_migrated_later(good: bytes, tmp_path: Path, count: int) -> None:
     """It is compared with the schema of its own version, and works once it is migrated."""
     applied = tuple(range(1, count + 1))
     _restore(_of_version(good, tmp_path, applied), tmp_path)
-
-    async def migrate() -> None:
-        store = SQLiteStore(_place(tmp_path / "state").database)
-        assert await store.migrate() == list(range(count + 1, len(migrations()) + 1))
-        assert await store.schema_faults() == []
-        await store.close()
-
-    asyncio.run(migrate())
+    store = SQLiteStore(_place(tmp_path / "state").database)
+    assert await store.migrate() == list(range(count + 1, len(migrations()) + 1))
+    assert await store.schema_faults() == []
+    await store.close()
 
 
 def test_a_schema_of_another_version_than_it_says_is_refused(good: bytes, tmp_path: Path) -> None:

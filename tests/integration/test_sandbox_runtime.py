@@ -1,6 +1,5 @@
 """How a sandbox gets its runtime: the engine is asked once, and again if the list is outdated."""
 
-import asyncio
 import json
 import socketserver
 import threading
@@ -90,26 +89,26 @@ def make_sandbox(path: Path, runtime: str | None = AUTO) -> DockerSandbox:
     return DockerSandbox(settings, str(path))
 
 
-def attempt(sandbox: DockerSandbox) -> str:
+async def attempt(sandbox: DockerSandbox) -> str:
     """Run once and return the error."""
-    ended = asyncio.run(sandbox.run(lab_request(), ignore, deadline_s=TIMEOUT_S))
+    ended = await sandbox.run(lab_request(), ignore, deadline_s=TIMEOUT_S)
     assert ended.error is not None
     return ended.error
 
 
-def test_runtimes_are_asked_for_before_and_not_by_each_run(tmp_path: Path) -> None:
+async def test_runtimes_are_asked_for_before_and_not_by_each_run(tmp_path: Path) -> None:
     """Every run that inherits the object uses the parent's list without a request."""
     path = tmp_path / "docker.sock"
     with engine(path) as facts:
         facts.runtimes[RUNSC] = _FIT
         sandbox = make_sandbox(path)
         assert sandbox.choose_runtime().name == RUNSC
-        assert "any" in attempt(sandbox)
-        assert "any" in attempt(sandbox)
+        assert "any" in await attempt(sandbox)
+        assert "any" in await attempt(sandbox)
     assert (facts.created, facts.infos) == ([RUNSC, RUNSC], 1)
 
 
-def test_a_runtime_that_has_gone_is_replaced(tmp_path: Path) -> None:
+async def test_a_runtime_that_has_gone_is_replaced(tmp_path: Path) -> None:
     """A list that contains a removed runsc is read again, and runc is chosen."""
     path = tmp_path / "docker.sock"
     with engine(path) as facts:
@@ -117,16 +116,16 @@ def test_a_runtime_that_has_gone_is_replaced(tmp_path: Path) -> None:
         sandbox = make_sandbox(path)
         sandbox.choose_runtime()
         del facts.runtimes[RUNSC]
-        assert "Unknown runtime" not in attempt(sandbox)
+        assert "Unknown runtime" not in await attempt(sandbox)
     assert facts.created == [RUNSC, "runc"]
 
 
 @pytest.mark.parametrize("runtime", [RUNSC, None])
-def test_what_is_set_is_not_asked_for(tmp_path: Path, runtime: str | None) -> None:
+async def test_what_is_set_is_not_asked_for(tmp_path: Path, runtime: str | None) -> None:
     """A name is sent unchanged, once; None leaves the choice to the engine."""
     path = tmp_path / "docker.sock"
     with engine(path) as facts:
-        error = attempt(make_sandbox(path, runtime))
+        error = await attempt(make_sandbox(path, runtime))
     assert ("CONTAINER_RUNTIME" in error) == (runtime is not None)
     assert (facts.created, facts.infos) == ([runtime], 0)
 
