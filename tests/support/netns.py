@@ -1,5 +1,6 @@
 """Network namespaces joined by a pair of virtual interfaces. Needs root and iproute2."""
 
+import os
 import secrets
 import shutil
 import subprocess
@@ -61,7 +62,8 @@ def _ip(*words: str) -> None:
 
 @contextmanager
 def _namespace() -> Iterator[Namespace]:
-    name = f"safeurl-{secrets.token_hex(6)}"
+    # The process is in the name, so that `leftovers` can tell a run that is still at work.
+    name = f"safeurl-{os.getpid()}-{secrets.token_hex(4)}"
     _ip("netns", "add", name)
     try:
         made = Namespace(name)
