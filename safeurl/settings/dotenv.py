@@ -16,7 +16,7 @@ from safeurl.errors import ConfigError
 from safeurl.settings import file as settings_file
 from safeurl.settings.core import SETTING_NAMES
 from safeurl.settings.expansion import MAX_CHARS, TooLongError, expanded
-from safeurl.settings.names import meant_in_file, told
+from safeurl.settings.names import meant_in_file, not_a_setting
 
 #: A file with more faults belongs to another program, and to find the intended name of each fault
 #: takes time.
@@ -48,7 +48,7 @@ def _faults(bindings: Iterable[Binding]) -> Iterator[str]:
         elif name == settings_file.VARIABLE:
             yield f"{_where(binding)}: {name} is read from the environment only."
         elif nearest := meant_in_file(name):
-            yield f"{_where(binding)}: {told(name, nearest)}"
+            yield f"{_where(binding)}: {not_a_setting(name, nearest)}"
 
 
 def _may_be_bare(name: str) -> bool:

@@ -55,9 +55,9 @@ def test_names_that_are_nearly_ours_are_named(system: System) -> None:
     """Those that only we would use, and those of which a setting is one slip away."""
     text = "EGRESS_DENY_CIDR=10.0.0.0/8\nSAFEURL_STATEDIR=/x\nexport CONTAINER_NETWROK=none\n!\n"
     assert _faults(system, text) == [
-        "line 1: EGRESS_DENY_CIDR is no setting; the nearest is EGRESS_DENY_CIDRS.",
-        "line 2: SAFEURL_STATEDIR is no setting; the nearest is SAFEURL_STATE_DIR.",
-        "line 3: CONTAINER_NETWROK is no setting; the nearest is CONTAINER_NETWORK.",
+        "line 1: EGRESS_DENY_CIDR is not a setting; the nearest is EGRESS_DENY_CIDRS.",
+        "line 2: SAFEURL_STATEDIR is not a setting; the nearest is SAFEURL_STATE_DIR.",
+        "line 3: CONTAINER_NETWROK is not a setting; the nearest is CONTAINER_NETWORK.",
         "line 4: this is not NAME=value.",
     ]
 

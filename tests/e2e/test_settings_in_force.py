@@ -34,7 +34,7 @@ def test_misspelt_variables_stop_every_command(tmp_path: Path, command: str) -> 
     assert (done.returncode, done.stdout) == (78, "")
     for name in names:
         seen = name.replace("\u200b", r"\u200b")
-        assert f"The environment: {seen} is no setting; the nearest is " in done.stderr
+        assert f"The environment: {seen} is not a setting; the nearest is " in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_file_with_invisible_marks_stops_the_command(tmp_path: Path, text: str
     assert done.returncode == 78
     assert f"{file}, line 1: \\u" in done.stderr
     file.write_text("\ufeffEGRESS_DENY_CIDRS=10.0.0.0/8\n")
-    assert "is no setting" not in system.run("list").stderr
+    assert "is not a setting" not in system.run("list").stderr
 
 
 def test_status_and_doctor_tell_of_the_settings_that_run(tmp_path: Path) -> None:

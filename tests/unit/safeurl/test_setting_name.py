@@ -150,7 +150,7 @@ def test_what_kubernetes_sets_is_nobodys_slip(name: str, value: str) -> None:
 def test_the_sentence_shows_what_cannot_be_seen() -> None:
     """Both names, the written one with its invisible characters escaped."""
     environ = {"\ufeffEGRESS_DENY_CIDRS": "10.0.0.0/8", "PATH": "/bin", "LOG_LEVL": "DEBUG"}
-    nearest = "is no setting; the nearest is"
+    nearest = "is not a setting; the nearest is"
     assert list(faults_of_environment(environ)) == [
         f"The environment: LOG_LEVL {nearest} LOG_LEVEL.",
         f"The environment: \\ufeffEGRESS_DENY_CIDRS {nearest} EGRESS_DENY_CIDRS.",
