@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 SCAN=.venv/bin/safeurl
 DEMO_PID=
 
-# Set-up and closing words go to stderr, so that stdout holds the scan's result alone.
+# The set-up and the last messages go to stderr, so that stdout contains only the scan's result.
 say() {
     printf '%s\n' "$@" >&2
 }
@@ -48,7 +48,7 @@ start_demo() {
     DEMO_URL=$(cat "$announced")
 }
 
-# Private addresses are refused by design; for this one run the demonstration's own address is not.
+# Private addresses are refused by design; only this run allows the demonstration's own address.
 scan_demo() {
     local status=0 host
     trap stop_demo EXIT

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The papers of a release: the bills of materials (CycloneDX) of the locks, in FOLDER (dist/sbom), and a look at a
-# source of vulnerabilities. Exit code: 0 well, 1 a package is vulnerable, 75 no source answered for all packages.
-# Other options after FOLDER go to pip-audit (--vulnerability-service osv, say).
+# The documents of a release: the bills of materials (CycloneDX) of the locks, in FOLDER (dist/sbom), and a check for
+# known vulnerabilities. Exit code: 0 none found, 1 a package is vulnerable, 75 no source answered for all packages.
+# Other options after FOLDER go to pip-audit (for example --vulnerability-service osv).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 FOLDER=${1:-dist/sbom}
@@ -30,7 +30,7 @@ PYTHON
     code=0
     printf '%s: ' "$lock"
     "$TOOLS/bin/python" docker/lib/audit_result.py "$FOLDER/$name.audit.json" || code=$?
-    # A vulnerability weighs more than a source that is away.
+    # A vulnerability decides before a source that does not answer.
     if [ "$code" = 1 ] || [ "$worst" = 0 ]; then worst=$code; fi
 done
 echo "The bills of materials are in $FOLDER."

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Writes the four locks anew from pyproject.toml: for Linux and CPython 3.11 and later, each package with the hashes
-# of all its files and none with a host. Versions already locked stay unless --upgrade is given.
-# Without environment markers on purpose: pip judges those by the interpreter it runs in, and the images' wheels are
-# fetched for another one. What only 3.11 needs is installed on newer versions too and does no harm.
+# Writes the four locks again from pyproject.toml: for Linux and CPython 3.11 and later, each package with the hashes
+# of all its files and none with a host. Locked versions stay unless --upgrade is given.
+# There are no environment markers, because pip evaluates them for its own interpreter, but the images' wheels are
+# fetched for another one. A package that only 3.11 needs is installed on newer versions too, where it does no harm.
 # Uses uv: the one named in UV, the one on PATH, or one fetched into .cache.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -13,7 +13,7 @@ if ! command -v "$UV" >/dev/null; then
     .cache/uv/bin/pip install --quiet uv
 fi
 
-# Prints pyproject's list DOTTED.PATH, one requirement a line.
+# Prints the list DOTTED.PATH of pyproject.toml, one requirement per line.
 requirements() {
     python3 - "$@" <<'PYTHON'
 import functools, sys, tomllib
@@ -24,7 +24,7 @@ for path in sys.argv[1:]:
 PYTHON
 }
 
-# lock OUTPUT CONSTRAINTS…: standard input is the list of what is wanted.
+# lock OUTPUT CONSTRAINTS…: standard input is the list of requirements.
 lock() {
     local output=$1
     shift
@@ -38,7 +38,7 @@ EXTRAS=project.optional-dependencies
 # hatchling and editables: the project itself is installed without asking any index for its build backend.
 { requirements project.dependencies $EXTRAS.turso build-system.requires && echo editables; } |
     lock requirements.lock
-# What the service image carries: nothing that only builds or tests.
+# The packages of the service image: none that are only for builds or tests.
 requirements project.dependencies $EXTRAS.turso | lock docker/service-requirements.lock requirements.lock
 requirements project.dependencies $EXTRAS.{turso,fetcher,dev} | lock requirements-dev.lock requirements.lock
 requirements $EXTRAS.fetcher | lock docker/fetcher-requirements.lock requirements-dev.lock

@@ -2,7 +2,7 @@
 # Sets up what the tests need, then runs every gate: linters, types, import contracts, dead code, shell scripts, tests.
 #   bash tests/run.sh [ARGUMENT…]    arguments go to pytest, e.g. tests/unit -k address
 #   bash tests/run.sh --fast         linters, types, unit and memory-contract tests; needs no Docker, server or gVisor
-# All gates run even when one fails; the status is 0 only when all passed.
+# All gates run even if one fails; the status is 0 only if all passed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -22,7 +22,7 @@ prepare_all() {
 
 if $FAST; then
     bash docker/setup.sh --fast-tests
-    # A fast test that needs Docker fails everywhere, not only where there is none.
+    # A fast test that needs Docker then fails on every machine, not only on one without Docker.
     export DOCKER_HOST=unix:///nowhere DOCKER_SOCKET_PATH=/nowhere
 else
     prepare_all

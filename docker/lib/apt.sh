@@ -1,4 +1,4 @@
-# Installing Debian or Ubuntu packages, where we may.
+# Installs Debian or Ubuntu packages, if this user may.
 # shellcheck shell=bash
 
 is_debian_like() {
@@ -9,8 +9,8 @@ may_install() {
     [ "$(id -u)" -eq 0 ] && is_debian_like
 }
 
-# apt_install PACKAGE…: as root only. Lists are refreshed only when the first try fails, which is what
-# happens on a machine that has none or stale ones.
+# apt_install PACKAGE…: as root only. The lists are refreshed only if the first try fails, because a
+# machine may have none or old ones.
 apt_install() {
     local options=(-y --no-install-recommends -o DPkg::Lock::Timeout=120)
     export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1

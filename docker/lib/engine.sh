@@ -22,7 +22,7 @@ setting() {
 }
 
 DOCKER_SOCKET=$(setting DOCKER_SOCKET_PATH "$DEFAULT_SOCKET")
-# Another builder of the user's would not see the base image, which only the engine has.
+# Another builder of the user would not have the base image, which only the engine has.
 export BUILDX_BUILDER=default
 
 # Always by socket: DOCKER_HOST and the client's context may name another engine than the worker's.
@@ -30,7 +30,7 @@ dk() {
     "${DOCKER_CLI:-docker}" -H "unix://$DOCKER_SOCKET" "$@"
 }
 
-# Prints the first client that speaks with the engine; a client far newer than the engine may not.
+# Prints the first client that works with the engine; a client that is much newer than the engine may not.
 working_client() {
     local client
     while read -r client; do
@@ -59,14 +59,14 @@ ensure_engine() {
     start_engine
 }
 
-# Ubuntu's snap of Docker sees the folders of its own and of a user's home, and not even all of these.
+# Ubuntu's snap of Docker can read only its own folders and parts of a user's home folder.
 refuse_snap() {
     [[ $(readlink -m "$1") =~ ^(/usr/bin/snap$|/snap/) ]] || return 0
     die "Docker is installed as a snap here ($1), which cannot read SafeURL's folders: replace it ('sudo snap remove" \
         "docker && sudo apt-get install docker.io') and run this again."
 }
 
-# A second engine beside one that answers would do harm. One that was only starting is understood when asked again.
+# Two engines at the same time would do harm. An engine that is still starting answers a later request.
 explain_if_not_understood() {
     local engine
     engine=$(engine_version) && ! working_client >/dev/null || return 0
@@ -74,7 +74,7 @@ explain_if_not_understood() {
         "install a docker-cli of its age and run this again."
 }
 
-# What the engine says of itself to everybody; fails where none answers.
+# The engine's public information about itself; fails if no engine answers.
 engine_version() {
     "$(find_python)" -c '
 import http.client, json, socket, sys
@@ -110,7 +110,7 @@ what_to_do_without_root() {
 install_engine() {
     # AppArmor's parser is only recommended, but without it containers run without Docker's profile.
     command -v dockerd >/dev/null || apt_install docker.io apparmor
-    # From Debian 13 on the client is a package of its own.
+    # From Debian 13 on the client is a separate package.
     type -ap docker >/dev/null || apt_install docker-cli
 }
 
@@ -118,7 +118,7 @@ start_engine() {
     note "starting it"
     if [ -d /run/systemd/system ]; then
         systemctl enable --now docker
-    # The package's own start script may have been quicker; a second engine on the same data would do harm.
+    # The package's start script may have started one already; a second engine on the same data would do harm.
     elif ! engine_pid; then
         mount_cgroups
         spawn_engine "$ENGINE_LOG" -H "unix://$DOCKER_SOCKET"
@@ -126,7 +126,7 @@ start_engine() {
     await_engine
 }
 
-# On a machine without systemd nobody may have mounted them, and no cap works without.
+# On a machine without systemd they may not be mounted, and no cap works without them.
 mount_cgroups() {
     ! grep -qE ' /sys/fs/cgroup(/[a-z,_]+)? cgroup2? ' /proc/mounts || return 0
     apt_install cgroupfs-mount

@@ -1,10 +1,10 @@
-# gVisor's runtime runsc: installed, registered with the engine, proved. The engine is told to read its configuration
-# again and never restarted, and a registration that does not work is taken back.
+# gVisor's runtime runsc: installed, registered with the engine, and tested. The engine gets a signal to read its
+# configuration again and is never restarted. A registration that does not work is removed.
 # shellcheck shell=bash
 
 RUNSC=runsc
 RELOAD_SECONDS=20
-# The faster one first; which of them works depends on the release and on the machine.
+# The faster one first; the release and the machine decide which of them works.
 RUNSC_PLATFORMS=(systrap ptrace)
 
 ensure_runsc() {
@@ -24,7 +24,7 @@ ensure_gvisor() {
         is_ours || die "The engine's runtime 'runsc' is not fit for sandboxes ($why), and its registration" \
             "($(registration)) is not from here: give it $(runsc_args ptrace) or remove it, then run this again."
         need_engine_process
-        # So that what is kept below does not hold it.
+        # The copy that is kept below must not contain it.
         edit_configuration unset runsc
     fi
     need_engine_process
@@ -45,7 +45,7 @@ need_engine_process() {
         "(its process id is expected in $ENGINE_PIDFILE)."
 }
 
-# Sandboxes reach nothing but their gateway's unix socket, which gVisor does not open unless told to.
+# Sandboxes reach only their gateway's unix socket, which gVisor opens only with this option.
 runsc_args() {
     local uds=--fsgofer-host-uds flags
     flags=$("$RUNSC" flags 2>&1) || true
@@ -61,7 +61,7 @@ registered() {
     [ -n "$(registration)" ]
 }
 
-# A registration by this script, perhaps for a release that has since been replaced.
+# A registration by this script, perhaps for a release that was replaced since.
 is_ours() {
     local arg rest
     read -r _ rest <<<"$(registration)"
@@ -75,7 +75,7 @@ prove_gvisor() {
     "$(find_python)" docker/gvisor_proof.py "$RUNSC" "$BASE_TAG" "$DOCKER_CLI" -H "unix://$DOCKER_SOCKET" 2>&1
 }
 
-# Where this engine reads its configuration; --config-file moves it.
+# The path of this engine's configuration; --config-file changes it.
 engine_configuration() {
     local words=() i
     mapfile -d '' -t words <"/proc/$(engine_pid)/cmdline"
@@ -106,7 +106,7 @@ register() {
     reload_until "$*" || { take_back && die "The engine did not take the registration of runsc: see its log."; }
 }
 
-# The engine forgets a runtime only by a configuration that lists runtimes without it; then the file is as it was.
+# The engine removes a runtime only if its configuration lists runtimes without it; then the old file is restored.
 take_back() {
     local file
     file=$(engine_configuration)

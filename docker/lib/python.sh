@@ -25,7 +25,7 @@ ensure_python() {
             "or name it in PYTHON, and run this again."
 }
 
-# What the environment was made from. The folder is part of it: scripts in .venv name their interpreter.
+# The inputs of the environment. The folder is one of them, because scripts in .venv name their interpreter.
 venv_key() {
     { pwd && cat requirements.lock requirements-dev.lock pyproject.toml; } | sha256sum | cut -d' ' -f1
 }
@@ -55,9 +55,9 @@ ensure_venv() {
     [ "$1" = runtime ] || lock=requirements-dev.lock
     note "installing $(grep -c == "$lock") packages"
     rm -f "$VENV_STAMP"
-    # pip takes nothing away that an older lock brought.
+    # pip does not remove packages of an older lock.
     { .venv/bin/python -m pip --version 2>/dev/null && ! has_left_out; } || "$(find_python)" -m venv --clear .venv
-    # The lock names everything, so nothing is resolved: an older pip would take an extra's newest release, not ours.
+    # The lock names every package, so nothing is resolved: an older pip would use an extra's newest release, not ours.
     .venv/bin/python -m pip install --no-deps --require-hashes -r "$lock"
     .venv/bin/python -m pip install --no-deps --no-build-isolation -e .
     .venv/bin/python docker/lib/check_requirements.py docker/left-out.txt

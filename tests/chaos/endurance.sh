@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs one worker that never recycles for many scans, and compares its memory, files and threads with an early look.
-#   bash tests/chaos/endurance.sh [SCANS]    1000 unless told
-# The status is 0 only when no process has grown by more than a tenth, and none holds more files or threads.
+#   bash tests/chaos/endurance.sh [SCANS]    1000 by default
+# The status is 0 only if no process has grown by more than a tenth, and none has more open files or threads.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 bash docker/setup.sh --tests

@@ -3,7 +3,7 @@
 #   bash tests/fuzz/run.sh [SECONDS] [TARGET…]     SECONDS per target (default 60); all targets where none is named
 #   bash tests/fuzz/run.sh SECONDS GROUP           SECONDS in all, shared by the group's targets: `300 reading` is five
 #                                                  minutes of what browsers read and what people paste and set
-# The status is 0 only when no target found anything; what was found lies in .cache/fuzz/TARGET/. Needs no Docker.
+# The status is 0 only if no target found anything; findings are in .cache/fuzz/TARGET/. Needs no Docker.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 for part in ui apt python; do
@@ -14,7 +14,7 @@ done
 FUZZER=.cache/fuzz/site
 FUZZER_LOCK=tests/fuzz/requirements.lock
 
-# Apart from .venv: there are no wheels of it for every machine that the tests run on.
+# Not in .venv, because there are no wheels of it for every machine of the tests.
 # shellcheck disable=SC2317 # called by `step`
 ensure_fuzzer() {
     [ "$(cat "$FUZZER.made-from" 2>/dev/null)" != "$(sha256sum "$FUZZER_LOCK")" ] || return 0
@@ -49,7 +49,7 @@ LEFT=${#TARGETS[@]}
 END=$((SECONDS + TOTAL))
 for target in "${TARGETS[@]}"; do
     log=.cache/fuzz/$target.log
-    # What one target leaves, or takes too long, is the others' gain or loss.
+    # Time that one target leaves or exceeds is added to or taken from the others.
     share=$(((END - SECONDS) / LEFT))
     LEFT=$((LEFT - 1)) began=$SECONDS
     if .venv/bin/python -m tests.fuzz.main "$target" "$((share > 1 ? share : 1))" >"$log" 2>&1; then
