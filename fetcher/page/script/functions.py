@@ -134,6 +134,14 @@ def from_codes(pieces: list[Value]) -> Value:
     return "".join(chr(int(code)) for code in codes) if len(codes) == len(pieces) else None
 
 
+def element_path(name: str, text: str) -> Value:
+    """Return the name of the element that a call finds or makes."""
+    if name == "createElement":
+        return Path((f"#<{text.lower()}>",))
+    mark = "." if name == "getElementsByClassName" else ""
+    return Path((f"#{mark}{text.lstrip('#')}",))
+
+
 def blob_text(pieces: list[Value]) -> Value:
     """Return the text of a blob that is made of these pieces."""
     parts = pieces[0] if pieces and isinstance(pieces[0], list) else []

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from fetcher.page.script.aliases import expand, find_aliases, find_results
 from fetcher.page.script.assignments import assign, assigned_names
 from fetcher.page.script.calls import TIMERS, build_call_graph, delay_at
-from fetcher.page.script.chains import Aliases, Chains
+from fetcher.page.script.chains import Aliases, Chains, Names
 from fetcher.page.script.changes import indirect_changes, location_changes, open_changes
 from fetcher.page.script.content import (
     APPEND_METHODS,
@@ -76,6 +76,8 @@ class ScriptReader(ContentReader):
     _known: dict[str, Value] = field(default_factory=dict)
     #: Global variables that are other names of the location and its like.
     _aliases: Aliases = field(default_factory=dict)
+    #: Those of evaluated texts, by name: the script around such a text may use them.
+    _late_aliases: dict[str, Names] = field(default_factory=dict)
     #: The address that a script gave to the page without loading it.
     _own_url: str = ""
 
@@ -100,7 +102,9 @@ class ScriptReader(ContentReader):
         values = Evaluator(tokens, self.page_url, self._budget, dict(self._known))
         chains = find_aliases(scopes, values, self._aliases, in_frame=self.in_frame)
         if chains.aliases or chains.inside or chains.getters:
-            self._aliases |= {key: meant for key, meant in chains.aliases.items() if key[0] < 0}
+            found = {key: meant for key, meant in chains.aliases.items() if key[0] < 0}
+            self._aliases |= found
+            self._late_aliases |= {name: found[-1, name] for _, name in found if nested}
             tokens = expand(chains)
             scopes = Scopes(tokens)
             values = Evaluator(tokens, self.page_url, self._budget, dict(self._known))
@@ -118,7 +122,7 @@ class ScriptReader(ContentReader):
             if at in assigned:
                 assign(tokens, values, at)
             # The interpretation of a name may add aliases.
-            is_relevant = name in _RELEVANT or (-1, name) in self._aliases
+            is_relevant = name in _RELEVANT or name in self._late_aliases
             if is_relevant and tokens.is_name(at) and calls.runs(at):
                 self._interpret(Occurrence(tokens, values, calls, chains, at, delay_s, nested))
         self._known = values.final_values
@@ -182,7 +186,7 @@ class ScriptReader(ContentReader):
     def _is_location(self, occurrence: Occurrence, name: str) -> bool:
         if name == "location":
             return occurrence.is_location
-        is_alias = self._aliases.get((-1, name)) == ("location",) and not occurrence.is_method
+        is_alias = self._late_aliases.get(name) == ("location",) and not occurrence.is_method
         return is_alias and occurrence.tokens.symbol(occurrence.at + 1) == "."
 
     def _read_nested(self, occurrence: Occurrence, name: str) -> None:
@@ -197,6 +201,8 @@ class ScriptReader(ContentReader):
 
     def _read_value(self, occurrence: Occurrence, values: list[Value], delay: float = 0.0) -> None:
         """Read a text as a script, or its known beginning."""
+        is_known = all(isinstance(value, str) for value in values)
+        self.is_truncated = self.is_truncated or (self._budget.is_cut and not is_known)
         for code in texts(values):
             self.is_truncated = self.is_truncated or len(code) >= MAX_TEXT
             self.read(code, delay_s=occurrence.delay_s + delay, nested=occurrence.nested + 1)
@@ -258,10 +264,11 @@ class ScriptReader(ContentReader):
         """Record the click of a script on an element that the page has or the script made."""
         name, href = occurrence.element("href")
         values = occurrence.values
-        target = values.resolve(Path((str(name), "target")))
+        variable = occurrence.tokens.symbol(occurrence.at - 2)
+        target = values.resolve(Path((variable, "target")))
         is_own = not isinstance(target, str) or target.lower() in _OWN_WINDOWS
         if href:
-            if is_own and f"{name}.download" not in values.final_values:
+            if is_own and f"{variable}.download" not in values.final_values:
                 self._navigate(occurrence, href)
         elif self.elements is not None:
             self._send(occurrence, "click")

@@ -6,11 +6,13 @@ from fetcher.page.script.events import SentEvents
 from fetcher.page.script.functions import (
     FUNCTIONS,
     MAX_ITEMS,
+    MAX_TEXT,
     Path,
     Prefix,
     Value,
     apply_operator,
     blob_text,
+    element_path,
     from_codes,
     item,
     list_method,
@@ -57,6 +59,8 @@ class Budget(Struct):
     steps: int = _MAX_STEPS
     #: The number of tokens that are left.
     tokens: int = MAX_TOKENS
+    #: True if a text was too long to be kept whole.
+    is_cut: bool = False
 
 
 class Callable:
@@ -199,6 +203,8 @@ class Evaluator(Struct):
         """Subtract the cost of a value's size from the budget."""
         if isinstance(value, (str, list)):
             self.budget.steps -= len(value) // _UNITS_PER_STEP
+        elif isinstance(value, Prefix) and len(value.text) >= MAX_TEXT:
+            self.budget.is_cut = True
         return value if self.budget.steps > 0 else None
 
     def _term(self, at: int, depth: int) -> tuple[Value, int]:
@@ -282,7 +288,7 @@ class Evaluator(Struct):
         """Return the result of a call, for known functions of texts."""
         texts = [piece for piece in pieces if isinstance(piece, str)]
         if name in _ELEMENTS and texts:
-            return _element(name, texts[0])
+            return element_path(name, texts[0])
         if name in _CODES or name == "Blob":
             return blob_text(pieces) if name == "Blob" else from_codes(pieces)
         if name in FUNCTIONS and texts and isinstance(pieces[0], str):
@@ -329,14 +335,6 @@ class Evaluator(Struct):
 
     def _is_regex(self, at: int) -> bool:
         return 0 <= at < len(self.tokens) and self.tokens.kinds[at] is Kind.REGEX
-
-
-def _element(name: str, text: str) -> Value:
-    """Return the name of the element that a call finds or makes."""
-    if name == "createElement":
-        return Path((f"#<{text.lower()}>",))
-    mark = "." if name == "getElementsByClassName" else ""
-    return Path((f"#{mark}{text.lstrip('#')}",))
 
 
 def _is_index(tokens: Tokens, at: int) -> bool:
