@@ -41,7 +41,7 @@ _UNFILTERED = {"sandbox-syscalls", "sandbox-socket-families", "system-calls"}
 def settings_in(folder: Path, **given: str) -> Settings:
     """Return settings for this folder, with runc even if the engine has another runtime."""
     return Settings.read(
-        {"SAFEURL_STATE_DIR": str(folder), "CONTAINER_RUNTIME": "runc", **given}
+        {"SAFEURL_STATE_DIR": str(folder), "CONTAINER_RUNTIME": "runc", "POOL_SIZE": "0", **given}
         | {"DOCKER_SOCKET_PATH": given.get("DOCKER_SOCKET_PATH", SOCKET_PATH)}
     )
 

@@ -108,7 +108,8 @@ class System:
         """Return the names of this installation's containers, running or not."""
         label = f"safeurl.instance={self.settings.instance}"
         with docker_client() as client:
-            return [c.name for c in client.containers.list(all=True, filters={"label": label})]
+            found = client.containers.list(all=True, filters={"label": label}, ignore_removed=True)
+            return [each.name for each in found]
 
     def containers_left(self, timeout_s: float = 30.0) -> list[str]:
         """Return the containers that are still there after a while.
@@ -193,8 +194,9 @@ def _environ(state_dir: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """Return this process' environment without our settings, then with those given."""
     names = {str(field.alias) for field in Settings.model_fields.values()}
     kept = {name: value for name, value in os.environ.items() if name not in names}
-    # One runtime for all, whatever the engine has registered: the walls are tested under each.
-    runtime = {"CONTAINER_RUNTIME": "runc"}
+    # One runtime for all, whatever the engine has registered: the walls are tested under each. And
+    # each scan starts its own sandbox, so that the containers of a system are those of its scans.
+    runtime = {"CONTAINER_RUNTIME": "runc", "POOL_SIZE": "0"}
     # A developer's own settings file must not change a test.
     file = {"SAFEURL_ENV_FILE": "none"}
     return {**kept, **runtime, **file, **settings, "SAFEURL_STATE_DIR": str(state_dir)}

@@ -12,6 +12,7 @@ from docker.models.containers import (  # type: ignore[import-not-found]  # dock
 )
 
 from safeurl.settings import Settings
+from worker.sandbox import labels
 
 UNITS = ("safeurl-gateway", "safeurl-worker", "safeurl-api")
 SAFEURL = "/opt/safeurl/.venv/bin/safeurl"
@@ -80,10 +81,14 @@ class SystemdHost:
         return set(map(int, self.check("cat", f"/proc/{pid}/task/{pid}/children").split()))
 
     def sandboxes(self) -> list[str]:
-        """Return the names of this installation's sandboxes on the host's engine."""
+        """Return the names of the sandboxes of scans, but not of those that wait for one."""
+        return [name for name in self.containers() if not labels.is_unclaimed(name)]
+
+    def containers(self) -> list[str]:
+        """Return the names of all this installation's containers on the host's engine."""
         found = {"label": f"safeurl.instance={self.settings.instance}"}
-        engine = self.container.client
-        return [each.name for each in engine.containers.list(all=True, filters=found)]
+        listed = self.container.client.api.containers(all=True, filters=found)
+        return [str(each["Names"][0]).removeprefix("/") for each in listed if each["Names"]]
 
     def kill(self, pid: int, signal: str = "KILL") -> None:
         """Send a signal to one process."""
