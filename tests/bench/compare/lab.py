@@ -40,6 +40,8 @@ class Sample:
     took_s: float = 0.0
     #: How many of the scans found a sandbox that was started ahead; None where there is no pool.
     warm: int | None = None
+    #: By how many sandboxes the pool was larger at the end; their start is in the CPU time, too.
+    grown: int = 0
     #: SafeURL's own part of each latency: all but the fetch.
     overheads_ms: list[float] = field(default_factory=list)
 

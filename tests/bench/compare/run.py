@@ -44,12 +44,12 @@ class Plan:
     #: Numbers of `docker run` at a time.
     loops: tuple[int, ...] = (1, 2, 4, 6)
     with_memory: bool = True
-    #: Whether SafeURL without its pool is measured below its capacity, too.
-    with_cold_steady: bool = True
+    #: Whether also SafeURL without its pool is measured below its capacity, and its memory.
+    with_cold: bool = True
 
 
 FULL = Plan(rounds=3, scans=54, steady_s=30.0, idle_s=30.0, burst=50)
-QUICK = Plan(rounds=1, scans=24, steady_s=8.0, idle_s=6.0, burst=50)
+QUICK = Plan(rounds=1, scans=24, steady_s=8.0, idle_s=6.0, burst=50, with_cold=not has_pool())
 
 
 def _under(plan: Plan, runtime: str) -> Plan:
@@ -59,7 +59,7 @@ def _under(plan: Plan, runtime: str) -> Plan:
     plan = replace(plan, rounds=1, scans=max(8, plan.scans // 3), steady_s=plan.steady_s / 2)
     if plan.idle_s >= FULL.idle_s:
         return replace(plan, idle_s=plan.idle_s / 2)
-    return replace(plan, loops=(1, 4), with_memory=False, with_cold_steady=not has_pool())
+    return replace(plan, loops=(1, 4), with_memory=False, with_cold=not has_pool())
 
 
 def runtimes() -> list[str]:
@@ -87,7 +87,8 @@ def compare(runtime: str, plan: Plan, meter: Meter, say: Say) -> Table:
                     rate = f"{sample.per_second:.2f} scans/s, {sample.lost} lost"
                     say(f"{runtime} round {number + 1} of {plan.rounds}: {row.name}: {rate}")
         if plan.with_memory:
-            _measure_memory(lab, table, pairs, say)
+            chosen = [pair for pair in pairs if plan.with_cold or pair[0].kind != COLD]
+            _measure_memory(lab, table, chosen, say)
         _measure_steady(lab, plan, table, pairs, say)
     return table
 
@@ -191,7 +192,7 @@ def _measure_steady(
     for row, way in pairs:
         if not isinstance(way, SafeUrl) or not row.samples:
             continue
-        if row.kind == COLD and not plan.with_cold_steady:
+        if row.kind == COLD and not plan.with_cold:
             table.left_out.append(f"{row.name} below its capacity: only in a full run")
             continue
         steady = SteadyPlan(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.bench.compare.installation import Finished, Installation, good, has_pool, running
-from tests.bench.compare.lab import Lab, Sample, sustained
+from tests.bench.compare.lab import RUN_UP, Lab, Sample, sustained
 from tests.bench.compare.processes import pss_bytes, with_sandboxes
 
 #: Scans before the measurement: the first ones pay for caches of the engine.
@@ -39,11 +39,14 @@ class SafeUrl:
     def run(self, lab: Lab, scans: int) -> Sample:
         """Scan the page so many times; refilling the pool afterwards counts as CPU time, too."""
         with running(lab, pool=self.pool) as made:
-            made.scan(_FIRST)
+            # The pool grows with its first burst, and no scan is to pay for that.
+            made.scan(RUN_UP + self.parallel if self._least_ready else _FIRST)
             made.wait_quiet(self._least_ready)
+            ready = made.containers().ready
             with lab.meter.watch(made.cpu_s) as cpu:
                 sample = _timed(lambda: made.scan(scans))
                 made.wait_quiet()
+            sample.grown = made.containers().ready - ready
         sample.cpu = cpu
         return sample
 
