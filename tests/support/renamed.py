@@ -21,13 +21,11 @@ IDENTIFIERS = (
     # The store.
     Renamed("SQLRoom", "SQLBase"),
     Renamed("patiently", "retry_busy"),
-    Renamed("_patiently", "_with_retries"),
     Renamed("patience_s", "timeout_s"),
     Renamed("_TROUBLE", "_FAILURES"),
     # The commands and the API.
     Renamed("_hand_in", "_submit"),
     Renamed("told", "interrupts"),
-    Renamed("room", "space"),
     # The worker.
     Renamed("Steward", "Maintenance"),
     Renamed("EngineTrouble", "CircuitBreaker"),
