@@ -139,7 +139,7 @@ class MemberStarter:
         An anchor is used again only after the engine has confirmed that the sandbox is gone, and
         only if nothing failed with it: after a start that failed it may itself be the reason.
         """
-        is_removed = await _patiently(
+        is_removed = await _with_retries(
             lambda: self._removals.run(lambda client: _remove_for_sure(client, container)), name
         )
         self.names.discard(name)
@@ -194,7 +194,7 @@ def _remove_for_sure(client: EngineClient, container: str) -> None:
     raise SandboxUnavailableError("Docker is still removing the container.")
 
 
-async def _patiently(remove: Callable[[], Awaitable[None]], name: str) -> bool:
+async def _with_retries(remove: Callable[[], Awaitable[None]], name: str) -> bool:
     for pause_s in (*_REMOVE_PAUSES_S, None):
         try:
             await remove()

@@ -51,9 +51,9 @@ def target_size(now: Situation) -> int:
     if now.available_mb < _MIN_AVAILABLE_MB or now.pressure > _MAX_PRESSURE:
         return 0
     # Those that exist are no longer part of the memory that is available.
-    room = now.size + int(now.available_mb * _MEMORY_SHARE) // MEMBER_MB
+    possible = now.size + int(now.available_mb * _MEMORY_SHARE) // MEMBER_MB
     # Each running scan has a user id, too.
-    most = max(0, min(room, now.uids - now.concurrency))
+    most = max(0, min(possible, now.uids - now.concurrency))
     if now.wanted is not None:
         return min(now.wanted, most)
     needed = _needed(now)
