@@ -65,10 +65,11 @@ _OURS = frozenset(
 )
 _OURS_PRELOADED = frozenset(
     {
-        *("fetcher.http.certificate", "fetcher.http.http2", "fetcher.http.http2_frames"),
-        *("fetcher.http.tls", "fetcher.page.collector", "fetcher.page.dom"),
-        *("fetcher.page.foreign", "fetcher.page.navigation", "fetcher.page.prescan"),
-        *("fetcher.page.script", "fetcher.preload"),
+        *("fetcher.content.data_url", "fetcher.http.certificate", "fetcher.http.http2"),
+        *("fetcher.http.http2_frames", "fetcher.http.tls", "fetcher.page.code"),
+        *("fetcher.page.collector", "fetcher.page.dom", "fetcher.page.elements"),
+        *("fetcher.page.foreign", "fetcher.page.made", "fetcher.page.navigation"),
+        *("fetcher.page.prescan", "fetcher.page.script", "fetcher.preload"),
     }
 )
 _OWN_PACKAGES = frozenset({"fetcher", "safeurl"})
