@@ -12,18 +12,33 @@ from worker.sandbox.engine import ContainerGoneError, Engine
 
 
 @pytest.mark.parametrize(
-    ("speaks", "least", "agreed"),
-    [("1.41", "1.12", "1.41"), ("1.52", "1.44", "1.45"), ("1.60", "1.50", "1.50")],
+    ("speaks", "least", "agreed", "questions"),
+    [
+        ("1.41", "1.12", "1.41", ["/_ping"]),
+        ("1.45", "1.24", "1.45", ["/_ping"]),
+        ("1.52", "1.44", "1.45", ["/_ping", "/version"]),
+        ("1.60", "1.50", "1.50", ["/_ping", "/version"]),
+    ],
 )
 def test_the_api_version_suits_the_engine(
-    tmp_path: Path, speaks: str, least: str, agreed: str
+    tmp_path: Path, speaks: str, least: str, agreed: str, questions: list[str]
 ) -> None:
     """Old, current and future engines are used with a version that they support."""
     path = tmp_path / "docker.sock"
     with engine(path, ApiVersion=speaks, MinAPIVersion=least) as server:
         with Engine(str(path)).client() as client:
             client.version()
-        assert server.asked == ["/version", f"/v{agreed}/version"]
+        assert server.asked == [*questions, f"/v{agreed}/version"]
+
+
+def test_an_engine_whose_ping_names_no_version_is_asked_in_full(tmp_path: Path) -> None:
+    """The answer to a ping is only a shorter way."""
+    path = tmp_path / "docker.sock"
+    with engine(path, ApiVersion="1.41", MinAPIVersion="1.12") as server:
+        server.names_version_in_ping = False
+        with Engine(str(path)).client() as client:
+            client.version()
+        assert server.asked == ["/_ping", "/version", "/v1.41/version"]
 
 
 def test_the_version_is_asked_once(tmp_path: Path) -> None:
@@ -34,7 +49,7 @@ def test_the_version_is_asked_once(tmp_path: Path) -> None:
         for _ in range(3):
             with kept.client() as client:
                 client.version()
-        assert server.asked.count("/version") == 1
+        assert server.asked.count("/_ping") == 1
 
 
 def test_a_replaced_engine_is_asked_again(tmp_path: Path) -> None:
@@ -49,7 +64,7 @@ def test_a_replaced_engine_is_asked_again(tmp_path: Path) -> None:
     with engine(path, ApiVersion="1.52", MinAPIVersion="1.44") as upgraded:
         with kept.client() as client:
             client.version()
-        assert upgraded.asked == ["/version", "/v1.45/version"]
+        assert upgraded.asked == ["/_ping", "/version", "/v1.45/version"]
 
 
 def test_an_engine_that_hangs_is_given_up(tmp_path: Path) -> None:
@@ -143,7 +158,9 @@ def test_a_connection_that_the_engine_has_closed_is_replaced(tmp_path: Path) -> 
     kept = Engine(str(path))
     with engine(path, ApiVersion="1.41", MinAPIVersion="1.12") as server:
         _ask(kept)
-        for connection in server.connections:
-            connection.connection.shutdown(socket.SHUT_RDWR)
+        server.connections.clear()
+        _ask(kept)
+        [connection] = server.connections
+        connection.connection.shutdown(socket.SHUT_RDWR)
         _ask(kept)
     kept.close()

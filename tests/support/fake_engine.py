@@ -17,6 +17,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     def __init__(self, path: Path, versions: dict[str, str]) -> None:
         self.versions = versions
         self.asked: list[str] = []
+        self.names_version_in_ping = True
         #: The connections that have carried a request.
         self.connections: set[BaseHTTPRequestHandler] = set()
         #: Makes the list of containers at the time of the request.
@@ -41,6 +42,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
+        if self.path == "/_ping" and self.server.names_version_in_ping:
+            self.send_header("Api-Version", self.server.versions["ApiVersion"])
         self.end_headers()
         self.wfile.write(body)
 

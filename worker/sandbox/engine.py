@@ -155,6 +155,10 @@ class Engine:
 
     def _negotiate_version(self, timeout_s: float) -> str:
         with self._open("1.24", timeout_s) as api, translated():
+            # For the full answer the engine starts other programs; a ping names its version, too.
+            pong = api.get(f"{api.base_url}/_ping").headers.get("Api-Version", "")
+            if pong and _version(pong) <= _NEWEST_API:
+                return str(pong)
             facts = api.version(api_version=False)
         newest = min(_version(facts["ApiVersion"]), _NEWEST_API)
         oldest = _version(facts.get("MinAPIVersion", "1.24"))
