@@ -17,7 +17,7 @@ from safeurl.model.sandbox import StartKind
 from safeurl.model.worker import WarmPool
 from safeurl.settings import Settings
 from safeurl.state import Outcome
-from tests.support.images import SOCKET_PATH, docker_client
+from tests.support.images import SOCKET_PATH, docker_client, script_image
 from tests.support.pages import PageServer, html
 from tests.support.pool import WAIT_S, PoolProcess, pool_process
 from tests.support.sandbox import ScriptedSandbox
@@ -230,6 +230,17 @@ def _images(pool: PoolProcess) -> set[str]:
     with docker_client() as client:
         listed = client.api.containers(all=True, filters={"label": wanted})
     return {each["ImageID"] for each in listed}
+
+
+@pytest.mark.parametrize("then", ["", "; print(1, flush=True); time.sleep(600)"])
+def test_members_that_do_not_wait_are_started_with_pauses(tmp_path: Path, then: str) -> None:
+    """Those that end or write by themselves count as failed starts, and nothing of them is left."""
+    script = f'import time; print(\'{{"type":"ready"}}\', flush=True){then}'
+    with (
+        script_image(script) as image,
+        pool_process(tmp_path, instance_name(), size="1", image=image) as pool,
+    ):
+        until(lambda: (facts := pool.client.facts()) is not None and facts.failed_starts > 2)
 
 
 def test_members_are_replaced_after_their_time(tmp_path: Path) -> None:

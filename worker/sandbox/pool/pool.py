@@ -32,6 +32,8 @@ _TURN_S: Final = 1.0
 #: The pause after a start that failed; each further failure in a row doubles it.
 _FIRST_PAUSE_S: Final = 0.5
 _MAX_PAUSE_S: Final = 10.0
+#: A member that is ready for so long shows that starts succeed.
+_STEADY_S: Final = 10.0
 #: The longest time that a claim waits for a member that is being started.
 WAIT_S: Final = 1.0
 #: How many anchors are kept besides those of members and of sandboxes that run.
@@ -124,6 +126,7 @@ class Pool:
             member = self._take_out(self._ready.popleft())
             if self._is_current(member):
                 self._demand.hits += 1
+                self._failures_in_a_row = 0
                 return member
             self._discard(member)
         return (
@@ -195,7 +198,10 @@ class Pool:
         self._measure()
         now_s = time.monotonic()
         for member in tuple(self._ready):
-            is_old = now_s - member.started_s >= self._plan.ttl_s
+            age_s = now_s - member.started_s
+            if age_s >= _STEADY_S:
+                self._failures_in_a_row = 0
+            is_old = age_s >= self._plan.ttl_s
             if is_old or not self._is_current(member) or len(self._ready) > self._target:
                 self._drop(member)
         missing = self._target + len(self._waiting) - len(self._ready) - self._starting
@@ -283,21 +289,31 @@ class Pool:
             self._starting -= 1
             self._wake.set()
         self._starts += 1
-        self._failures_in_a_row = 0
         self._start_s = time.monotonic() - began_s
         self._add(member)
 
     def _add(self, member: Member) -> None:
         if self._is_stopping or not self._is_current(member):
+            if not member.is_usable():
+                self._pause()
             self._discard(member)
             return
         if self._waiting.give(member):
             return
-        # Whatever comes before it is claimed (its end, or output) makes it useless.
         asyncio.get_running_loop().add_reader(
-            member.container.attached.fileno(), self._drop, member
+            member.container.attached.fileno(), self._on_event, member
         )
         self._ready.append(member)
+
+    def _on_event(self, member: Member) -> None:
+        """Drop a member that has ended or written before it was claimed.
+
+        It counts as a start that failed: an image whose fetcher always does so must not be started
+        again and again without a pause.
+        """
+        self._failed_starts += 1
+        self._pause()
+        self._drop(member)
 
     def _drop(self, member: Member) -> None:
         self._ready.remove(member)
