@@ -35,7 +35,8 @@ class Tutorial:
     @property
     def name(self) -> str:
         """What the table calls it."""
-        return f"RQ job with containers.run(), {self.parallel} workers"
+        workers = "worker" if self.parallel == 1 else "workers"
+        return f"RQ job with containers.run(), {self.parallel} {workers}"
 
     def run(self, lab: Lab, scans: int) -> Sample:
         """Enqueue all jobs at once; a single worker gets them one after another."""
