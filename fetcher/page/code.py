@@ -34,11 +34,16 @@ _LOADING = frozenset(
     }
 )
 _LOAD_HANDLERS = ("onload", "onpageshow", "onerror", "onloadstart")
-#: Handlers of animations that start by themselves.
-_ANIMATION_HANDLERS = ("onanimationstart", "onanimationend", "onbegin", "onend")
+#: Handlers of what starts by itself: animations, the display and the focus of an inner element.
+_OWN_HANDLERS = (
+    *("onanimationstart", "onanimationend", "onwebkitanimationstart", "onwebkitanimationend"),
+    *("onbegin", "onend", "oncontentvisibilityautostatechange", "onfocusin"),
+)
+#: Handlers of the window, for events that the page's own scripts cause.
+_WINDOW_HANDLERS = ("onhashchange", "onmessage")
 #: Selects the elements in markup of scripts that may have handlers of these kinds.
 WITH_HANDLERS = ", ".join(
-    f"[{name}]" for name in (*_LOAD_HANDLERS, *_ANIMATION_HANDLERS, "onfocus", "ontoggle")
+    f"[{name}]" for name in (*_LOAD_HANDLERS, *_OWN_HANDLERS, "onfocus", "ontoggle")
 )
 
 
@@ -72,7 +77,8 @@ class PageScripts(Struct):
         attributes = node.attributes
         if not attributes:
             return
-        names = [*_ANIMATION_HANDLERS, *(_LOAD_HANDLERS if tag in _LOADING else ())]
+        names = [*_OWN_HANDLERS, *(_LOAD_HANDLERS if tag in _LOADING else ())]
+        names += _WINDOW_HANDLERS if tag == "body" else ()
         names += ["onfocus"] if "autofocus" in attributes else []
         names += ["ontoggle"] if tag == "details" and "open" in attributes else []
         self.handlers += filter(None, (attribute(attributes, name) for name in names))
