@@ -191,7 +191,7 @@ async def test_a_sandbox_that_never_returns_is_given_up() -> None:
 
 
 async def test_the_request_holds_only_what_the_fetcher_needs() -> None:
-    """The request line names the scan and its limits, and nothing of ours."""
+    """The request line names the scan and its limits, and no address or secret of ours."""
     world = AttemptWorld(ScriptedSandbox())
     await world.run()
     [ran] = world.sandbox.runs
