@@ -30,6 +30,8 @@ _WARM_UP = 5
 _PAUSE_S = 1.0
 _LONGEST_S = 60.0
 _PAGE, _PICTURE = DOCS / "performance.md", DOCS / "phases.svg"
+#: The last section of the page, which is written anew.
+_HEAD = "## Measured"
 #: Settings for each kind of start.
 _SETTINGS: Mapping[str, Mapping[str, str]] = {
     "warm": {"POOL_SIZE": "2"},
@@ -88,13 +90,12 @@ def machine(load: tuple[float, float]) -> str:
 
 
 def write_docs(kinds: Sequence[Mapping[str, Any]], where: str) -> None:
-    """Replace the picture, and the text between the marks of the page."""
+    """Replace the picture, and the last section of the page."""
     _PICTURE.write_text(chart(kinds), encoding="utf-8")
-    begin, end = "<!-- begin measured phases -->\n", "<!-- end measured phases -->"
-    before, _, rest = _PAGE.read_text(encoding="utf-8").partition(begin)
-    _, _, after = rest.partition(end)
-    said = f"![The phases of a scan, one after the other]({_PICTURE.name})\n\n{where}\n"
-    _PAGE.write_text(f"{before}{begin}{said}\n{table(kinds)}\n{end}{after}", encoding="utf-8")
+    page, _, _ = _PAGE.read_text(encoding="utf-8").partition(_HEAD)
+    picture = f"![The phases of a scan, one after the other]({_PICTURE.name})"
+    said = "\n\n".join((where, picture, table(kinds)))
+    _PAGE.write_text(f"{page.rstrip()}\n\n{_HEAD}\n\n{said}\n", encoding="utf-8")
 
 
 def main() -> None:
