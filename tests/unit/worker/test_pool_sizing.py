@@ -7,7 +7,7 @@ import pytest
 
 from worker.sandbox.pool.size.demand import Demand
 from worker.sandbox.pool.size.host_memory import HostMemory, read_memory
-from worker.sandbox.pool.size.target import SHRINK_S, Situation, target_size
+from worker.sandbox.pool.size.target import SHRINK_S, Situation, needed_anchors, target_size
 
 _IDLE = Situation(
     wanted=None,
@@ -87,3 +87,24 @@ def test_memory_is_read_from_the_kernel(tmp_path: Path) -> None:
     assert read_memory(tmp_path) == HostMemory(available_mb=2048, pressure=1.25)
     assert read_memory().available_mb > 0
     assert read_memory(tmp_path / "hidden").available_mb > 0
+
+
+@pytest.mark.parametrize(
+    ("target", "members", "running", "anchors"),
+    [
+        # An idle pool: one member, and one anchor to spare.
+        (1, 1, 0, 2),
+        # A burst has claimed all members: the anchors of those that follow are kept.
+        (10, 2, 5, 16),
+        (10, 0, 5, 16),
+        # The target has shrunk, and its members are not gone yet.
+        (3, 8, 0, 9),
+        # A drained pool keeps none.
+        (0, 4, 5, 0),
+    ],
+)
+def test_the_anchors_of_the_target_are_kept(
+    target: int, members: int, running: int, anchors: int
+) -> None:
+    """No anchor is removed that the pool needs again as soon as it has refilled."""
+    assert needed_anchors(target=target, members=members, running=running) == anchors

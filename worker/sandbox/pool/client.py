@@ -16,7 +16,7 @@ from worker.sandbox.pool import protocol
 
 #: A claim may wait in the pool for a member that is being started (`pool.WAIT_S`); the rest is for
 #: the engine, which renames the container. Then a sandbox is started without the pool.
-_CLAIM_TIMEOUT_S: Final = 2.0
+_CLAIM_TIMEOUT_S: Final = 7.0
 #: More than the pool needs for a container that is removed in the last try.
 _RELEASE_TIMEOUT_S: Final = 60.0
 _QUESTION_TIMEOUT_S: Final = 2.0

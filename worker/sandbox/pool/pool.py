@@ -22,7 +22,7 @@ from worker.sandbox.pool.gateway_session import GatewaySession
 from worker.sandbox.pool.members import START_ERRORS, Member, MemberStarter
 from worker.sandbox.pool.size.demand import Demand
 from worker.sandbox.pool.size.host_memory import read_memory
-from worker.sandbox.pool.size.target import Situation, target_size
+from worker.sandbox.pool.size.target import Situation, needed_anchors, target_size
 from worker.sandbox.pool.waiting import WaitingClaims
 
 _log = logging.getLogger("safeurl.pool")
@@ -34,10 +34,10 @@ _FIRST_PAUSE_S: Final = 0.5
 _MAX_PAUSE_S: Final = 10.0
 #: A member that is ready for so long shows that starts succeed.
 _STEADY_S: Final = 10.0
-#: The longest time that a claim waits for a member that is being started.
-WAIT_S: Final = 1.0
-#: How many anchors are kept besides those of members and of sandboxes that run.
-_SPARE_ANCHORS: Final = 1
+#: The longest time that a claim waits for a member that is being started. Where the starts take
+#: long the host is busy, and a sandbox that the claim started itself would take longer still: it
+#: needs more CPU time than a member, and delays the members that are being started.
+WAIT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class PoolPlan:
     ttl_s: float
     concurrency: int
     uids: int
-    #: How many members are started at the same time.
+    #: How many members are started at the same time, up to their ready lines.
     starters: int
 
 
@@ -216,8 +216,11 @@ class Pool:
         if self._trimming is not None and not self._trimming.done():
             return
         _, claims_60s = self._demand.recent()
-        needed = self._starting + len(self._ready) + min(self._plan.concurrency, claims_60s)
-        most = needed + _SPARE_ANCHORS if self._target else 0
+        most = needed_anchors(
+            target=self._target,
+            members=self._starting + len(self._ready),
+            running=min(self._plan.concurrency, claims_60s),
+        )
         self._trimming = self._spawn(self._anchors.trim(most))
 
     async def _connect(self) -> None:

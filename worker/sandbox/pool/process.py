@@ -37,6 +37,9 @@ _log = logging.getLogger("safeurl.pool")
 _BACKLOG: Final = 128
 #: Threads that rename containers at a claim and look at the image: each call takes milliseconds.
 _QUICK_THREADS: Final = 2
+#: Members that are being started, for each core. The engine works on one per core; the fetchers of
+#: the others load their modules, which takes as long, since their CPU time is limited.
+_STARTS_PER_CORE: Final = 2
 #: How much longer than a member waits in the pool, its fetcher waits for the request.
 _IDLE_MARGIN_S: Final = 120
 _RETRY_S: Final = 1.0
@@ -107,7 +110,7 @@ async def _serve(settings: PoolConfig, pool_id: str, clock: Clock) -> None:
         starter = MemberStarter(
             plan, engine, starts=starts, removals=removals, anchors=anchors, clock=clock
         )
-        pool = Pool(_pool_plan(settings, cores), starter, anchors, quick)
+        pool = Pool(_pool_plan(settings, _STARTS_PER_CORE * cores), starter, anchors, quick)
         await _run(settings.directory, pool, quick, stopping)
         # What could not be removed at once, such as while the engine was restarting.
         await _clear(settings, pool_id, removals, asyncio.Event(), tries=_LAST_TRIES)

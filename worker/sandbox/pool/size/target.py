@@ -22,6 +22,8 @@ _MEMORY_SHARE: Final = 0.25
 #: memory (percent, `full avg10` of /proc/pressure/memory), the pool is drained.
 _MIN_AVAILABLE_MB: Final = 256
 _MAX_PRESSURE: Final = 10.0
+#: How many anchors are kept besides those of members and of sandboxes that run.
+_SPARE_ANCHORS: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,15 @@ def target_size(now: Situation) -> int:
     if needed < now.previous:
         needed = now.previous - (now.since_lowered_s >= SHRINK_S)
     return min(needed, most)
+
+
+def needed_anchors(*, target: int, members: int, running: int) -> int:
+    """Return how many anchors to keep, for a target, existing members, and running sandboxes.
+
+    Members that were claimed a moment ago are replaced at once. So the anchors of the whole target
+    are kept while a burst has used up the members: a new one costs as much CPU time as a sandbox.
+    """
+    return max(target, members) + running + _SPARE_ANCHORS if target else 0
 
 
 def _needed(now: Situation) -> int:
