@@ -8,6 +8,7 @@ import argparse
 import os
 import platform
 import shlex
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -140,6 +141,9 @@ def _write_page(facts: str) -> None:
 def main() -> None:
     """Measure the parts that the command line names."""
     given = _arguments(sys.argv[1:])
+    # SIGTERM cleans up as Ctrl-C does, which a shell's background jobs would ignore.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     command = shlex.join(["bash", "tests/bench/growth.sh", *sys.argv[1:]])
     where = f"{os.cpu_count()} cores, Linux {platform.release()}"
     load = os.getloadavg()[0]
