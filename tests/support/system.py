@@ -148,13 +148,20 @@ class RunningWorker:
                 stdout=log,
                 stderr=log,
             )
+        try:
+            self._wait_for_beat(self._process)
+        except BaseException:
+            # Nobody else would: without a start there is no `__exit__`.
+            self.stop()
+            raise
+        return self
+
+    def _wait_for_beat(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not self._is_beating():
-            if time.monotonic() > deadline or self._process.poll() is not None:
-                self.stop()
+            if time.monotonic() > deadline or process.poll() is not None:
                 raise RuntimeError(f"The worker did not start: {self.log.read_text()[-2000:]}")
             time.sleep(0.1)
-        return self
 
     def _is_beating(self) -> bool:
         async def ask(service: Service) -> bool:
