@@ -1,35 +1,26 @@
-"""Threads that call the engine, each with a connection that it keeps open."""
+"""Threads that call the engine with connections that are kept open."""
 
 import asyncio
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from typing import TypeVar
 
-from safeurl.errors import SandboxUnavailableError
-from worker.sandbox.engine import ContainerGoneError, Engine, EngineClient, NameTakenError
+from worker.sandbox.engine import Engine, EngineClient
 
 T = TypeVar("T")
-
-#: Errors after which the connection is still good: the engine has answered.
-_ANSWERED = (ContainerGoneError, NameTakenError)
 
 
 class EngineThreads:
     """A fixed number of threads; a call waits while all of them are busy.
 
-    The SDK's clients are not thread-safe. So each thread has one of its own, and opens another one
-    after a call that failed.
+    For each call a thread borrows a client. The engine keeps it for the next call, and closes one
+    that has failed.
     """
 
     def __init__(self, engine: Engine, count: int, name: str) -> None:
         """Take how many threads there are; none runs yet."""
         self._engine = engine
         self._pool = ThreadPoolExecutor(count, thread_name_prefix=name)
-        self._local = threading.local()
-        #: What closes the connections of the threads.
-        self._opened: list[ExitStack] = []
 
     async def run(self, work: Callable[[EngineClient], T]) -> T:
         """Call `work` in a thread; a call that has begun is never interrupted."""
@@ -38,30 +29,8 @@ class EngineThreads:
     def close(self) -> None:
         """Wait for the calls that run, and end the threads and their connections."""
         self._pool.shutdown()
-        for stack in self._opened:
-            stack.close()
+        self._engine.close()
 
     def _call(self, work: Callable[[EngineClient], T]) -> T:
-        try:
-            return work(self._client())
-        except _ANSWERED:
-            raise
-        except SandboxUnavailableError:
-            self._drop()
-            raise
-
-    def _client(self) -> EngineClient:
-        client: EngineClient | None = getattr(self._local, "client", None)
-        if client is None:
-            stack = ExitStack()
-            client = stack.enter_context(self._engine.client())
-            self._local.client, self._local.stack = client, stack
-            self._opened.append(stack)
-        return client
-
-    def _drop(self) -> None:
-        stack: ExitStack | None = getattr(self._local, "stack", None)
-        self._local.client = self._local.stack = None
-        if stack is not None:
-            self._opened.remove(stack)
-            stack.close()
+        with self._engine.client() as client:
+            return work(client)
