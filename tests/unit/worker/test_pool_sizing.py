@@ -7,7 +7,13 @@ import pytest
 
 from worker.sandbox.pool.size.demand import Demand
 from worker.sandbox.pool.size.host_memory import HostMemory, read_memory
-from worker.sandbox.pool.size.target import SHRINK_S, Situation, needed_anchors, target_size
+from worker.sandbox.pool.size.target import (
+    MEMBER_MB,
+    SHRINK_S,
+    Situation,
+    needed_anchors,
+    target_size,
+)
 
 _IDLE = Situation(
     wanted=None,
@@ -60,6 +66,18 @@ _IDLE = Situation(
 def test_the_size_of_the_pool(changes: dict[str, int], size: int) -> None:
     """Each row changes the idle situation and names the size."""
     assert target_size(replace(_IDLE, **changes)) == size
+
+
+@pytest.mark.parametrize("free_mb", range(200, 700, 20))
+def test_the_size_settles_on_a_host_with_little_memory(free_mb: int) -> None:
+    """Members that take memory are not started and drained in turn."""
+    size, sizes = 0, []
+    for _ in range(20):
+        left_mb = free_mb - size * MEMBER_MB
+        now = replace(_IDLE, wanted=8, previous=size, size=size, available_mb=left_mb)
+        size = target_size(now)
+        sizes.append(size)
+    assert len(set(sizes[-5:])) == 1, sizes
 
 
 def test_demand_counts_the_last_seconds() -> None:

@@ -52,8 +52,10 @@ def target_size(now: Situation) -> int:
     """Return how many sandboxes to keep ready."""
     if now.available_mb < _MIN_AVAILABLE_MB or now.pressure > _MAX_PRESSURE:
         return 0
-    # Those that exist are no longer part of the memory that is available.
-    possible = now.size + int(now.available_mb * _MEMORY_SHARE) // MEMBER_MB
+    # Those that exist are no longer part of the memory that is available. The new ones leave so
+    # much that they are not drained at once.
+    spare_mb = min(int(now.available_mb * _MEMORY_SHARE), now.available_mb - _MIN_AVAILABLE_MB)
+    possible = now.size + spare_mb // MEMBER_MB
     # Each running scan has a user id, too.
     most = max(0, min(possible, now.uids - now.concurrency))
     if now.wanted is not None:
