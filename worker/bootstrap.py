@@ -66,8 +66,7 @@ def make_pool(settings: Settings) -> PoolConfig:
         gateway_dir=settings.gateway_dir,
         sandbox=_options(settings),
         size=settings.fixed_pool_size,
-        # A member must be gone before the gateway removes its unbound socket.
-        ttl_s=min(settings.pool_ttl_seconds, settings.egress_unbound_seconds * 9 // 10),
+        ttl_s=settings.pool_member_seconds,
         attempt_s=settings.attempt_timeout.total_seconds(),
         concurrency=settings.worker_concurrency,
     )

@@ -17,7 +17,7 @@ from safeurl.address import PolicyOverrides
 from safeurl.errors import ConfigError
 from safeurl.settings.api import ApiSettings
 from safeurl.settings.egress import EgressSettings
-from safeurl.settings.pool import PoolSettings
+from safeurl.settings.pool import LEAST_TTL_SECONDS, PoolSettings
 from safeurl.settings.redis import RedisSettings
 from safeurl.settings.redis_url import RedisPlace
 from safeurl.settings.types import Seconds, Uids
@@ -313,7 +313,13 @@ class Settings(EgressSettings, RedisSettings, ApiSettings, PoolSettings):
     @property
     def has_pool(self) -> bool:
         """Whether this host starts sandboxes ahead; on Docker's bridge it never does."""
-        return self.fixed_pool_size != 0 and self.container_network == "none"
+        is_wanted = self.fixed_pool_size != 0 and self.container_network == "none"
+        return is_wanted and self.pool_member_seconds >= LEAST_TTL_SECONDS
+
+    @property
+    def pool_member_seconds(self) -> int:
+        """How long a member waits: it must be gone before the gateway removes its socket."""
+        return min(self.pool_ttl_seconds, self.egress_unbound_seconds * 9 // 10)
 
     @property
     def valkey_dir(self) -> Path:

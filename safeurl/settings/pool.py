@@ -4,6 +4,9 @@ from pydantic import Field
 
 from safeurl.settings.group import SettingsGroup
 
+#: Sandboxes that waited for a shorter time would only be started and removed.
+LEAST_TTL_SECONDS = 10
+
 
 class PoolSettings(SettingsGroup):
     """How many sandboxes a host starts ahead, and how long they wait."""
@@ -19,11 +22,12 @@ class PoolSettings(SettingsGroup):
     )
     pool_ttl_seconds: int = Field(
         default=600,
-        ge=10,
+        ge=LEAST_TTL_SECONDS,
         le=86_400,
         alias="POOL_TTL_SECONDS",
-        description="Time after which a sandbox that waits in the pool is replaced by a new one. "
-        "Shorter than EGRESS_UNBOUND_SECONDS.",
+        description="Time after which a sandbox that waits in the pool is replaced by a new one; "
+        "at most nine tenths of EGRESS_UNBOUND_SECONDS. There is no pool if that is under 10 "
+        "seconds.",
     )
 
     @property
