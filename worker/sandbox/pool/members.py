@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from safeurl.errors import EgressUnavailableError, SandboxUnavailableError
+from safeurl.errors import SandboxUnavailableError
 from safeurl.model.report import READY_LINE
 from safeurl.model.sandbox import SandboxOrder
 from safeurl.ports.clock import Clock
@@ -95,6 +95,15 @@ class MemberStarter:
         Raises SandboxUnavailableError or EgressUnavailableError; then nothing of it is left.
         """
         endpoint = await gateway.create()
+        try:
+            return await self._start(gateway, endpoint, image)
+        except BaseException:
+            await gateway.close_socket(endpoint)
+            # They may be the reason, such as after a restart of the engine, which ends them all.
+            await self._anchors.trim(0)
+            raise
+
+    async def _start(self, gateway: GatewaySession, endpoint: EgressEndpoint, image: str) -> Member:
         anchor = await self._anchors.take(self._plan.settings)
         ahead = Ahead(
             pool=self._plan.pool,
@@ -114,7 +123,6 @@ class MemberStarter:
             if container is not None:
                 container.attached.close()
             await self._remove(new.id or new.name, new.name, anchor, trusted=False)
-            await gateway.close_socket(endpoint)
             raise
         return member
 
@@ -224,7 +232,3 @@ async def _read_ready_line(attached: socket.socket) -> None:
         raise SandboxUnavailableError(f"The fetcher was not ready: {error!r}.") from error
     if line != READY_LINE or not frames.is_between_frames:
         raise SandboxUnavailableError("The fetcher's first line does not say that it is ready.")
-
-
-#: What can make a start fail.
-START_ERRORS: Final = (SandboxUnavailableError, EgressUnavailableError)

@@ -19,7 +19,7 @@ from worker.sandbox.pool import protocol
 from worker.sandbox.pool.anchors import Anchors
 from worker.sandbox.pool.engine_threads import EngineThreads
 from worker.sandbox.pool.gateway_session import GatewaySession
-from worker.sandbox.pool.members import START_ERRORS, Member, MemberStarter
+from worker.sandbox.pool.members import Member, MemberStarter
 from worker.sandbox.pool.size.demand import Demand
 from worker.sandbox.pool.size.host_memory import read_memory
 from worker.sandbox.pool.size.target import Situation, needed_anchors, target_size
@@ -283,7 +283,7 @@ class Pool:
             if gateway is None or image is None:
                 return
             member = await self._starter.start(gateway, image)
-        except START_ERRORS as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next start waits
             self._failed_starts += 1
             self._pause()
             _log.warning("pool.not_started error=%r", str(error))
