@@ -37,12 +37,17 @@ class PhaseTimer:
             self._note("dispatch", self._mark_s - arrival.taken_s)
 
     def waited_since(self, due_at: datetime) -> None:
-        """Note how long the scan waited from the time when it was due."""
+        """Note how long the scan waited from the time when it was due.
+
+        A wake-up may be older: several are sent for one scan, and one of them may have been on the
+        queue during an earlier attempt and the pause after it.
+        """
         arrival = self._arrival
         if arrival is None or arrival.pushed_at is None:
             return
         self._note("push", (arrival.pushed_at - due_at).total_seconds())
-        self._note("wake", (arrival.taken_at - arrival.pushed_at).total_seconds())
+        waited_from = max(arrival.pushed_at, due_at)
+        self._note("wake", (arrival.taken_at - waited_from).total_seconds())
 
     def end(self, phase: Phase) -> None:
         """End a phase; the same phase once more, as of a second sandbox, is added to the first."""

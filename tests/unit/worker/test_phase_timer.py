@@ -70,7 +70,7 @@ def test_what_no_clock_says_is_not_known() -> None:
     cases = {
         "no time": (_arrival(pushed_s=None), (None, None, 9.0)),
         "no wake-up": (None, (None, None, None)),
-        "the sender's clock is behind": (_arrival(pushed_s=-1.0), (None, 1006.0, 9.0)),
+        "the sender's clock is behind": (_arrival(pushed_s=-1.0), (None, 6.0, 9.0)),
         "the worker's clock is behind": (_arrival(taken_s=-2.0), (4.0, None, 9.0)),
         "another boot": (
             Arrival(pushed_at=NOW, taken_at=NOW, taken_s=5000.0),
@@ -82,6 +82,14 @@ def test_what_no_clock_says_is_not_known() -> None:
         timer.waited_since(NOW)
         times = timer.added_to(None)
         assert (times.push_ms, times.wake_ms, times.dispatch_ms) == wanted, name
+
+
+def test_a_wake_up_of_before_the_pause_does_not_wait_through_it() -> None:
+    """A second wake-up for the scan stays on the queue while the first one's attempt runs."""
+    timer = PhaseTimer(_arrival(pushed_s=-3600.0, taken_s=0.25), monotonic=_Clock())
+    timer.waited_since(NOW)
+    times = timer.added_to(None)
+    assert (times.push_ms, times.wake_ms) == (None, 250.0)
 
 
 def test_every_phase_is_measured() -> None:
