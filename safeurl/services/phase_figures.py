@@ -9,6 +9,10 @@ from safeurl.model.attempt import PHASES, Attempt
 
 #: The time between the phases, which begin and end in several processes.
 OTHER = "other"
+#: The phases between `started_at` and `ended_at`. One monotonic clock has measured them.
+_HELD = ("claim", "prepare", "bind", "fetch", "close", "store", "analyse")
+#: About three years: a longer time is not one that SafeURL has measured.
+_LONGEST_MS = 1e11
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +57,29 @@ class PathFigures:
 def is_complete(attempt: Attempt) -> bool:
     """Return whether the attempt has concluded its scan and its phases are known."""
     known = (attempt.start_kind, attempt.claim_ms, attempt.fetch_ms, attempt.analyse_ms)
-    return attempt.ended_at is not None and None not in known
+    return attempt.ended_at is not None and None not in known and is_measured(attempt)
+
+
+def is_measured(attempt: Attempt) -> bool:
+    """Return whether the times can be true; those of a damaged row may be infinite."""
+    times = (attempt.cpu_ms, *(phase_ms(attempt, phase) for phase in PHASES))
+    return all(0 <= ms <= _LONGEST_MS for ms in times if ms is not None)
 
 
 def total_ms(attempt: Attempt) -> float:
     """Return the time of an ended attempt, with the time that its scan waited before the claim."""
     waited = (attempt.push_ms, attempt.wake_ms, attempt.dispatch_ms)
+    return sum(each or 0.0 for each in waited) + held_ms(attempt)
+
+
+def held_ms(attempt: Attempt) -> float:
+    """Return the time from the claim to the end.
+
+    It is not shorter than its phases, also if the host's clock was set back during the attempt.
+    """
     held = (attempt.ended_at or attempt.started_at) - attempt.started_at
-    return sum(each or 0.0 for each in waited) + max(held.total_seconds() * 1000, 0.0)
+    measured_ms = sum(phase_ms(attempt, phase) or 0.0 for phase in _HELD)
+    return max(held.total_seconds() * 1000, measured_ms)
 
 
 def path_figures(attempts: Sequence[Attempt]) -> PathFigures:

@@ -9,7 +9,14 @@ from typing import Final
 from safeurl.model.attempt import Attempt
 from safeurl.model.worker import WorkerHeartbeat
 from safeurl.printable import counted
-from safeurl.services.phase_figures import PathFigures, is_complete, percentile, total_ms
+from safeurl.services.phase_figures import (
+    PathFigures,
+    held_ms,
+    is_complete,
+    is_measured,
+    percentile,
+    total_ms,
+)
 
 #: A median wait for a worker that is longer than this, and than such a share of the whole, shows
 #: that scans come faster than they end.
@@ -117,10 +124,12 @@ def throughput(
     whole = [attempt for attempt in attempts if is_complete(attempt)]
     if figures.first_at is None or figures.last_at is None:
         return None
-    window_s = max((figures.last_at - figures.first_at).total_seconds(), 0.001)
+    # By a clock that was set back, the last end may be before the first claim.
+    longest_s = max(map(held_ms, whole)) / 1000
+    window_s = max((figures.last_at - figures.first_at).total_seconds(), longest_s, 0.001)
     slots = sum(worker.concurrency for worker in workers) or host.concurrency
     # Failed attempts occupied workers too.
-    at_once = sum(map(_held_s, attempts)) / window_s
+    at_once = sum(_held_s(each) for each in attempts if is_measured(each)) / window_s
     # There are no facts about other hosts.
     here = host if {worker.host for worker in workers} <= {host.name} else None
     limits = sorted(_limits(whole, slots, here), key=lambda limit: limit.scans_per_s)

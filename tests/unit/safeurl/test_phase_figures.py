@@ -1,7 +1,10 @@
 """The figures of phases, by start kind; together they explain the complete time."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from math import inf
+from typing import Any
 
 import pytest
 
@@ -74,11 +77,24 @@ def test_an_unknown_phase_is_left_out_and_its_time_is_none() -> None:
 
 
 def test_a_clock_that_was_set_back_gives_no_negative_time() -> None:
-    """The end may then be before the beginning."""
+    """The end may then be before the beginning; the monotonic clock has measured the phases."""
     attempt = make_attempt(ended_at=NOW - timedelta(hours=1))
-    assert total_ms(attempt) == pytest.approx(11.0)
+    assert total_ms(attempt) == pytest.approx(sum(WARM))
     (kind,) = path_figures([attempt]).kinds
     assert kind.phases[-1].p50_ms == 0.0
+    assert sum(phase.share for phase in kind.phases) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"fetch_ms": inf}, {"wake_ms": 1e308}, {"bind_ms": -1.0}, {"cpu_ms": inf}, {"push_ms": 1e12}],
+)
+def test_times_that_cannot_be_true_are_left_out(damage: Mapping[str, Any]) -> None:
+    """A damaged row costs its own figures only."""
+    # Any: `replace` has fields of many types.
+    whole = make_attempt()
+    figures = path_figures([whole, replace(whole, **damage)])
+    assert figures == replace(path_figures([whole]), left_out=1)
 
 
 def test_a_percentile_is_one_of_the_values() -> None:

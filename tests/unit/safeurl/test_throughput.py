@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from math import inf
 
 import pytest
 
@@ -146,6 +147,19 @@ def test_a_single_attempt_has_figures() -> None:
     assert _found([make_attempt()]).scans_per_s == pytest.approx(1 / 0.047, rel=0.05)
     nothing = make_attempt((0.0,) * 10, start_kind="warm")
     assert [limit.part for limit in _found([nothing]).limits] == ["processors"]
+
+
+def test_a_clock_that_was_set_back_raises_no_rate() -> None:
+    """An attempt of 47 ms does not become a thousand scans in a second."""
+    attempts = [make_attempt(ended_at=NOW - timedelta(hours=1))]
+    assert _found(attempts) == _found([make_attempt()])
+
+
+def test_a_damaged_row_changes_nothing() -> None:
+    """Its times may be infinite."""
+    attempts = _in_a_row(3, 100.0)
+    damaged = replace(attempts[0], fetch_ms=inf, cpu_ms=inf)
+    assert _found([*attempts, damaged]) == _found(attempts)
 
 
 def test_without_attempts_nothing_is_said() -> None:
