@@ -4,10 +4,13 @@ import re
 import secrets
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from safeurl.model.report import Profile
 from safeurl.state import Outcome, State
+
+#: The time from which the ids of scans count.
+_FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +143,11 @@ def new_scan_id(now: datetime) -> str:
 
 
 def first_scan_id(at: datetime) -> str:
-    """Return the lowest id that `new_scan_id` can give at this time."""
-    return _uuid7(at, 0, 0)
+    """Return the lowest id that `new_scan_id` can give at this time.
+
+    Ids count from 1970, so the lowest one also stands for earlier times.
+    """
+    return _uuid7(max(at, _FIRST_TIME), 0, 0)
 
 
 def _uuid7(at: datetime, high: int, low: int) -> str:

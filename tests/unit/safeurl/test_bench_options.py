@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from safeurl.cli.app import app
 from safeurl.cli.commands.bench import begin_of
 from safeurl.errors import RequestError
+from safeurl.model.scan import first_scan_id, new_scan_id
 from tests.support.builders import NOW
 
 
@@ -54,6 +55,13 @@ def test_other_text_is_refused(text: str) -> None:
     """Times that do not exist or are in the future are refused too."""
     with pytest.raises(RequestError, match=r"^`--since` "):
         begin_of(text, NOW)
+
+
+def test_all_scans_are_younger_than_a_time_before_1970() -> None:
+    """Ids of scans count from there."""
+    begin = begin_of("1969-12-31", NOW)
+    assert first_scan_id(begin) <= first_scan_id(datetime(1970, 1, 1, tzinfo=UTC))
+    assert first_scan_id(begin) < new_scan_id(NOW)
 
 
 @pytest.mark.parametrize("count", ["0", "-5", "10001", "many", ""])
