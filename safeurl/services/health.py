@@ -115,7 +115,8 @@ class Health:
     def is_starting(self) -> bool:
         """True if this host's worker began just now and has not sent a heartbeat yet."""
         began = self.system.started_at
-        return began is not None and not self.workers and self.at - began < START_TIME
+        # A start in the future is of a clock that was set back, and says nothing.
+        return began is not None and not self.workers and abs(self.at - began) < START_TIME
 
     @property
     def is_running(self) -> bool:

@@ -270,6 +270,8 @@ def test_a_worker_that_was_just_started_is_starting() -> None:
         assert health.is_starting
         assert (health.status, health.issues) == ("degraded", ("The worker is starting.",))
     assert _begun(31).issues == ("No worker is running.",)
+    # The clock was set back by an hour.
+    assert _begun(-3600).issues == ("No worker is running.",)
     assert replace(_begun(5), workers=(_WORKER,)).issues == ()
     assert not replace(_begun(5), workers=(_WORKER,)).is_starting
     assert "No worker is running." not in _begun(5, database=_DOWN).issues
