@@ -1,11 +1,11 @@
 """Reads the facts for health from the database and the queue, never from Docker."""
 
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any, Protocol
 
 from safeurl.errors import QueueUnavailableError, StoreAbsentError, UnavailableError
-from safeurl.model.worker import PartStatus, WorkerHeartbeat, WorkerParts
+from safeurl.model.worker import PartStatus, WarmPool, WorkerHeartbeat, WorkerParts
 from safeurl.ports.backlog import Backlog
 from safeurl.ports.metrics import MetricsReader
 from safeurl.ports.queue import WakeQueue
@@ -20,6 +20,8 @@ _LOOK = 10
 _MAX_NAME = 255
 #: A sentence or two; the texts of Docker's errors have no limit.
 _MAX_REASON = 600
+#: More sandboxes than any pool starts; other programs read such a number exactly.
+_MAX_COUNT = 10**9
 
 
 class HealthStore(StorePing, WorkerList, MetricsReader, Backlog, Protocol):
@@ -86,8 +88,16 @@ def _bounded(beat: WorkerHeartbeat) -> WorkerHeartbeat:
         beat,
         host=clean(beat.host, _MAX_NAME),
         docker_version=clean(beat.docker_version, _MAX_NAME),
-        parts=replace(beat.parts, **parts),
+        parts=replace(beat.parts, **parts, pool=_bounded_pool(beat.parts.pool)),
     )
+
+
+def _bounded_pool(pool: WarmPool | None) -> WarmPool | None:
+    """Return the pool with numbers that programs can read; JSON sets no limit to those of a row."""
+    if pool is None:
+        return None
+    counts = {name: min(max(count, 0), _MAX_COUNT) for name, count in asdict(pool).items()}
+    return replace(pool, **counts)
 
 
 async def _unreadable(store: Backlog, now: datetime) -> tuple[str, ...]:

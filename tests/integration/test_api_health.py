@@ -92,6 +92,15 @@ async def test_the_texts_of_a_heartbeat_are_bounded(api: MemoryApi) -> None:
     assert "\\u001b" not in answer.text
 
 
+async def test_the_counts_of_a_pool_are_bounded(api: MemoryApi) -> None:
+    """A forged row may hold a number of thousands of digits, or one below zero."""
+    pool = WarmPool(size=10**4000, target=-(10**4000), hits=-1, misses=5, failed_starts=10**9)
+    await api.store.record_heartbeat(replace(_BEAT, parts=WorkerParts(pool=pool)))
+    answer = api.client.get("/health")
+    [worker] = answer.json()["workers"]
+    assert list(worker["parts"]["pool"].values()) == [10**9, 0, 0, 5, 10**9]
+
+
 async def test_a_worker_that_was_lost_is_told_of(api: MemoryApi) -> None:
     """One that has been silent for a minute does not count; one that signs off is not missed."""
     await api.store.record_heartbeat(replace(_BEAT, beat_at=NOW - timedelta(minutes=1)))
