@@ -44,10 +44,10 @@ COVER=(--cov=safeurl --cov=worker --cov-branch)
 # A process that a test leaves fails the run.
 watched_pytest() { python -m tests.support.leftovers run pytest "$@"; }
 
-# Coverage is measured where the tests call the code in their own process. The other tests start SafeURL as processes,
-# which it does not see, and it would make them slower by half.
+# Coverage is measured where the tests call the code of safeurl/ and worker/ in their own process. The other tests start
+# SafeURL as processes, which it does not see, or test the fetcher, and it would make them slower by half.
 covered_tests() {
-    watched_pytest "${COVER[@]}" --cov-report=term:skip-covered tests/unit tests/contract
+    watched_pytest "${COVER[@]}" --cov-report=term:skip-covered tests/unit --ignore=tests/unit/fetcher tests/contract
 }
 
 # The tests mostly wait, so that three lanes run beside each other; what the second and third say comes last.
@@ -59,7 +59,7 @@ all_tests() {
     local -A others=()
     {
         covered_tests || status=1
-        watched_pytest tests/e2e "${beside[@]}" || status=1
+        watched_pytest tests/unit/fetcher tests/e2e "${beside[@]}" || status=1
         (exit $status)
     } >.cache/tests-beside.log 2>&1 &
     others[beside]=$!
