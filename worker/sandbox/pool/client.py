@@ -110,10 +110,7 @@ class PoolClient:
 
     def pool_id(self) -> str | None:
         """Return the id of the pools of this folder; None if there was none yet."""
-        try:
-            return (self._dir / protocol.ID_NAME).read_text(encoding="ascii").strip() or None
-        except OSError:
-            return None
+        return protocol.stored_id(self._dir)
 
     def _is_unlocked(self) -> bool:
         try:

@@ -29,7 +29,7 @@ from worker.sandbox.pool.key import pool_key
 from worker.sandbox.pool.leftovers import leftovers
 from worker.sandbox.pool.members import MemberPlan, MemberStarter
 from worker.sandbox.pool.pool import Pool, PoolPlan
-from worker.sandbox.pool.protocol import ID_NAME, LOCK_NAME, SOCKET_NAME
+from worker.sandbox.pool.protocol import ID_BYTES, ID_NAME, LOCK_NAME, SOCKET_NAME, stored_id
 from worker.sandbox.pool.server import PoolServer
 
 _log = logging.getLogger("safeurl.pool")
@@ -73,15 +73,12 @@ def run_pool(settings: PoolConfig, clock: Clock) -> None:
 
 def read_id(directory: Path) -> str:
     """Return the id of all pools that have this folder, one after another; make it if missing."""
-    path = directory / ID_NAME
-    try:
-        text = path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        text = ""
-    if not text:
-        text = secrets.token_hex(8)
-        path.write_text(text, encoding="ascii")
-    return text
+    known = stored_id(directory)
+    if known is not None:
+        return known
+    made = secrets.token_hex(ID_BYTES)
+    (directory / ID_NAME).write_text(made, encoding="ascii")
+    return made
 
 
 @contextmanager

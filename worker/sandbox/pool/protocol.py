@@ -5,6 +5,8 @@ sandbox's attached stream (SCM_RIGHTS). When the connection closes without a `Re
 that claimed has ended or has lost interest, and the pool removes the sandbox.
 """
 
+import re
+from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
@@ -14,6 +16,9 @@ from msgspec import Meta, Struct
 SOCKET_NAME: Final = "pool.sock"
 LOCK_NAME: Final = "pool.lock"
 ID_NAME: Final = "pool.id"
+#: The length of the id, which the file holds in hexadecimal.
+ID_BYTES: Final = 8
+_ID: Final = re.compile(rb"[0-9a-f]{%d}\s*" % (2 * ID_BYTES))
 
 #: The longest line in either direction; the longest response lists the names of all containers.
 MAX_LINE_BYTES: Final = 256 * 1024
@@ -107,3 +112,15 @@ RESPONSES: Final = msgspec.json.Decoder(Response)
 def encode(message: Request | Response) -> bytes:
     """Return the message as a line of JSON."""
     return msgspec.json.encode(message) + b"\n"
+
+
+def stored_id(directory: Path) -> str | None:
+    """Return the id of the pools of this folder; None if there is none.
+
+    After a loss of power or on a full disk, the file may hold anything.
+    """
+    try:
+        text = (directory / ID_NAME).read_bytes()
+    except OSError:
+        return None
+    return text.decode().strip() if _ID.fullmatch(text) else None
