@@ -46,10 +46,17 @@ class Sandbox(Protocol):
     """Prepares sandboxes, each for one run of the fetcher."""
 
     async def prepare(
-        self, scan: str, attempt: int, *, egress: Egress | None, deadline_s: float
+        self,
+        scan: str,
+        attempt: int,
+        *,
+        egress: Egress | None,
+        deadline_s: float,
+        cold_only: bool = False,
     ) -> PreparedSandbox:
         """Return a started sandbox for this attempt, which needs it for `deadline_s` seconds.
 
+        With `cold_only` it is started for this attempt, whatever was started before.
         `egress` makes its gateway socket; it is None if sandboxes have their own network. Raise
         SandboxUnavailableError or EgressUnavailableError. After an error or a cancellation, neither
         a container nor a socket is left.

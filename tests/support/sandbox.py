@@ -65,6 +65,8 @@ class ScriptedSandbox:
     runs: list[Ran] = field(default_factory=list)
     #: Scan and attempt of each sandbox that was prepared, and of each that was released.
     prepared: list[tuple[str, int]] = field(default_factory=list)
+    #: For each that was prepared, whether it had to be started for its attempt.
+    cold_only: list[bool] = field(default_factory=list)
     released: list[tuple[str, int]] = field(default_factory=list)
     cancelled: int = 0
     #: The recorded results of its runs: whether the engine failed.
@@ -73,7 +75,13 @@ class ScriptedSandbox:
     on_release: Callable[[], Awaitable[None]] | None = None
 
     async def prepare(
-        self, scan: str, attempt: int, *, egress: Egress | None, deadline_s: float
+        self,
+        scan: str,
+        attempt: int,
+        *,
+        egress: Egress | None,
+        deadline_s: float,
+        cold_only: bool = False,
     ) -> "ScriptedPrepared":
         """Return a sandbox with its own socket."""
         assert deadline_s > 0
@@ -81,6 +89,7 @@ class ScriptedSandbox:
         if self.unprepared is not None:
             raise self.unprepared
         self.prepared.append((scan, attempt))
+        self.cold_only.append(cold_only)
         return ScriptedPrepared(self, scan, attempt, endpoint)
 
     def record_result(self, *, failed: bool) -> None:

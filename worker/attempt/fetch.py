@@ -161,11 +161,12 @@ class _Run:
     async def _prepare(self) -> PreparedSandbox:
         """Return a sandbox that is bound to this attempt.
 
-        A sandbox of the pool may have lost its gateway; then another one replaces it.
+        A sandbox of the pool may have lost its gateway socket; then one that is started now
+        replaces it. The others of the pool may have lost theirs, too.
         """
         tries = 0
         while True:
-            prepared = await self._start()
+            prepared = await self._start(cold_only=tries > 0)
             try:
                 await self._bind(prepared)
             except EgressUnavailableError:
@@ -176,13 +177,14 @@ class _Run:
             else:
                 return prepared
 
-    async def _start(self) -> PreparedSandbox:
+    async def _start(self, *, cold_only: bool) -> PreparedSandbox:
         with self._timer.ending("prepare"):
             prepared = await self._sandbox.prepare(
                 self._request.scan,
                 self._request.attempt,
                 egress=self._egress,
                 deadline_s=self._limits.container_timeout.total_seconds(),
+                cold_only=cold_only,
             )
         self._releases.push_async_callback(prepared.release)
         self.endpoint = prepared.endpoint

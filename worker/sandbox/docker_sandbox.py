@@ -66,10 +66,16 @@ class DockerSandbox:
         self._reason = ""
 
     async def prepare(
-        self, scan: str, attempt: int, *, egress: Egress | None, deadline_s: float
+        self,
+        scan: str,
+        attempt: int,
+        *,
+        egress: Egress | None,
+        deadline_s: float,
+        cold_only: bool = False,
     ) -> StartedSandbox:
         """Claim a container of the pool, or make a gateway socket and start a container with it."""
-        if self._warm is not None and egress is not None:
+        if self._warm is not None and egress is not None and not cold_only:
             claimed = await self._warm.claim(scan, attempt, self._engine)
             if claimed is not None:
                 return claimed

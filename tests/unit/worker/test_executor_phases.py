@@ -101,11 +101,19 @@ class _SlowSandbox(ScriptedSandbox):
     clock: _Clock
 
     async def prepare(
-        self, scan: str, attempt: int, *, egress: Egress | None, deadline_s: float
+        self,
+        scan: str,
+        attempt: int,
+        *,
+        egress: Egress | None,
+        deadline_s: float,
+        cold_only: bool = False,
     ) -> ScriptedPrepared:
         """Start one."""
         self.clock.passed_ms += 200
-        made = await super().prepare(scan, attempt, egress=egress, deadline_s=deadline_s)
+        made = await super().prepare(
+            scan, attempt, egress=egress, deadline_s=deadline_s, cold_only=cold_only
+        )
         return _SlowPrepared(self, scan, attempt, made.endpoint)
 
 
