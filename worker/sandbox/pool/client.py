@@ -45,7 +45,11 @@ class HandedMember:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        """Give it up: the pool removes the container if it was not released."""
+        """Give it up, if it was not released."""
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Close the connection: the pool removes the container and its gateway socket."""
         self.attached.close()
         self._connection.close()
 

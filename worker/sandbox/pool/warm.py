@@ -34,7 +34,8 @@ class WarmStarter:
             handed = await asyncio.shield(work)
         except asyncio.CancelledError:
             if isinstance(late := await await_uncancelled(work), HandedMember):
-                await _started(late, labels.container_name(scan, attempt), engine).release()
+                # Not released but given up: then the pool also removes its gateway socket.
+                late.give_up()
             raise
         if not isinstance(handed, HandedMember):
             _log.info("pool.missed scan=%s reason=%s", scan, handed)
