@@ -18,6 +18,7 @@ from tests.support.egress import GatewayProcess
 from worker.egress.protocol import SOCKETS_NAME
 from worker.sandbox.engine import ContainerGoneError, Engine, EngineClient
 from worker.sandbox.options import SandboxSettings
+from worker.sandbox.pool import protocol
 from worker.sandbox.pool.anchors import Anchors
 from worker.sandbox.pool.engine_threads import EngineThreads
 from worker.sandbox.pool.gateway_session import GatewaySession
@@ -27,6 +28,7 @@ from worker.sandbox.pool.pool import Pool, PoolPlan
 T = TypeVar("T")
 
 _SETTINGS = SandboxSettings(image="image", instance="faults", network="none")
+_WAIT_S = 60.0
 _READY = struct.pack(">B3xI", 1, len(READY_LINE)) + READY_LINE
 
 
@@ -38,7 +40,9 @@ class ScriptedEngine:
     running: set[str] = field(default_factory=set)
     #: Raised by `attach`.
     fault: Exception | None = None
-    _peers: list[socket.socket] = field(default_factory=list)
+    #: Whether fetchers say that they are ready.
+    is_ready: bool = True
+    peers: list[socket.socket] = field(default_factory=list)
 
     def image(self, _name: str) -> dict[str, Any]:
         """Return the one image."""
@@ -58,8 +62,9 @@ class ScriptedEngine:
         if self.fault is not None:
             raise self.fault
         ours, theirs = socket.socketpair()
-        theirs.send(_READY)
-        self._peers.append(theirs)
+        if self.is_ready:
+            theirs.send(_READY)
+        self.peers.append(theirs)
         return ours
 
     def start(self, container: str) -> None:
@@ -82,7 +87,7 @@ class ScriptedEngine:
 
     def close(self) -> None:
         """Close the other ends of the streams."""
-        for peer in self._peers:
+        for peer in self.peers:
             peer.close()
 
 
@@ -145,6 +150,36 @@ async def world(egress_dir: Path) -> AsyncIterator[World]:
             gateway.close()
 
 
+@asynccontextmanager
+async def running_pool(parts: World, egress_dir: Path) -> AsyncIterator[Pool]:
+    """Run a pool of one member."""
+    plan = PoolPlan(
+        key="key",
+        image="image",
+        gateway_dir=egress_dir,
+        wanted=1,
+        ttl_s=60.0,
+        concurrency=1,
+        uids=100,
+        starters=1,
+    )
+    pool, stopping = Pool(plan, parts.starter, parts.anchors, parts.threads), asyncio.Event()
+    running = asyncio.create_task(pool.run(stopping))
+    try:
+        yield pool
+    finally:
+        stopping.set()
+        await running
+        await pool.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until the condition holds."""
+    async with asyncio.timeout(_WAIT_S):
+        while not condition():  # noqa: ASYNC110 - the pool has no event for what it does
+            await asyncio.sleep(0.01)
+
+
 @pytest.fixture
 def egress_dir(tmp_path: Path) -> Iterator[Path]:
     """Return the folder of a gateway."""
@@ -184,22 +219,21 @@ async def test_each_start_that_fails_is_counted_and_followed_by_a_pause(egress_d
     """Whatever the reason: otherwise it would be tried again at once, and without an end."""
     async with world(egress_dir) as it:
         it.engine.fault = RuntimeError("can't start new thread")
-        plan = PoolPlan(
-            key="key",
-            image="image",
-            gateway_dir=egress_dir,
-            wanted=1,
-            ttl_s=60.0,
-            concurrency=1,
-            uids=100,
-            starters=1,
-        )
-        pool, stopping = Pool(plan, it.starter, it.anchors, it.threads), asyncio.Event()
-        running = asyncio.create_task(pool.run(stopping))
-        while pool.facts().failed_starts < 2:
-            assert not running.done()
-            await asyncio.sleep(0.01)
-        stopping.set()
-        await running
-        await pool.close()
+        async with running_pool(it, egress_dir) as pool:
+            await until(lambda: pool.facts().failed_starts >= 2)
         assert (it.engine.bodies, list(it.sockets.iterdir())) == ({}, [])
+
+
+async def test_a_claim_waits_no_longer_when_no_member_can_come(
+    egress_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start that it waits for has failed, and the next one comes after a pause."""
+    monkeypatch.setattr("worker.sandbox.pool.pool.WAIT_S", 10 * _WAIT_S)
+    async with world(egress_dir) as it:
+        it.engine.is_ready = False
+        async with running_pool(it, egress_dir) as pool:
+            await until(lambda: bool(it.engine.peers))
+            claiming = asyncio.create_task(pool.take("key"))
+            await asyncio.sleep(0)
+            it.engine.close()
+            assert await asyncio.wait_for(claiming, _WAIT_S) == protocol.EMPTY

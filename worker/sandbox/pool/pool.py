@@ -129,11 +129,9 @@ class Pool:
                 self._failures_in_a_row = 0
                 return member
             self._discard(member)
-        return (
-            await self._wait_for_member()
-            if self._is_worth_waiting()
-            else self._miss(protocol.EMPTY)
-        )
+        if self._is_worth_waiting():
+            return await self._wait_for_member()
+        return self._miss(protocol.EMPTY)
 
     def discard(self, member: Member) -> None:
         """Remove a member that was taken, in the background."""
@@ -171,7 +169,8 @@ class Pool:
 
     def _is_current(self, member: Member) -> bool:
         is_ours = member.gateway is self._gateway and member.image == self._image
-        return is_ours and member.is_usable()
+        is_old = time.monotonic() - member.started_s >= self._plan.ttl_s
+        return is_ours and not is_old and member.is_usable()
 
     def _is_worth_waiting(self) -> bool:
         """Return True if a member will probably be ready in time for one more claim."""
@@ -198,17 +197,17 @@ class Pool:
         self._measure()
         now_s = time.monotonic()
         for member in tuple(self._ready):
-            age_s = now_s - member.started_s
-            if age_s >= _STEADY_S:
+            if now_s - member.started_s >= _STEADY_S:
                 self._failures_in_a_row = 0
-            is_old = age_s >= self._plan.ttl_s
-            if is_old or not self._is_current(member) or len(self._ready) > self._target:
+            if not self._is_current(member) or len(self._ready) > self._target:
                 self._drop(member)
         missing = self._target + len(self._waiting) - len(self._ready) - self._starting
         while missing > 0 and self._starting < self._plan.starters and self._can_start():
             missing -= 1
             self._starting += 1
             self._spawn(self._start_one())
+        if not self._starting and not self._can_start():
+            self._waiting.give_up()
         self._trim_anchors()
 
     def _trim_anchors(self) -> None:
