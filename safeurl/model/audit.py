@@ -18,6 +18,8 @@ NO_SEAL = "0" * 64
 NOT_COUNTED = "attempt_not_counted"
 REPLACED = "attempt_replaced"
 UNRECORDED = "attempt_unrecorded"
+#: The actor of the notes that a migration writes.
+MIGRATION = "migration"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

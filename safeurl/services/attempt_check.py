@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from safeurl.model.audit import (
+    MIGRATION,
     NOT_COUNTED,
     REPLACED,
     UNRECORDED,
@@ -41,10 +42,23 @@ def attempt_faults(trail: Trail) -> Iterator[str]:
         if claim is None:
             yield f"Attempt {number} has a row, but nobody claimed it."
         elif row is not None:
-            wanted = _wanted(claim, ends.get(number), counts=(NOT_COUNTED, number) not in notes)
-            yield from _differences(row, wanted)
+            end = ends.get(number)
+            is_excused = _is_excused(end, notes.get((NOT_COUNTED, number)))
+            yield from _differences(row, _wanted(claim, end, counts=not is_excused))
         elif (UNRECORDED, number) not in notes:
             yield f"Attempt {number}, claimed with entry {claim.id}, has no row."
+
+
+def _is_excused(end: AuditRow | None, note: AuditRow | None) -> bool:
+    """Return whether a note says that the attempt does not count.
+
+    A trigger writes it with the move that ends the attempt, as the next row. A migration has
+    written it later, for moves of older versions.
+    """
+    if end is None or note is None:
+        return False
+    written = (note.id, note.version, note.actor, note.at)
+    return note.actor == MIGRATION or written == (end.id + 1, end.version, end.actor, end.at)
 
 
 def _wanted(claim: AuditRow, end: AuditRow | None, *, counts: bool) -> AttemptRow:
