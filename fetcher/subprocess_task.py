@@ -6,7 +6,7 @@ import os
 import resource
 import select
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from fetcher.deadline import Deadline
@@ -21,6 +21,27 @@ _PAGE_BYTES = resource.getpagesize()
 
 class TaskFailedError(Exception):
     """The child has returned no result; the message is a short reason, such as "crashed"."""
+
+
+class CpuTimeOverError(BaseException):
+    """The CPU time of the child is over; no handler of ordinary exceptions takes it."""
+
+
+@contextlib.contextmanager
+def stop_when_cpu_time_is_over() -> Iterator[None]:
+    """End the block with `CpuTimeOverError` when the child has no more CPU time.
+
+    After the block the child has one second to return what it has found before.
+    """
+
+    def stop(_number: int, _frame: object) -> NoReturn:
+        raise CpuTimeOverError
+
+    before = signal.signal(signal.SIGXCPU, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGXCPU, before)
 
 
 def run_in_subprocess(

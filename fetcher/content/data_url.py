@@ -21,7 +21,8 @@ def decode_data_url(url: str, limit: int) -> bytes:
     kind, comma, body = rest.partition(",")
     if scheme.lower() != "data" or not comma:
         return b""
-    data = unquote_to_bytes(body.partition("#")[0])
+    # A script may put half of a surrogate pair into the URL.
+    data = unquote_to_bytes(body.partition("#")[0].encode("utf-8", "surrogatepass"))
     return _decode(data) if _BASE64.search(kind.strip(HTML_SPACES)) else data
 
 

@@ -1,6 +1,6 @@
 """Parses an HTML page with the lexbor parser."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,7 +10,7 @@ from fetcher.page.collector import Collector, Scope, build_page
 from fetcher.page.elements import PageElements
 from fetcher.page.evidence import FormDraft, LinkResolver, ParsedPage, attribute
 from fetcher.page.foreign import Namespace, content_namespace, element_namespace, is_html
-from fetcher.page.navigation import find_navigation
+from fetcher.page.navigation import find_navigation, is_read_whole
 from fetcher.page.noscript import without_noscript
 from fetcher.page.prescan import find_exceeded_limit
 from fetcher.sanitize import URL, sanitize
@@ -50,14 +50,16 @@ def read_dom(text: str, page_url: str) -> ParsedPage:
         collector.refresh,
         collector.forms,
         collector.links,
-        PageElements(tree),
+        PageElements(tree, text.count("<")),
     )
-    written = tuple(_written(navigation.markup, collector.links))
+    written: list[FormDraft] = []
+    if not is_read_whole(lambda: _add_written(navigation.markup, collector.links, written)):
+        navigation = replace(navigation, is_truncated=True)
     return ParsedPage(build_page(collector, navigation, written), collector.icon)
 
 
-def _written(markup: Iterable[str], links: LinkResolver) -> Iterator[FormDraft]:
-    """Yield the forms that scripts write, and inputs without a form if one is a password field.
+def _add_written(markup: Iterable[str], links: LinkResolver, written: list[FormDraft]) -> None:
+    """Add the forms that scripts write, and inputs without a form if one is a password field.
 
     Libraries write other inputs without a form to test features of the browser.
     """
@@ -69,9 +71,9 @@ def _written(markup: Iterable[str], links: LinkResolver) -> Iterator[FormDraft]:
         # If noscript is uncertain, possibly hidden content is treated as visible.
         _collect(LexborHTMLParser(emptied if is_certain else text), found)
         found.assign_inputs()
-        yield from found.forms
+        written += found.forms
         if found.stray.has_password:
-            yield found.stray
+            written.append(found.stray)
 
 
 class _Context(Struct, frozen=True):

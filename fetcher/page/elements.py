@@ -12,6 +12,8 @@ _NAME = re.compile(r"[\w-]{1,128}")
 #: Maximum length of a selector, and depth in which the ancestors of an element are examined.
 _MAX_SELECTOR = 256
 _MAX_ANCESTORS = 64
+#: Elements of the page that count as one step in the search for a selector.
+_ELEMENTS_PER_STEP = 32
 _OWN_WINDOWS = frozenset({"", "_self", "_top", "_parent"})
 _SUBMITTERS = frozenset({"submit", "image"})
 _LABELLED = "input, button, select, textarea"
@@ -20,9 +22,35 @@ _LABELLED = "input, button, select, textarea"
 class PageElements:
     """The elements of a page."""
 
-    def __init__(self, tree: LexborHTMLParser) -> None:
-        """Create it for the tree of the page."""
-        self._tree = tree
+    def __init__(self, tree: LexborHTMLParser, size: int) -> None:
+        """Create it for the tree of the page, with about as many elements as `size` says."""
+        self._tree, self._size = tree, size
+        self._is_indexed = False
+        #: The first element of each selector that has been searched.
+        self._found: dict[str, LexborNode | None] = {}
+        #: The first element with each id, and with each name.
+        self._by_id: dict[str, LexborNode] = {}
+        self._by_name: dict[str, LexborNode] = {}
+
+    def cost(self, key: str) -> int:
+        """Return the number of steps that the search for an element counts."""
+        self._index()
+        name = key.removeprefix("#")
+        is_known = name in self._by_id or name in self._by_name or name in self._found
+        is_search = key.startswith("#") and not is_known
+        return _MAX_ANCESTORS + (self._size // _ELEMENTS_PER_STEP if is_search else 0)
+
+    def _index(self) -> None:
+        """Find the elements with an id or a name, once."""
+        if self._is_indexed:
+            return
+        self._is_indexed = True
+        for node in self._tree.css("[id], [name]"):
+            attributes = node.attributes
+            for name, into in (("id", self._by_id), ("name", self._by_name)):
+                value = attribute(attributes, name)
+                if value:
+                    into.setdefault(value, node)
 
     def activate(self, key: str, event: str) -> Iterator[Activation]:
         """Yield what an event that a script sends to an element does."""
@@ -39,16 +67,15 @@ class PageElements:
     def _find(self, key: str) -> LexborNode | None:
         """Return the element with an id or a name, or for `#…` the first one of a selector."""
         name = key.removeprefix("#")
-        found = None
-        if _NAME.fullmatch(name):
-            found = self._tree.css_first(f'[id="{name}"]') or self._tree.css_first(
-                f'[name="{name}"]'
-            )
+        self._index()
+        found = self._by_id.get(name) or self._by_name.get(name)
         if found is None and key.startswith("#") and 0 < len(name) <= _MAX_SELECTOR:
-            try:
-                found = self._tree.css_first(name)
-            except Exception:  # noqa: BLE001 - the parser's errors for selectors have no own class
-                found = None
+            if name not in self._found:
+                try:
+                    self._found[name] = self._tree.css_first(name)
+                except Exception:  # noqa: BLE001 - the parser's errors for selectors have no class
+                    self._found[name] = None
+            found = self._found[name]
         return found
 
     def _click(self, node: LexborNode, *, by_label: bool = False) -> Iterator[Activation]:

@@ -12,6 +12,8 @@ from safeurl.model.report import MetaRefresh
 
 #: Maximum number of texts and frames of a page that are read.
 _MAX_TEXTS = 64
+#: Maximum number of characters of all of them.
+_MAX_CHARACTERS = 1024 * 1024
 #: Scripts write scripts that write: so often that is followed.
 _MAX_ROUNDS = 4
 _OUTER = frozenset({"_top", "_parent"})
@@ -27,7 +29,7 @@ class MadeContent:
         #: The navigations of the page by its frames.
         self.navigations: list[ScriptNavigation] = []
         self.is_truncated = False
-        self._left = _MAX_TEXTS
+        self._left, self._characters_left = _MAX_TEXTS, _MAX_CHARACTERS
         self._seen: set[str] = set()
 
     def read(self, code: PageScripts) -> None:
@@ -58,10 +60,11 @@ class MadeContent:
         for text in tuple(texts):
             if text in self._seen:
                 continue
-            self.is_truncated = self.is_truncated or self._left <= 0
-            if self._left <= 0:
+            if self._left <= 0 or len(text) > self._characters_left:
+                self.is_truncated = True
                 return
             self._left -= 1
+            self._characters_left -= len(text)
             self._seen.add(text)
             yield text
 

@@ -1,6 +1,6 @@
 """Collects the navigations of a page that need no input: refreshes, scripts, submitted forms."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -17,6 +17,8 @@ from fetcher.page.made import MadeContent
 from fetcher.page.script.events import Elements
 from fetcher.page.script.reader import ScriptNavigation, ScriptReader
 from fetcher.sanitize import sanitize, strip_reference
+from fetcher.streams import log_exception
+from fetcher.subprocess_task import CpuTimeOverError, stop_when_cpu_time_is_over
 from safeurl.model.report import MetaRefresh, Onward
 
 _MAX_ONWARD = 16
@@ -44,9 +46,13 @@ def find_navigation(
 ) -> PageNavigation:
     """Return the navigations of the page, without executing it."""
     reader = ScriptReader(links.page_url, links=code.links, elements=elements)
-    reader.read(*code.scripts, *code.handlers)
     made = MadeContent(reader, links)
-    made.read(code)
+
+    def read() -> None:
+        reader.read(*code.scripts, *code.handlers)
+        made.read(code)
+
+    is_whole = is_read_whole(read)
     found: dict[Onward, None] = {}
     for each in filter(None, (refresh, *made.refreshes)):
         found.update(dict.fromkeys(refresh_targets(each, links.page_url, "meta_refresh")))
@@ -54,9 +60,28 @@ def find_navigation(
         found.update(dict.fromkeys(_script_navigation(navigation, forms, links)))
     for navigation in made.navigations:
         found.update(dict.fromkeys(_script_navigation(navigation, (), links)))
-    markup = dict.fromkeys((*reader.written[:_MAX_MARKUP], *reader.inserted[:_MAX_MARKUP]))
-    is_truncated = reader.is_truncated or made.is_truncated
+    markup = dict.fromkeys(
+        (
+            *list(dict.fromkeys(reader.written))[:_MAX_MARKUP],
+            *list(dict.fromkeys(reader.inserted))[:_MAX_MARKUP],
+        )
+    )
+    is_truncated = not is_whole or reader.is_truncated or made.is_truncated
     return PageNavigation(tuple(found)[:_MAX_ONWARD], tuple(markup), is_truncated)
+
+
+def is_read_whole(read: Callable[[], None]) -> bool:
+    """Read something of the scripts; return False if that failed or took too much CPU time.
+
+    The scripts are hostile. What else is known of the page does not depend on them.
+    """
+    try:
+        with stop_when_cpu_time_is_over():
+            read()
+    except (Exception, CpuTimeOverError):  # noqa: BLE001 - logged; the other evidence remains
+        log_exception()
+        return False
+    return True
 
 
 def _script_navigation(

@@ -67,6 +67,9 @@ class AliasFinder:
         end = tokens.matching[closed + 1] if tokens.symbol(closed + 1) == "{" else closed + 1
         if end == closed + 1:
             while end < len(tokens) and tokens.symbol(end) not in {";", "}"}:
+                self.chains.values.budget.steps -= 1
+                if self.chains.values.budget.steps < 0:
+                    return
                 end = max(tokens.matching[end], end) + 1
         if len(self.chains.inside) < _MAX_BOUND:
             self.chains.inside.append((closed, end, meant))

@@ -29,7 +29,7 @@ _LOAD_EVENTS = frozenset(
 LOAD_HANDLERS = frozenset({"onload", "onpageshow", "onreadystatechange", "onerror"})
 #: Maximum number of parameters of a function that are bound.
 _MAX_BOUND = 16
-_CALLED = re.compile(r"([\w$]+)\s*\(")
+_CALLED = re.compile(r"(?<![\w$])([\w$]++)\s*+\(")
 #: Characters of a text that is evaluated as a script in which function calls are searched.
 _MAX_CALLED = 1024
 _ACCESSORS = frozenset({"get", "set"})
@@ -138,6 +138,9 @@ def _immediate_delay(tokens: Tokens, values: Evaluator, function: Function) -> f
         if tokens.is_name(opened - 1) and tokens.symbol(opened - 1) not in {"return", "void"}:
             break
         after += 1
+        values.budget.steps -= 1
+        if values.budget.steps < 0:
+            return None
     if tokens.symbol(after) in {"]", ","} and _is_indexed_call(tokens, function.head):
         return 0.0
     is_wrapped = tokens.symbol(after) == "." and tokens.symbol(after + 1) in _WRAPPERS
@@ -189,9 +192,9 @@ def is_callback(tokens: Tokens, values: Evaluator, head: int) -> bool:
 
 def _callback_delay(tokens: Tokens, values: Evaluator, head: int, end: int) -> float | None:
     """Return the delay of a function that is an argument or an event handler, else None."""
+    if tokens.symbol(head - 1) == "async":
+        head -= 1
     before = tokens.symbol(head - 1)
-    if before == "async":
-        return _callback_delay(tokens, values, head - 1, end)
     if before in {"=", ":"}:
         name = tokens.symbol(head - 2)
         is_sent = name.startswith("on") and values.sent.runs(

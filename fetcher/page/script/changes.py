@@ -17,6 +17,8 @@ _LOCATIONS: frozenset[Names] = frozenset({("location",), (*TOP, "location")})
 _WINDOWS: frozenset[Names] = frozenset({WINDOW, TOP, ("document",), (*TOP, "document")})
 #: Maximum number of names before the location in a chain.
 _MAX_NAMES = 8
+#: Tokens among which a key is searched that count as one step.
+_TOKENS_PER_STEP = 16
 _LOGICAL = frozenset({"&&", "||", "??"})
 
 
@@ -104,7 +106,9 @@ def _set_values(occurrence: Occurrence, opened: int, wanted: frozenset[str]) -> 
         if key in wanted:
             yield rest[0] if rest else None
         return
-    for at in range(opened, tokens.matching[opened] if wanted else opened):
+    end = tokens.matching[opened] if wanted else opened
+    values.budget.steps -= (end - opened) // _TOKENS_PER_STEP
+    for at in range(opened, end if values.budget.steps > 0 else opened):
         is_key = tokens.symbol(at + 1) == ":" and tokens.texts[at] in wanted
         if is_key and tokens.symbol(at - 1) in {"{", ","}:
             yield values.expression(at + 2)[0]

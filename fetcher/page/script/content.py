@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from fetcher.page.script.calls import LOAD_HANDLERS
 from fetcher.page.script.chains import FRAME, TOP
-from fetcher.page.script.functions import Prefix, Value
+from fetcher.page.script.functions import Prefix, Value, join
 from fetcher.page.script.occurrence import Occurrence
 from fetcher.page.script.sources import BLOB, source_text
 from fetcher.sanitize import strip_reference
@@ -22,11 +22,33 @@ APPEND_METHODS = frozenset({"append", "appendChild", "prepend", "replaceChildren
 #: Attributes that are also properties.
 _ATTRIBUTES = frozenset({"href", "action", "content", "src", "srcdoc"})
 _REFRESH = re.compile(r"\s*+[0-9.]++\s*+[;,\s]\s*+\S")
-#: Maximum number of characters that are kept of consecutive writes.
+#: Maximum number of characters that are kept of consecutive writes, and of everything.
 _MAX_WRITTEN = 256 * 1024
+_MAX_KEPT = 4 * 1024 * 1024
+#: What a kept text counts besides its characters.
+_TEXT_SIZE = 64
 #: Maximum number of tokens between `import` and its source.
 _MAX_IMPORT = 64
 _FRAME_DOCUMENT = (*FRAME, "document")
+
+
+class _Writes(Struct):
+    """The texts of consecutive writes."""
+
+    pieces: list[str] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, text: str) -> bool:
+        """Add a text up to the limit; return False if that is reached."""
+        self.pieces.append(text[: _MAX_WRITTEN - self.size])
+        self.size = min(self.size + len(text), _MAX_WRITTEN)
+        return self.size < _MAX_WRITTEN
+
+    def take(self) -> list[str]:
+        """Return the whole text if there is one, and start again."""
+        text = "".join(self.pieces)
+        self.pieces, self.size = [], 0
+        return [text] if text else []
 
 
 class ContentReader(Struct):
@@ -44,9 +66,11 @@ class ContentReader(Struct):
     frame_scripts: list[str] = field(default_factory=list)
     #: True if something was too long or too deeply nested to be read.
     is_truncated: bool = False
-    _is_writing: bool = False
-    #: HTML that is written into the documents of frames.
-    _frame_text: str = ""
+    #: HTML that is being written into the page, and into the documents of frames.
+    _writes: _Writes = field(default_factory=_Writes)
+    _frame_writes: _Writes = field(default_factory=_Writes)
+    #: The size of everything that is kept.
+    _kept: int = 0
 
     def read(self, *codes: str, delay_s: float = 0.0, nested: int = 0) -> None:
         """Read scripts that share their variables and functions."""
@@ -54,10 +78,17 @@ class ContentReader(Struct):
 
     def end_writing(self) -> None:
         """End the texts of consecutive writes."""
-        self._is_writing = False
-        if self._frame_text:
-            self.framed.append(self._frame_text)
-            self._frame_text = ""
+        self.keep(self.written, self._writes.take())
+        self.keep(self.framed, self._frame_writes.take())
+
+    def keep(self, into: list[str], found: Iterable[str]) -> None:
+        """Keep texts in one of the lists, within the limit for all of them."""
+        for text in found:
+            self._kept += len(text) + _TEXT_SIZE
+            if self._kept > _MAX_KEPT:
+                self.is_truncated = True
+                return
+            into.append(text)
 
     def interpret_content(self, occurrence: Occurrence, name: str) -> None:
         """Interpret a name that makes elements or HTML."""
@@ -115,13 +146,14 @@ class ContentReader(Struct):
             case "src" if not owner.startswith("#<") or owner == "#<iframe>":
                 self.add_frame(value)
             case "srcdoc" if not owner.startswith("#<") or owner == "#<iframe>":
-                self.framed.append(value)
+                self.keep(self.framed, [value])
             case _ if owner == "#<script>" and name in CODE:
                 self._read_code(occurrence, [value])
             case "content" if owner == "#<meta>" and _REFRESH.match(value):
                 from html import escape  # noqa: PLC0415 - its table of entities takes 1 ms
 
-                self.inserted.append(f'<meta http-equiv=refresh content="{escape(value)}">')
+                meta = f'<meta http-equiv=refresh content="{escape(value)}">'
+                self.keep(self.inserted, [meta])
             case _:
                 return False
         return True
@@ -129,11 +161,11 @@ class ContentReader(Struct):
     def add_frame(self, source: str) -> None:
         """Add the source of a frame if it is a script, or a blob."""
         if source.startswith(BLOB):
-            self.framed.append(source_text(source))
+            self.keep(self.framed, [source_text(source)])
             return
         scheme, colon, code = strip_reference(source).partition(":")
         if colon and scheme.lower() == "javascript":
-            self.frame_scripts.append(unquote(code))
+            self.keep(self.frame_scripts, [unquote(code)])
 
     def _find_markup(self, occurrence: Occurrence, name: str) -> None:
         """Record HTML that a name inserts into the page."""
@@ -143,34 +175,31 @@ class ContentReader(Struct):
             if occurrence.is_called:
                 self._write(occurrence)
         elif name in HTML and occurrence.tokens.symbol(occurrence.at + 1) in {"=", "+="}:
-            self.inserted += texts(occurrence.values.expression(occurrence.at + 2)[:1])
+            value, _ = occurrence.values.expression(occurrence.at + 2)
+            self.keep(self.inserted, texts([value]))
         elif name == "insertAdjacentHTML" and occurrence.is_called:
-            self.inserted += texts(occurrence.arguments[1:2])
+            self.keep(self.inserted, texts(occurrence.arguments[1:2]))
         elif name == "createContextualFragment" and occurrence.is_called:
-            self.written += texts(occurrence.arguments[:1])
-            self._is_writing = False
+            self.end_writing()
+            self.keep(self.written, texts(occurrence.arguments[:1]))
 
     def _write(self, occurrence: Occurrence) -> None:
         """Record what is written into the page's document or into that of a frame."""
         meant = occurrence.chains.before(occurrence.at)
         if meant == _FRAME_DOCUMENT:
-            text = "".join(texts(occurrence.arguments))
-            is_long = len(self._frame_text) + len(text) > _MAX_WRITTEN
-            self.is_truncated = self.is_truncated or is_long
-            self._frame_text += "" if is_long else text
+            fits = self._frame_writes.add(join(texts(occurrence.arguments)))
+            self.is_truncated = self.is_truncated or not fits
         elif meant == (*TOP, "document"):
-            self.inserted += texts(occurrence.arguments)
+            self.keep(self.inserted, texts(occurrence.arguments))
         elif meant == ("document",) or occurrence.owner == "document":
             self._add_written(occurrence.arguments)
 
     def _add_written(self, pieces: list[Value]) -> None:
         """Record written HTML; it ends where a part of it is unknown."""
-        before = self.written.pop() if self._is_writing else ""
-        # The text is copied only below the limit, because a script may write thousands of times.
-        text = "".join(texts(pieces)) if len(before) < _MAX_WRITTEN else ""
-        self.is_truncated = self.is_truncated or len(before) + len(text) >= _MAX_WRITTEN
-        self.written.append((before + text)[:_MAX_WRITTEN] if text else before)
-        self._is_writing = all(isinstance(piece, str) for piece in pieces)
+        fits = self._writes.add(join(texts(pieces)))
+        self.is_truncated = self.is_truncated or not fits
+        if not all(isinstance(piece, str) for piece in pieces):
+            self.keep(self.written, self._writes.take())
 
 
 def texts(values: Iterable[Value]) -> list[str]:

@@ -33,6 +33,8 @@ _LISTS = {"links": "#a[href]", "anchors": "#a[name]", "images": "#img"}
 #: What an event that is sent to the body reaches too.
 _AROUND = {"body": ("document", ""), "documentElement": ("document", ""), "document": ("",)}
 _MAX_EVENTS = 64
+#: Maximum length of a list of events; a longer one is taken for a list with an event that is sent.
+_MAX_EVENT_NAMES = 1024
 
 
 class Activation(NamedTuple):
@@ -44,6 +46,9 @@ class Activation(NamedTuple):
 
 class Elements(Protocol):
     """The elements of a page."""
+
+    def cost(self, key: str) -> int:
+        """Return the number of steps that the search for an element counts."""
 
     def activate(self, key: str, event: str) -> Iterable[Activation]:
         """Return what an event that a script sends to an element does."""
@@ -62,6 +67,8 @@ class SentEvents:
 
     def runs(self, names: str, receiver: str | int) -> bool:
         """Return True if the script sends one of the events to an element."""
+        if len(names) > _MAX_EVENT_NAMES:
+            return True
         for name in names.split():
             event = name.partition(".")[0]
             if name in self.named or event in self.named or (event, _key(receiver)) in self.sent:

@@ -19,6 +19,8 @@ _MAX_CODE_POINT = 0x10FFFF
 _WHOLE = 1e15
 #: Above this, bit operations of JavaScript cut numbers off.
 _MAX_WHOLE = 2.0**31 - 1
+#: Maximum length of a number literal.
+_MAX_DIGITS = 400
 _PERCENT_U = re.compile(r"%u([0-9a-fA-F]{4})")
 _SAFE = "!#$&'()*+,/:;=?@-._~"
 
@@ -88,8 +90,10 @@ def _add(left: Value, right: Value) -> Value:
             return None
 
 
-def number(text: str) -> float:
-    """Return the value of a number literal."""
+def number(text: str) -> Value:
+    """Return the value of a number literal; None if it is so long that reading it is slow."""
+    if len(text) > _MAX_DIGITS:
+        return None
     return float(int(text[:18], 16)) if text[:2].lower() == "0x" else float(text)
 
 
@@ -146,7 +150,17 @@ def blob_text(pieces: list[Value]) -> Value:
     """Return the text of a blob that is made of these pieces."""
     parts = pieces[0] if pieces and isinstance(pieces[0], list) else []
     found = [part for part in parts if isinstance(part, str)]
-    return "".join(found)[:MAX_TEXT] if found and len(found) == len(parts) else None
+    return join(found) if found and len(found) == len(parts) else None
+
+
+def join(parts: list[str]) -> str:
+    """Return the texts as one, up to the maximum length, without making a longer one."""
+    found: list[str] = []
+    left = MAX_TEXT
+    for part in parts:
+        found.append(part[: max(left, 0)])
+        left -= len(part)
+    return "".join(found)
 
 
 def _atob(text: str) -> Value:
@@ -154,6 +168,11 @@ def _atob(text: str) -> Value:
         return base64.b64decode("".join(text.split()) + "==").decode("latin-1")
     except (binascii.Error, ValueError):
         return None
+
+
+def _quote(text: str, safe: str) -> Value:
+    quoted = quote(text.encode("utf-8", "replace"), safe=safe)
+    return quoted if len(quoted) <= MAX_TEXT else Prefix(quoted[:MAX_TEXT])
 
 
 #: Functions from a text to a text.
@@ -164,8 +183,8 @@ FUNCTIONS: dict[str, Callable[[str], Value]] = {
     ),
     "decodeURIComponent": unquote,
     "decodeURI": unquote,
-    "encodeURIComponent": lambda text: quote(text.encode("utf-8", "replace"), safe="!'()*-._~"),
-    "encodeURI": lambda text: quote(text.encode("utf-8", "replace"), safe=_SAFE),
+    "encodeURIComponent": lambda text: _quote(text, "!'()*-._~"),
+    "encodeURI": lambda text: _quote(text, _SAFE),
     "String": str,
     "URL": str,
     "raw": str,
@@ -184,7 +203,7 @@ def text_method(text: str, name: str, pieces: list[Value], pattern: str) -> Valu
         return _replace(text, name, pieces, pattern)
     if name == "concat":
         texts = [piece for piece in pieces if isinstance(piece, str)]
-        return (text + "".join(texts))[:MAX_TEXT] if len(texts) == len(pieces) else None
+        return join([text, *texts]) if len(texts) == len(pieces) else None
     if name in _MADE:
         return _MADE[name](text, pieces)
     numbers = [int(x) for x in pieces[:2] if isinstance(x, float) and abs(x) < _WHOLE]
@@ -227,7 +246,9 @@ def _pad_start(text: str, pieces: list[Value]) -> Value:
         case [float(size), *rest] if size <= MAX_TEXT:
             filler = next(iter(rest), " ")
             missing = max(0, int(size) - len(text))
-            return (filler * missing)[:missing] + text if isinstance(filler, str) else None
+            if not isinstance(filler, str) or not filler:
+                return text if filler == "" else None
+            return (filler * (missing // len(filler) + 1))[:missing] + text
         case _:
             return None
 

@@ -12,6 +12,9 @@ from fetcher.page.script.tokens import Kind, Tokens
 from fetcher.page.script.values import BASES, Evaluator
 
 _MAX_CONDITIONS = 64
+#: Steps that the examination of a condition counts, and names before it that count as one step.
+_STEPS_PER_CONDITION = 8
+_NAMES_PER_STEP = 8
 #: Keywords before an expression that may be in parentheses.
 _KEYWORDS = frozenset({"return", "else", "do", "void", "typeof", "await", "yield", "in", "of"})
 #: The last tokens of chains that are more than names.
@@ -109,6 +112,7 @@ class Occurrence(Struct):
         at = self.at
         for _ in range(_MAX_CONDITIONS):
             begin = _expression_start(self.tokens, at)
+            self.values.budget.steps -= _STEPS_PER_CONDITION + (at - begin) // _NAMES_PER_STEP
             before = self.tokens.symbol(begin - 1)
             if before == ")" and self.tokens.symbol(self.tokens.matching[begin - 1] - 1) == "if":
                 yield self.tokens.matching[begin - 1]
@@ -118,7 +122,6 @@ class Occurrence(Struct):
             owner = self.calls.owners[self.at]
             if at < 0 or (owner >= 0 and at <= self.calls.functions[owner].start):
                 return
-            self.values.budget.steps -= 1
             if self.values.budget.steps < 0:
                 return
 

@@ -30,10 +30,13 @@ from fetcher.page.script.scopes import Scopes
 from fetcher.page.script.sources import BLOB, source_text
 from fetcher.page.script.tokens import Tokens, tokenize
 from fetcher.page.script.values import BASES, Budget, Evaluator
-from fetcher.sanitize import strip_reference
+from fetcher.sanitize import URL, strip_reference
 
 _MAX_NESTED = 4
 _MAX_NAVIGATIONS = 16
+#: Steps that each reading of a text counts, and characters of an evaluated text that count as one.
+_READ_STEPS = 32
+_CHARACTERS_PER_STEP = 16
 _INDIRECT = frozenset({"Reflect", "Object"})
 #: Methods of elements that send the event with the same name.
 _SENDING = frozenset({"focus", "close"})
@@ -89,6 +92,9 @@ class ScriptReader(ContentReader):
 
     def read(self, *codes: str, delay_s: float = 0.0, nested: int = 0) -> None:
         """Read scripts that share their variables and functions."""
+        # The names that are known are copied for each reading.
+        self._budget.steps -= _READ_STEPS + len(self._known) // 32 + len(self._aliases) // 2
+        self._budget.steps -= sum(map(len, codes)) // _CHARACTERS_PER_STEP if nested else 0
         if nested > _MAX_NESTED or self._budget.steps <= 0:
             self.is_truncated = True
             return
@@ -230,22 +236,25 @@ class ScriptReader(ContentReader):
         if not self.in_frame and occurrence.is_unreachable:
             return
         url = value if isinstance(value, str) else value.text if isinstance(value, Prefix) else ""
+        self._budget.steps -= len(url) // _CHARACTERS_PER_STEP
         scheme, colon, code = strip_reference(url).partition(":")
         if url.startswith(BLOB):
-            self.written.append(source_text(url))
             self.end_writing()
+            self.keep(self.written, [source_text(url)])
         elif colon and scheme.lower() == "javascript":
             self.read(unquote(code), delay_s=occurrence.delay_s, nested=occurrence.nested + 1)
         else:
-            self._add(
-                ScriptNavigation(url, occurrence.delay_s, is_conditional=occurrence.is_conditional)
-            )
+            conditional = occurrence.is_conditional
+            self._add(ScriptNavigation(url[:URL], occurrence.delay_s, is_conditional=conditional))
 
     def _send(self, occurrence: Occurrence, event: str) -> None:
         """Record what an event does that a script sends to an element."""
         tokens, values = occurrence.tokens, occurrence.values
         key = receiver(tokens, values, occurrence.at)
         if self.elements is None or not isinstance(key, str):
+            return
+        self._budget.steps -= self.elements.cost(key)
+        if self._budget.steps <= 0:
             return
         for kind, text in self.elements.activate(key, event):
             if kind == "script":

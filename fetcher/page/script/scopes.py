@@ -1,5 +1,7 @@
 """Finds the functions of a script and the names that each function declares."""
 
+from collections.abc import Iterator
+
 from fetcher.page.script.tokens import Tokens
 
 #: Keywords before parentheses after which a block is not a function body.
@@ -54,6 +56,13 @@ class Scopes:
         is_bare = tokens.symbol(before) == "=>" and tokens.is_name(closed)
         return range(closed, closed + 1) if is_bare else range(0)
 
+    def direct(self, inside: range) -> Iterator[int]:
+        """Yield the tokens of parameters that are in no inner parentheses: of no other function."""
+        at = inside.start
+        while at < inside.stop:
+            yield at
+            at = max(self.tokens.matching[at] if self.tokens.symbol(at) == "(" else at, at) + 1
+
     def find_declarations(self) -> None:
         """Find the names that each function declares."""
         self.declared = [set() for _ in range(len(self.functions) + 1)]
@@ -93,7 +102,7 @@ class Scopes:
     def _declare(self, index: int, inside: range) -> None:
         """Declare the names of a pattern: those that are neither keys nor default values."""
         tokens = self.tokens
-        for at in inside:
+        for at in self.direct(inside):
             is_value = tokens.symbol(at - 1) == "=" or tokens.symbol(at - 1) == "."
             if tokens.is_name(at) and not is_value and tokens.symbol(at + 1) not in {":", "("}:
                 self.declared[index].add(tokens.texts[at])

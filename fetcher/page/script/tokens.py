@@ -34,6 +34,9 @@ _PART = re.compile(r"((?:[^`\\$]++|\\.|\$(?!\{)|\\\Z)*+)(`|\$\{|\Z)", re.DOTALL)
 _REGEX = re.compile(
     r"/(?![*/])(?:[^\\/\[\r\n]|\\.|\[(?:[^\]\\\r\n]|\\.){0,500}+\]){1,1000}+/[a-z]{0,8}+"
 )
+#: Maximum length of a regular expression; and the tokens that a search without a result counts.
+_MAX_REGEX = 8192
+_FAILED_REGEX = 16
 _ESCAPE = re.compile(
     r"\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-7]{1,3})|(\r\n|.))",
     re.DOTALL,
@@ -174,7 +177,10 @@ def tokenize(code: str, limit: int) -> tuple[Tokens, int]:
     at = 0
     while at < len(code) and len(found) < limit:
         char = code[at]
-        match = _REGEX.match(code, at) if char == "/" and found.may_begin_expression else None
+        match = None
+        if char == "/" and found.may_begin_expression:
+            match = _REGEX.match(code, at, at + _MAX_REGEX)
+            limit -= 0 if match else _FAILED_REGEX
         if match is not None:
             found.append(Kind.REGEX, match[0])
             at = match.end()

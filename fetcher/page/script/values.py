@@ -31,8 +31,9 @@ _MAX_DEPTH = 24
 #: Maximum number of calls of the script's functions within each other, and of parameters.
 _MAX_CALLS = 4
 _MAX_PARAMETERS = 16
-#: Characters or items of a value that count as one step.
-_UNITS_PER_STEP = 64
+#: Characters of a text, or items of a list, that count as one step.
+_CHARACTERS_PER_STEP = 64
+_ITEMS_PER_STEP = 4
 #: Names by which a script refers to its own window and document.
 BASES = frozenset({"window", "document", "self", "top", "parent", "globalThis"})
 _PREFIXES = frozenset({"!", "+", "-", "new", "await", "void", "typeof", "~", "async"})
@@ -109,7 +110,7 @@ class Evaluator(Struct):
             inside = scopes.parameters(function)
             names = [
                 self.tokens.texts[x]
-                for x in inside
+                for x in scopes.direct(inside)
                 if self.tokens.is_name(x) and self.tokens.symbol(x - 1) in {"(", ",", "=>", "async"}
             ]
             is_bare = len(inside) == 1 and self.tokens.is_name(inside.start)
@@ -137,7 +138,7 @@ class Evaluator(Struct):
         if depth > _MAX_DEPTH:
             return None, len(self.tokens)
         value, at = self._term(at, depth)
-        value = self.resolve(value)
+        value = self._charge(self.resolve(value))
         while True:
             symbol = self.tokens.symbol(at)
             if symbol == "?":
@@ -160,6 +161,7 @@ class Evaluator(Struct):
             is_spread = self.tokens.symbol(at) == "..."
             value, after = self.expression(at + 1 if is_spread else at, depth + 1)
             if is_spread and isinstance(value, (list, str)):
+                self._charge(value)
                 found += value[:MAX_ITEMS]
             else:
                 found.append(value)
@@ -178,7 +180,9 @@ class Evaluator(Struct):
 
     def assign(self, name: str, value: Value, *, append: bool) -> None:
         """Record an assignment; `append` is True for `+=`."""
-        self.known[name] = apply_operator("+", self.known.get(name), value) if append else value
+        if append:
+            value = self._charge(apply_operator("+", self.known.get(name), value))
+        self.known[name] = value
         owner, _, part = name.rpartition(".")
         if part in _URL_PARTS and isinstance(self.known.get(owner), str):
             self.known[owner] = Prefix("")
@@ -202,7 +206,8 @@ class Evaluator(Struct):
     def _charge(self, value: Value) -> Value:
         """Subtract the cost of a value's size from the budget."""
         if isinstance(value, (str, list)):
-            self.budget.steps -= len(value) // _UNITS_PER_STEP
+            units = _CHARACTERS_PER_STEP if isinstance(value, str) else _ITEMS_PER_STEP
+            self.budget.steps -= len(value) // units
         elif isinstance(value, Prefix) and len(value.text) >= MAX_TEXT:
             self.budget.is_cut = True
         return value if self.budget.steps > 0 else None
@@ -212,10 +217,10 @@ class Evaluator(Struct):
         if self.budget.steps < 0 or depth > _MAX_DEPTH or at >= len(self.tokens):
             return None, len(self.tokens)
         kind, text = self.tokens.kinds[at], self.tokens.texts[at]
-        if kind is Kind.NAME or kind is Kind.PUNCTUATOR:
-            return (
-                self._named(at, text, depth) if kind is Kind.NAME else self._sign(at, text, depth)
-            )
+        if kind is Kind.NAME:
+            return self._named(at, text, depth)
+        if kind is Kind.PUNCTUATOR:
+            return self._sign(at, text, depth)
         value: Value = None
         if kind is Kind.STRING:
             value = text
@@ -290,9 +295,9 @@ class Evaluator(Struct):
         if name in _ELEMENTS and texts:
             return element_path(name, texts[0])
         if name in _CODES or name == "Blob":
-            return blob_text(pieces) if name == "Blob" else from_codes(pieces)
+            return self._charge(blob_text(pieces) if name == "Blob" else from_codes(pieces))
         if name in FUNCTIONS and texts and isinstance(pieces[0], str):
-            return FUNCTIONS[name](texts[0])
+            return self._charge(FUNCTIONS[name](texts[0]))
         if name.endswith("Event") and texts:
             return texts[0]
         if name in {"call", "apply"} and isinstance(owner, Path) and len(pieces) > 1:
