@@ -30,7 +30,7 @@ _TYPES = frozenset(
 _LOADING = frozenset(
     {
         *("body", "frameset", "iframe", "frame", "img", "svg", "link", "style", "script", "input"),
-        *("object", "embed", "video", "audio", "track", "source"),
+        *("object", "embed", "video", "audio", "track", "source", "image"),
     }
 )
 _LOAD_HANDLERS = ("onload", "onpageshow", "onerror", "onloadstart")
@@ -38,13 +38,13 @@ _LOAD_HANDLERS = ("onload", "onpageshow", "onerror", "onloadstart")
 _OWN_HANDLERS = (
     *("onanimationstart", "onanimationend", "onwebkitanimationstart", "onwebkitanimationend"),
     *("onbegin", "onend", "oncontentvisibilityautostatechange", "onfocusin"),
+    *("onanimationiteration", "ontransitionrun", "ontransitionstart", "ontransitionend"),
+    *("onbeforetoggle", "ontoggle", "oninvalid", "onslotchange"),
 )
 #: Handlers of the window, for events that the page's own scripts cause.
 _WINDOW_HANDLERS = ("onhashchange", "onmessage")
 #: Selects the elements in markup of scripts that may have handlers of these kinds.
-WITH_HANDLERS = ", ".join(
-    f"[{name}]" for name in (*_LOAD_HANDLERS, *_OWN_HANDLERS, "onfocus", "ontoggle")
-)
+WITH_HANDLERS = ", ".join(f"[{name}]" for name in (*_LOAD_HANDLERS, *_OWN_HANDLERS, "onfocus"))
 
 
 class PageScripts(Struct):
@@ -80,7 +80,6 @@ class PageScripts(Struct):
         names = [*_OWN_HANDLERS, *(_LOAD_HANDLERS if tag in _LOADING else ())]
         names += _WINDOW_HANDLERS if tag == "body" else ()
         names += ["onfocus"] if "autofocus" in attributes else []
-        names += ["ontoggle"] if tag == "details" and "open" in attributes else []
         self.handlers += filter(None, (attribute(attributes, name) for name in names))
 
     def add_frame(self, attributes: Attributes) -> None:

@@ -3,7 +3,7 @@
 import math
 import re
 
-from fetcher.page.script.events import find_events, receiver
+from fetcher.page.script.events import OWN_EVENTS, find_events, receiver
 from fetcher.page.script.functions import Path
 from fetcher.page.script.scopes import Function, Scopes
 from fetcher.page.script.tokens import Kind, Tokens
@@ -18,7 +18,8 @@ _RUNNERS = frozenset(
         *("ready", "then", "finally", "forEach", "map", "Promise", "each", "$", "jQuery"),
         *("filter", "some", "every", "reduce", "sort", "flatMap", "from", "find", "findIndex"),
         *("catch", "replace", "replaceAll", "parse", "stringify", "apply", "construct"),
-        *("MutationObserver", "IntersectionObserver", "ResizeObserver"),
+        *("MutationObserver", "IntersectionObserver", "ResizeObserver", "PerformanceObserver"),
+        *("reduceRight", "findLast", "findLastIndex", "postTask", "startViewTransition"),
     }
 )
 _LISTENERS = frozenset({"addEventListener", "attachEvent", "on", "one", "bind"})
@@ -82,7 +83,7 @@ def build_call_graph(scopes: Scopes, values: Evaluator) -> CallGraph:
         if kind is not Kind.NAME and kind is not Kind.STRING:
             continue
         for name in filter(by_name.__contains__, _used_names(tokens, at)):
-            is_access = name in accessors and tokens.symbol(at - 1) == "."
+            is_access = name in accessors and _is_accessed(tokens, at)
             delay = 0.0 if is_access else _reference_delay(tokens, values, at)
             if delay is not None:
                 uses.setdefault(calls.owners[at], {}).setdefault(name, delay)
@@ -101,6 +102,15 @@ def _accessors(calls: CallGraph) -> set[str]:
         if tokens.symbol(function.head - 1) in _ACCESSORS
         for name in function.names
     }
+
+
+def _is_accessed(tokens: Tokens, at: int) -> bool:
+    """Return True if the name is a member of an object, or is taken from one: `{name} = object`."""
+    if tokens.symbol(at - 1) == ".":
+        return True
+    opened = tokens.enclosing[at]
+    is_taken = tokens.symbol(at - 1) in {"{", ","} and tokens.symbol(opened) == "{"
+    return is_taken and tokens.symbol(tokens.matching[opened] + 1) == "="
 
 
 def _used_names(tokens: Tokens, at: int) -> list[str]:
@@ -197,10 +207,12 @@ def _callback_delay(tokens: Tokens, values: Evaluator, head: int, end: int) -> f
     before = tokens.symbol(head - 1)
     if before in {"=", ":"}:
         name = tokens.symbol(head - 2)
+        if name in LOAD_HANDLERS or (name.startswith("on") and name[2:] in OWN_EVENTS):
+            return 0.0
         is_sent = name.startswith("on") and values.sent.runs(
             name[2:], receiver(tokens, values, head - 2)
         )
-        return 0.0 if name in LOAD_HANDLERS or is_sent else None
+        return 0.0 if is_sent else None
     opened = tokens.enclosing[head]
     if before not in {"(", ","} or tokens.symbol(opened) != "(":
         return None
@@ -221,7 +233,7 @@ def _is_listener_that_runs(tokens: Tokens, values: Evaluator, opened: int) -> bo
         event = callee if tokens.symbol(opened - 2) == "." else None
     if not isinstance(event, str) or not event:
         return False
-    is_load = callee in _LISTENERS and event in _LOAD_EVENTS
+    is_load = callee in _LISTENERS and (event in _LOAD_EVENTS or event in OWN_EVENTS)
     return is_load or values.sent.runs(event, receiver(tokens, values, opened - 1))
 
 
@@ -242,7 +254,7 @@ def _reference_delay(tokens: Tokens, values: Evaluator, at: int) -> float | None
         return None
     if tokens.string(at) is not None:
         return delay_at(tokens, values, at + 1)
-    if before == "new" or _is_called_indirectly(tokens, at):
+    if before in {"new", "extends"} or _is_called_indirectly(tokens, at):
         return 0.0
     if tokens.symbol(at + 1) == "(":
         closed = tokens.matching[at + 1]

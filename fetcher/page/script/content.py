@@ -15,6 +15,8 @@ from fetcher.sanitize import strip_reference
 
 #: Properties that parse a text into elements.
 HTML = frozenset({"innerHTML", "outerHTML"})
+#: Methods that parse their first argument into elements.
+PARSING = frozenset({"setHTMLUnsafe"})
 WRITE_METHODS = frozenset({"write", "writeln"})
 #: Properties of a script element that are its code, and methods that add to it.
 CODE = frozenset({"text", "textContent", "innerText", "innerHTML"})
@@ -177,6 +179,8 @@ class ContentReader(Struct):
         elif name in HTML and occurrence.tokens.symbol(occurrence.at + 1) in {"=", "+="}:
             value, _ = occurrence.values.expression(occurrence.at + 2)
             self.keep(self.inserted, texts([value]))
+        elif name in PARSING and occurrence.is_called:
+            self.keep(self.inserted, texts(occurrence.arguments[:1]))
         elif name == "insertAdjacentHTML" and occurrence.is_called:
             self.keep(self.inserted, texts(occurrence.arguments[1:2]))
         elif name == "createContextualFragment" and occurrence.is_called:

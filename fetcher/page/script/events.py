@@ -18,6 +18,22 @@ _INPUT_EVENTS = frozenset(
         *("resize", "copy", "paste", "contextmenu", "wheel"),
     }
 )
+#: Events that the browser sends by itself, or after a call of a script.
+OWN_EVENTS = frozenset(
+    {
+        *("abort", "error", "loadstart", "loadend", "finish", "toggle", "beforetoggle"),
+        *("slotchange", "invalid", "transitionrun", "transitionstart", "transitionend"),
+        *("animationstart", "animationiteration", "animationend", "loadeddata", "canplay"),
+        *("loadedmetadata", "canplaythrough", "success", "upgradeneeded"),
+        "securitypolicyviolation",
+    }
+)
+#: What a script calls so that the browser sends an event, by the name of the function.
+_CAUSES = {
+    **dict.fromkeys(("Worker", "SharedWorker", "BroadcastChannel", "EventSource"), "message"),
+    **dict.fromkeys(("scrollTo", "scrollBy", "scrollIntoView"), "scroll"),
+    **dict.fromkeys(("back", "forward", "go"), "popstate"),
+}
 #: Methods of elements that send an event.
 _METHODS = {
     **{name: name for name in ("click", "submit", "reset", "focus", "blur", "select", "close")},
@@ -26,7 +42,9 @@ _METHODS = {
 _INITIALISERS = frozenset({"initEvent", "initCustomEvent", "initMouseEvent", "initUIEvent"})
 _TRIGGERS = frozenset({"trigger", "triggerHandler", "emit", "fire"})
 _SENDERS = _TRIGGERS | {"dispatchEvent"}
-_NAMES = _INITIALISERS | _SENDERS | _METHODS.keys() | {"hash", "postMessage", "reject"}
+_NAMES = (
+    _INITIALISERS | _SENDERS | _METHODS.keys() | _CAUSES.keys() | {"hash", "postMessage", "reject"}
+)
 _WINDOWS = frozenset({"window", "self", "globalThis", "top", "parent"})
 #: Lists of the document, as selectors.
 _LISTS = {"links": "#a[href]", "anchors": "#a[name]", "images": "#img"}
@@ -121,6 +139,8 @@ def _add_event(
         targets.add(receiver(tokens, values, at))
     if text in _METHODS and tokens.symbol(at + 2) == ")":
         found.add(_METHODS[text], receiver(tokens, values, at))
+    elif text in _CAUSES:
+        found.named.update(_of_call(tokens, at, text))
     elif text not in _METHODS:
         created.update(_first_text(values, at))
         found.named.update(_of_call(tokens, at, text))
@@ -140,8 +160,10 @@ def _of_fragment(tokens: Tokens, at: int, text: str) -> Iterator[str]:
 
 
 def _of_call(tokens: Tokens, at: int, text: str) -> Iterator[str]:
-    """Yield the event that a message or a rejection causes."""
+    """Yield the event that a call causes: a message, a rejection and others."""
     owner = tokens.symbol(at - 2) if tokens.symbol(at - 1) == "." else "window"
+    if text in _CAUSES and (_CAUSES[text] != "popstate" or owner == "history"):
+        yield _CAUSES[text]
     if text == "reject":
         yield "unhandledrejection"
     elif text == "postMessage" and (owner in _WINDOWS or owner.startswith("port")):

@@ -19,6 +19,7 @@ from fetcher.page.script.content import (
     APPEND_METHODS,
     CODE,
     HTML,
+    PARSING,
     WRITE_METHODS,
     ContentReader,
     texts,
@@ -40,6 +41,13 @@ _CHARACTERS_PER_STEP = 16
 _INDIRECT = frozenset({"Reflect", "Object"})
 #: Methods of elements that send the event with the same name.
 _SENDING = frozenset({"focus", "close"})
+#: Handlers of elements that a script may call itself.
+_HANDLERS = frozenset(
+    {
+        *("onclick", "ondblclick", "onmousedown", "onmouseup", "onmouseover", "onfocus", "onblur"),
+        *("onchange", "oninput", "onsubmit", "onreset", "onkeydown", "onkeyup", "onload"),
+    }
+)
 _OWN_WINDOWS = frozenset({"", "_self", "_top", "_parent"})
 _HISTORY = frozenset({"pushState", "replaceState", "reload", "go"})
 _SUBMIT_METHODS = frozenset({"submit", "requestSubmit"})
@@ -47,7 +55,7 @@ _SUBMIT_METHODS = frozenset({"submit", "requestSubmit"})
 _EVALUATING = frozenset({"eval", "execScript", "Function", "constructor", *TIMERS})
 #: Names that may navigate, write or evaluate; of the other names only aliases may.
 _RELEVANT = frozenset(
-    {"dispatchEvent", *_SENDING}
+    {"dispatchEvent", *_SENDING, *_HANDLERS, *PARSING}
     | {"location", "open", "navigate", "click", "insertAdjacentHTML", "createContextualFragment"}
     | {"setAttribute", "content", "src", "srcdoc", "import", *CODE, *_INDIRECT, *_HISTORY}
     | (BASES | HTML | WRITE_METHODS | APPEND_METHODS | _SUBMIT_METHODS | _EVALUATING)
@@ -175,6 +183,8 @@ class ScriptReader(ContentReader):
                 self._send(occurrence, event)
         elif name in _SENDING and is_called:
             self._send(occurrence, name)
+        elif name in _HANDLERS and is_called:
+            self._send(occurrence, name.removeprefix("on"), by_default=False)
         elif name in _EVALUATING and (occurrence.is_called or occurrence.is_called_in_brackets):
             self._read_nested(occurrence, name)
         else:
@@ -247,8 +257,11 @@ class ScriptReader(ContentReader):
             conditional = occurrence.is_conditional
             self._add(ScriptNavigation(url[:URL], occurrence.delay_s, is_conditional=conditional))
 
-    def _send(self, occurrence: Occurrence, event: str) -> None:
-        """Record what an event does that a script sends to an element."""
+    def _send(self, occurrence: Occurrence, event: str, *, by_default: bool = True) -> None:
+        """Record what an event does that a script sends to an element.
+
+        Without `by_default` only the handlers run, not what the browser does after them.
+        """
         tokens, values = occurrence.tokens, occurrence.values
         key = receiver(tokens, values, occurrence.at)
         if self.elements is None or not isinstance(key, str):
@@ -259,6 +272,8 @@ class ScriptReader(ContentReader):
         for kind, text in self.elements.activate(key, event):
             if kind == "script":
                 self.read(text, delay_s=occurrence.delay_s, nested=occurrence.nested + 1)
+            elif not by_default:
+                continue
             elif kind == "link":
                 self._navigate(occurrence, text)
             else:

@@ -20,7 +20,7 @@ class Kind(Enum):
 #: 4 ms to compile. Possessive quantifiers, and strings end at the end of a line: the time is linear
 #: in the length.
 _TOKEN = re.compile(
-    r"(?P<skip>[\s\ufeff]++|\?\.(?=[\s]*+[(\[])|//[^\n\r]*+|/\*.*?(?:\*/|\Z)|<!--[^\n\r]*+)"
+    r"(?P<skip>[\s\ufeff]++|\?\.(?=[\s]*+[(\[])|//[^\n\r\u2028\u2029]*+|/\*.*?(?:\*/|\Z)|<!--[^\n\r\u2028\u2029]*+)"
     r"|(?P<name>(?:[^\x00-\"%-@\[-^`{-\x7f]|\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]{1,6}\})"
     r"(?:[^\x00-#%-/:-@\[-^`{-\x7f]|\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]{1,6}\})*+)"
     r"|(?P<number>0[xX][0-9a-fA-F]++|(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:[eE][-+]?+[0-9]++)?+)"
@@ -136,6 +136,9 @@ class Tokens(Struct):
         if kind is Kind.PUNCTUATOR and text == ")":
             return self._is_after_condition
         # Blocks end with `}` far more often than objects that are divided.
+        if kind is Kind.PUNCTUATOR and text in {"++", "--"}:
+            # After a name or a bracket, these belong to what is before them.
+            return not (self.is_name(len(self) - 2) or self.symbol(len(self) - 2) in {")", "]"})
         return kind is Kind.PUNCTUATOR and text != "]"
 
     def _put(self, kind: Kind, text: str) -> None:
