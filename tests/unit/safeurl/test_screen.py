@@ -3,12 +3,12 @@
 # ruff: noqa: SLF001 - what a command prints is private to its module, and is what is tested
 
 import ast
-import asyncio
+import inspect
 import io
 import logging
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
@@ -124,7 +124,7 @@ def _submit(text: str) -> None:
         told._document(found, message=text)
 
 
-def _watch(text: str) -> None:
+async def _watch(text: str) -> None:
     class Service:
         """A service with one scan."""
 
@@ -132,7 +132,7 @@ def _watch(text: str) -> None:
             scan: Scan = fill(Scan, text)
             return scan
 
-    asyncio.run(watch(Service(), text, Screen(), ended=lambda _: True))  # type: ignore[arg-type]  # all that is asked
+    await watch(Service(), text, Screen(), ended=lambda _: True)  # type: ignore[arg-type]  # all that is asked
 
 
 def _documents(text: str) -> None:
@@ -162,17 +162,21 @@ def _pieces(text: str) -> None:
         show(text)
 
 
-WAYS: tuple[Callable[[str], None], ...] = (
+_Way = Callable[[str], Awaitable[None] | None]
+
+WAYS: tuple[_Way, ...] = (
     *(_view, _audit, _attempts, _list, _health, _doctor, _verify, _trail, _backup, _restore),
     *(_submit, _watch, _documents, _health_document, _pieces, complain),
 )
 
 
-def _shown(way: Callable[[str], None], text: str) -> str:
+async def _shown(way: _Way, text: str) -> str:
     """Return the output of a command on both streams."""
     out = io.StringIO()
     with redirect_stdout(out), redirect_stderr(out):
-        way(text)
+        done = way(text)
+        if inspect.isawaitable(done):
+            await done
     return out.getvalue()
 
 
@@ -191,11 +195,9 @@ def screen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__.strip("_"))
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_no_field_reaches_a_terminal_as_it_is(
-    way: Callable[[str], None], kind: str, screen: str
-) -> None:
+async def test_no_field_reaches_a_terminal_as_it_is(way: _Way, kind: str, screen: str) -> None:
     """No escape but our own colours, no mark that reorders or hides, no line that was forged."""
-    calm, shown = _shown(way, "calm"), _shown(way, HOSTILE[kind])
+    calm, shown = await _shown(way, "calm"), await _shown(way, HOSTILE[kind])
     assert screen == "terminal" or "\x1b" not in shown
     # Our own colours, and the cursor that a spinner hides, are all there may be; we never blink.
     assert "\x1b[5m" not in shown
@@ -210,9 +212,7 @@ def test_no_field_reaches_a_terminal_as_it_is(
 
 
 #: Ways that print words; programs get URLs in JSON as they are.
-_WORDS: tuple[Callable[[str], None], ...] = tuple(
-    way for way in WAYS if "document" not in way.__name__
-)
+_WORDS: tuple[_Way, ...] = tuple(way for way in WAYS if "document" not in way.__name__)
 _LINKS = (
     "https://a.example/?q=http://b.example/x",
     "HTTP%3A%2f%2Fb.example%2Fx",
@@ -230,12 +230,12 @@ _LINK = re.compile(
 
 @pytest.mark.parametrize("way", _WORDS, ids=lambda way: way.__name__.strip("_"))
 @pytest.mark.parametrize("link", _LINKS)
-def test_no_field_reaches_a_terminal_as_a_link(
-    way: Callable[[str], None], link: str, screen: str, monkeypatch: pytest.MonkeyPatch
+async def test_no_field_reaches_a_terminal_as_a_link(
+    way: _Way, link: str, screen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """URLs in all text of all commands are defanged, also URLs inside URLs."""
     monkeypatch.setattr(Screen, "document", lambda *_arguments, **_options: None)
-    assert not _LINK.search(_shown(way, link)), screen
+    assert not _LINK.search(await _shown(way, link)), screen
 
 
 def test_our_own_address_can_be_opened() -> None:
