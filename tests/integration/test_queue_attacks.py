@@ -1,6 +1,5 @@
 """Hostile jobs before a real worker process and a real Valkey: each is refused and removed."""
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,16 +30,12 @@ class Lab:
     refusals: int = 0
     scans: int = 0
 
-    def push(self, scan_id: str) -> None:
+    async def push(self, scan_id: str) -> None:
         """Push a valid wake-up."""
-
-        async def push() -> None:
-            server = RedisServer(host="127.0.0.1", port=self.valkey.port, socket_path=Path())
-            queue = RQQueue(server.connect(), job_timeout_s=30)
-            await queue.push([scan_id])
-            await queue.close()
-
-        asyncio.run(push())
+        server = RedisServer(host="127.0.0.1", port=self.valkey.port, socket_path=Path())
+        queue = RQQueue(server.connect(), job_timeout_s=30)
+        await queue.push([scan_id])
+        await queue.close()
 
     def expect_refusal(self) -> str:
         """Return the reason of the next refusal."""
@@ -75,11 +70,11 @@ def _scan_id() -> str:
 
 
 @pytest.mark.parametrize("name", ON_THE_QUEUE)
-def test_a_hostile_job_is_refused_and_the_next_scan_runs(lab: Lab, name: str) -> None:
+async def test_a_hostile_job_is_refused_and_the_next_scan_runs(lab: Lab, name: str) -> None:
     """No canary is made, the job is removed from Redis, and the reason is a constant."""
     hostile, honest = _scan_id(), _scan_id()
     ON_THE_QUEUE[name](lab.redis, hostile, lab.canary)
-    lab.push(honest)
+    await lab.push(honest)
     reason = lab.expect_refusal()
     assert reason in set(Refusal)
     assert lab.expect_scan() == honest
@@ -102,16 +97,16 @@ async def test_refusals_are_counted_for_health(lab: Lab) -> None:
 
     before = await refused()
     ON_THE_QUEUE["os-system"](lab.redis, _scan_id(), lab.canary)
-    await asyncio.to_thread(lab.push, honest := _scan_id())
+    await lab.push(honest := _scan_id())
     lab.expect_refusal()
     assert lab.expect_scan() == honest
     assert await refused() == before + 1
     assert 0 < lab.redis.ttl("safeurl:refused") <= 3600
 
 
-def test_traps_of_maintenance_are_left_alone(lab: Lab) -> None:
+async def test_traps_of_maintenance_are_left_alone(lab: Lab) -> None:
     """Registries, the intermediate list and dependents of RQ are never looked into."""
-    lab.push(honest := _scan_id())
+    await lab.push(honest := _scan_id())
     assert lab.expect_scan() == honest
     assert not lab.canary.exists()
     assert lab.redis.zcard("rq:wip:scan-jobs") == 2
@@ -134,7 +129,7 @@ async def test_hostile_ids_do_not_stop_whoever_counts_what_waits(tmp_path: Path)
 
 
 @pytest.mark.parametrize("missing", ["", "engine"])
-def test_a_worker_ends_when_it_is_told_to(tmp_path: Path, missing: str) -> None:
+async def test_a_worker_ends_when_it_is_told_to(tmp_path: Path, missing: str) -> None:
     """It may wait for a wake-up or for a missing part; it takes no further wake-up."""
     with TcpValkey(tmp_path) as valkey:
         worker = ScanWorkerProcess(valkey.settings, tmp_path, {"UNAVAILABLE": missing})
@@ -143,13 +138,13 @@ def test_a_worker_ends_when_it_is_told_to(tmp_path: Path, missing: str) -> None:
                 worker.wait_for_log("worker.waiting_for_engine")
             else:
                 lab = Lab(valkey, valkey.client(), worker, tmp_path)
-                lab.push(honest := _scan_id())
+                await lab.push(honest := _scan_id())
                 assert lab.expect_scan() == honest
                 lab.redis.close()
             assert worker.stop() == 0
 
 
-def test_a_queue_of_another_type_is_waited_out(tmp_path: Path) -> None:
+async def test_a_queue_of_another_type_is_waited_out(tmp_path: Path) -> None:
     """The worker logs that Redis refuses, and continues once the key is removed."""
     with TcpValkey(tmp_path) as valkey:
         redis = valkey.client()
@@ -158,6 +153,6 @@ def test_a_queue_of_another_type_is_waited_out(tmp_path: Path) -> None:
             lab = Lab(valkey, redis, worker, tmp_path)
             worker.wait_for_log("worker.redis_lost at=take")
             redis.delete(QUEUE_KEY)
-            lab.push(honest := _scan_id())
+            await lab.push(honest := _scan_id())
             assert lab.expect_scan() == honest
         redis.close()
