@@ -6,11 +6,13 @@ The sockets are used without asyncio's streams, which cannot send descriptors.
 import asyncio
 import logging
 import socket
+import time
 from typing import Final
 
 import msgspec
 
 from safeurl.errors import SandboxUnavailableError
+from worker.runtime.log_limit import LogLimit
 from worker.sandbox import labels
 from worker.sandbox.pool import protocol
 from worker.sandbox.pool.engine_threads import EngineThreads
@@ -31,6 +33,7 @@ class PoolServer:
         self._pool = pool
         self._threads = threads
         self._tasks: set[asyncio.Task[None]] = set()
+        self._log_limit = LogLimit()
 
     async def serve(self, listener: socket.socket) -> None:
         """Serve until cancelled; connections that own a member are closed with it."""
@@ -40,7 +43,9 @@ class PoolServer:
                 try:
                     connection, _ = await loop.sock_accept(listener)
                 except OSError as error:
-                    _log.warning("pool.not_accepted error=%r", str(error))
+                    # Without a descriptor left, this may go on for as long as clients like.
+                    if self._log_limit.is_due(str(error), time.monotonic()):
+                        _log.warning("pool.not_accepted error=%r", str(error))
                     await asyncio.sleep(_ACCEPT_PAUSE_S)
                     continue
                 task = asyncio.create_task(_Connection(connection, self._pool, self._threads).run())
