@@ -6,7 +6,7 @@ import struct
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -16,6 +16,7 @@ from safeurl.errors import SandboxUnavailableError
 from safeurl.model.report import READY_LINE
 from tests.support.egress import GatewayProcess
 from worker.egress.protocol import SOCKETS_NAME
+from worker.sandbox import labels
 from worker.sandbox.engine import ContainerGoneError, Engine, EngineClient
 from worker.sandbox.options import SandboxSettings
 from worker.sandbox.pool import protocol
@@ -29,6 +30,9 @@ T = TypeVar("T")
 
 _SETTINGS = SandboxSettings(image="image", instance="faults", network="none")
 _WAIT_S = 60.0
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+#: POOL_TTL_SECONDS may be a day.
+_MEMBER_S = 86_400.0
 _READY = struct.pack(">B3xI", 1, len(READY_LINE)) + READY_LINE
 
 
@@ -133,11 +137,11 @@ async def world(egress_dir: Path) -> AsyncIterator[World]:
         threads = ScriptedThreads(engine)
 
         def clock() -> datetime:
-            return datetime(2026, 1, 1, tzinfo=UTC)
+            return _NOW
 
-        anchors = Anchors(threads, threads, "pool", clock)
+        anchors = Anchors(threads, threads, "pool", clock, use_s=_MEMBER_S)
         starter = MemberStarter(
-            MemberPlan(settings=_SETTINGS, pool="pool", lifetime_s=60.0, idle_s=60),
+            MemberPlan(settings=_SETTINGS, pool="pool", lifetime_s=_MEMBER_S, idle_s=60),
             Engine("/nonexistent"),
             starts=threads,
             removals=threads,
@@ -237,3 +241,17 @@ async def test_a_claim_waits_no_longer_when_no_member_can_come(
             await asyncio.sleep(0)
             it.engine.close()
             assert await asyncio.wait_for(claiming, _WAIT_S) == protocol.EMPTY
+
+
+async def test_an_anchor_is_needed_as_long_as_the_last_member_that_gets_it(
+    egress_dir: Path,
+) -> None:
+    """Otherwise the reaper would remove it under a member that waits."""
+    async with world(egress_dir) as it:
+        started = await it.starter.start(it.gateway, "sha256:1")
+        [anchor, member] = [labels.read(each["Labels"]) for each in it.engine.bodies.values()]
+        assert await it.starter.remove(started)
+        assert anchor is not None
+        assert member is not None
+        assert (anchor.role, member.role) == (labels.ROLE_ANCHOR, labels.ROLE_SANDBOX)
+        assert anchor.deadline_at > member.deadline_at == _NOW + timedelta(seconds=_MEMBER_S)

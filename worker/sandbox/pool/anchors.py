@@ -27,8 +27,6 @@ _log = logging.getLogger("safeurl.pool")
 #: An anchor is replaced after this time, so that its label, which Docker cannot change, may have a
 #: deadline: an anchor that nobody knows any more is removed after it.
 _LIFETIME: Final = timedelta(hours=1)
-#: How long after its lifetime an anchor may still be in use.
-_LAST_USE: Final = timedelta(hours=1)
 #: After an anchor could not be started, sandboxes have a network namespace of their own so long.
 _PAUSE_S: Final = 60.0
 
@@ -46,13 +44,24 @@ class Anchors:
     """The anchors of one pool; belongs to one event loop."""
 
     def __init__(
-        self, starts: EngineThreads, removals: EngineThreads, pool: str, clock: Clock
+        self,
+        starts: EngineThreads,
+        removals: EngineThreads,
+        pool: str,
+        clock: Clock,
+        *,
+        use_s: float,
     ) -> None:
-        """Take the threads that call the engine, and the id of the pool for the labels."""
+        """Take the threads that call the engine, and the id of the pool for the labels.
+
+        A sandbox uses an anchor for `use_s` seconds at most.
+        """
         self._starts = starts
         self._removals = removals
         self._pool = pool
         self._clock = clock
+        #: The last sandbox may get it at the end of its lifetime.
+        self._needed_for = _LIFETIME + timedelta(seconds=use_s)
         self._free: deque[Anchor] = deque()
         #: All that exist or are being made or removed.
         self._all: set[Anchor] = set()
@@ -105,7 +114,7 @@ class Anchors:
     async def _start(self, settings: SandboxSettings) -> Anchor:
         anchor = Anchor(labels.anchor_name())
         self._all.add(anchor)
-        deadline_at: datetime = self._clock() + _LIFETIME + _LAST_USE
+        deadline_at: datetime = self._clock() + self._needed_for
         body = anchor_options(settings, self._pool, deadline_at)
 
         def start(client: EngineClient) -> str:

@@ -102,8 +102,8 @@ async def _serve(settings: PoolConfig, pool_id: str, clock: Clock) -> None:
     removals = EngineThreads(engine, cores, "pool-remove")
     try:
         await _clear(settings, pool_id, removals, stopping)
-        anchors = Anchors(starts, removals, pool_id, clock)
         plan = _member_plan(settings, pool_id)
+        anchors = Anchors(starts, removals, pool_id, clock, use_s=plan.lifetime_s)
         starter = MemberStarter(
             plan, engine, starts=starts, removals=removals, anchors=anchors, clock=clock
         )
