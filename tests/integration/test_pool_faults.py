@@ -232,7 +232,8 @@ async def test_a_claim_waits_no_longer_when_no_member_can_come(
     egress_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The start that it waits for has failed, and the next one comes after a pause."""
-    monkeypatch.setattr("worker.sandbox.pool.pool.WAIT_S", 10 * _WAIT_S)
+    for name in ("WAIT_S", "_FIRST_PAUSE_S", "_MAX_PAUSE_S"):
+        monkeypatch.setattr(f"worker.sandbox.pool.pool.{name}", 10 * _WAIT_S)
     async with world(egress_dir) as it:
         it.engine.is_ready = False
         async with running_pool(it, egress_dir) as pool:
