@@ -3,13 +3,14 @@
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from safeurl.cli import entry
 from safeurl.cli.commands.foreground import WORST_FIRST
-from safeurl.model.attempt import PHASES
+from safeurl.model.attempt import PHASES, Attempt
 from safeurl.services.phase_figures import OTHER
 from safeurl.settings.core import SETTING_NAMES
 from safeurl.settings.file import VARIABLE
@@ -177,6 +178,14 @@ def test_commands_page_holds_what_a_terminal_shows(command: list[str]) -> None:
     )
     text = (DOCS / "commands.md").read_text(encoding="utf-8")
     assert f"```text\n{done.stdout.strip()}\n```" in text
+
+
+def test_api_page_explains_every_field_of_an_attempt() -> None:
+    """By its name; the phases are a range of names."""
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    between = {f"{phase}_ms" for phase in PHASES[1:-1]} | {"scan_id"}
+    names = {field.name for field in fields(Attempt)} - between
+    assert {name for name in names if f"`{name}`" not in text} == set()
 
 
 def test_commands_page_has_every_exit_code() -> None:
