@@ -39,12 +39,14 @@ _OWN_HANDLERS = (
     *("onanimationstart", "onanimationend", "onwebkitanimationstart", "onwebkitanimationend"),
     *("onbegin", "onend", "oncontentvisibilityautostatechange", "onfocusin"),
     *("onanimationiteration", "ontransitionrun", "ontransitionstart", "ontransitionend"),
-    *("onbeforetoggle", "ontoggle", "oninvalid", "onslotchange"),
+    *("onbeforetoggle", "oninvalid", "onslotchange"),
 )
 #: Handlers of the window, for events that the page's own scripts cause.
 _WINDOW_HANDLERS = ("onhashchange", "onmessage")
 #: Selects the elements in markup of scripts that may have handlers of these kinds.
-WITH_HANDLERS = ", ".join(f"[{name}]" for name in (*_LOAD_HANDLERS, *_OWN_HANDLERS, "onfocus"))
+WITH_HANDLERS = ", ".join(
+    f"[{name}]" for name in (*_LOAD_HANDLERS, *_OWN_HANDLERS, "onfocus", "ontoggle")
+)
 
 
 class PageScripts(Struct):
@@ -80,6 +82,8 @@ class PageScripts(Struct):
         names = [*_OWN_HANDLERS, *(_LOAD_HANDLERS if tag in _LOADING else ())]
         names += _WINDOW_HANDLERS if tag == "body" else ()
         names += ["onfocus"] if "autofocus" in attributes else []
+        # Closed details open by a click; a script or a command may show other elements.
+        names += ["ontoggle"] if tag != "details" or "open" in attributes else []
         self.handlers += filter(None, (attribute(attributes, name) for name in names))
 
     def add_frame(self, attributes: Attributes) -> None:

@@ -89,7 +89,6 @@ _LEADING = {
         "<button id=b commandfor=d command=show-modal></button><dialog id=d ont"
         "oggle=\"location='/to'\"></dialog><script>b.click()</script>"
     ),
-    "details_name": "<details id=d ontoggle=\"location='/to'\"></details><script>d.open=1</script>",
 }
 #: Pages that stay where they are until somebody clicks.
 _STAYING = {
