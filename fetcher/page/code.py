@@ -39,7 +39,7 @@ _OWN_HANDLERS = (
     *("onanimationstart", "onanimationend", "onwebkitanimationstart", "onwebkitanimationend"),
     *("onbegin", "onend", "oncontentvisibilityautostatechange", "onfocusin"),
     *("onanimationiteration", "ontransitionrun", "ontransitionstart", "ontransitionend"),
-    *("onbeforetoggle", "oninvalid", "onslotchange"),
+    *("oninvalid", "onslotchange"),
 )
 #: Handlers of the window, for events that the page's own scripts cause.
 _WINDOW_HANDLERS = ("onhashchange", "onmessage")
@@ -84,6 +84,7 @@ class PageScripts(Struct):
         names += ["onfocus"] if "autofocus" in attributes else []
         # Closed details open by a click; a script or a command may show other elements.
         names += ["ontoggle"] if tag != "details" or "open" in attributes else []
+        names += ["onbeforetoggle"] if tag != "details" else []
         self.handlers += filter(None, (attribute(attributes, name) for name in names))
 
     def add_frame(self, attributes: Attributes) -> None:
