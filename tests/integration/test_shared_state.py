@@ -1,6 +1,5 @@
 """Worker and API as two users: they share database and queue by their group, and no more."""
 
-import asyncio
 import os
 import stat
 import subprocess
@@ -58,67 +57,67 @@ def state() -> Iterator[Path]:
         yield made
 
 
-def _write(database: Path, user: int, group: int, mask: int = 0o022) -> list[int]:
+async def _write(database: Path, user: int, group: int, mask: int = 0o022) -> list[int]:
     """Write a row as this user and group; return how many there are, and the files' modes."""
-
-    async def act() -> list[int]:
-        opened = SQLiteDatabase(database, synchronous="NORMAL", busy_timeout_s=5)
-        try:
-            await opened.write([Statement(_TABLE), Statement("INSERT INTO notes VALUES ('x')")])
-            [row] = await opened.read(Statement("SELECT count(*) AS found FROM notes"))
-            modes = {stat.S_IMODE(each.stat().st_mode) for each in database.parent.iterdir()}
-            return [int(str(row["found"])), *sorted(modes)]
-        finally:
-            await opened.close()
-
     before = os.umask(mask)
     try:
         with acting_as(user, group):
-            return asyncio.run(act())
+            return await _write_here(database)
     finally:
         os.umask(before)
 
 
+async def _write_here(database: Path) -> list[int]:
+    opened = SQLiteDatabase(database, synchronous="NORMAL", busy_timeout_s=5)
+    try:
+        await opened.write([Statement(_TABLE), Statement("INSERT INTO notes VALUES ('x')")])
+        [row] = await opened.read(Statement("SELECT count(*) AS found FROM notes"))
+        modes = {stat.S_IMODE(each.stat().st_mode) for each in database.parent.iterdir()}
+        return [int(str(row["found"])), *sorted(modes)]
+    finally:
+        await opened.close()
+
+
 @pytest.mark.parametrize("mask", [0o022, 0o077, 0o007, 0])
 @pytest.mark.parametrize("first", [WORKER, API])
-def test_two_users_write_one_database(state: Path, first: int, mask: int) -> None:
+async def test_two_users_write_one_database(state: Path, first: int, mask: int) -> None:
     """The creator and the umask have no effect; SQLite's other files are the group's too."""
     database = state / "safeurl.db"
     second = API if first == WORKER else WORKER
     for count, user in enumerate((first, second, first, second), start=1):
-        assert _write(database, user, SERVICE_GROUP, mask) == [count, 0o660]
+        assert await _write(database, user, SERVICE_GROUP, mask) == [count, 0o660]
 
 
-def test_a_third_user_is_shut_out(state: Path) -> None:
+async def test_a_third_user_is_shut_out(state: Path) -> None:
     """Neither the folder nor the file is open to another user."""
     database = state / "safeurl.db"
-    _write(database, WORKER, SERVICE_GROUP)
+    await _write(database, WORKER, SERVICE_GROUP)
     for mode in (0o3770, 0o2770, 0o3777):
         state.chmod(mode)
         for uid in (STRANGER, 65534):
             with pytest.raises(StoreUnavailableError):
-                _write(database, uid, uid)
+                await _write(database, uid, uid)
 
 
-def test_an_older_releases_database_becomes_the_groups(state: Path) -> None:
+async def test_an_older_releases_database_becomes_the_groups(state: Path) -> None:
     """Its owner gives it to the group when it opens it."""
     database = state / "safeurl.db"
     state.chmod(0o700)
-    assert _write(database, WORKER, SERVICE_GROUP) == [1, 0o600]
+    assert await _write(database, WORKER, SERVICE_GROUP) == [1, 0o600]
     state.chmod(0o3770)
     with pytest.raises(StoreUnavailableError):
-        _write(database, API, SERVICE_GROUP)
-    assert _write(database, WORKER, SERVICE_GROUP) == [2, 0o660]
-    assert _write(database, API, SERVICE_GROUP) == [3, 0o660]
+        await _write(database, API, SERVICE_GROUP)
+    assert await _write(database, WORKER, SERVICE_GROUP) == [2, 0o660]
+    assert await _write(database, API, SERVICE_GROUP) == [3, 0o660]
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o750, 0o770, 0o775, 0o2750, 0o2775, 0o2777, 0o1777])
-def test_only_a_folder_that_was_made_so_is_shared(state: Path, mode: int) -> None:
+async def test_only_a_folder_that_was_made_so_is_shared(state: Path, mode: int) -> None:
     """A team's folder, a public one and one of a group by accident are not."""
     state.chmod(mode)
     assert not is_shared(state)
     assert file_mode(state) == 0o600
-    assert _write(state / "safeurl.db", WORKER, SERVICE_GROUP, 0) == [1, 0o600]
+    assert await _write(state / "safeurl.db", WORKER, SERVICE_GROUP, 0) == [1, 0o600]
 
 
 def test_the_api_reaches_the_embedded_queue_of_the_worker(state: Path) -> None:
