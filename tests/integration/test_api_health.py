@@ -32,9 +32,9 @@ async def api() -> AsyncIterator[MemoryApi]:
         yield running
 
 
-def test_healthy_when_all_parts_work(api: MemoryApi) -> None:
+async def test_healthy_when_all_parts_work(api: MemoryApi) -> None:
     """200, no issue, no recommendation, and the figures of the work there is."""
-    api.finish(api.submit())
+    await api.finish(api.submit())
     api.client.delete(f"/api/scans/{api.submit()}")
     api.submit()
     answer = api.client.get("/health")

@@ -1,6 +1,6 @@
 """The published schema is correct: each documented response occurs and matches it."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -25,7 +25,7 @@ def api() -> Iterator[MemoryApi]:
         yield running
 
 
-def _answers(api: MemoryApi) -> Iterator[tuple[str, httpx.Response]]:
+async def _answers(api: MemoryApi) -> AsyncIterator[tuple[str, httpx.Response]]:
     """Request every response; yield it with its path as the schema writes it."""
     client = api.client
     yield "/api/scans", client.post("/api/scans", json=_SUBMIT)
@@ -38,7 +38,7 @@ def _answers(api: MemoryApi) -> Iterator[tuple[str, httpx.Response]]:
     scan_id = api.submit()
     path = "/api/scans/{scan_id}"
     yield path, client.get(f"/api/scans/{scan_id}")
-    api.finish(scan_id)
+    await api.finish(scan_id)
     yield path, client.get(f"/api/scans/{scan_id}")
     yield path, client.delete(f"/api/scans/{scan_id}")
     yield path, client.delete(f"/api/scans/{api.submit()}")
@@ -67,7 +67,7 @@ def _answers(api: MemoryApi) -> Iterator[tuple[str, httpx.Response]]:
     yield "/health", client.get("/health")
 
 
-def test_every_documented_answer_is_seen_and_fits(api: MemoryApi) -> None:
+async def test_every_documented_answer_is_seen_and_fits(api: MemoryApi) -> None:
     """No answer is undocumented, none is documented in vain, and each has its schema's shape."""
     schema = api.client.get("/openapi.json").json()
     documented = {
@@ -77,7 +77,7 @@ def test_every_documented_answer_is_seen_and_fits(api: MemoryApi) -> None:
         for status in operation["responses"]
     }
     seen = set()
-    for path, answer in _answers(api):
+    async for path, answer in _answers(api):
         method, status = answer.request.method.lower(), str(answer.status_code)
         responses: Json = schema["paths"][path][method]["responses"]
         assert status in responses, f"{method} {path} answered {status}"

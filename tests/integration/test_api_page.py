@@ -3,11 +3,10 @@
 Other tests open it in a real browser.
 """
 
-import asyncio
 import contextlib
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -63,10 +62,10 @@ def api() -> Iterator[MemoryApi]:
 
 
 @pytest.fixture
-def ordered() -> Iterator[MemoryApi]:
+async def ordered() -> AsyncIterator[MemoryApi]:
     """Serve with a worker and a clock that moves, so that later scans have later ids."""
     store, queue = FailingStore(), FailingQueue()
-    asyncio.run(store.record_heartbeat(_BEAT))
+    await store.record_heartbeat(_BEAT)
     ticks = itertools.count()
     # Up to the time at which scans are finished.
     clock = lambda: NOW + timedelta(seconds=-10, milliseconds=next(ticks))  # noqa: E731 - short
@@ -203,7 +202,7 @@ def test_a_page_that_is_not_seen_asks_for_no_list(browser: Browser, ordered: Mem
     browser.wait(f"{_IDS}.length === 1")
 
 
-def test_older_pages_stay(browser: Browser, ordered: MemoryApi) -> None:
+async def test_older_pages_stay(browser: Browser, ordered: MemoryApi) -> None:
     """The timer does not change them; the end of a shown scan adds new scans and removes none."""
     for _ in range(23):
         ordered.submit()
@@ -213,7 +212,7 @@ def test_older_pages_stay(browser: Browser, ordered: MemoryApi) -> None:
     browser.wait("older.hidden")
     assert browser.run(_IDS) == _listed(ordered, 50)
     watched = ordered.submit()
-    asyncio.run(ordered.store.record_heartbeat(replace(_BEAT, parts=_NO_DOCKER)))
+    await ordered.store.record_heartbeat(replace(_BEAT, parts=_NO_DOCKER))
     browser.run("turnTimer()")
     browser.wait("!issues.hidden")
     assert browser.run(f"{_IDS}.length") == 23
@@ -221,17 +220,17 @@ def test_older_pages_stay(browser: Browser, ordered: MemoryApi) -> None:
     browser.wait("document.querySelector('#scan h2')")
     for _ in range(12):
         ordered.submit()
-    ordered.finish(watched)
+    await ordered.finish(watched)
     browser.wait(f"{_IDS}.length === 36")
     assert browser.run(_IDS) == _listed(ordered, 50)
 
 
-def test_health_is_said_once(browser: Browser, ordered: MemoryApi) -> None:
+async def test_health_is_said_once(browser: Browser, ordered: MemoryApi) -> None:
     """The live region changes only with its text, because a screen reader reads each change."""
     ordered.queue.fault = QueueUnavailableError("Redis does not answer.")
     _open(browser, ordered)
     browser.run(_watch("health"))
-    asyncio.run(ordered.store.record_heartbeat(replace(_BEAT, parts=_NO_DOCKER)))
+    await ordered.store.record_heartbeat(replace(_BEAT, parts=_NO_DOCKER))
     browser.run("turnTimer()")
     browser.wait("wrong.children.length === 2")
     assert browser.run("changes") == 0
@@ -242,12 +241,12 @@ def test_health_is_said_once(browser: Browser, ordered: MemoryApi) -> None:
 
 
 @pytest.mark.parametrize("width", [1280, 320])
-def test_all_issues_and_advice_can_be_read(
+async def test_all_issues_and_advice_can_be_read(
     browser: Browser, ordered: MemoryApi, width: int
 ) -> None:
     """A key opens them, they fit the narrowest screen, and they disappear once all is well."""
     long = replace(_BEAT, parts=_NO_DOCKER, host=f"{'long-' * 9}host", disk_free_bytes=10**8)
-    asyncio.run(ordered.store.record_heartbeat(long))
+    await ordered.store.record_heartbeat(long)
     ordered.queue.fault = QueueUnavailableError("Redis does not answer.")
     _open(browser, ordered, width)
     found = ordered.client.get("/health").json()
@@ -263,7 +262,7 @@ def test_all_issues_and_advice_can_be_read(
     assert all(sentence.replace("`", "") in shown for sentence in (*issues, *advice))
     assert browser.run("document.documentElement.scrollWidth") <= width
     ordered.queue.fault = None
-    asyncio.run(ordered.store.record_heartbeat(_BEAT))
+    await ordered.store.record_heartbeat(_BEAT)
     browser.run("turnTimer()")
     browser.wait("issues.hidden")
     assert browser.run("health.innerText") == "healthy 1 worker ready"
@@ -282,10 +281,10 @@ def test_a_database_that_is_gone_is_said_with_advice(browser: Browser, ordered: 
 
 
 @pytest.mark.parametrize("name", ["%", "%E0%A4%A", ".", "x" * 65, "no-such-scan"])
-def test_what_is_no_scan_is_said(browser: Browser, ordered: MemoryApi, name: str) -> None:
+async def test_what_is_no_scan_is_said(browser: Browser, ordered: MemoryApi, name: str) -> None:
     """An address that names none, or cannot be decoded, does not leave the last verdict."""
     scan = ordered.submit()
-    ordered.finish(scan)
+    await ordered.finish(scan)
     _open(browser, ordered)
     browser.run(f"location.hash = '{scan}'")
     browser.wait("document.title === 'malicious – SafeURL'")

@@ -36,10 +36,10 @@ def test_a_url_is_accepted_and_found_again(api: MemoryApi) -> None:
     assert seen["attempts"] == []
 
 
-def test_a_finished_scan_shows_everything(api: MemoryApi) -> None:
+async def test_a_finished_scan_shows_everything(api: MemoryApi) -> None:
     """One document has the verdict with its hits, evidence, artefacts and the complete trail."""
     scan_id = api.submit()
-    api.finish(scan_id)
+    await api.finish(scan_id)
     seen = api.client.get(f"/api/scans/{scan_id}").json()
     assert (seen["state"], seen["final"], seen["outcome"]) == ("COMPLETED", True, "ok")
     assert seen["outcome_text"] == "The page was opened and read."
@@ -61,10 +61,10 @@ def test_a_finished_scan_shows_everything(api: MemoryApi) -> None:
     ]
 
 
-def test_a_hostile_title_is_only_ever_json(api: MemoryApi) -> None:
+async def test_a_hostile_title_is_only_ever_json(api: MemoryApi) -> None:
     """The title is returned unchanged, in a body that no browser shows as a page."""
     scan_id = api.submit()
-    api.finish(scan_id)
+    await api.finish(scan_id)
     answer = api.client.get(f"/api/scans/{scan_id}")
     assert answer.json()["result"]["title"] == HOSTILE_TITLE
     assert answer.headers["content-type"] == "application/json"
@@ -165,10 +165,10 @@ def test_an_error_does_not_echo_what_was_sent(api: MemoryApi) -> None:
     assert "token-1234" not in answer.text
 
 
-def test_a_list_says_what_was_concluded(api: MemoryApi) -> None:
+async def test_a_list_says_what_was_concluded(api: MemoryApi) -> None:
     """A final scan has its verdict and score there; one that waits has neither yet."""
     done, waiting = api.submit(), api.submit("https://www.example.com/waits")
-    api.finish(done)
+    await api.finish(done)
     listed = {scan["id"]: scan for scan in api.client.get("/api/scans").json()["scans"]}
     assert (listed[done]["verdict"], listed[done]["score"]) == ("malicious", 94)
     assert (listed[waiting]["verdict"], listed[waiting]["score"]) == (None, None)
@@ -256,12 +256,12 @@ def test_a_scan_is_cancelled(api: MemoryApi) -> None:
     ]
 
 
-def test_a_cancelled_scan_has_no_verdict_in_lists(api: MemoryApi) -> None:
+async def test_a_cancelled_scan_has_no_verdict_in_lists(api: MemoryApi) -> None:
     """It has no conclusion; the verdicts of other scans are in the same list."""
     cancelled, done, odd = api.submit(), api.submit(), api.submit("http://paypal.com.evil.top/")
     for scan_id in (cancelled, odd):
         api.client.delete(f"/api/scans/{scan_id}")
-    api.finish(done)
+    await api.finish(done)
     listed = {scan["id"]: scan for scan in api.client.get("/api/scans").json()["scans"]}
     shown = {key: (each["outcome"], each["verdict"]) for key, each in listed.items()}
     assert shown[cancelled] == ("cancelled", None)
@@ -271,10 +271,10 @@ def test_a_cancelled_scan_has_no_verdict_in_lists(api: MemoryApi) -> None:
     assert shown[odd][1] != "inconclusive"
 
 
-def test_a_finished_scan_cannot_be_cancelled(api: MemoryApi) -> None:
+async def test_a_finished_scan_cannot_be_cancelled(api: MemoryApi) -> None:
     """409 names its final state, which stays."""
     scan_id = api.submit()
-    api.finish(scan_id)
+    await api.finish(scan_id)
     answer = api.client.delete(f"/api/scans/{scan_id}")
     assert (answer.status_code, answer.json()["code"]) == (HTTPStatus.CONFLICT, "scan_finished")
     assert "COMPLETED" in answer.json()["message"]

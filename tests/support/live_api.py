@@ -48,9 +48,9 @@ class MemoryApi:
         assert answer.status_code == HTTPStatus.ACCEPTED, answer.text
         return str(answer.json()["id"])
 
-    def finish(self, scan_id: str) -> None:
+    async def finish(self, scan_id: str) -> None:
         """End the scan with the evidence of a phishing page."""
-        asyncio.run(finish_as_phishing(self.store, scan_id, Life(now=NOW)))
+        await finish_as_phishing(self.store, scan_id, Life(now=NOW))
 
 
 @contextlib.contextmanager
