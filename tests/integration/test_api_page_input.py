@@ -1,6 +1,5 @@
 """Typed and pasted text and its scans on the page in a real browser."""
 
-import asyncio
 import contextlib
 import itertools
 from collections.abc import Iterator
@@ -194,7 +193,9 @@ async def _seed(api: MemoryApi, scan_id: str, state: State, life: Life) -> None:
 
 
 @pytest.mark.parametrize("width", [320, 360, 768, 1280, 2560])
-def test_no_part_of_a_row_lies_on_another(browser: Browser, api: MemoryApi, width: int) -> None:
+async def test_no_part_of_a_row_lies_on_another(
+    browser: Browser, api: MemoryApi, width: int
+) -> None:
     """URL, time and badge, for long URLs and every state and verdict, on every screen."""
     long = f"https://{'very-long-name.' * 8}example.com/{'path/' * 100}"
     for url in (long, "https://a.example/"):
@@ -204,7 +205,7 @@ def test_no_part_of_a_row_lies_on_another(browser: Browser, api: MemoryApi, widt
                 scan_id = api.submit(url)
                 if state is not State.QUEUED:
                     life = Life(now=NOW, judgement=judgement, score=100)
-                    asyncio.run(_seed(api, scan_id, state, life))
+                    await _seed(api, scan_id, state, life)
     _open(browser, api, width)
     browser.wait("!older.hidden")
     browser.run("older.click()")
@@ -213,10 +214,10 @@ def test_no_part_of_a_row_lies_on_another(browser: Browser, api: MemoryApi, widt
     assert browser.run("document.documentElement.scrollWidth") <= width
 
 
-def test_names_that_every_object_has_are_only_words(browser: Browser, api: MemoryApi) -> None:
+async def test_names_that_every_object_has_are_only_words(browser: Browser, api: MemoryApi) -> None:
     """A page whose evidence is called `constructor` reads as that and shows no code."""
     scan_id = api.submit()
-    asyncio.run(finish_as_phishing(api.store, scan_id, Life(now=NOW, words=_INHERITED)))
+    await finish_as_phishing(api.store, scan_id, Life(now=NOW, words=_INHERITED))
     _open(browser, api)
     browser.run(f"location.hash = '{scan_id}'")
     browser.wait("document.querySelector('#scan .chain')")
