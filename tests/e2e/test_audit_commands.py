@@ -1,6 +1,5 @@
 """`safeurl audit` as an auditor or a script uses it."""
 
-import asyncio
 import json
 import sqlite3
 from contextlib import closing
@@ -9,26 +8,20 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from safeurl.bootstrap import open_store
 from safeurl.model.audit import AuditRow, Seal
-from safeurl.model.scan import Scan
 from safeurl.model.seal import sha256_of
-from safeurl.ports.store import Store
 from tests.support.builders import NOW, claimed, make_scan
 from tests.support.system import System
 from tests.support.tampering import ROWS, ROWS_PER_SEAL, SEALED_ROWS, on_sqlite
 
 
 @pytest.fixture
-def system(tmp_path: Path) -> System:
+async def system(tmp_path: Path) -> System:
     """Return an installation whose trail has sealed rows and others."""
     system = System(tmp_path)
-
-    async def fill() -> None:
-        async with on_sqlite(system.settings.database_path.parent):
-            pass
-
-    asyncio.run(fill())
-    return system
+    async with on_sqlite(system.settings.database_path.parent):
+        return system
 
 
 def _tamper(system: System, *changes: str) -> None:
@@ -110,15 +103,12 @@ def test_text_that_is_no_text_is_told_of(system: System) -> None:
     assert "UTF-8" in done.stderr
 
 
-def test_show_prints_a_scans_trail(system: System) -> None:
+async def test_show_prints_a_scans_trail(system: System) -> None:
     """One line per move, with hostile text cleaned; also after the scan was deleted."""
     scan = make_scan(source="ho\x1b[2Jst")
-
-    async def fill(store: Store) -> Scan:
+    async with open_store(system.settings) as store:
         await store.add([scan])
-        return await claimed(store, scan)
-
-    system.with_store(fill)
+        await claimed(store, scan)
     done = system.run("audit", "show", scan.id)
     assert done.returncode == 0
     time = NOW.strftime("%Y-%m-%d %H:%M:%SZ")
