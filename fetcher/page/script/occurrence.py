@@ -111,6 +111,8 @@ class Occurrence(Struct):
         """Yield the opening parenthesis of each condition around this name, or -1 for `else`."""
         at = self.at
         for _ in range(_MAX_CONDITIONS):
+            if self.values.budget.steps < 0:
+                return
             begin = _expression_start(self.tokens, at)
             self.values.budget.steps -= _STEPS_PER_CONDITION + (at - begin) // _NAMES_PER_STEP
             before = self.tokens.symbol(begin - 1)
@@ -121,8 +123,6 @@ class Occurrence(Struct):
             at = self.tokens.enclosing[at]
             owner = self.calls.owners[self.at]
             if at < 0 or (owner >= 0 and at <= self.calls.functions[owner].start):
-                return
-            if self.values.budget.steps < 0:
                 return
 
     @property
