@@ -111,6 +111,10 @@ def test_containers_of_attempts_that_are_over_go() -> None:
             assert asyncio.run(reaper.sweep(lambda: now, is_over)) == []
             assert asyncio.run(reaper.sweep(lambda: now + MIN_AGE, is_over)) == [over]
             assert leftovers(runner.settings.instance) == [runs]
+            # At the stop of a worker nobody else removes it, however young it is.
+            young = place(runner, f"{mark}-over", far)
+            at_once = reaper.sweep(lambda: now, is_over, min_age=timedelta(0))
+            assert asyncio.run(at_once) == [young]
         finally:
             clear(runner.settings.instance)
 

@@ -44,6 +44,9 @@ LOOK_LIMIT = 50
 #: Wake-ups that are read per due row.
 QUEUE_FACTOR = 4
 
+#: Scans whose containers are still to be removed, at most, while Docker does not answer.
+_MAX_ORPHANS = 1000
+
 #: Removes the container of a scan's attempt, if there is one here.
 Reap = Callable[[str, int], Awaitable[bool]]
 
@@ -111,14 +114,18 @@ class Rescuer:
 
         It is separate from the sweep, which must not wait for a Docker that does not answer.
         """
-        orphans, self._orphans = self._orphans, []
-        for scan in orphans:
+        while self._orphans:
+            scan = self._orphans[0]
             try:
                 await self._reap(scan.id, scan.attempt)
             except SandboxUnavailableError as error:
-                # The reaper removes these once Docker answers again.
-                _log.warning("rescuer.not_reaped count=%d error=%s", len(orphans), error)
+                _log.warning("rescuer.not_reaped count=%d error=%s", len(self._orphans), error)
+                # The next run begins with another one. The reaper finds them all, too.
+                self._orphans.remove(scan)
+                self._orphans = [*self._orphans, scan][-_MAX_ORPHANS:]
                 return
+            # Not before: the next run goes on where a cancelled one stopped.
+            self._orphans.remove(scan)
 
     async def _push_again(self) -> int:
         due, waiting = await self._front(LOOK_LIMIT)

@@ -25,7 +25,7 @@ from worker.leader.sealer import Sealer
 from worker.runtime.heartbeat import HEARTBEAT_INTERVAL_S, Heartbeat
 from worker.runtime.periodic import PeriodicRunner, PeriodicTask, Run, Scope
 from worker.sandbox.pool.client import PoolClient
-from worker.sandbox.reaper import Reaper
+from worker.sandbox.reaper import MIN_AGE, Reaper
 
 _log = logging.getLogger("safeurl.steward")
 
@@ -133,7 +133,8 @@ class Maintenance:
         return [
             _last("rescue", lambda: self._rescuer.sweep(None)),
             _last("reap-rescued", self._rescuer.reap),
-            _last("reap", self._reap),
+            # The workers of this process tree have ended, so none removes its container any more.
+            _last("reap", lambda: self._reap(min_age=timedelta(0))),
             _last("seal", self._seal, Scope.LEADER),
             _last("resign", self._candidate.resign),
             _last("heartbeat", self._heartbeat.remove),
@@ -156,8 +157,8 @@ class Maintenance:
         living = await self._store.workers(since=utc_now() - WORKER_SILENCE)
         return any(worker.id != self._name for worker in living)
 
-    async def _reap(self) -> None:
-        await self._reaper.sweep(utc_now, self._is_over)
+    async def _reap(self, min_age: timedelta = MIN_AGE) -> None:
+        await self._reaper.sweep(utc_now, self._is_over, min_age=min_age)
 
     async def _close_sockets(self) -> None:
         if self._egress is not None:

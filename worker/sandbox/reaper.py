@@ -54,10 +54,14 @@ class Reaper:
         self._instance = instance
         self._pool = pool
 
-    async def sweep(self, clock: Clock, is_over: IsOver) -> list[str]:
+    async def sweep(
+        self, clock: Clock, is_over: IsOver, *, min_age: timedelta = MIN_AGE
+    ) -> list[str]:
         """Remove containers past their deadline and those of attempts that have ended.
 
-        Returns their names; raises `SandboxUnavailableError` if Docker does not respond.
+        Returns their names; raises `SandboxUnavailableError` if Docker does not respond. With a
+        `min_age` of zero, containers of any age are removed, which is right where no worker is left
+        that may be about to remove them itself.
         """
         found = await asyncio.to_thread(self._list)
         # Read after the list: with an earlier time, a container that was created meanwhile would
@@ -67,7 +71,11 @@ class Reaper:
         # First, and without the database, which may be unavailable.
         removed = await self._remove_all(expired)
         over = [
-            each for each in found if each not in expired and await _is_over(each, now, is_over)
+            each
+            for each in found
+            if each not in expired
+            and not _is_young(each, now, min_age)
+            and await _is_over(each, is_over)
         ]
         removed += await self._remove_all(over)
         return removed + await asyncio.to_thread(self._remove_leftovers, now - MIN_AGE)
@@ -121,10 +129,13 @@ def _found(facts: dict[str, Any], read: labels.SandboxLabels) -> _Found:
     return _Found(facts["Id"], name, datetime.fromtimestamp(facts["Created"], UTC), read, attempt)
 
 
-async def _is_over(found: _Found, now: datetime, is_over: IsOver) -> bool:
+def _is_young(found: _Found, now: datetime, min_age: timedelta) -> bool:
     # A negative age means that the clock was set back; such a container is not young.
-    is_young = timedelta(0) <= now - found.created_at < MIN_AGE
-    if found.labels.role != labels.ROLE_SANDBOX or found.attempt is None or is_young:
+    return timedelta(0) <= now - found.created_at < min_age
+
+
+async def _is_over(found: _Found, is_over: IsOver) -> bool:
+    if found.labels.role != labels.ROLE_SANDBOX or found.attempt is None:
         return False
     return await is_over(*found.attempt)
 

@@ -1,9 +1,11 @@
 """The rescuer's two sweeps, over the memory store and queue."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 import msgspec
+import pytest
 
 from safeurl.adapters.memory.store import MemoryStore
 from safeurl.errors import SandboxUnavailableError, StoreUnavailableError
@@ -117,6 +119,31 @@ async def test_a_docker_that_hangs_holds_up_no_scan() -> None:
     }
     answer.set()
     await reaping
+
+
+@pytest.mark.parametrize("failure", [SandboxUnavailableError("Busy."), asyncio.CancelledError()])
+async def test_a_removal_that_was_not_made_is_tried_again(failure: BaseException) -> None:
+    """The engine refuses it once, or the worker stops in its middle: the next run removes it."""
+    world = World()
+    asked: list[str] = []
+
+    async def fail_once(scan_id: str, _attempt: int) -> bool:
+        asked.append(scan_id)
+        if len(asked) == 1:
+            raise failure
+        return True
+
+    rescuer = world.make_rescuer("r", 3, reap=fail_once)
+    world.ended.add("w1")
+    scans = [await world.claim(await world.add()) for _ in range(2)]
+    await world.lead()
+    await rescuer.sweep(1)
+    with suppress(asyncio.CancelledError):
+        await rescuer.reap()
+    await rescuer.reap()
+    assert set(asked[1:]) == {scan.id for scan in scans}
+    await rescuer.reap()
+    assert len(asked) == 3
 
 
 async def test_a_renewal_during_a_sweep_keeps_the_scan() -> None:
