@@ -137,4 +137,4 @@ def test_a_scan(tmp_path: Path, streams: str) -> None:
         assert _run(system, command, streams) == _expected(command, streams)
     [scan] = system.with_store(lambda store: store.page(limit=9, before=None))
     assert scan.state is State.COMPLETED
-    assert system.containers() == []
+    assert system.containers_left() == []

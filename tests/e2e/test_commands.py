@@ -44,7 +44,7 @@ def test_scan_in_the_foreground(system: System, pages: PageServer) -> None:
     assert "PayPal" in done.stdout
     assert re.search(r"^reason: \+\d+", done.stdout, re.MULTILINE)
     assert "http://" not in done.stdout, "URLs are defanged in text"
-    assert system.containers() == []
+    assert system.containers_left() == []
 
 
 def test_scan_as_json(system: System, pages: PageServer) -> None:

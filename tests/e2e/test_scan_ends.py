@@ -90,7 +90,7 @@ def test_a_signal_ends_all_in_order(
     assert "The scan is cancelled." in run.err
     assert run.leftovers(0) == []
     assert _ends(system) == [(State.FAILED, Outcome.CANCELLED)]
-    assert system.containers() == []
+    assert system.containers_left() == []
 
 
 def test_the_second_ctrl_c_does_not_wait(system: System, pages: PageServer) -> None:
@@ -100,7 +100,7 @@ def test_the_second_ctrl_c_does_not_wait(system: System, pages: PageServer) -> N
     assert "a second Ctrl-C" in run.err
     assert run.leftovers(2) == []
     assert _ends(system) == [(State.FAILED, Outcome.CANCELLED)]
-    assert system.containers() == []
+    assert system.containers_left() == []
 
 
 def test_signals_at_once_cancel_as_well(system: System, pages: PageServer) -> None:
@@ -110,7 +110,7 @@ def test_signals_at_once_cancel_as_well(system: System, pages: PageServer) -> No
     assert run.code == 130
     assert _ends(system) == [(State.FAILED, Outcome.CANCELLED)]
     assert run.leftovers(2) == []
-    assert system.containers() == []
+    assert system.containers_left() == []
 
 
 def test_a_killed_command_takes_its_worker_along(system: System, pages: PageServer) -> None:

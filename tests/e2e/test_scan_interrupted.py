@@ -111,7 +111,7 @@ def test_while_the_sandbox_runs(
             assert "The scan is cancelled." in terminal.text
     assert _ends(system) == _CANCELLED
     assert _left(family) == []
-    assert system.containers() == []
+    assert system.containers_left() == []
 
 
 @pytest.mark.parametrize(("act", "code"), [(_ctrl_c, 130), (_ctrl_c_twice, 130), (_close, None)])
@@ -176,7 +176,7 @@ def test_as_the_page_comes(tmp_path: Path, act: Act) -> None:
     [end] = _ends(system)
     assert end in {*_CANCELLED, (State.COMPLETED, Outcome.OK)}
     assert _left(family) == []
-    assert system.containers() == []
+    assert system.containers_left() == []
 
 
 @pytest.mark.parametrize("act", [_ctrl_c, _terminate])

@@ -223,7 +223,7 @@ def test_beside_a_running_worker_every_part_answers(tmp_path: Path) -> None:
     assert failures(findings) == {}
     assert "gateway-resolver" in {each.name for each in findings}
     assert [name.endswith(".example") for name, _, _ in dns.questions] == [True] * 2
-    assert system.containers() == []
+    assert system.containers_left() == []
 
 
 def test_a_running_gateway_that_can_ask_no_dns_is_warned_of(tmp_path: Path) -> None:

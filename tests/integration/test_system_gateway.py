@@ -60,7 +60,7 @@ def test_a_gateway_killed_in_mid_scan(tmp_path: Path) -> None:
     put_off = [e for e in system.with_store(trail) if e.to_state is State.QUEUED][-1]
     assert put_off.outcome is Outcome.SANDBOX_UNAVAILABLE
     assert "gateway" in (put_off.detail or "")
-    assert system.containers() == []
+    assert system.containers_left() == []
     sockets = system.settings.gateway_dir / "sockets"
     assert not sockets.exists() or list(sockets.iterdir()) == []
 
@@ -89,7 +89,7 @@ def test_a_killed_worker_costs_its_neighbours_no_pause(tmp_path: Path, *, whole:
         scans = system.wait_final(scan_ids, timeout_s=60)
         _until_said(left, "election.won term=2")
     assert [(scan.state, scan.attempt) for scan in scans] == [(State.COMPLETED, 2)] * 2
-    assert system.containers() == []
+    assert system.containers_left() == []
 
 
 def test_a_socket_whose_worker_is_gone_is_closed(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
         )
         with RunningWorker(system) as worker, _peak_memory(worker.pid) as peak:
             scans = _run_all(system)
-            left = system.containers()
+            left = system.containers_left()
         yield Aftermath(scans, left, peak[0])
 
 

@@ -48,4 +48,4 @@ def test_scans_of_a_worker_use_its_pool(tmp_path: Path) -> None:
         # The heartbeat shows it within its interval.
         _until(lambda: "pool: 2 of 2 sandboxes ready" in system.run("status").stdout)
         assert worker.stop() == 0
-        assert system.containers() == []
+        assert system.containers_left() == []

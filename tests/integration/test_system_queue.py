@@ -142,7 +142,7 @@ def test_sigterm_finishes_what_runs(tmp_path: Path) -> None:
     assert alive == []
     [scan] = system.wait_final([scan_id], timeout_s=1)
     assert scan.state is State.COMPLETED
-    assert system.containers() == []
+    assert system.containers_left() == []
 
 
 def test_a_stop_without_redis_finishes_what_runs(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_a_second_signal_hands_the_scan_back(tmp_path: Path) -> None:
             assert alive == []
         scan = _get(system, scan_id)
         assert (scan.state, scan.lease_owner, scan.attempt) == (State.QUEUED, None, 1)
-        assert system.containers() == []
+        assert system.containers_left() == []
         assert "Traceback" not in run.log.read_text()
         assert "role.killed" not in run.log.read_text()
         with RunningWorker(system):
@@ -180,7 +180,7 @@ def test_a_scan_killed_while_the_worker_stops_waits_for_no_next_start(tmp_path: 
         assert run.stop() == 0
     scan = _get(system, scan_id)
     assert (scan.state, scan.outcome) == (State.QUEUED, Outcome.LEASE_LOST)
-    assert system.containers() == []
+    assert system.containers_left() == []
 
 
 #: Gateway, Valkey and maintenance.
@@ -212,7 +212,7 @@ def test_a_poisoned_scan_does_not_take_the_fleet_along(tmp_path: Path) -> None:
     assert len(killed) == scan.attempt == 3
     assert path_faults(_trail(system, poison)) == []
     assert {(each.state, each.attempt) for each in done} == {(State.COMPLETED, 1)}
-    assert system.containers() == []
+    assert system.containers_left() == []
 
 
 def _kill_each_owner(system: System, scan_id: str) -> list[str]:
