@@ -118,18 +118,23 @@ async def test_each_attempt_has_its_row(store: Store) -> None:
     assert await store.attempts(other.id) == [_first(other)]
 
 
-async def test_the_facts_of_the_sandbox_are_kept(store: Store) -> None:
-    """Each move can store them, and a later move of the same attempt does not remove them."""
-    scan = await brought_to(store, State.FETCHING)
-    seen = await store.begin_analysis(
+async def _analyse(store: Store, scan: Scan, now: datetime) -> Scan | None:
+    """Move the scan to ANALYZING with the facts of its sandbox."""
+    return await store.begin_analysis(
         scan,
         outcome=Outcome.OK,
         detail=None,
         evidence_json="{}",
-        now=NOW,
+        now=now,
         actor=WORKER,
         sandbox=_FACTS,
     )
+
+
+async def test_the_facts_of_the_sandbox_are_kept(store: Store) -> None:
+    """Each move can store them, and a later move of the same attempt does not remove them."""
+    scan = await brought_to(store, State.FETCHING)
+    seen = await _analyse(store, scan, NOW)
     assert seen is not None
     assert await store.attempts(scan.id) == [_with(_first(scan), _FACTS)]
     await finished(store, seen)
@@ -159,15 +164,7 @@ async def test_the_phases_are_completed_by_the_last_move(store: Store) -> None:
     scan = await brought_to(store, State.FETCHING)
     await _requeue(store, scan, sandbox=SandboxFacts(push_ms=1.0, wake_ms=2.0))
     again = await claimed(store, scan, LATER)
-    seen = await store.begin_analysis(
-        again,
-        outcome=Outcome.OK,
-        detail=None,
-        evidence_json="{}",
-        now=LATER,
-        actor=WORKER,
-        sandbox=_FACTS,
-    )
+    seen = await _analyse(store, again, LATER)
     assert seen is not None
     whole = replace(_FACTS, store_ms=4.5, analyse_ms=0.75)
     ending = make_ending(seen, sandbox=whole)
@@ -176,15 +173,7 @@ async def test_the_phases_are_completed_by_the_last_move(store: Store) -> None:
     assert (first.push_ms, first.wake_ms, first.fetch_ms) == (1.0, 2.0, None)
     assert _with(second, whole) == second
     rescued = await brought_to(store, State.FETCHING)
-    held = await store.begin_analysis(
-        rescued,
-        outcome=Outcome.OK,
-        detail=None,
-        evidence_json="{}",
-        now=NOW,
-        actor=WORKER,
-        sandbox=_FACTS,
-    )
+    held = await _analyse(store, rescued, NOW)
     assert held is not None
     await _requeue(store, held)
     (kept,) = await store.attempts(rescued.id)
